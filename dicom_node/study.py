@@ -1,0 +1,107 @@
+"""The records that leave this package: a stored instance, an assembled study, and where they go."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+
+class Arrival(Enum):
+    """What a C-STORE brought, compared with what the spool already held."""
+
+    NEW = "new"  #: the first instance with this UID
+    SAME = "same"  #: the same UID and the same bytes again; nothing was written
+    VARIANT = "variant"  #: the same UID with other bytes; both are kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredInstance:
+    """An instance that the spool holds under its final name.
+
+    Attributes:
+        study_instance_uid: (0020,000D), as sent.
+        series_instance_uid: (0020,000E), as sent.
+        sop_instance_uid: (0008,0018), as sent.
+        sop_class_uid: (0008,0016).
+        transfer_syntax_uid: (0002,0010).
+        file: Path relative to the spool, ``study/series/instance.dcm``, made of hashes of the UIDs.
+        size_bytes: Of the file.
+        arrival: New, the same again, or a variant.
+        own: Whether wetread made it: it is kept and flagged, and never read or assembled.
+        calling_ae_title: Of the sender; empty where adopted by the sweep and not in the file.
+        sender_address: Host of the sender; empty where adopted by the sweep.
+        received_at: Wall clock, UTC; the file's mtime where adopted by the sweep.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    file: str
+    size_bytes: int
+    arrival: Arrival
+    own: bool
+    calling_ae_title: str
+    sender_address: str
+    received_at: datetime
+
+
+class Completion(Enum):
+    """Why a study was taken to be complete."""
+
+    QUIET = "quiet time"  #: nothing came for the quiet time
+    HARD_CAP = "hard cap"  #: it had been open for the longest time allowed
+    FORCED = "forced"  #: an admin said so
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssembledSeries:
+    """All instances of one series that have arrived so far, in the order of their file names.
+
+    Attributes:
+        series_instance_uid: (0020,000E).
+        files: Paths relative to the spool. A variant's file is here beside the first one's.
+    """
+
+    series_instance_uid: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssembledStudy:
+    """A study at the moment it was taken to be complete: everything received so far, earlier revisions included.
+
+    Attributes:
+        study_instance_uid: (0020,000D).
+        folder: Of the study, relative to the spool.
+        series: Never empty; own results left out.
+        completion: Why it closed.
+        calling_ae_title: Of the sender of the latest instance.
+        first_received_at: UTC.
+        last_received_at: UTC.
+    """
+
+    study_instance_uid: str
+    folder: str
+    series: tuple[AssembledSeries, ...]
+    completion: Completion
+    calling_ae_title: str
+    first_received_at: datetime
+    last_received_at: datetime
+
+
+class StudyStore(Protocol):
+    """Where assembled studies go; `worker.ledger` implements it and `ops` hands it in."""
+
+    def recorded_files(self, folder: str) -> frozenset[str]:
+        """Return the files of this study folder that some revision already lists (paths relative to the spool)."""
+
+    def study_receiving(self, instance: StoredInstance) -> None:
+        """Note that a study (or a later image of it) is arriving, so that the admin sees it. Idempotent."""
+
+    def close_revision(self, study: AssembledStudy) -> None:
+        """Record a revision, choose its jobs and queue them, in one transaction.
+
+        Idempotent: the same set of files as the latest revision changes nothing.
+        """

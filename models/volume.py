@@ -1,0 +1,49 @@
+"""What a model reads: a volume, or a waveform, without any DICOM."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Volume:
+    """A regular grid of values in patient space.
+
+    Attributes:
+        array: Values after rescale, shape ``(slices, rows, columns)``, any real dtype.
+        affine: ``(4, 4)`` float64; maps ``(slice, row, column, 1)`` to patient coordinates in mm, LPS
+            (x to the patient's left, y to posterior, z to the head), the centre of a voxel (PS3.3 C.7.6.2.1.1).
+    """
+
+    array: NDArray[np.generic]
+    affine: NDArray[np.float64]
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Distance in mm between neighbours along slices, rows and columns."""
+        lengths = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(lengths[0]), float(lengths[1]), float(lengths[2])
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in ml."""
+        return abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Waveform:
+    """Simultaneously sampled channels of one recording.
+
+    Attributes:
+        array: Values in millivolt, shape ``(channels, samples)``, float32.
+        channels: Name of each channel (for an ECG the leads: I, II, III, aVR, aVL, aVF, V1 to V6).
+        sampling_frequency_hz: Samples a second.
+    """
+
+    array: NDArray[np.float32]
+    channels: tuple[str, ...]
+    sampling_frequency_hz: float
+
+
+Source = Volume | Waveform

@@ -1,0 +1,1 @@
+"""Every test's docstring states the fact that it proves."""

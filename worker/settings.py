@@ -1,0 +1,79 @@
+"""What a site may set about jobs, models and destinations."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
+
+
+class Section(BaseModel):
+    """A frozen section of the settings file that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WorkerSettings(Section):
+    """How jobs are worked."""
+
+    processes: int = Field(default=1, ge=1, le=64, description="children that each work one whole job at a time")
+    queues: tuple[str, ...] = Field(default=("cpu",), min_length=1, description="queues this worker takes jobs from")
+    lease_s: float = Field(default=60.0, gt=0, description="a claim without heartbeat is freed after this")
+    max_attempts: int = Field(default=3, ge=1, description="a job is failed after this many attempts")
+    retry_delay_s: float = Field(default=5.0, ge=0, description="wait before the next attempt")
+    job_time_limit_s: float = Field(default=1800.0, gt=0, description="a job that takes longer is ended")
+    memory_limit_gib: float = Field(
+        default=8.0, gt=0, description="of one child; decoding a bomb ends one job, not the host"
+    )
+    model_threads: int = Field(default=0, ge=0, description="threads of a network; 0: all cores")
+    reconcile_every_s: float = Field(default=5.0, gt=0, description="how often queued and silent jobs get a new token")
+    max_voxels: int = Field(default=1_000_000_000, gt=0, description="larger series are refused before decoding")
+
+
+class ModelsSettings(Section):
+    """Where models are and which of them run."""
+
+    path: tuple[Path, ...] = Field(default=(), description="model directories beside those in the data directory")
+    enabled: tuple[str, ...] = Field(default=(), description="ids of models that run; empty: every complete model")
+    research: bool = Field(default=True, description="whether models of regulatory status research may run")
+
+
+class DestinationSettings(Section):
+    """An archive that receives results."""
+
+    name: str = Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=32)
+    ae_title: AETitle
+    host: str
+    port: int = Field(ge=1, le=65535)
+    identity_check: bool = Field(
+        default=True, description="ask this archive (C-FIND) before the first delivery of a job"
+    )
+
+
+class DeliverySettings(Section):
+    """How results leave."""
+
+    first_retry_s: float = Field(default=30.0, gt=0)
+    longest_retry_s: float = Field(default=600.0, gt=0)
+    give_up_after_days: float = Field(default=14.0, gt=0)
+    poll_s: float = Field(default=1.0, gt=0, description="how often the ledger is asked for work")
+
+
+class BrokerSettings(Section):
+    """The Redis that carries tokens."""
+
+    url: str = Field(default="", description="redis://..., rediss://... or redis+socket://...; empty: the embedded one")
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://", "redis+socket://")):
+            raise ValueError("must start with redis://, rediss:// or redis+socket://")
+        return value
+
+
+class LedgerSettings(Section):
+    """The database of studies, jobs and deliveries."""
+
+    url: str = Field(default="", description="SQLAlchemy URL; empty: ledger.sqlite3 in the data directory")
