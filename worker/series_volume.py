@@ -1,9 +1,42 @@
 """From the files of a series to what a model reads: geometry from position and orientation, never from file order."""
 
+import hashlib
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
-from models.volume import Source
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
+from dicom_node.errors import NodeError
+from dicom_node.part10 import read_meta
+from models.volume import Source, Volume
+from worker.errors import SeriesRefused, SeriesUnreadable
+from worker.image_frames import Frame, decode, frames_of, require_grey, voxels_announced
+from worker.slice_geometry import Stack, stack
+from worker.waveform_reading import read_waveform
+
+_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+
+#: What pydicom raises over bytes that are not what they claim to be.
+_PARSE_ERRORS = (
+    InvalidDicomError,
+    BytesLengthException,
+    EOFError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    RecursionError,
+    OSError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,3 +58,147 @@ class LoadedSeries:
     frame_numbers: tuple[int, ...]
     inputs_digest: str
     repairs: tuple[str, ...]
+
+
+def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
+    """Read the files of one series.
+
+    Raises SeriesRefused (its message begins with the name of what is wrong) and SeriesUnreadable.
+    """
+    if not files:
+        raise SeriesRefused("empty series: it has no files")
+    read = [_read(file) for file in sorted(files)]
+    datasets = [dataset for dataset, _ in read]
+    digest = _inputs_digest(read)
+    _require_one(datasets, "SeriesInstanceUID", "two series")
+    _require_one(datasets, "PatientID", "two patient ids")
+    if "WaveformSequence" in datasets[0]:
+        if len(datasets) > 1:
+            raise SeriesRefused(f"several waveforms: {len(datasets)} objects in one series, one is read")
+        source, repairs = read_waveform(datasets[0])
+        return LoadedSeries(
+            source=source,
+            datasets=(_without_bulk(datasets[0]),),
+            frame_numbers=(),
+            inputs_digest=digest,
+            repairs=repairs,
+        )
+    return _load_images(datasets, [file.name for file in sorted(files)], digest, max_voxels)
+
+
+def _load_images(datasets: list[Any], names: list[str], digest: str, max_voxels: int) -> LoadedSeries:
+    if any("Rows" not in dataset or "Columns" not in dataset for dataset in datasets):
+        raise SeriesRefused("no images: an object of this series has no Rows and Columns")
+    voxels = voxels_announced(datasets)
+    if voxels > max_voxels:
+        raise SeriesRefused(f"too large: the headers announce {voxels} voxels, worker.max_voxels is {max_voxels}")
+    require_grey(datasets[0])
+    _require_one(datasets, "FrameOfReferenceUID", "two frames of reference")
+    frames = frames_of(datasets)
+    found = stack([frame.plane for frame in frames], thickness_mm=_thickness_mm(datasets[0]))
+    _require_distinct_acquisitions(frames, found)
+    ordered, repairs = _without_copies(datasets, names, frames, found)
+    array = _values(datasets, names, ordered)
+    enhanced = frames[0].number > 0
+    for dataset in datasets:
+        _without_bulk(dataset)
+    if any(str(dataset.get("PhotometricInterpretation")) == "MONOCHROME1" for dataset in datasets):
+        repairs = (*repairs, "MONOCHROME1: values are read as stored, low values are bright")
+    return LoadedSeries(
+        source=Volume(array=array, affine=found.affine),
+        datasets=(datasets[0],) if enhanced else tuple(datasets[frame.dataset] for frame in ordered),
+        frame_numbers=tuple(frame.number for frame in ordered) if enhanced else (),
+        inputs_digest=digest,
+        repairs=repairs,
+    )
+
+
+def _read(file: Path) -> tuple[Any, str]:
+    """Return the dataset and the sha256 (hex) of its bytes, those after the file meta information."""
+    try:
+        data = file.read_bytes()
+        start = read_meta(file).dataset_start
+    except OSError as error:
+        raise SeriesUnreadable(f"{file.name}: cannot be read ({error.strerror}); is the spool's disk there?") from error
+    except NodeError as error:
+        raise SeriesUnreadable(f"{file.name}: is no readable DICOM file") from error
+    try:
+        dataset = dcmread(BytesIO(data))
+        # Parsed here, so that what cannot be parsed shows here and not later.
+        blank = [keyword for keyword in _UIDS if not dataset.get(keyword)]
+    except _PARSE_ERRORS as error:
+        raise SeriesUnreadable(f"{file.name}: is no readable DICOM object ({type(error).__name__})") from error
+    if blank:
+        raise SeriesRefused(f"blank UIDs: {file.name} has no {', '.join(blank)}, so no result could refer to it")
+    return dataset, hashlib.sha256(memoryview(data)[start:]).hexdigest()
+
+
+def _inputs_digest(read: Sequence[tuple[Any, str]]) -> str:
+    pairs = sorted((str(dataset.SOPInstanceUID), digest) for dataset, digest in read)
+    return hashlib.sha256("\n".join(f"{uid} {digest}" for uid, digest in pairs).encode()).hexdigest()
+
+
+def _require_one(datasets: Sequence[Any], keyword: str, name: str) -> None:
+    # The values stay out of the message: one of them may be a patient's.
+    if len({str(dataset.get(keyword, "")) for dataset in datasets}) > 1:
+        raise SeriesRefused(f"{name}: the files of this series differ in {keyword}")
+
+
+def _thickness_mm(dataset: Any) -> float | None:
+    value = dataset.get("SpacingBetweenSlices") or dataset.get("SliceThickness")
+    return float(value) if value else None
+
+
+def _require_distinct_acquisitions(frames: Sequence[Frame], found: Stack) -> None:
+    for group in found.groups:
+        kinds = {frames[index].kind for index in group}
+        if len(kinds) > 1:
+            different = {text for kind in kinds for text in kind if not all(text in other for other in kinds)}
+            keywords = ", ".join(sorted({text.split(" ", 1)[0] for text in different}))
+            raise SeriesRefused(f"several acquisitions: images of one position differ in {keywords or 'their kind'}")
+
+
+def _without_copies(
+    datasets: Sequence[Any], names: Sequence[str], frames: Sequence[Frame], found: Stack
+) -> tuple[list[Frame], tuple[str, ...]]:
+    """Keep one frame a position; the others must have the same pixels."""
+    copies = 0
+    ordered = []
+    for group in found.groups:
+        ordered.append(frames[group[0]])
+        for index in group[1:]:
+            same = [
+                decode(datasets[frames[i].dataset], frames[i].number, names[frames[i].dataset])
+                for i in (group[0], index)
+            ]
+            if not np.array_equal(same[0], same[1]):
+                raise SeriesRefused("duplicate slices: two images at one position have different pixels")
+            copies += 1
+    return ordered, ((f"{copies} duplicate slices with equal pixels were left out",) if copies else ())
+
+
+def _values(datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Frame]) -> NDArray[np.generic]:
+    """Decode into one array; integers stay integers where nothing is rescaled."""
+    rescaled = any(frame.slope != 1 or frame.intercept != 0 for frame in ordered)
+    array: NDArray[Any] | None = None
+    for place, frame in enumerate(ordered):
+        values = decode(datasets[frame.dataset], frame.number, names[frame.dataset])
+        if array is None:
+            dtype = np.dtype(np.float32) if rescaled else values.dtype
+            array = np.empty((len(ordered), *values.shape), dtype=dtype)
+        if rescaled:
+            np.multiply(values, np.float32(frame.slope), out=array[place], casting="unsafe")
+            array[place] += np.float32(frame.intercept)
+        else:
+            if not np.can_cast(values.dtype, array.dtype, casting="safe"):
+                array = array.astype(np.promote_types(values.dtype, array.dtype))
+            array[place] = values
+    assert array is not None  # noqa: S101  # a stack has at least one slice
+    return array
+
+
+def _without_bulk(dataset: Any) -> Any:
+    for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
+        if keyword in dataset:
+            delattr(dataset, keyword)
+    return dataset

@@ -1,0 +1,105 @@
+"""The other side, as client: what delivery needs of an archive, and the archive over DIMSE."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pydicom.dataset import Dataset
+
+from dicom_node.contexts import STUDY_ROOT_FIND, VERIFICATION
+from dicom_node.errors import ArchiveUnreachable, QueryFailed
+from dicom_node.identity import StudyIdentity
+from dicom_node.part10 import read_meta
+from dicom_node.sender import OutcomeKind, Requestor, StoreOutcome, store_files
+from dicom_node.settings import Peer
+
+__all__ = ["ArchiveClient", "DicomArchive", "OutcomeKind", "StoreOutcome", "StudyIdentity"]
+
+_PENDING = (0xFF00, 0xFF01)  # PS3.4 C.4.1.1.4
+_SUCCESS = 0x0000
+
+
+class ArchiveClient(Protocol):
+    """An archive, whatever the protocol. Every method raises ArchiveUnreachable or AssociationRejected."""
+
+    def echo(self) -> None:
+        """Prove that the archive answers."""
+
+    def find_study(self, study_uid: str) -> StudyIdentity | None:
+        """Return who the archive says that this study belongs to, or None if it does not hold the study.
+
+        Raises QueryFailed too.
+        """
+
+    def store(self, files: Sequence[Path]) -> list[StoreOutcome]:
+        """Send files as they are; return an outcome for each that the archive answered for, in order.
+
+        Shorter than `files` if the association ended early. Raises NotDicom too, before anything is sent.
+        """
+
+
+class DicomArchive:
+    """An archive over DIMSE; a new association for each call."""
+
+    def __init__(
+        self,
+        peer: Peer,
+        calling_ae_title: str,
+        *,
+        connect_timeout_s: float = 10.0,
+        acse_timeout_s: float = 30.0,
+        dimse_timeout_s: float = 60.0,
+    ) -> None:
+        """Take whom to call, and as whom."""
+        self._requestor = Requestor(
+            peer=peer,
+            calling_ae_title=calling_ae_title,
+            connect_timeout_s=connect_timeout_s,
+            acse_timeout_s=acse_timeout_s,
+            dimse_timeout_s=dimse_timeout_s,
+        )
+
+    def echo(self) -> None:
+        """C-ECHO (PS3.4 A). Raises ArchiveUnreachable, AssociationRejected."""
+        status = Dataset()
+        with self._requestor.associate([(VERIFICATION, None)]) as association:
+            if association.is_established:
+                status = association.send_c_echo()
+        if status.get("Status") != _SUCCESS:
+            raise ArchiveUnreachable(f"{self._requestor}: no success on C-ECHO; is it a DICOM archive?")
+
+    def find_study(self, study_uid: str) -> StudyIdentity | None:
+        """C-FIND, Study Root, level STUDY (PS3.4 C.6.2.1).
+
+        Raises ArchiveUnreachable, AssociationRejected, QueryFailed.
+        """
+        query = Dataset()
+        query.QueryRetrieveLevel = "STUDY"
+        query.StudyInstanceUID = study_uid
+        for keyword in StudyIdentity.keywords():
+            setattr(query, keyword, "")
+        found: dict[StudyIdentity, None] = {}
+        with self._requestor.associate([(STUDY_ROOT_FIND, None)]) as association:
+            if not association.is_established:
+                raise QueryFailed(f"{self._requestor}: no Study Root C-FIND there; enable it, or switch the check off")
+            for status, identifier in association.send_c_find(query, STUDY_ROOT_FIND):
+                code = status.get("Status")
+                if code is None:
+                    raise ArchiveUnreachable(f"{self._requestor}: the association ended in the middle of a query")
+                if code not in (*_PENDING, _SUCCESS):
+                    raise QueryFailed(
+                        f"{self._requestor}: answered C-FIND with status {code:04X}; see the archive's log"
+                    )
+                # An archive that ignores the key answers with all its studies.
+                if identifier is not None and str(identifier.get("StudyInstanceUID", "")) == study_uid:
+                    found[StudyIdentity.of(identifier)] = None
+        if len(found) > 1:
+            raise QueryFailed(f"{self._requestor}: has study {study_uid} under {len(found)} identities; mend it there")
+        return next(iter(found), None)
+
+    def store(self, files: Sequence[Path]) -> list[StoreOutcome]:
+        """C-STORE over one association, each file's bytes as they are.
+
+        Raises ArchiveUnreachable, AssociationRejected, NotDicom.
+        """
+        return [outcome for _, outcome in store_files(self._requestor, [read_meta(file) for file in files])]

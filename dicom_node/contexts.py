@@ -1,0 +1,57 @@
+"""Which SOP classes and transfer syntaxes we take, and in which order."""
+
+from collections.abc import Iterable
+
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
+from pynetdicom.presentation import PresentationContext, build_context
+
+#: Ours, derived once from random bits (PS3.5 B.2), never from another implementation's root.
+IMPLEMENTATION_CLASS_UID = "2.25.88748531076648248132764909547493520487"
+IMPLEMENTATION_VERSION_NAME = "WETREAD_0_1"  # PS3.7 D.3.3.2.4, at most 16 characters
+
+VERIFICATION = "1.2.840.10008.1.1"
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
+
+_DICOM_ROOT = "1.2.840.10008."
+#: Every composite storage class of PS3.4 B.5 that a library does not know yet, and the retired ones, are below this.
+_STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
+_STORAGE = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
+
+_UNCOMPRESSED_LAST = (ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+#: The first of these that a context offers is taken. Explicit before implicit keeps the VRs; compressed before implicit
+#: keeps a sender from decompressing; big endian is retired; deflated hides the dataset from whoever looks.
+TRANSFER_SYNTAXES: tuple[str, ...] = (
+    str(ExplicitVRLittleEndian),
+    *(
+        str(syntax)
+        for syntax in ALL_TRANSFER_SYNTAXES
+        if syntax != ExplicitVRLittleEndian and syntax not in _UNCOMPRESSED_LAST
+    ),
+    *(str(syntax) for syntax in _UNCOMPRESSED_LAST),
+)
+
+
+def is_private(sop_class_uid: str) -> bool:
+    """Say whether a SOP class is not the standard's."""
+    return not sop_class_uid.startswith(_DICOM_ROOT)
+
+
+def is_storage(sop_class_uid: str) -> bool:
+    """Say whether we store instances of this class: every storage class of the standard, and every private one."""
+    return is_private(sop_class_uid) or sop_class_uid in _STORAGE or sop_class_uid.startswith(_STORAGE_ROOT)
+
+
+def supported(proposed: Iterable[str]) -> list[PresentationContext]:
+    """Return a context for each proposed abstract syntax that we take, transfer syntaxes in our order.
+
+    Built from the proposal, so that private classes can be taken, and no association copies 200 contexts.
+    """
+    contexts = [build_context(uid, list(TRANSFER_SYNTAXES)) for uid in dict.fromkeys(proposed) if is_storage(uid)]
+    return [build_context(VERIFICATION), *contexts]

@@ -1,0 +1,106 @@
+"""What can go wrong on the wire and in the spool, each with cause and remedy; a refused C-STORE with its status."""
+
+OUT_OF_RESOURCES = 0xA700  # PS3.4 B.2.3
+DATA_SET_DOES_NOT_MATCH = 0xA900
+CANNOT_UNDERSTAND_UID = 0xC001
+CANNOT_UNDERSTAND_MISSING_UID = 0xC002
+CANNOT_UNDERSTAND_DATA_SET = 0xC003
+CANNOT_UNDERSTAND_INTERNAL = 0xC004
+
+
+class NodeError(Exception):
+    """Something on the wire or in the spool failed; the message names cause and remedy and never a patient."""
+
+
+class ListenFailed(NodeError):
+    """The node cannot listen on its address; the message names the address and the system's words."""
+
+
+class StoreRefused(NodeError):
+    """An instance is refused; `status` is what its sender gets.
+
+    Attributes:
+        status: Of the C-STORE response (PS3.4 B.2.3).
+        comment: Error Comment (0000,0902) of the response, at most 64 characters; names no patient.
+    """
+
+    status = CANNOT_UNDERSTAND_INTERNAL
+    comment = "internal error"
+
+
+class SpoolFull(StoreRefused):
+    """The spool has less free space than its low watermark, so instances are refused until there is room.
+
+    Free space on the spool's file system, or lower `min_free_bytes`.
+    """
+
+    status = OUT_OF_RESOURCES
+    comment = "spool full"
+
+
+class SpoolFailed(StoreRefused):
+    """The spool's disk did not take an instance, so instances are refused until it takes a test file again.
+
+    Look at the disk's health; the message has the system's words.
+    """
+
+    status = OUT_OF_RESOURCES
+    comment = "spool failing"
+
+
+class Backlogged(StoreRefused):
+    """Too many complete studies wait for the ledger, so instances are refused: look at its database."""
+
+    status = OUT_OF_RESOURCES
+    comment = "backlog full"
+
+
+class Mismatch(StoreRefused):
+    """The request names another SOP Class or Instance UID than its dataset: the sender must mend its object."""
+
+    status = DATA_SET_DOES_NOT_MATCH
+    comment = "SOP UID differs from dataset"
+
+
+class InvalidUid(StoreRefused):
+    """A UID is not one (PS3.5 9.1), so nothing was written: the sender must mend its object."""
+
+    status = CANNOT_UNDERSTAND_UID
+    comment = "invalid UID"
+
+
+class MissingUid(StoreRefused):
+    """The dataset has no Study or Series Instance UID; it is kept in the spool's `quarantine` for the admin."""
+
+    status = CANNOT_UNDERSTAND_MISSING_UID
+    comment = "Study or Series UID missing"
+
+
+class HeadUnreadable(StoreRefused):
+    """The dataset's first elements cannot be parsed; it is kept in the spool's `quarantine` for the admin."""
+
+    status = CANNOT_UNDERSTAND_DATA_SET
+    comment = "dataset unreadable"
+
+
+class ArchiveError(NodeError):
+    """An exchange with an archive failed."""
+
+
+class ArchiveUnreachable(ArchiveError):
+    """The archive does not answer: is it up, are host and port right, is a firewall between?"""
+
+
+class AssociationRejected(ArchiveError):
+    """The archive rejected the association; the message tells the reason that it gave.
+
+    Does it know our AE title, and do we call it by the right one?
+    """
+
+
+class QueryFailed(ArchiveError):
+    """The archive did not answer the query with one study; the message tells the status, never the study's data."""
+
+
+class NotDicom(NodeError):
+    """A file is not DICOM (PS3.10), or its meta information lacks SOP Class, Instance or Transfer Syntax UID."""

@@ -1,0 +1,165 @@
+"""The first elements of a dataset, read as far as Series Instance UID (0020,000E) and no further.
+
+A walk over tags and lengths: nothing is decoded but a few short values, nothing recurses, and whatever the bytes are,
+the only error is HeadUnreadable.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from dicom_node.errors import HeadUnreadable
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+Tag: TypeAlias = tuple[int, int]
+
+SOP_CLASS_UID: Tag = (0x0008, 0x0016)
+SOP_INSTANCE_UID: Tag = (0x0008, 0x0018)
+_MANUFACTURER: Tag = (0x0008, 0x0070)
+_CONTRIBUTING_EQUIPMENT_SEQUENCE: Tag = (0x0018, 0xA001)
+STUDY_INSTANCE_UID: Tag = (0x0020, 0x000D)
+SERIES_INSTANCE_UID: Tag = (0x0020, 0x000E)
+
+_ITEM: Tag = (0xFFFE, 0xE000)
+_ITEM_END: Tag = (0xFFFE, 0xE00D)
+_SEQUENCE_END: Tag = (0xFFFE, 0xE0DD)
+_UNDEFINED = 0xFFFFFFFF
+_LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
+_TEXT_LIMIT = 128  # of what is kept of a value; every value that matters here is shorter
+
+_IMPLICIT = "1.2.840.10008.1.2"
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205")
+#: More than any head needs, and a bound on what a deflate bomb can cost.
+_INFLATE_LIMIT = 4 << 20
+
+
+class Encoding(NamedTuple):
+    """How elements are written."""
+
+    implicit: bool
+    big_endian: bool
+
+
+class Element(NamedTuple):
+    """An element's place; `length` is None where undefined."""
+
+    tag: Tag
+    vr: bytes
+    start: int
+    length: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What the node knows of an instance. None is absent, an empty string is empty; padding is off.
+
+    Attributes:
+        sop_class_uid: (0008,0016).
+        sop_instance_uid: (0008,0018).
+        study_instance_uid: (0020,000D).
+        series_instance_uid: (0020,000E).
+        own: Whether wetread made it: its Manufacturer, and a Contributing Equipment Sequence.
+    """
+
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+    study_instance_uid: str | None
+    series_instance_uid: str | None
+    own: bool
+
+
+def read_head(dataset: Buffer, transfer_syntax_uid: str) -> Head:
+    """Read the head of a dataset without file meta information. Raises HeadUnreadable."""
+    if transfer_syntax_uid in _DEFLATED:
+        dataset = _inflate(dataset)
+    encoding = Encoding(implicit=transfer_syntax_uid == _IMPLICIT, big_endian=transfer_syntax_uid == _BIG_ENDIAN)
+    values = read_texts(dataset, encoding, last=SERIES_INSTANCE_UID)
+    return Head(
+        sop_class_uid=values.get(SOP_CLASS_UID),
+        sop_instance_uid=values.get(SOP_INSTANCE_UID),
+        study_instance_uid=values.get(STUDY_INSTANCE_UID),
+        series_instance_uid=values.get(SERIES_INSTANCE_UID),
+        own=values.get(_MANUFACTURER) == "wetread" and _CONTRIBUTING_EQUIPMENT_SEQUENCE in values,
+    )
+
+
+def read_texts(dataset: Buffer, encoding: Encoding, *, last: Tag) -> dict[Tag, str]:
+    """Return the values of all elements up to tag `last`, as Latin-1 text cut to 128 characters, padding off.
+
+    Raises HeadUnreadable.
+    """
+    values: dict[Tag, str] = {}
+    position = 0
+    while position < len(dataset):
+        element = read_element(dataset, position, encoding)
+        if element.tag > last:
+            break
+        if element.length is None:
+            values[element.tag] = ""
+            position = _skip_undefined(dataset, element, encoding)
+            continue
+        position = element.start + element.length
+        if position > len(dataset):
+            raise HeadUnreadable(f"{_name(element.tag)} claims {element.length} bytes, more than there are; truncated?")
+        cut = min(element.length, _TEXT_LIMIT)
+        values[element.tag] = bytes(dataset[element.start : element.start + cut]).decode("latin-1").rstrip(" \0")
+        if element.tag == last:
+            break  # what comes after it may be as broken as it likes
+    return values
+
+
+def read_element(dataset: Buffer, position: int, encoding: Encoding) -> Element:
+    """Read the tag, VR and length at a position (PS3.5 7.1). Raises HeadUnreadable."""
+    order = ">" if encoding.big_endian else "<"
+    try:
+        group, number = struct.unpack_from(f"{order}HH", dataset, position)
+        tag = (group, number)
+        if encoding.implicit or group == _ITEM[0]:
+            (length,) = struct.unpack_from(f"{order}I", dataset, position + 4)
+            return Element(tag, b"", position + 8, None if length == _UNDEFINED else length)
+        vr = bytes(dataset[position + 4 : position + 6])
+        if vr in _LONG_VRS:
+            (length,) = struct.unpack_from(f"{order}I", dataset, position + 8)
+            return Element(tag, vr, position + 12, None if length == _UNDEFINED else length)
+        (length,) = struct.unpack_from(f"{order}H", dataset, position + 6)
+    except struct.error as error:
+        raise HeadUnreadable(f"the dataset ends inside an element at byte {position}; truncated?") from error
+    if not (vr.isalpha() and vr.isupper()):
+        raise HeadUnreadable(
+            f"{_name(tag)} at byte {position} has no VR; is the transfer syntax the one that was agreed?"
+        )
+    return Element(tag, vr, position + 8, length)
+
+
+def _skip_undefined(dataset: Buffer, element: Element, encoding: Encoding) -> int:
+    """Return the position after a value of undefined length; nesting is a list, so depth costs no stack."""
+    nested = [_inside(element, encoding)]
+    position = element.start
+    while nested:
+        inner = read_element(dataset, position, nested[-1])
+        position = inner.start
+        if inner.tag == _SEQUENCE_END:
+            nested.pop()
+        elif inner.length is not None:
+            position += inner.length
+        elif inner.tag not in (_ITEM, _ITEM_END):
+            nested.append(_inside(inner, nested[-1]))
+    return position
+
+
+def _inside(element: Element, encoding: Encoding) -> Encoding:
+    # PS3.5 6.2.2: the content of an UN of undefined length is implicit VR little endian.
+    return Encoding(implicit=True, big_endian=False) if element.vr == b"UN" else encoding
+
+
+def _inflate(dataset: Buffer) -> bytes:
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(dataset, _INFLATE_LIMIT)
+    except zlib.error as error:
+        raise HeadUnreadable(f"the deflated dataset cannot be inflated ({error})") from error
+
+
+def _name(tag: Tag) -> str:
+    return f"({tag[0]:04X},{tag[1]:04X})"

@@ -1,0 +1,38 @@
+"""pynetdicom's and pydicom's process-wide switches, set once by whoever opens a node or an archive."""
+
+import contextlib
+import socket
+from typing import Any
+
+import pydicom.config
+from pynetdicom import _config
+from pynetdicom.transport import AssociationSocket
+
+
+def set_switches() -> None:
+    """Keep patients out of logs and bytes as they are. Idempotent."""
+    # The standard handlers format every message, and these two write a C-FIND's patient into the log.
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_REQUEST_IDENTIFIERS = False
+    _config.LOG_RESPONSE_IDENTIFIERS = False
+    # pydicom's warning of an invalid value quotes the value.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    # Sends the dataset's bytes from the file: no decoding, no second encoding, no copy in memory.
+    _config.STORE_SEND_CHUNKED_DATASET = True
+    # A bad UID in a request is answered by name (`spool`); pynetdicom would end the association without a word.
+    _config.VALIDATORS["UI"] = _any_uid
+    # pynetdicom 3.0.4 closes a socket only if its shutdown succeeded, and that of a peer that is gone does not: every
+    # refused connection would leave a descriptor until a garbage collection finds it.
+    AssociationSocket._shutdown_socket = _close  # noqa: SLF001 - nothing public to do it with
+
+
+def _close(association_socket: Any) -> None:
+    sock = association_socket.socket
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+        sock.close()
+
+
+def _any_uid(_value: object) -> tuple[bool, str]:
+    return True, ""

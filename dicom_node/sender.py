@@ -1,0 +1,241 @@
+"""C-STORE as client: files go out as the bytes they are, one association for as many kinds as it can carry."""
+
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pynetdicom import AE, evt
+from pynetdicom.presentation import build_context
+
+from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.errors import ArchiveUnreachable, AssociationRejected, NotDicom
+from dicom_node.part10 import FileMeta, read_meta
+from dicom_node.pynetdicom_switches import set_switches
+from dicom_node.settings import Peer
+
+_MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd numbers from 1 to 255
+_FILES_A_BATCH = 1000
+
+_SUCCESS = 0x0000
+_WARNINGS = (0x0001, 0x0107, 0x0116, 0xB000, 0xB006, 0xB007)  # PS3.4 B.2.3, PS3.7 C.4
+_DUPLICATE_SOP_INSTANCE = 0x0111  # PS3.7 C.5.6
+
+#: (result, source, reason) to words, PS3.8 9.3.4.
+_REJECTIONS = {
+    (1, 1): "no reason given",
+    (1, 2): "application context not supported",
+    (1, 3): "calling AE title not recognised",
+    (1, 7): "called AE title not recognised",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
+
+
+class OutcomeKind(Enum):
+    """What an archive did with an object."""
+
+    ACCEPTED = "accepted"  #: stored
+    WARNING = "warning"  #: stored, with something changed or left out
+    DUPLICATE = "duplicate"  #: it has this instance already, which is as good as stored
+    REFUSED = "refused"  #: not stored
+    NO_CONTEXT = "no context"  #: it takes no such SOP class in this transfer syntax; never sent
+    NOT_DICOM = "not DICOM"  #: only from `send`: the file is none, and was never sent
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreOutcome:
+    """What became of one object.
+
+    Attributes:
+        sop_instance_uid: Of the object; empty for what is not DICOM.
+        status: Of the C-STORE response; 0 where none was sent.
+        kind: What that means.
+        text: In words, with the archive's Error Comment where it gave one and the status otherwise.
+    """
+
+    sop_instance_uid: str
+    status: int
+    kind: OutcomeKind
+    text: str
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the archive holds the object now."""
+        return self.kind in (OutcomeKind.ACCEPTED, OutcomeKind.WARNING, OutcomeKind.DUPLICATE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requestor:
+    """Opens associations with one peer."""
+
+    peer: Peer
+    calling_ae_title: str
+    connect_timeout_s: float = 10.0
+    acse_timeout_s: float = 30.0
+    dimse_timeout_s: float = 60.0
+
+    def __str__(self) -> str:
+        """Name the peer, for errors."""
+        return f"{self.peer.ae_title}@{self.peer.host}:{self.peer.port}"
+
+    @contextmanager
+    def associate(self, kinds: Iterable[tuple[str, str | None]]) -> Iterator[Any]:
+        """Give an association that proposes (SOP class, transfer syntax; None: the uncompressed ones).
+
+        It may have accepted none of them. Raises ArchiveUnreachable, AssociationRejected.
+        """
+        set_switches()
+        entity = AE(ae_title=self.calling_ae_title)
+        entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        entity.connection_timeout = self.connect_timeout_s
+        entity.acse_timeout = self.acse_timeout_s
+        entity.dimse_timeout = self.dimse_timeout_s
+        contexts = [build_context(uid) if syntax is None else build_context(uid, syntax) for uid, syntax in kinds]
+        association = entity.associate(
+            self.peer.host,
+            self.peer.port,
+            contexts=contexts,
+            ae_title=self.peer.ae_title,
+            evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once)],
+        )
+        self._require(association)
+        try:
+            yield association
+        finally:
+            if association.is_established:
+                association.release()
+
+    def _require(self, association: Any) -> None:
+        if association.is_established:
+            return
+        if association.is_rejected:
+            answer = association.acceptor.primitive
+            words = _REJECTIONS.get((answer.result_source, answer.diagnostic), "unknown reason")
+            raise AssociationRejected(
+                f"{self} rejected the association of {self.calling_ae_title}: {words}; "
+                "is our AE title known there, and is the called one right?"
+            )
+        if association.acceptor.primitive is not None and not association.accepted_contexts:
+            return
+        raise ArchiveUnreachable(f"{self} does not answer; is it up, and are host and port right?")
+
+
+def store_files(requestor: Requestor, files: Sequence[FileMeta]) -> Iterator[tuple[Path, StoreOutcome]]:
+    """Send files over one association, in order, and yield what the peer answered to each.
+
+    Ends early if the association does. At most 128 kinds of (SOP class, transfer syntax).
+    Raises ArchiveUnreachable, AssociationRejected.
+    """
+    if not files:
+        return
+    kinds = list(dict.fromkeys((file.sop_class_uid, file.transfer_syntax_uid) for file in files))
+    with requestor.associate(kinds) as association:
+        accepted = {(str(cx.abstract_syntax), str(cx.transfer_syntax[0])) for cx in association.accepted_contexts}
+        for number, file in enumerate(files):
+            if (file.sop_class_uid, file.transfer_syntax_uid) not in accepted:
+                yield file.file, _no_context(file)
+            elif not association.is_established:
+                return
+            else:
+                try:
+                    response = association.send_c_store(file.file, msg_id=number % 0xFFFF + 1)
+                except RuntimeError:
+                    return  # the peer aborted between the look above and the request
+                if "Status" not in response:
+                    return
+                yield file.file, outcome_of(file.sop_instance_uid, response)
+
+
+def outcome_of(sop_instance_uid: str, response: Any) -> StoreOutcome:
+    """Say what a C-STORE response means."""
+    status = int(response.Status)
+    if status == _SUCCESS:
+        kind = OutcomeKind.ACCEPTED
+    elif status == _DUPLICATE_SOP_INSTANCE:
+        kind = OutcomeKind.DUPLICATE
+    elif status in _WARNINGS:
+        kind = OutcomeKind.WARNING
+    else:
+        kind = OutcomeKind.REFUSED
+    comment = str(response.get("ErrorComment", "") or "")
+    text = f"status {status:04X}" + (f": {comment}" if comment else "")
+    return StoreOutcome(sop_instance_uid=sop_instance_uid, status=status, kind=kind, text=text)
+
+
+def send(paths: Iterable[Path], peer: Peer, calling_ae_title: str) -> Iterator[tuple[Path, StoreOutcome]]:
+    """Send DICOM files, folders with everything below them, and yield what became of each.
+
+    A file that is not DICOM is named and skipped; a file that the peer left unanswered is REFUSED.
+    Raises ArchiveUnreachable, AssociationRejected, OSError.
+    """
+    requestor = Requestor(peer=peer, calling_ae_title=calling_ae_title)
+    for batch in _batches(files_below(paths)):
+        files = [item for item in batch if isinstance(item, FileMeta)]
+        for item in batch:
+            if not isinstance(item, FileMeta):
+                yield item[0], StoreOutcome(sop_instance_uid="", status=0, kind=OutcomeKind.NOT_DICOM, text=item[1])
+        answered = 0
+        for path, outcome in store_files(requestor, files):
+            answered += 1
+            yield path, outcome
+        for file in files[answered:]:
+            yield (
+                file.file,
+                StoreOutcome(
+                    sop_instance_uid=file.sop_instance_uid,
+                    status=0,
+                    kind=OutcomeKind.REFUSED,
+                    text="the association ended before an answer; send it again",
+                ),
+            )
+
+
+def files_below(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield files as given and, of folders, everything below them, sorted. Raises OSError for what is not there."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(file for file in path.rglob("*") if file.is_file())
+        elif path.exists():
+            yield path
+        else:
+            raise FileNotFoundError(f"{path}: no such file or folder")
+
+
+def _batches(files: Iterable[Path]) -> Iterator[list[FileMeta | tuple[Path, str]]]:
+    batch: list[FileMeta | tuple[Path, str]] = []
+    kinds: set[tuple[str, str]] = set()
+    for path in files:
+        try:
+            item: FileMeta | tuple[Path, str] = read_meta(path)
+        except NotDicom as error:
+            item = (path, str(error))
+        if isinstance(item, FileMeta):
+            kinds.add((item.sop_class_uid, item.transfer_syntax_uid))
+        if len(kinds) > _MOST_CONTEXTS or len(batch) == _FILES_A_BATCH:
+            yield batch
+            batch, kinds = [], set()
+            if isinstance(item, FileMeta):
+                kinds.add((item.sop_class_uid, item.transfer_syntax_uid))
+        batch.append(item)
+    if batch:
+        yield batch
+
+
+def _no_context(file: FileMeta) -> StoreOutcome:
+    return StoreOutcome(
+        sop_instance_uid=file.sop_instance_uid,
+        status=0,
+        kind=OutcomeKind.NO_CONTEXT,
+        text=f"the peer takes no SOP class {file.sop_class_uid} in transfer syntax {file.transfer_syntax_uid}",
+    )
+
+
+def _send_at_once(event: Any) -> None:
+    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

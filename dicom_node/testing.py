@@ -1,0 +1,122 @@
+"""Fakes of this package's boundaries, held to the same contract as the real things by tests/."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from dicom_node.archive import OutcomeKind, StoreOutcome, StudyIdentity
+from dicom_node.errors import ArchiveUnreachable
+from dicom_node.part10 import dataset_digest, read_file_head, read_meta
+from dicom_node.sender import outcome_of
+from dicom_node.study import AssembledStudy, StoredInstance
+
+
+class ManualClock:
+    """A clock that moves only when told."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        """Start somewhere."""
+        self._now = now
+
+    def now(self) -> float:
+        """Return seconds since some moment."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += seconds
+
+
+class StoreAway(Exception):
+    """The fake store was told to be away."""
+
+
+class ListStudyStore:
+    """A `dicom_node.study.StudyStore` that keeps everything in lists.
+
+    Attributes:
+        away: While True every method raises StoreAway.
+        receiving: What `study_receiving` was told, in order.
+        revisions: What `close_revision` was told, in order, without repetitions of the latest of a study.
+    """
+
+    def __init__(self) -> None:
+        """Start empty and present."""
+        self.away = False
+        self.receiving: list[StoredInstance] = []
+        self.revisions: list[AssembledStudy] = []
+
+    def recorded_files(self, folder: str) -> frozenset[str]:
+        """Return the files of this study folder that some revision lists."""
+        self._require_presence()
+        return frozenset(
+            file
+            for study in self.revisions
+            if study.folder == folder
+            for series in study.series
+            for file in series.files
+        )
+
+    def study_receiving(self, instance: StoredInstance) -> None:
+        """Note that a study is arriving."""
+        self._require_presence()
+        self.receiving.append(instance)
+
+    def close_revision(self, study: AssembledStudy) -> None:
+        """Record a revision unless it is the same as the study's latest."""
+        self._require_presence()
+        earlier = [item for item in self.revisions if item.study_instance_uid == study.study_instance_uid]
+        if not earlier or earlier[-1].series != study.series:
+            self.revisions.append(study)
+
+    def _require_presence(self) -> None:
+        if self.away:
+            raise StoreAway("the fake store is away; set `away = False`")
+
+
+class InMemoryArchive:
+    """A `dicom_node.archive.ArchiveClient` without a wire.
+
+    Attributes:
+        away: While True every method raises ArchiveUnreachable.
+        refuse_with: SOP Instance UID to the status that it is answered with.
+        identities: Study Instance UID to whose it is; set one to change it.
+        stored: SOP Instance UID to the digest of the dataset that was accepted.
+        files: SOP Instance UID to the file that was accepted.
+    """
+
+    def __init__(self) -> None:
+        """Start empty and present."""
+        self.away = False
+        self.refuse_with: dict[str, int] = {}
+        self.identities: dict[str, StudyIdentity] = {}
+        self.stored: dict[str, str] = {}
+        self.files: dict[str, Path] = {}
+
+    def echo(self) -> None:
+        """Prove that the archive answers."""
+        if self.away:
+            raise ArchiveUnreachable("the in-memory archive is away; set `away = False`")
+
+    def find_study(self, study_uid: str) -> StudyIdentity | None:
+        """Return whose study this is."""
+        self.echo()
+        return self.identities.get(study_uid)
+
+    def store(self, files: Sequence[Path]) -> list[StoreOutcome]:
+        """Take files; a study that arrives for the first time gets an empty identity."""
+        self.echo()
+        metas = [read_meta(file) for file in files]
+        return [self._store(meta.file, meta.sop_instance_uid) for meta in metas]
+
+    def _store(self, file: Path, sop_instance_uid: str) -> StoreOutcome:
+        response = Dataset()
+        response.Status = self.refuse_with.get(sop_instance_uid, 0)
+        outcome = outcome_of(sop_instance_uid, response)
+        if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.WARNING):
+            _, head = read_file_head(file)
+            self.stored[sop_instance_uid] = dataset_digest(file)
+            self.files[sop_instance_uid] = file
+            self.identities.setdefault(head.study_instance_uid or "", StudyIdentity())
+        return outcome

@@ -1,0 +1,132 @@
+"""Every model proves itself on this machine: its golden inputs must give the expected outputs."""
+
+import json
+import os
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+from numpy.typing import NDArray
+
+from models.catalog import CatalogEntry
+from models.errors import CardError
+from models.loaded import LoadedModel
+from models.manifest import Golden
+from models.runtime import Arrays, Runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoldenVerdict:
+    """What one golden input proved.
+
+    Attributes:
+        network: Which network of the model.
+        runtime: What ran it.
+        passed: Whether the outputs agree within the card's limits.
+        deviation: The worst output's: relative error of numbers, share of other labels.
+        limit: What the card allows of it.
+        seconds: What the run took; 0 for a verdict that was kept from an earlier run.
+    """
+
+    network: str
+    runtime: str
+    passed: bool
+    deviation: float
+    limit: float
+    seconds: float
+
+
+def check(entry: CatalogEntry, runtime: Runtime, *, threads: int = 1, kept: Path | None = None) -> list[GoldenVerdict]:
+    """Run a model's golden inputs.
+
+    Args:
+        entry: A model that is ready.
+        runtime: What is to prove itself.
+        threads: For the runtime.
+        kept: JSON file of verdicts by model digest and runtime; one found there is not run again.
+
+    Raises ModelIncomplete, ChecksumMismatch, RuntimeFailed, or CardError when a golden file cannot be read.
+    """
+    model = LoadedModel.load(entry, runtime, threads)
+    try:
+        key = f"{entry.digest} {model.runtime}"
+        earlier = _read(kept)
+        if key in earlier:
+            return [GoldenVerdict(**{**verdict, "seconds": 0.0}) for verdict in earlier[key]]
+        verdicts = [_check_one(entry, golden, model) for golden in entry.card.golden]
+    finally:
+        model.close()
+    if kept is not None:
+        earlier[key] = [asdict(verdict) for verdict in verdicts]
+        _write(kept, earlier)
+    return verdicts
+
+
+def _check_one(entry: CatalogEntry, golden: Golden, model: LoadedModel) -> GoldenVerdict:
+    inputs, expected = _load_golden(entry.directory / golden.file)
+    started = time.perf_counter()
+    full = model.infer(golden.network, inputs)
+    seconds = time.perf_counter() - started
+    answer = {name: array[tuple(slice(None, None, step) for step in golden.stride)] for name, array in full.items()}
+    worst, limit = 0.0, golden.max_relative_error
+    for name, wanted in expected.items():
+        deviation, allowed = _deviation(answer.get(name), wanted, golden)
+        if deviation / allowed >= worst / limit:
+            worst, limit = deviation, allowed
+    return GoldenVerdict(
+        network=golden.network,
+        runtime=model.runtime,
+        passed=worst <= limit,
+        deviation=worst,
+        limit=limit,
+        seconds=seconds,
+    )
+
+
+def _deviation(found: NDArray[np.generic] | None, wanted: NDArray[np.generic], golden: Golden) -> tuple[float, float]:
+    whole = np.issubdtype(wanted.dtype, np.integer)
+    limit = golden.max_label_disagreement if whole else golden.max_relative_error
+    if found is None or found.shape != wanted.shape:
+        return float("inf"), limit
+    if whole:
+        return float(np.mean(found != wanted)), limit
+    reference = np.asarray(wanted, np.float64)
+    error = np.abs(np.asarray(found, np.float64) - reference).max() / max(float(np.abs(reference).max()), 1e-12)
+    # A comparison with NaN is never true, and an answer that is not a number is as wrong as can be.
+    return (float(error) if np.isfinite(error) else float("inf")), limit
+
+
+def _load_golden(file: Path) -> tuple[Arrays, Arrays]:
+    try:
+        # Opened here: numpy leaves a damaged file open.
+        with file.open("rb") as stream, NpzFile(stream, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        raise CardError(f"{file} cannot be read ({error}); fetch or import the model again") from error
+    inputs = {name.removeprefix("input."): array for name, array in found.items() if name.startswith("input.")}
+    expected = {name.removeprefix("expected."): array for name, array in found.items() if name.startswith("expected.")}
+    if not (inputs and expected):
+        raise CardError(f"{file} needs arrays named input.* and expected.*; fetch or import the model again")
+    return inputs, expected
+
+
+def _write(kept: Path, verdicts: Mapping[str, object]) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    # Whole or not at all; what a power cut loses of it is run again.
+    part = kept.with_name(f".{kept.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(verdicts, indent=1, sort_keys=True), encoding="utf-8")
+    part.replace(kept)
+
+
+def _read(kept: Path | None) -> dict[str, list[dict[str, Any]]]:
+    try:
+        verdicts = json.loads(kept.read_text(encoding="utf-8")) if kept else {}
+    except (FileNotFoundError, ValueError):
+        return {}
+    return verdicts if isinstance(verdicts, dict) else {}

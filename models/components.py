@@ -1,0 +1,37 @@
+"""Connected parts of a mask."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from models.grid import box_of
+
+# Voxels that touch at a corner belong together; a hole is closed also at its corners.
+_CORNERS = np.ones((3, 3, 3), dtype=bool)
+
+
+def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return only the largest connected part (26 neighbours); of equals, the first in the array's order."""
+    box = box_of(mask)
+    if box is None:
+        return mask
+    parts, count = ndimage.label(mask[box], structure=_CORNERS)
+    if count == 1:
+        return mask
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    kept = np.zeros_like(mask)
+    kept[box] = parts == sizes.argmax()
+    return kept
+
+
+def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the mask with every hole filled: background that 6 neighbours do not connect to the edge."""
+    box = box_of(mask)
+    if box is None:
+        return mask
+    # One voxel of background around, so that all of it outside the mask is one part.
+    outside, _ = ndimage.label(np.pad(~mask[box], 1, constant_values=True))
+    filled = mask.copy()
+    filled[box] = (outside != outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
+    return filled

@@ -1,0 +1,116 @@
+"""From the network's answer to a Reading on the source grid."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from models.components import fill_holes, largest_component
+from models.errors import ImplausibleResult
+from models.findings import Measurement, Reading, Structure
+from models.grid import box_of, grid_of, reach, resample, shape_of
+from models.inference import logit
+from models.manifest import Card, Concept, Label, LabelMapInterpretation
+from models.volume import Volume
+
+VOLUME = Concept(value="118565006", scheme="SCT", meaning="Volume")
+MILLILITRE = Concept(value="ml", scheme="UCUM", meaning="milliliter")
+
+
+def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume, source: Volume) -> Reading:
+    """Turn an answer on the network's grid into labels and volumes on the source's.
+
+    Args:
+        card: Whose labels and plausible ranges count.
+        interpretation: The card's.
+        answer: What `models.inference.ask` returned.
+        source: What was read.
+
+    Raises ImplausibleResult when a volume lies outside the card's range; a label that was not found has 0 ml.
+    """
+    labels = label_map(interpretation, answer, source)
+    # Slice by slice: bincount works on a copy of eight bytes a voxel.
+    voxels = np.sum([np.bincount(plane.ravel(), minlength=256) for plane in labels], axis=0)
+    known = sorted(card.labels, key=lambda label: label.number)
+    _check_plausible(known, voxels, source.voxel_ml, interpretation)
+    return Reading(
+        labels=labels,
+        structures=tuple(
+            Structure(label=label, voxels=count, measurements=(_volume(count, source.voxel_ml),))
+            for label in known
+            if (count := int(voxels[label.number]))
+        ),
+        missing=tuple(label for label in known if not voxels[label.number]),
+        warnings=_warnings(labels),
+    )
+
+
+def label_map(interpretation: LabelMapInterpretation, answer: Volume, source: Volume) -> NDArray[np.uint8]:
+    """Return uint8 labels on the source grid: brought there through patient space, then cleaned as the card says."""
+    labels = np.zeros(shape_of(source.array), np.uint8)
+    grid = grid_of(source)
+    cut = 0.0 if interpretation.kind == "labels" else logit(interpretation.threshold)
+    values: NDArray[Any] = answer.array
+    found = box_of(values > cut)
+    box = None if found is None else reach(found, grid_of(answer), grid, margin=1.0)
+    if found is None or box is None:
+        return labels
+    part = labels[box]
+    if interpretation.kind == "labels":
+        part[:] = resample(answer, grid.boxed(box), interpolation="nearest", outside=0).array
+    else:
+        logits: NDArray[Any] = resample(answer, grid.boxed(box), interpolation="linear", outside=None).array
+        part[:] = logits > cut
+        if any(side.start == 0 or side.stop == end for side, end in zip(found, values.shape, strict=True)):
+            # At its edge the answer was continued, but it counts only within the space that the network has seen.
+            seen = Volume(array=np.ones(values.shape, np.uint8), affine=answer.affine)
+            part[resample(seen, grid.boxed(box), interpolation="nearest", outside=0).array == 0] = 0
+    _clean(part, interpretation)
+    return labels
+
+
+def _clean(labels: NDArray[np.uint8], interpretation: LabelMapInterpretation) -> None:
+    if interpretation.largest_component == "foreground":
+        labels[~largest_component(labels > 0)] = 0
+    elif interpretation.largest_component == "each-label":
+        for number, box in _boxes(labels):
+            part = labels[box]
+            here = part == number
+            part[here & ~largest_component(here)] = 0
+    if interpretation.fill_holes:
+        for number, box in _boxes(labels):
+            part = labels[box]
+            part[fill_holes(part == number) & (part == 0)] = number
+
+
+def _boxes(labels: NDArray[np.uint8]) -> list[tuple[int, Any]]:
+    return [(number, box) for number, box in enumerate(ndimage.find_objects(labels), start=1) if box is not None]
+
+
+def _volume(voxels: int, voxel_ml: float) -> Measurement:
+    return Measurement(name=VOLUME, value=voxels * voxel_ml, unit=MILLILITRE)
+
+
+def _check_plausible(
+    known: list[Label], voxels: NDArray[np.intp], voxel_ml: float, interpretation: LabelMapInterpretation
+) -> None:
+    problems = [
+        f"{label.name} {volume:.1f} ml (plausible {label.plausible_volume_ml})"
+        for label in known
+        if (volume := float(voxels[label.number]) * voxel_ml) not in label.plausible_volume_ml
+    ]
+    total = float(voxels[1:].sum()) * voxel_ml
+    if total not in interpretation.plausible_total_ml:
+        problems.append(f"all together {total:.1f} ml (plausible {interpretation.plausible_total_ml})")
+    unknown = sorted(set(np.flatnonzero(voxels[1:]) + 1) - {label.number for label in known})
+    problems += [f"label {number} is not on the card" for number in unknown]
+    if problems:
+        raise ImplausibleResult("the result is not sent: " + "; ".join(problems) + "; look at the source images")
+
+
+def _warnings(labels: NDArray[np.uint8]) -> tuple[str, ...]:
+    faces = [np.take(labels, end, axis) for axis in range(3) if labels.shape[axis] > 1 for end in (0, -1)]
+    if any(face.any() for face in faces):
+        return ("What was segmented reaches the edge of the images: volumes may be too small.",)
+    return ()

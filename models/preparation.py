@@ -1,0 +1,106 @@
+"""From the source grid to the network's: orientation, size, intensities. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import CardError, InputRefused
+from models.grid import Grid, box_of, boxed, grid_of, oriented, patient_grid, resample
+from models.manifest import VolumePreparation
+from models.volume import Volume
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """What a network is given, and where it lies.
+
+    Attributes:
+        array: ``(1, 1, d, h, w)`` float32, contiguous.
+        affine: Of the last three axes, as in `models.volume.Volume`.
+        window: The two source values that the preparation's percentiles are; a crop of the same source keeps them.
+    """
+
+    array: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    window: tuple[float, float]
+
+
+def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
+    """Bring a volume to the network's grid and intensities.
+
+    Raises InputRefused when the volume has no contrast or holds values that are not finite.
+    """
+    if preparation.fit == "conform":
+        source, outside = volume, float(volume.array.min())
+        grid = _conformed(volume, preparation)
+    else:
+        source, outside = oriented(volume, preparation.orientation), None
+        grid = grid_of(source).stretched(preparation.size)
+    fitted = resample(source, grid, interpolation=preparation.interpolation, outside=outside)
+    array = fitted.array.astype(np.float32, copy=False)
+    window = _window(array, preparation)
+    normalise(array, preparation, window)
+    if preparation.crop_above is not None:
+        fitted = _cropped(Volume(array=array, affine=grid.affine), preparation.crop_above, preparation.crop_multiple)
+        array = np.ascontiguousarray(fitted.array, np.float32)
+    return Prepared(array=array[np.newaxis, np.newaxis], affine=fitted.affine, window=window)
+
+
+def normalise(array: NDArray[np.float32], preparation: VolumePreparation, window: tuple[float, float]) -> None:
+    """Bring values to the network's range, in place.
+
+    Values are clipped to the window. Then ``min-max`` maps the window to 0 to 1, ``percentile-z-score`` subtracts the
+    mean and divides by the standard deviation (ddof = 1) of this array. Last, times scale plus offset.
+
+    Raises InputRefused when a z-score finds the same value everywhere.
+    """
+    low, high = window
+    np.clip(array, low, high, out=array)
+    if preparation.normalisation == "min-max":
+        array -= np.float32(low)
+        array /= np.float32(high - low)
+    else:
+        # float32 sums over 16 million voxels lose digits.
+        array -= np.float32(array.mean(dtype=np.float64))
+        deviation = np.sqrt(np.vdot(array, array) / max(array.size - 1, 1))
+        if not deviation > 0:
+            raise InputRefused("the part that the network would read has the same value everywhere; look at the images")
+        array /= np.float32(deviation)
+    if preparation.scale != 1.0:
+        array *= np.float32(preparation.scale)
+    if preparation.offset != 0.0:
+        array += np.float32(preparation.offset)
+
+
+def _conformed(volume: Volume, preparation: VolumePreparation) -> Grid:
+    spacing_mm = preparation.spacing_mm
+    if spacing_mm is None:
+        raise CardError("preparation: fit = conform needs spacing_mm; add it to model.toml")
+    return patient_grid(preparation.orientation, spacing_mm, preparation.size, grid_of(volume).centre_mm)
+
+
+def _window(array: NDArray[np.float32], preparation: VolumePreparation) -> tuple[float, float]:
+    if preparation.percentiles == (0.0, 100.0):
+        low, high = float(array.min()), float(array.max())
+    else:
+        low, high = (float(value) for value in np.percentile(array, preparation.percentiles))
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InputRefused("the images hold values that are not finite; look at their rescale slope and intercept")
+    if not high > low:
+        raise InputRefused("the images have no contrast: one value nearly everywhere; look at the images")
+    return low, high
+
+
+def _cropped(volume: Volume, above: float, multiple: int) -> Volume:
+    values: NDArray[Any] = volume.array
+    box = box_of(values > above)
+    if box is None:
+        raise InputRefused(f"nothing in the images lies above the card's crop_above ({above:g}); look at the images")
+    sides = []
+    for side, length in zip(box, volume.array.shape, strict=True):
+        wanted = min(-(-(side.stop - side.start) // multiple) * multiple, length)
+        start = min(max(side.start - (wanted - (side.stop - side.start)) // 2, 0), length - wanted)
+        sides.append(slice(start, start + wanted))
+    return boxed(volume, (sides[0], sides[1], sides[2]))

@@ -1,0 +1,52 @@
+"""Builds the objects of worker and dicom_node from the settings; each daemon takes what it needs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dicom_node.archive import DicomArchive
+from dicom_node.settings import Peer
+from models.catalog import BUILT_IN, Catalog
+from ops.embedded import EmbeddedRedis
+from ops.settings import Settings
+from worker.delivery import Destination
+from worker.ledger import Ledger
+
+
+def broker_url(settings: Settings) -> str:
+    """Return the site's Redis, else the embedded one's."""
+    return settings.broker.url or EmbeddedRedis(settings).url
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """Open the ledger; the data directory is made where need be, readable by its owner only."""
+    prepare_data(settings)
+    return Ledger.open(settings.ledger_url)
+
+
+def prepare_data(settings: Settings) -> None:
+    """Make the directories, readable by their owner only."""
+    for folder in (settings.data, settings.run, settings.spool, settings.results, settings.data / "models"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def catalog_of(settings: Settings) -> Callable[[], Catalog]:
+    """Return a function that tells the models of this machine as they are now."""
+    paths: tuple[Path, ...] = (BUILT_IN, *settings.model_paths)
+    return lambda: Catalog.scan(paths)
+
+
+def destinations_of(settings: Settings) -> dict[str, Destination]:
+    """Return the archives that get results, by name."""
+    return {
+        item.name: Destination(
+            name=item.name,
+            archive=DicomArchive(Peer(ae_title=item.ae_title, host=item.host, port=item.port), settings.node.ae_title),
+            identity_check=item.identity_check,
+        )
+        for item in settings.destinations
+    }
+
+
+def model_host_socket(settings: Settings) -> Path:
+    """Return where the model host listens."""
+    return settings.run / "model-host.sock"

@@ -1,0 +1,169 @@
+"""The console script `wetread`. Each command is a few lines; what it needs is imported when it runs."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ops import cli_jobs, cli_models
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Reads studies with AI models as they arrive and sends SR and SEG back to the PACS.",
+)
+config = typer.Typer(no_args_is_help=True, help="Settings.")
+app.add_typer(cli_models.app, name="models")
+app.add_typer(config, name="config")
+cli_jobs.add_to(app)
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="Settings file (TOML); else $WETREAD_SETTINGS.", envvar="WETREAD_SETTINGS"),
+]
+DataFolder = Annotated[Path | None, typer.Option("--data", help="Data directory; else the settings'.")]
+
+
+def main() -> None:
+    """Run the command line; our own errors are printed as one message, not as a traceback."""
+    from ops.failures import OURS  # noqa: PLC0415  # `wetread --help` does without it
+
+    os.umask(0o077)
+    try:
+        app()
+    except OURS as error:
+        Console(stderr=True).print(f"wetread: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command()
+def up(
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+    *,
+    archive: Annotated[
+        bool, typer.Option(help="Start an archive for demonstration where no destination is set.")
+    ] = True,
+) -> None:
+    """Start everything: node, worker, deliverer, page, an embedded Redis and archive.
+
+    Example: wetread up --data /srv/wetread
+    """
+    from ops import up as daemon  # noqa: PLC0415
+
+    daemon.run(cli_jobs.read_settings(settings, data), with_archive=archive, say=typer.echo)
+
+
+@app.command()
+def node(settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Receive studies, alone against any Redis.
+
+    Example: wetread node --settings /etc/wetread.toml
+    """
+    from ops import node_daemon  # noqa: PLC0415
+
+    node_daemon.run(cli_jobs.read_settings(settings, data))
+
+
+@app.command()
+def deliver(settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Send results to their destinations.
+
+    Example: wetread deliver --settings /etc/wetread.toml
+    """
+    from ops import deliver_daemon  # noqa: PLC0415
+
+    deliver_daemon.run(cli_jobs.read_settings(settings, data))
+
+
+@app.command()
+def worker(settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Work jobs: Celery's children and the model host beside them.
+
+    Example: wetread worker --settings /etc/wetread.toml
+    """
+    from ops import worker_daemon  # noqa: PLC0415
+
+    worker_daemon.run(cli_jobs.read_settings(settings, data), cli_jobs.settings_arguments(settings, data))
+
+
+@app.command("celery-worker", hidden=True)
+def celery_worker(settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Run Celery alone; `wetread worker` supervises it."""
+    from ops import worker_daemon  # noqa: PLC0415
+
+    worker_daemon.run_celery(cli_jobs.read_settings(settings, data))
+
+
+@app.command("model-host")
+def model_host(settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Hold the resident models; `wetread worker` starts one by itself.
+
+    Example: wetread model-host --settings /etc/wetread.toml
+    """
+    from ops import model_host_daemon  # noqa: PLC0415
+
+    model_host_daemon.run(cli_jobs.read_settings(settings, data))
+
+
+@app.command()
+def web(settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Serve the page, /metrics, /healthz and /readyz.
+
+    Example: wetread web --settings /etc/wetread.toml
+    """
+    from ops import web_daemon  # noqa: PLC0415
+
+    web_daemon.run(cli_jobs.read_settings(settings, data))
+
+
+@app.command()
+def echo(
+    peer: Annotated[str, typer.Argument(help="AE@host:port")],
+    calling: Annotated[str, typer.Option(help="Our AE title.")] = "WETREAD",
+) -> None:
+    """Ask a peer whether it answers (C-ECHO).
+
+    Example: wetread echo PACS@192.0.2.7:104
+    """
+    from dicom_node.archive import DicomArchive  # noqa: PLC0415
+
+    DicomArchive(cli_jobs.parse_peer(peer), calling).echo()
+    typer.echo(f"{peer} answers")
+
+
+@app.command()
+def demo(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it running, with the page's address.")] = False,
+    out: Annotated[Path, typer.Option(help="Where pictures and objects go.")] = Path("wetread-demo"),
+) -> None:
+    """Send real studies through everything and read the results back.
+
+    Example: wetread demo --keep
+    """
+    from ops import demo as demonstration  # noqa: PLC0415
+
+    raise typer.Exit(demonstration.run(json=json, keep=keep, out=out))
+
+
+@config.command("check")
+def check_config(settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Read the settings and print what they come to.
+
+    Example: wetread config check --settings /etc/wetread.toml
+    """
+    import re  # noqa: PLC0415
+
+    text = cli_jobs.read_settings(settings, data).model_dump_json(indent=2)
+    typer.echo(re.sub(r"://([^/@:\s]*):[^/@\s]+@", r"://\1:***@", text))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""`wetread send`, `jobs`, `job`, `retry`, `release-hold`, `cancel`: studies in, and what became of them."""
+
+import json
+import os
+import re
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from dicom_node.settings import Peer
+from ops import logs
+from ops.settings import Settings, SettingsError, load
+from worker.job import JobRow
+from worker.ledger import Ledger
+
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", help="Settings file (TOML).", envvar="WETREAD_SETTINGS")
+]
+DataFolder = Annotated[Path | None, typer.Option("--data", help="Data directory; else the settings'.")]
+JobId = Annotated[int, typer.Argument(help="As in `wetread jobs`.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("send")(send)
+    app.command("jobs")(jobs)
+    app.command("job")(job)
+    app.command("retry")(retry)
+    app.command("cancel")(cancel)
+    app.command("release-hold")(release_hold)
+
+
+def read_settings(file: Path | None, data: Path | None) -> Settings:
+    """Read the settings and set up logging."""
+    logs.configure(json=os.environ.get("WETREAD_LOG_JSON", "") == "1")
+    environ = {name: value for name, value in os.environ.items() if name != "WETREAD_LOG_JSON"}
+    if data is not None:
+        environ["WETREAD_DATA"] = str(data)
+    return load(file, environ)
+
+
+def settings_arguments(file: Path | None, data: Path | None) -> list[str]:
+    """Return the arguments that lead a child process to the same settings."""
+    return [
+        *(["--settings", str(file)] if file is not None else []),
+        *(["--data", str(data)] if data is not None else []),
+    ]
+
+
+def parse_peer(text: str) -> Peer:
+    """Read AE@host:port. Raises SettingsError."""
+    match = re.fullmatch(r"([^@]{1,16})@(.+):(\d{1,5})", text)
+    if match is None:
+        raise SettingsError(f"{text!r} is no peer: write AE@host:port, such as WETREAD@127.0.0.1:11112")
+    return Peer(ae_title=match[1], host=match[2], port=int(match[3]))
+
+
+def send(
+    paths: Annotated[list[Path], typer.Argument(exists=True, help="DICOM files or folders.")],
+    to: Annotated[str, typer.Option("--to", help="AE@host:port")],
+    calling: Annotated[str, typer.Option(help="Our AE title.")] = "WETREAD-SEND",
+) -> None:
+    """Send DICOM files to a node or an archive (C-STORE).
+
+    Example: wetread send /data/study --to WETREAD@127.0.0.1:11112
+    """
+    from dicom_node.archive import OutcomeKind  # noqa: PLC0415
+    from dicom_node.sender import files_below, send  # noqa: PLC0415
+
+    logs.configure()
+    files = list(files_below(paths))
+    counts: Counter[str] = Counter()
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("sending", total=len(files))
+        for file, outcome in send(files, parse_peer(to), calling):
+            counts[outcome.kind.value] += 1
+            if outcome.kind not in (OutcomeKind.ACCEPTED, OutcomeKind.WARNING, OutcomeKind.DUPLICATE):
+                progress.console.print(f"{file}: {outcome.text}", markup=False, highlight=False)
+            progress.advance(task)
+    typer.echo(", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "nothing to send")
+    taken = sum(counts[kind.value] for kind in (OutcomeKind.ACCEPTED, OutcomeKind.WARNING, OutcomeKind.DUPLICATE))
+    if not files or taken < sum(counts.values()):
+        raise typer.Exit(1)
+
+
+def jobs(
+    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many, newest first.")] = 50,
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """List jobs, newest first.
+
+    Example: wetread jobs --state failed
+    """
+    ledger = _ledger(settings, data)
+    rows = ledger.jobs(state, limit)
+    if as_json:
+        typer.echo(json.dumps([_plain(row) for row in rows], indent=1))
+        return
+    table = Table("job", "model", "state", "attempts", "study", "reason", box=None)
+    for row in rows:
+        shown = "delivered" if row.delivered else row.state.value
+        table.add_row(str(row.id), row.model_id, shown, str(row.attempts), row.study_instance_uid, row.reason)
+    Console().print(table if rows else "no jobs yet: send a study with `wetread send`")
+
+
+def job(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Show one job: its study's timeline, its objects, the reason.
+
+    Example: wetread job 7
+    """
+    ledger = _ledger(settings, data)
+    row = _known(ledger, job_id)
+    console = Console()
+    console.print(
+        f"job {row.id}: {row.model_id} {row.model_version}, {row.state}, attempt {row.attempts}", markup=False
+    )
+    console.print(f"study {row.study_instance_uid}, series {row.series_instance_uid}, revision {row.revision}")
+    if row.reason:
+        console.print(f"reason: {row.reason}", markup=False)
+    objects = Table("object", "destination", "state", "attempts", "SOP Instance UID", "reason", box=None)
+    for item in row.deliveries:
+        objects.add_row(
+            item.kind, item.destination, item.state.value, str(item.attempts), item.sop_instance_uid, item.reason
+        )
+    console.print(objects)
+    timeline = Table("time (UTC)", "event", "detail", box=None)
+    for event in ledger.timeline(row.study_instance_uid):
+        detail = ", ".join(f"{key} {value}" for key, value in event.detail.items())
+        timeline.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", event.kind, detail)
+    console.print(timeline)
+
+
+def retry(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Queue a failed, held, skipped or cancelled job again.
+
+    Example: wetread retry 7
+    """
+    _ledger(settings, data).retry(job_id)
+    typer.echo(f"job {job_id} is queued")
+
+
+def cancel(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Cancel a job that is not read yet.
+
+    Example: wetread cancel 7
+    """
+    _ledger(settings, data).cancel(job_id)
+    typer.echo(f"job {job_id} is cancelled")
+
+
+def release_hold(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Send a held job's results: you have made sure that they belong to the study as it is now.
+
+    Example: wetread release-hold 7
+    """
+    ledger = _ledger(settings, data)
+    _known(ledger, job_id)
+    ledger.release(job_id)
+    typer.echo(f"job {job_id} is released")
+
+
+def _ledger(settings: Path | None, data: Path | None) -> Ledger:
+    found = read_settings(settings, data)
+    if found.ledger_url.startswith("sqlite") and not Path(found.ledger_url.removeprefix("sqlite:///")).exists():
+        raise SettingsError(
+            f"no ledger at {found.data}: has wetread run with this data directory? Name it with --data or --settings"
+        )
+    return Ledger.open(found.ledger_url)
+
+
+def _known(ledger: Ledger, job_id: int) -> JobRow:
+    row = ledger.job(job_id)
+    if row is None:
+        raise SettingsError(f"there is no job {job_id}; `wetread jobs` lists them")
+    return row
+
+
+def _plain(row: JobRow) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(row), default=str))
+    return plain

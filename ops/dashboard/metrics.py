@@ -1,0 +1,86 @@
+"""What Prometheus scrapes: the ledger's figures, asked for when they are scraped."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from worker.errors import LedgerAway
+from worker.ledger_views import LedgerViews
+from worker.overview import DoorToResult, Overview
+
+
+class LedgerCollector(Collector):
+    """Asks the ledger at every scrape; a ledger that is away is a figure too, so that an alert can tell it from us."""
+
+    def __init__(self, ledger: LedgerViews, version: str) -> None:
+        self._ledger = ledger
+        self._version = version
+
+    def describe(self) -> list[Metric]:
+        """Name nothing in advance, so that registering does not ask the ledger."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures; without a ledger only the version and that it is away."""
+        yield InfoMetricFamily("wetread_build", "The running version.", value={"version": self._version})
+        try:
+            overview = self._ledger.overview()
+        except LedgerAway:
+            yield GaugeMetricFamily("wetread_ledger_up", "Whether the ledger answers.", value=0)
+            return
+        yield GaugeMetricFamily("wetread_ledger_up", "Whether the ledger answers.", value=1)
+        yield from _figures(overview)
+
+
+def _figures(overview: Overview) -> Iterator[Metric]:
+    jobs = GaugeMetricFamily("wetread_jobs", "Jobs in the ledger by state.", labels=["state"])
+    for state, count in overview.jobs.items():
+        jobs.add_metric([state], count)
+    yield jobs
+    yield GaugeMetricFamily(
+        "wetread_oldest_queued_seconds", "Age of the oldest queued job; 0 when none is.", overview.oldest_queued_s or 0
+    )
+    deliveries = GaugeMetricFamily(
+        "wetread_deliveries", "Results by destination and state.", labels=["destination", "state"]
+    )
+    for (destination, delivery_state), count in overview.deliveries.items():
+        deliveries.add_metric([destination, delivery_state], count)
+    yield deliveries
+    yield GaugeMetricFamily("wetread_studies_receiving", "Studies that still arrive.", overview.studies_receiving)
+    yield GaugeMetricFamily(
+        "wetread_studies_waiting", "Studies with a queued or claimed job.", overview.studies_waiting
+    )
+    if overview.door_to_result is not None:
+        yield from _door_to_result(overview.door_to_result)
+
+
+def _door_to_result(times: DoorToResult) -> Iterator[Metric]:
+    # Gauges with a quantile label: the ledger knows the times themselves, so no buckets have to guess them.
+    quantiles = GaugeMetricFamily(
+        "wetread_door_to_result_seconds",
+        "From a study's last image to its last result's acceptance, over the latest delivered jobs.",
+        labels=["quantile"],
+    )
+    quantiles.add_metric(["0.5"], times.p50_s)
+    quantiles.add_metric(["0.95"], times.p95_s)
+    yield quantiles
+    yield GaugeMetricFamily(
+        "wetread_door_to_result_jobs", "How many delivered jobs the quantiles are taken over.", times.count
+    )
+
+
+def metrics_route(ledger: LedgerViews, version: str) -> BaseRoute:
+    """Return the route /metrics over a registry of its own."""
+    registry = CollectorRegistry()
+    registry.register(LedgerCollector(ledger, version))
+
+    def metrics(request: Request) -> Response:
+        del request
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return Route("/metrics", metrics, methods=["GET"])

@@ -1,0 +1,92 @@
+"""Health (the process lives) and readiness (what it needs answers)."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import redis
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from worker.errors import LedgerAway
+from worker.ledger_views import LedgerViews
+
+_BROKER_TIMEOUT_S = 2.0
+
+#: Returns when what it asks answers; raises NotReady otherwise.
+ReadyCheck = Callable[[], None]
+
+
+class NotReady(Exception):
+    """Something that the page or the house needs does not answer.
+
+    Attributes:
+        cause: What happened.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, *, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause}. {remedy}")
+        self.cause = cause
+        self.remedy = remedy
+
+
+def ledger_check(ledger: LedgerViews) -> ReadyCheck:
+    """Return a check that the ledger answers."""
+
+    def check() -> None:
+        try:
+            ledger.ping()
+        except LedgerAway as away:
+            raise NotReady(
+                cause=str(away),
+                remedy="Look at the disk and at `ledger.url` in the settings: wetread config check",
+            ) from away
+
+    return check
+
+
+def broker_check(url: str) -> ReadyCheck:
+    """Return a check that the Redis at a URL answers a ping in two seconds; `redis+socket://` is Celery's."""
+
+    def check() -> None:
+        client = redis.Redis.from_url(
+            url.replace("redis+socket://", "unix://", 1),
+            socket_timeout=_BROKER_TIMEOUT_S,
+            socket_connect_timeout=_BROKER_TIMEOUT_S,
+        )
+        try:
+            client.ping()
+        except redis.RedisError as error:
+            raise NotReady(
+                cause=f"Redis does not answer a ping: {type(error).__name__}: {str(error).rstrip('.')}",
+                remedy="Start it, or correct `broker.url` in the settings. Jobs wait in the ledger until it is back",
+            ) from error
+        finally:
+            with suppress(redis.RedisError):
+                client.close()
+
+    return check
+
+
+def health_routes(checks: Mapping[str, ReadyCheck]) -> list[BaseRoute]:
+    """Return the routes /healthz and /readyz; the latter runs every check and names each that fails."""
+
+    def ready(request: Request) -> Response:
+        del request
+        away: dict[str, Any] = {}
+        for name, check in checks.items():
+            try:
+                check()
+            except NotReady as failed:
+                away[name] = {"cause": failed.cause, "remedy": failed.remedy}
+        return JSONResponse(
+            {"ready": not away, "checked": list(checks), "away": away}, status_code=503 if away else 200
+        )
+
+    def health(request: Request) -> Response:
+        del request
+        return PlainTextResponse("alive\n")
+
+    return [Route("/healthz", health, methods=["GET"]), Route("/readyz", ready, methods=["GET"])]

@@ -1,0 +1,84 @@
+"""The one sentence at the top of the page: is all well, is there work, or must somebody act? Pure."""
+
+import enum
+from dataclasses import dataclass
+
+from ops.dashboard.wording import count, duration
+from worker.job import JobState
+from worker.overview import Overview
+
+#: Work that waits for longer than this is more than a queue.
+PATIENCE_S = 1800.0
+#: Results that were tried and still wait for longer than this mean that the archive is away.
+ARCHIVE_PATIENCE_S = 300.0
+
+
+class Level(enum.StrEnum):
+    """How loud the sentence is."""
+
+    WELL = "well"  #: nothing waits
+    BUSY = "busy"  #: work waits or runs, as it should
+    ATTENTION = "attention"  #: somebody must act
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateSentence:
+    """The sentence and how loud it is."""
+
+    level: Level
+    text: str
+
+
+def state_sentence(overview: Overview) -> StateSentence:
+    """Say in one sentence how the house is; what needs a person comes before what merely waits."""
+    troubles = _troubles(overview)
+    if troubles:
+        return StateSentence(level=Level.ATTENTION, text=f"Attention: {'; '.join(troubles)}.")
+    work = _work(overview)
+    if work:
+        return StateSentence(level=Level.BUSY, text=f"{'; '.join(work)}.")
+    return StateSentence(level=Level.WELL, text="All is well: nothing waits.")
+
+
+def _troubles(overview: Overview) -> list[str]:
+    troubles: list[str] = []
+    if overview.failed_lately:
+        troubles.append(f"{count(overview.failed_lately, 'job')} failed in the last 24 h")
+    if held := overview.jobs[JobState.HELD]:
+        troubles.append(f"{count(held, 'job')} {_is(held)} held until somebody looks")
+    if overview.lost_lately:
+        troubles.append(f"{count(overview.lost_lately, 'result')} not taken by the archive in the last 24 h")
+    if overview.oldest_queued_s is not None and overview.oldest_queued_s > PATIENCE_S:
+        troubles.append(f"the oldest job has waited for {duration(overview.oldest_queued_s)} (is a worker running?)")
+    for waiting in overview.waiting:
+        if waiting.tried and waiting.oldest_s > ARCHIVE_PATIENCE_S:
+            verb = "waits" if waiting.count == 1 else "wait"
+            troubles.append(
+                f"{count(waiting.count, 'result')} {verb} for {waiting.destination}, "
+                f"the oldest for {duration(waiting.oldest_s)} (is it reachable?)"
+            )
+    return troubles
+
+
+def _work(overview: Overview) -> list[str]:
+    work: list[str] = []
+    studies = overview.studies_waiting
+    if studies and overview.oldest_queued_s is not None:
+        verb = "waits" if studies == 1 else "wait"
+        age = duration(overview.oldest_queued_s)
+        work.append(
+            f"{count(studies, 'study', 'studies')} {verb}"
+            + (f"; the oldest for {age}" if studies > 1 else f" for {age}")
+        )
+    elif studies:
+        work.append(f"{count(studies, 'study', 'studies')} {_is(studies)} being read; no other waits")
+    if overview.studies_receiving:
+        receiving = overview.studies_receiving
+        work.append(f"{count(receiving, 'study', 'studies')} {_is(receiving)} arriving")
+    if results := sum(waiting.count for waiting in overview.waiting):
+        work.append(f"{count(results, 'result')} {_is(results)} on the way")
+    return work
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"

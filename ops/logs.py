@@ -1,0 +1,49 @@
+"""Logs: one event a line on standard error, bound keys, no patients."""
+
+import logging
+import sys
+
+import structlog
+
+#: Libraries that would print datasets, arguments or queries. What fails in them comes back as an error of ours.
+_SILENT = ("pynetdicom", "pydicom")
+#: Of these only warnings are let through.
+_QUIET = (
+    "celery",
+    "kombu",
+    "amqp",
+    "highdicom",
+    "matplotlib",
+    "uvicorn",
+    "alembic",
+    "sqlalchemy",
+)
+
+
+def configure(*, json: bool = False) -> None:
+    """Set up structlog and the standard library's logging for this process."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,22 @@
+"""`wetread model-host`: the process that holds the resident models of one device."""
+
+import os
+
+from models.onnx_runtime import OnnxRuntime
+from ops.assembly_line import catalog_of, model_host_socket, prepare_data
+from ops.settings import Settings
+from ops.signals import stop_on_signals
+from worker.model_host import serve
+
+
+def run(settings: Settings) -> None:
+    """Hold the models until SIGTERM."""
+    stop = stop_on_signals()
+    prepare_data(settings)
+    serve(
+        socket=model_host_socket(settings),
+        catalog=catalog_of(settings),
+        runtime=OnnxRuntime(),
+        threads=settings.worker.model_threads or os.cpu_count() or 1,
+        stop=stop,
+    )

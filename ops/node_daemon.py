@@ -1,0 +1,47 @@
+"""`wetread node`: receiving, assembly, selection, and the reconciler of tokens. Imports no numpy: it stays small."""
+
+import threading
+
+import structlog
+
+from dicom_node.server import Assembler, Node
+from dicom_node.spool import Spool
+from ops.assembly_line import broker_url, catalog_of, open_ledger
+from ops.settings import Settings
+from ops.signals import stop_on_signals
+from worker.celery_app import TokenPublisher, make_app
+from worker.intake import Intake
+from worker.outbox import Reconciler
+
+_log = structlog.get_logger()
+
+
+def run(settings: Settings) -> None:
+    """Receive until SIGTERM."""
+    stop = stop_on_signals()
+    ledger = open_ledger(settings)
+    publisher = TokenPublisher(make_app(broker_url(settings), settings.worker))
+    reconciler = Reconciler(ledger, publisher, settings.worker)
+    intake = Intake(
+        ledger=ledger,
+        catalog=catalog_of(settings),
+        spool=settings.spool,
+        settings=settings.models,
+        on_queued=reconciler.wake,
+    )
+    spool = Spool(settings.spool, min_free_bytes=settings.node.min_free_bytes)
+    assembler = Assembler(settings=settings.node, spool=spool, store=intake)
+    node = Node(settings=settings.node, spool=spool, assembler=assembler)
+    reconciling = threading.Thread(target=reconciler.run, args=(stop,), name="reconciler")
+    assembler.start()
+    node.start()
+    reconciling.start()
+    _log.info("node receives", ae_title=settings.node.ae_title, host=settings.node.host, port=node.port)
+    stop.wait()
+    # Receiving ends first: what was answered by then is assembled, or adopted at the next start.
+    node.stop()
+    assembler.stop()
+    reconciler.wake()
+    reconciling.join()
+    ledger.close()
+    _log.info("node stopped")

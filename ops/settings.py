@@ -1,0 +1,158 @@
+"""One settings file (TOML), environment overrides, and paths that derive from the data directory."""
+
+import difflib
+import hashlib
+import json
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from dicom_node.settings import NodeSettings
+from worker.settings import (
+    BrokerSettings,
+    DeliverySettings,
+    DestinationSettings,
+    LedgerSettings,
+    ModelsSettings,
+    Section,
+    WorkerSettings,
+)
+
+_PREFIX = "WETREAD_"
+#: Read by the command line or by programs beside it, not settings.
+_NOT_SETTINGS = {"WETREAD_SETTINGS", "WETREAD_TEST_DATA", "WETREAD_PARENT"}
+#: sun_path holds 108 bytes on Linux; Redis and ours add a name to the directory.
+_LONGEST_SOCKET_FOLDER = 80
+
+
+class SettingsError(Exception):
+    """The settings are wrong: the message names the place, the key and what is allowed."""
+
+
+class WebSettings(Section):
+    """The page."""
+
+    host: str = Field(default="127.0.0.1", description="loopback only: the page has no log-in yet")
+    port: int = Field(default=8080, ge=0, le=65535)
+    inside_container: bool = Field(default=False, description="allow another host, where only the container sees it")
+
+
+class Settings(Section):
+    """Everything that a site may set."""
+
+    data: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("wetread")))
+    node: NodeSettings = NodeSettings()
+    worker: WorkerSettings = WorkerSettings()
+    models: ModelsSettings = ModelsSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    broker: BrokerSettings = BrokerSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    destinations: tuple[DestinationSettings, ...] = ()
+    web: WebSettings = WebSettings()
+
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("web")
+    @classmethod
+    def _loopback(cls, value: WebSettings) -> WebSettings:
+        if not value.inside_container and value.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("web.host must be a loopback address: the page has no log-in yet; put a proxy in front")
+        return value
+
+    @property
+    def spool(self) -> Path:
+        """Where instances are kept."""
+        return self.data / "spool"
+
+    @property
+    def results(self) -> Path:
+        """Where results are kept."""
+        return self.data / "results"
+
+    @property
+    def model_paths(self) -> tuple[Path, ...]:
+        """Where models are looked for, beside the built-in ones; the data directory's count most."""
+        return (*self.models.path, self.data / "models")
+
+    @property
+    def run(self) -> Path:
+        """A private directory for sockets; a short one where the data directory's name is long."""
+        inside = self.data / "run"
+        if len(os.fsencode(inside)) <= _LONGEST_SOCKET_FOLDER:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()
+        return Path(tempfile.gettempdir()) / f"wetread-{os.getuid()}-{digest[:12]}"
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's SQLAlchemy URL."""
+        return self.ledger.url or f"sqlite:///{self.data / 'ledger.sqlite3'}"
+
+
+def load(file: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read the settings file, where there is one, and the environment's overrides.
+
+    ``WETREAD_NODE__PORT=104`` overrides ``port`` under ``[node]``; values are TOML where they parse as such.
+
+    Raises SettingsError with the place, the key and what is allowed.
+    """
+    table = _read(file) if file is not None else {}
+    origin = str(file) if file is not None else "settings"
+    for name, value in sorted(environ.items()):
+        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS:
+            _override(table, name, value)
+    try:
+        return Settings.model_validate(table)
+    except ValidationError as error:
+        problems = "; ".join(_explain(problem) for problem in error.errors())
+        raise SettingsError(f"{origin}: {problems}. Every key is in docs/configure.md") from error
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        # JSON is what `wetread up` writes for its parts.
+        table: dict[str, Any] = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror}); is the path right?") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+        raise SettingsError(f"{file}: is not TOML ({error})") from error
+    return table
+
+
+def _override(table: dict[str, Any], name: str, value: str) -> None:
+    *sections, key = name.removeprefix(_PREFIX).lower().split("__")
+    for section in sections:
+        table = table.setdefault(section, {})
+    try:
+        table[key] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[key] = value
+
+
+def _explain(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"{key}: {problem['msg']}"
+    allowed = _keys_of(problem["loc"][:-1])
+    near = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
+    return f"{key}: unknown key" + (f", did you mean {near[0]}?" if near else f"; allowed are {', '.join(allowed)}")
+
+
+def _keys_of(path: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in path:
+        if isinstance(part, str):
+            annotation: Any = model.model_fields[part].annotation
+            arguments = [item for item in getattr(annotation, "__args__", ()) if item is not Ellipsis]
+            model = arguments[0] if arguments else annotation
+    return sorted(model.model_fields)

@@ -1,0 +1,139 @@
+"""`wetread up`: every part with an embedded Redis and, where no destination is configured, an archive to try it with."""
+
+import ipaddress
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from dicom_node.archive import DicomArchive
+from dicom_node.errors import NodeError
+from dicom_node.settings import Peer
+from ops.assembly_line import prepare_data
+from ops.embedded import ARCHIVE_NAME, EmbeddedArchive, EmbeddedRedis
+from ops.settings import Settings, SettingsError
+from ops.signals import stop_on_signals
+from ops.supervisor import Part, Supervisor
+from worker.settings import DestinationSettings
+
+_log = structlog.get_logger()
+
+
+def run(settings: Settings, *, with_archive: bool, say: Callable[[str], None]) -> None:
+    """Run everything until SIGTERM or Ctrl-C; `say` tells a person what is ready."""
+    stop = stop_on_signals()
+    prepare_data(settings)
+    _require_free_ports(settings)
+    parts = []
+    if not settings.broker.url:
+        parts.append(EmbeddedRedis(settings).part())
+    if with_archive and not settings.destinations:
+        archive = EmbeddedArchive(settings, _archive_port(settings))
+        settings = settings.model_copy(update={"destinations": (_destination(archive.peer),)})
+        parts.append(archive.part())
+        say("The embedded archive is for demonstration: it overwrites and commits to nothing.")
+    file = _write_effective(settings)
+    parts += _own_parts(settings, file)
+    supervisor = Supervisor(parts)
+    try:
+        supervisor.start(stop, on_ready=lambda part: say(f"{part.name} is ready"))
+        if not stop.is_set():
+            say(_how_to_go_on(settings))
+        supervisor.watch(stop)
+    finally:
+        supervisor.stop()
+        say("stopped")
+
+
+def _own_parts(settings: Settings, file: Path) -> list[Part]:
+    command = [sys.executable, "-m", "ops.cli"]
+    node = Peer(ae_title=settings.node.ae_title, host=_reachable(settings.node.host), port=settings.node.port)
+
+    def node_answers() -> bool:
+        try:
+            DicomArchive(node, settings.node.ae_title, connect_timeout_s=2).echo()
+        except NodeError:
+            return _listens(node.host, node.port)  # a site may refuse our own AE title
+        return True
+
+    def page_answers() -> bool:
+        return _listens(settings.web.host, settings.web.port)
+
+    ready: dict[str, tuple[Callable[[], bool] | None, float]] = {
+        "worker": (None, 30.0),
+        "deliver": (None, 10.0),
+        "node": (node_answers, 20.0),
+        "web": (page_answers, 10.0),
+    }
+    return [
+        Part(name=name, argv=[*command, name, "--settings", str(file)], ready=check, grace_s=grace_s)
+        for name, (check, grace_s) in ready.items()
+    ]
+
+
+def _how_to_go_on(settings: Settings) -> str:
+    node = settings.node
+    return (
+        f"The page: http://{settings.web.host}:{settings.web.port}\n"
+        f"Send a study: wetread send PATH… --to {node.ae_title}@{_reachable(node.host)}:{node.port}\n"
+        "Stop with Ctrl-C."
+    )
+
+
+def _destination(peer: Peer) -> DestinationSettings:
+    # The studies come straight to us, not from this archive: it has nothing to compare an identity with.
+    return DestinationSettings(
+        name=ARCHIVE_NAME, ae_title=peer.ae_title, host=peer.host, port=peer.port, identity_check=False
+    )
+
+
+def _write_effective(settings: Settings) -> Path:
+    """Write what the parts are to run with: the same for all of them, whatever becomes of the file it came from."""
+    file = settings.run / "effective.json"
+    file.touch(mode=0o600)
+    file.write_text(settings.model_dump_json(indent=1), encoding="utf-8")
+    return file
+
+
+def _archive_port(settings: Settings) -> int:
+    """Return a free port; kept in the data directory, so that the archive stays where viewers look for it."""
+    kept = settings.data / "archive-port"
+    if kept.exists() and not _listens("127.0.0.1", int(kept.read_text())):
+        return int(kept.read_text())
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    kept.write_text(str(port))
+    return port
+
+
+def _require_free_ports(settings: Settings) -> None:
+    for key, host, port in (
+        ("node.port", settings.node.host, settings.node.port),
+        ("web.port", settings.web.host, settings.web.port),
+    ):
+        if _listens(_reachable(host), port):
+            raise SettingsError(
+                f"{key}: port {port} is taken by another program; choose another, such as "
+                f"WETREAD_{key.upper().replace('.', '__')}={port + 1}"
+            )
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104  # compared, not bound
+
+
+def _listens(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if _is_v6(host) else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, port)) == 0
+
+
+def _is_v6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6  # noqa: PLR2004  # the version's own number
+    except ValueError:
+        return False

@@ -1,0 +1,29 @@
+"""`wetread web`: the page, metrics and health."""
+
+from importlib.metadata import version
+
+import structlog
+
+from ops.assembly_line import broker_url, open_ledger
+from ops.dashboard.app import make_app
+from ops.dashboard.readiness import broker_check
+from ops.dashboard.serve import serve
+from ops.settings import Settings
+from ops.signals import stop_on_signals
+
+_log = structlog.get_logger()
+
+
+def run(settings: Settings) -> None:
+    """Serve the page until SIGTERM."""
+    stop = stop_on_signals()
+    ledger = open_ledger(settings)
+    app = make_app(
+        ledger,
+        results_root=settings.results,
+        version=version("wetread"),
+        ready_checks={"broker": broker_check(broker_url(settings))},
+    )
+    _log.info("page serves", address=f"http://{settings.web.host}:{settings.web.port}")
+    serve(app, settings.web.host, settings.web.port, stop)
+    ledger.close()

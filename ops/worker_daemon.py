@@ -1,0 +1,64 @@
+"""`wetread worker`: the model host and Celery's prefork children beside it, supervised as one."""
+
+import sys
+
+from ops.assembly_line import broker_url, catalog_of, model_host_socket, open_ledger, prepare_data
+from ops.settings import Settings
+from ops.signals import stop_on_signals
+from ops.supervisor import Part, Supervisor
+from worker.celery_app import make_app
+
+
+def run(settings: Settings, settings_arguments: list[str]) -> None:
+    """Supervise both until SIGTERM; `settings_arguments` lead a child to the same settings."""
+    stop = stop_on_signals()
+    prepare_data(settings)
+    command = [sys.executable, "-m", "ops.cli"]
+    socket = model_host_socket(settings)
+    supervisor = Supervisor(
+        (
+            Part(name="model-host", argv=[*command, "model-host", *settings_arguments], ready=socket.exists),
+            Part(name="celery", argv=[*command, "celery-worker", *settings_arguments], grace_s=15.0),
+        )
+    )
+    try:
+        supervisor.start(stop)
+        supervisor.watch(stop)
+    finally:
+        supervisor.stop()
+
+
+def run_celery(settings: Settings) -> None:
+    """Run Celery's worker in this process."""
+    # Imported here: the children inherit these modules by fork, the supervising process does without them.
+    from worker.model_client import ModelClient  # noqa: PLC0415
+    from worker.pipeline import Pipeline  # noqa: PLC0415
+    from worker.tasks import register  # noqa: PLC0415
+
+    app = make_app(broker_url(settings), settings.worker)
+
+    def make_pipeline() -> Pipeline:
+        return Pipeline(
+            ledger=open_ledger(settings),
+            catalog=catalog_of(settings),
+            host=ModelClient(model_host_socket(settings)),
+            spool=settings.spool,
+            results=settings.results,
+            destinations=[item.name for item in settings.destinations],
+            settings=settings.worker,
+        )
+
+    register(app, make_pipeline, settings.worker)
+    app.worker_main(
+        [
+            "worker",
+            "--queues",
+            ",".join(settings.worker.queues),
+            "--loglevel",
+            "WARNING",
+            "--without-gossip",
+            "--without-mingle",
+            "--hostname",
+            "wetread@%h",
+        ]
+    )

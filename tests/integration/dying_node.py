@@ -1,0 +1,45 @@
+"""A node that dies by SIGKILL between an instance's rename and anybody's record of it; run as a process of its own.
+
+    python dying_node.py SPOOL INSTANCES
+
+It prints its port, keeps INSTANCES - 1 instances, and dies with the next one renamed and not answered for.
+"""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from dicom_node.server import Node
+from dicom_node.settings import NodeSettings
+from dicom_node.spool import Spool
+from dicom_node.study import StoredInstance
+
+
+class Dying:
+    """A reception that dies."""
+
+    def __init__(self, instances: int) -> None:
+        """Take how many instances it hears of before it is dead."""
+        self._left = instances
+
+    def accepting(self) -> bool:
+        """Take everything."""
+        return True
+
+    def instance_stored(self, _instance: StoredInstance, _association: str) -> None:
+        """Count down and die."""
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def association_ended(self, association: str) -> None:
+        """Ignore it."""
+
+
+if __name__ == "__main__":
+    node = Node(settings=NodeSettings(port=0), spool=Spool(Path(sys.argv[1])), assembler=Dying(int(sys.argv[2])))
+    node.start()
+    print(node.port, flush=True)  # noqa: T201 - its parent reads it
+    threading.Event().wait()

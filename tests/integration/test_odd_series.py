@@ -1,0 +1,101 @@
+"""Real series that are odd: each is read right, or refused by name. Slices are checked against a plain decode."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from models.volume import Volume
+from worker.errors import SeriesRefused
+from worker.series_volume import load_series
+
+READ = {
+    "failing/slicecount/001": (2, 256, 256),
+    "ge/anatomical/001": (4, 256, 256),
+    "ge/anatomical/001_implicit": (4, 256, 256),
+    "generic/anatomical/001": (4, 256, 256),
+    "generic/anatomical/001_implicit": (4, 256, 256),
+    "generic/anatomical/002_non_isotropic": (4, 28, 64),
+    "generic/compressed/001": (4, 256, 256),
+    "generic/compressed_j2k/001": (4, 256, 256),
+    "generic/compressed_jpeg/001": (4, 256, 256),
+    "generic/compressed_jpegls/001": (4, 256, 256),
+    "generic/compressed_rle/001": (4, 256, 256),
+    "hitachi/anatomical/001": (4, 64, 64),
+    "hitachi/anatomical/001_implicit": (4, 64, 64),
+    "hyperfine/anatomical/001": (8, 138, 112),
+    "philips_enhanced/anatomical/001": (8, 256, 256),
+    "philips_enhanced/anatomical/001_implicit": (8, 256, 256),
+    "siemens_multiframe/anatomical/001": (8, 256, 256),
+}
+REFUSED = {
+    "failing/gantrytilting/001": "gantry tilt",
+    "failing/notavolume/001": "not a volume",
+    "failing/sliceincrement/001": "missing slices",
+    "failing/sliceincrement/002": "missing slices",
+    "failing/sliceorientation/001": "mixed orientation",
+    "ge/anatomical/001_single_slice": "not a volume",
+    "ge/dti/001": "duplicate slices",
+    "ge/dti/001_implicit": "duplicate slices",
+    "ge/dti/002": "duplicate slices",
+    "ge/fmri/001": "duplicate slices",
+    "ge/fmri/001_implicit": "duplicate slices",
+    "generic/rgb/001": "colour images",
+    "philips_enhanced/dti/001": "several acquisitions",
+    "philips_enhanced/dti/001_implicit": "several acquisitions",
+    "philips_enhanced/fmri/001": "several acquisitions",
+    "philips_enhanced/fmri/001_implicit": "several acquisitions",
+}
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return the DICOM files of a case."""
+    return [file for file in sorted(folder.iterdir()) if file.is_file()]
+
+
+@pytest.mark.parametrize("case", READ)
+def test_is_read(shared_data: Path, case: str) -> None:
+    """The series is a volume of the stated shape, each slice with the pixels of the image that lies there."""
+    series = load_series(files_of(shared_data / "odd-series" / case), max_voxels=10**8)
+    assert isinstance(series.source, Volume)
+    assert series.source.array.shape == READ[case]
+    if series.frame_numbers:
+        return
+    plain = {}
+    for file in files_of(shared_data / "odd-series" / case):
+        dataset = pydicom.dcmread(file)
+        slope, intercept = float(dataset.get("RescaleSlope") or 1), float(dataset.get("RescaleIntercept") or 0)
+        plain[dataset.SOPInstanceUID] = dataset.pixel_array.reshape(READ[case][1:]) * slope + intercept
+    for k, dataset in enumerate(series.datasets):
+        np.testing.assert_allclose(series.source.array[k], plain[dataset.SOPInstanceUID], rtol=1e-5)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_is_refused_by_name(shared_data: Path, case: str) -> None:
+    """What is no volume is never read as one."""
+    with pytest.raises(SeriesRefused, match=REFUSED[case]):
+        load_series(files_of(shared_data / "odd-series" / case), max_voxels=10**8)
+
+
+def test_every_case_is_stated(shared_data: Path) -> None:
+    """No folder of odd series is left out above."""
+    root = shared_data / "odd-series"
+    found = {str(file.parent.relative_to(root)) for file in root.rglob("*") if file.is_file() and file.parent != root}
+    assert found == set(READ) | set(REFUSED)
+
+
+def test_compressed_series_hold_the_same_pixels(shared_data: Path) -> None:
+    """Lossless JPEG, JPEG-LS, JPEG 2000 and RLE decode to what the uncompressed series holds."""
+    cases = [case for case in READ if case.startswith("generic/compressed")]
+    volumes = [load_series(files_of(shared_data / "odd-series" / case), max_voxels=10**8).source for case in cases]
+    for volume in volumes[1:]:
+        assert isinstance(volume, Volume)
+        assert isinstance(volumes[0], Volume)
+        np.testing.assert_array_equal(volume.array, volumes[0].array)
+
+
+def test_blank_uids_are_refused(shared_data: Path) -> None:
+    """A result could not refer to images without UIDs."""
+    with pytest.raises(SeriesRefused, match="blank UIDs"):
+        load_series(files_of(shared_data / "abdomen-ct" / "example_ct_dicom"), max_voxels=10**8)

@@ -1,0 +1,124 @@
+"""A real Orthanc on free loopback ports, for tests that send to an archive, ask it, and lose it for a while."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicom_node.archive import DicomArchive
+from dicom_node.settings import Peer
+
+_START_DEADLINE_S = 60.0
+
+
+class OrthancServer:
+    """Starts and stops one Orthanc without root; what it stores outlives a stop.
+
+    Attributes:
+        dicom_port: It takes associations there, called ORTHANC.
+        url: Of its REST API, without a slash at the end.
+    """
+
+    def __init__(self, folder: Path, *, dicom_port: int, http_port: int) -> None:
+        self.dicom_port = dicom_port
+        self.url = f"http://127.0.0.1:{http_port}"
+        self._config = folder / "orthanc.json"
+        self._log = folder / "orthanc.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        settings = {
+            "Name": "test archive",
+            "StorageDirectory": str(folder / "storage"),
+            "IndexDirectory": str(folder / "storage"),
+            "HttpPort": http_port,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+            "DicomAet": "ORTHANC",
+            "DicomPort": dicom_port,
+            "DicomAlwaysAllowEcho": True,
+            "DicomAlwaysAllowStore": True,
+            "DicomAlwaysAllowFind": True,
+            "DicomCheckModalityHost": False,
+            "UnknownSopClassAccepted": True,
+            "OverwriteInstances": False,
+            "StableAge": 1,
+            "Plugins": [],
+        }
+        self._config.write_text(json.dumps(settings))
+
+    @property
+    def peer(self) -> Peer:
+        """Where it takes associations."""
+        return Peer(ae_title="ORTHANC", host="127.0.0.1", port=self.dicom_port)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        binary = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
+        if binary is None:
+            reason = "Orthanc is not installed: apt-get install orthanc"
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [binary, str(self._config)], stdout=log, stderr=log, env={**os.environ, "TCP_NODELAY": "1"}
+            )
+        deadline = time.monotonic() + _START_DEADLINE_S
+        while not self._answers():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                pytest.fail(f"Orthanc did not start:\n{self._log.read_text()[-2000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it as an outage would; its storage stays."""
+        if self._process is not None:
+            # Asked to stop it would take seconds to say goodbye; its index is a database that survives this.
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def rest(self, path: str, *, body: object = None, method: str | None = None) -> Any:
+        """Call its REST API and return the JSON answer (bytes if it is none).
+
+        Args:
+            path: Such as ``/studies``.
+            body: Sent as JSON, bytes as they are; makes the call a POST.
+            method: Another method.
+        """
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=method)  # noqa: S310 - our own loopback URL
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            content = answer.read()
+        try:
+            return json.loads(content) if content else None
+        except ValueError:
+            return content
+
+    def know(self, name: str, ae_title: str, port: int) -> None:
+        """Let it know a peer on this machine as a modality, so that it can route to it."""
+        self.rest(f"/modalities/{name}", body=[ae_title, "127.0.0.1", port], method="PUT")
+
+    def take(self, files: Sequence[Path]) -> None:
+        """Give it files, as a modality would have."""
+        for file in files:
+            self.rest("/instances", body=file.read_bytes())
+
+    def route_to(self, ae_title: str, port: int) -> None:
+        """Have it send all its studies to a peer on this machine, over one association a study."""
+        self.know("wetread", ae_title, port)
+        for study in self.rest("/studies"):
+            self.rest("/modalities/wetread/store", body=study.encode())
+
+    def _answers(self) -> bool:
+        try:
+            self.rest("/system")
+        except (urllib.error.URLError, ConnectionError):
+            return False
+        return DicomArchive(self.peer, "TEST", connect_timeout_s=2).echo() is None

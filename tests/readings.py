@@ -1,0 +1,167 @@
+"""Readings whose answer is known, for tests of what becomes of them: no network runs."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom.data
+
+from models.ecg import BEATS_PER_MINUTE, CARDIAC_RHYTHM, HEART_RATE, MEAN, MILLISECOND, RR_INTERVAL
+from models.findings import Finding, Mark, Measurement, Reading, Structure
+from models.manifest import Card, Concept, Label
+from models.volume import Volume
+from worker.provenance import Provenance
+from worker.series_volume import LoadedSeries, load_series
+
+VOLUME = Concept(value="118565006", scheme="SCT", meaning="Volume")
+ML = Concept(value="ml", scheme="UCUM", meaning="milliliter")
+READ_AT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+
+#: Numbers with gaps: segments are numbered without. The third is never found.
+LABELS = (
+    Label(
+        number=2,
+        name="Cerebral cortex",
+        concept=Concept(value="40146001", scheme="SCT", meaning="Cerebral cortex"),
+        colour_rgb=(205, 62, 78),
+    ),
+    Label(
+        number=5,
+        name="Left thalamus",
+        concept=Concept(value="42695009", scheme="SCT", meaning="Thalamus"),
+        colour_rgb=(0, 118, 14),
+        laterality="left",
+    ),
+    Label(
+        number=9,
+        name="Hippocampus",
+        concept=Concept(value="88442005", scheme="SCT", meaning="Hippocampus"),
+        colour_rgb=(220, 216, 20),
+    ),
+)
+
+
+def a_card(**changes: Any) -> Card:
+    """Return the card of a model of `LABELS`; keywords replace its tables."""
+    return Card.model_validate(
+        {
+            "schema": 1,
+            "id": "test-structures",
+            "name": "Test structures",
+            "version": "1.2",
+            "manufacturer": "Test maker",
+            "licence": "MIT",
+            "intended_use": "tests",
+            "regulatory": {"status": "research"},
+            "selection": {},
+            "networks": {"main": {}},
+            "preparation": {
+                "kind": "volume",
+                "orientation": "RAS",
+                "fit": "resize",
+                "size": [32, 32, 32],
+                "normalisation": "min-max",
+            },
+            "inference": {"strategy": "whole"},
+            "interpretation": {"kind": "labels"},
+            "labels": [label.model_dump() for label in LABELS],
+        }
+        | changes
+    )
+
+
+def an_ecg_card() -> Card:
+    """Return the card of a model that reads lead II."""
+    return a_card(
+        id="test-ecg",
+        name="Test ECG",
+        labels=[],
+        preparation={
+            "kind": "waveform",
+            "channel": "II",
+            "sampling_frequency_hz": 500,
+            "samples": 5000,
+            "normalisation": "average-rank",
+        },
+        inference={"strategy": "window", "trust_s": [2.0, 8.0]},
+        interpretation={
+            "kind": "ecg",
+            "frame_classes": ["other", "P", "QRS", "T"],
+            "beat_classes": ["none"],
+            "rhythm_classes": ["sinus"],
+            "rhythm_concepts": {},
+        },
+    )
+
+
+def load(folder: Path) -> LoadedSeries:
+    """Read all files of a folder as one series."""
+    return load_series(sorted(folder.iterdir()), max_voxels=10**8)
+
+
+def an_ecg() -> LoadedSeries:
+    """Return pydicom's 12-lead ECG."""
+    return load_series([Path(str(pydicom.data.get_testdata_file("waveform_ecg.dcm")))], max_voxels=1)
+
+
+def a_reading(series: LoadedSeries) -> Reading:
+    """Return two lopsided structures that touch, with their true volumes, and a third that is missing."""
+    volume = series.source
+    assert isinstance(volume, Volume)
+    slices, rows, columns = volume.array.shape
+    z, y, x = np.ogrid[-1 : 1 : slices * 1j, -1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
+    labels = np.zeros(volume.array.shape, np.uint8)
+    labels[(z + 0.1) ** 2 + (y - 0.1) ** 2 + x**2 < 0.5] = LABELS[0].number
+    labels[(z**2 + y**2 + x**2 < 0.3) & (x > 0.05)] = LABELS[1].number
+    return Reading(
+        labels=labels,
+        structures=tuple(_structure(label, int((labels == label.number).sum()), volume) for label in LABELS[:2]),
+        missing=LABELS[2:],
+        runtime="none",
+        warnings=("The answer was known before.",),
+    )
+
+
+def _structure(label: Label, voxels: int, volume: Volume) -> Structure:
+    measurement = Measurement(name=VOLUME, value=voxels * volume.voxel_ml, unit=ML)
+    return Structure(label=label, voxels=voxels, measurements=(measurement,))
+
+
+def nothing_found(series: LoadedSeries) -> Reading:
+    """Return a reading that found none of the labels."""
+    assert isinstance(series.source, Volume)
+    return Reading(labels=np.zeros(series.source.array.shape, np.uint8), missing=LABELS, runtime="none")
+
+
+def an_ecg_reading() -> Reading:
+    """Return a rhythm, two numbers and the marks of six beats."""
+    sinus = Concept(value="64730000", scheme="SCT", meaning="Normal sinus rhythm")
+    waves = (("P", 0.0, 0.1), ("QRS", 0.16, 0.08), ("T", 0.35, 0.2))
+    return Reading(
+        findings=(Finding(name=CARDIAC_RHYTHM, value=sinus, certainty_percent=97.3),),
+        measurements=(
+            Measurement(name=HEART_RATE, value=61.1, unit=BEATS_PER_MINUTE, method=MEAN),
+            Measurement(name=RR_INTERVAL, value=982.0, unit=MILLISECOND, method=MEAN),
+        ),
+        marks=tuple(
+            Mark(kind=kind, start_s=beat * 0.98 + start, end_s=beat * 0.98 + start + length)
+            for beat in range(2, 8)
+            for kind, start, length in waves
+        ),
+        runtime="none",
+    )
+
+
+def provenance_of(series: LoadedSeries, card: Card, **changes: Any) -> Provenance:
+    """Return the provenance of a reading of this series."""
+    values: Mapping[str, Any] = {
+        "card": card,
+        "model_digest": "ab" * 32,
+        "inputs_digest": series.inputs_digest,
+        "recipe_digest": "cd" * 32,
+        "read_at": READ_AT,
+        "runtime": "none",
+    }
+    return Provenance(**(dict(values) | changes))

@@ -1,0 +1,23 @@
+"""What an Orthanc holds of us."""
+
+from typing import Any
+
+from tests.orthanc_server import OrthancServer
+
+
+def _instances(orthanc: OrthancServer) -> list[dict[str, Any]]:
+    found = []
+    for name in orthanc.rest("/instances"):
+        tags = orthanc.rest(f"/instances/{name}/simplified-tags")
+        found.append(tags)
+    return found
+
+
+def modalities(orthanc: OrthancServer) -> list[str]:
+    """Return the Modality of each series, sorted."""
+    return sorted(orthanc.rest(f"/series/{name}")["MainDicomTags"]["Modality"] for name in orthanc.rest("/series"))
+
+
+def results_of(orthanc: OrthancServer) -> set[str]:
+    """Return the SOP Instance UIDs of everything that is not an image or a waveform."""
+    return {tags["SOPInstanceUID"] for tags in _instances(orthanc) if tags["Modality"] in ("SEG", "SR")}

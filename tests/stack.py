@@ -1,0 +1,157 @@
+"""Every part of wetread as a real process, for tests that send real studies and end processes at bad moments."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from worker.job import JobRow
+from worker.ledger import Ledger
+
+PARTS = ("node", "deliver", "worker")
+
+
+class Stack:
+    """Node, deliverer and worker over one data directory, one Redis and one archive.
+
+    Attributes:
+        data: The data directory.
+        port: The node listens there.
+        settings_file: What every part is started with.
+    """
+
+    def __init__(self, folder: Path, *, port: int, broker_url: str, archive_port: int, extra: str = "") -> None:
+        """Write the settings; nothing is started yet. `extra` is more TOML, for whole tables."""
+        self.data = folder / "data"
+        self.port = port
+        self.settings_file = folder / "wetread.toml"
+        self._logs = folder / "logs"
+        self._logs.mkdir(parents=True)
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.settings_file.write_text(
+            f"""
+data = "{self.data}"
+
+[node]
+port = {port}
+quiet_time_s = 1.0
+
+[broker]
+url = "{broker_url}"
+
+[worker]
+lease_s = 4.0
+retry_delay_s = 0.5
+reconcile_every_s = 0.5
+max_attempts = 5
+
+[delivery]
+first_retry_s = 0.5
+longest_retry_s = 1.0
+poll_s = 0.2
+
+[[destinations]]
+name = "orthanc"
+ae_title = "ORTHANC"
+host = "127.0.0.1"
+port = {archive_port}
+{extra}
+"""
+        )
+
+    @property
+    def models(self) -> Path:
+        """Where models of this data directory lie."""
+        return self.data / "models"
+
+    @property
+    def spool(self) -> Path:
+        """The spool."""
+        return self.data / "spool"
+
+    def start(self, *parts: str) -> None:
+        """Start parts, by default all of them."""
+        for part in parts or PARTS:
+            with (self._logs / f"{part}.log").open("ab") as log:
+                self._processes[part] = subprocess.Popen(
+                    [sys.executable, "-m", "ops.cli", part, "--settings", str(self.settings_file)],
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+
+    def kill(self, part: str) -> None:
+        """End a part and all that it started with SIGKILL, as a power cut would."""
+        process = self._processes.pop(part)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for pid in self._descendants(part):
+            os.kill(pid, signal.SIGKILL)
+
+    def stop(self) -> dict[str, int]:
+        """Stop every part with SIGTERM; return the exit codes."""
+        for process in self._processes.values():
+            process.terminate()
+        codes = {}
+        for part, process in self._processes.items():
+            try:
+                codes[part] = process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                codes[part] = process.wait()
+        self._processes.clear()
+        return codes
+
+    def _descendants(self, _part: str) -> Iterator[int]:
+        """Find what a killed part left behind: processes of this stack whose parent is gone."""
+        alive = {process.pid for process in self._processes.values()}
+        marker = str(self.settings_file).encode()
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (entry / "cmdline").read_bytes()
+                session = os.getsid(int(entry.name))
+            except (OSError, ProcessLookupError):
+                continue
+            if marker in command and session not in alive and int(entry.name) != os.getpid():
+                yield int(entry.name)
+
+    def ledger(self) -> Ledger:
+        """Open the ledger to look at it."""
+        return Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+
+    def jobs(self) -> list[JobRow]:
+        """Return all jobs as they are now; none before the ledger exists."""
+        if not (self.data / "ledger.sqlite3").exists():
+            return []
+        ledger = self.ledger()
+        try:
+            return ledger.jobs()
+        finally:
+            ledger.close()
+
+    def log(self, part: str) -> str:
+        """Return what a part has logged."""
+        file = self._logs / f"{part}.log"
+        return file.read_text() if file.exists() else ""
+
+    def listening(self) -> bool:
+        """Say whether the node takes associations."""
+        return self._echo().returncode == 0
+
+    def _echo(self) -> subprocess.CompletedProcess[bytes]:
+        command = ["echoscu", "-to", "2", "-aet", "TEST", "-aec", "WETREAD", "127.0.0.1", str(self.port)]
+        return subprocess.run(command, check=False, capture_output=True)
+
+    def send(self, files: Sequence[Path]) -> subprocess.CompletedProcess[bytes]:
+        """Send files with DCMTK's storescu; each must be answered with success."""
+        command = ["storescu", "-R", "-aet", "TEST", "-aec", "WETREAD", "127.0.0.1", str(self.port)]
+        return subprocess.run([*command, *map(str, files)], check=True, capture_output=True, timeout=120)
+
+    def diagnosis(self) -> str:
+        """Return what a failed test needs: jobs and the ends of the logs."""
+        rows = "\n".join(f"{job.id} {job.model_id} {job.state} {job.reason}" for job in self.jobs())
+        logs = "\n".join(f"--- {file.name}\n{file.read_text()[-3000:]}" for file in sorted(self._logs.glob("*.log")))
+        return f"{time.strftime('%H:%M:%S')}\n{rows}\n{logs}"

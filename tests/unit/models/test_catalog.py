@@ -1,0 +1,148 @@
+"""The catalog finds models, proves their files and says what to do about those that cannot be used."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.catalog import BUILT_IN, Catalog, ModelState, read_entry
+from models.errors import ChecksumMismatch, ModelError, ModelIncomplete
+from models.testing import write_threshold_model
+
+BY_REFERENCE = """
+[networks.main.weights]
+package = "somewhere"
+version = "1"
+wheel_sha256 = "{zeros}"
+member = "m.onnx"
+member_sha256 = "{zeros}"
+licence = "MIT"
+format = "onnx"
+"""
+
+
+def make_incomplete(directory: Path) -> None:
+    """Turn a model into one whose weights come by reference and are not here."""
+    (directory / "model.onnx").unlink()
+    card = (directory / "model.toml").read_text()
+    reference = BY_REFERENCE.format(zeros="0" * 64)
+    (directory / "model.toml").write_text(card.replace("\n[preparation]", f"{reference}\n[preparation]"))
+
+
+def test_models_are_listed_by_id(tmp_path: Path) -> None:
+    """Iteration, length, get and ready agree, in the order of the ids whatever the directories are called."""
+    for model_id in ("b", "c", "a"):
+        write_threshold_model(tmp_path, id=model_id)
+    (tmp_path / "a").rename(tmp_path / "zzz")
+    catalog = Catalog.scan([tmp_path, tmp_path / "not there"])
+    assert [entry.card.id for entry in catalog] == ["a", "b", "c"]
+    assert len(catalog) == 3
+    assert catalog.ready() == tuple(catalog)
+    assert catalog.get("a").directory == tmp_path / "zzz"
+    assert catalog.unreadable == ()
+
+
+def test_an_unknown_id_is_an_error_that_names_the_known_ones(tmp_path: Path) -> None:
+    """`get` says which models there are."""
+    write_threshold_model(tmp_path, id="only-one")
+    with pytest.raises(ModelError, match=r"no model has the id other.*only-one"):
+        Catalog.scan([tmp_path]).get("other")
+
+
+def test_weights_that_were_not_fetched_make_a_model_incomplete(tmp_path: Path) -> None:
+    """The reason names the command that completes it, and loading raises ModelIncomplete."""
+    make_incomplete(write_threshold_model(tmp_path, id="by-reference"))
+    catalog = Catalog.scan([tmp_path])
+    entry = catalog.get("by-reference")
+    assert entry.state is ModelState.INCOMPLETE
+    assert "wetread models fetch by-reference" in entry.reason
+    assert catalog.ready() == ()
+    with pytest.raises(ModelIncomplete, match="fetch"):
+        entry.require_ready()
+
+
+def test_a_changed_network_is_broken(tmp_path: Path) -> None:
+    """One byte more gives another checksum: the model is broken and says which file, also in a second scan."""
+    file = write_threshold_model(tmp_path) / "model.onnx"
+    before = Catalog.scan([tmp_path]).get("constant-answer")
+    file.write_bytes(file.read_bytes() + b"\0")
+    entry = Catalog.scan([tmp_path]).get("constant-answer")
+    assert entry.state is ModelState.BROKEN
+    assert str(file) in entry.reason
+    assert entry.digest != before.digest
+    with pytest.raises(ChecksumMismatch, match="import the model again"):
+        entry.require_ready()
+
+
+def test_a_missing_network_without_reference_is_broken(tmp_path: Path) -> None:
+    """What cannot be fetched is not called incomplete."""
+    (write_threshold_model(tmp_path) / "model.onnx").unlink()
+    entry = Catalog.scan([tmp_path]).get("constant-answer")
+    assert entry.state is ModelState.BROKEN
+    assert "is missing" in entry.reason
+
+
+def test_a_card_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
+    """An unknown key is listed with its reason, and the models beside it are there."""
+    card = write_threshold_model(tmp_path, id="wrong") / "model.toml"
+    card.write_text("licens = 1\n" + card.read_text())
+    write_threshold_model(tmp_path, id="right")
+    catalog = Catalog.scan([tmp_path])
+    assert [entry.card.id for entry in catalog] == ["right"]
+    (wrong,) = catalog.unreadable
+    assert wrong.directory == tmp_path / "wrong"
+    assert "did you mean licence" in wrong.reason
+
+
+def test_a_later_path_counts_unless_only_the_earlier_is_ready(tmp_path: Path) -> None:
+    """A completed model overrides the built-in one without weights, an incomplete one never hides one that is ready."""
+    first, second = tmp_path / "built-in", tmp_path / "data"
+    make_incomplete(write_threshold_model(first))
+    write_threshold_model(second)
+    assert Catalog.scan([first, second]).get("constant-answer").directory == second / "constant-answer"
+    assert Catalog.scan([second, first]).get("constant-answer").directory == second / "constant-answer"
+    write_threshold_model(first)
+    assert Catalog.scan([first, second]).get("constant-answer").directory == second / "constant-answer"
+
+
+def test_the_digest_is_of_card_and_networks(tmp_path: Path) -> None:
+    """The same files elsewhere have the same digest; another card has another."""
+    here = read_entry(write_threshold_model(tmp_path / "here"))
+    there = read_entry(write_threshold_model(tmp_path / "there"))
+    other = read_entry(write_threshold_model(tmp_path / "other", late_images="ignore"))
+    assert here.digest == there.digest
+    assert here.digest != other.digest
+    assert len(here.digest) == 64
+
+
+def test_the_built_in_cards_are_readable() -> None:
+    """Every card that ships can be read, and each model is ready or can be fetched."""
+    catalog = Catalog.scan([BUILT_IN])
+    assert catalog.unreadable == ()
+    assert {"brain-extraction", "ecg-rhythm"} <= set(catalog.entries)
+    assert all(entry.state is not ModelState.BROKEN for entry in catalog)
+
+
+def test_the_catalog_needs_neither_numpy_nor_a_runtime(tmp_path: Path) -> None:
+    """The receiving process chooses models by it and stays small."""
+    write_threshold_model(tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from models.catalog import Catalog\n"
+        f"assert len(Catalog.scan([Path({str(tmp_path)!r})])) == 1\n"
+        "print([name for name in ('numpy', 'onnx', 'onnxruntime', 'scipy') if name in sys.modules])"
+    )
+    environment = os.environ | {"PYTHONPATH": str(BUILT_IN.parents[1])}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_network_that_cannot_be_read_is_broken(tmp_path: Path) -> None:
+    """A directory in the network's place is neither ready nor a crash of the scan."""
+    directory = write_threshold_model(tmp_path)
+    (directory / "model.onnx").unlink()
+    (directory / "model.onnx").mkdir()
+    entry = Catalog.scan([tmp_path]).get("constant-answer")
+    assert entry.state is ModelState.BROKEN
+    assert "model.onnx" in entry.reason

@@ -1,0 +1,44 @@
+"""A resident model answers by the names of its networks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.catalog import CatalogEntry, ModelState
+from models.errors import ModelIncomplete, RuntimeFailed
+from models.loaded import LoadedModel
+from models.onnx_runtime import OnnxRuntime
+
+
+def test_networks_are_asked_by_the_cards_names(threshold_model: CatalogEntry) -> None:
+    """A known name answers, an unknown one is a failure that lists the known."""
+    model = LoadedModel.load(threshold_model, OnnxRuntime(), 1)
+    assert (model.id, model.digest) == ("constant-answer", threshold_model.digest)
+    assert model.runtime.startswith("onnxruntime ")
+    array = np.zeros((1, 1, 4, 4, 4), np.float32)
+    assert model.infer("main", {"input": array})["labels"].shape == (1, 4, 4, 4)
+    with pytest.raises(RuntimeFailed, match="no network locator; its card names main"):
+        model.infer("locator", {"input": array})
+
+
+def test_after_close_it_answers_no_more(threshold_model: CatalogEntry) -> None:
+    """Closing closes every network."""
+    model = LoadedModel.load(threshold_model, OnnxRuntime(), 1)
+    model.close()
+    with pytest.raises(RuntimeFailed, match="closed"):
+        model.infer("main", {"input": np.zeros((1, 1, 4, 4, 4), np.float32)})
+
+
+def test_a_model_that_is_not_ready_is_not_loaded(threshold_model: CatalogEntry) -> None:
+    """The catalog's reason is the error."""
+    entry = replace(threshold_model, state=ModelState.INCOMPLETE, reason="run `wetread models fetch it`")
+    with pytest.raises(ModelIncomplete, match="wetread models fetch it"):
+        LoadedModel.load(entry, OnnxRuntime(), 1)
+
+
+def test_a_network_that_cannot_be_loaded_is_a_named_failure(threshold_model: CatalogEntry) -> None:
+    """A damaged file that no checksum protects ends in RuntimeFailed."""
+    (threshold_model.directory / "model.onnx").write_bytes(b"damaged")
+    with pytest.raises(RuntimeFailed, match="cannot load"):
+        LoadedModel.load(threshold_model, OnnxRuntime(), 1)

@@ -1,0 +1,276 @@
+"""The application's answers over a real ledger."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from ops.dashboard.app import make_app
+from ops.dashboard.readiness import NotReady, broker_check
+from ops.dashboard.security import SECURITY_HEADERS
+from tests.filled_ledger import (
+    PICTURE_STUDY,
+    add_event,
+    add_job,
+    add_study,
+    fill_a_day,
+    job_id_in,
+    open_views,
+    write_picture,
+)
+from worker.job import JobState
+from worker.ledger_views import LedgerViews
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOSTILE = "<script>alert(1)</script>\u202e'\"&"
+EVERY_PAGE = ["/", "/jobs", "/jobs?state=failed", "/jobs/1", "/studies", f"/studies/{PICTURE_STUDY}"]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[LedgerViews]:
+    """A new ledger."""
+    views = open_views(tmp_path)
+    yield views
+    views.close()
+
+
+@pytest.fixture
+def app(ledger: LedgerViews, tmp_path: Path) -> ASGIApp:
+    """The page over it."""
+    return make_app(ledger, results_root=tmp_path / "results", version="9.8.7")
+
+
+def ask(app: ASGIApp, path: str, *, method: str = "GET", host: str = "127.0.0.1:8080") -> httpx.Response:
+    """Send one request through the ASGI interface."""
+
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
+            return await client.request(method, path)
+
+    return asyncio.run(send())
+
+
+@pytest.mark.parametrize("path", ["/", "/jobs", "/studies"])
+def test_an_empty_ledger_has_pages(app: ASGIApp, path: str) -> None:
+    """Before the first study the pages say that there is nothing yet."""
+    answer = ask(app, path)
+    assert answer.status_code == 200
+    assert "9.8.7" in answer.text
+
+
+def test_the_home_page_tells_state_figures_and_failures(app: ASGIApp, ledger: LedgerViews) -> None:
+    """One sentence, the backlog, the door-to-result time and each failure's reason are on the page."""
+    assert "All is well: nothing waits." in ask(app, "/").text
+    fill_a_day(ledger)
+    text = ask(app, "/").text
+    assert "Attention: 1 job failed in the last 24 h; 1 job is held until somebody looks" in text
+    assert "the series has a gap of 12.5 mm after slice 41" in text
+    assert "0xA900 data set does not match SOP class" in text
+    assert "median of the last 1" in text
+
+
+def test_jobs_are_listed_and_filtered(app: ASGIApp, ledger: LedgerViews) -> None:
+    """The filter shows its state only; a state that does not exist is refused by naming those that do."""
+    fill_a_day(ledger)
+    assert ask(app, "/jobs").text.count('<th scope="row"') == 8
+    assert ask(app, "/jobs?state=failed").text.count('<th scope="row"') == 1
+    refused = ask(app, "/jobs?state=%3Cb%3E")
+    assert refused.status_code == 400
+    assert "queued, claimed, read" in refused.text
+
+
+def test_a_job_shows_its_results_and_timeline(app: ASGIApp, ledger: LedgerViews) -> None:
+    """Deliveries by kind and destination, and what happened, on the job's own page."""
+    fill_a_day(ledger)
+    text = ask(app, f"/jobs/{job_id_in(ledger, JobState.READ)}").text
+    for word in ("delivered", "TEXT-SR", "archive", "onnxruntime 1.27 CPU", "job read", "2 min"):
+        assert word in text
+
+
+def test_a_study_shows_its_timeline_and_pictures(app: ASGIApp, ledger: LedgerViews, tmp_path: Path) -> None:
+    """Pictures appear where the pipeline left them, and are the bytes that it left."""
+    fill_a_day(ledger)
+    job_id = job_id_in(ledger, JobState.READ)
+    before = ask(app, f"/studies/{PICTURE_STUDY}").text
+    assert "study complete" in before
+    assert "no series of modality ECG" in before
+    assert "<img" not in before
+    png = write_picture(tmp_path / "results", ledger, job_id)
+    assert f'src="/jobs/{job_id}/picture.png"' in ask(app, f"/studies/{PICTURE_STUDY}").text
+    answer = ask(app, f"/jobs/{job_id}/picture.png")
+    assert (answer.content, answer.headers["content-type"]) == (png, "image/png")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_picture_never_comes_from_outside_the_results(app: ASGIApp, ledger: LedgerViews, tmp_path: Path) -> None:
+    """Neither a link nor a folder name in a spoiled ledger leads out of the results folder."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "picture.png").write_bytes(b"secret")
+    with ledger.writing() as session:
+        study, (revision,) = add_study(session, "1.2.3", received_at=NOW)
+        job = add_job(session, revision, JobState.READ, queued_at=NOW)
+    folder = tmp_path / "results" / study.folder
+    folder.mkdir(parents=True)
+    (folder / str(job.id)).symlink_to(tmp_path / "secret")
+    assert ask(app, f"/jobs/{job.id}/picture.png").status_code == 404
+    with ledger.writing() as session:
+        study.folder = str(tmp_path / "elsewhere")
+        session.merge(study)
+    (tmp_path / "elsewhere" / str(job.id)).mkdir(parents=True)
+    (tmp_path / "elsewhere" / str(job.id) / "picture.png").write_bytes(b"secret")
+    assert ask(app, f"/jobs/{job.id}/picture.png").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/jobs/99",
+        "/jobs/0x1",
+        "/jobs/-1",
+        "/jobs/" + "9" * 5000,
+        "/jobs/٣",
+        "/jobs?before=1;2",
+        "/jobs/99/picture.png",
+        "/jobs/..%2f..%2fetc/picture.png",
+        "/jobs/1/other.png",
+        "/studies/1.2.999",
+        "/studies/..%2f..%2fetc%2fpasswd",
+        "/studies/%3Cscript%3E",
+        "/static/..%2fapp.py",
+        "/static/nothing.css",
+        "/nothing",
+    ],
+)
+def test_what_does_not_exist_is_a_readable_404(app: ASGIApp, path: str) -> None:
+    """Hostile and mistaken addresses get a page that says so, and nothing of them comes back unescaped."""
+    answer = ask(app, path)
+    assert answer.status_code == 404
+    assert "There is nothing here" in answer.text
+    assert "<script>" not in answer.text
+
+
+def test_hostile_text_in_the_ledger_is_escaped(app: ASGIApp, ledger: LedgerViews) -> None:
+    """A UID, a reason, an AE title, a model or an event from outside is shown as text, never as markup or link."""
+    with ledger.writing() as session:
+        study, (revision,) = add_study(session, HOSTILE, received_at=NOW)
+        study.calling_ae_title = "<b>PACS</b>"
+        job = add_job(session, revision, JobState.FAILED, model_id=HOSTILE, queued_at=NOW, reason=HOSTILE)
+        add_event(session, HOSTILE, at=NOW, study=study, job=job, **{HOSTILE: [HOSTILE]})
+    for path in ("/", "/jobs", f"/jobs/{job.id}", "/studies"):
+        text = ask(app, path).text
+        assert "&lt;script&gt;alert(1)" in text
+        assert "<script>alert" not in text
+        assert "<b>PACS" not in text
+        assert "\u202e" not in text
+        assert "/studies/<" not in text
+        assert "/studies/&lt;" not in text
+
+
+@pytest.mark.parametrize("path", [*EVERY_PAGE, "/metrics", "/healthz", "/readyz", "/nothing", "/static/style.css"])
+def test_every_answer_carries_the_security_headers(app: ASGIApp, ledger: LedgerViews, path: str) -> None:
+    """Pages, figures, errors and files alike; nothing inline may run."""
+    fill_a_day(ledger)
+    headers = ask(app, path).headers
+    assert {name: headers[name] for name in SECURITY_HEADERS} == dict(SECURITY_HEADERS)
+    assert "unsafe-inline" not in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080"])
+def test_other_host_names_are_refused(app: ASGIApp, host: str) -> None:
+    """A page elsewhere that points its own name at the loopback address learns nothing (DNS rebinding)."""
+    answer = ask(app, "/jobs", host=host)
+    assert answer.status_code == 400
+    assert "Jobs" not in answer.text
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8080", "[::1]:8080"])
+def test_loopback_names_are_answered(app: ASGIApp, host: str) -> None:
+    """By either name and either family."""
+    assert ask(app, "/healthz", host=host).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/", "/jobs/1", "/metrics", "/readyz", "/static/style.css"])
+def test_the_page_only_shows(app: ASGIApp, path: str, method: str) -> None:
+    """No method that could change anything is taken."""
+    assert ask(app, path, method=method).status_code == 405
+
+
+def test_metrics_tell_the_ledgers_figures(app: ASGIApp, ledger: LedgerViews) -> None:
+    """What Prometheus scrapes is what the ledger holds at that moment."""
+    fill_a_day(ledger)
+    lines = ask(app, "/metrics").text.splitlines()
+    for line in (
+        'wetread_build_info{version="9.8.7"} 1.0',
+        "wetread_ledger_up 1.0",
+        'wetread_jobs{state="failed"} 1.0',
+        'wetread_jobs{state="cancelled"} 0.0',
+        'wetread_deliveries{destination="archive",state="refused"} 1.0',
+        'wetread_door_to_result_seconds{quantile="0.5"} 120.0',
+        "wetread_studies_receiving 1.0",
+    ):
+        assert line in lines
+    assert any(line.startswith("wetread_oldest_queued_seconds 2") for line in lines)
+
+
+def test_ready_names_what_is_away(ledger: LedgerViews, tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """The process lives, but Redis does not answer: 503, with cause and remedy, and the ledger is not accused."""
+    broker = broker_check(f"redis://127.0.0.1:{free_port()}/0")
+    app = make_app(ledger, results_root=tmp_path, version="1", ready_checks={"broker": broker})
+    assert ask(app, "/healthz").status_code == 200
+    answer = ask(app, "/readyz")
+    assert answer.status_code == 503
+    told = answer.json()
+    assert list(told["away"]) == ["broker"]
+    assert "ConnectionError" in told["away"]["broker"]["cause"]
+    assert "broker.url" in told["away"]["broker"]["remedy"]
+
+
+def test_ready_is_ready_when_all_checks_pass(ledger: LedgerViews, tmp_path: Path) -> None:
+    """Each check that was handed in is asked, and named."""
+    asked: list[str] = []
+    app = make_app(ledger, results_root=tmp_path, version="1", ready_checks={"broker": lambda: asked.append("broker")})
+    answer = ask(app, "/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"ready": True, "checked": ["ledger", "broker"], "away": {}})
+    assert asked == ["broker"]
+
+
+def test_an_error_carries_cause_and_remedy() -> None:
+    """The exception's text is both, for whoever only sees the text."""
+    assert str(NotReady(cause="It is off", remedy="Turn it on")) == "It is off. Turn it on"
+
+
+def test_a_ledger_that_is_away_is_told_on_every_page(app: ASGIApp, ledger: LedgerViews, tmp_path: Path) -> None:
+    """503 and a sentence, not a traceback; health stays, readiness goes, and the metrics say so."""
+    ledger.close()
+    for file in tmp_path.glob("ledger.sqlite3*"):
+        file.unlink()
+    (tmp_path / "ledger.sqlite3").mkdir()
+    for path in EVERY_PAGE:
+        answer = ask(app, path)
+        assert answer.status_code == 503
+        assert "The ledger does not answer" in answer.text
+        assert "Traceback" not in answer.text
+    assert "wetread_ledger_up 0.0" in ask(app, "/metrics").text
+    assert ask(app, "/healthz").status_code == 200
+    ready = ask(app, "/readyz")
+    assert (ready.status_code, list(json.loads(ready.text)["away"])) == (503, ["ledger"])
+
+
+def test_a_bug_is_a_page_without_traceback(app: ASGIApp, ledger: LedgerViews) -> None:
+    """A state that the code does not know breaks one page, which says so and nothing of its insides."""
+    fill_a_day(ledger)
+    with ledger.writing() as session:
+        _, (revision,) = add_study(session, "1.2.3", received_at=NOW)
+        add_job(session, revision, JobState.QUEUED, queued_at=NOW).state = "no such state"
+    answer = ask(app, "/jobs")
+    assert answer.status_code == 500
+    assert "This page is broken" in answer.text
+    assert "Traceback" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"

@@ -1,0 +1,74 @@
+"""The sentence at the top of the page."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from ops.dashboard.state_sentence import Level, state_sentence
+from worker.job import JobState
+from worker.overview import Overview, Waiting
+
+EMPTY = Overview(
+    at=datetime(2026, 3, 1, tzinfo=UTC),
+    jobs=dict.fromkeys(JobState, 0),
+    studies_receiving=0,
+    studies_waiting=0,
+    oldest_queued_s=None,
+    deliveries={},
+    waiting=(),
+    failed_lately=0,
+    lost_lately=0,
+    failures=(),
+    door_to_result=None,
+)
+HELD = {**EMPTY.jobs, JobState.HELD: 2}
+FRESH = Waiting(destination="archive", count=3, oldest_s=20, tried=0)
+STUCK = Waiting(destination="archive", count=1, oldest_s=4000, tried=1)
+
+
+@pytest.mark.parametrize(
+    ("overview", "level", "text"),
+    [
+        (EMPTY, Level.WELL, "All is well: nothing waits."),
+        (
+            replace(EMPTY, studies_waiting=3, oldest_queued_s=240.0),
+            Level.BUSY,
+            "3 studies wait; the oldest for 4 min.",
+        ),
+        (replace(EMPTY, studies_waiting=1, oldest_queued_s=12.0), Level.BUSY, "1 study waits for 12 s."),
+        (replace(EMPTY, studies_waiting=2), Level.BUSY, "2 studies are being read; no other waits."),
+        (replace(EMPTY, studies_receiving=1), Level.BUSY, "1 study is arriving."),
+        (
+            replace(EMPTY, studies_receiving=2, studies_waiting=1, waiting=(FRESH,)),
+            Level.BUSY,
+            "1 study is being read; no other waits; 2 studies are arriving; 3 results are on the way.",
+        ),
+        (replace(EMPTY, failed_lately=1), Level.ATTENTION, "Attention: 1 job failed in the last 24 h."),
+        (
+            replace(EMPTY, jobs=HELD, lost_lately=1, studies_waiting=1, oldest_queued_s=1.0),
+            Level.ATTENTION,
+            "Attention: 2 jobs are held until somebody looks; 1 result not taken by the archive in the last 24 h.",
+        ),
+        (
+            replace(EMPTY, studies_waiting=1, oldest_queued_s=3900.0),
+            Level.ATTENTION,
+            "Attention: the oldest job has waited for 1 h 5 min (is a worker running?).",
+        ),
+        (
+            replace(EMPTY, waiting=(STUCK,)),
+            Level.ATTENTION,
+            "Attention: 1 result waits for archive, the oldest for 1 h 6 min (is it reachable?).",
+        ),
+    ],
+)
+def test_one_sentence_says_how_the_house_is(overview: Overview, level: Level, text: str) -> None:
+    """What needs a person comes first; what waits as it should is only told; else all is well."""
+    sentence = state_sentence(overview)
+    assert (sentence.level, sentence.text) == (level, text)
+
+
+def test_results_that_were_never_tried_do_not_accuse_the_archive() -> None:
+    """A deliverer that is late is no proof that an archive is away."""
+    late = Waiting(destination="archive", count=1, oldest_s=4000, tried=0)
+    assert state_sentence(replace(EMPTY, waiting=(late,))).level is Level.BUSY

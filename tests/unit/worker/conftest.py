@@ -1,0 +1,83 @@
+"""A real ledger on a real SQLite file, with a clock that the test moves."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dicom_node.study import AssembledSeries, AssembledStudy, Completion
+from worker.ledger import Ledger
+from worker.ledger_clock import Reading
+from worker.ledger_intake import Planned
+
+MODEL_DIGEST = "a" * 64
+
+
+class ManualLedgerClock:
+    """A ledger clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.mark = "boot-1"
+        self.seconds = 1000.0
+
+    def read(self) -> Reading:
+        """Return where it stands."""
+        return Reading(mark=self.mark, seconds=self.seconds)
+
+
+@pytest.fixture
+def clock() -> ManualLedgerClock:
+    """The clock of `ledger`."""
+    return ManualLedgerClock()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, clock: ManualLedgerClock) -> Iterator[Ledger]:
+    """An empty ledger, migrated from nothing."""
+    opened = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite3", clock=clock)
+    yield opened
+    opened.close()
+
+
+def assembled(study: str = "1.2.3", files: tuple[str, ...] = ("s/a/1.dcm", "s/a/2.dcm")) -> AssembledStudy:
+    """Return a study of one series."""
+    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    return AssembledStudy(
+        study_instance_uid=study,
+        folder=f"folder-{study}",
+        series=(AssembledSeries(series_instance_uid=f"{study}.1", files=files),),
+        completion=Completion.QUIET,
+        calling_ae_title="PACS",
+        first_received_at=now,
+        last_received_at=now,
+    )
+
+
+def planned(**changes: object) -> Planned:
+    """Return a plan for one model that runs."""
+    values: dict[str, object] = {
+        "model_id": "constant-answer",
+        "model_digest": MODEL_DIGEST,
+        "name": "Constant answer",
+        "version": "1",
+        "queue": "cpu",
+        "runs": True,
+        "series_instance_uid": "1.2.3.1",
+        "files": ("s/a/1.dcm", "s/a/2.dcm"),
+        "input_key": "key-1",
+        "late_images": "rerun",
+        "reason": "the only series",
+    }
+    return Planned(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def queue_job(ledger: Ledger) -> Callable[..., int]:
+    """Return a function that closes a study with one job and gives the job's id."""
+
+    def queue(study: str = "1.2.3", **changes: object) -> int:
+        ledger.close_revision(assembled(study), {}, [planned(**changes)])
+        return ledger.jobs(limit=1)[0].id
+
+    return queue

@@ -1,0 +1,120 @@
+"""Objects on their way to a destination, on a real database."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.worker.conftest import ManualLedgerClock
+from worker.errors import LeaseLost
+from worker.job import DeliveryState, JobState, OutgoingBatch, ResultFile
+from worker.ledger import Ledger
+
+
+@pytest.fixture
+def read_job(ledger: Ledger, queue_job: Callable[..., int]) -> int:
+    """A job that was read, with two objects for two destinations."""
+    job_id = queue_job()
+    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
+    assert claim is not None
+    results = [
+        ResultFile(
+            kind=kind,
+            sop_class_uid="1.2",
+            sop_instance_uid=f"1.2.{number}",
+            series_instance_uid="1.3",
+            file=f"f/{kind}.dcm",
+            sha256="0",
+        )
+        for number, kind in enumerate(("SEG", "SR"))
+    ]
+    ledger.finish(
+        claim, results=results, destinations=["near", "far"], runtime="r", inputs_digest="i", recipe_digest="c"
+    )
+    return job_id
+
+
+def batch(ledger: Ledger, destination: str = "near") -> OutgoingBatch:
+    """Claim what must be there."""
+    claimed = ledger.claim_deliveries(destination, lease_s=60)
+    assert claimed is not None
+    return claimed
+
+
+def postpone(ledger: Ledger, outgoing: OutgoingBatch, give_up_after_s: float = 1e6) -> None:
+    """Put a batch back because the archive is away."""
+    ledger.postpone(outgoing, reason="away", first_retry_s=30, longest_retry_s=600, give_up_after_s=give_up_after_s)
+
+
+def test_objects_leave_in_order_and_once(ledger: Ledger, read_job: int) -> None:
+    """A batch holds all objects of the job for one destination, the SEG before the SR, and is claimed once."""
+    claimed = batch(ledger)
+    assert (claimed.job_id, [item.kind for item in claimed.objects]) == (read_job, ["SEG", "SR"])
+    assert ledger.claim_deliveries("near", lease_s=60) is None
+
+
+def test_delivered_means_every_destination(ledger: Ledger, read_job: int) -> None:
+    """A job is delivered only when every object is accepted by every destination."""
+    for destination in ("near", "far"):
+        row = ledger.job(read_job)
+        assert row is not None
+        assert not row.delivered
+        for item in batch(ledger, destination).objects:
+            ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
+    row = ledger.job(read_job)
+    assert row is not None
+    assert row.delivered
+
+
+def test_one_destination_in_trouble_does_not_hold_another(
+    ledger: Ledger, clock: ManualLedgerClock, read_job: int
+) -> None:
+    """While one archive is away the other gets its objects; the first is asked again after its wait."""
+    postpone(ledger, batch(ledger, "far"))
+    assert ledger.claim_deliveries("far", lease_s=60) is None
+    assert batch(ledger, "near").job_id == read_job
+    clock.seconds += 31
+    assert batch(ledger, "far").job_id == read_job
+
+
+def test_a_deliverer_that_died_is_replaced(ledger: Ledger, clock: ManualLedgerClock, read_job: int) -> None:
+    """Its lease runs out, another sends the same objects, and its own late answer is refused."""
+    late = batch(ledger)
+    clock.seconds += 61
+    assert ledger.free_expired_deliveries() == 2
+    again = batch(ledger)
+    assert again.job_id == read_job
+    with pytest.raises(LeaseLost):
+        ledger.delivered(late.objects[0], DeliveryState.ACCEPTED)
+    ledger.delivered(again.objects[0], DeliveryState.ACCEPTED)
+
+
+def test_only_what_was_not_answered_is_sent_again(ledger: Ledger, clock: ManualLedgerClock, read_job: int) -> None:
+    """When the archive goes away between two objects, the accepted one stays accepted."""
+    claimed = batch(ledger)
+    ledger.delivered(claimed.objects[0], DeliveryState.ACCEPTED)
+    postpone(ledger, claimed)
+    clock.seconds += 31
+    again = batch(ledger)
+    assert (again.job_id, [item.kind for item in again.objects]) == (read_job, ["SR"])
+
+
+def test_a_destination_that_stays_away_is_given_up(ledger: Ledger, read_job: int) -> None:
+    """After the last day the object is abandoned, with the reason."""
+    postpone(ledger, batch(ledger), give_up_after_s=-1)
+    row = ledger.job(read_job)
+    assert row is not None
+    assert {(item.state, item.reason) for item in row.deliveries if item.destination == "near"} == {
+        (DeliveryState.ABANDONED, "away")
+    }
+
+
+def test_a_held_job_sends_nothing_until_released(ledger: Ledger, read_job: int) -> None:
+    """When the study's identity changed, nothing leaves to any destination before an admin releases it."""
+    ledger.hold(batch(ledger), reason="PatientID differs")
+    row = ledger.job(read_job)
+    assert row is not None
+    assert (row.state, row.reason) == (JobState.HELD, "PatientID differs")
+    assert ledger.claim_deliveries("near", lease_s=60) is None
+    assert ledger.claim_deliveries("far", lease_s=60) is None
+    ledger.release(read_job)
+    assert batch(ledger).identity_confirmed

@@ -1,0 +1,220 @@
+"""Claims, leases, fences and attempts on a real database."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from worker.errors import IllegalTransition, LeaseLost, UnknownJob
+from worker.job import Claim, JobState, ResultFile
+from worker.ledger import Ledger
+
+RESULT = ResultFile(
+    kind="SEG",
+    sop_class_uid="1.2",
+    sop_instance_uid="1.2.9",
+    series_instance_uid="1.2.8",
+    file="f/1/seg.dcm",
+    sha256="0",
+)
+
+
+def claim(ledger: Ledger, worker: str = "w1") -> Claim:
+    """Claim what must be there."""
+    claimed = ledger.claim(["cpu"], worker=worker, lease_s=60)
+    assert claimed is not None
+    return claimed
+
+
+def finish(ledger: Ledger, claimed: Claim) -> None:
+    """Record one result for one destination."""
+    ledger.finish(claimed, results=[RESULT], destinations=["pacs"], runtime="r", inputs_digest="i", recipe_digest="c")
+
+
+def state(ledger: Ledger, job_id: int) -> JobState:
+    """Return the state of a job that exists."""
+    row = ledger.job(job_id)
+    assert row is not None
+    return row.state
+
+
+def test_a_job_is_claimed_once(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """Two workers cannot hold one job."""
+    job_id = queue_job()
+    assert claim(ledger).job_id == job_id
+    assert ledger.claim(["cpu"], worker="w2", lease_s=60) is None
+
+
+def test_only_jobs_of_the_workers_queues_are_claimed(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """A worker without a GPU never gets a GPU's job."""
+    queue_job(queue="gpu")
+    assert ledger.claim(["cpu"], worker="w1", lease_s=60) is None
+    assert ledger.claim(["cpu", "gpu"], worker="w1", lease_s=60) is not None
+
+
+def test_the_oldest_job_is_claimed_first(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """Of jobs with one priority the oldest runs first, whatever a token hints."""
+    first = queue_job("1.2.3")
+    second = queue_job("1.2.4")
+    assert [claim(ledger).job_id, claim(ledger).job_id] == [first, second]
+
+
+def test_fence_refuses_a_late_worker(ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]) -> None:
+    """When a lease ran out and another worker has read the job, the late worker's results are refused."""
+    queue_job()
+    late = claim(ledger)
+    clock.seconds += 61
+    assert ledger.free_expired(max_attempts=3, retry_delay_s=0) == 1
+    second = claim(ledger, "w2")
+    with pytest.raises(LeaseLost):
+        finish(ledger, late)
+    finish(ledger, second)
+    with pytest.raises(LeaseLost):
+        ledger.renew(late, lease_s=60)
+    row = ledger.job(second.job_id)
+    assert row is not None
+    assert (row.state, row.attempts, len(row.deliveries)) == (JobState.READ, 2, 1)
+
+
+def test_a_renewed_lease_does_not_run_out(
+    ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]
+) -> None:
+    """A heartbeat keeps the job with its worker."""
+    queue_job()
+    claimed = claim(ledger)
+    clock.seconds += 50
+    ledger.renew(claimed, lease_s=60)
+    clock.seconds += 50
+    assert ledger.free_expired(max_attempts=3, retry_delay_s=0) == 0
+
+
+def test_a_reboot_ends_every_lease(ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]) -> None:
+    """Readings from before a reboot are not compared with those after it: the lease is over."""
+    queue_job()
+    claim(ledger)
+    clock.mark, clock.seconds = "boot-2", 5.0
+    assert ledger.free_expired(max_attempts=3, retry_delay_s=0) == 1
+
+
+def test_a_study_that_kills_its_workers_ends_failed(
+    ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]
+) -> None:
+    """A lease that ran out counts as an attempt, and after the last one the job is failed with the reason."""
+    job_id = queue_job()
+    for _ in range(3):
+        claim(ledger)
+        clock.seconds += 61
+        ledger.free_expired(max_attempts=3, retry_delay_s=0)
+    row = ledger.job(job_id)
+    assert row is not None
+    assert row.state is JobState.FAILED
+    assert "lease" in row.reason
+
+
+def test_a_hand_back_does_not_count(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """A worker that is stopped costs the study no attempt."""
+    queue_job()
+    for _ in range(10):
+        ledger.hand_back(claim(ledger), reason="the worker was stopped")
+    assert claim(ledger).attempt == 1
+
+
+def test_a_failed_attempt_waits(ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]) -> None:
+    """After a failed attempt nobody gets the job before the delay has passed."""
+    job_id = queue_job()
+    after = ledger.fail(claim(ledger), reason="host gone", max_attempts=3, retry_delay_s=5, permanent=False)
+    assert after is JobState.QUEUED
+    assert ledger.claim(["cpu"], worker="w1", lease_s=60) is None
+    clock.seconds += 6
+    assert claim(ledger).job_id == job_id
+
+
+def test_retry_gives_a_failed_job_its_attempts_back(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """An admin's retry queues a failed job as if it were new; a read one is refused."""
+    job_id = queue_job()
+    ledger.fail(claim(ledger), reason="no", max_attempts=3, retry_delay_s=0, permanent=True)
+    ledger.retry(job_id)
+    claimed = claim(ledger)
+    assert claimed.attempt == 1
+    finish(ledger, claimed)
+    with pytest.raises(IllegalTransition):
+        ledger.retry(job_id)
+    with pytest.raises(UnknownJob):
+        ledger.retry(99)
+
+
+def test_the_same_files_again_change_nothing(ledger: Ledger) -> None:
+    """Closing a revision is idempotent: a crash between the commit and its answer doubles nothing."""
+    assert ledger.close_revision(assembled(), {}, [planned()]) == 1
+    assert ledger.close_revision(assembled(), {}, [planned()]) == 1
+    assert len(ledger.jobs()) == 1
+
+
+def test_later_images_replace_a_waiting_job(ledger: Ledger) -> None:
+    """A revision with another input set supersedes the job that was not yet claimed."""
+    ledger.close_revision(assembled(), {}, [planned()])
+    more = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
+    assert ledger.close_revision(assembled(files=more), {}, [planned(files=more, input_key="key-2")]) == 2
+    assert [(job.revision, job.state) for job in ledger.jobs()] == [(2, JobState.QUEUED), (1, JobState.SUPERSEDED)]
+
+
+def test_a_read_job_is_superseded_when_the_newer_one_is_read(ledger: Ledger) -> None:
+    """Until the newer read is there the older one stays valid."""
+    ledger.close_revision(assembled(), {}, [planned()])
+    first = claim(ledger)
+    finish(ledger, first)
+    more = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
+    ledger.close_revision(assembled(files=more), {}, [planned(files=more, input_key="key-2")])
+    assert state(ledger, first.job_id) is JobState.READ
+    second = claim(ledger)
+    ledger.finish(
+        second,
+        results=[ResultFile(**{**vars(RESULT), "sop_instance_uid": "1.2.10"})],
+        destinations=["pacs"],
+        runtime="r",
+        inputs_digest="i2",
+        recipe_digest="c",
+    )
+    assert state(ledger, first.job_id) is JobState.SUPERSEDED
+
+
+def test_unchanged_inputs_are_not_read_again(ledger: Ledger) -> None:
+    """A revision that brings images the model does not use makes no job for it."""
+    ledger.close_revision(assembled(), {}, [planned()])
+    ledger.close_revision(assembled(files=("s/a/1.dcm", "s/a/2.dcm", "s/b/1.dcm")), {}, [planned()])
+    assert len(ledger.jobs()) == 1
+
+
+def test_why_a_model_does_not_run_is_kept(ledger: Ledger) -> None:
+    """The ledger says for every model why it does not read a study."""
+    ledger.close_revision(assembled(), {}, [planned(runs=False, files=(), reason="12 slices, at least 60 needed")])
+    (row,) = ledger.jobs()
+    assert (row.state, row.reason) == (JobState.SKIPPED, "12 slices, at least 60 needed")
+
+
+def test_a_silent_job_gets_a_new_token(ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]) -> None:
+    """When the broker forgot its tokens, each claimable job has a new one after a while; a claimed job has not."""
+    job_id = queue_job()
+    ((token, queue, hinted),) = ledger.waiting_tokens()
+    assert (queue, hinted) == ("cpu", job_id)
+    ledger.tokens_published([token])
+    assert ledger.requeue_silent(silent_s=15) == 0
+    clock.seconds += 16
+    assert ledger.requeue_silent(silent_s=15) == 1
+    assert [job for _, _, job in ledger.waiting_tokens()] == [job_id]
+    claim(ledger)
+    clock.seconds += 16
+    assert ledger.requeue_silent(silent_s=15) == 0
+
+
+def test_the_ledger_survives_being_opened_again(tmp_path: Path, clock: ManualLedgerClock) -> None:
+    """Migrations run once, and what was committed is there."""
+    url = f"sqlite:///{tmp_path}/again.sqlite3"
+    first = Ledger.open(url, clock=clock)
+    first.close_revision(assembled(), {}, [planned()])
+    first.close()
+    second = Ledger.open(url, clock=clock)
+    assert len(second.jobs()) == 1
+    assert second.recorded_files("folder-1.2.3") == {"s/a/1.dcm", "s/a/2.dcm"}
+    second.close()

@@ -1,0 +1,162 @@
+"""Which models read which series, and why not."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dicom_node.study import AssembledSeries, AssembledStudy, Completion
+from models.catalog import read_entry
+from models.errors import CardError
+from models.manifest import Card
+from models.testing import write_threshold_model
+from worker.selection import choose, input_key, rules_of
+from worker.selection_summary import SeriesSummary, StudySummary, summarise
+from worker.testing import write_mr_series
+
+MR = "1.2.840.10008.5.1.4.1.1.4"
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Card:
+    """A card whose parts the tests replace."""
+    return read_entry(write_threshold_model(tmp_path / "models")).card
+
+
+def with_rules(card: Card, **rules: object) -> Card:
+    """Return the card with other selection rules."""
+    return card.model_copy(update={"selection": rules})
+
+
+def series(uid: str = "1.2", **changes: object) -> SeriesSummary:
+    """Return a head series that fits everything."""
+    values: dict[str, object] = {
+        "series_instance_uid": uid,
+        "files": (f"{uid}/a.dcm",),
+        "sop_classes": (MR,),
+        "modality": "MR",
+        "images": 180,
+        "image_types": ("ORIGINAL", "PRIMARY"),
+        "slice_spacing_mm": 1.0,
+        "coverage_mm": 179.0,
+    }
+    return SeriesSummary(**(values | changes))  # type: ignore[arg-type]
+
+
+def study(*of: SeriesSummary, **changes: object) -> StudySummary:
+    """Return a study of one adult."""
+    values: dict[str, object] = {
+        "study_instance_uid": "1",
+        "series": of,
+        "patient_ids": 1,
+        "age_years": 40.0,
+        "sex": "F",
+    }
+    return StudySummary(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rules", "changes", "reason"),
+    [
+        ({"modality": ["CT"]}, {}, "modality MR, not CT"),
+        ({"sop_classes": ["CT Image Storage"]}, {}, "another kind of object"),
+        ({"min_slices": 200}, {}, "180 slices, at least 200 needed"),
+        ({"max_slices": 100}, {}, "180 slices, at most 100 allowed"),
+        ({"max_slice_spacing_mm": 0.5}, {}, "slices up to 1.0 mm apart, at most 0.5 mm allowed"),
+        ({"max_slice_spacing_mm": 0.5}, {"slice_spacing_mm": None}, "no slice spacing"),
+        ({"min_coverage_mm": 200}, {}, "covers 179 mm, at least 200 mm needed"),
+        ({"image_type_excludes": ["localizer"]}, {"image_types": ("ORIGINAL", "LOCALIZER")}, "image type LOCALIZER"),
+        ({"description_excludes": "scout"}, {"series_description": "3-plane SCOUT"}, "its description is excluded"),
+        ({"body_part_examined": ["HEAD"]}, {"body_part_examined": "KNEE"}, "another body part"),
+        ({}, {"own": True}, "made by wetread"),
+        ({}, {"unreadable": ("x.dcm",)}, "1 files cannot be parsed, the first is x.dcm"),
+        ({}, {"variants": True}, "came twice with different bytes"),
+    ],
+)
+def test_why_a_series_is_not_read(
+    card: Card, rules: dict[str, object], changes: dict[str, object], reason: str
+) -> None:
+    """Each rule that speaks against a series is told in the reason that the ledger keeps."""
+    choice = choose(with_rules(card, **rules), study(series(**changes)))
+    assert not choice.runs
+    assert reason in choice.reason
+
+
+def test_the_best_series_is_read(card: Card) -> None:
+    """Of several that fit: the thinnest slices, then the most, then the first UID."""
+    thick, thin, long = series("1", slice_spacing_mm=2.0), series("2"), series("3", images=200)
+    choice = choose(with_rules(card, modality=["MR"]), study(thick, thin, long))
+    assert (choice.runs, choice.series_instance_uid, choice.files) == (True, "3", long.files)
+    assert choose(with_rules(card), study(series("5"), series("4"))).series_instance_uid == "4"
+
+
+@pytest.mark.parametrize(
+    ("patient", "changes", "reason"),
+    [
+        ({"age_years": {"min": 18.0}}, {"age_years": 12.0}, "outside the card's"),
+        ({"age_years": {"min": 18.0}}, {"age_years": None}, "age is not known"),
+        ({"sex": ("M",)}, {}, "sex is not among"),
+        ({}, {"patient_ids": 2}, "two patient ids"),
+    ],
+)
+def test_whom_a_model_may_read(card: Card, patient: dict[str, object], changes: dict[str, object], reason: str) -> None:
+    """A patient outside the card is not read, and the reason does not tell the age."""
+    limited = card.model_copy(update={"patient": card.patient.__class__.model_validate(patient)})
+    choice = choose(limited, study(series(), **changes))
+    assert not choice.runs
+    assert reason in choice.reason
+    assert "12" not in choice.reason.replace("at least", "")
+
+
+def test_research_models_can_be_switched_off(card: Card) -> None:
+    """A site that wants cleared models only gets no others."""
+    assert "research" in choose(card, study(series()), research=False).reason
+
+
+def test_a_wrong_rule_is_refused_with_what_is_allowed(card: Card) -> None:
+    """A misspelt key in a card's selection is an error, not a rule that never applies."""
+    with pytest.raises(CardError, match=r"min_slice.*Allowed keys: .*min_slices"):
+        rules_of(with_rules(card, min_slice=3))
+    with pytest.raises(CardError, match="no regular expression"):
+        rules_of(with_rules(card, description_excludes="("))
+    with pytest.raises(CardError, match="neither a UID nor the name"):
+        rules_of(with_rules(card, sop_classes=["MR Picture"]))
+
+
+def test_the_input_key_is_of_the_set() -> None:
+    """The same files in another order are the same input."""
+    assert input_key(("a", "b")) == input_key(("b", "a")) != input_key(("a",))
+
+
+def test_a_summary_knows_geometry_and_no_patient(tmp_path: Path) -> None:
+    """What selection keeps of real files: extent and kind; of the patient only age and sex."""
+    files = write_mr_series(
+        tmp_path / "spool" / "s" / "a",
+        slices=12,
+        patient_name="CANARY^NAME",
+        patient_id="CANARY-ID",
+        attributes={"PatientBirthDate": "19500101", "PatientSex": "F", "StudyDate": "20200101"},
+        without=("PatientAge",),
+    )
+    (tmp_path / "spool" / "s" / "a" / "bad.dcm").write_bytes(b"not DICOM")
+    names = (*(f"s/a/{file.name}" for file in files), "s/a/bad.dcm")
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assembled = AssembledStudy(
+        study_instance_uid="1",
+        folder="s",
+        series=(AssembledSeries(series_instance_uid="1.1", files=names),),
+        completion=Completion.QUIET,
+        calling_ae_title="X",
+        first_received_at=now,
+        last_received_at=now,
+    )
+    summary = summarise(tmp_path / "spool", assembled)
+    (only,) = summary.series
+    assert (only.modality, only.images, only.sop_classes) == ("MR", 12, (MR,))
+    assert only.slice_spacing_mm == pytest.approx(3.0)
+    assert only.coverage_mm == pytest.approx(33.0)
+    assert only.unreadable == ("bad.dcm",)
+    assert summary.age_years == pytest.approx(70.0, abs=0.01)
+    assert (summary.sex, summary.patient_ids) == ("F", 1)
+    assert "CANARY" not in summary.model_dump_json()
+    assert "19500101" not in summary.model_dump_json()

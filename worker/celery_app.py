@@ -1,0 +1,81 @@
+"""Celery over Redis, which carries only tokens: "there is work in this queue". Each setting with its reason."""
+
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from worker.errors import BrokerAway
+from worker.settings import WorkerSettings
+
+TASK = "wetread.work"
+
+
+def make_app(broker_url: str, settings: WorkerSettings) -> Celery:
+    """Return the Celery application for a broker; `worker.tasks.register` adds the one task."""
+    app = Celery("wetread", broker=broker_url)
+    app.conf.update(_settings(settings))
+    return app
+
+
+class TokenPublisher:
+    """Hands tokens to the broker; implements `worker.outbox.Publish`."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def __call__(self, queue: str, job_id: int) -> None:
+        """Publish one token; the job id in it is a hint for the log only. Raises BrokerAway."""
+        try:
+            self._app.send_task(TASK, args=(queue, job_id), queue=queue, ignore_result=True, retry=False)
+        except (OperationalError, OSError) as error:
+            raise BrokerAway(
+                f"Redis does not take tokens ({type(error).__name__}). Is it running, and does `broker.url` name it? "
+                "Jobs stay queued in the ledger and go on when it is back"
+            ) from error
+
+
+def _settings(settings: WorkerSettings) -> dict[str, Any]:
+    return {
+        # The ledger keeps every outcome; a result backend would be a second truth.
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        # A token may be lost, doubled or reordered: the ledger's lease decides. So it is acknowledged early, and no
+        # visibility timeout has to be longer than the longest job (Celery #6229).
+        "task_acks_late": False,
+        # One token a child at a time: what is prefetched waits behind a long job while another worker idles.
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": True,
+        # JSON only: a pickle from a broker is code from a broker.
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_create_missing_queues": True,
+        "task_default_queue": "cpu",
+        # A job that hangs ends its child, not the worker; the lease does the rest.
+        "task_soft_time_limit": settings.job_time_limit_s,
+        "task_time_limit": settings.job_time_limit_s + 30,
+        "worker_concurrency": settings.processes,
+        "worker_pool": "prefork",
+        # No limit of retries: a broker may be away for a day (Celery #5935, #8990).
+        "broker_connection_retry": True,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            # A half-open connection is noticed instead of waited on for ever (Celery #8030, #10205).
+            "health_check_interval": 10,
+            "socket_keepalive": True,
+            "socket_connect_timeout": 5,
+            "socket_timeout": 30,
+            "retry_on_timeout": True,
+        },
+        # A stopping worker waits so long for its jobs; then its children hand them back (worker.tasks).
+        "worker_soft_shutdown_timeout": 5.0,
+        "worker_enable_soft_shutdown_on_idle": False,
+        # Losing the broker does not lose the job: the ledger keeps the lease.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # wetread sets up its own logging; Celery's would print arguments.
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": False,
+        "worker_enable_remote_control": False,
+    }

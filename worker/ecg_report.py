@@ -1,0 +1,139 @@
+"""The ECG's measurements as an Enhanced SR by TID 3700: what was read, numbers of one lead, qualitative findings.
+
+The networks read one lead, so the numbers stand in a TID 3714 group of that lead and nothing claims to be global.
+"""
+
+from highdicom.sr import CodeContentItem, CodedConcept, DateTimeContentItem, NumContentItem, RelationshipTypeValues
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import EnhancedSRStorage
+from pydicom.valuerep import DT
+
+from models.findings import Finding, Measurement, Reading
+from models.manifest import Card, WaveformPreparation
+from worker.provenance import Provenance
+from worker.series_volume import LoadedSeries
+from worker.source_repairs import Identity
+from worker.sr_document import (
+    algorithm,
+    coded,
+    container,
+    document,
+    language,
+    observation_context,
+    procedure_item,
+)
+
+_REPORT = CodedConcept(value="28010-7", scheme_designator="LN", meaning="ECG Report")
+_FINDING = CodedConcept(value="271921002", scheme_designator="SCT", meaning="ECG finding")
+_CERTAINTY = CodedConcept(value="111012", scheme_designator="DCM", meaning="Certainty of Finding")
+_PERCENT = CodedConcept(value="%", scheme_designator="UCUM", meaning="Percent")
+#: PS3.16 CID 3001.
+_LEADS = {
+    "I": codes.MDC.LeadI,
+    "II": codes.MDC.LeadII,
+    "III": codes.MDC.LeadIII,
+    "aVR": codes.MDC.AvrAugmentedVoltageRight,
+    "aVL": codes.MDC.AvlAugmentedVoltageLeft,
+    "aVF": codes.MDC.AvfAugmentedVoltageFoot,
+    "V1": codes.MDC.LeadV1,
+    "V2": codes.MDC.LeadV2,
+    "V3": codes.MDC.LeadV3,
+    "V4": codes.MDC.LeadV4,
+    "V5": codes.MDC.LeadV5,
+    "V6": codes.MDC.LeadV6,
+}
+
+
+def build_ecg_report(series: LoadedSeries, reading: Reading, provenance: Provenance, identity: Identity) -> Dataset:
+    """Return the SR of a waveform's reading."""
+    head = series.datasets[0]
+    sections = [_waveform_information(head, provenance)]
+    if reading.measurements:
+        sections.append(container(codes.DCM.QuantitativeAnalysis, [_lead_measurements(reading, provenance.card)]))
+    if reading.findings:
+        answers = [_answer(finding) for finding in reading.findings]
+        sections.append(container(codes.DCM.QualitativeAnalysis, answers, template="3717"))
+    root = container(
+        _REPORT,
+        (*language(), *observation_context(provenance), procedure_item(head, identity), *sections),
+        template="3700",
+        root=True,
+    )
+    return document(root, series.datasets, provenance, identity, kind="ECG-SR", sop_class_uid=EnhancedSRStorage)
+
+
+def _waveform_information(head: Dataset, provenance: Provenance) -> Dataset:
+    """TID 3708: when it was recorded, which object it is, what read it."""
+    items = [*algorithm(provenance)]
+    items.insert(0, _waveform_item(head))
+    recorded = str(head.get("AcquisitionDateTime") or "")
+    if recorded:
+        items.insert(
+            0,
+            DateTimeContentItem(
+                name=codes.DCM.ProcedureDatetime, value=DT(recorded), relationship_type=RelationshipTypeValues.CONTAINS
+            ),
+        )
+    return container(codes.LN.CurrentProcedureDescriptions, items, template="3708")
+
+
+def _waveform_item(head: Dataset) -> Dataset:
+    # highdicom's WaveformContentItem raises KeyError, so a plain one takes the place of another item's class.
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = head.SOPClassUID
+    reference.ReferencedSOPInstanceUID = head.SOPInstanceUID
+    item = CodeContentItem(
+        name=codes.DCM.SourceOfMeasurement,
+        value=codes.DCM.SourceOfMeasurement,
+        relationship_type=RelationshipTypeValues.CONTAINS,
+    )
+    del item.ConceptCodeSequence
+    item.ValueType = "WAVEFORM"
+    item.ReferencedSOPSequence = [reference]
+    return item
+
+
+def _lead_measurements(reading: Reading, card: Card) -> Dataset:
+    items = []
+    channel = card.preparation.channel if isinstance(card.preparation, WaveformPreparation) else ""
+    items.append(
+        CodeContentItem(
+            name=codes.DCM.LeadID,
+            value=_LEADS.get(channel, codes.MDC.UnspecifiedLead),
+            relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
+        )
+    )
+    items += [_number(measurement) for measurement in reading.measurements]
+    return container(codes.DCM.ECGLeadMeasurements, items, template="3714")
+
+
+def _number(measurement: Measurement) -> NumContentItem:
+    item = NumContentItem(
+        name=coded(measurement.name),
+        value=measurement.value,
+        unit=coded(measurement.unit),
+        relationship_type=RelationshipTypeValues.CONTAINS,
+    )
+    if measurement.method is not None:
+        item.ContentSequence = [
+            CodeContentItem(
+                name=codes.DCM.Derivation,
+                value=coded(measurement.method),
+                relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
+            )
+        ]
+    return item
+
+
+def _answer(finding: Finding) -> CodeContentItem:
+    item = CodeContentItem(name=_FINDING, value=coded(finding.value), relationship_type=RelationshipTypeValues.CONTAINS)
+    if finding.certainty_percent is not None:
+        certainty = NumContentItem(
+            name=_CERTAINTY,
+            value=finding.certainty_percent,
+            unit=_PERCENT,
+            relationship_type=RelationshipTypeValues.HAS_PROPERTIES,
+        )
+        item.ContentSequence = [certainty]
+    return item

@@ -1,0 +1,116 @@
+"""What the output gate looks at: the objects as their receiver will read them, and the sources as they were read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import SegmentationStorage
+
+from models.findings import Reading
+from models.manifest import Card
+from worker.errors import OutputRefused
+from worker.image_frames import frames_of
+from worker.slice_geometry import Plane
+from worker.source_repairs import Identity, identity_of
+
+#: SOP Instance UID and, of a multi-frame image, the 1-based frame; else 0.
+FrameKey = tuple[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sources:
+    """The instances that a reading stands on.
+
+    Attributes:
+        identity: What results must say of patient and study.
+        instances: (Study, Series, SOP Instance UID) to SOP Class UID.
+        planes: Where each frame lies; empty for a waveform.
+        slice_of: The volume's slice of each frame that was read; empty where the volume is not at hand.
+        frame_of_reference_uid: (0020,0052), empty where there is none.
+        exact: Whether these are exactly what was read; else what was read is among them.
+    """
+
+    identity: Identity
+    instances: Mapping[tuple[str, str, str], str]
+    planes: Mapping[FrameKey, Plane]
+    slice_of: Mapping[FrameKey, int]
+    frame_of_reference_uid: str
+    exact: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bundle:
+    """The objects of one reading and what they are checked against.
+
+    Attributes:
+        objects: As parsed from their bytes, file meta included.
+        sources: What they may refer to.
+        card: Of the model; None where only files are at hand.
+        reading: What the objects must say; None where only files are at hand.
+    """
+
+    objects: tuple[Dataset, ...]
+    sources: Sources
+    card: Card | None
+    reading: Reading | None
+
+    @property
+    def segmentations(self) -> tuple[Dataset, ...]:
+        """The SEG objects."""
+        return tuple(made for made in self.objects if made.get("SOPClassUID") == SegmentationStorage)
+
+    @property
+    def reports(self) -> tuple[Dataset, ...]:
+        """The SR objects."""
+        return tuple(made for made in self.objects if made.get("Modality") == "SR")
+
+
+def sources_of(datasets: Sequence[Any], frame_numbers: Sequence[int] = (), *, exact: bool) -> Sources:
+    """Gather what results may refer to; with `exact`, `datasets` are in the order of the volume's slices."""
+    planes: dict[FrameKey, Plane] = {}
+    for dataset in datasets:
+        if "Rows" in dataset:
+            planes |= {(str(dataset.SOPInstanceUID), frame.number): frame.plane for frame in frames_of([dataset])}
+    uids = [str(dataset.SOPInstanceUID) for dataset in datasets]
+    keys = [(uids[0], number) for number in frame_numbers] or [(uid, 0) for uid in uids]
+    return Sources(
+        identity=identity_of(datasets[0]),
+        instances={
+            (str(dataset.StudyInstanceUID), str(dataset.SeriesInstanceUID), uid): str(dataset.SOPClassUID)
+            for dataset, uid in zip(datasets, uids, strict=True)
+        },
+        planes=planes,
+        slice_of={key: k for k, key in enumerate(keys)} if exact else {},
+        frame_of_reference_uid=str(datasets[0].get("FrameOfReferenceUID") or ""),
+        exact=exact,
+    )
+
+
+def parsed(data: bytes) -> Dataset:
+    """Parse an object as its receiver would. Raises OutputRefused."""
+    try:
+        return dcmread(BytesIO(data))
+    except (InvalidDicomError, EOFError, ValueError) as error:
+        raise OutputRefused(f"a result is no DICOM file ({type(error).__name__}): nothing is sent") from error
+
+
+def content_items(item: Dataset) -> Iterator[Dataset]:
+    """Walk a content tree, the item itself first."""
+    yield item
+    for child in item.get("ContentSequence", ()):
+        yield from content_items(child)
+
+
+def name_of(item: Dataset) -> tuple[str, str]:
+    """Return value and scheme of a content item's concept name, empty where it has none."""
+    names = item.get("ConceptNameCodeSequence") or ()
+    return (str(names[0].get("CodeValue", "")), str(names[0].CodingSchemeDesignator)) if names else ("", "")
+
+
+def children(item: Dataset, value: str, scheme: str) -> list[Dataset]:
+    """Return the children of an item that have this concept name."""
+    return [child for child in item.get("ContentSequence", ()) if name_of(child) == (value, scheme)]

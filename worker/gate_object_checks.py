@@ -1,0 +1,106 @@
+"""What every object must be: readable, whose it says, made by whom it says, in a series of its own."""
+
+from collections.abc import Iterator
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from worker.gate_bundle import Bundle, content_items, name_of
+from worker.object_encoding import FIRST_SERIES_NUMBER, MANUFACTURER
+from worker.provenance import device_uid
+from worker.source_repairs import COPIED
+
+_DEVICE_OBSERVER_UID = ("121012", "DCM")
+_PROCESSING_EQUIPMENT = "109102"
+_LONGEST_LO = 64
+
+
+def file_meta(bundle: Bundle) -> Iterator[str]:
+    """Every file has its meta information, equal to the dataset (PS3.10 7.1)."""
+    for made in bundle.objects:
+        meta = getattr(made, "file_meta", None) or Dataset()
+        if meta.get("MediaStorageSOPInstanceUID") != made.get("SOPInstanceUID"):
+            yield "the file meta names another instance"
+        if meta.get("MediaStorageSOPClassUID") != made.get("SOPClassUID"):
+            yield "the file meta names another SOP class"
+        if meta.get("TransferSyntaxUID") != ExplicitVRLittleEndian:
+            yield f"the transfer syntax is {meta.get('TransferSyntaxUID')}"
+
+
+def valid_uids(bundle: Bundle) -> Iterator[str]:
+    """Every UID is one (PS3.5 9.1)."""
+    for made in bundle.objects:
+        wrong = {
+            element.keyword
+            for element in made.iterall()
+            if element.VR == "UI"
+            for uid in ([element.value] if isinstance(element.value, str) else element.value or [])
+            if not UID(uid).is_valid
+        }
+        if wrong:
+            yield f"not a UID: {', '.join(sorted(wrong))}"
+
+
+def identity(bundle: Bundle) -> Iterator[str]:
+    """Patient and study are the source's, attribute for attribute."""
+    expected = bundle.sources.identity.attributes
+    for made in bundle.objects:
+        if made.get("SpecificCharacterSet") != "ISO_IR 192":
+            yield "the character set is not ISO_IR 192"
+        # Values are a patient's, so only the attribute is named.
+        other = [keyword for keyword in COPIED if _told(made, keyword) != _told(expected, keyword)]
+        if other:
+            yield f"differs from the source in {', '.join(other)}"
+
+
+def _told(dataset: Dataset, keyword: str) -> object:
+    if keyword not in dataset:
+        return None
+    value = dataset[keyword].value
+    if dataset[keyword].VR == "SQ":
+        return [item.to_json_dict() for item in value]
+    return str(value if value is not None else "")
+
+
+def equipment(bundle: Bundle) -> Iterator[str]:
+    """All objects name the same algorithm by its Device UID, in the equipment and as the observer (IHE AIR)."""
+    devices: set[str] = {device_uid(bundle.card)} if bundle.card else set()
+    for made in bundle.objects:
+        if made.get("Manufacturer") != MANUFACTURER:
+            yield f"Manufacturer is not {MANUFACTURER}"
+        own = [
+            str(item.get("DeviceUID", "")) for item in made.get("ContributingEquipmentSequence", ()) if _processes(item)
+        ]
+        if len(own) != 1 or not own[0]:
+            yield "no processing equipment with a Device UID"
+        devices.update(own)
+    for report in bundle.reports:
+        observers = [str(item.UID) for item in content_items(report) if name_of(item) == _DEVICE_OBSERVER_UID]
+        if len(observers) != 1:
+            yield "a report names no device observer"
+        devices.update(observers)
+    if len(devices) > 1:
+        yield f"{len(devices)} different Device UIDs"
+
+
+def _processes(item: Dataset) -> bool:
+    return any(
+        code.get("CodeValue") == _PROCESSING_EQUIPMENT for code in item.get("PurposeOfReferenceCodeSequence", ())
+    )
+
+
+def own_series(bundle: Bundle) -> Iterator[str]:
+    """Each object has a series of its own, numbered apart from the scanner's and described as AI and RESEARCH."""
+    series = [made.get("SeriesInstanceUID") for made in bundle.objects]
+    if len(set(series)) < len(series):
+        yield "two objects share a series"
+    if {uid for _, uid, _ in bundle.sources.instances} & {str(uid) for uid in series}:
+        yield "an object stands in a series of the source"
+    for made in bundle.objects:
+        description = str(made.get("SeriesDescription", ""))
+        if int(made.get("SeriesNumber") or 0) < FIRST_SERIES_NUMBER:
+            yield f"series number {made.get('SeriesNumber')} is below {FIRST_SERIES_NUMBER}"
+        if len(description) > _LONGEST_LO or "AI " not in description:
+            yield "a series description does not say AI or is too long"
+        if bundle.card and bundle.card.research != description.startswith("RESEARCH "):
+            yield "a series description does not say whether the model is cleared"

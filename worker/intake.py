@@ -1,0 +1,81 @@
+"""From an assembled study to jobs: selection looks at the headers, the ledger records what it decided."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from dicom_node.study import AssembledStudy, StoredInstance
+from models.catalog import Catalog, CatalogEntry, ModelState
+from worker.ledger import Ledger
+from worker.ledger_intake import Planned
+from worker.selection import choose, input_key
+from worker.selection_summary import StudySummary, summarise
+from worker.settings import ModelsSettings
+
+_log = structlog.get_logger()
+
+
+class Intake:
+    """Takes studies from the node; implements `dicom_node.study.StudyStore`."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        catalog: Callable[[], Catalog],
+        spool: Path,
+        settings: ModelsSettings,
+        on_queued: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take the ledger, the models as they are now, the spool's root, and what to call when jobs were queued."""
+        self._ledger = ledger
+        self._catalog = catalog
+        self._spool = spool
+        self._settings = settings
+        self._on_queued = on_queued
+
+    def recorded_files(self, folder: str) -> frozenset[str]:
+        """Return the files of this study folder that some revision already lists."""
+        return self._ledger.recorded_files(folder)
+
+    def study_receiving(self, instance: StoredInstance) -> None:
+        """Note that a study is arriving."""
+        self._ledger.study_receiving(instance)
+
+    def close_revision(self, study: AssembledStudy) -> None:
+        """Choose models for the study and record the revision with its jobs."""
+        summary = summarise(self._spool, study)
+        plan = [self._planned(entry, summary) for entry in self._catalog() if self._enabled(entry)]
+        summaries = {series.series_instance_uid: series.for_ledger() for series in summary.series}
+        number = self._ledger.close_revision(study, summaries, plan)
+        _log.info(
+            "study complete",
+            study=study.study_instance_uid,
+            revision=number,
+            completion=study.completion.value,
+            series=len(study.series),
+            jobs=sum(planned.runs for planned in plan),
+        )
+        self._on_queued()
+
+    def _enabled(self, entry: CatalogEntry) -> bool:
+        return not self._settings.enabled or entry.card.id in self._settings.enabled
+
+    def _planned(self, entry: CatalogEntry, summary: StudySummary) -> Planned:
+        card = entry.card
+        choice = choose(card, summary, research=self._settings.research)
+        ready = entry.state is ModelState.READY
+        return Planned(
+            model_id=card.id,
+            model_digest=entry.digest,
+            name=card.name,
+            version=card.version,
+            queue=card.queue,
+            runs=choice.runs and ready,
+            series_instance_uid=choice.series_instance_uid or "",
+            files=choice.files,
+            input_key=input_key(choice.files),
+            late_images=card.late_images,
+            reason=choice.reason if ready or not choice.runs else f"the model is not ready: {entry.reason}",
+        )

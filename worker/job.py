@@ -1,0 +1,241 @@
+"""The states of jobs and deliveries, what may follow what, and the records that the ledger hands out.
+
+Pure: no database, no clock. Every transition of the ledger asks `require_job` or `require_delivery` first.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.errors import IllegalTransition
+
+
+class JobState(enum.StrEnum):
+    """What has become of one model's read of one revision."""
+
+    QUEUED = "queued"  #: waiting for a worker, or for its next attempt
+    CLAIMED = "claimed"  #: a worker holds the lease
+    READ = "read"  #: its results are on disk; delivery goes on by itself
+    FAILED = "failed"  #: every attempt failed; the reason says why
+    HELD = "held"  #: an admin must look before anything is sent
+    SKIPPED = "skipped"  #: the model does not read this study; the reason says why
+    CANCELLED = "cancelled"  #: an admin said so
+    SUPERSEDED = "superseded"  #: a later revision's job has taken its place
+
+
+class DeliveryState(enum.StrEnum):
+    """What has become of one object on its way to one destination."""
+
+    PENDING = "pending"  #: waiting for its first or next attempt
+    SENDING = "sending"  #: a deliverer holds the lease
+    ACCEPTED = "accepted"  #: the archive answered success, a warning, or that it has it already
+    COMMITTED = "committed"  #: the archive has taken responsibility (PS3.4 J)
+    REFUSED = "refused"  #: the archive will not take it; the reason says why
+    ABANDONED = "abandoned"  #: the destination stayed away for too long
+
+
+class Priority(enum.IntEnum):
+    """Lower runs first."""
+
+    STAT = 0
+    URGENT = 1
+    ROUTINE = 2
+    BACKLOG = 3
+
+
+_JOB_STEPS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.CLAIMED, JobState.CANCELLED, JobState.SUPERSEDED}),
+    JobState.CLAIMED: frozenset(
+        {
+            JobState.READ,
+            JobState.QUEUED,  # handed back, an attempt that failed, or a lease that ran out
+            JobState.FAILED,
+            JobState.HELD,
+            JobState.SKIPPED,
+            JobState.CANCELLED,
+            JobState.SUPERSEDED,
+        }
+    ),
+    JobState.READ: frozenset({JobState.HELD, JobState.SUPERSEDED}),
+    JobState.FAILED: frozenset({JobState.QUEUED, JobState.SUPERSEDED}),
+    JobState.HELD: frozenset({JobState.QUEUED, JobState.READ, JobState.CANCELLED, JobState.SUPERSEDED}),
+    JobState.SKIPPED: frozenset({JobState.QUEUED, JobState.SUPERSEDED}),
+    JobState.CANCELLED: frozenset({JobState.QUEUED, JobState.SUPERSEDED}),
+    JobState.SUPERSEDED: frozenset(),
+}
+
+_DELIVERY_STEPS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
+    DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.ABANDONED}),
+    DeliveryState.SENDING: frozenset(
+        {DeliveryState.ACCEPTED, DeliveryState.PENDING, DeliveryState.REFUSED, DeliveryState.ABANDONED}
+    ),
+    DeliveryState.ACCEPTED: frozenset({DeliveryState.COMMITTED, DeliveryState.PENDING}),
+    DeliveryState.COMMITTED: frozenset(),
+    DeliveryState.REFUSED: frozenset({DeliveryState.PENDING}),
+    DeliveryState.ABANDONED: frozenset({DeliveryState.PENDING}),
+}
+
+#: States from which `wetread retry` may queue a job again.
+RETRYABLE = frozenset(state for state, after in _JOB_STEPS.items() if JobState.QUEUED in after) - {JobState.CLAIMED}
+
+
+def require_job(before: JobState, after: JobState) -> None:
+    """Raise IllegalTransition unless a job may go from one state to the other."""
+    if after not in _JOB_STEPS[before]:
+        raise IllegalTransition(f"a job that is {before} cannot become {after}; look at its timeline: wetread job ID")
+
+
+def require_delivery(before: DeliveryState, after: DeliveryState) -> None:
+    """Raise IllegalTransition unless a delivery may go from one state to the other."""
+    if after not in _DELIVERY_STEPS[before]:
+        raise IllegalTransition(f"a delivery that is {before} cannot become {after}; look at its job: wetread job ID")
+
+
+def state_after_failure(attempts: int, max_attempts: int, *, permanent: bool) -> JobState:
+    """Decide what follows a failed attempt: another one, or *failed* after the last or where none can help."""
+    return JobState.FAILED if permanent or attempts >= max_attempts else JobState.QUEUED
+
+
+def retry_wait_s(attempts: int, first_s: float, longest_s: float) -> float:
+    """Return the seconds to wait after the given number of attempts: doubling, with a cap."""
+    return min(longest_s, first_s * 2.0 ** min(max(attempts - 1, 0), 30))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A job that this worker may work on until its lease runs out.
+
+    Attributes:
+        job_id: Of the ledger.
+        fence: Grows with every claim; a write with an older one is refused.
+        attempt: 1 for the first.
+        study_instance_uid: (0020,000D).
+        study_folder: In the spool.
+        series_instance_uid: Of the input.
+        files: Of the input, relative to the spool.
+        model_id: The card's id.
+        model_digest: The very model that it was queued for.
+        queued_at: UTC; dates and times inside the results derive from it, so that a retry gives the same bytes.
+    """
+
+    job_id: int
+    fence: int
+    attempt: int
+    study_instance_uid: str
+    study_folder: str
+    series_instance_uid: str
+    files: tuple[str, ...]
+    model_id: str
+    model_digest: str
+    queued_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultFile:
+    """An encoded result on disk.
+
+    Attributes:
+        kind: SEG, SR, ECG-SR or TEXT-SR.
+        sop_class_uid: (0008,0016).
+        sop_instance_uid: (0008,0018).
+        series_instance_uid: (0020,000E).
+        file: Relative to the results folder.
+        sha256: Of the file, hex.
+    """
+
+    kind: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutgoingObject:
+    """One object that a deliverer may send now."""
+
+    delivery_id: int
+    fence: int
+    attempts: int
+    kind: str
+    sop_instance_uid: str
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutgoingBatch:
+    """All objects of one job that wait for one destination.
+
+    Attributes:
+        job_id: Of the ledger.
+        destination: Its name.
+        study_instance_uid: (0020,000D).
+        source_file: One of the files that were read, relative to the spool: whose study this was at receipt.
+        identity_confirmed: Whether an archive has already confirmed the identity for this job.
+        objects: In the order in which they should be sent.
+    """
+
+    job_id: int
+    destination: str
+    study_instance_uid: str
+    source_file: str
+    identity_confirmed: bool
+    objects: tuple[OutgoingObject, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryRow:
+    """A delivery as the admin sees it."""
+
+    id: int
+    kind: str
+    sop_instance_uid: str
+    file: str
+    destination: str
+    state: DeliveryState
+    attempts: int
+    reason: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRow:
+    """A job as the admin sees it.
+
+    Attributes:
+        state: As in the ledger.
+        delivered: Whether it is read and every delivery is accepted or committed.
+        reason: Why it failed, is held or was skipped; empty otherwise.
+        door_to_result_s: From the last instance's arrival to the last delivery's acceptance; None before that.
+    """
+
+    id: int
+    study_instance_uid: str
+    series_instance_uid: str
+    revision: int
+    model_id: str
+    model_version: str
+    queue: str
+    state: JobState
+    priority: Priority
+    attempts: int
+    reason: str
+    runtime: str
+    queued_at: datetime
+    claimed_at: datetime | None
+    finished_at: datetime | None
+    delivered: bool
+    door_to_result_s: float | None
+    deliveries: tuple[DeliveryRow, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRow:
+    """One line of a study's timeline."""
+
+    at: datetime
+    kind: str
+    job_id: int | None
+    detail: Mapping[str, object]

@@ -1,0 +1,10 @@
+"""The ledger: the truth for everything after the spool. Each part of it is one file."""
+
+from worker.ledger_deliveries import DeliveryLedger
+from worker.ledger_intake import IntakeLedger
+from worker.ledger_jobs import JobLedger
+from worker.ledger_views import LedgerViews
+
+
+class Ledger(IntakeLedger, JobLedger, DeliveryLedger, LedgerViews):
+    """All of it over one database; `Ledger.open(url)`."""

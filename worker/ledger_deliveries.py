@@ -1,0 +1,193 @@
+"""The ledger's way out: results are claimed for a destination, and what the archive answered is recorded."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from worker.errors import LeaseLost
+from worker.job import (
+    DeliveryState,
+    JobState,
+    OutgoingBatch,
+    OutgoingObject,
+    require_delivery,
+    retry_wait_s,
+)
+from worker.ledger_database import Database, utc_now, write_event
+from worker.ledger_intake import change_job
+from worker.tables import Delivery, Job, JobInput, ResultObject, Revision, Study
+
+
+class DeliveryLedger(Database):
+    """Deliveries. One batch is everything of one job that waits for one destination."""
+
+    def claim_deliveries(self, destination: str, *, lease_s: float) -> OutgoingBatch | None:
+        """Claim what waits for this destination, the oldest job first; None where nothing is due.
+
+        Only results of jobs that are *read* leave: what is held or superseded stays.
+        """
+        now = self.clock.read()
+        due = (
+            Delivery.destination == destination,
+            Delivery.state == DeliveryState.PENDING,
+            or_(Delivery.clock != now.mark, Delivery.not_before_s <= now.seconds),
+        )
+        with self.writing() as session:
+            job = session.scalar(
+                select(Job)
+                .join(ResultObject, ResultObject.job_id == Job.id)
+                .join(Delivery, Delivery.result_object_id == ResultObject.id)
+                .where(Job.state == JobState.READ, *due)
+                .order_by(Job.priority, Job.finished_at, Job.id)
+                .limit(1)
+            )
+            if job is None:
+                return None
+            rows = session.execute(
+                select(Delivery, ResultObject)
+                .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+                .where(ResultObject.job_id == job.id, *due)
+                .order_by(Delivery.id)
+            ).all()
+            for delivery, _ in rows:
+                require_delivery(DeliveryState(delivery.state), DeliveryState.SENDING)
+                delivery.state = DeliveryState.SENDING
+                delivery.attempts += 1
+                delivery.fence += 1
+                delivery.clock, delivery.lease_until_s = now.mark, now.seconds + lease_s
+                delivery.updated_at = utc_now()
+            return _batch(session, job, destination, [(delivery, result) for delivery, result in rows])
+
+    def delivered(
+        self, outgoing: OutgoingObject, state: DeliveryState, *, status: int | None = None, reason: str = ""
+    ) -> None:
+        """Record what an archive answered for one object: accepted, or refused with the reason.
+
+        Raises LeaseLost when the lease ran out meanwhile and another deliverer has the object.
+        """
+        with self.writing() as session:
+            delivery = _sending(session, outgoing)
+            require_delivery(DeliveryState.SENDING, state)
+            delivery.state, delivery.status, delivery.reason = state, status, reason
+            _note(session, delivery, f"object {state}", status=status, reason=reason)
+
+    def postpone(
+        self,
+        batch: OutgoingBatch,
+        *,
+        reason: str,
+        first_retry_s: float,
+        longest_retry_s: float,
+        give_up_after_s: float,
+    ) -> None:
+        """Put what was not answered back to *pending*, with a growing wait; *abandoned* after the last day."""
+        now = self.clock.read()
+        with self.writing() as session:
+            for outgoing in batch.objects:
+                delivery = session.get_one(Delivery, outgoing.delivery_id)
+                if delivery.state != DeliveryState.SENDING or delivery.fence != outgoing.fence:
+                    continue  # answered already, or another deliverer's by now
+                age_s = (utc_now() - delivery.created_at).total_seconds()
+                delivery.state = DeliveryState.ABANDONED if age_s > give_up_after_s else DeliveryState.PENDING
+                wait_s = retry_wait_s(delivery.attempts, first_retry_s, longest_retry_s)
+                delivery.clock, delivery.not_before_s, delivery.reason = now.mark, now.seconds + wait_s, reason
+                _note(session, delivery, f"object {delivery.state}", reason=reason, wait_s=wait_s)
+
+    def free_expired_deliveries(self) -> int:
+        """Put back what a deliverer that died was sending: the archive gets the same bytes again. Return how many."""
+        now = self.clock.read()
+        with self.writing() as session:
+            expired = session.scalars(
+                select(Delivery).where(
+                    Delivery.state == DeliveryState.SENDING,
+                    or_(Delivery.clock != now.mark, Delivery.lease_until_s < now.seconds),
+                )
+            ).all()
+            for delivery in expired:
+                delivery.state, delivery.fence = DeliveryState.PENDING, delivery.fence + 1
+                delivery.clock, delivery.not_before_s = now.mark, now.seconds
+                _note(session, delivery, "object pending", reason="the lease of its deliverer ran out")
+            return len(expired)
+
+    def confirm_identity(self, job_id: int) -> None:
+        """Note that an archive has confirmed whose study this is."""
+        with self.writing() as session:
+            session.get_one(Job, job_id).identity_confirmed = True
+
+    def hold(self, batch: OutgoingBatch, *, reason: str) -> None:
+        """Hold a job before its first delivery; the reason names attributes, never their values."""
+        with self.writing() as session:
+            job = session.get_one(Job, batch.job_id)
+            for outgoing in batch.objects:
+                delivery = session.get_one(Delivery, outgoing.delivery_id)
+                if delivery.fence == outgoing.fence and delivery.state == DeliveryState.SENDING:
+                    delivery.state, delivery.updated_at = DeliveryState.PENDING, utc_now()
+                    delivery.attempts -= 1
+            if job.state == JobState.READ:
+                change_job(session, job, JobState.HELD, study_id=_study_id(session, job), reason=reason)
+
+    def release(self, job_id: int) -> None:
+        """Let a held job's results go, by an admin's word that they belong to the study. Raises IllegalTransition."""
+        with self.writing() as session:
+            job = session.get_one(Job, job_id)
+            change_job(session, job, JobState.READ, study_id=_study_id(session, job), reason="")
+            job.identity_confirmed = True
+
+
+def _batch(
+    session: Session, job: Job, destination: str, rows: Sequence[tuple[Delivery, ResultObject]]
+) -> OutgoingBatch:
+    study_instance_uid = session.scalars(
+        select(Study.study_instance_uid)
+        .join(Revision, Revision.study_id == Study.id)
+        .where(Revision.id == job.revision_id)
+    ).one()
+    files = session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).one()
+    return OutgoingBatch(
+        job_id=job.id,
+        destination=destination,
+        study_instance_uid=study_instance_uid,
+        source_file=files[0],
+        identity_confirmed=job.identity_confirmed,
+        objects=tuple(
+            OutgoingObject(
+                delivery_id=delivery.id,
+                fence=delivery.fence,
+                attempts=delivery.attempts,
+                kind=result.kind,
+                sop_instance_uid=result.sop_instance_uid,
+                file=result.file,
+            )
+            for delivery, result in rows
+        ),
+    )
+
+
+def _sending(session: Session, outgoing: OutgoingObject) -> Delivery:
+    delivery = session.get_one(Delivery, outgoing.delivery_id)
+    if delivery.state != DeliveryState.SENDING or delivery.fence != outgoing.fence:
+        raise LeaseLost(
+            f"delivery {delivery.id} is {delivery.state} by now: sending took longer than its lease, and another "
+            "deliverer has it; the archive keeps one copy, since the bytes are the same"
+        )
+    return delivery
+
+
+def _note(session: Session, delivery: Delivery, kind: str, **detail: object) -> None:
+    delivery.updated_at = utc_now()
+    result = session.get_one(ResultObject, delivery.result_object_id)
+    job = session.get_one(Job, result.job_id)
+    write_event(
+        session,
+        kind,
+        study_id=_study_id(session, job),
+        job_id=job.id,
+        object=result.kind,
+        destination=delivery.destination,
+        **{key: value for key, value in detail.items() if value not in (None, "")},
+    )
+
+
+def _study_id(session: Session, job: Job) -> int:
+    return session.get_one(Revision, job.revision_id).study_id

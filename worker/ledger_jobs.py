@@ -1,0 +1,274 @@
+"""The ledger's middle: jobs are claimed, renewed, read, failed, handed back and freed."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from worker.errors import LeaseLost, UnknownJob
+from worker.job import (
+    RETRYABLE,
+    Claim,
+    DeliveryState,
+    JobState,
+    ResultFile,
+    require_job,
+    state_after_failure,
+)
+from worker.ledger_database import Database, utc_now
+from worker.ledger_intake import change_job, queue_token
+from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, Revision, Study
+
+
+class JobLedger(Database):
+    """Jobs. Whoever writes about a claimed job shows the fence of the claim."""
+
+    def claim(self, queues: Sequence[str], *, worker: str, lease_s: float) -> Claim | None:
+        """Claim the best claimable job of these queues, by priority, then age; None where there is none."""
+        now = self.clock.read()
+        with self.writing() as session:
+            job = session.scalar(
+                select(Job)
+                .where(
+                    Job.state == JobState.QUEUED,
+                    Job.queue.in_(queues),
+                    or_(Job.clock != now.mark, Job.not_before_s <= now.seconds),
+                )
+                .order_by(Job.priority, Job.queued_at, Job.id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            if job is None:
+                return None
+            study = _study_of(session, job)
+            job.attempts += 1
+            job.fence += 1
+            job.lease_owner = worker
+            job.clock, job.lease_until_s = now.mark, now.seconds + lease_s
+            job.claimed_at = utc_now()
+            change_job(session, job, JobState.CLAIMED, study_id=study.id, attempt=job.attempts, worker=worker)
+            model = session.get_one(Model, job.model_digest)
+            source = session.scalars(select(JobInput).where(JobInput.job_id == job.id)).one()
+            return Claim(
+                job_id=job.id,
+                fence=job.fence,
+                attempt=job.attempts,
+                study_instance_uid=study.study_instance_uid,
+                study_folder=study.folder,
+                series_instance_uid=source.series_instance_uid,
+                files=tuple(source.files),
+                model_id=model.model_id,
+                model_digest=model.digest,
+                queued_at=job.queued_at,
+            )
+
+    def renew(self, claim: Claim, *, lease_s: float) -> None:
+        """Renew the lease. Raises LeaseLost when somebody else holds the job by now."""
+        now = self.clock.read()
+        with self.writing() as session:
+            job = _held(session, claim)
+            job.clock, job.lease_until_s = now.mark, now.seconds + lease_s
+
+    def finish(
+        self,
+        claim: Claim,
+        *,
+        results: Iterable[ResultFile],
+        destinations: Sequence[str],
+        runtime: str,
+        inputs_digest: str,
+        recipe_digest: str,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Record the results and one delivery for each and every destination; the job is *read*.
+
+        Raises LeaseLost when somebody else holds the job by now: nothing is recorded then.
+        """
+        with self.writing() as session:
+            job = _held(session, claim)
+            study = _study_of(session, job)
+            job.runtime, job.inputs_digest, job.recipe_digest = runtime, inputs_digest, recipe_digest
+            job.finished_at = utc_now()
+            change_job(session, job, JobState.READ, study_id=study.id, runtime=runtime, notes=list(notes))
+            _supersede_earlier(session, job, study)
+            for result in results:
+                _add_result(session, job, result, destinations)
+
+    def fail(self, claim: Claim, *, reason: str, max_attempts: int, retry_delay_s: float, permanent: bool) -> JobState:
+        """Record that this attempt failed: the job waits for its next, or is *failed* with the reason."""
+        with self.writing() as session:
+            job = _held(session, claim)
+            return self._attempt_failed(session, job, reason, max_attempts, retry_delay_s, permanent=permanent)
+
+    def hand_back(self, claim: Claim, *, reason: str) -> None:
+        """Queue the job again without counting the attempt: a drain or a stop is not the study's fault."""
+        with self.writing() as session:
+            job = _held(session, claim)
+            job.attempts -= 1
+            self._queue_again(session, job, reason=reason, wait_s=0.0)
+
+    def free_expired(self, *, max_attempts: int, retry_delay_s: float) -> int:
+        """Take back the jobs whose lease ran out; a lease that ran out counts as an attempt. Return how many."""
+        now = self.clock.read()
+        with self.writing() as session:
+            expired = session.scalars(
+                select(Job)
+                .where(
+                    Job.state == JobState.CLAIMED,
+                    or_(Job.clock != now.mark, Job.lease_until_s < now.seconds),
+                )
+                .with_for_update(skip_locked=True)
+            ).all()
+            for job in expired:
+                reason = f"the lease of {job.lease_owner} ran out: the worker died or hangs"
+                self._attempt_failed(session, job, reason, max_attempts, retry_delay_s, permanent=False)
+            return len(expired)
+
+    def retry(self, job_id: int) -> None:
+        """Queue a job again by an admin's wish, with all its attempts. Raises UnknownJob, IllegalTransition."""
+        with self.writing() as session:
+            job = _known(session, job_id)
+            if JobState(job.state) not in RETRYABLE:
+                require_job(JobState(job.state), JobState.QUEUED)
+            job.attempts = 0
+            self._queue_again(session, job, reason="asked for by an admin", wait_s=0.0)
+
+    def cancel(self, job_id: int) -> None:
+        """Cancel a job by an admin's wish. Raises UnknownJob, IllegalTransition."""
+        with self.writing() as session:
+            job = _known(session, job_id)
+            job.fence += 1
+            change_job(
+                session, job, JobState.CANCELLED, study_id=_study_of(session, job).id, reason="asked for by an admin"
+            )
+
+    def waiting_tokens(self, limit: int = 500) -> list[tuple[int, str, int]]:
+        """Return (token id, queue, job id) of tokens that are to be published, oldest first."""
+        with self.reading() as session:
+            rows = session.execute(
+                select(Outbox.id, Outbox.queue, Outbox.job_id)
+                .where(Outbox.published.is_(False))
+                .order_by(Outbox.id)
+                .limit(limit)
+            )
+            return [(row.id, row.queue, row.job_id) for row in rows]
+
+    def tokens_published(self, token_ids: Sequence[int]) -> None:
+        """Note that these tokens were taken by the broker."""
+        now = self.clock.read()
+        with self.writing() as session:
+            for token in session.scalars(select(Outbox).where(Outbox.id.in_(token_ids))):
+                token.published, token.clock, token.published_s = True, now.mark, now.seconds
+
+    def requeue_silent(self, *, silent_s: float) -> int:
+        """Make a new token for each claimable job whose last token has been out for longer than `silent_s`.
+
+        The broker may have been flushed, or a token taken by a worker that died before it claimed. One token too
+        many does no harm. Return how many.
+        """
+        now = self.clock.read()
+        fresh = (
+            select(Outbox.id)
+            .where(
+                Outbox.job_id == Job.id,
+                or_(
+                    Outbox.published.is_(False),
+                    and_(Outbox.clock == now.mark, Outbox.published_s > now.seconds - silent_s),
+                ),
+            )
+            .exists()
+        )
+        with self.writing() as session:
+            silent = session.scalars(
+                select(Job).where(
+                    Job.state == JobState.QUEUED,
+                    or_(Job.clock != now.mark, Job.not_before_s <= now.seconds),
+                    ~fresh,
+                )
+            ).all()
+            for job in silent:
+                session.execute(delete(Outbox).where(Outbox.job_id == job.id))
+                queue_token(session, job)
+            return len(silent)
+
+    def _attempt_failed(
+        self, session: Session, job: Job, reason: str, max_attempts: int, retry_delay_s: float, *, permanent: bool
+    ) -> JobState:
+        state = state_after_failure(job.attempts, max_attempts, permanent=permanent)
+        if state is JobState.QUEUED:
+            self._queue_again(session, job, reason=reason, wait_s=retry_delay_s)
+        else:
+            job.finished_at = utc_now()
+            change_job(session, job, state, study_id=_study_of(session, job).id, reason=reason, attempts=job.attempts)
+        return state
+
+    def _queue_again(self, session: Session, job: Job, *, reason: str, wait_s: float) -> None:
+        now = self.clock.read()
+        # The fence moves on, so that whoever held the job before cannot write any more.
+        job.fence += 1
+        job.lease_owner = ""
+        job.clock, job.not_before_s = now.mark, now.seconds + wait_s
+        change_job(session, job, JobState.QUEUED, study_id=_study_of(session, job).id, reason=reason)
+        # Its last token was used up; without one the reconciler makes another as soon as the wait is over.
+        session.execute(delete(Outbox).where(Outbox.job_id == job.id))
+        if wait_s == 0.0:
+            queue_token(session, job)
+
+
+def _add_result(session: Session, job: Job, result: ResultFile, destinations: Sequence[str]) -> None:
+    now = utc_now()
+    stored = session.scalar(
+        select(ResultObject).where(
+            ResultObject.job_id == job.id, ResultObject.sop_instance_uid == result.sop_instance_uid
+        )
+    )
+    if stored is None:
+        stored = ResultObject(job_id=job.id, created_at=now, **{key: getattr(result, key) for key in _RESULT_KEYS})
+        session.add(stored)
+        session.flush()
+    known = set(session.scalars(select(Delivery.destination).where(Delivery.result_object_id == stored.id)))
+    for destination in destinations:
+        if destination not in known:
+            session.add(
+                Delivery(
+                    result_object_id=stored.id,
+                    destination=destination,
+                    state=DeliveryState.PENDING,
+                    created_at=now,
+                    updated_at=now,
+                )
+            )
+
+
+_RESULT_KEYS = ("kind", "sop_class_uid", "sop_instance_uid", "series_instance_uid", "file", "sha256")
+
+
+def _supersede_earlier(session: Session, job: Job, study: Study) -> None:
+    earlier = session.get(Job, job.supersedes_job_id) if job.supersedes_job_id is not None else None
+    if earlier is not None and earlier.state != JobState.SUPERSEDED:
+        earlier.fence += 1
+        change_job(session, earlier, JobState.SUPERSEDED, study_id=study.id, reason=f"job {job.id} read later images")
+
+
+def _known(session: Session, job_id: int) -> Job:
+    job = session.get(Job, job_id)
+    if job is None:
+        highest = session.scalar(select(func.max(Job.id))) or 0
+        raise UnknownJob(f"there is no job {job_id} (the newest is {highest}); `wetread jobs` lists them")
+    return job
+
+
+def _held(session: Session, claim: Claim) -> Job:
+    job = session.get_one(Job, claim.job_id, with_for_update=True)
+    if job.state != JobState.CLAIMED or job.fence != claim.fence:
+        raise LeaseLost(
+            f"job {claim.job_id} is {job.state} under fence {job.fence}, this worker came with {claim.fence}: its "
+            "lease ran out or an admin changed the job, so its results are not recorded"
+        )
+    return job
+
+
+def _study_of(session: Session, job: Job) -> Study:
+    return session.scalars(
+        select(Study).join(Revision, Revision.study_id == Study.id).where(Revision.id == job.revision_id)
+    ).one()

@@ -1,0 +1,70 @@
+"""Tokens go out, and what has gone silent is published again. Any number of reconcilers may run."""
+
+import threading
+from typing import Protocol
+
+import structlog
+
+from worker.errors import BrokerAway, LedgerAway
+from worker.ledger import Ledger
+from worker.settings import WorkerSettings
+
+_log = structlog.get_logger()
+
+
+class Publish(Protocol):
+    """Hands a token to the broker."""
+
+    def __call__(self, queue: str, job_id: int) -> None:
+        """Say "there is work in this queue". Raises BrokerAway."""
+
+
+class Reconciler:
+    """Publishes waiting tokens at once, and every few seconds mends what was lost."""
+
+    def __init__(self, ledger: Ledger, publish: Publish, settings: WorkerSettings) -> None:
+        self._ledger = ledger
+        self._publish = publish
+        self._settings = settings
+        self._wake = threading.Event()
+
+    def wake(self) -> None:
+        """Publish now: a study was just closed."""
+        self._wake.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Go on until told to stop; a ledger or broker that is away is asked again."""
+        away = ""
+        while not stop.is_set():
+            try:
+                self.once()
+                away = ""
+            except (LedgerAway, BrokerAway) as error:
+                if str(error) != away:
+                    _log.warning("reconciler waits", cause=str(error))
+                away = str(error)
+            self._wake.wait(self._settings.reconcile_every_s)
+            self._wake.clear()
+
+    def once(self) -> int:
+        """Free dead leases, renew silent tokens, publish what waits; return how many tokens went out."""
+        freed = self._ledger.free_expired(
+            max_attempts=self._settings.max_attempts, retry_delay_s=self._settings.retry_delay_s
+        )
+        freed_deliveries = self._ledger.free_expired_deliveries()
+        silent = self._ledger.requeue_silent(silent_s=3 * self._settings.reconcile_every_s)
+        if freed or freed_deliveries or silent:
+            _log.info("reconciled", freed_jobs=freed, freed_deliveries=freed_deliveries, renewed_tokens=silent)
+        return self._publish_waiting()
+
+    def _publish_waiting(self) -> int:
+        published = []
+        try:
+            for token_id, queue, job_id in self._ledger.waiting_tokens():
+                self._publish(queue, job_id)
+                published.append(token_id)
+        finally:
+            # A crash before this line publishes a token twice, which does no harm.
+            if published:
+                self._ledger.tokens_published(published)
+        return len(published)

@@ -1,0 +1,171 @@
+"""One job, from the files of a series to results on disk: load, read, encode, check, write, record."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from models.catalog import Catalog, CatalogEntry
+from models.errors import ModelError, ModelIncomplete, RuntimeFailed
+from models.reading import read
+from models.runtime import Infer
+from worker import output_gate, picture, results
+from worker.durable_file import write_durably
+from worker.errors import LeaseLost, ModelHostLost, WorkerError
+from worker.heartbeat import Heartbeat
+from worker.job import Claim, ResultFile
+from worker.ledger import Ledger
+from worker.provenance import Provenance
+from worker.series_volume import load_series
+from worker.settings import WorkerSettings
+
+_log = structlog.get_logger()
+
+#: Raised by what may be gone at the next attempt. Everything else of ours says that this input or model cannot work.
+_PASSING = (ModelHostLost, RuntimeFailed, OSError, MemoryError)
+
+#: The version of how findings become objects. A change of it changes the UIDs of results, so a re-read is a new result.
+_ENCODING = 1
+
+
+class Host(Protocol):
+    """What a pipeline needs of the model host's client."""
+
+    def infer_for(self, model_id: str, model_digest: str) -> Infer:
+        """Return the function that asks this very model's networks."""
+
+    @property
+    def runtime(self) -> str:
+        """What ran the last network that was asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """Works jobs of the ledger, one at a time.
+
+    Attributes:
+        ledger: Opened in this process.
+        catalog: Returns the models of this machine as they are now.
+        host: Asks the model host.
+        spool: Root of the spool.
+        results: Root of the results.
+        destinations: Names of the destinations that every result goes to.
+        settings: Leases, attempts, limits.
+    """
+
+    ledger: Ledger
+    catalog: Callable[[], Catalog]
+    host: Host
+    spool: Path
+    results: Path
+    destinations: Sequence[str]
+    settings: WorkerSettings
+
+    def work_one(self, queues: Sequence[str], worker: str) -> bool:
+        """Claim the best job of these queues and do it; return whether there was one."""
+        claim = self.ledger.claim(queues, worker=worker, lease_s=self.settings.lease_s)
+        if claim is None:
+            return False
+        log = _log.bind(job=claim.job_id, model=claim.model_id, study=claim.study_instance_uid, attempt=claim.attempt)
+        log.info("job claimed", files=len(claim.files))
+        handed_back = True
+        try:
+            with Heartbeat(self.ledger, claim, self.settings.lease_s):
+                self._do(claim)
+            handed_back = False
+            log.info("job read")
+        except LeaseLost as lost:
+            handed_back = False
+            log.warning("results not recorded", cause=str(lost))
+        except (WorkerError, ModelError, OSError, MemoryError) as error:
+            handed_back = False
+            self._failed(claim, f"{type(error).__name__}: {error}", permanent=not isinstance(error, _PASSING))
+        except Exception as error:  # noqa: BLE001  # the outermost frame of a job: one study must not end the worker
+            handed_back = False
+            # The message of a foreign exception may hold a patient's data: only its type and place are told.
+            place = _place_of(error)
+            self._failed(
+                claim, f"{type(error).__name__} at {place}: a defect of wetread; please report it", permanent=False
+            )
+        finally:
+            if handed_back:  # a stop signal came: it is not the study's fault
+                self.ledger.hand_back(claim, reason="the worker was stopped")
+                log.info("job handed back")
+        return True
+
+    def _do(self, claim: Claim) -> None:
+        entry = self._entry(claim)
+        series = load_series([self.spool / file for file in claim.files], max_voxels=self.settings.max_voxels)
+        reading = read(entry.card, series.source, self.host.infer_for(claim.model_id, claim.model_digest))
+        provenance = Provenance(
+            card=entry.card,
+            model_digest=claim.model_digest,
+            inputs_digest=series.inputs_digest,
+            recipe_digest=recipe_digest(self.host.runtime),
+            read_at=claim.queued_at,
+            runtime=self.host.runtime,
+        )
+        objects = results.build(series, reading, provenance)
+        output_gate.check(objects, series, reading, entry.card)
+        folder = Path(claim.study_folder) / str(claim.job_id)
+        write_durably(self.results / folder / "picture.png", picture.render(series, reading, provenance))
+        files = [self._write(folder, made) for made in objects]
+        self.ledger.finish(
+            claim,
+            results=files,
+            destinations=self.destinations,
+            runtime=provenance.runtime,
+            inputs_digest=provenance.inputs_digest,
+            recipe_digest=provenance.recipe_digest,
+            notes=(*series.repairs, *reading.warnings),
+        )
+
+    def _entry(self, claim: Claim) -> CatalogEntry:
+        entry = self.catalog().get(claim.model_id)
+        if entry.digest != claim.model_digest:
+            raise ModelIncomplete(
+                f"{claim.model_id} with digest {claim.model_digest[:12]}, for which this job was queued, is no longer "
+                "on this machine: put that version back, or `wetread cancel` the job and send the study again"
+            )
+        return entry
+
+    def _write(self, folder: Path, made: results.ResultObject) -> ResultFile:
+        file = folder / f"{made.kind.lower()}.dcm"
+        write_durably(self.results / file, made.data)
+        return ResultFile(
+            kind=made.kind,
+            sop_class_uid=made.sop_class_uid,
+            sop_instance_uid=made.sop_instance_uid,
+            series_instance_uid=made.series_instance_uid,
+            file=file.as_posix(),
+            sha256=hashlib.sha256(made.data).hexdigest(),
+        )
+
+    def _failed(self, claim: Claim, reason: str, *, permanent: bool) -> None:
+        state = self.ledger.fail(
+            claim,
+            reason=reason,
+            max_attempts=self.settings.max_attempts,
+            retry_delay_s=self.settings.retry_delay_s,
+            permanent=permanent,
+        )
+        _log.warning("attempt failed", job=claim.job_id, model=claim.model_id, state=str(state), reason=reason)
+
+
+def recipe_digest(runtime: str) -> str:
+    """Return the sha256 (hex) over every setting that alters output."""
+    recipe = {"encoding": _ENCODING, "runtime": runtime}
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+
+
+def _place_of(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "an unknown place"
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

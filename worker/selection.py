@@ -1,0 +1,177 @@
+"""Which models read which series of a study, and why not. Pure: a card and a summary in, a choice out."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydicom.uid import UID_dictionary
+
+from models.errors import CardError
+from models.manifest import Card
+from worker.selection_summary import SeriesSummary, StudySummary
+
+_UID_BY_NAME = {entry[0]: uid for uid, entry in UID_dictionary.items()}
+
+
+class SelectionRules(BaseModel):
+    """``[selection]`` of a card; what is left out does not matter."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sop_classes: tuple[str, ...] = Field(default=(), description="SOP classes by UID or by name")
+    modality: tuple[str, ...] = ()
+    min_slices: int = Field(default=1, ge=0)
+    max_slices: int | None = None
+    max_slice_spacing_mm: float | None = None
+    min_coverage_mm: float | None = None
+    body_part_examined: tuple[str, ...] = ()
+    image_type_excludes: tuple[str, ...] = ()
+    description_excludes: tuple[str, ...] = Field(default=(), description="regular expressions, case does not matter")
+
+    @field_validator("description_excludes", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("description_excludes")
+    @classmethod
+    def _regular(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression ({error})") from error
+        return value
+
+    @field_validator("sop_classes")
+    @classmethod
+    def _uids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in _UID_BY_NAME and not re.fullmatch(r"[0-9.]{1,64}", name):
+                raise ValueError(f"{name!r} is neither a UID nor the name of a SOP class")
+        return tuple(_UID_BY_NAME.get(name, name) for name in value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What selection decided for one model.
+
+    Attributes:
+        model_id: The card's id.
+        runs: Whether it reads the study.
+        series_instance_uid: Of the series that it reads.
+        files: Of that series, relative to the spool.
+        reason: Why this one, or why none.
+    """
+
+    model_id: str
+    runs: bool
+    series_instance_uid: str | None = None
+    files: tuple[str, ...] = ()
+    reason: str
+
+
+def rules_of(card: Card) -> SelectionRules:
+    """Read ``[selection]``. Raises CardError naming the key and what is allowed."""
+    try:
+        return SelectionRules.model_validate(card.selection)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"selection.{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+        )
+        allowed = ", ".join(sorted(SelectionRules.model_fields))
+        raise CardError(f"card of {card.id}: {problems}. Allowed keys: {allowed}") from error
+
+
+def choose(card: Card, study: StudySummary, *, research: bool = True) -> Choice:
+    """Choose the series that a model reads: the thinnest slices, then the most, then the first UID."""
+    reason = _why_not_this_patient(card, study, research=research)
+    if reason:
+        return Choice(model_id=card.id, runs=False, reason=reason)
+    rules = rules_of(card)
+    refused, fitting = [], []
+    for series in study.series:
+        against = next(_objections(rules, series), None)
+        if against is None:
+            fitting.append(series)
+        else:
+            refused.append(f"series {series.series_instance_uid}: {against}")
+    if not fitting:
+        return Choice(model_id=card.id, runs=False, reason="; ".join(refused) or "the study has no series")
+    best = min(fitting, key=_preference)
+    if best.variants:
+        return Choice(
+            model_id=card.id,
+            runs=False,
+            reason=f"series {best.series_instance_uid}: an image came twice with different bytes; which one is right?",
+        )
+    why = "the only series that fits" if len(fitting) == 1 else f"the best of {len(fitting)} series that fit"
+    return Choice(
+        model_id=card.id, runs=True, series_instance_uid=best.series_instance_uid, files=best.files, reason=why
+    )
+
+
+def input_key(files: Sequence[str]) -> str:
+    """Return a digest of the files that a model reads; a file's name changes with its bytes."""
+    return hashlib.sha256("\n".join(sorted(files)).encode()).hexdigest()
+
+
+def _why_not_this_patient(card: Card, study: StudySummary, *, research: bool) -> str:
+    if card.research and not research:
+        return "a research model, and models.research is off"
+    if study.patient_ids > 1:
+        return "two patient ids in one study"
+    rule = card.patient
+    if study.age_years is None:
+        limited = rule.age_years.min is not None or rule.age_years.max is not None
+        if limited and rule.missing_age == "refuse":
+            return "the patient's age is not known, and the model's card limits it"
+    elif study.age_years not in rule.age_years:
+        return f"the patient's age is outside the card's {rule.age_years} years"
+    if rule.sex and study.sex not in rule.sex:
+        return f"the patient's sex is not among the card's {', '.join(rule.sex)}"
+    return ""
+
+
+def _objections(rules: SelectionRules, series: SeriesSummary) -> Iterator[str]:
+    """Say what speaks against a series, the plainest first."""
+    if series.own:
+        yield "made by wetread"
+    if series.unreadable:
+        yield f"{len(series.unreadable)} files cannot be parsed, the first is {series.unreadable[0]}"
+    if rules.modality and series.modality not in rules.modality:
+        yield f"modality {series.modality or 'unknown'}, not {' or '.join(rules.modality)}"
+    if rules.sop_classes and not set(series.sop_classes) <= set(rules.sop_classes):
+        yield "another kind of object"
+    if series.images < rules.min_slices:
+        yield f"{series.images} slices, at least {rules.min_slices} needed"
+    if rules.max_slices is not None and series.images > rules.max_slices:
+        yield f"{series.images} slices, at most {rules.max_slices} allowed"
+    excluded = {word.upper() for word in rules.image_type_excludes} & {word.upper() for word in series.image_types}
+    if excluded:
+        yield f"image type {', '.join(sorted(excluded))}"
+    if any(re.search(pattern, series.series_description, re.IGNORECASE) for pattern in rules.description_excludes):
+        yield "its description is excluded by the card"
+    if (
+        rules.body_part_examined
+        and series.body_part_examined
+        and series.body_part_examined not in rules.body_part_examined
+    ):
+        yield "another body part"
+    yield from _extent_objections(rules, series)
+
+
+def _extent_objections(rules: SelectionRules, series: SeriesSummary) -> Iterator[str]:
+    if rules.max_slice_spacing_mm is not None:
+        if series.slice_spacing_mm is None:
+            yield "no slice spacing: positions are missing"
+        elif series.slice_spacing_mm > rules.max_slice_spacing_mm:
+            yield f"slices up to {series.slice_spacing_mm:.1f} mm apart, at most {rules.max_slice_spacing_mm:g} mm allowed"
+    if rules.min_coverage_mm is not None and (series.coverage_mm or 0.0) < rules.min_coverage_mm:
+        yield f"covers {series.coverage_mm or 0.0:.0f} mm, at least {rules.min_coverage_mm:g} mm needed"
+
+
+def _preference(series: SeriesSummary) -> tuple[float, int, str]:
+    return (series.slice_spacing_mm or float("inf"), -series.images, series.series_instance_uid)

@@ -1,0 +1,66 @@
+"""Where the images of a series lie: what a segmentation needs to know of them, and nothing of the patient."""
+
+from collections.abc import Sequence
+
+from pydicom.dataset import Dataset
+
+from worker.errors import SourceRefused
+from worker.series_volume import LoadedSeries
+from worker.source_repairs import frame_of_reference_of
+
+_GEOMETRY = (
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Modality", "Rows", "Columns",
+    "FrameOfReferenceUID", "PositionReferenceIndicator", "ImagePositionPatient", "ImageOrientationPatient",
+    "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "LossyImageCompression",
+    "LossyImageCompressionRatio", "LossyImageCompressionMethod",
+)  # fmt: skip
+
+
+def lean_sources(series: LoadedSeries) -> list[Dataset]:
+    """Return what highdicom needs of the sources: no patient (it logs names), only frames that were read."""
+    frame_of_reference_of(series.datasets[0])
+    if not series.frame_numbers:
+        return [_lean(dataset) for dataset in series.datasets]
+    source = series.datasets[0]
+    lean = _lean(source)
+    lean.NumberOfFrames = len(series.frame_numbers)
+    shared, frames = frame_geometry(source, series.frame_numbers)
+    lean.SharedFunctionalGroupsSequence = [shared]
+    lean.PerFrameFunctionalGroupsSequence = frames
+    return [lean]
+
+
+def frame_geometry(source: Dataset, frame_numbers: Sequence[int]) -> tuple[Dataset, list[Dataset]]:
+    """Return orientation and pixel measures shared by these frames (1-based), and the position of each.
+
+    Raises SourceRefused where the functional groups (PS3.3 C.7.6.16) hold none.
+    """
+    common = next(iter(source.get("SharedFunctionalGroupsSequence") or ()), Dataset())
+    groups = source.get("PerFrameFunctionalGroupsSequence") or ()
+    try:
+        own = [groups[number - 1] for number in frame_numbers]
+        shared = Dataset()
+        for keyword in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+            setattr(shared, keyword, list(common.get(keyword) or own[0][keyword].value))
+        frames = []
+        for group in own:
+            frame = Dataset()
+            frame.PlanePositionSequence = list(
+                group.get("PlanePositionSequence") or common["PlanePositionSequence"].value
+            )
+            frames.append(frame)
+    except (IndexError, KeyError) as error:
+        raise SourceRefused("the multi-frame image does not say where its frames lie (PS3.3 C.7.6.16.2)") from error
+    return shared, frames
+
+
+def _lean(dataset: Dataset) -> Dataset:
+    lean = Dataset()
+    for keyword in _GEOMETRY:
+        if keyword in dataset:
+            lean.add(dataset[keyword])
+    # Type 2 where highdicom reads them; `stamp` sets the real ones.
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
+        setattr(lean, keyword, "")
+    lean.StudyDate = lean.StudyTime = None
+    return lean

@@ -1,0 +1,205 @@
+"""The ledger's tables. The truth for everything after the spool; `migrations/` makes them.
+
+Nothing here is peculiar to one database. There is no row an instance: a series carries its manifest.
+Dates are wall clock in UTC, for people. Waiting is measured on the ledger's own clock (`worker.ledger_clock`), whose
+readings are only comparable under the same ``clock`` mark.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, Float, ForeignKey, Index, Integer, String, Text, TypeDecorator
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+UID = String(64)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time: with zone in Python, UTC in the database, whichever database it is."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse what has no zone, and store UTC."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without zone cannot enter the ledger")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return UTC; SQLite forgets the zone."""
+        del dialect
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012  # read by SQLAlchemy
+
+
+class Study(Base):
+    """A study that sent us at least one image. Its state is derived from its jobs."""
+
+    __tablename__ = "study"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    folder: Mapped[str] = mapped_column(String(64))
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    receiving: Mapped[bool]
+    first_received_at: Mapped[datetime]
+    last_received_at: Mapped[datetime]
+
+
+class Revision(Base):
+    """A study at the moment it was taken to be complete; later images make another one."""
+
+    __tablename__ = "revision"
+    __table_args__ = (Index("revision_of_study", "study_id", "number", unique=True),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
+    number: Mapped[int]
+    completion: Mapped[str] = mapped_column(String(32))
+    files_digest: Mapped[str] = mapped_column(String(64))
+    last_received_at: Mapped[datetime]
+    closed_at: Mapped[datetime]
+
+
+class Series(Base):
+    """A series of a revision, with the manifest of its files."""
+
+    __tablename__ = "series"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"), index=True)
+    series_instance_uid: Mapped[str] = mapped_column(UID)
+    manifest: Mapped[list[str]]
+    summary: Mapped[dict[str, Any]]
+
+
+class Model(Base):
+    """A model as it was when a job was queued for it, by digest of its files."""
+
+    __tablename__ = "model"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model_id: Mapped[str] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(String(40))
+    version: Mapped[str] = mapped_column(String(16))
+
+
+class Job(Base):
+    """One model's read of one revision, or the reason why there is none."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        Index("job_to_claim", "state", "queue", "priority", "queued_at"),
+        Index("job_of_revision", "revision_id", "model_digest", unique=True),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"))
+    model_digest: Mapped[str] = mapped_column(ForeignKey("model.digest"))
+    queue: Mapped[str] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(16))
+    priority: Mapped[int]
+    input_key: Mapped[str] = mapped_column(String(64))
+    attempts: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)
+    lease_owner: Mapped[str] = mapped_column(String(128), default="")
+    clock: Mapped[str] = mapped_column(String(64), default="")
+    lease_until_s: Mapped[float] = mapped_column(Float, default=0.0)
+    not_before_s: Mapped[float] = mapped_column(Float, default=0.0)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    runtime: Mapped[str] = mapped_column(String(128), default="")
+    inputs_digest: Mapped[str] = mapped_column(String(64), default="")
+    recipe_digest: Mapped[str] = mapped_column(String(64), default="")
+    identity_confirmed: Mapped[bool] = mapped_column(default=False)
+    supersedes_job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"))
+    queued_at: Mapped[datetime]
+    claimed_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class JobInput(Base):
+    """A series, or a part of one, that a job reads."""
+
+    __tablename__ = "job_input"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
+    series_instance_uid: Mapped[str] = mapped_column(UID)
+    files: Mapped[list[str]]
+
+
+class ResultObject(Base):
+    """An encoded result: these bytes and no others are ever sent."""
+
+    __tablename__ = "result_object"
+    __table_args__ = (Index("result_of_job", "job_id", "sop_instance_uid", unique=True),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    sop_class_uid: Mapped[str] = mapped_column(UID)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    series_instance_uid: Mapped[str] = mapped_column(UID)
+    file: Mapped[str] = mapped_column(String(255))
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+
+
+class Delivery(Base):
+    """An object on its way to a destination."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        Index("delivery_of_object", "result_object_id", "destination", unique=True),
+        Index("delivery_to_send", "state", "destination"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    result_object_id: Mapped[int] = mapped_column(ForeignKey("result_object.id"))
+    destination: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)
+    clock: Mapped[str] = mapped_column(String(64), default="")
+    lease_until_s: Mapped[float] = mapped_column(Float, default=0.0)
+    not_before_s: Mapped[float] = mapped_column(Float, default=0.0)
+    status: Mapped[int | None] = mapped_column(Integer)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Peer(Base):
+    """Who has sent us studies."""
+
+    __tablename__ = "peer"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ae_title: Mapped[str] = mapped_column(String(16), unique=True)
+    address: Mapped[str] = mapped_column(String(64))
+    last_seen_at: Mapped[datetime]
+
+
+class Event(Base):
+    """What happened, written in the same transaction as the change itself; the timeline shows it."""
+
+    __tablename__ = "event"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    study_id: Mapped[int | None] = mapped_column(ForeignKey("study.id"), index=True)
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    detail: Mapped[dict[str, Any]]
+
+
+class Outbox(Base):
+    """A token that is to be published: "there is work in this queue"."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("outbox_to_publish", "published", "id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    queue: Mapped[str] = mapped_column(String(40))
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
+    published: Mapped[bool] = mapped_column(default=False)
+    clock: Mapped[str] = mapped_column(String(64), default="")
+    published_s: Mapped[float] = mapped_column(Float, default=0.0)

@@ -1,0 +1,79 @@
+"""From a waveform object (PS3.3 C.10.9) to channels in millivolt."""
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.volume import Waveform
+from worker.errors import SeriesRefused, SeriesUnreadable
+
+_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+_BY_UPPER = {lead.upper(): lead for lead in _LEADS}
+#: UCUM units of Channel Sensitivity, in millivolt.
+_MILLIVOLT = {"uV": 1e-3, "mV": 1.0, "V": 1e3}
+_SAMPLES = {"SS": np.int16, "US": np.uint16, "SB": np.int8, "UB": np.uint8, "SL": np.int32, "UL": np.uint32}
+
+
+def read_waveform(dataset: Any) -> tuple[Waveform, tuple[str, ...]]:
+    """Read the rhythm strip: the longest multiplex group that is ORIGINAL, never a median beat.
+
+    Returns the waveform and what was mended. Raises SeriesRefused, SeriesUnreadable.
+    """
+    groups = list(dataset.WaveformSequence)
+    originals = [group for group in groups if str(group.get("WaveformOriginality", "ORIGINAL")) == "ORIGINAL"]
+    if not originals:
+        raise SeriesRefused("no original waveform: every multiplex group is derived")
+    group = max(originals, key=lambda item: int(item.NumberOfWaveformSamples))
+    frequency = float(group.SamplingFrequency)
+    if not (np.isfinite(frequency) and frequency > 0):
+        raise SeriesRefused("no sampling frequency: (003A,001A) is not positive")
+    stored = _stored_values(dataset, group)
+    definitions = list(group.ChannelDefinitionSequence)
+    array = np.stack([_millivolt(stored[:, index], channel) for index, channel in enumerate(definitions)])
+    waveform = Waveform(
+        array=np.ascontiguousarray(array, dtype=np.float32),
+        channels=tuple(_lead(channel, index) for index, channel in enumerate(definitions)),
+        sampling_frequency_hz=frequency,
+    )
+    repairs = (f"{len(groups)} multiplex groups: the longest original one was read",) if len(groups) > 1 else ()
+    return waveform, repairs
+
+
+def _stored_values(dataset: Any, group: Any) -> NDArray[np.generic]:
+    channels, samples = int(group.NumberOfWaveformChannels), int(group.NumberOfWaveformSamples)
+    kind = str(group.WaveformSampleInterpretation)
+    if kind not in _SAMPLES:
+        raise SeriesUnreadable(f"waveform samples of kind {kind} are not read; known are {', '.join(_SAMPLES)}")
+    dtype = np.dtype(_SAMPLES[kind]).newbyteorder("<" if dataset.original_encoding[1] else ">")
+    data = group.WaveformData
+    if len(data) < channels * samples * dtype.itemsize or channels != len(group.ChannelDefinitionSequence):
+        raise SeriesUnreadable(
+            "waveform shorter than announced: channels x samples do not fit the data; is it truncated?"
+        )
+    return np.frombuffer(data, dtype=dtype, count=channels * samples).reshape(samples, channels)
+
+
+def _millivolt(stored: NDArray[Any], channel: Any) -> NDArray[np.float64]:
+    """Apply baseline, sensitivity and its correction (C.10.9.1.4.2)."""
+    sensitivity = float(channel.get("ChannelSensitivity") or 1.0)
+    correction = float(channel.get("ChannelSensitivityCorrectionFactor") or 1.0)
+    baseline = float(channel.get("ChannelBaseline") or 0.0)
+    units = channel.get("ChannelSensitivityUnitsSequence")
+    unit = str(units[0].CodeValue) if units else ""
+    if unit not in _MILLIVOLT:
+        raise SeriesRefused(f"no unit of voltage: a channel's sensitivity is in {unit or 'nothing'}, not uV, mV or V")
+    return np.asarray((stored.astype(np.float64) * sensitivity * correction + baseline) * _MILLIVOLT[unit])
+
+
+def _lead(channel: Any, index: int) -> str:
+    """Return the lead's usual name, from the meaning of its code or its label."""
+    sources = channel.get("ChannelSourceSequence")
+    texts = [str(sources[0].get("CodeMeaning", ""))] if sources else []
+    texts.append(str(channel.get("ChannelLabel", "")))
+    for text in texts:
+        name = re.sub(r"(?i)^lead\s+", "", text.split("(", 1)[0].strip()).strip().upper()
+        if name in _BY_UPPER:
+            return _BY_UPPER[name]
+    return f"channel {index + 1}"
