@@ -5,7 +5,7 @@ import mmap
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -33,6 +33,7 @@ class FileMeta:
         source_ae_title: (0002,0016), empty where absent.
         dataset_start: Byte at which the dataset begins.
         size_bytes: Of the file.
+        corrected: Whether the UIDs are the dataset's, because the file's meta information has others.
     """
 
     file: Path
@@ -42,6 +43,7 @@ class FileMeta:
     source_ae_title: str
     dataset_start: int
     size_bytes: int
+    corrected: bool = False
 
 
 def encode_meta(
@@ -95,6 +97,21 @@ def read_file_head(file: Path) -> tuple[FileMeta, Head]:
         meta = _meta(file, view)
         with view[meta.dataset_start :] as dataset:
             return meta, read_head(dataset, meta.transfer_syntax_uid)
+
+
+def read_meta_to_send(file: Path) -> FileMeta:
+    """Read a file's meta information with the dataset's own UIDs, which a request must name (PS3.4 B.2.3).
+
+    Anonymisers leave others in the meta information. Raises NotDicom, OSError.
+    """
+    try:
+        meta, head = read_file_head(file)
+    except HeadUnreadable:
+        return read_meta(file)
+    own = (head.sop_class_uid or meta.sop_class_uid, head.sop_instance_uid or meta.sop_instance_uid)
+    if own == (meta.sop_class_uid, meta.sop_instance_uid):
+        return meta
+    return replace(meta, sop_class_uid=own[0], sop_instance_uid=own[1], corrected=True)
 
 
 def dataset_digest(file: Path) -> str:

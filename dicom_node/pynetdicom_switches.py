@@ -1,6 +1,7 @@
 """pynetdicom's and pydicom's process-wide switches, set once by whoever opens a node or an archive."""
 
 import contextlib
+import logging
 import socket
 from typing import Any
 
@@ -15,6 +16,8 @@ def set_switches() -> None:
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
+    # Its other lines quote whatever a peer sent as a UID or an AE title. What matters is logged by us.
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
     # pydicom's warning of an invalid value quotes the value.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     # Sends the dataset's bytes from the file: no decoding, no second encoding, no copy in memory.

@@ -1,6 +1,8 @@
 """C-STORE as client: files go out as the bytes they are, one association for as many kinds as it can carry."""
 
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from pynetdicom.presentation import build_context
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.errors import ArchiveUnreachable, AssociationRejected, NotDicom
-from dicom_node.part10 import FileMeta, read_meta
+from dicom_node.part10 import FileMeta, encode_meta, read_meta_to_send
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.settings import Peer
 
@@ -145,12 +147,35 @@ def store_files(requestor: Requestor, files: Sequence[FileMeta]) -> Iterator[tup
                 return
             else:
                 try:
-                    response = association.send_c_store(file.file, msg_id=number % 0xFFFF + 1)
+                    with _with_right_meta(file, requestor) as path:
+                        response = association.send_c_store(path, msg_id=number % 0xFFFF + 1)
                 except RuntimeError:
                     return  # the peer aborted between the look above and the request
                 if "Status" not in response:
                     return
                 yield file.file, outcome_of(file.sop_instance_uid, response)
+
+
+@contextmanager
+def _with_right_meta(file: FileMeta, requestor: Requestor) -> Iterator[Path]:
+    """Give the file, or a passing copy whose meta information names the dataset's UIDs: the request is made from it."""
+    if not file.corrected:
+        yield file.file
+        return
+    with tempfile.NamedTemporaryFile(suffix=".dcm") as copy, file.file.open("rb") as source:
+        copy.write(
+            encode_meta(
+                sop_class_uid=file.sop_class_uid,
+                sop_instance_uid=file.sop_instance_uid,
+                transfer_syntax_uid=file.transfer_syntax_uid,
+                calling_ae_title=requestor.calling_ae_title,
+                called_ae_title=requestor.peer.ae_title,
+            )
+        )
+        source.seek(file.dataset_start)
+        shutil.copyfileobj(source, copy)
+        copy.flush()
+        yield Path(copy.name)
 
 
 def outcome_of(sop_instance_uid: str, response: Any) -> StoreOutcome:
@@ -213,7 +238,7 @@ def _batches(files: Iterable[Path]) -> Iterator[list[FileMeta | tuple[Path, str]
     kinds: set[tuple[str, str]] = set()
     for path in files:
         try:
-            item: FileMeta | tuple[Path, str] = read_meta(path)
+            item: FileMeta | tuple[Path, str] = read_meta_to_send(path)
         except NotDicom as error:
             item = (path, str(error))
         if isinstance(item, FileMeta):

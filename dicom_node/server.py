@@ -79,7 +79,10 @@ class Node:
 
     def stop(self, grace_s: float = 10.0) -> None:
         """Accept nobody more, let associations finish for `grace_s` seconds, then abort what is left."""
-        self._server.shutdown()
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        server.shutdown()
         deadline = time.monotonic() + grace_s
         while self.open_associations() and time.monotonic() < deadline:
             time.sleep(_POLL_S)
@@ -87,14 +90,23 @@ class Node:
             remaining = list(self._admitted)
         for association in remaining:
             association.abort()
-        for association in self._server.active_associations:
+        for association in server.active_associations:
             association.join(grace_s)
         _log.info("node stopped", aborted=len(remaining))
 
     def open_associations(self) -> int:
         """Return how many associations are admitted and not over."""
+        self._forget_dead()
         with self._lock:
             return len(self._admitted)
+
+    def _forget_dead(self) -> None:
+        """Forget associations whose thread has died: a malformed message ends it without a word to anybody."""
+        with self._lock:
+            dead = [association for association in self._admitted if not association.is_alive()]
+            names = [self._admitted.pop(association) for association in dead]
+        for name in names:
+            self._reception.association_ended(name)
 
     def _handlers(self) -> list[Any]:
         return [
@@ -118,6 +130,7 @@ class Node:
             called_ae_title=request.called_ae_title.strip(),
             address=association.requestor.address,
         )
+        self._forget_dead()
         with self._lock:
             rejection = judge(caller, self._settings, open_associations=len(self._admitted))
             if rejection is None:

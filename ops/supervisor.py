@@ -14,6 +14,7 @@ import structlog
 
 _log = structlog.get_logger()
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_LONG_LIFE_S = 30.0
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -49,7 +50,7 @@ def restart_wait_s(lifetimes_s: Sequence[float]) -> float:
     """
     short = 0
     for lifetime in reversed(lifetimes_s):
-        if lifetime > 30:
+        if lifetime > _LONG_LIFE_S:
             break
         short += 1
     return 0.0 if short == 0 else min(30.0, 0.5 * 2.0 ** (short - 1))
@@ -102,11 +103,11 @@ class Supervisor:
 
     def _spawn(self, part: Part) -> None:
         # A session of its own: Ctrl-C in a terminal reaches the supervisor only, which stops the parts in order.
-        self._processes[part.name] = subprocess.Popen(
+        self._processes[part.name] = subprocess.Popen(  # noqa: S603  # argv comes from our own tables
             list(part.argv),
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  # one prctl, no lock; the supervisor has no threads
             env={**os.environ, **part.environment},
         )
         self._started_at[part.name] = time.monotonic()

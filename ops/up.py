@@ -1,4 +1,4 @@
-"""`wetread up`: every part with an embedded Redis and, where no destination is configured, an archive to try it with."""
+"""`wetread up`: every part with an embedded Redis and, where no destination is set, an archive to try it with."""
 
 import ipaddress
 import socket
@@ -48,7 +48,7 @@ def run(settings: Settings, *, with_archive: bool, say: Callable[[str], None]) -
 
 
 def _own_parts(settings: Settings, file: Path) -> list[Part]:
-    command = [sys.executable, "-m", "ops.cli"]
+    command = [sys.executable, "-P", "-m", "ops.cli"]
     node = Peer(ae_title=settings.node.ae_title, host=_reachable(settings.node.host), port=settings.node.port)
 
     def node_answers() -> bool:

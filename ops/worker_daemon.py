@@ -13,7 +13,8 @@ def run(settings: Settings, settings_arguments: list[str]) -> None:
     """Supervise both until SIGTERM; `settings_arguments` lead a child to the same settings."""
     stop = stop_on_signals()
     prepare_data(settings)
-    command = [sys.executable, "-m", "ops.cli"]
+    # -P: a folder in the working directory must not hide a package of the same name.
+    command = [sys.executable, "-P", "-m", "ops.cli"]
     socket = model_host_socket(settings)
     supervisor = Supervisor(
         (

@@ -1,6 +1,5 @@
 """Readings whose answer is known, for tests of what becomes of them: no network runs."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from worker.series_volume import LoadedSeries, load_series
 
 VOLUME = Concept(value="118565006", scheme="SCT", meaning="Volume")
 ML = Concept(value="ml", scheme="UCUM", meaning="milliliter")
+SINUS = Concept(value="64730000", scheme="SCT", meaning="Normal sinus rhythm")
 READ_AT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
 #: Numbers with gaps: segments are numbered without. The third is never found.
@@ -91,7 +91,7 @@ def an_ecg_card() -> Card:
             "frame_classes": ["other", "P", "QRS", "T"],
             "beat_classes": ["none"],
             "rhythm_classes": ["sinus"],
-            "rhythm_concepts": {},
+            "rhythm_concepts": {"sinus": SINUS.model_dump()},
         },
     )
 
@@ -137,10 +137,9 @@ def nothing_found(series: LoadedSeries) -> Reading:
 
 def an_ecg_reading() -> Reading:
     """Return a rhythm, two numbers and the marks of six beats."""
-    sinus = Concept(value="64730000", scheme="SCT", meaning="Normal sinus rhythm")
     waves = (("P", 0.0, 0.1), ("QRS", 0.16, 0.08), ("T", 0.35, 0.2))
     return Reading(
-        findings=(Finding(name=CARDIAC_RHYTHM, value=sinus, certainty_percent=97.3),),
+        findings=(Finding(name=CARDIAC_RHYTHM, value=SINUS, certainty_percent=97.3),),
         measurements=(
             Measurement(name=HEART_RATE, value=61.1, unit=BEATS_PER_MINUTE, method=MEAN),
             Measurement(name=RR_INTERVAL, value=982.0, unit=MILLISECOND, method=MEAN),
@@ -156,7 +155,7 @@ def an_ecg_reading() -> Reading:
 
 def provenance_of(series: LoadedSeries, card: Card, **changes: Any) -> Provenance:
     """Return the provenance of a reading of this series."""
-    values: Mapping[str, Any] = {
+    values: dict[str, Any] = {
         "card": card,
         "model_digest": "ab" * 32,
         "inputs_digest": series.inputs_digest,
@@ -164,4 +163,4 @@ def provenance_of(series: LoadedSeries, card: Card, **changes: Any) -> Provenanc
         "read_at": READ_AT,
         "runtime": "none",
     }
-    return Provenance(**(dict(values) | changes))
+    return Provenance(**(values | changes))

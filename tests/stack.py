@@ -77,7 +77,7 @@ port = {archive_port}
         for part in parts or PARTS:
             with (self._logs / f"{part}.log").open("ab") as log:
                 self._processes[part] = subprocess.Popen(
-                    [sys.executable, "-m", "ops.cli", part, "--settings", str(self.settings_file)],
+                    [sys.executable, "-P", "-m", "ops.cli", part, "--settings", str(self.settings_file)],
                     stdout=log,
                     stderr=log,
                     start_new_session=True,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from typing import Any
 
@@ -19,6 +20,8 @@ from worker.source_repairs import Identity, identity_of
 
 #: SOP Instance UID and, of a multi-frame image, the 1-based frame; else 0.
 FrameKey = tuple[str, int]
+
+MEASUREMENT_GROUP = ("125007", "DCM")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,6 +70,16 @@ class Bundle:
     def reports(self) -> tuple[Dataset, ...]:
         """The SR objects."""
         return tuple(made for made in self.objects if made.get("Modality") == "SR")
+
+    @cached_property
+    def items(self) -> tuple[tuple[Dataset, ...], ...]:
+        """All content items of each report, in its order. Walked once: a report may hold thousands."""
+        return tuple(tuple(content_items(report)) for report in self.reports)
+
+    @cached_property
+    def groups(self) -> tuple[tuple[Dataset, ...], ...]:
+        """The measurement groups of each report (TID 1410, 1411, 1501)."""
+        return tuple(tuple(item for item in items if name_of(item) == MEASUREMENT_GROUP) for items in self.items)
 
 
 def sources_of(datasets: Sequence[Any], frame_numbers: Sequence[int] = (), *, exact: bool) -> Sources:

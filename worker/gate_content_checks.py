@@ -7,15 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from models.findings import Reading
+from models.manifest import Card, EcgInterpretation
 from worker.gate_bundle import Bundle, FrameKey, children, content_items, name_of
 from worker.segmentation import segment_numbers
 
 _TRACKING_IDENTIFIER = ("112039", "DCM")
 _TRACKING_UID = ("112040", "DCM")
-_MEASUREMENT_GROUP = ("125007", "DCM")
 _REFERENCED_SEGMENT = ("121191", "DCM")
 _VOLUME = ("118565006", "SCT")
 _ML = {"ml": 1.0, "mL": 1.0, "mm3": 1e-3}
+_LEAD_GROUP = ("122159", "DCM")
+_HEART_RATE = ("8867-4", "LN")
 _COORDINATES = ("SCOORD", "SCOORD3D")
 _FLAGS = {"CompletionFlag": "COMPLETE", "PreliminaryFlag": "PRELIMINARY", "VerificationFlag": "UNVERIFIED"}
 _SAME_MM = 1e-3
@@ -38,7 +41,7 @@ def evidence(bundle: Bundle) -> Iterator[str]:
         (str(seg.StudyInstanceUID), str(seg.SeriesInstanceUID), str(seg.SOPInstanceUID)): str(seg.SOPClassUID)
         for seg in bundle.segmentations
     }
-    for report in bundle.reports:
+    for report, items in zip(bundle.reports, bundle.items, strict=True):
         listed = dict(_listed(report.get("CurrentRequestedProcedureEvidenceSequence", ())))
         read = {key: uid for key, uid in listed.items() if key not in made}
         if any(bundle.sources.instances.get(key) != uid for key, uid in read.items()):
@@ -46,7 +49,7 @@ def evidence(bundle: Bundle) -> Iterator[str]:
         if not read or (bundle.sources.exact and len(read) < len(bundle.sources.instances)):
             yield "does not list every instance that was read"
         known = {uid for _, _, uid in listed}
-        if any(str(reference.ReferencedSOPInstanceUID) not in known for reference in _references(report)):
+        if any(str(reference.ReferencedSOPInstanceUID) not in known for reference in _references(items)):
             yield "refers to an instance that is not in the evidence"
         if any(made.get(key, uid) != uid for key, uid in listed.items()):
             yield "names another SOP class than the segmentation has"
@@ -60,8 +63,8 @@ def _listed(studies: Iterable[Dataset]) -> Iterator[tuple[tuple[str, str, str], 
                 yield key, str(item.ReferencedSOPClassUID)
 
 
-def _references(report: Dataset) -> Iterator[Dataset]:
-    for item in content_items(report):
+def _references(items: Iterable[Dataset]) -> Iterator[Dataset]:
+    for item in items:
         yield from item.get("ReferencedSOPSequence", ())
 
 
@@ -151,7 +154,7 @@ def tracking(bundle: Bundle) -> Iterator[str]:
         for item in seg.get("SegmentSequence", ())
     }
     referred = set()
-    for group in _groups(bundle):
+    for group in (group for groups in bundle.groups for group in groups):
         identifiers, uids = children(group, *_TRACKING_IDENTIFIER), children(group, *_TRACKING_UID)
         if len(identifiers) != 1 or len(uids) != 1:
             yield "a group without a tracking identifier and a tracking UID"
@@ -170,48 +173,67 @@ def tracking(bundle: Bundle) -> Iterator[str]:
 
 def kinds_of_group(bundle: Bundle) -> Iterator[str]:
     """No report mixes groups with coordinates and groups without: OHIF shows nothing of such a one."""
-    for report in bundle.reports:
-        drawn = {
-            any(item.ValueType in _COORDINATES for item in content_items(group))
-            for group in content_items(report)
-            if name_of(group) == _MEASUREMENT_GROUP
-        }
+    for groups in bundle.groups:
+        drawn = {any(item.ValueType in _COORDINATES for item in content_items(group)) for group in groups}
         if len(drawn) > 1:
             yield "groups with and without coordinates in one report"
 
 
 def numbers(bundle: Bundle) -> Iterator[str]:
-    """Every number is finite; a structure's volume is plausible for the card and the one of the reading."""
-    for report in bundle.reports:
-        for item in content_items(report):
-            if item.get("ValueType") == "NUM" and not math.isfinite(_number(item)):
-                yield "a number is not finite"
-    volumes = {
-        str(children(group, *_TRACKING_IDENTIFIER)[0].TextValue): list(_volumes_ml(group))
-        for group in _tracked_groups(bundle)
-    }
-    for label in bundle.card.labels if bundle.card else ():
-        if any(volume not in label.plausible_volume_ml for volume in volumes.get(label.name, ())):
+    """Every number is finite, plausible for the card, and the one of the reading."""
+    for items in bundle.items:
+        if not all(math.isfinite(_number(item)) for item in items if item.ValueType == "NUM"):
+            yield "a number is not finite"
+    if bundle.card:
+        yield from _implausible(bundle, bundle.card)
+    if bundle.reading:
+        yield from _misquoted(bundle, bundle.reading)
+
+
+def _implausible(bundle: Bundle, card: Card) -> Iterator[str]:
+    tracked = _tracked_groups(bundle)
+    for label in card.labels:
+        volumes = [ml for group in tracked.get(label.name, ()) for ml in _volumes_ml(group)]
+        if any(volume not in label.plausible_volume_ml for volume in volumes):
             yield f"the volume of {label.name} is not plausible"
-    for structure in bundle.reading.structures if bundle.reading else ():
-        told = [m.value for m in structure.measurements]
-        group = next((g for g in _tracked_groups(bundle) if _tracks(g, structure.label.name)), Dataset())
-        sent = [_number(item) for item in group.get("ContentSequence", ()) if item.ValueType == "NUM"]
-        if len(sent) != len(told) or not np.allclose(sent, told, rtol=_SAME_NUMBER, atol=0):
+    if isinstance(card.interpretation, EcgInterpretation):
+        rates = [_number(item) for items in bundle.items for item in items if _is_rate(item)]
+        if any(rate not in card.interpretation.plausible_heart_rate_bpm for rate in rates):
+            yield "the heart rate is not plausible"
+
+
+def _misquoted(bundle: Bundle, reading: Reading) -> Iterator[str]:
+    tracked = _tracked_groups(bundle)
+    for structure in reading.structures:
+        sent = [number for group in tracked.get(structure.label.name, ()) for number in _numbers_in(group)]
+        if not _same(sent, [measurement.value for measurement in structure.measurements]):
             yield f"the numbers of {structure.label.name} differ from the reading"
+    if reading.labels is None:
+        groups = [item for items in bundle.items for item in items if name_of(item) == _LEAD_GROUP]
+        sent = [number for group in groups for number in _numbers_in(group)]
+        if not _same(sent, [measurement.value for measurement in reading.measurements]):
+            yield "the numbers of the recording differ from the reading"
 
 
-def _groups(bundle: Bundle) -> Iterator[Dataset]:
-    for report in bundle.reports:
-        yield from (item for item in content_items(report) if name_of(item) == _MEASUREMENT_GROUP)
+def _same(sent: list[float], read: list[float]) -> bool:
+    return len(sent) == len(read) and np.allclose(sent, read, rtol=_SAME_NUMBER, atol=0)
 
 
-def _tracked_groups(bundle: Bundle) -> list[Dataset]:
-    return [group for group in _groups(bundle) if children(group, *_TRACKING_IDENTIFIER)]
+def _tracked_groups(bundle: Bundle) -> dict[str, list[Dataset]]:
+    """Return the measurement groups of all reports by tracking identifier."""
+    found: dict[str, list[Dataset]] = {}
+    for group in (group for groups in bundle.groups for group in groups):
+        for item in children(group, *_TRACKING_IDENTIFIER):
+            found.setdefault(str(item.TextValue), []).append(group)
+    return found
 
 
-def _tracks(group: Dataset, name: str) -> bool:
-    return str(children(group, *_TRACKING_IDENTIFIER)[0].TextValue) == name
+def _numbers_in(group: Dataset) -> list[float]:
+    return [_number(item) for item in group.get("ContentSequence", ()) if item.ValueType == "NUM"]
+
+
+def _is_rate(item: Dataset) -> bool:
+    return item.get("ValueType") == "NUM" and name_of(item) == _HEART_RATE
 
 
 def _number(item: Dataset) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from worker.gate_bundle import Bundle, content_items, name_of
+from worker.gate_bundle import Bundle, name_of
 from worker.object_encoding import FIRST_SERIES_NUMBER, MANUFACTURER
 from worker.provenance import device_uid
 from worker.source_repairs import COPIED
@@ -74,8 +74,8 @@ def equipment(bundle: Bundle) -> Iterator[str]:
         if len(own) != 1 or not own[0]:
             yield "no processing equipment with a Device UID"
         devices.update(own)
-    for report in bundle.reports:
-        observers = [str(item.UID) for item in content_items(report) if name_of(item) == _DEVICE_OBSERVER_UID]
+    for items in bundle.items:
+        observers = [str(item.UID) for item in items if name_of(item) == _DEVICE_OBSERVER_UID]
         if len(observers) != 1:
             yield "a report names no device observer"
         devices.update(observers)

@@ -17,14 +17,10 @@ from worker.provenance import Provenance
 from worker.series_volume import LoadedSeries
 from worker.source_geometry import lean_sources
 from worker.source_repairs import Identity
+from worker.sr_document import coded
 
 _LEFT = Concept(value="7771000", scheme="SCT", meaning="Left")
 _RIGHT = Concept(value="24028007", scheme="SCT", meaning="Right")
-
-
-def coded(concept: Concept) -> hd.sr.CodedConcept:
-    """Return a card's concept as highdicom takes it."""
-    return hd.sr.CodedConcept(value=concept.value, scheme_designator=concept.scheme, meaning=concept.meaning)
 
 
 def laterality_of(structure: Structure) -> hd.sr.CodedConcept | None:
@@ -135,7 +131,7 @@ def _fix_uids(segmentation: Dataset, provenance: Provenance) -> None:
 
 
 def _name_segment_in_each_frame(segmentation: Dataset) -> None:
-    """Move a segment identification that is shared into every frame, where all readers look for it (highdicom's too)."""
+    """Move a shared segment identification into every frame, where all readers look for it (highdicom's too)."""
     shared = segmentation.SharedFunctionalGroupsSequence[0]
     if "SegmentIdentificationSequence" not in shared:
         return
@@ -146,7 +142,12 @@ def _name_segment_in_each_frame(segmentation: Dataset) -> None:
 
 def _restore_frame_numbers(segmentation: Dataset, frame_numbers: Sequence[int]) -> None:
     """Make references to frames of the lean source references to frames of the source."""
-    for frame in segmentation.PerFrameFunctionalGroupsSequence:
-        for derivation in frame.DerivationImageSequence:
-            for image in derivation.SourceImageSequence:
-                image.ReferencedFrameNumber = frame_numbers[int(image.ReferencedFrameNumber) - 1]
+    # highdicom lets frames of different segments share an item: each is renumbered once.
+    images = {
+        id(image): image
+        for frame in segmentation.PerFrameFunctionalGroupsSequence
+        for derivation in frame.DerivationImageSequence
+        for image in derivation.SourceImageSequence
+    }
+    for image in images.values():
+        image.ReferencedFrameNumber = frame_numbers[int(image.ReferencedFrameNumber) - 1]

@@ -22,7 +22,7 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import build_context
 
-from dicom_node.archive import OutcomeKind
+from dicom_node.archive import DicomArchive, OutcomeKind
 from dicom_node.errors import NotDicom
 from dicom_node.part10 import encode_meta, read_meta
 from dicom_node.pynetdicom_switches import set_switches
@@ -72,8 +72,12 @@ class Receiver:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     def send(self, *paths: Path) -> list[StoreOutcome]:
-        """Send files as they are."""
+        """Send files as `wetread send` does."""
         return [outcome for _, outcome in send(paths, self.peer, "SENDER")]
+
+    def send_raw(self, *paths: Path) -> list[StoreOutcome]:
+        """Send files announced by their meta information, right or wrong."""
+        return DicomArchive(self.peer, "SENDER").store(paths)
 
 
 def _digest(path: Path) -> str:
@@ -130,7 +134,7 @@ def test_echo_is_answered(receiver: Receiver) -> None:
 def test_strangers_are_rejected_with_the_standards_reason(
     receivers: Callable[..., Receiver], settings: dict[str, Any], called: str, words: str
 ) -> None:
-    """A wrong called AE title, an unknown calling one and an unknown host are rejected, permanently, with the reason."""
+    """A wrong called AE title, an unknown calling one and an unknown host are rejected for good."""
     answer = receivers(**settings).dcmtk("echoscu", called=called)
     assert answer.returncode != 0
     assert words in answer.stderr + answer.stdout
@@ -153,10 +157,8 @@ def test_one_association_too_many_is_rejected_for_the_moment(receivers: Callable
 # What arrives is kept.
 
 
-def test_a_real_series_from_storescu(
-    receiver: Receiver, shared_data: Path, wait_for: Callable[..., None], tmp_path: Path
-) -> None:
-    """384 slices from DCMTK become one study of one series, with nothing lost and every pixel as it was."""
+def test_a_real_series_from_storescu(receiver: Receiver, shared_data: Path, wait_for: Callable[..., None]) -> None:
+    """A whole head from DCMTK becomes one study of one series, with nothing lost and every pixel as it was."""
     source = shared_data / "t1-head"
     sent = {str(pydicom.dcmread(path).SOPInstanceUID): path for path in source.rglob("*.dcm")}
     assert receiver.dcmtk("storescu", "+sd", "+r", "+sp", "*.dcm", source).returncode == 0
@@ -270,7 +272,7 @@ def test_a_uid_that_is_none_is_refused(receiver: Receiver, tmp_path: Path, uid: 
     """An instance whose SOP or Study Instance UID is no UID is answered with Cxxx and nothing is written anywhere."""
     affected = _raw_file(tmp_path / "a.dcm", encode(dataset(SOPInstanceUID=uid)), sop=uid)
     inside = _raw_file(tmp_path / "b.dcm", encode(dataset(StudyInstanceUID=uid)))
-    outcomes = receiver.send(affected, inside)
+    outcomes = receiver.send_raw(affected, inside)
     assert [outcome.status >> 12 for outcome in outcomes] == [0xC, 0xC]
     assert "invalid UID" in outcomes[0].text
     assert receiver.files() == []
@@ -279,7 +281,7 @@ def test_a_uid_that_is_none_is_refused(receiver: Receiver, tmp_path: Path, uid: 
 
 def test_a_missing_study_uid_is_refused_and_kept_aside(receiver: Receiver, tmp_path: Path) -> None:
     """An instance without Study Instance UID is answered with Cxxx and lies in quarantine."""
-    (outcome,) = receiver.send(_raw_file(tmp_path / "a.dcm", encode(dataset(StudyInstanceUID=None))))
+    (outcome,) = receiver.send_raw(_raw_file(tmp_path / "a.dcm", encode(dataset(StudyInstanceUID=None))))
     assert outcome.status >> 12 == 0xC
     assert [path.parent.name for path in receiver.files()] == ["quarantine"]
 
@@ -289,20 +291,15 @@ def test_blank_uids_are_refused(receiver: Receiver, tmp_path: Path, shared_data:
     source = next(path for path in sorted((shared_data / "abdomen-ct").rglob("*")) if path.suffix in (".dcm", ""))
     source = source if source.is_file() else next(path for path in source.rglob("*") if path.is_file())
     assert [outcome.kind for outcome in receiver.send(source)] == [OutcomeKind.NOT_DICOM]
-    content = pydicom.dcmread(source, force=True)
-    data = BytesIO()
-    content.file_meta.MediaStorageSOPClassUID, content.file_meta.MediaStorageSOPInstanceUID = CT, SOP
-    content.save_as(data)
-    mended = tmp_path / "mended.dcm"
-    mended.write_bytes(data.getvalue())
-    (outcome,) = receiver.send(mended)
+    mended = _raw_file(tmp_path / "mended.dcm", encode(pydicom.dcmread(source, force=True)))
+    (outcome,) = receiver.send_raw(mended)
     assert outcome.status >> 12 == 0xC
     assert receiver.files() == []
 
 
 def test_another_instance_than_announced(receiver: Receiver, tmp_path: Path) -> None:
     """A dataset with another SOP Instance UID than its request is answered with A900."""
-    (outcome,) = receiver.send(_raw_file(tmp_path / "a.dcm", encode(dataset()), sop="1.2.3.4.5"))
+    (outcome,) = receiver.send_raw(_raw_file(tmp_path / "a.dcm", encode(dataset()), sop="1.2.3.4.5"))
     assert outcome.status == 0xA900
     assert receiver.files() == []
 
@@ -311,7 +308,7 @@ def test_another_instance_than_announced(receiver: Receiver, tmp_path: Path) -> 
 def test_what_is_no_dataset_is_refused(receiver: Receiver, tmp_path: Path, data: bytes) -> None:
     """Bytes that are no dataset, or break off before its UIDs, are refused by name; the next instance is stored."""
     wrong, right = _raw_file(tmp_path / "a.dcm", data), write_file(tmp_path / "b.dcm", dataset(SOPInstanceUID="1.2"))
-    outcomes = receiver.send(wrong, right)
+    outcomes = receiver.send_raw(wrong, right)
     assert [outcome.kind for outcome in outcomes] == [OutcomeKind.REFUSED, OutcomeKind.ACCEPTED]
 
 
@@ -320,7 +317,7 @@ def test_truncated_pixels_are_stored_as_received(receiver: Receiver, shared_data
     whole = next((shared_data / "t1-head").rglob("*.dcm"))
     cut = tmp_path / "cut.dcm"
     cut.write_bytes(whole.read_bytes()[:-5000])
-    assert [outcome.kind for outcome in receiver.send(cut)] == [OutcomeKind.ACCEPTED]
+    assert [outcome.kind for outcome in receiver.send_raw(cut)] == [OutcomeKind.ACCEPTED]
     assert receiver.datasets() == [_digest(cut)]
 
 
@@ -362,6 +359,8 @@ def test_an_abort_in_the_middle_leaves_nothing(receiver: Receiver, wait_for: Cal
     assert receiver.dcmtk("echoscu").returncode == 0
 
 
+# pynetdicom's reader dies of a message without CommandField; its thread is all that may die.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("missing", ["AffectedSOPInstanceUID", "AffectedSOPClassUID", "CommandField"])
 def test_a_request_without_what_it_needs_is_aborted(
     receiver: Receiver, missing: str, wait_for: Callable[..., None]
@@ -393,11 +392,10 @@ def test_an_unknown_context_is_aborted(receiver: Receiver, wait_for: Callable[..
     "data", [b"GET / HTTP/1.1\r\n\r\n", struct.pack(">BBI", 0x99, 0, 4) + b"abcd", struct.pack(">BBI", 0x04, 0, 0)]
 )
 def test_nonsense_instead_of_an_association(receiver: Receiver, data: bytes) -> None:
-    """What is no DICOM, an unknown PDU, or data before any association ends the connection; the node goes on."""
+    """What is no DICOM, an unknown PDU, or data before any association is aborted; the node goes on."""
     with socket.create_connection(("127.0.0.1", receiver.peer.port), timeout=30) as stranger:
         stranger.sendall(data)
-        while stranger.recv(4096):
-            pass
+        assert stranger.recv(4096)[:1] in (b"", b"\x07")  # closed, or an A-ABORT
     assert receiver.dcmtk("echoscu").returncode == 0
 
 
@@ -407,7 +405,7 @@ def test_nonsense_instead_of_an_association(receiver: Receiver, data: bytes) -> 
 def test_a_full_disk_is_answered_with_a700(receivers: Callable[..., Receiver], tmp_path: Path) -> None:
     """Below the low watermark instances are refused as out of resources, and C-ECHO still works."""
     receiver = receivers(min_free_bytes=1 << 60)
-    (outcome,) = receiver.send(write_file(tmp_path / "a.dcm"))
+    (outcome,) = receiver.send_raw(write_file(tmp_path / "a.dcm"))
     assert (outcome.status, "spool full" in outcome.text) == (0xA700, True)
     assert receiver.dcmtk("echoscu").returncode == 0
 
@@ -421,12 +419,12 @@ def test_a_full_backlog_is_answered_with_a700(
     first, second = (
         write_file(tmp_path / f"{n}.dcm", dataset(StudyInstanceUID=f"4.{n}", SOPInstanceUID=f"4.{n}.1")) for n in (1, 2)
     )
-    assert receiver.send(first)[0].accepted
+    assert receiver.send_raw(first)[0].accepted
     wait_for(lambda: receiver.assembler.waiting_studies() == 1, what="the backlog")
-    assert receiver.send(second)[0].status == 0xA700
+    assert receiver.send_raw(second)[0].status == 0xA700
     receiver.store.away = False
     wait_for(lambda: receiver.store.revisions, what="the store")
-    assert receiver.send(second)[0].accepted
+    assert receiver.send_raw(second)[0].accepted
 
 
 def test_a_kill_between_rename_and_record_loses_nothing(
@@ -438,7 +436,9 @@ def test_a_kill_between_rename_and_record_loses_nothing(
     command = [sys.executable, str(script), str(tmp_path / "spool"), "3"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        peer = Peer(ae_title="WETREAD", host="127.0.0.1", port=int(process.stdout.readline()))
+        peer = Peer(
+            ae_title="WETREAD", host="127.0.0.1", port=int(next(filter(str.isdigit, map(str.strip, process.stdout))))
+        )
         accepted = [outcome.accepted for _, outcome in send(files, peer, "SENDER")]
         assert process.wait(timeout=30) == -9
     assert accepted == [True, True, False, False]
@@ -478,7 +478,7 @@ def test_no_patient_in_any_log(
         _raw_file(tmp_path / "f.dcm", b"Canary^Bird"),
     ]
     with caplog.at_level(logging.DEBUG), structlog.testing.capture_logs() as ours:
-        outcomes = receiver.send(*files)
+        outcomes = receiver.send_raw(*files)
     assert [outcome.accepted for outcome in outcomes] == [True, True, False, False, False, False]
     assert "instance refused" in {str(entry["event"]) for entry in ours}
     everything = repr(ours) + caplog.text + "".join(capsys.readouterr()) + repr(outcomes[:3])

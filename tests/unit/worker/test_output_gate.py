@@ -170,7 +170,7 @@ def test_every_failed_check_is_named(series: LoadedSeries) -> None:
     objects = list(bundle(series))
     objects[SEG] = changed(objects[SEG], empty_pixels)
     objects[TEXT] = changed(objects[TEXT], lambda sr: setattr(sr, "CompletionFlag", "PARTIAL"))
-    with pytest.raises(OutputRefused, match="flags: .*segments: "):
+    with pytest.raises(OutputRefused, match=r"flags: .*segments: "):
         output_gate.check(objects, series, a_reading(series), a_card())
 
 
@@ -181,6 +181,24 @@ def test_an_implausible_volume_is_held_back(series: LoadedSeries) -> None:
     card = card.model_copy(update={"labels": (narrow, *card.labels[1:])})
     with pytest.raises(OutputRefused, match="numbers: the volume of Cerebral cortex is not plausible"):
         output_gate.check(bundle(series), series, a_reading(series), card)
+
+
+def test_an_ecg_tells_the_numbers_of_its_reading() -> None:
+    """Another number than was read is held back, and so is a heart rate outside the card's range."""
+    series, card = an_ecg(), an_ecg_card()
+    objects = list(build(series, an_ecg_reading(), provenance_of(series, card)))
+    fast = card.interpretation.model_copy(update={"plausible_heart_rate_bpm": Range(min=90)})
+    with pytest.raises(OutputRefused, match="numbers: the heart rate is not plausible"):
+        output_gate.check(objects, series, an_ecg_reading(), card.model_copy(update={"interpretation": fast}))
+    objects[0] = changed(objects[0], other_rate)
+    with pytest.raises(OutputRefused, match="numbers: the numbers of the recording differ"):
+        output_gate.check(objects, series, an_ecg_reading(), card)
+
+
+def other_rate(report: Dataset) -> None:
+    """Tell another heart rate."""
+    (item,) = [item for item in content_items(report) if name_of(item) == ("8867-4", "LN")]
+    item.MeasuredValueSequence[0].NumericValue = "75"
 
 
 def test_a_missing_segmentation_is_noticed(series: LoadedSeries) -> None:
@@ -195,7 +213,7 @@ def test_results_of_another_patient_do_not_pass(tmp_path: Path, series: LoadedSe
     """The bundle of one study against the source of another is refused."""
     write_mr_series(tmp_path / "other", seed=9, oblique=True, patient_id="TEST-9")
     other = load(tmp_path / "other")
-    with pytest.raises(OutputRefused, match="patient and study.*evidence"):
+    with pytest.raises(OutputRefused, match=r"patient and study.*evidence"):
         output_gate.check(bundle(series), other, a_reading(other), a_card())
 
 

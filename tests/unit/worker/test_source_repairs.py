@@ -22,7 +22,7 @@ def head(folder: Path, **options: object) -> Dataset:
     [
         ("ISO_IR 192", "Müller^Jörg"),
         ("ISO_IR 100", "Müller^Jörg"),
-        ("ISO_IR 144", "Люкceмбypг^Петр"),
+        ("ISO_IR 144", "Чехов^Антон"),
         (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
         (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
         ("GB18030", "Wang^XiaoDong=王^小东"),
