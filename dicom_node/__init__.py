@@ -5,8 +5,14 @@ settings     what a site may set
 contexts     which SOP classes and transfer syntaxes, in which order
 association  who may talk to us
 store_scp    one C-STORE: from the request to the status
-spool        where instances are kept: written, synced, renamed, synced
+head         the UIDs of a dataset, and no more of it
+part10       our file meta information before a dataset that stays as it is
+spool        where instances are kept: written, synced, renamed, synced; disk, its system calls
 assembly     when a study is complete, a pure function
-server       the listening node and its assembler
-archive      the other side, as client: C-ECHO, C-STORE, C-FIND
+assembler    the thread that hands complete studies to the store; stocktaking, what a folder holds;
+             handover, what the store must still be told
+server       the listening node
+archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose study it is; sender, C-STORE
+pynetdicom_switches  the libraries' process-wide settings, with reasons
+testing      the fakes: an archive, a clock, a store
 """

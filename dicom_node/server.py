@@ -90,7 +90,7 @@ class Node:
             remaining = list(self._admitted)
         for association in remaining:
             association.abort()
-        for association in server.active_associations:
+        for association in remaining:
             association.join(grace_s)
         _log.info("node stopped", aborted=len(remaining))
 
@@ -120,8 +120,11 @@ class Node:
         ]
 
     def _connected(self, event: Any) -> None:
+        raw = event.assoc.dul.socket.socket
         # Small answers wait for an acknowledgement otherwise, 40 ms an instance.
-        event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # pynetdicom reads an accepted socket without a timeout: a peer that stalls inside a PDU would stay for ever.
+        raw.settimeout(self._settings.network_timeout_s)
 
     def _requested(self, event: Any) -> None:
         association, request = event.assoc, event.assoc.requestor.primitive

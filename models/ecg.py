@@ -1,10 +1,12 @@
 """Reads one lead of an ECG: rhythm, heart rate, intervals and where the waves lie.
 
 The network answers for every sample of one window of one lead; what it says near the window's ends is not used (the
-card's ``trust_s``). Intervals are those of that lead, so they carry the "per lead" concepts: a cart measures globally, from
-the earliest onset in any lead to the latest offset, and a QTc from one lead would look like more than it is: there is none.
+card's ``trust_s``). Intervals are those of that lead, so they carry the "per lead" concepts: a cart measures globally,
+from the earliest onset in any lead to the latest offset, and a QTc from one lead would look like more than it is: there
+is none.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,11 +86,11 @@ def select_lead(preparation: WaveformPreparation, inference: SingleWindow, wavef
     ratio = Fraction(preparation.sampling_frequency_hz / waveform.sampling_frequency_hz).limit_denominator(1000)
     if ratio != 1:
         # "line" takes drift out first: a lead that does not end at 0 mV would ring at both ends.
-        lead = filters.resample_poly(lead, ratio.numerator, ratio.denominator, padtype="line")
+        lead = np.asarray(filters.resample_poly(lead, ratio.numerator, ratio.denominator, padtype="line"))
     lead = lead[: preparation.samples]
     if np.ptp(lead) < _SMALLEST_RANGE_MV:
         raise InputRefused(f"lead {preparation.channel} is flat ({np.ptp(lead):.3f} mV); check the electrodes")
-    return lead
+    return np.asarray(lead)
 
 
 def rank(lead: NDArray[np.float64], samples: int) -> NDArray[np.float32]:
@@ -123,8 +125,8 @@ def interpret(
     heart_rate = next((item.value for item in measurements if item.name == HEART_RATE), 0.0)
     if heart_rate not in bounds:
         raise ImplausibleResult(
-            f"{len(beats)} beats in {trusted_s[1] - trusted_s[0]:g} s give a heart rate of {heart_rate:.0f} bpm, outside "
-            f"{bounds.min:g} to {bounds.max:g}; look at the recording"
+            f"{len(beats)} beats in {trusted_s[1] - trusted_s[0]:g} s give a heart rate of {heart_rate:.0f} bpm, "
+            f"outside {bounds.min:g} to {bounds.max:g}; look at the recording"
         )
     beat_logits = _logits(outputs, "beat_logits", interpretation.beat_classes)
     return Reading(
@@ -151,7 +153,7 @@ def _waves(
     edges = [0, *(np.flatnonzero(np.diff(frames)) + 1).tolist(), frames.size]
     runs = [
         Mark(kind=classes[frames[start]], start_s=start / rate, end_s=end / rate)
-        for start, end in zip(edges, edges[1:], strict=False)
+        for start, end in itertools.pairwise(edges)
         if start < end
     ]
     return tuple(

@@ -33,7 +33,7 @@ def golden_input(card: Card) -> dict[str, NDArray[np.float32]]:
 
 
 def write_golden(model: Path, card: Card, golden: Golden, target: Path) -> None:
-    """Run one network of a complete model directory on the input of its kind and write ``input.*`` and ``expected.*``."""
+    """Run one network of a complete model on the input of its kind and write ``input.*`` and ``expected.*``."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(model / card.networks[golden.network].file), options)
@@ -43,7 +43,7 @@ def write_golden(model: Path, card: Card, golden: Golden, target: Path) -> None:
     arrays: dict[str, NDArray[np.generic]] = {f"input.{name}": array for name, array in inputs.items()}
     for name, answer in zip(names, session.run(names, inputs), strict=True):
         arrays[f"expected.{name}"] = answer[steps]
-    np.savez_compressed(target, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(target, **arrays)  # type: ignore[arg-type,unused-ignore]
 
 
 def main() -> None:

@@ -3,11 +3,13 @@
     python -m models.linknet_graph models/cards/brain_extraction/linknet3d.onnx
 
 LinkNet (Chaurasia and Culurciello 2017, arXiv:1707.03718) in three dimensions as deepbet (Fisch et al. 2024,
-doi:10.1016/j.compbiomed.2024.108845) trained it: a residual encoder of four stages, a decoder whose stages are *added* to the
-encoder's, instance normalisation without parameters. Every weight is an input of the graph, so the file holds none and is
-valid by itself; `models.weights` turns those inputs into initializers. The same call always writes the same bytes.
+doi:10.1016/j.compbiomed.2024.108845) trained it: a residual encoder of four stages, a decoder whose stages are
+*added* to the encoder's, instance normalisation without parameters. Every weight is an input of the graph, so the
+file holds none and is valid by itself; `models.weights` turns those inputs into initializers. The same call writes
+the same bytes.
 """
 
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,7 +80,7 @@ def _residual(graph: _Graph, x: str, name: str, before: int, after: int) -> str:
     stride = 1 if before == after else 2
     shortcut = x
     if stride > 1:
-        # 1 × 1 × 1 with stride 2 has no padding: size // 2 is 0.
+        # 1 x 1 x 1 with stride 2 has no padding: size // 2 is 0.
         shortcut = graph.norm(graph.conv(x, f"{name}.shortcut", (after, before, 1, 1, 1), stride=stride), after)
     x = graph.conv(x, f"{name}.conv0", (after, before, 3, 3, 3), stride=stride)
     x = graph.conv(graph.relu(graph.norm(x, after)), f"{name}.conv1", (after, after, 3, 3, 3))
@@ -98,11 +100,11 @@ def linknet3d() -> Any:
     x = graph.relu(graph.norm(graph.conv("input", "stem", (16, 1, 7, 7, 7), stride=2), 16))
     x = graph.node("MaxPool", [x], kernel_shape=[3] * 3, strides=[2] * 3, pads=[1] * 6, dilations=[1] * 3, ceil_mode=0)
     stages = [x]
-    for stage, (before, after) in enumerate(zip(_CHANNELS, _CHANNELS[1:], strict=False)):
+    for stage, (before, after) in enumerate(itertools.pairwise(_CHANNELS)):
         x = _residual(graph, stages[-1], f"encoder{stage}.block0", before, after)
         stages.append(_residual(graph, x, f"encoder{stage}.block1", after, after))
     x = stages.pop()
-    for stage, (after, before) in reversed(list(enumerate(zip(_CHANNELS, _CHANNELS[1:], strict=False)))):
+    for stage, (after, before) in reversed(list(enumerate(itertools.pairwise(_CHANNELS)))):
         x = _decode(graph, x, f"decoder{stage}", before, after, stride=1 if before == after else 2)
         x = graph.node("Add", [x, stages.pop()])
     x = graph.relu(graph.norm(graph.up(x, "head0", (16, 8, 3, 3, 3), stride=2, bias=True), 8))

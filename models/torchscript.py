@@ -6,7 +6,7 @@ instructions a tree of tensors needs and that knows no function but "rebuild a t
 """
 
 import io
-import pickle  # noqa: S403 (only through _Tensors, which resolves no name outside its table)
+import pickle  # (only through _Tensors, which resolves no name outside its table)
 import pickletools
 import zipfile
 from collections import OrderedDict
@@ -27,11 +27,14 @@ _DTYPES = {
     "IntStorage": np.dtype("<i4"),
     "BoolStorage": np.dtype("?"),
 }
-_INSTRUCTIONS = frozenset(
-    "PROTO GLOBAL EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS EMPTY_DICT SETITEM SETITEMS MARK "
-    "NEWOBJ REDUCE BUILD BINPERSID BINPUT LONG_BINPUT BINGET LONG_BINGET BINUNICODE BININT BININT1 BININT2 BINFLOAT "
-    "LONG1 NONE NEWTRUE NEWFALSE STOP".split()
-)
+# fmt: off
+_INSTRUCTIONS = frozenset((
+    "PROTO", "GLOBAL", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "APPEND", "APPENDS",
+    "EMPTY_DICT", "SETITEM", "SETITEMS", "MARK", "NEWOBJ", "REDUCE", "BUILD", "BINPERSID", "BINPUT", "LONG_BINPUT",
+    "BINGET", "LONG_BINGET", "BINUNICODE", "BININT", "BININT1", "BININT2", "BINFLOAT", "LONG1", "NONE", "NEWTRUE",
+    "NEWFALSE", "STOP",
+))
+# fmt: on
 _LARGEST_DESCRIPTION = 16 * 2**20
 _LARGEST_TENSORS = 8 * 2**30
 _DEEPEST = 64
@@ -64,7 +67,7 @@ def _describe(archive: zipfile.ZipFile) -> Any:
     for instruction, argument, _ in pickletools.genops(description):
         if instruction.name not in _INSTRUCTIONS:
             raise pickle.UnpicklingError(f"instruction {instruction.name} is not needed for tensors")
-        if "PUT" in instruction.name and argument > len(description):
+        if "PUT" in instruction.name and int(argument or 0) > len(description):
             raise pickle.UnpicklingError("it asks for more memory than it can use")
     return _Tensors(description, archive, folder).load()
 

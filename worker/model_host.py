@@ -176,7 +176,7 @@ def _answer(question: Header, inputs: Arrays, shelf: Shelf) -> tuple[Header, Arr
         return {"error": type(error).__name__, "message": str(error)[:_LONGEST_MESSAGE]}, {}
     except MemoryError:
         return {"error": "RuntimeFailed", "message": "out of memory: give the host more, or run fewer models"}, {}
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # The outermost frame of a request: a defect costs one answer, never the other children's host.
         _log.exception("request failed", model=str(question.get("model")))
         return {"error": "RuntimeFailed", "message": f"{type(error).__name__} in the model host; see its log"}, {}

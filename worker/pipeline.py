@@ -19,6 +19,7 @@ from worker.errors import LeaseLost, ModelHostLost, WorkerError
 from worker.heartbeat import Heartbeat
 from worker.job import Claim, ResultFile
 from worker.ledger import Ledger
+from worker.object_encoding import ResultObject
 from worker.provenance import Provenance
 from worker.series_volume import load_series
 from worker.settings import WorkerSettings
@@ -106,7 +107,8 @@ class Pipeline:
             model_digest=claim.model_digest,
             inputs_digest=series.inputs_digest,
             recipe_digest=recipe_digest(self.host.runtime),
-            read_at=claim.queued_at,
+            # In the site's own zone: that is how a radiologist reads a time.
+            read_at=claim.queued_at.astimezone(),
             runtime=self.host.runtime,
         )
         objects = results.build(series, reading, provenance)
@@ -133,7 +135,7 @@ class Pipeline:
             )
         return entry
 
-    def _write(self, folder: Path, made: results.ResultObject) -> ResultFile:
+    def _write(self, folder: Path, made: ResultObject) -> ResultFile:
         file = folder / f"{made.kind.lower()}.dcm"
         write_durably(self.results / file, made.data)
         return ResultFile(

@@ -168,7 +168,8 @@ def _extent_objections(rules: SelectionRules, series: SeriesSummary) -> Iterator
         if series.slice_spacing_mm is None:
             yield "no slice spacing: positions are missing"
         elif series.slice_spacing_mm > rules.max_slice_spacing_mm:
-            yield f"slices up to {series.slice_spacing_mm:.1f} mm apart, at most {rules.max_slice_spacing_mm:g} mm allowed"
+            allowed = f"at most {rules.max_slice_spacing_mm:g} mm allowed"
+            yield f"slices up to {series.slice_spacing_mm:.1f} mm apart, {allowed}"
     if rules.min_coverage_mm is not None and (series.coverage_mm or 0.0) < rules.min_coverage_mm:
         yield f"covers {series.coverage_mm or 0.0:.0f} mm, at least {rules.min_coverage_mm:g} mm needed"
 
