@@ -19,7 +19,14 @@ def run(settings: Settings, settings_arguments: list[str]) -> None:
     supervisor = Supervisor(
         (
             Part(name="model-host", argv=[*command, "model-host", *settings_arguments], ready=socket.exists),
-            Part(name="celery", argv=[*command, "celery-worker", *settings_arguments], grace_s=15.0),
+            Part(
+                name="celery",
+                argv=[*command, "celery-worker", *settings_arguments],
+                grace_s=15.0,
+                # SIGTERM starts Celery's soft shutdown: a few seconds for the jobs that run, then they are handed back.
+                # Its warm shutdown would wait for the longest job.
+                environment={"REMAP_SIGTERM": "SIGQUIT"},
+            ),
         )
     )
     try:

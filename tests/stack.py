@@ -86,37 +86,27 @@ port = {archive_port}
     def kill(self, part: str) -> None:
         """End a part and all that it started with SIGKILL, as a power cut would."""
         process = self._processes.pop(part)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for pid in self._descendants(part):
+        # The supervisor is stopped first, or it would replace the children while they are being killed.
+        os.kill(process.pid, signal.SIGSTOP)
+        for pid in reversed(list(_tree(process.pid))):
             os.kill(pid, signal.SIGKILL)
+        process.wait()
 
     def stop(self) -> dict[str, int]:
         """Stop every part with SIGTERM; return the exit codes."""
         for process in self._processes.values():
             process.terminate()
-        codes = {}
-        for part, process in self._processes.items():
-            try:
-                codes[part] = process.wait(timeout=60)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                codes[part] = process.wait()
-        self._processes.clear()
-        return codes
+        return {part: self.stop_part(part) for part in list(self._processes)}
 
-    def _descendants(self, _part: str) -> Iterator[int]:
-        """Find what a killed part left behind: processes of this stack whose parent is gone."""
-        alive = {process.pid for process in self._processes.values()}
-        marker = str(self.settings_file).encode()
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                command = (entry / "cmdline").read_bytes()
-                session = os.getsid(int(entry.name))
-            except (OSError, ProcessLookupError):
-                continue
-            if marker in command and session not in alive and int(entry.name) != os.getpid():
-                yield int(entry.name)
+    def stop_part(self, part: str) -> int:
+        """Stop one part with SIGTERM; return its exit code."""
+        process = self._processes.pop(part)
+        process.terminate()
+        try:
+            return process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.wait()
 
     def ledger(self) -> Ledger:
         """Open the ledger to look at it."""
@@ -155,3 +145,10 @@ port = {archive_port}
         rows = "\n".join(f"{job.id} {job.model_id} {job.state} {job.reason}" for job in self.jobs())
         logs = "\n".join(f"--- {file.name}\n{file.read_text()[-3000:]}" for file in sorted(self._logs.glob("*.log")))
         return f"{time.strftime('%H:%M:%S')}\n{rows}\n{logs}"
+
+
+def _tree(pid: int) -> Iterator[int]:
+    """Yield a process and all its descendants."""
+    yield pid
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield from _tree(int(child))

@@ -89,7 +89,11 @@ def _unpack(text: bytes, descriptor: int) -> tuple[Header, dict[str, NDArray[np.
 
 
 def _view(memory: mmap.mmap | bytes, place: Any) -> NDArray[np.generic]:
-    return np.ndarray(tuple(place["shape"]), _dtype(place), buffer=memory, offset=int(place["offset"]))
+    shape = tuple(int(side) for side in place["shape"])
+    offset = int(place["offset"])
+    if min((offset, *shape)) < 0:  # numpy takes that
+        raise TransportError("an array outside its memory")
+    return np.ndarray(shape, _dtype(place), buffer=memory, offset=offset)
 
 
 def _dtype(place: Any) -> np.dtype[Any]:

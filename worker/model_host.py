@@ -1,5 +1,6 @@
 """The process that holds the resident, warm models of one device and answers its worker's children."""
 
+import contextlib
 import os
 import socket as sockets
 import threading
@@ -141,7 +142,8 @@ def _answer_until(stop: threading.Event, listener: sockets.socket, shelf: Shelf)
             thread.start()
     for connection in answering.values():
         # Whoever waits for a next request gets an end of file; an answer still goes out.
-        connection.shutdown(sockets.SHUT_RD)
+        with contextlib.suppress(OSError):
+            connection.shutdown(sockets.SHUT_RD)
     for thread, connection in answering.items():
         thread.join()
         connection.close()
@@ -158,7 +160,8 @@ def _answer_all(connection: sockets.socket, shelf: Shelf, stop: threading.Event)
         _log.warning("connection dropped", cause=f"{type(error).__name__}: {error}")
     finally:
         # Closed by who accepted it: a number that is free here could be another connection's by then.
-        connection.shutdown(sockets.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            connection.shutdown(sockets.SHUT_RDWR)
 
 
 def _answer_one(connection: sockets.socket, shelf: Shelf) -> None:

@@ -1,0 +1,295 @@
+"""A real host in a process of its own: it answers, outlives bad company, and its death is told."""
+
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.catalog import read_entry
+from models.errors import ModelError, ModelIncomplete, RuntimeFailed
+from models.runtime import Arrays
+from models.testing import write_threshold_model
+from worker.errors import ModelHostLost
+from worker.model_client import ModelClient
+
+_HOST = """
+import signal, sys, threading
+from pathlib import Path
+import numpy as np
+from models.catalog import Catalog
+from models.onnx_runtime import OnnxRuntime
+from models.testing import ConstantRuntime
+from worker.model_host import serve
+
+socket, models, gate = map(Path, sys.argv[1:4])
+stop = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+golden = {"labels": (np.linspace(0, 1, 16**3, dtype=np.float32) > 0.5).astype(np.uint8).reshape(1, 16, 16, 16)}
+runtime = ConstantRuntime(answers=golden, gate=gate) if sys.argv[4] == "constant" else OnnxRuntime()
+serve(socket=socket, catalog=lambda: Catalog.scan((models,)), runtime=runtime, threads=1, stop=stop)
+"""
+_CUBE = np.linspace(0.0, 1.0, 16**3, dtype=np.float32).reshape(1, 1, 16, 16, 16)
+_ID = "constant-answer"
+
+WaitFor = Callable[..., None]
+
+
+class Host:
+    """Starts, ends and kills a model host over one folder of models.
+
+    Attributes:
+        gate: With the runtime ``constant``, an answer waits while this file is there.
+    """
+
+    def __init__(self, folder: Path, wait_for: WaitFor) -> None:
+        self.models = folder / "models"
+        self.socket = folder / "run" / "host.sock"
+        self.gate = folder / "gate"
+        self.log = folder / "log"
+        self._wait_for = wait_for
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, runtime: str = "onnx") -> None:
+        """Start it and wait until it serves."""
+        arguments = [str(self.socket), str(self.models), str(self.gate), runtime]
+        served = self._serving()
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-c", _HOST, *arguments]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        self._wait_for(lambda: self._serving() > served, what=f"the host serves; {self.log.read_text()}")
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    def exit_code(self) -> int:
+        """Wait for its end."""
+        assert self._process is not None
+        code = self._process.wait(timeout=30)
+        self._process = None
+        return code
+
+    def rss_bytes(self) -> int:
+        """Return its resident memory."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def shared_memory(self) -> int:
+        """Return how many shared files it has open or mapped."""
+        opened = [os.readlink(link) for link in Path(f"/proc/{self.pid}/fd").iterdir() if link.is_symlink()]
+        mapped = Path(f"/proc/{self.pid}/maps").read_text().splitlines()
+        return sum("memfd:wetread" in each for each in (*opened, *mapped))
+
+    def _serving(self) -> int:
+        return self.log.read_text().count("model host serves") if self.log.exists() else 0
+
+
+@pytest.fixture
+def host(tmp_path: Path, wait_for: WaitFor) -> Iterator[Host]:
+    """A host that is not started yet, with one model."""
+    made = Host(tmp_path, wait_for)
+    write_threshold_model(made.models)
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def client(host: Host) -> Iterator[ModelClient]:
+    """Asks that host."""
+    made = ModelClient(host.socket, wait_s=10.0)
+    yield made
+    made.close()
+
+
+def _digest(host: Host, model_id: str = _ID) -> str:
+    return read_entry(host.models / model_id).digest
+
+
+def _ask(host: Host, client: ModelClient) -> Arrays:
+    return client.infer_for(_ID, _digest(host))("main", {"input": _CUBE})
+
+
+class Asking(threading.Thread):
+    """A question that runs beside the test.
+
+    Attributes:
+        answer: What came back, or None.
+        error: What was raised, or None.
+    """
+
+    def __init__(self, host: Host, client: ModelClient) -> None:
+        super().__init__(daemon=True)
+        self.answer: Arrays | None = None
+        self.error: Exception | None = None
+        self._infer = client.infer_for(_ID, _digest(host))
+        self.start()
+
+    def run(self) -> None:
+        """Ask."""
+        try:
+            self.answer = self._infer("main", {"input": _CUBE})
+        except (ModelHostLost, ModelError) as error:
+            self.error = error
+
+
+def _hold_in_inference(host: Host, client: ModelClient, wait_for: WaitFor) -> Asking:
+    """Start a host whose answer waits, and a question that has reached it."""
+    host.start("constant")
+    host.gate.touch()
+    asking = Asking(host, client)
+    wait_for(host.shared_memory, what="the request is in the host")
+    return asking
+
+
+def test_the_host_answers_as_the_network_does(host: Host, client: ModelClient) -> None:
+    """Arrays go to the network and come back, with the name of what ran it."""
+    host.start()
+    answer = _ask(host, client)
+    np.testing.assert_array_equal(answer["labels"], _CUBE[0] > 0.5)
+    assert client.runtime.startswith("onnxruntime ")
+
+
+def test_only_its_user_reaches_the_socket(host: Host) -> None:
+    """The socket's directory is private, even if it was there before with other permissions."""
+    host.socket.parent.mkdir(mode=0o755)
+    host.start()
+    assert stat.S_IMODE(host.socket.parent.stat().st_mode) == 0o700
+
+
+def test_a_killed_host_is_told_in_the_middle_of_a_request(host: Host, client: ModelClient, wait_for: WaitFor) -> None:
+    """SIGKILL while it infers: the child gets ModelHostLost, and a host that comes back answers the same client."""
+    asking = _hold_in_inference(host, client, wait_for)
+    host.kill()
+    asking.join(timeout=10)
+    assert isinstance(asking.error, ModelHostLost)
+    host.gate.unlink()
+    host.start()
+    np.testing.assert_array_equal(_ask(host, client)["labels"], _CUBE[0] > 0.5)
+
+
+def test_a_host_that_was_replaced_between_requests_is_not_noticed(host: Host, client: ModelClient) -> None:
+    """The client connects again by itself at the start of a request."""
+    host.start()
+    _ask(host, client)
+    host.kill()
+    host.start()
+    assert _ask(host, client)["labels"].any()
+
+
+def test_a_host_that_stays_away_is_told(host: Host) -> None:
+    """The client waits for as long as it was told to, and says what to look at."""
+    client = ModelClient(host.socket, wait_s=0.1)
+    with pytest.raises(ModelHostLost, match="wetread worker"):
+        _ask(host, client)
+
+
+def test_sigterm_lets_the_running_request_finish(host: Host, client: ModelClient, wait_for: WaitFor) -> None:
+    """The answer still goes out; then the socket is gone and the exit code is 0."""
+    asking = _hold_in_inference(host, client, wait_for)
+    host.ask_to_stop()
+    host.gate.unlink()
+    asking.join(timeout=10)
+    assert asking.answer is not None
+    assert host.exit_code() == 0
+    assert not host.socket.exists()
+
+
+def test_sigterm_does_not_wait_for_idle_children(host: Host, client: ModelClient) -> None:
+    """A connection on which nobody asks does not keep the host."""
+    host.start()
+    _ask(host, client)
+    host.ask_to_stop()
+    assert host.exit_code() == 0
+
+
+def test_an_unknown_version_is_refused_by_name(host: Host, client: ModelClient) -> None:
+    """A digest that the catalog has not, or a model, is ModelIncomplete; the connection goes on."""
+    host.start()
+    with pytest.raises(ModelIncomplete, match="no longer here"):
+        client.infer_for(_ID, "0" * 64)("main", {"input": _CUBE})
+    with pytest.raises(ModelIncomplete, match="no longer here"):
+        client.infer_for("no-such-model", "0" * 64)("main", {"input": _CUBE})
+    assert _ask(host, client)["labels"].any()
+
+
+def test_what_the_network_refuses_is_told_in_its_words(host: Host, client: ModelClient) -> None:
+    """A wrong input, and a network that the card has not, are RuntimeFailed on the child's side too."""
+    host.start()
+    infer = client.infer_for(_ID, _digest(host))
+    with pytest.raises(RuntimeFailed, match="input"):
+        infer("main", {"other": _CUBE})
+    with pytest.raises(RuntimeFailed, match="has no network"):
+        infer("locator", {"input": _CUBE})
+    assert _ask(host, client)["labels"].any()
+
+
+def test_models_come_and_go_while_the_host_runs(host: Host, client: ModelClient) -> None:
+    """One that came later is loaded when asked for; one that is gone then leaves memory."""
+    host.start()
+    old = _digest(host)
+    shutil.rmtree(host.models / _ID)
+    write_threshold_model(host.models, threshold=0.25)
+    np.testing.assert_array_equal(_ask(host, client)["labels"], _CUBE[0] > 0.25)
+    with pytest.raises(ModelIncomplete):
+        client.infer_for(_ID, old)("main", {"input": _CUBE})
+
+
+def test_a_model_without_its_golden_answer_is_not_used(host: Host, client: ModelClient) -> None:
+    """A model that does not prove itself on this machine is refused; the others serve."""
+    wrong = write_threshold_model(host.models, id="wrong", threshold=0.9)
+    shutil.copyfile(host.models / _ID / "golden.npz", wrong / "golden.npz")
+    host.start()
+    with pytest.raises(RuntimeFailed, match="golden"):
+        client.infer_for("wrong", _digest(host, "wrong"))("main", {"input": _CUBE})
+    assert _ask(host, client)["labels"].any()
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\x00", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 100, b"\x00\x00\x00\x02[]"])
+def test_garbage_costs_its_own_connection_only(host: Host, client: ModelClient, garbage: bytes) -> None:
+    """Whatever comes over the socket, the next child is answered."""
+    host.start()
+    with socket.socket(socket.AF_UNIX) as bad:
+        bad.connect(str(host.socket))
+        bad.sendall(garbage)
+        bad.shutdown(socket.SHUT_WR)
+        bad.settimeout(10)
+        assert bad.recv(1) == b""
+    assert _ask(host, client)["labels"].any()
+
+
+def test_memory_comes_back_after_use(host: Host, client: ModelClient, wait_for: WaitFor) -> None:
+    """Forty requests of 32 MiB leave no shared memory and no descriptors, and the later ones no growth of that size."""
+    host.start()
+    infer = client.infer_for(_ID, _digest(host))
+    large = np.zeros((1, 1, 128, 256, 256), np.float32)
+
+    def ask_and_settle() -> int:
+        for _ in range(20):
+            infer("main", {"input": large})
+        # The answer is here a moment before the host lets its own side of it go.
+        wait_for(lambda: host.shared_memory() == 0, what="shared memory is let go")
+        return host.rss_bytes()
+
+    before = ask_and_settle()  # the allocator keeps some of what was freed
+    assert ask_and_settle() < before + large.nbytes
