@@ -97,7 +97,10 @@ class Host:
 
     def shared_memory(self) -> int:
         """Return how many shared files it has open or mapped."""
-        opened = [os.readlink(link) for link in Path(f"/proc/{self.pid}/fd").iterdir() if link.is_symlink()]
+        try:
+            opened = [str(link.readlink()) for link in Path(f"/proc/{self.pid}/fd").iterdir()]
+        except FileNotFoundError:
+            return 1  # one of them is being closed right now
         mapped = Path(f"/proc/{self.pid}/maps").read_text().splitlines()
         return sum("memfd:wetread" in each for each in (*opened, *mapped))
 
