@@ -22,7 +22,7 @@ _SUCCESS = 0x0000
 def get_study(
     peer: Peer, calling_ae_title: str, study_instance_uid: str, sop_classes: Sequence[str], folder: Path
 ) -> list[Path]:
-    """Get the objects of these SOP classes that the archive holds for a study; return the files, by SOP Instance UID.
+    """Get the objects of these SOP classes that the archive holds for a study; return the files, as they came.
 
     Raises ArchiveUnreachable, QueryFailed.
     """

@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.brainchop_card import brain_structures_card
 from models.catalog import CARD_FILE
+from models.durable_file import write_durably
 from models.errors import WeightsRefused
-from models.weights import write_durably
 
 _OPSET = 17
 _IR_VERSION = 8  # the one that belongs to opset 17

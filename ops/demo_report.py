@@ -1,5 +1,6 @@
 """What the demonstration tells of the objects that it read back."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 RESULT_CLASSES = (SegmentationStorage, Comprehensive3DSRStorage, EnhancedSRStorage)
 _TEXT_REPORT = "18748-4"
 _MOST_FINDINGS = 6
+#: What a UCUM unit says in braces is a remark, such as {H.B.} in {H.B.}/min.
+_ANNOTATION = re.compile(r"\{[^}]*\}")
 
 
 def study_of(file: Path) -> str:
@@ -81,7 +84,7 @@ def _sentences(item: Any, finding: str) -> Iterator[str]:
     for child in children:
         if child.ValueType == "NUM" and child.MeasuredValueSequence:
             measured = child.MeasuredValueSequence[0]
-            unit = str(measured.MeasurementUnitsCodeSequence[0].CodeValue)
+            unit = _ANNOTATION.sub("", str(measured.MeasurementUnitsCodeSequence[0].CodeValue))
             yield f"{finding + ': ' if finding else ''}{_name(child)} {float(measured.NumericValue):.4g} {unit}"
         elif child.ValueType == "CODE" and _name(child) == "ECG finding":
             yield _meaning(child.ConceptCodeSequence)

@@ -107,7 +107,7 @@ class Supervisor:
             list(part.argv),
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509  # one prctl, no lock; the supervisor has no threads
+            preexec_fn=die_with_parent,  # noqa: PLW1509  # one prctl, no lock; the supervisor has no threads
             env={**os.environ, **part.environment},
         )
         self._started_at[part.name] = time.monotonic()
@@ -139,6 +139,6 @@ class Supervisor:
             self._spawn(part)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Have the kernel stop this child when the supervisor is killed, so that nothing is left behind."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -16,6 +16,11 @@ from worker.tables import Job, JobInput, Model, Outbox, Peer, ResultObject, Revi
 #: States that a later revision's job replaces at once. What is claimed or read is replaced when the new job is read.
 _REPLACED_AT_ONCE = (JobState.QUEUED, JobState.FAILED, JobState.HELD, JobState.SKIPPED, JobState.CANCELLED)
 
+_LATE_REASONS = {
+    "ignore": "later images came; this model's card says to ignore them",
+    "addendum": "later images came; this model's card asks for an addendum, which is not written yet",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
@@ -216,8 +221,8 @@ def _state_in_revision(planned: Planned, last: Job | None, last_read: Job | None
     if not planned.runs:
         # What was read stays read: the model would not choose this study now, but nothing that it read has changed.
         return (None, "") if last_read is not None else (JobState.SKIPPED, planned.reason)
-    if last_read is not None and planned.late_images == "ignore":
-        return JobState.SKIPPED, "later images came; this model's card says to ignore them"
+    if last_read is not None and planned.late_images != "rerun":
+        return JobState.SKIPPED, _LATE_REASONS[planned.late_images]
     return JobState.QUEUED, ""
 
 

@@ -10,11 +10,11 @@ from typing import Protocol
 import structlog
 
 from models.catalog import Catalog, CatalogEntry
+from models.durable_file import write_durably
 from models.errors import ModelError, ModelIncomplete, RuntimeFailed
 from models.reading import read
 from models.runtime import Infer
 from worker import output_gate, picture, results
-from worker.durable_file import write_durably
 from worker.errors import LeaseLost, ModelHostLost, WorkerError
 from worker.heartbeat import Heartbeat
 from worker.job import Claim, ResultFile

@@ -179,6 +179,18 @@ def test_a_read_job_is_superseded_when_the_newer_one_is_read(ledger: Ledger) -> 
     assert state(ledger, first.job_id) is JobState.SUPERSEDED
 
 
+@pytest.mark.parametrize("policy", ["ignore", "addendum"])
+def test_late_images_follow_the_card(ledger: Ledger, policy: str) -> None:
+    """A card that does not want to read again is not read again, and the ledger says so."""
+    ledger.close_revision(assembled(), {}, [planned(late_images=policy)])
+    finish(ledger, claim(ledger))
+    more = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
+    ledger.close_revision(assembled(files=more), {}, [planned(files=more, input_key="key-2", late_images=policy)])
+    newest = ledger.jobs()[0]
+    assert newest.state is JobState.SKIPPED
+    assert policy in newest.reason
+
+
 def test_unchanged_inputs_are_not_read_again(ledger: Ledger) -> None:
     """A revision that brings images the model does not use makes no job for it."""
     ledger.close_revision(assembled(), {}, [planned()])
