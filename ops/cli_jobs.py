@@ -16,7 +16,7 @@ from rich.table import Table
 from dicom_node.settings import Peer
 from ops import logs
 from ops.settings import Settings, SettingsError, load
-from worker.job import JobRow
+from worker.job import JobRow, ModelVersion
 from worker.ledger import Ledger
 
 SettingsFile = Annotated[
@@ -141,12 +141,19 @@ def job(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -
 
 
 def retry(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
-    """Queue a failed, held, skipped or cancelled job again.
+    """Queue a failed, held, skipped or cancelled job again, for the model as it is on this machine now.
 
     Example: wetread retry 7
     """
-    _ledger(settings, data).retry(job_id)
-    typer.echo(f"job {job_id} is queued")
+    from ops.assembly_line import catalog_of  # noqa: PLC0415  # pulls pydicom in, and with it every decoder
+
+    ledger = _ledger(settings, data)
+    entry = catalog_of(read_settings(settings, data))().get(_known(ledger, job_id).model_id)
+    entry.require_ready()
+    card = entry.card
+    model = ModelVersion(model_id=card.id, model_digest=entry.digest, name=card.name, version=card.version)
+    ledger.retry(job_id, model=model)
+    typer.echo(f"job {job_id} is queued for {card.id} {card.version}")
 
 
 def cancel(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:

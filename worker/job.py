@@ -103,6 +103,23 @@ def retry_wait_s(attempts: int, first_s: float, longest_s: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelVersion:
+    """A model as it is on disk.
+
+    Attributes:
+        model_id: The card's id.
+        model_digest: Of the model's files.
+        name: The card's name.
+        version: The card's version.
+    """
+
+    model_id: str
+    model_digest: str
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A job that this worker may work on until its lease runs out.
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dicom_node.study import AssembledStudy, StoredInstance
-from worker.job import JobState, Priority, require_job
+from worker.job import JobState, ModelVersion, Priority, require_job
 from worker.ledger_database import Database, utc_now, write_event
 from worker.tables import Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
 
@@ -23,14 +23,10 @@ _LATE_REASONS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Planned:
+class Planned(ModelVersion):
     """What selection decided for one model.
 
     Attributes:
-        model_id: The card's id.
-        model_digest: Of the model's files.
-        name: The card's name.
-        version: The card's version.
         queue: Where it runs.
         runs: Whether there is a job to do.
         series_instance_uid: Of the input; empty where there is none.
@@ -40,10 +36,6 @@ class Planned:
         reason: Why this series, or why not.
     """
 
-    model_id: str
-    model_digest: str
-    name: str
-    version: str
     queue: str
     runs: bool
     series_instance_uid: str
@@ -165,12 +157,16 @@ def change_job(session: Session, job: Job, state: JobState, *, study_id: int, re
     write_event(session, f"job {state}", study_id=study_id, job_id=job.id, **detail)
 
 
-def _plan_job(session: Session, study: Study, revision: Revision, planned: Planned) -> None:
-    if session.get(Model, planned.model_digest) is None:
-        session.add(
-            Model(digest=planned.model_digest, model_id=planned.model_id, name=planned.name, version=planned.version)
-        )
+def known_model(session: Session, model: ModelVersion) -> str:
+    """Record a version of a model where it is new; return its digest."""
+    if session.get(Model, model.model_digest) is None:
+        session.add(Model(digest=model.model_digest, model_id=model.model_id, name=model.name, version=model.version))
         session.flush()
+    return model.model_digest
+
+
+def _plan_job(session: Session, study: Study, revision: Revision, planned: Planned) -> None:
+    known_model(session, planned)
     earlier = session.scalars(
         select(Job)
         .join(Revision, Revision.id == Job.revision_id)

@@ -5,18 +5,19 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from worker.errors import LeaseLost, UnknownJob
+from worker.errors import IllegalTransition, LeaseLost, UnknownJob
 from worker.job import (
     RETRYABLE,
     Claim,
     DeliveryState,
     JobState,
+    ModelVersion,
     ResultFile,
     require_job,
     state_after_failure,
 )
 from worker.ledger_database import Database, utc_now
-from worker.ledger_intake import change_job, queue_token
+from worker.ledger_intake import change_job, known_model, queue_token
 from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, Revision, Study
 
 
@@ -124,12 +125,23 @@ class JobLedger(Database):
                 self._attempt_failed(session, job, reason, max_attempts, retry_delay_s, permanent=False)
             return len(expired)
 
-    def retry(self, job_id: int) -> None:
-        """Queue a job again by an admin's wish, with all its attempts. Raises UnknownJob, IllegalTransition."""
+    def retry(self, job_id: int, *, model: ModelVersion | None = None) -> None:
+        """Queue a job again by an admin's wish, with all its attempts.
+
+        Args:
+            job_id: Of the ledger.
+            model: The version that is to read now; left out, the one that the job was queued with.
+
+        Raises UnknownJob, IllegalTransition.
+        """
         with self.writing() as session:
             job = _known(session, job_id)
             if JobState(job.state) not in RETRYABLE:
                 require_job(JobState(job.state), JobState.QUEUED)
+            if not session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).one():
+                raise IllegalTransition(f"job {job_id} has no images to read: {job.reason}")
+            if model is not None:
+                job.model_digest = known_model(session, model)
             job.attempts = 0
             self._queue_again(session, job, reason="asked for by an admin", wait_s=0.0)
 

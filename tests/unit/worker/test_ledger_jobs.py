@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob
-from worker.job import Claim, JobState, ResultFile
+from worker.job import Claim, JobState, ModelVersion, ResultFile
 from worker.ledger import Ledger
 
 RESULT = ResultFile(
@@ -142,6 +142,26 @@ def test_retry_gives_a_failed_job_its_attempts_back(ledger: Ledger, queue_job: C
         ledger.retry(job_id)
     with pytest.raises(UnknownJob):
         ledger.retry(99)
+
+
+def test_retry_takes_the_model_as_it_is_now(ledger: Ledger) -> None:
+    """A job that was skipped because its weights were missing runs with the complete model once they are there."""
+    ledger.close_revision(assembled(), {}, [planned(runs=False, reason="the model is not ready")])
+    job_id = ledger.jobs()[0].id
+    ledger.retry(
+        job_id,
+        model=ModelVersion(model_id="constant-answer", model_digest="b" * 64, name="Constant answer", version="2"),
+    )
+    claimed = claim(ledger)
+    assert (claimed.job_id, claimed.model_digest) == (job_id, "b" * 64)
+    assert ledger.jobs()[0].model_version == "2"
+
+
+def test_what_selection_refused_is_not_retried(ledger: Ledger) -> None:
+    """A job without images has nothing to read, and the refusal repeats why."""
+    ledger.close_revision(assembled(), {}, [planned(runs=False, files=(), reason="12 slices, at least 60 needed")])
+    with pytest.raises(IllegalTransition, match="12 slices"):
+        ledger.retry(ledger.jobs()[0].id)
 
 
 def test_the_same_files_again_change_nothing(ledger: Ledger) -> None:
