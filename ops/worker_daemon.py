@@ -59,6 +59,7 @@ def run_celery(settings: Settings) -> None:
     register(app, make_pipeline, settings.worker)
     app.worker_main(
         [
+            "--quiet",
             "worker",
             "--queues",
             ",".join(settings.worker.queues),

@@ -51,8 +51,9 @@ def broker_check(url: str) -> ReadyCheck:
     """Return a check that the Redis at a URL answers a ping in two seconds; `redis+socket://` is Celery's."""
 
     def check() -> None:
+        # Celery and redis-py write the same address differently.
         client = redis.Redis.from_url(
-            url.replace("redis+socket://", "unix://", 1),
+            url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db="),
             socket_timeout=_BROKER_TIMEOUT_S,
             socket_connect_timeout=_BROKER_TIMEOUT_S,
         )
