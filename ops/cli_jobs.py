@@ -16,7 +16,7 @@ from rich.table import Table
 from dicom_node.settings import Peer
 from ops import logs
 from ops.settings import Settings, SettingsError, load
-from worker.job import JobRow, ModelVersion
+from worker.job import JobRow, JobState, ModelVersion
 from worker.ledger import Ledger
 
 SettingsFile = Annotated[
@@ -143,11 +143,16 @@ def job(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -
 def retry(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
     """Queue a failed, held, skipped or cancelled job again, for the model as it is on this machine now.
 
+    Of a job that is read, the results that an archive refused are sent again.
+
     Example: wetread retry 7
     """
     from ops.assembly_line import catalog_of  # noqa: PLC0415  # pulls pydicom in, and with it every decoder
 
     ledger = _ledger(settings, data)
+    if _known(ledger, job_id).state is JobState.READ and (again := ledger.send_again(job_id)):
+        typer.echo(f"{again} results of job {job_id} are sent again")
+        return
     entry = catalog_of(read_settings(settings, data))().get(_known(ledger, job_id).model_id)
     entry.require_ready()
     card = entry.card

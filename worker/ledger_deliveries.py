@@ -127,6 +127,24 @@ class DeliveryLedger(Database):
             if job.state == JobState.READ:
                 change_job(session, job, JobState.HELD, study_id=_study_id(session, job), reason=reason)
 
+    def send_again(self, job_id: int) -> int:
+        """Let what an archive refused, or what was given up, be sent once more by an admin's wish; return how many."""
+        with self.writing() as session:
+            lost = session.scalars(
+                select(Delivery)
+                .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+                .where(
+                    ResultObject.job_id == job_id,
+                    Delivery.state.in_((DeliveryState.REFUSED, DeliveryState.ABANDONED)),
+                )
+            ).all()
+            for delivery in lost:
+                require_delivery(DeliveryState(delivery.state), DeliveryState.PENDING)
+                # It starts anew: a delivery that was given up would otherwise be given up again at once.
+                delivery.state, delivery.not_before_s, delivery.created_at = DeliveryState.PENDING, 0.0, utc_now()
+                _note(session, delivery, "object pending", reason="asked for by an admin")
+            return len(lost)
+
     def release(self, job_id: int) -> None:
         """Let a held job's results go, by an admin's word that they belong to the study. Raises IllegalTransition."""
         with self.writing() as session:

@@ -108,6 +108,20 @@ def test_a_destination_that_stays_away_is_given_up(ledger: Ledger, read_job: int
     }
 
 
+def test_what_was_refused_is_sent_again_when_asked(ledger: Ledger, read_job: int) -> None:
+    """After an admin has mended the archive, refused and abandoned objects go out again, and accepted ones do not."""
+    claimed = batch(ledger)
+    ledger.delivered(claimed.objects[0], DeliveryState.ACCEPTED)
+    ledger.delivered(claimed.objects[1], DeliveryState.REFUSED, status=0xA900, reason="no")
+    postpone(ledger, batch(ledger, "far"), give_up_after_s=-1)
+    assert ledger.send_again(read_job) == 3
+    assert [item.kind for item in batch(ledger, "near").objects] == ["SR"]
+    postpone(ledger, batch(ledger, "far"), give_up_after_s=3600)
+    row = ledger.job(read_job)
+    assert row is not None
+    assert DeliveryState.ABANDONED not in {item.state for item in row.deliveries}
+
+
 def test_a_held_job_sends_nothing_until_released(ledger: Ledger, read_job: int) -> None:
     """When the study's identity changed, nothing leaves to any destination before an admin releases it."""
     ledger.hold(batch(ledger), reason="PatientID differs")

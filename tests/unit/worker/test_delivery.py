@@ -1,0 +1,122 @@
+"""Deliveries against the shipped fake of an archive, which is held to the same contract as a real one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from dicom_node.archive import OutcomeKind, StoreOutcome
+from dicom_node.identity import StudyIdentity
+from dicom_node.testing import InMemoryArchive
+from tests.unit.worker.conftest import ManualLedgerClock
+from worker.delivery import Deliverer, Destination, state_after_answer, why_held
+from worker.job import DeliveryState, JobState, ResultFile
+from worker.ledger import Ledger
+from worker.settings import DeliverySettings
+from worker.testing import write_mr_series
+
+IDENTITY = StudyIdentity(patient_id="TEST-1", patient_name="Test^Head")
+
+
+@pytest.fixture
+def archive() -> InMemoryArchive:
+    """An archive that answers."""
+    return InMemoryArchive()
+
+
+@pytest.fixture
+def deliverer(tmp_path: Path, ledger: Ledger, archive: InMemoryArchive, queue_job: Callable[..., int]) -> Deliverer:
+    """A deliverer with one job that was read: its source in the spool, one result on disk."""
+    (source, *_) = write_mr_series(tmp_path / "spool" / "s", slices=2)
+    (result, *_) = write_mr_series(tmp_path / "results" / "f", seed=9, slices=2)
+    uid = str(pydicom.dcmread(result).SOPInstanceUID)
+    queue_job(files=(f"s/{source.name}",))
+    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
+    assert claim is not None
+    file = ResultFile(
+        kind="SEG",
+        sop_class_uid="1.2",
+        sop_instance_uid=uid,
+        series_instance_uid="1.3",
+        file=f"f/{result.name}",
+        sha256="0",
+    )
+    ledger.finish(claim, results=[file], destinations=["pacs"], runtime="r", inputs_digest="i", recipe_digest="c")
+    return Deliverer(
+        ledger=ledger,
+        destinations={"pacs": Destination(name="pacs", archive=archive)},
+        spool=tmp_path / "spool",
+        results=tmp_path / "results",
+        settings=DeliverySettings(),
+    )
+
+
+def deliver(deliverer: Deliverer, archive: InMemoryArchive, *, identity_check: bool = True) -> bool:
+    """Deliver once."""
+    return deliverer.deliver_one(Destination(name="pacs", archive=archive, identity_check=identity_check))
+
+
+def test_a_study_that_the_archive_does_not_have_is_held(
+    deliverer: Deliverer, ledger: Ledger, archive: InMemoryArchive
+) -> None:
+    """Results for a study that is gone from the archive are not sent there."""
+    assert deliver(deliverer, archive)
+    (job,) = ledger.jobs()
+    assert job.state is JobState.HELD
+    assert "no longer has this study" in job.reason
+
+
+def test_without_the_check_results_are_sent(deliverer: Deliverer, ledger: Ledger, archive: InMemoryArchive) -> None:
+    """An archive that only ever gets results can be exempt, by the site's word."""
+    assert deliver(deliverer, archive, identity_check=False)
+    (job,) = ledger.jobs()
+    assert job.delivered
+
+
+def test_nothing_due_is_nothing_done(deliverer: Deliverer, archive: InMemoryArchive) -> None:
+    """A deliverer without work says so, and waits."""
+    deliver(deliverer, archive, identity_check=False)
+    assert not deliver(deliverer, archive, identity_check=False)
+
+
+def test_a_lost_result_file_is_told(
+    deliverer: Deliverer, ledger: Ledger, archive: InMemoryArchive, clock: ManualLedgerClock, tmp_path: Path
+) -> None:
+    """When a result cannot be read from disk the delivery waits with the reason, and goes on when it is back."""
+    (file,) = [path for path in (tmp_path / "results" / "f").iterdir() if path.name == "0000.dcm"]
+    content = file.read_bytes()
+    file.unlink()
+    deliver(deliverer, archive, identity_check=False)
+    (delivery,) = ledger.jobs()[0].deliveries or ledger.job(ledger.jobs()[0].id).deliveries  # type: ignore[union-attr]
+    assert delivery.state is DeliveryState.PENDING
+    assert "cannot be read" in delivery.reason
+    file.write_bytes(content)
+    clock.seconds += 31
+    deliver(deliverer, archive, identity_check=False)
+    assert ledger.jobs()[0].delivered
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [
+        (OutcomeKind.ACCEPTED, DeliveryState.ACCEPTED),
+        (OutcomeKind.WARNING, DeliveryState.ACCEPTED),
+        (OutcomeKind.DUPLICATE, DeliveryState.ACCEPTED),
+        (OutcomeKind.REFUSED, DeliveryState.REFUSED),
+        (OutcomeKind.NO_CONTEXT, DeliveryState.REFUSED),
+    ],
+)
+def test_what_an_answer_means(kind: OutcomeKind, state: DeliveryState) -> None:
+    """A warning and "I have it already" are acceptances; a refusal and a missing context are not."""
+    outcome = StoreOutcome(sop_instance_uid="1", status=0, kind=kind, text="why")
+    assert state_after_answer(outcome)[0] is state
+
+
+def test_a_hold_names_attributes_and_no_values() -> None:
+    """The reason says what differs, never how."""
+    reason = why_held(IDENTITY, StudyIdentity(patient_id="OTHER-9", patient_name="Test^Head"), "pacs")
+    assert "PatientID" in reason
+    assert "OTHER-9" not in reason
+    assert "TEST-1" not in reason
+    assert why_held(IDENTITY, IDENTITY, "pacs") == ""
