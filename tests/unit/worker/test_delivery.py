@@ -113,6 +113,12 @@ def test_what_an_answer_means(kind: OutcomeKind, state: DeliveryState) -> None:
     assert state_after_answer(outcome)[0] is state
 
 
+def test_an_archives_own_words_stay_out_of_the_ledger() -> None:
+    """An Error Comment may quote a patient; the reason is the status and what the standard says of it."""
+    outcome = StoreOutcome(sop_instance_uid="1", status=0xC123, kind=OutcomeKind.REFUSED, text="C123: CANARY^NAME bad")
+    assert state_after_answer(outcome)[1] == "status C123, it cannot understand the dataset"
+
+
 def test_a_hold_names_attributes_and_no_values() -> None:
     """The reason says what differs, never how."""
     reason = why_held(IDENTITY, StudyIdentity(patient_id="OTHER-9", patient_name="Test^Head"), "pacs")
