@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .PHONY: demo test check bench prove format clean
 
@@ -10,7 +9,7 @@ demo: $(VENV)/.core
 	$(BIN)/wetread demo
 
 test: $(VENV)/.dev
-	$(RUN) $(BIN)/python -m pytest -m "not campaign" tests
+	$(BIN)/python -m pytest -m "not campaign" tests
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -19,10 +18,10 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev
-	$(RUN) $(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks
 
 prove: $(VENV)/.dev
-	$(RUN) $(BIN)/python -m pytest -m campaign tests
+	$(BIN)/python -m pytest -m campaign tests
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

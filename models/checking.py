@@ -41,6 +41,14 @@ class GoldenVerdict:
     limit: float
     seconds: float
 
+    def __str__(self) -> str:
+        """Return the verdict as a sentence."""
+        verdict = "gives its golden answer" if self.passed else "does NOT give its golden answer"
+        return (
+            f"{self.network} {verdict} on {self.runtime} (deviation {self.deviation:.1e}, allowed {self.limit:.0e}; "
+            f"{self.seconds:.2f} s)"
+        )
+
 
 def check(entry: CatalogEntry, runtime: Runtime, *, threads: int = 1, kept: Path | None = None) -> list[GoldenVerdict]:
     """Run a model's golden inputs.

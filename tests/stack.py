@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.dcmtk import dcmtk
 from worker.job import JobRow
 from worker.ledger import Ledger
 
@@ -132,12 +133,12 @@ port = {archive_port}
         return self._echo().returncode == 0
 
     def _echo(self) -> subprocess.CompletedProcess[bytes]:
-        command = ["echoscu", "-to", "2", "-aet", "TEST", "-aec", "WETREAD", "127.0.0.1", str(self.port)]
+        command = [dcmtk("echoscu"), "-to", "2", "-aet", "TEST", "-aec", "WETREAD", "127.0.0.1", str(self.port)]
         return subprocess.run(command, check=False, capture_output=True)
 
     def send(self, files: Sequence[Path]) -> subprocess.CompletedProcess[bytes]:
         """Send files with DCMTK's storescu; each must be answered with success."""
-        command = ["storescu", "-R", "-aet", "TEST", "-aec", "WETREAD", "127.0.0.1", str(self.port)]
+        command = [dcmtk("storescu"), "-R", "-aet", "TEST", "-aec", "WETREAD", "127.0.0.1", str(self.port)]
         return subprocess.run([*command, *map(str, files)], check=True, capture_output=True, timeout=120)
 
     def diagnosis(self) -> str:

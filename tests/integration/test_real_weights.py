@@ -13,6 +13,7 @@ from models.brainchop import import_brainchop
 from models.catalog import BUILT_IN, read_entry
 from models.weights import fetch
 from ops.demo_inputs import ecg_file
+from tests.dcmtk import dcmtk
 from tests.orthanc_server import OrthancServer
 from tests.stack import Stack
 from worker.job import JobRow
@@ -87,7 +88,9 @@ def test_a_head_and_an_ecg_through_everything(
     wait_for(stack.listening, what="the node listens", deadline_s=60)
     head = sorted((shared_data / "t1-head").glob("*.dcm"))
     port = str(orthanc.dicom_port)
-    subprocess.run(["dcmsend", "-aec", "ORTHANC", "127.0.0.1", port, *map(str, head)], check=True, capture_output=True)
+    subprocess.run(
+        [dcmtk("dcmsend"), "-aec", "ORTHANC", "127.0.0.1", port, *map(str, head)], check=True, capture_output=True
+    )
     orthanc.route_to("WETREAD", stack.port)
     orthanc.take([ecg_file()])
     stack.send([ecg_file()])

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import shutil
 import socket
 import struct
 import subprocess
@@ -31,6 +30,7 @@ from dicom_node.server import Assembler, Node
 from dicom_node.settings import NodeSettings, Peer
 from dicom_node.spool import Spool
 from dicom_node.testing import ListStudyStore
+from tests.dcmtk import dcmtk
 from tests.unit.dicom_node.instances import CT, SOP, dataset, encode, write_file
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -66,9 +66,7 @@ class Receiver:
 
     def dcmtk(self, tool: str, *arguments: object, called: str = "WETREAD") -> subprocess.CompletedProcess[str]:
         """Run a DCMTK client against the node."""
-        binary = shutil.which(tool)
-        assert binary, f"{tool} is not installed: apt-get install dcmtk"
-        command = [binary, "-v", "-aec", called, "127.0.0.1", str(self.peer.port), *map(str, arguments)]
+        command = [dcmtk(tool), "-v", "-aec", called, "127.0.0.1", str(self.peer.port), *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     def send(self, *paths: Path) -> list[StoreOutcome]:
@@ -231,9 +229,7 @@ def test_many_senders_at_once_make_one_study(receiver: Receiver, tmp_path: Path,
         for number in range(10):
             uid = f"1.{sender}.{number}" if number else "1.9"
             write_file(folders[-1] / f"{number}.dcm", dataset(SOPInstanceUID=uid))
-    storescu = shutil.which("storescu")
-    assert storescu
-    command = [storescu, "-aec", "WETREAD", "+sd", "127.0.0.1", str(receiver.peer.port)]
+    command = [dcmtk("storescu"), "-aec", "WETREAD", "+sd", "127.0.0.1", str(receiver.peer.port)]
     senders = [subprocess.Popen([*command, str(folder)], stderr=subprocess.DEVNULL) for folder in folders]
     assert [process.wait(timeout=60) for process in senders] == [0] * 4
     wait_for(lambda: receiver.store.revisions and not receiver.assembler.open_studies(), what="completion")
