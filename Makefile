@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench prove format clean
+.PHONY: demo test check bench prove docs format clean
 
 demo: $(VENV)/.core
 	$(BIN)/wetread demo
@@ -22,6 +22,9 @@ bench: $(VENV)/.dev
 
 prove: $(VENV)/.dev
 	$(BIN)/python -m pytest -m campaign tests
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m ops.settings_reference docs/configure.md
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -39,14 +39,17 @@ class WebSettings(Section):
     """The page."""
 
     host: str = Field(default="127.0.0.1", description="loopback only: the page has no log-in yet")
-    port: int = Field(default=8080, ge=0, le=65535)
+    port: int = Field(default=8080, ge=0, le=65535, description="port of the page")
     inside_container: bool = Field(default=False, description="allow another host, where only the container sees it")
 
 
 class Settings(Section):
     """Everything that a site may set."""
 
-    data: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("wetread")))
+    data: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("wetread")),
+        description="directory of spool, ledger, results, models and the embedded servers' files",
+    )
     node: NodeSettings = NodeSettings()
     worker: WorkerSettings = WorkerSettings()
     models: ModelsSettings = ModelsSettings()

@@ -42,10 +42,12 @@ class ModelsSettings(Section):
 class DestinationSettings(Section):
     """An archive that receives results."""
 
-    name: str = Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=32)
-    ae_title: AETitle
-    host: str
-    port: int = Field(ge=1, le=65535)
+    name: str = Field(
+        pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=32, description="its name in the ledger and on the page"
+    )
+    ae_title: AETitle = Field(description="its AE title")
+    host: str = Field(description="its name or address")
+    port: int = Field(ge=1, le=65535, description="its DICOM port")
     identity_check: bool = Field(
         default=True, description="ask this archive (C-FIND) before the first delivery of a job"
     )
@@ -54,9 +56,11 @@ class DestinationSettings(Section):
 class DeliverySettings(Section):
     """How results leave."""
 
-    first_retry_s: float = Field(default=30.0, gt=0)
-    longest_retry_s: float = Field(default=600.0, gt=0)
-    give_up_after_days: float = Field(default=14.0, gt=0)
+    first_retry_s: float = Field(default=30.0, gt=0, description="wait after the first attempt; it doubles")
+    longest_retry_s: float = Field(default=600.0, gt=0, description="longest wait between attempts")
+    give_up_after_days: float = Field(
+        default=14.0, gt=0, description="then a result is abandoned, and an admin sees it"
+    )
     poll_s: float = Field(default=1.0, gt=0, description="how often the ledger is asked for work")
 
 

@@ -1,0 +1,81 @@
+"""The tables of docs/configure.md, made from the settings themselves, so that they cannot differ."""
+
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from ops.settings import Settings
+
+BEGIN = "<!-- begin settings: made by `make docs` -->"
+END = "<!-- end settings -->"
+
+
+def tables() -> str:
+    """Return one Markdown table a section, in the order of the settings."""
+    plain = [(name, field) for name, field in Settings.model_fields.items() if _section(field) is None]
+    parts = [_table("at the top", plain)]
+    for name, field in Settings.model_fields.items():
+        section = _section(field)
+        if section is not None:
+            repeated = "tuple" in str(field.annotation)
+            title = f"`[[{name}]]`, once each" if repeated else f"`[{name}]`"
+            parts.append(_table(title, list(section.model_fields.items())))
+    return "\n\n".join(parts)
+
+
+def replaced(document: str) -> str:
+    """Return the document with its tables as they should be."""
+    before, _, rest = document.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
+
+
+def main() -> None:
+    """Rewrite the document whose path is the first argument."""
+    file = Path(sys.argv[1])
+    file.write_text(replaced(file.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    candidates = (field.annotation, *get_args(field.annotation))
+    return next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def _table(title: str, fields: list[tuple[str, FieldInfo]]) -> str:
+    rows = [f"### {title}", "", "| key | default | what it does |", "|---|---|---|"]
+    rows += [f"| `{name}` | {_default(field)} | {_what(field)} |" for name, field in fields]
+    return "\n".join(rows)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be set"
+    if field.default is PydanticUndefined:
+        return "the platform's place for data"
+    return f"`{_toml(field.default)}`"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _what(field: FieldInfo) -> str:
+    limits = [text for item in field.metadata if (text := _limit(item))]
+    return "; ".join([*([field.description] if field.description else []), *limits]).replace("|", "\\|")
+
+
+def _limit(item: Any) -> str:
+    signs = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    return ", ".join(f"{words} {getattr(item, name)}" for name, words in signs.items() if hasattr(item, name))
+
+
+if __name__ == "__main__":
+    main()

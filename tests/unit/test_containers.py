@@ -1,0 +1,68 @@
+"""The compose file and the image say what is there. No container has been run by these tests."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ops.settings import load
+
+ROOT = Path(__file__).parents[2]
+#: Keys of a service in the compose specification that the file may use.
+SERVICE_KEYS = set(
+    "build command depends_on environment healthcheck image ports restart stop_grace_period volumes".split()  # noqa: SIM905
+)
+
+
+@pytest.fixture
+def compose() -> dict[str, Any]:
+    """The parsed file, its anchors resolved."""
+    parsed: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return parsed
+
+
+def test_services_are_complete(compose: dict[str, Any]) -> None:
+    """Node, deliver, worker, web, Redis and Orthanc are there, with keys that compose knows and an image each."""
+    assert set(compose["services"]) == {"node", "deliver", "worker", "web", "redis", "orthanc"}
+    assert {key for key in compose if not key.startswith("x-")} == {"name", "services", "volumes"}
+    for service in compose["services"].values():
+        assert set(service) <= SERVICE_KEYS
+        assert service["image"]
+
+
+def test_what_is_referred_to_exists(compose: dict[str, Any]) -> None:
+    """Volumes are declared, mounted files are in the repository, dependencies are services with a health check."""
+    for service in compose["services"].values():
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            assert (ROOT / source).is_file() if source.startswith(".") else source in compose["volumes"]
+        for needed in service.get("depends_on", {}):
+            assert "healthcheck" in compose["services"][needed]
+    build = compose["services"]["node"]["build"]
+    assert (ROOT / build["context"] / build["dockerfile"]).is_file()
+
+
+def test_commands_are_commands_of_ours(compose: dict[str, Any]) -> None:
+    """Each part's command is one of the console script's."""
+    from ops.cli import app  # noqa: PLC0415  # the command line is only needed here
+
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    for name in ("node", "deliver", "worker", "web"):
+        assert compose["services"][name]["command"] == [name]
+        assert name in known
+
+
+def test_the_containers_settings_are_accepted() -> None:
+    """The settings file that is mounted is one that wetread takes, and its destination is the Orthanc beside it."""
+    settings = load(ROOT / "ops" / "containers" / "settings.toml", {})
+    assert settings.destinations[0].host == "orthanc"
+    assert settings.broker.url.startswith("redis://redis:")
+
+
+def test_the_image_holds_every_package() -> None:
+    """The Dockerfile copies each import package and what the build needs."""
+    text = (ROOT / "ops" / "containers" / "Dockerfile").read_text()
+    for name in ("dicom_node", "models", "worker", "ops", "pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+        assert name in text
+        assert (ROOT / name).exists()
