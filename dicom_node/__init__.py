@@ -12,7 +12,8 @@ assembly     when a study is complete, a pure function
 assembler    the thread that hands complete studies to the store; stocktaking, what a folder holds;
              handover, what the store must still be told
 server       the listening node
-archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose study it is; sender, C-STORE
+archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose study it is; sender, C-STORE;
+             retrieve, C-GET
 pynetdicom_switches  the libraries' process-wide settings, with reasons
 testing      the fakes: an archive, a clock, a store
 """

@@ -4,7 +4,7 @@ volume          what goes in: a Volume or a Waveform
 findings        what comes out: a Reading
 manifest        the card: everything a model says of itself, in model.toml
 catalog         the model directories of this machine and their checksums
-weights         weights by reference into a package, fetched and checked
+weights         weights by reference into a package, fetched and checked (torchscript, linknet_graph); durable_file
 grid            grids in patient space, and the way from one to another
 preparation     from the source grid to the network's
 inference       the order in which networks are asked
@@ -12,7 +12,7 @@ interpretation  from the network's answer to a Reading on the source grid (compo
 ecg             the same three steps for an ECG
 runtime         what runs a network: load, infer, close (onnx_runtime); loaded: all networks of a model, resident
 reading         all of it in one function, `read`
-checking        golden inputs prove a model on this machine
-brainchop       imports brain-structures from brainchop's files
+checking        golden inputs (golden: how they are made) prove a model on this machine
+brainchop       imports brain-structures from brainchop's files; brainchop_card
 testing         a tiny real model and a constant runtime, for tests
 """
