@@ -93,6 +93,10 @@ port = {archive_port}
             os.kill(pid, signal.SIGKILL)
         process.wait()
 
+    def pids(self, part: str) -> list[int]:
+        """Return the processes of a part, its own first."""
+        return list(_tree(self._processes[part].pid))
+
     def stop(self) -> dict[str, int]:
         """Stop every part with SIGTERM; return the exit codes."""
         for process in self._processes.values():

@@ -1,0 +1,54 @@
+"""Measures, prints a table and writes benchmarks/results/main_job.json."""
+
+import argparse
+import os
+import subprocess
+from pathlib import Path
+
+import platformdirs
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import first_hour, main_job
+from benchmarks.record import Row, write
+
+
+def main() -> None:
+    """Run what was asked for; by default all."""
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    arguments.add_argument("--studies", type=int, default=20, help="small studies for door to result")
+    arguments.add_argument("--no-demo", action="store_true", help="leave out make demo from an empty clone")
+    options = arguments.parse_args()
+    console = Console()
+    rows = list(main_job.overhead(options.studies))
+    data = _real_data()
+    if data is None:
+        console.print("brain-structures is left out: set WETREAD_TEST_DATA to the folder of the real series")
+    else:
+        rows += main_job.brain_structures(data)
+    if not options.no_demo:
+        rows += first_hour.demo()
+    console.print(_table(rows))
+    console.print(f"written: {write('main_job', rows)}")
+
+
+def _real_data() -> Path | None:
+    """Return the folder of unpacked real series, where there is one."""
+    named = os.environ.get("WETREAD_TEST_DATA")
+    source = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+    if not (source / "unpack.sh").is_file():
+        return None
+    cache = Path(platformdirs.user_cache_dir("wetread-tests"))
+    subprocess.run(["bash", str(source / "unpack.sh"), str(cache)], check=True)
+    return cache
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table("case", "ours", "target", "unit", "met")
+    for row in rows:
+        table.add_row(row.case, f"{row.ours:g}", f"{row.target:g}", row.unit, "yes" if row.met else "no")
+    return table
+
+
+if __name__ == "__main__":
+    main()
