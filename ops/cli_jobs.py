@@ -90,7 +90,7 @@ def send(
 
 
 def jobs(
-    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many, newest first.")] = 50,
     settings: SettingsFile = None,
     data: DataFolder = None,
@@ -102,7 +102,7 @@ def jobs(
     Example: wetread jobs --state failed
     """
     ledger = _ledger(settings, data)
-    rows = ledger.jobs(state, limit)
+    rows = ledger.jobs(state.value if state is not None else None, limit)
     if as_json:
         typer.echo(json.dumps([_plain(row) for row in rows], indent=1))
         return
