@@ -89,13 +89,13 @@ port = {archive_port}
         process = self._processes.pop(part)
         # The supervisor is stopped first, or it would replace the children while they are being killed.
         os.kill(process.pid, signal.SIGSTOP)
-        for pid in reversed(list(_tree(process.pid))):
+        for pid in reversed(list(tree(process.pid))):
             os.kill(pid, signal.SIGKILL)
         process.wait()
 
     def pids(self, part: str) -> list[int]:
         """Return the processes of a part, its own first."""
-        return list(_tree(self._processes[part].pid))
+        return list(tree(self._processes[part].pid))
 
     def stop(self) -> dict[str, int]:
         """Stop every part with SIGTERM; return the exit codes."""
@@ -152,8 +152,8 @@ port = {archive_port}
         return f"{time.strftime('%H:%M:%S')}\n{rows}\n{logs}"
 
 
-def _tree(pid: int) -> Iterator[int]:
+def tree(pid: int) -> Iterator[int]:
     """Yield a process and all its descendants."""
     yield pid
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        yield from _tree(int(child))
+        yield from tree(int(child))

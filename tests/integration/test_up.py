@@ -1,0 +1,113 @@
+"""`wetread up` as a person starts it: everything embedded, a study through it, a clean end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.testing import write_threshold_model
+from tests.stack import tree
+from worker.testing import write_mr_series
+
+COMMAND = [sys.executable, "-P", "-m", "ops.cli"]
+
+
+class Up:
+    """A running `wetread up`."""
+
+    def __init__(self, folder: Path, node_port: int, web_port: int) -> None:
+        self.data = folder / "data"
+        self.node = f"WETREAD@127.0.0.1:{node_port}"
+        self.web = f"http://127.0.0.1:{web_port}"
+        self.log = folder / "up.log"
+        self.environment = {
+            **os.environ,
+            "WETREAD_DATA": str(self.data),
+            "WETREAD_NODE__PORT": str(node_port),
+            "WETREAD_NODE__QUIET_TIME_S": "1",
+            "WETREAD_WEB__PORT": str(web_port),
+        }
+        write_threshold_model(self.data / "models")
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen([*COMMAND, "up"], stdout=log, stderr=log, env=self.environment)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another command with the same settings."""
+        return subprocess.run(
+            [*COMMAND, *arguments], check=False, capture_output=True, text=True, env=self.environment, timeout=60
+        )
+
+    def ready(self) -> bool:
+        """Say whether the page says that all that it needs answers."""
+        try:
+            with urllib.request.urlopen(f"{self.web}/readyz", timeout=5) as answer:  # noqa: S310  # our own page
+                return bool(json.load(answer)["ready"])
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Return what `wetread jobs --json` says of the constant-answer model."""
+        rows: list[dict[str, Any]] = json.loads(self.run("jobs", "--json").stdout)
+        return [row for row in rows if row["model_id"] == "constant-answer"]
+
+
+@pytest.fixture
+def up(tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]) -> Iterator[Up]:
+    """A `wetread up` that is ready; stopped at the end if the test has not."""
+    running = Up(tmp_path, free_port(), free_port())
+    try:
+        wait_for(running.ready, what=f"up is ready ({running.log})", deadline_s=60)
+        yield running
+    finally:
+        running.process.terminate()
+        running.process.wait(timeout=60)
+
+
+def test_a_study_through_it_and_a_clean_end(up: Up, tmp_path: Path, wait_for: Callable[..., None]) -> None:
+    """A study that is sent is delivered to the embedded archive; SIGTERM ends everything, exit code 0, nothing left."""
+    write_mr_series(tmp_path / "study")
+    sent = up.run("send", str(tmp_path / "study"), "--to", up.node)
+    assert (sent.returncode, sent.stdout) == (0, "12 accepted\n")
+    wait_for(lambda: [job["delivered"] for job in up.jobs()] == [True], what="the study is delivered", deadline_s=60)
+    job = str(up.jobs()[0]["id"])
+    assert "object accepted" in up.run("job", job).stdout
+    pids = list(tree(up.process.pid))
+    up.process.terminate()
+    assert up.process.wait(timeout=60) == 0
+    for pid in pids[1:]:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_part_that_is_killed_comes_back(up: Up, wait_for: Callable[..., None]) -> None:
+    """The embedded Redis is killed; it is restarted, and readiness returns."""
+    pids = {Path(f"/proc/{pid}/comm").read_text().strip(): pid for pid in tree(up.process.pid)}
+    redis = next(pid for name, pid in pids.items() if name.startswith(("valkey", "redis")))
+    os.kill(redis, signal.SIGKILL)
+    wait_for(lambda: "part=redis" in up.log.read_text(), what="the supervisor notices")
+    wait_for(up.ready, what="up is ready again", deadline_s=60)
+
+
+def test_a_taken_port_is_told_with_the_remedy(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """Another program on the node's port is named by the setting that changes it."""
+    port = free_port()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        environment = {**os.environ, "WETREAD_DATA": str(tmp_path / "data"), "WETREAD_NODE__PORT": str(port)}
+        done = subprocess.run(
+            [*COMMAND, "up"], check=False, capture_output=True, text=True, env=environment, timeout=60
+        )
+    assert done.returncode == 1
+    assert f"node.port: port {port} is taken" in done.stderr
+    assert "WETREAD_NODE__PORT" in done.stderr
+    assert "Traceback" not in done.stderr
