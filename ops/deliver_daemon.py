@@ -16,7 +16,10 @@ def run(settings: Settings) -> None:
     ledger = open_ledger(settings)
     destinations = destinations_of(settings)
     if not destinations:
-        _log.warning("no destination", remedy="add [[destinations]] to the settings; results wait on disk until then")
+        _log.warning(
+            "no destination",
+            remedy="add [[destinations]] to the settings: until then results stay on disk and are sent nowhere",
+        )
     _log.info("deliverer serves", destinations=sorted(destinations))
     Deliverer(
         ledger=ledger,
