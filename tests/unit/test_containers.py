@@ -25,7 +25,7 @@ def compose() -> dict[str, Any]:
 def test_services_are_complete(compose: dict[str, Any]) -> None:
     """Node, deliver, worker, web, Redis and Orthanc are there, with keys that compose knows and an image each."""
     assert set(compose["services"]) == {"node", "deliver", "worker", "web", "redis", "orthanc"}
-    assert {key for key in compose if not key.startswith("x-")} == {"name", "services", "volumes"}
+    assert {key for key in compose if not key.startswith("x-")} == {"services", "volumes"}
     for service in compose["services"].values():
         assert set(service) <= SERVICE_KEYS
         assert service["image"]
