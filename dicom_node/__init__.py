@@ -7,7 +7,8 @@ association  who may talk to us
 store_scp    one C-STORE: from the request to the status
 head         the UIDs of a dataset, and no more of it
 part10       our file meta information before a dataset that stays as it is
-spool        where instances are kept: written, synced, renamed, synced; disk, its system calls
+spool        where instances are kept: written, synced, renamed, synced; disk, its system calls;
+             reencoding, whether two instances differ in their encoding only
 assembly     when a study is complete, a pure function
 assembler    the thread that hands complete studies to the store; stocktaking, what a folder holds;
              handover, what the store must still be told

@@ -28,6 +28,7 @@ from dicom_node.errors import (
 )
 from dicom_node.head import Buffer, Head, read_head
 from dicom_node.part10 import FileMeta, dataset_digest, encode_meta, read_file_head
+from dicom_node.reencoding import same_when_reencoded
 from dicom_node.study import Arrival, StoredInstance
 
 _log = structlog.get_logger()
@@ -181,7 +182,9 @@ class Spool:
                         part = None
                         arrival = Arrival.VARIANT if "~" in candidate else Arrival.NEW
                         break
-                if dataset_digest(target) == hashlib.sha256(incoming.dataset).hexdigest():
+                if dataset_digest(target) == hashlib.sha256(incoming.dataset).hexdigest() or same_when_reencoded(
+                    target, incoming.dataset, incoming.transfer_syntax_uid
+                ):
                     arrival = Arrival.SAME
                     break
             else:

@@ -10,7 +10,7 @@ class Arrival(Enum):
     """What a C-STORE brought, compared with what the spool already held."""
 
     NEW = "new"  #: the first instance with this UID
-    SAME = "same"  #: the same UID and the same bytes again; nothing was written
+    SAME = "same"  #: the same UID and the same bytes, or the same values re-encoded; nothing was written
     VARIANT = "variant"  #: the same UID with other bytes; both are kept
 
 

@@ -1,0 +1,77 @@
+"""The same instance in another encoding is the same instance."""
+
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from dicom_node.spool import Spool
+from dicom_node.study import Arrival
+from tests.unit.dicom_node.instances import dataset, encode, incoming
+
+IMPLICIT = str(ImplicitVRLittleEndian)
+
+
+def rich(**values: object) -> Dataset:
+    """Return an instance with a nested sequence, a private element and pixels."""
+    item = Dataset()
+    item.CodeValue = "1"
+    inner = Dataset()
+    inner.TextValue = "deep"
+    item.ContentSequence = [inner]
+    content = dataset(
+        Rows=2, Columns=2, BitsAllocated=16, PixelData=bytes(range(8)), ReferencedImageSequence=[item], **values
+    )
+    content["PixelData"].VR = "OW"
+    block = content.private_block(0x0029, "somebody's", create=True)
+    block.add_new(0x10, "UN", b"\1\2\3\4")
+    return content
+
+
+def arrivals(spool: Spool, first: Dataset, second: Dataset) -> list[Arrival]:
+    """Store one instance in explicit and one in implicit encoding."""
+    return [
+        spool.store(incoming(encode(first))).arrival,
+        spool.store(incoming(encode(second, implicit=True), transfer_syntax_uid=IMPLICIT)).arrival,
+    ]
+
+
+def test_another_encoding_is_the_same_again(tmp_path: Path) -> None:
+    """Sent explicit by one program and implicit by another, an instance is kept once, as it came first."""
+    spool = Spool(tmp_path)
+    assert arrivals(spool, rich(), rich()) == [Arrival.NEW, Arrival.SAME]
+    assert len(list(tmp_path.rglob("*.dcm"))) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [rich(PatientID="another"), rich(SeriesDescription="more"), dataset()],
+    ids=["value", "element", "without pixels"],
+)
+def test_other_values_are_a_variant(tmp_path: Path, changed: Dataset) -> None:
+    """A difference in any value, element or pixel keeps both."""
+    assert arrivals(Spool(tmp_path), rich(), changed) == [Arrival.NEW, Arrival.VARIANT]
+
+
+def test_a_difference_deep_in_a_sequence_is_a_variant(tmp_path: Path) -> None:
+    """Sequences are compared down to their last item."""
+    changed = rich()
+    changed.ReferencedImageSequence[0].ContentSequence[0].TextValue = "deeper"
+    assert arrivals(Spool(tmp_path), rich(), changed) == [Arrival.NEW, Arrival.VARIANT]
+
+
+def test_big_endian_is_kept_as_it_came(tmp_path: Path) -> None:
+    """Swapped bytes are not compared: both are kept."""
+    spool = Spool(tmp_path)
+    spool.store(incoming(encode(dataset())))
+    swapped = incoming(encode(dataset(), big_endian=True), transfer_syntax_uid=str(ExplicitVRBigEndian))
+    assert spool.store(swapped).arrival is Arrival.VARIANT
+
+
+def test_what_cannot_be_parsed_is_a_variant(tmp_path: Path) -> None:
+    """Bytes that end in the middle of an element are not the same as anything."""
+    spool = Spool(tmp_path)
+    spool.store(incoming(encode(rich())))
+    broken = encode(rich(), implicit=True)[:-3]
+    assert spool.store(incoming(broken, transfer_syntax_uid=IMPLICIT)).arrival is Arrival.VARIANT
