@@ -1,6 +1,7 @@
 """`wetread node`: receiving, assembly, selection, and the reconciler of tokens. Imports no numpy: it stays small."""
 
 import threading
+from contextlib import ExitStack
 
 import structlog
 
@@ -33,15 +34,17 @@ def run(settings: Settings) -> None:
     assembler = Assembler(settings=settings.node, spool=spool, store=intake)
     node = Node(settings=settings.node, spool=spool, assembler=assembler)
     reconciling = threading.Thread(target=reconciler.run, args=(stop,), name="reconciler")
-    assembler.start()
-    node.start()
-    reconciling.start()
-    _log.info("node receives", ae_title=settings.node.ae_title, host=settings.node.host, port=node.port)
-    stop.wait()
-    # Receiving ends first: what was answered by then is assembled, or adopted at the next start.
-    node.stop()
-    assembler.stop()
-    reconciler.wake()
-    reconciling.join()
-    ledger.close()
+    # What was started is stopped in reverse order, also where the next part fails to start: receiving ends first, and
+    # what was answered by then is assembled, or adopted at the next start.
+    with ExitStack() as started:
+        started.callback(ledger.close)
+        reconciling.start()
+        for end in (reconciling.join, reconciler.wake, stop.set):
+            started.callback(end)
+        assembler.start()
+        started.callback(assembler.stop)
+        node.start()
+        started.callback(node.stop)
+        _log.info("node receives", ae_title=settings.node.ae_title, host=settings.node.host, port=node.port)
+        stop.wait()
     _log.info("node stopped")

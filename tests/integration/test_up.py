@@ -111,3 +111,19 @@ def test_a_taken_port_is_told_with_the_remedy(tmp_path: Path, free_port: Callabl
     assert f"node.port: port {port} is taken" in done.stderr
     assert "WETREAD_NODE__PORT" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_node_without_its_port_ends(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """A node that cannot listen ends with the reason instead of staying half started, so that its supervisor knows."""
+    port = free_port()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        environment = {**os.environ, "WETREAD_DATA": str(tmp_path / "data"), "WETREAD_NODE__PORT": str(port)}
+        environment["WETREAD_BROKER__URL"] = f"redis://127.0.0.1:{free_port()}/0"
+        done = subprocess.run(
+            [*COMMAND, "node"], check=False, capture_output=True, text=True, env=environment, timeout=60
+        )
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "Traceback" not in done.stderr
