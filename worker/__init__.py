@@ -8,7 +8,8 @@ ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, 
 outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; tasks, what a token does
 pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease
-series_volume  files to Volume or Waveform: slice_geometry, image_frames, waveform_reading
+series_volume  files to Volume or Waveform: slice_geometry, image_frames, waveform_reading; pydicom_errors,
+               codestream_size and bounded_inflating, what foreign files may not do to us
 model_host     the process that holds the resident models; model_client asks it; array_transport between them
 results        a reading's objects: segmentation, report, ecg_report, text_report, on sr_document, object_encoding,
                source_geometry, source_repairs; picture and ecg_picture for people

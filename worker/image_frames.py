@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.encaps import get_frame
 from pydicom.pixels import pixel_array
 
+from worker.codestream_size import codestream_size
 from worker.errors import SeriesRefused, SeriesUnreadable
+from worker.pydicom_errors import PARSE_ERRORS, told_as_unreadable
 from worker.slice_geometry import Plane
 
 
@@ -33,11 +36,23 @@ class Frame:
     kind: tuple[str, ...]
 
 
-def frames_of(datasets: Sequence[Any]) -> list[Frame]:
-    """List the frames of a series. Raises SeriesRefused when one says too little about where it lies."""
-    if len(datasets) == 1 and "PerFrameFunctionalGroupsSequence" in datasets[0]:
-        return list(_enhanced_frames(datasets[0]))
-    return [_single_frame(index, dataset) for index, dataset in enumerate(datasets)]
+def frames_of(datasets: Sequence[Any], names: Sequence[str] = ()) -> list[Frame]:
+    """List the frames of a series, whose files have these names (left out: whose instances have these UIDs).
+
+    Raises SeriesRefused when one says too little about where it lies, SeriesUnreadable when what it says is no value.
+    """
+    names = names or [str(dataset.SOPInstanceUID) for dataset in datasets]
+    multi = [name for dataset, name in zip(datasets, names, strict=True) if _is_multi_frame(dataset, name)]
+    if multi and len(datasets) > 1:
+        raise SeriesRefused(f"several multi-frame images: {len(datasets)} objects in one series, {multi[0]} among them")
+    if multi:
+        with told_as_unreadable(multi[0]):
+            return list(_enhanced_frames(datasets[0]))
+    frames = []
+    for index, dataset in enumerate(datasets):
+        with told_as_unreadable(names[index]):
+            frames.append(_single_frame(index, dataset))
+    return frames
 
 
 def decode(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
@@ -45,14 +60,17 @@ def decode(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
 
     Raises SeriesUnreadable with the decoder's words, SeriesRefused for colour or another size than announced.
     """
+    expected = (int(dataset.Rows), int(dataset.Columns))
     try:
+        announced = _codestream_size(dataset, max(number - 1, 0))
+        if announced is not None and announced != (*expected, 1):
+            raise SeriesRefused(f"wrong size: {name} holds {announced} rows, columns, samples; its header {expected}")
         values = pixel_array(dataset, index=number - 1) if number else pixel_array(dataset)
-    except (AttributeError, ValueError, RuntimeError, NotImplementedError, KeyError, TypeError, OSError) as error:
+    except (*PARSE_ERRORS, RuntimeError) as error:
         syntax = dataset.file_meta.TransferSyntaxUID
         raise SeriesUnreadable(
             f"{name}: pixel data in {getattr(syntax, 'name', syntax)} cannot be decoded: {error}"
         ) from error
-    expected = (int(dataset.Rows), int(dataset.Columns))
     if values.ndim == 3 and values.shape[0] == 1:  # noqa: PLR2004  # one frame of a multi-frame image
         values = values[0]
     if values.shape != expected:
@@ -60,23 +78,46 @@ def decode(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
     return np.asarray(values)
 
 
-def voxels_announced(datasets: Sequence[Any]) -> int:
-    """Return Rows times Columns times Frames over all datasets, from the headers, before anything is decoded."""
-    return sum(
-        int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0) * int(dataset.get("NumberOfFrames") or 1)
-        for dataset in datasets
+def voxels_announced(dataset: Any, name: str) -> int:
+    """Return Rows times Columns times Frames from the header, before anything is decoded.
+
+    Raises SeriesRefused for what is no grey image, SeriesUnreadable.
+    """
+    with told_as_unreadable(name):
+        if dataset.get("Rows") is None or dataset.get("Columns") is None:
+            raise SeriesRefused("no images: an object of this series has no Rows and Columns")
+        if int(dataset.get("SamplesPerPixel") or 1) != 1:
+            raise SeriesRefused("colour images: models of volumes read grey values")
+        if dataset.get("ModalityLUTSequence"):
+            # PS3.3 C.11.1: then there is no Rescale Slope, and the stored values mean nothing by themselves.
+            raise SeriesRefused("lookup table: values mean something only through a Modality LUT, which is not read")
+        return int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
+
+
+def _is_multi_frame(dataset: Any, name: str) -> bool:
+    with told_as_unreadable(name):
+        if dataset.get("PerFrameFunctionalGroupsSequence"):
+            return True
+        if int(dataset.get("NumberOfFrames") or 1) > 1:
+            raise SeriesRefused("multi-frame without functional groups: nothing says where each frame lies")
+        return False
+
+
+def _codestream_size(dataset: Any, index: int) -> tuple[int, int, int] | None:
+    """Return rows, columns and samples that the compressed frame itself announces; None where it announces none."""
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return None
+    offsets = (dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths"))
+    frame = get_frame(
+        dataset.PixelData,
+        index,
+        number_of_frames=int(dataset.get("NumberOfFrames") or 1),
+        extended_offsets=offsets if all(offsets) else None,
     )
-
-
-def require_grey(dataset: Any) -> None:
-    """Raise SeriesRefused for colour images."""
-    if int(dataset.get("SamplesPerPixel") or 1) != 1:
-        raise SeriesRefused("colour images: models of volumes read grey values")
+    return codestream_size(frame)
 
 
 def _single_frame(index: int, dataset: Any) -> Frame:
-    if int(dataset.get("NumberOfFrames") or 1) > 1:
-        raise SeriesRefused("multi-frame without functional groups: nothing says where each frame lies")
     return Frame(
         dataset=index,
         number=0,
@@ -89,7 +130,10 @@ def _single_frame(index: int, dataset: Any) -> Frame:
 
 def _enhanced_frames(dataset: Any) -> Iterator[Frame]:
     shared = _first(dataset, "SharedFunctionalGroupsSequence")
-    for number, own in enumerate(dataset.PerFrameFunctionalGroupsSequence, start=1):
+    groups, announced = dataset.PerFrameFunctionalGroupsSequence, int(dataset.get("NumberOfFrames") or 1)
+    if len(groups) != announced:
+        raise SeriesRefused(f"wrong number of frames: {announced} are announced, {len(groups)} are described")
+    for number, own in enumerate(groups, start=1):
 
         def group(keyword: str, own: Any = own) -> Any:
             return _first(own, keyword) or _first(shared, keyword)
@@ -119,9 +163,12 @@ def _plane(position: Any, orientation: Any, measures: Any, dataset: Any) -> Plan
 
 def _numbers(item: Any, keyword: str, count: int) -> tuple[float, ...]:
     value = _value(item, keyword)
-    if value is None or len(value) != count:
+    try:
+        numbers = tuple(float(part) for part in value)
+    except (TypeError, ValueError) as error:
+        raise SeriesRefused(f"no geometry: {keyword} is missing or has not {count} values") from error
+    if len(numbers) != count:
         raise SeriesRefused(f"no geometry: {keyword} is missing or has not {count} values")
-    numbers = tuple(float(part) for part in value)
     if not np.all(np.isfinite(numbers)):
         raise SeriesRefused(f"no geometry: {keyword} is not finite")
     return numbers

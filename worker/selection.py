@@ -86,11 +86,17 @@ def rules_of(card: Card) -> SelectionRules:
 
 
 def choose(card: Card, study: StudySummary, *, research: bool = True) -> Choice:
-    """Choose the series that a model reads: the thinnest slices, then the most, then the first UID."""
+    """Choose the series that a model reads: the thinnest slices, then the most, then the first UID.
+
+    A card whose rules are wrong chooses nothing and says why: one bad card must not keep studies from the other models.
+    """
     reason = _why_not_this_patient(card, study, research=research)
     if reason:
         return Choice(model_id=card.id, runs=False, reason=reason)
-    rules = rules_of(card)
+    try:
+        rules = rules_of(card)
+    except CardError as error:
+        return Choice(model_id=card.id, runs=False, reason=str(error))
     refused, fitting = [], []
     for series in study.series:
         against = next(_objections(rules, series), None)

@@ -4,27 +4,27 @@ Runs in the receiving process: headers only, plain numbers, no arrays.
 """
 
 import itertools
+import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
+from dicom_node.errors import NodeError
+from dicom_node.part10 import read_meta
 from dicom_node.study import AssembledSeries, AssembledStudy
-
-#: What pydicom raises over bytes that are not what they claim to be.
-_PARSE_ERRORS = (InvalidDicomError, EOFError, KeyError, ValueError, TypeError, AttributeError, RecursionError, OSError)
+from worker.bounded_inflating import is_deflated, read_deflated_header
+from worker.pydicom_errors import PARSE_ERRORS
 
 _IMAGE = (
     "SOPClassUID",
     "Modality",
     "NumberOfFrames",
-    "Rows",
-    "Columns",
     "ImageType",
     "BodyPartExamined",
     "SeriesDescription",
@@ -36,6 +36,8 @@ _IMAGE = (
 _PATIENT = ("PatientID", "PatientAge", "PatientBirthDate", "PatientSex", "StudyDate")
 _FRAMES = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 _DAYS_A_YEAR = 365.25
+#: (position, orientation) of a frame, as in Image Position and Image Orientation (Patient).
+_Place = tuple[tuple[float, ...], tuple[float, ...]]
 _AGE_UNITS = {"D": 1 / _DAYS_A_YEAR, "W": 7 / _DAYS_A_YEAR, "M": 1 / 12, "Y": 1.0}
 
 
@@ -99,64 +101,97 @@ class StudySummary(BaseModel):
     sex: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Header:
+    """What is taken from one file, as plain values: a foreign value that is none shows here and nowhere later."""
+
+    sop_class_uid: str
+    modality: str
+    images: int
+    image_types: tuple[str, ...]
+    body_part_examined: str
+    series_description: str
+    places: tuple[_Place, ...]
+    own: bool
+    patient_id: str
+    age_years: float | None
+    sex: str
+
+
 def summarise(spool: Path, study: AssembledStudy) -> StudySummary:
     """Read the headers of a study; a file that cannot be parsed is named in its series."""
     patient_ids: set[str] = set()
-    first: Any = None
+    first: _Header | None = None
     summaries = []
     for series in sorted(study.series, key=lambda item: item.series_instance_uid):
         headers, unreadable = _headers(spool, series)
-        patient_ids |= {str(header.get("PatientID") or "") for header in headers}
+        patient_ids |= {header.patient_id for header in headers}
         first = first if first is not None else next(iter(headers), None)
         summaries.append(_summary(series, headers, unreadable))
     return StudySummary(
         study_instance_uid=study.study_instance_uid,
         series=tuple(summaries),
         patient_ids=len(patient_ids),
-        age_years=_age_years(first) if first is not None else None,
-        sex=_sex(first) if first is not None else "",
+        age_years=first.age_years if first is not None else None,
+        sex=first.sex if first is not None else "",
     )
 
 
-def _headers(spool: Path, series: AssembledSeries) -> tuple[list[Any], tuple[str, ...]]:
+def _headers(spool: Path, series: AssembledSeries) -> tuple[list[_Header], tuple[str, ...]]:
     headers, unreadable = [], []
     for file in series.files:
         try:
-            tags = [*_IMAGE, *_PATIENT, *_FRAMES]
-            header = dcmread(spool / file, stop_before_pixels=True, specific_tags=tags)
-            for keyword in tags:
-                header.get(keyword)  # parsed here, so that what cannot be parsed shows here
-            headers.append(header)
-        except _PARSE_ERRORS:
+            headers.append(_header(spool / file))
+        # One file that nobody can read must not keep its study from being recorded.
+        except (*PARSE_ERRORS, NodeError):
             unreadable.append(Path(file).name)
     return headers, tuple(unreadable)
 
 
-def _summary(series: AssembledSeries, headers: Sequence[Any], unreadable: tuple[str, ...]) -> SeriesSummary:
-    modalities = {str(header.get("Modality") or "") for header in headers}
-    spacing_mm, coverage_mm = _extent_mm([position for header in headers for position in _positions(header)])
-    text: Any = next(iter(headers), {})
+def _header(file: Path) -> _Header:
+    """Read one file. Raises NodeError and whatever pydicom raises."""
+    tags = [*_IMAGE, *_PATIENT, *_FRAMES]
+    meta = read_meta(file)
+    if is_deflated(meta):
+        found = read_deflated_header(file, meta.dataset_start, tags)
+    else:
+        found = dcmread(file, stop_before_pixels=True, specific_tags=tags)
+    return _Header(
+        sop_class_uid=str(found.get("SOPClassUID") or ""),
+        modality=str(found.get("Modality") or ""),
+        images=int(found.get("NumberOfFrames") or 1),
+        image_types=tuple(str(value) for value in _values(found.get("ImageType"))),
+        body_part_examined=str(found.get("BodyPartExamined") or ""),
+        series_description=str(found.get("SeriesDescription") or ""),
+        places=tuple(_places(found)),
+        own=str(found.get("Manufacturer")) == "wetread" and "ContributingEquipmentSequence" in found,
+        patient_id=str(found.get("PatientID") or ""),
+        age_years=_age_years(found),
+        sex=_sex(found),
+    )
+
+
+def _summary(series: AssembledSeries, headers: Sequence[_Header], unreadable: tuple[str, ...]) -> SeriesSummary:
+    modalities = {header.modality for header in headers}
+    spacing_mm, coverage_mm = _extent_mm([place for header in headers for place in header.places])
     return SeriesSummary(
         series_instance_uid=series.series_instance_uid,
         files=series.files,
-        sop_classes=tuple(sorted({str(header.get("SOPClassUID") or "") for header in headers})),
+        sop_classes=tuple(sorted({header.sop_class_uid for header in headers})),
         modality=modalities.pop() if len(modalities) == 1 else "",
-        images=sum(int(header.get("NumberOfFrames") or 1) for header in headers),
-        image_types=tuple(sorted({str(value) for header in headers for value in _values(header.get("ImageType"))})),
-        body_part_examined=str(text.get("BodyPartExamined") or ""),
-        series_description=str(text.get("SeriesDescription") or ""),
+        images=sum(header.images for header in headers),
+        image_types=tuple(sorted({value for header in headers for value in header.image_types})),
+        body_part_examined=headers[0].body_part_examined if headers else "",
+        series_description=headers[0].series_description if headers else "",
         slice_spacing_mm=spacing_mm,
         coverage_mm=coverage_mm,
         variants=any("~" in file for file in series.files),
-        own=any(
-            str(header.get("Manufacturer")) == "wetread" and "ContributingEquipmentSequence" in header
-            for header in headers
-        ),
+        own=any(header.own for header in headers),
         unreadable=unreadable,
     )
 
 
-def _positions(header: Any) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
+def _places(header: Any) -> list[_Place]:
     """Return (position, orientation) of each frame that has both."""
     frames = header.get("PerFrameFunctionalGroupsSequence")
     if not frames:
@@ -173,14 +208,17 @@ def _positions(header: Any) -> list[tuple[tuple[float, ...], tuple[float, ...]]]
     return places
 
 
-def _place(position: Any, orientation: Any) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
+def _place(position: Any, orientation: Any) -> list[_Place]:
     where, directions = position.get("ImagePositionPatient"), orientation.get("ImageOrientationPatient")
     if not where or not directions or len(where) != 3 or len(directions) != 6:  # noqa: PLR2004  # PS3.3 C.7.6.2.1.1
         return []
-    return [(tuple(map(float, where)), tuple(map(float, directions)))]
+    place = tuple(map(float, where)), tuple(map(float, directions))
+    if not all(math.isfinite(value) for part in place for value in part):
+        raise ValueError("a position or direction that is not finite")
+    return [place]
 
 
-def _extent_mm(places: Sequence[tuple[tuple[float, ...], tuple[float, ...]]]) -> tuple[float | None, float | None]:
+def _extent_mm(places: Sequence[_Place]) -> tuple[float | None, float | None]:
     """Return the largest gap and the whole extent along the first slice's normal."""
     if len(places) < 2:  # noqa: PLR2004  # one position has no extent
         return None, None

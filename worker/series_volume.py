@@ -1,7 +1,6 @@
 """From the files of a series to what a model reads: geometry from position and orientation, never from file order."""
 
 import hashlib
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -11,32 +10,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
-from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from dicom_node.errors import NodeError
 from dicom_node.part10 import read_meta
 from models.volume import Source, Volume
+from worker.bounded_inflating import HEADER_BYTES, inflates_within, is_deflated
 from worker.errors import SeriesRefused, SeriesUnreadable
-from worker.image_frames import Frame, decode, frames_of, require_grey, voxels_announced
+from worker.image_frames import Frame, decode, frames_of, voxels_announced
+from worker.pydicom_errors import PARSE_ERRORS, told_as_unreadable
 from worker.slice_geometry import Stack, stack
 from worker.waveform_reading import read_waveform
 
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
-#: What pydicom raises over bytes that are not what they claim to be.
-_PARSE_ERRORS = (
-    InvalidDicomError,
-    BytesLengthException,
-    EOFError,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    RecursionError,
-    OSError,
-    struct.error,
-)
+#: Attributes that must be the same in all files of a series, and the name of the refusal where they are not.
+_ONE_OF_EACH = {
+    "SeriesInstanceUID": "two series",
+    "StudyInstanceUID": "two studies",
+    "PatientID": "two patient ids",
+    "SOPClassUID": "two kinds of object",
+    "FrameOfReferenceUID": "two frames of reference",
+}
+#: Bytes of one voxel at most (Double Float Pixel Data).
+_VOXEL_BYTES = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,15 +63,14 @@ def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
     """
     if not files:
         raise SeriesRefused("empty series: it has no files")
-    read = [_read(file) for file in sorted(files)]
-    datasets = [dataset for dataset, _ in read]
+    read = [_read(file, max_voxels) for file in sorted(files)]
+    datasets, names = [dataset for dataset, _ in read], [file.name for file in sorted(files)]
     digest = _inputs_digest(read)
-    _require_one(datasets, "SeriesInstanceUID", "two series")
-    _require_one(datasets, "PatientID", "two patient ids")
+    _require_one_of_each(datasets, names)
     if "WaveformSequence" in datasets[0]:
         if len(datasets) > 1:
             raise SeriesRefused(f"several waveforms: {len(datasets)} objects in one series, one is read")
-        source, repairs = read_waveform(datasets[0])
+        source, repairs = read_waveform(datasets[0], names[0])
         return LoadedSeries(
             source=source,
             datasets=(_without_bulk(datasets[0]),),
@@ -83,19 +78,17 @@ def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
             inputs_digest=digest,
             repairs=repairs,
         )
-    return _load_images(datasets, [file.name for file in sorted(files)], digest, max_voxels)
+    return _load_images(datasets, names, digest, max_voxels)
 
 
 def _load_images(datasets: list[Any], names: list[str], digest: str, max_voxels: int) -> LoadedSeries:
-    if any("Rows" not in dataset or "Columns" not in dataset for dataset in datasets):
-        raise SeriesRefused("no images: an object of this series has no Rows and Columns")
-    voxels = voxels_announced(datasets)
+    voxels = sum(voxels_announced(dataset, name) for dataset, name in zip(datasets, names, strict=True))
     if voxels > max_voxels:
         raise SeriesRefused(f"too large: the headers announce {voxels} voxels, worker.max_voxels is {max_voxels}")
-    require_grey(datasets[0])
-    _require_one(datasets, "FrameOfReferenceUID", "two frames of reference")
-    frames = frames_of(datasets)
-    found = stack([frame.plane for frame in frames], thickness_mm=_thickness_mm(datasets[0]))
+    frames = frames_of(datasets, names)
+    with told_as_unreadable(names[0]):
+        thickness_mm = _thickness_mm(datasets[0])
+    found = stack([frame.plane for frame in frames], thickness_mm=thickness_mm)
     _require_distinct_acquisitions(frames, found)
     ordered, repairs = _without_copies(datasets, names, frames, found)
     array = _values(datasets, names, ordered)
@@ -113,24 +106,28 @@ def _load_images(datasets: list[Any], names: list[str], digest: str, max_voxels:
     )
 
 
-def _read(file: Path) -> tuple[Any, str]:
+def _read(file: Path, max_voxels: int) -> tuple[Any, str]:
     """Return the dataset and the sha256 (hex) of its bytes, those after the file meta information."""
     try:
         data = file.read_bytes()
-        start = read_meta(file).dataset_start
+        meta = read_meta(file)
     except OSError as error:
         raise SeriesUnreadable(f"{file.name}: cannot be read ({error.strerror}); is the spool's disk there?") from error
     except NodeError as error:
         raise SeriesUnreadable(f"{file.name}: is no readable DICOM file") from error
     try:
+        if is_deflated(meta) and not inflates_within(
+            data, meta.dataset_start, HEADER_BYTES + _VOXEL_BYTES * max_voxels
+        ):
+            raise SeriesRefused(f"too large: {file.name} inflates to more than worker.max_voxels ({max_voxels}) allows")
         dataset = dcmread(BytesIO(data))
         # Parsed here, so that what cannot be parsed shows here and not later.
         blank = [keyword for keyword in _UIDS if not dataset.get(keyword)]
-    except _PARSE_ERRORS as error:
+    except PARSE_ERRORS as error:
         raise SeriesUnreadable(f"{file.name}: is no readable DICOM object ({type(error).__name__})") from error
     if blank:
         raise SeriesRefused(f"blank UIDs: {file.name} has no {', '.join(blank)}, so no result could refer to it")
-    return dataset, hashlib.sha256(memoryview(data)[start:]).hexdigest()
+    return dataset, hashlib.sha256(memoryview(data)[meta.dataset_start :]).hexdigest()
 
 
 def _inputs_digest(read: Sequence[tuple[Any, str]]) -> str:
@@ -138,10 +135,15 @@ def _inputs_digest(read: Sequence[tuple[Any, str]]) -> str:
     return hashlib.sha256("\n".join(f"{uid} {digest}" for uid, digest in pairs).encode()).hexdigest()
 
 
-def _require_one(datasets: Sequence[Any], keyword: str, name: str) -> None:
-    # The values stay out of the message: one of them may be a patient's.
-    if len({str(dataset.get(keyword, "")) for dataset in datasets}) > 1:
-        raise SeriesRefused(f"{name}: the files of this series differ in {keyword}")
+def _require_one_of_each(datasets: Sequence[Any], names: Sequence[str]) -> None:
+    for keyword, refusal in _ONE_OF_EACH.items():
+        values = set()
+        for dataset, name in zip(datasets, names, strict=True):
+            with told_as_unreadable(name):
+                values.add(str(dataset.get(keyword, "")))
+        if len(values) > 1:
+            # The values stay out of the message: one of them may be a patient's.
+            raise SeriesRefused(f"{refusal}: the files of this series differ in {keyword}")
 
 
 def _thickness_mm(dataset: Any) -> float | None:

@@ -21,6 +21,8 @@ _EVEN = 0.02
 _EVEN_MM = 0.01
 #: The stack is sheared (tilted gantry) when the way from slice to slice leaves the normal by more than this share.
 _SHEAR = 0.02
+#: No slice may lie off the regular grid by more than this share of its smallest voxel edge.
+_OFF_GRID = 0.25
 #: Direction cosines are unit vectors at right angles within this.
 _UNIT = 1e-2
 #: Distances that are whole multiples of the usual one, within this share, mean missing slices.
@@ -74,7 +76,10 @@ def stack(planes: Sequence[Plane], *, thickness_mm: float | None = None) -> Stac
     distances = positions @ normal
     groups = _groups(distances, positions, tolerance_mm=_SAME_POSITION * min(planes[0].spacing_mm))
     first = positions[[group[0] for group in groups]]
-    step = _step(first, normal, thickness_mm, images=len(planes))
+    if len(first) == 1:
+        step = normal * _depth_mm(thickness_mm, images=len(planes))
+    else:
+        step = _step(first, normal, edge_mm=min(planes[0].spacing_mm))
     affine = np.eye(4)
     affine[:3, 0] = step
     # Rows follow each other along the column's direction, and the other way round.
@@ -126,16 +131,17 @@ def _groups(
     return tuple(tuple(sorted(group)) for group in groups)
 
 
-def _step(
-    first: NDArray[np.float64], normal: NDArray[np.float64], thickness_mm: float | None, images: int
-) -> NDArray[np.float64]:
+def _depth_mm(thickness_mm: float | None, images: int) -> float:
+    """Return how deep a single slice is."""
+    if images > 1:
+        raise SeriesRefused(f"not a volume: all {images} images of this series lie at one position")
+    if thickness_mm is None or thickness_mm <= 0:
+        raise SeriesRefused("not a volume: one slice, and no Slice Thickness to give it depth")
+    return thickness_mm
+
+
+def _step(first: NDArray[np.float64], normal: NDArray[np.float64], edge_mm: float) -> NDArray[np.float64]:
     """Return the way from one slice to the next, after making sure that it is the same everywhere."""
-    if len(first) == 1:
-        if images > 1:
-            raise SeriesRefused(f"not a volume: all {images} images of this series lie at one position")
-        if thickness_mm is None or thickness_mm <= 0:
-            raise SeriesRefused("not a volume: one slice, and no Slice Thickness to give it depth")
-        return np.asarray(normal * thickness_mm)
     steps = np.diff(first, axis=0)
     lengths = steps @ normal
     usual = float(np.median(lengths))
@@ -149,8 +155,16 @@ def _step(
                 f"missing slices: {missing} of {len(first) + missing} slices at {usual:.2f} mm are not here"
             )
         raise SeriesRefused(f"uneven increment: slices lie {lengths.min():.2f} to {lengths.max():.2f} mm apart")
+    sideways = steps - np.outer(lengths, normal)
+    jump_mm = float(np.linalg.norm(sideways - np.median(sideways, axis=0), axis=1).max())
+    if jump_mm > _OFF_GRID * edge_mm:
+        raise SeriesRefused(f"shifted slices: neighbours are moved against each other by up to {jump_mm:.2f} mm")
     step = np.asarray((first[-1] - first[0]) / (len(first) - 1))
     aside = np.linalg.norm(step - (step @ normal) * normal)
     if aside > _SHEAR * np.linalg.norm(step):
         raise SeriesRefused("gantry tilt: the slices are shifted against each other; a sheared grid is never read")
+    # Small differences add up: in the middle of a long series they can be more than a slice.
+    off_mm = float(np.linalg.norm(first - (first[0] + np.outer(np.arange(len(first)), step)), axis=1).max())
+    if off_mm > _OFF_GRID * min(edge_mm, usual):
+        raise SeriesRefused(f"uneven increment: slices lie up to {off_mm:.2f} mm off a regular grid")
     return step

@@ -8,19 +8,28 @@ from numpy.typing import NDArray
 
 from models.volume import Waveform
 from worker.errors import SeriesRefused, SeriesUnreadable
+from worker.pydicom_errors import told_as_unreadable
 
 _LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 _BY_UPPER = {lead.upper(): lead for lead in _LEADS}
+#: The number after the prefix of a code of CID 3001; SCPECG and, since 2017, MDC count alike.
+_PREFIXES = {"SCPECG": "5.6.3-9-", "MDC": "2:"}
+_BY_NUMBER = dict(zip(("1", "2", "61", "62", "63", "64", "3", "4", "5", "6", "7", "8"), _LEADS, strict=True))
 #: UCUM units of Channel Sensitivity, in millivolt.
 _MILLIVOLT = {"uV": 1e-3, "mV": 1.0, "V": 1e3}
 _SAMPLES = {"SS": np.int16, "US": np.uint16, "SB": np.int8, "UB": np.uint8, "SL": np.int32, "UL": np.uint32}
 
 
-def read_waveform(dataset: Any) -> tuple[Waveform, tuple[str, ...]]:
+def read_waveform(dataset: Any, name: str) -> tuple[Waveform, tuple[str, ...]]:
     """Read the rhythm strip: the longest multiplex group that is ORIGINAL, never a median beat.
 
-    Returns the waveform and what was mended. Raises SeriesRefused, SeriesUnreadable.
+    Returns the waveform and what was mended. Raises SeriesRefused, SeriesUnreadable, which names the file.
     """
+    with told_as_unreadable(name):
+        return _read_longest(dataset)
+
+
+def _read_longest(dataset: Any) -> tuple[Waveform, tuple[str, ...]]:
     groups = list(dataset.WaveformSequence)
     originals = [group for group in groups if str(group.get("WaveformOriginality", "ORIGINAL")) == "ORIGINAL"]
     if not originals:
@@ -32,9 +41,12 @@ def read_waveform(dataset: Any) -> tuple[Waveform, tuple[str, ...]]:
     stored = _stored_values(dataset, group)
     definitions = list(group.ChannelDefinitionSequence)
     array = np.stack([_millivolt(stored[:, index], channel) for index, channel in enumerate(definitions)])
+    channels = tuple(_lead(channel, index) for index, channel in enumerate(definitions))
+    if len(set(channels)) < len(channels):
+        raise SeriesRefused("doubled leads: two channels of the recording have the same lead's name")
     waveform = Waveform(
         array=np.ascontiguousarray(array, dtype=np.float32),
-        channels=tuple(_lead(channel, index) for index, channel in enumerate(definitions)),
+        channels=channels,
         sampling_frequency_hz=frequency,
     )
     repairs = (f"{len(groups)} multiplex groups: the longest original one was read",) if len(groups) > 1 else ()
@@ -68,8 +80,12 @@ def _millivolt(stored: NDArray[Any], channel: Any) -> NDArray[np.float64]:
 
 
 def _lead(channel: Any, index: int) -> str:
-    """Return the lead's usual name, from the meaning of its code or its label."""
+    """Return the lead's usual name, from its code (CID 3001), else from the code's meaning or the channel's label."""
     sources = channel.get("ChannelSourceSequence")
+    code = str(sources[0].get("CodeValue", "")) if sources else ""
+    prefix = _PREFIXES.get(str(sources[0].get("CodingSchemeDesignator", ""))) if sources else None
+    if prefix and code.startswith(prefix) and code.removeprefix(prefix) in _BY_NUMBER:
+        return _BY_NUMBER[code.removeprefix(prefix)]
     texts = [str(sources[0].get("CodeMeaning", ""))] if sources else []
     texts.append(str(channel.get("ChannelLabel", "")))
     for text in texts:

@@ -123,6 +123,13 @@ def test_a_wrong_rule_is_refused_with_what_is_allowed(card: Card) -> None:
         rules_of(with_rules(card, sop_classes=["MR Picture"]))
 
 
+def test_a_card_with_wrong_rules_reads_nothing_and_says_why(card: Card) -> None:
+    """One bad card is told in its own reason; the study and the other models go on."""
+    choice = choose(with_rules(card, min_slice=3), study(series()))
+    assert not choice.runs
+    assert "Allowed keys" in choice.reason
+
+
 def test_the_input_key_is_of_the_set() -> None:
     """The same files in another order are the same input."""
     assert input_key(("a", "b")) == input_key(("b", "a")) != input_key(("a",))

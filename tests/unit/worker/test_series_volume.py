@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.data import get_testdata_file
 
-from models.volume import Volume, Waveform
+from models.volume import Volume
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.series_volume import load_series
 from worker.testing import head_phantom, write_mr_series
@@ -102,6 +101,36 @@ def test_what_says_too_little_is_refused_by_name(
         load_series(write_mr_series(tmp_path, attributes=attributes, without=without), max_voxels=ROOM)
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value", "name"),
+    [
+        ("StudyInstanceUID", "1.2.3", "two studies"),
+        ("SOPClassUID", "1.2.840.10008.5.1.4.1.1.2", "two kinds of object"),
+        ("FrameOfReferenceUID", "1.2.3", "two frames of reference"),
+        ("SeriesInstanceUID", "1.2.3", "two series"),
+        ("SamplesPerPixel", 3, "colour images"),
+        ("NumberOfFrames", 2, "multi-frame without functional groups"),
+        ("ModalityLUTSequence", [pydicom.Dataset()], "lookup table"),
+    ],
+)
+def test_one_file_that_is_unlike_the_others_is_refused(tmp_path: Path, keyword: str, value: object, name: str) -> None:
+    """What must be the same in a whole series is looked at in every file, not only in the first."""
+    files = write_mr_series(tmp_path, slices=3)
+    dataset = pydicom.dcmread(files[2])
+    setattr(dataset, keyword, value)
+    dataset.save_as(files[2])
+    with pytest.raises(SeriesRefused, match=f"^{name}"):
+        load_series(files, max_voxels=ROOM)
+
+
+def test_two_acquisitions_in_one_series_are_refused(tmp_path: Path) -> None:
+    """Two echoes of one place are two volumes; the refusal says what tells them apart."""
+    first = write_mr_series(tmp_path / "a", slices=3, attributes={"EchoTime": "10"})
+    second = write_mr_series(tmp_path / "b", slices=3, attributes={"EchoTime": "90"})
+    with pytest.raises(SeriesRefused, match=r"several acquisitions: .*EchoTime"):
+        load_series([*first, *second], max_voxels=ROOM)
+
+
 def test_no_patient_data_in_a_refusal(tmp_path: Path) -> None:
     """Two patients in one series are refused without naming either."""
     files = write_mr_series(tmp_path)
@@ -123,15 +152,3 @@ def test_truncated_and_foreign_files_are_named(tmp_path: Path) -> None:
     files[4].write_bytes(b"not DICOM")
     with pytest.raises(SeriesUnreadable, match=r"0004\.dcm"):
         load_series(files, max_voxels=ROOM)
-
-
-def test_an_ecg_is_read_in_millivolt() -> None:
-    """Twelve leads under their usual names, as a cart recorded them, with a plausible amplitude."""
-    series = load_series([Path(str(get_testdata_file("waveform_ecg.dcm")))], max_voxels=ROOM)
-    waveform = series.source
-    assert isinstance(waveform, Waveform)
-    assert waveform.channels == ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
-    assert (waveform.array.shape, waveform.sampling_frequency_hz) == ((12, 10000), 1000.0)
-    # Einthoven: I + III = II holds in any right recording, and fails where a unit or an order is wrong.
-    np.testing.assert_allclose(waveform.array[0] + waveform.array[2], waveform.array[1], atol=0.011)
-    assert 0.5 < waveform.array.max() < 5

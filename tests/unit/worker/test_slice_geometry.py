@@ -81,6 +81,31 @@ def test_gantry_tilt_is_refused() -> None:
         stack(planes)
 
 
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_one_slice_that_is_moved_aside_is_refused(k: int) -> None:
+    """A slice beside its neighbours is found although the first and the last lie straight above each other."""
+    planes = planes_at([0, 1, 2, 3, 4, 5, 6])
+    planes[k] = Plane(position_mm=(30.0, 0.0, float(k)), orientation=AXIAL, spacing_mm=(1.0, 1.0), size=(4, 5))
+    with pytest.raises(SeriesRefused, match=r"shifted slices: .* 30\.00 mm"):
+        stack(planes)
+
+
+def test_distances_that_drift_are_refused() -> None:
+    """1.8 % more in the second half passes between neighbours, but adds up to more than a slice in the middle."""
+    heights_mm = np.cumsum([0.0] + [1.0] * 150 + [1.018] * 150)
+    with pytest.raises(SeriesRefused, match=r"uneven increment: .* 1\.35 mm off"):
+        stack(planes_at(list(heights_mm)))
+
+
+@given(st.lists(st.floats(-0.005, 0.005), min_size=3, max_size=40))
+def test_what_is_read_lies_on_its_grid(jitter_mm: list[float]) -> None:
+    """Rounded positions are read, and no slice is then further from its place than a quarter of a voxel."""
+    heights_mm = [k + jitter for k, jitter in enumerate(jitter_mm)]
+    found = stack(planes_at(heights_mm))
+    for k, (index,) in enumerate(found.groups):
+        assert abs((found.affine @ [k, 0, 0, 1])[2] - heights_mm[index]) < 0.25
+
+
 def test_a_localiser_among_the_slices_is_refused() -> None:
     """Images in different directions are never one volume."""
     with pytest.raises(SeriesRefused, match="mixed orientation"):

@@ -1,0 +1,60 @@
+"""Deflated datasets (PS3.5 A.5) opened with a bound: one small file may claim any amount of memory."""
+
+import zlib
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from pydicom.filereader import read_dataset
+from pydicom.tag import Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from dicom_node.part10 import FileMeta
+
+#: More than the header of any object needs.
+HEADER_BYTES = 16 << 20
+_PIXEL_DATA_GROUP = 0x7FE0
+
+
+def is_deflated(meta: FileMeta) -> bool:
+    """Say whether the file's dataset is deflated."""
+    return bool(meta.transfer_syntax_uid == DeflatedExplicitVRLittleEndian)
+
+
+def inflates_within(data: bytes, start: int, limit: int) -> bool:
+    """Say whether the dataset from byte ``start`` on inflates to at most ``limit`` bytes. Raises zlib.error."""
+    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+    rest = data[start:]
+    size = 0
+    while rest and size <= limit:
+        size += len(inflating.decompress(rest, 1 << 20))
+        rest = inflating.unconsumed_tail
+    return size <= limit
+
+
+def read_deflated_header(file: Path, start: int, tags: Sequence[str]) -> Any:
+    """Read these tags of a deflated dataset's header, never more than `HEADER_BYTES` of it.
+
+    Raises pydicom's and zlib's errors, EOFError for a header that does not end within them.
+    """
+    with file.open("rb") as stream:
+        stream.seek(start)
+        head = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(HEADER_BYTES), HEADER_BYTES)
+    at_pixels = False
+
+    def stop(tag: int, _vr: str | None, _length: int) -> bool:
+        nonlocal at_pixels
+        at_pixels = tag >> 16 >= _PIXEL_DATA_GROUP
+        return at_pixels
+
+    header = read_dataset(
+        BytesIO(head),
+        is_implicit_VR=False,
+        is_little_endian=True,
+        stop_when=stop,
+        specific_tags=[Tag(tag) for tag in tags],
+    )
+    if not at_pixels and len(head) == HEADER_BYTES:
+        raise EOFError(f"the header is longer than {HEADER_BYTES} bytes")
+    return header

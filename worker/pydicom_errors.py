@@ -1,0 +1,39 @@
+"""What pydicom raises over bytes that are not what they claim to be, and how that is told."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
+from worker.errors import SeriesUnreadable
+
+#: pydicom converts a value when it is asked for, so any of these may come out of any attribute of a foreign file.
+PARSE_ERRORS = (
+    InvalidDicomError,
+    BytesLengthException,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    NotImplementedError,
+    RecursionError,
+    OSError,
+    struct.error,
+    zlib.error,
+)
+
+
+@contextmanager
+def told_as_unreadable(name: str) -> Iterator[None]:
+    """Raise SeriesUnreadable, naming the file, for what pydicom raises inside."""
+    try:
+        yield
+    except PARSE_ERRORS as error:
+        # pydicom's words quote the value, and a value may be a patient's.
+        raise SeriesUnreadable(
+            f"{name}: a value in its header is not what DICOM allows ({type(error).__name__}); was it cut or altered?"
+        ) from error
