@@ -7,7 +7,7 @@ from dicom_node.archive import DicomArchive
 from dicom_node.settings import Peer
 from models.catalog import BUILT_IN, Catalog
 from ops.embedded import EmbeddedRedis
-from ops.settings import Settings
+from ops.settings import Settings, SettingsError
 from worker.delivery import Destination
 from worker.ledger import Ledger
 
@@ -24,9 +24,15 @@ def open_ledger(settings: Settings) -> Ledger:
 
 
 def prepare_data(settings: Settings) -> None:
-    """Make the directories, readable by their owner only."""
+    """Make the directories, readable by their owner only. Raises SettingsError where that cannot be."""
     for folder in (settings.data, settings.run, settings.spool, settings.results, settings.data / "models"):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"{folder} cannot be made ({error.strerror}); name another data directory with --data or `data`, "
+                "or let this user write there"
+            ) from error
 
 
 def catalog_of(settings: Settings) -> Callable[[], Catalog]:

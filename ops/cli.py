@@ -164,10 +164,19 @@ def check_config(settings: SettingsFile = None, data: DataFolder = None) -> None
 
     Example: wetread config check --settings /etc/wetread.toml
     """
+    import json  # noqa: PLC0415
+
+    printed = cli_jobs.read_settings(settings, data).model_dump(mode="json")
+    for section in ("broker", "ledger"):
+        printed[section]["url"] = _masked(printed[section]["url"])
+    typer.echo(json.dumps(printed, indent=2))
+
+
+def _masked(url: str) -> str:
     import re  # noqa: PLC0415
 
-    text = cli_jobs.read_settings(settings, data).model_dump_json(indent=2)
-    typer.echo(re.sub(r"://([^/@:\s]*):[^/@\s]+@", r"://\1:***@", text))
+    # Up to the last @: kombu and SQLAlchemy take passwords with a slash or an @ that nobody has encoded.
+    return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"://([^/@:]*):.*@", r"://\1:***@", url))
 
 
 if __name__ == "__main__":

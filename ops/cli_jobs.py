@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from dicom_node.settings import Peer
-from ops import logs
+from ops import logs, terminal
 from ops.settings import Settings, SettingsError, load
 from worker.job import JobRow, JobState, ModelVersion
 from worker.ledger import Ledger
@@ -56,9 +56,13 @@ def settings_arguments(file: Path | None, data: Path | None) -> list[str]:
 def parse_peer(text: str) -> Peer:
     """Read AE@host:port. Raises SettingsError."""
     match = re.fullmatch(r"([^@]{1,16})@(.+):(\d{1,5})", text)
-    if match is None:
-        raise SettingsError(f"{text!r} is no peer: write AE@host:port, such as WETREAD@127.0.0.1:11112")
-    return Peer(ae_title=match[1], host=match[2], port=int(match[3]))
+    try:
+        if match is not None:
+            return Peer(ae_title=match[1], host=match[2], port=int(match[3]))
+    except ValidationError as error:
+        problems = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+        raise SettingsError(f"{text!r} is no peer, {problems}; write AE@host:port") from error
+    raise SettingsError(f"{text!r} is no peer: write AE@host:port, such as WETREAD@127.0.0.1:11112")
 
 
 def send(
@@ -106,11 +110,11 @@ def jobs(
     if as_json:
         typer.echo(json.dumps([_plain(row) for row in rows], indent=1))
         return
-    table = Table("job", "model", "state", "attempts", "study", "reason", box=None)
+    table = terminal.table("job", "model", "state", "attempts", "study", "reason")
     for row in rows:
         shown = "delivered" if row.delivered else row.state.value
         table.add_row(str(row.id), row.model_id, shown, str(row.attempts), row.study_instance_uid, row.reason)
-    Console().print(table if rows else "no jobs yet: send a study with `wetread send`")
+    terminal.console().print(table if rows else "no jobs yet: send a study with `wetread send`")
 
 
 def job(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
@@ -120,20 +124,18 @@ def job(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -
     """
     ledger = _ledger(settings, data)
     row = _known(ledger, job_id)
-    console = Console()
-    console.print(
-        f"job {row.id}: {row.model_id} {row.model_version}, {row.state}, attempt {row.attempts}", markup=False
-    )
+    console = terminal.console()
+    console.print(f"job {row.id}: {row.model_id} {row.model_version}, {row.state}, attempt {row.attempts}")
     console.print(f"study {row.study_instance_uid}, series {row.series_instance_uid}, revision {row.revision}")
     if row.reason:
-        console.print(f"reason: {row.reason}", markup=False)
-    objects = Table("object", "destination", "state", "attempts", "SOP Instance UID", "reason", box=None)
+        console.print(f"reason: {row.reason}")
+    objects = terminal.table("object", "destination", "state", "attempts", "SOP Instance UID", "reason")
     for item in row.deliveries:
         objects.add_row(
             item.kind, item.destination, item.state.value, str(item.attempts), item.sop_instance_uid, item.reason
         )
     console.print(objects)
-    timeline = Table("time (UTC)", "event", "detail", box=None)
+    timeline = terminal.table("time (UTC)", "event", "detail")
     for event in ledger.timeline(row.study_instance_uid):
         detail = ", ".join(f"{key} {value}" for key, value in event.detail.items())
         timeline.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", event.kind, detail)

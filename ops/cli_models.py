@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from models.catalog import Catalog, CatalogEntry, ModelState
 from models.errors import InputRefused, ModelError
+from ops import terminal
 from ops.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Models of this machine.", rich_markup_mode=None)
@@ -29,13 +29,13 @@ def list_models(settings: SettingsFile = None, data: DataFolder = None) -> None:
     Example: wetread models list
     """
     catalog = _catalog(_settings(settings, data))
-    table = Table("id", "version", "status", "state", "what to do", box=None)
+    table = terminal.table("id", "version", "status", "state", "what to do")
     for entry in catalog:
         card = entry.card
         table.add_row(card.id, card.version, card.regulatory.status, entry.state.value, entry.reason)
     for unreadable in catalog.unreadable:
         table.add_row(unreadable.directory.name, "", "", "unreadable", unreadable.reason)
-    Console().print(table)
+    terminal.console().print(table)
 
 
 @app.command()

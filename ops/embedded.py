@@ -6,10 +6,13 @@ import platform
 import secrets
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from dicom_node.archive import DicomArchive
 from dicom_node.errors import NodeError
@@ -32,7 +35,7 @@ class EmbeddedRedis:
     @property
     def url(self) -> str:
         """What Celery connects to."""
-        return f"redis+socket://:{quote(self._password())}@{self._socket}?virtual_host=0"
+        return f"redis+socket://:{quote(self._password())}@{quote(str(self._socket))}?virtual_host=0"
 
     def part(self) -> Part:
         """Return the server as a part of `up`."""
@@ -43,10 +46,10 @@ class EmbeddedRedis:
             "\n".join(
                 (
                     "port 0",
-                    f"unixsocket {self._socket}",
+                    f"unixsocket {_as_argument(self._socket)}",
                     "unixsocketperm 600",
                     f"requirepass {self._password()}",
-                    f"dir {self._folder}",
+                    f"dir {_as_argument(self._folder)}",
                     "appendonly yes",
                     "appendfsync everysec",
                     'save ""',
@@ -60,7 +63,13 @@ class EmbeddedRedis:
 
     def answers(self) -> bool:
         """Say whether it answers."""
-        client = redis.Redis(unix_socket_path=str(self._socket), password=self._password(), socket_timeout=2)
+        # No retry: whoever waits for it asks again, and soon; redis-py would wait for seconds.
+        client = redis.Redis(
+            unix_socket_path=str(self._socket),
+            password=self._password(),
+            socket_timeout=2,
+            retry=Retry(NoBackoff(), 0),
+        )
         try:
             return bool(client.ping())
         except redis.RedisError:
@@ -70,8 +79,10 @@ class EmbeddedRedis:
 
     def _password(self) -> str:
         if not self._password_file.exists():
-            self._password_file.touch(mode=0o600)
-            self._password_file.write_text(secrets.token_urlsafe(24))
+            # Whole under its name or not there: an empty password would open the server or keep it from starting.
+            with tempfile.NamedTemporaryFile("w", dir=self._password_file.parent, delete=False) as making:
+                making.write(secrets.token_urlsafe(24))
+            Path(making.name).replace(self._password_file)
         return self._password_file.read_text()
 
 
@@ -87,6 +98,7 @@ class EmbeddedArchive:
         """Return the archive as a part of `up`."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = configparser.ConfigParser()
+        folder = str(self._folder).replace("%", "%%")  # qrscp reads it back with interpolation
         config["DEFAULT"] = {
             "ae_title": _ARCHIVE_AE_TITLE,
             "port": str(self.peer.port),
@@ -95,8 +107,8 @@ class EmbeddedArchive:
             "dimse_timeout": "30",
             "network_timeout": "30",
             "bind_address": "127.0.0.1",
-            "instance_location": str(self._folder / "instances"),
-            "database_location": str(self._folder / "instances.sqlite"),
+            "instance_location": f"{folder}/instances",
+            "database_location": f"{folder}/instances.sqlite",
             # Identifiers name patients.
             "log_identifier": "False",
         }
@@ -113,6 +125,12 @@ class EmbeddedArchive:
         except NodeError:
             return False
         return True
+
+
+def _as_argument(path: Path) -> str:
+    """Quote as redis.conf wants it: a directory's name may hold spaces."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _redis_binary() -> Path:

@@ -136,6 +136,8 @@ def _override(table: dict[str, Any], name: str, value: str) -> None:
     *sections, key = name.removeprefix(_PREFIX).lower().split("__")
     for section in sections:
         table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"{name}: {section} is no table of single keys; set it as a whole, or in the file")
     try:
         table[key] = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

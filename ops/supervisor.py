@@ -73,7 +73,8 @@ class Supervisor:
                 return
             self._spawn(part)
             self._await_ready(part, stop)
-            on_ready(part)
+            if not stop.is_set():
+                on_ready(part)
 
     def watch(self, stop: threading.Event) -> None:
         """Restart what ends, until told to stop."""

@@ -5,6 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -56,6 +58,7 @@ def broker_check(url: str) -> ReadyCheck:
             url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db="),
             socket_timeout=_BROKER_TIMEOUT_S,
             socket_connect_timeout=_BROKER_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
         )
         try:
             client.ping()

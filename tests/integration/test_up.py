@@ -25,7 +25,7 @@ class Up:
     """A running `wetread up`."""
 
     def __init__(self, folder: Path, node_port: int, web_port: int) -> None:
-        self.data = folder / "data"
+        self.data = folder / "my data"  # as people name folders
         self.node = f"WETREAD@127.0.0.1:{node_port}"
         self.web = f"http://127.0.0.1:{web_port}"
         self.log = folder / "up.log"
@@ -54,6 +54,19 @@ class Up:
         except (urllib.error.URLError, OSError):
             return False
 
+    def healthy(self) -> bool:
+        """Say whether the page's process answers."""
+        with urllib.request.urlopen(f"{self.web}/healthz", timeout=5) as answer:  # noqa: S310  # our own page
+            return bool(answer.status == 200)
+
+    def pid_of(self, part: str) -> int | None:
+        """Return the process of a part of the command line, None while there is none."""
+        for pid in tree(self.process.pid):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if words[3:5] == [b"ops.cli", part.encode()]:
+                return pid
+        return None
+
     def jobs(self) -> list[dict[str, Any]]:
         """Return what `wetread jobs --json` says of the constant-answer model."""
         rows: list[dict[str, Any]] = json.loads(self.run("jobs", "--json").stdout)
@@ -74,6 +87,7 @@ def up(tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., Non
 
 def test_a_study_through_it_and_a_clean_end(up: Up, tmp_path: Path, wait_for: Callable[..., None]) -> None:
     """A study that is sent is delivered to the embedded archive; SIGTERM ends everything, exit code 0, nothing left."""
+    assert up.healthy()
     write_mr_series(tmp_path / "study")
     sent = up.run("send", str(tmp_path / "study"), "--to", up.node)
     assert (sent.returncode, sent.stdout) == (0, "12 accepted\n")
@@ -95,6 +109,34 @@ def test_a_part_that_is_killed_comes_back(up: Up, wait_for: Callable[..., None])
     os.kill(redis, signal.SIGKILL)
     wait_for(lambda: "part=redis" in up.log.read_text(), what="the supervisor notices")
     wait_for(up.ready, what="up is ready again", deadline_s=60)
+
+
+def test_a_worker_that_is_killed_comes_back(up: Up, tmp_path: Path, wait_for: Callable[..., None]) -> None:
+    """SIGKILL to the worker: another one is there, with a model host that answers, and reads what arrives next."""
+    first = up.pid_of("worker")
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: up.pid_of("worker") not in (None, first), what="another worker")
+    write_mr_series(tmp_path / "study")
+    assert up.run("send", str(tmp_path / "study"), "--to", up.node).returncode == 0
+    wait_for(lambda: [job["delivered"] for job in up.jobs()] == [True], what="the study is delivered", deadline_s=120)
+
+
+def test_nothing_is_left_when_it_is_killed(up: Up, wait_for: Callable[..., None]) -> None:
+    """SIGKILL to `wetread up` itself: every process that it started ends, so that it can be started again."""
+    pids = list(tree(up.process.pid))[1:]
+    assert len(pids) >= 6  # the parts; the worker's children come when they come
+    up.process.kill()
+    up.process.wait()
+    wait_for(lambda: not [pid for pid in pids if _runs(pid)], what="all processes end", deadline_s=60)
+
+
+def _runs(pid: int) -> bool:
+    """Say whether a process is there and more than a zombie that its new parent has not read yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_taken_port_is_told_with_the_remedy(tmp_path: Path, free_port: Callable[[], int]) -> None:

@@ -258,7 +258,7 @@ def test_retry_queues_a_failed_job_again(day: Path) -> None:
     job = job_in(day, JobState.FAILED)
     write_threshold_model(day / "models", id="brain-structures")
     done = ask(day, "retry", job)
-    assert (done.exit_code, done.stdout) == (0, f"job {job} is queued for brain-structures 1.0.0\n")
+    assert (done.exit_code, done.stdout) == (0, f"job {job} is queued for brain-structures 1\n")
     assert state_of(day, job) == "queued"
 
 
@@ -283,7 +283,8 @@ def test_cancel_refuses_a_read_job(
 ) -> None:
     """Its results may be in an archive."""
     job = job_in(day, JobState.READ)
-    assert str(job) in failure(monkeypatch, capsys, "cancel", job, "--data", day)
+    told = failure(monkeypatch, capsys, "cancel", job, "--data", day)
+    assert "a job that is read cannot become cancelled" in told
     assert state_of(day, job) == "read"
 
 

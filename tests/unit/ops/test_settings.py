@@ -41,6 +41,10 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ("[web]\nhost = '0.0.0.0'\n", {}, ("loopback",)),
         ("[broker]\nurl = 'amqp://x'\n", {}, ("broker.url", "redis://")),
         ("not toml", {}, ("wetread.toml", "not TOML")),
+        ("", {"WETREAD_ENABLED": "true"}, ("enabled: unknown key", "allowed are", "broker")),
+        ("node = 5\n", {"WETREAD_NODE__PORT": "104"}, ("WETREAD_NODE__PORT", "node is no table")),
+        ("", {"WETREAD_NODE": "5", "WETREAD_NODE__PORT": "104"}, ("WETREAD_NODE__PORT", "node is no table")),
+        ("[[destinations]]\n", {"WETREAD_DESTINATIONS__0__PORT": "1"}, ("destinations is no table", "file")),
     ],
 )
 def test_what_is_wrong_is_refused_by_name(
@@ -67,6 +71,25 @@ def test_what_up_writes_for_its_parts_is_the_same_settings(tmp_path: Path) -> No
     file = tmp_path / "effective.json"
     file.write_text(settings.model_dump_json())
     assert load(file, {}) == settings
+
+
+def test_a_value_of_the_environment_is_toml_where_it_parses() -> None:
+    """Lists and numbers as in the file; other words as they are."""
+    settings = load(None, {"WETREAD_NODE__CALLING_AE_TITLES": "['A', 'B']", "WETREAD_NODE__AE_TITLE": "READ 2"})
+    assert (settings.node.calling_ae_titles, settings.node.ae_title) == (("A", "B"), "READ 2")
+
+
+def test_the_settings_file_may_be_named_in_the_environment(tmp_path: Path) -> None:
+    """WETREAD_SETTINGS is the command line's word, not an unknown key."""
+    assert load(None, {"WETREAD_SETTINGS": str(tmp_path / "wetread.toml")}) == load(None, {})
+
+
+def test_a_data_directory_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts run in other directories than the shell that named it; `~` is the user's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert load(None, {"WETREAD_DATA": "here"}).data == tmp_path / "here"
+    assert load(None, {"WETREAD_DATA": "~/there"}).data == tmp_path / "home" / "there"
 
 
 def test_sockets_have_short_paths(tmp_path: Path) -> None:

@@ -19,6 +19,26 @@ STUBBORN = (
     "pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 )
 
+#: Writes a line as it starts and as it is told to stop, and takes a while for both.
+DIARY = """
+import pathlib, signal, sys, threading
+mark, name = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[1]).name
+diary = mark.with_name("diary")
+told = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: told.set())
+def write(line):
+    with diary.open("a") as file:
+        file.write(line + "\\n")
+write(f"{name} starts")
+threading.Event().wait(0.2)
+write(f"{name} is ready")
+mark.touch()
+while not told.wait(0.05):
+    pass
+threading.Event().wait(0.2)
+write(f"{name} ends")
+"""
+
 
 def part(name: str, mark: Path, program: str = SLEEPER, grace_s: float = 10.0) -> Part:
     """Return a part that is ready once it has made its mark."""
@@ -35,15 +55,17 @@ def test_a_part_that_dies_young_waits_longer(lifetimes_s: tuple[float, ...], wai
 
 
 def test_parts_start_in_order_and_stop_in_reverse(tmp_path: Path) -> None:
-    """Each part is started when the one before is ready, and nothing runs after the stop."""
-    parts = [part(name, tmp_path / name) for name in ("a", "b")]
-    supervisor = Supervisor(parts)
+    """Each is started when the one before is ready, and told to stop when the one after has ended; nothing is left."""
+    supervisor = Supervisor([part(name, tmp_path / name, DIARY) for name in ("a", "b")])
     ready: list[str] = []
     supervisor.start(threading.Event(), on_ready=lambda one: ready.append(one.name))
     pids = [supervisor.pid(name) for name in ("a", "b")]
     supervisor.stop()
     assert ready == ["a", "b"]
-    assert (tmp_path / "a").stat().st_mtime_ns <= (tmp_path / "b").stat().st_mtime_ns
+    assert (tmp_path / "diary").read_text().splitlines() == [
+        *("a starts", "a is ready", "b starts", "b is ready"),
+        *("b ends", "a ends"),
+    ]
     for pid in pids:
         assert pid is not None
         with pytest.raises(ProcessLookupError):
@@ -83,6 +105,50 @@ def test_a_part_that_ends_while_starting_is_told() -> None:
     with pytest.raises(PartFailed, match="a ended with exit code 3"):
         supervisor.start(threading.Event())
     supervisor.stop()
+
+
+def test_a_part_that_is_never_ready_is_told() -> None:
+    """The message names the part and how long it was waited for."""
+    slow = Part(name="a", argv=(sys.executable, "-c", SLEEPER, os.devnull), ready=lambda: False, ready_within_s=0.2)
+    supervisor = Supervisor([slow])
+    with pytest.raises(PartFailed, match=r"a was not ready within 0\.2 s; its log above"):
+        supervisor.start(threading.Event())
+    supervisor.stop()
+    assert supervisor.pid("a") is None
+
+
+def test_a_stop_while_a_part_starts_does_not_call_it_ready(tmp_path: Path) -> None:
+    """Ctrl-C while a part is waited for: it is not announced, and the next one is not started."""
+    stop = threading.Event()
+
+    def asked() -> bool:
+        stop.set()
+        return False
+
+    first = Part(name="a", argv=(sys.executable, "-c", SLEEPER, str(tmp_path / "a")), ready=asked)
+    supervisor = Supervisor([first, part("b", tmp_path / "b")])
+    ready: list[str] = []
+    supervisor.start(stop, on_ready=lambda one: ready.append(one.name))
+    assert (ready, supervisor.pid("b")) == ([], None)
+    supervisor.stop()
+    assert supervisor.pid("a") is None
+
+
+def test_a_part_knows_its_environment(tmp_path: Path) -> None:
+    """What a part adds comes on top of ours, for that part only."""
+    program = (
+        "import os, sys, pathlib; pathlib.Path(sys.argv[1]).write_text(os.environ['PART_WORD'] + os.environ['PATH'])"
+    )
+    mark = tmp_path / "a"
+    argv = (sys.executable, "-c", f"{program}; import time; time.sleep(600)", str(mark))
+    one = Part(
+        name="a", argv=argv, ready=lambda: mark.exists() and mark.stat().st_size > 0, environment={"PART_WORD": "x"}
+    )
+    supervisor = Supervisor([one])
+    supervisor.start(threading.Event())
+    supervisor.stop()
+    assert mark.read_text() == f"x{os.environ['PATH']}"
+    assert "PART_WORD" not in os.environ
 
 
 def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path: Path, wait_for: Callable[..., None]) -> None:
