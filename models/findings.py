@@ -1,6 +1,7 @@
 """What a model found: coded, with units, on the grid of the source."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,12 +42,51 @@ class Structure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Detection:
+    """One thing that was found at a place, such as a nodule.
+
+    Attributes:
+        number: 1 to n; with the label it names the thing in every object of the read.
+        label: The card's label: what it is.
+        slice_index: The slice, or frame, of the source on which it is outlined: where it is largest.
+        outline: Closed polygon on that slice, at least three ``(row, column)`` in pixels; (0.0, 0.0) is the centre of
+            the first pixel.
+        measurements: Such as diameter in mm and probability in percent.
+        voxels: How many voxels of ``Reading.instances`` carry its number; 0 where it was found without a mask.
+        site: Where in the body, such as a lobe.
+        laterality: The side.
+    """
+
+    number: int
+    label: Label
+    slice_index: int
+    outline: tuple[tuple[float, float], ...]
+    measurements: tuple[Measurement, ...]
+    voxels: int = 0
+    site: Concept | None = None
+    laterality: Literal["left", "right"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeatMap:
+    """How much each voxel spoke for something.
+
+    Attributes:
+        name: For what, such as pneumonia.
+        array: float32 ``(slices, rows, columns)`` on the source grid, 0 to 1.
+    """
+
+    name: Concept
+    array: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A qualitative answer about the whole input, such as rhythm: sinus.
+    """A qualitative answer about the whole input: rhythm is sinus, pneumonia is present.
 
     Attributes:
         name: The question.
-        value: The answer.
+        value: The answer; (52101004, SCT, Present) or (2667000, SCT, Absent) where the question is a condition.
         certainty_percent: 0 to 100, None where the model gives none.
     """
 
@@ -75,8 +115,12 @@ class Reading:
     """Everything one model says of one input.
 
     Attributes:
-        labels: uint8 ``(slices, rows, columns)`` on the source grid, 0 is background; None for a waveform.
+        labels: uint8 ``(slices, rows, columns)`` on the source grid, 0 is background; None for a waveform, and where
+            the model draws nothing.
         structures: The segments that were found, by ascending label number; a label that was not found is not here.
+        instances: uint16 like `labels`, the number of the detection that a voxel belongs to; None without masks.
+        detections: What was found at a place, by ascending number.
+        heat_maps: Over the source grid.
         missing: Labels of the card that were looked for and not found.
         measurements: Of the whole input.
         findings: Of the whole input.
@@ -87,6 +131,9 @@ class Reading:
 
     labels: NDArray[np.uint8] | None = None
     structures: tuple[Structure, ...] = ()
+    instances: NDArray[np.uint16] | None = None
+    detections: tuple[Detection, ...] = ()
+    heat_maps: tuple[HeatMap, ...] = ()
     missing: tuple[Label, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     findings: tuple[Finding, ...] = ()

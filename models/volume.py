@@ -1,4 +1,4 @@
-"""What a model reads: a volume, or a waveform, without any DICOM."""
+"""What a model reads: a volume, images, or a waveform, without any DICOM."""
 
 from dataclasses import dataclass
 
@@ -46,4 +46,18 @@ class Waveform:
     sampling_frequency_hz: float
 
 
-Source = Volume | Waveform
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Image:
+    """Frames without a place in patient space: X-ray, mammography, ultrasound, endoscopy.
+
+    Attributes:
+        array: Shape ``(frames, rows, columns)``, any real dtype; after rescale, high values bright (MONOCHROME1 is
+            inverted, colour is luminance).
+        spacing_mm: Distance in mm between the rows and between the columns, None where the source does not say.
+    """
+
+    array: NDArray[np.generic]
+    spacing_mm: tuple[float, float] | None
+
+
+Source = Volume | Image | Waveform

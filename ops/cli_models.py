@@ -135,6 +135,7 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
     from models.onnx_runtime import OnnxRuntime  # noqa: PLC0415
     from models.reading import read  # noqa: PLC0415
     from worker import output_gate, picture, results  # noqa: PLC0415
+    from worker.case import Case  # noqa: PLC0415
     from worker.pipeline import recipe_digest  # noqa: PLC0415
     from worker.provenance import Provenance  # noqa: PLC0415
     from worker.series_volume import load_series  # noqa: PLC0415
@@ -155,18 +156,19 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
         card=entry.card,
         model_digest=entry.digest,
         inputs_digest=series.inputs_digest,
-        recipe_digest=recipe_digest(model.runtime),
+        recipe_digest=recipe_digest(model.runtime, settings.report),
         read_at=datetime.now(UTC),
         runtime=model.runtime,
     )
-    objects = results.build(series, reading, provenance)
-    output_gate.check(objects, series, reading, entry.card)
+    case = Case.of(series, reading, provenance, settings.report)
+    objects = results.build(case)
+    output_gate.check(objects, case)
     out.mkdir(parents=True, exist_ok=True)
     written = [out / f"{made.kind.lower()}.dcm" for made in objects]
     for file, made in zip(written, objects, strict=True):
         file.write_bytes(made.data)
     picture_file = out / "picture.png"
-    picture_file.write_bytes(picture.render(series, reading, provenance))
+    picture_file.write_bytes(picture.render(case))
     return [*written, picture_file]
 
 

@@ -20,6 +20,7 @@ from worker.settings import (
     DestinationSettings,
     LedgerSettings,
     ModelsSettings,
+    ReportSettings,
     Section,
     WorkerSettings,
 )
@@ -56,6 +57,7 @@ class Settings(Section):
     ledger: LedgerSettings = LedgerSettings()
     broker: BrokerSettings = BrokerSettings()
     delivery: DeliverySettings = DeliverySettings()
+    report: ReportSettings = ReportSettings()
     destinations: tuple[DestinationSettings, ...] = ()
     web: WebSettings = WebSettings()
 

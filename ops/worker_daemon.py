@@ -52,7 +52,8 @@ def run_celery(settings: Settings) -> None:
             host=ModelClient(model_host_socket(settings)),
             spool=settings.spool,
             results=settings.results,
-            destinations=[item.name for item in settings.destinations],
+            destinations={item.name: item.objects for item in settings.destinations},
+            report=settings.report,
             settings=settings.worker,
         )
 

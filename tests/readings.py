@@ -11,6 +11,7 @@ from models.ecg import BEATS_PER_MINUTE, CARDIAC_RHYTHM, HEART_RATE, MEAN, MILLI
 from models.findings import Finding, Mark, Measurement, Reading, Structure
 from models.manifest import Card, Concept, Label
 from models.volume import Volume
+from worker.case import Case
 from worker.provenance import Provenance
 from worker.series_volume import LoadedSeries, load_series
 
@@ -164,3 +165,9 @@ def provenance_of(series: LoadedSeries, card: Card, **changes: Any) -> Provenanc
         "runtime": "none",
     }
     return Provenance(**(values | changes))
+
+
+def case_of(series: LoadedSeries, reading: Reading, card: Card, **changes: Any) -> Case:
+    """Return the case of a reading; keywords change its provenance, `report` the site's wishes."""
+    report = changes.pop("report", None)
+    return Case.of(series, reading, provenance_of(series, card, **changes), report)

@@ -11,9 +11,8 @@ from pydicom.valuerep import DT
 
 from models.findings import Finding, Measurement, Reading
 from models.manifest import Card, WaveformPreparation
+from worker.case import Case
 from worker.provenance import Provenance
-from worker.series_volume import LoadedSeries
-from worker.source_repairs import Identity
 from worker.sr_document import (
     algorithm,
     coded,
@@ -45,10 +44,10 @@ _LEADS = {
 }
 
 
-def build_ecg_report(series: LoadedSeries, reading: Reading, provenance: Provenance, identity: Identity) -> Dataset:
+def build_ecg_report(case: Case) -> Dataset:
     """Return the SR of a waveform's reading."""
-    head = series.datasets[0]
-    sections = [_waveform_information(head, provenance)]
+    reading, provenance = case.reading, case.provenance
+    sections = [_waveform_information(case.head, provenance)]
     if reading.measurements:
         sections.append(container(codes.DCM.QuantitativeAnalysis, [_lead_measurements(reading, provenance.card)]))
     if reading.findings:
@@ -56,11 +55,11 @@ def build_ecg_report(series: LoadedSeries, reading: Reading, provenance: Provena
         sections.append(container(codes.DCM.QualitativeAnalysis, answers, template="3717"))
     root = container(
         _REPORT,
-        (*language(), *observation_context(provenance), procedure_item(head, identity), *sections),
+        (*language(), *observation_context(provenance), procedure_item(case), *sections),
         template="3700",
         root=True,
     )
-    return document(root, series.datasets, provenance, identity, kind="ECG-SR", sop_class_uid=EnhancedSRStorage)
+    return document(root, case.series.datasets, case, kind="ECG-SR", sop_class_uid=EnhancedSRStorage)
 
 
 def _waveform_information(head: Dataset, provenance: Provenance) -> Dataset:

@@ -1,6 +1,6 @@
 """The ledger's middle: jobs are claimed, renewed, read, failed, handed back and freed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.orm import Session
@@ -75,13 +75,13 @@ class JobLedger(Database):
         claim: Claim,
         *,
         results: Iterable[ResultFile],
-        destinations: Sequence[str],
+        destinations: Mapping[str, Collection[str]],
         runtime: str,
         inputs_digest: str,
         recipe_digest: str,
         notes: Sequence[str] = (),
     ) -> None:
-        """Record the results and one delivery for each and every destination; the job is *read*.
+        """Record the results and a delivery of each to every destination that wants its kind; the job is *read*.
 
         Raises LeaseLost when somebody else holds the job by now: nothing is recorded then.
         """
@@ -93,7 +93,8 @@ class JobLedger(Database):
             change_job(session, job, JobState.READ, study_id=study.id, runtime=runtime, notes=list(notes))
             _supersede_earlier(session, job, study)
             for result in results:
-                _add_result(session, job, result, destinations)
+                wanting = [name for name, kinds in destinations.items() if result.kind in kinds]
+                _add_result(session, job, result, wanting)
 
     def fail(self, claim: Claim, *, reason: str, max_attempts: int, retry_delay_s: float, permanent: bool) -> JobState:
         """Record that this attempt failed: the job waits for its next, or is *failed* with the reason."""

@@ -5,26 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
 from io import BytesIO
-from typing import Literal
 
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from worker.case import Case
+from worker.object_kinds import KINDS, Kind
 from worker.provenance import Provenance, device_uid
 from worker.source_repairs import Identity
-
-Kind = Literal["SEG", "SR", "TEXT-SR", "ECG-SR"]
 
 #: (0008,0070) of all results: with the contributing equipment it tells our own objects when they come back.
 MANUFACTURER = "wetread"
 
 #: Series numbers are this or more, far from a scanner's own.
 FIRST_SERIES_NUMBER = 9000
-_SERIES_OF_A_MODEL = 10
-_MODELS_APART = 90
-_KINDS: tuple[Kind, ...] = ("SEG", "SR", "TEXT-SR", "ECG-SR")
+_SERIES_OF_A_MODEL = 20
+_MODELS_APART = 45
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +48,7 @@ def series_number(provenance: Provenance, kind: Kind) -> int:
     """Return the series number of a kind of result: two kinds never share one, two models seldom do."""
     digest = hashlib.sha256(provenance.card.id.encode()).digest()
     model = int.from_bytes(digest[:4]) % _MODELS_APART
-    return FIRST_SERIES_NUMBER + _SERIES_OF_A_MODEL * model + 1 + _KINDS.index(kind)
+    return FIRST_SERIES_NUMBER + _SERIES_OF_A_MODEL * model + 1 + tuple(KINDS).index(kind)
 
 
 def series_description(provenance: Provenance, kind: Kind) -> str:
@@ -84,17 +82,18 @@ def processing_equipment(provenance: Provenance) -> Dataset:
     return item
 
 
-def stamp(dataset: Dataset, provenance: Provenance, identity: Identity, *, kind: Kind, sop_class_uid: str) -> None:
+def stamp(dataset: Dataset, case: Case, *, kind: Kind, sop_class_uid: str) -> None:
     """Set what all results share, over whatever is there: patient, study, series, equipment, SOP common, times."""
-    for element in identity.attributes:
+    provenance = case.provenance
+    for element in case.identity.attributes:
         dataset.add(element)
-    made_at = local_time(provenance, identity)
+    made_at = local_time(provenance, case.identity)
     date, time = made_at.strftime("%Y%m%d"), made_at.strftime("%H%M%S.%f")
     dataset.SOPClassUID = sop_class_uid
     dataset.SOPInstanceUID = provenance.uid(kind, "instance")
     dataset.InstanceCreationDate, dataset.InstanceCreationTime = date, time
     dataset.ContributingEquipmentSequence = [processing_equipment(provenance)]
-    dataset.Modality = "SEG" if kind == "SEG" else "SR"
+    dataset.Modality = KINDS[kind].modality
     dataset.SeriesInstanceUID = provenance.uid(kind, "series")
     dataset.SeriesNumber = series_number(provenance, kind)
     dataset.SeriesDescription = series_description(provenance, kind)
@@ -108,11 +107,15 @@ def stamp(dataset: Dataset, provenance: Provenance, identity: Identity, *, kind:
 
 
 def encoded(dataset: Dataset, kind: Kind) -> ResultObject:
-    """Return the dataset as a file in Explicit VR Little Endian; the same dataset always gives the same bytes."""
+    """Return the dataset as a file; the same dataset always gives the same bytes.
+
+    In Explicit VR Little Endian, unless its builder has compressed it and says so in its file meta.
+    """
+    compressed = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = compressed or ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     dataset.file_meta = meta

@@ -9,13 +9,12 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
-from models.findings import Reading
 from models.manifest import Card
 from worker import gate_content_checks, gate_object_checks
+from worker.case import Case
 from worker.errors import OutputRefused
 from worker.gate_bundle import Bundle, parsed, sources_of
 from worker.object_encoding import ResultObject
-from worker.series_volume import LoadedSeries
 
 _Check = Callable[[Bundle], Iterator[str]]
 
@@ -46,14 +45,14 @@ CHECKS: tuple[tuple[str, _Check], ...] = (
 )
 
 
-def check(objects: Sequence[ResultObject], series: LoadedSeries, reading: Reading, card: Card) -> None:
+def check(objects: Sequence[ResultObject], case: Case) -> None:
     """Pass the results of a reading. Raises OutputRefused that names every check that failed."""
     _pass(
         Bundle(
             objects=tuple(parsed(made.data) for made in objects),
-            sources=sources_of(series.datasets, series.frame_numbers, exact=True),
-            card=card,
-            reading=reading,
+            sources=sources_of(case.series.datasets, case.series.frame_numbers, exact=True),
+            card=case.provenance.card,
+            reading=case.reading,
         )
     )
 

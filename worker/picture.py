@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from models.findings import Reading
 from models.manifest import Card
 from models.volume import Volume, Waveform
+from worker.case import Case
 from worker.ecg_picture import draw_ecg
-from worker.provenance import Provenance
-from worker.series_volume import LoadedSeries
 from worker.text_report import findings_of, measured
 
 _KEY_SLICES = 6
@@ -30,12 +29,13 @@ _INK = "#e8e8e8"
 _PAPER = "#101010"
 
 
-def render(series: LoadedSeries, reading: Reading, provenance: Provenance) -> bytes:
+def render(case: Case) -> bytes:
     """Return the picture of a reading as PNG."""
+    series, reading, provenance = case.series, case.reading, case.provenance
     figure = Figure(figsize=(13.5, 8.4), dpi=100, facecolor=_PAPER)
     if isinstance(series.source, Waveform):
         draw_ecg(figure, series.source, reading)
-    else:
+    elif isinstance(series.source, Volume):
         _draw_volume(figure, series.source, reading)
     figure.text(
         0.5, 0.985, banner(provenance.card), ha="center", va="top", fontsize=13, fontweight="bold", color="#ffb000"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,14 +15,16 @@ from models.errors import ModelError, ModelIncomplete, RuntimeFailed
 from models.reading import read
 from models.runtime import Infer
 from worker import output_gate, picture, results
+from worker.case import Case
 from worker.errors import LeaseLost, ModelHostLost, WorkerError
 from worker.heartbeat import Heartbeat
 from worker.job import Claim, ResultFile
 from worker.ledger import Ledger
 from worker.object_encoding import ResultObject
+from worker.object_kinds import Kind
 from worker.provenance import Provenance
 from worker.series_volume import load_series
-from worker.settings import WorkerSettings
+from worker.settings import ReportSettings, WorkerSettings
 
 _log = structlog.get_logger()
 
@@ -30,7 +32,7 @@ _log = structlog.get_logger()
 _PASSING = (ModelHostLost, RuntimeFailed, OSError, MemoryError)
 
 #: The version of how findings become objects. A change of it changes the UIDs of results, so a re-read is a new result.
-_ENCODING = 1
+_ENCODING = 2
 
 
 class Host(Protocol):
@@ -54,7 +56,8 @@ class Pipeline:
         host: Asks the model host.
         spool: Root of the spool.
         results: Root of the results.
-        destinations: Names of the destinations that every result goes to.
+        destinations: Kinds of object that each destination gets, by its name.
+        report: How results speak.
         settings: Leases, attempts, limits.
     """
 
@@ -63,7 +66,8 @@ class Pipeline:
     host: Host
     spool: Path
     results: Path
-    destinations: Sequence[str]
+    destinations: Mapping[str, Collection[Kind]]
+    report: ReportSettings
     settings: WorkerSettings
 
     def work_one(self, queues: Sequence[str], worker: str) -> bool:
@@ -106,15 +110,16 @@ class Pipeline:
             card=entry.card,
             model_digest=claim.model_digest,
             inputs_digest=series.inputs_digest,
-            recipe_digest=recipe_digest(self.host.runtime),
+            recipe_digest=recipe_digest(self.host.runtime, self.report),
             # In the site's own zone: that is how a radiologist reads a time.
             read_at=claim.queued_at.astimezone(),
             runtime=self.host.runtime,
         )
-        objects = results.build(series, reading, provenance)
-        output_gate.check(objects, series, reading, entry.card)
+        case = Case.of(series, reading, provenance, self.report)
+        objects = results.build(case, {kind for wanted in self.destinations.values() for kind in wanted})
+        output_gate.check(objects, case)
         folder = Path(claim.study_folder) / str(claim.job_id)
-        write_durably(self.results / folder / "picture.png", picture.render(series, reading, provenance))
+        write_durably(self.results / folder / "picture.png", picture.render(case))
         files = [self._write(folder, made) for made in objects]
         self.ledger.finish(
             claim,
@@ -158,9 +163,9 @@ class Pipeline:
         _log.warning("attempt failed", job=claim.job_id, model=claim.model_id, state=str(state), reason=reason)
 
 
-def recipe_digest(runtime: str) -> str:
+def recipe_digest(runtime: str, report: ReportSettings) -> str:
     """Return the sha256 (hex) over every setting that alters output."""
-    recipe = {"encoding": _ENCODING, "runtime": runtime}
+    recipe = {"encoding": _ENCODING, "runtime": runtime, "report": report.model_dump(mode="json")}
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
 
 

@@ -14,22 +14,20 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 
-from models.findings import Measurement, Reading, Structure
+from models.findings import Measurement, Structure
+from worker.case import Case
 from worker.provenance import Provenance
 from worker.segmentation import laterality_of, segment_numbers, tracking_uid
-from worker.series_volume import LoadedSeries
-from worker.source_repairs import Identity
 from worker.sr_document import algorithm, coded, document, language, observation_context, procedure_reported
 
 
-def build_report(
-    series: LoadedSeries, reading: Reading, provenance: Provenance, identity: Identity, segmentation: Dataset
-) -> Dataset:
+def build_report(case: Case, segmentation: Dataset) -> Dataset:
     """Return the SR of a reading's structures; it refers to the segments of this segmentation."""
+    reading, provenance = case.reading, case.provenance
     numbers = segment_numbers(reading)
     content = MeasurementReport(
         observation_context=observation_context(provenance),
-        procedure_reported=procedure_reported(series.datasets[0], identity),
+        procedure_reported=procedure_reported(case),
         imaging_measurements=[
             _group(structure, numbers[structure.label.number], segmentation, provenance)
             for structure in reading.structures
@@ -38,9 +36,8 @@ def build_report(
     )
     return document(
         content[0],
-        [*series.datasets, segmentation],
-        provenance,
-        identity,
+        [*case.series.datasets, segmentation],
+        case,
         kind="SR",
         sop_class_uid=Comprehensive3DSRStorage,
     )

@@ -11,12 +11,11 @@ from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
 
 from models.findings import Reading, Structure
 from models.manifest import Concept
+from worker.case import Case
 from worker.errors import SourceRefused
 from worker.object_encoding import stamp
 from worker.provenance import Provenance
-from worker.series_volume import LoadedSeries
 from worker.source_geometry import lean_sources
-from worker.source_repairs import Identity
 from worker.sr_document import coded
 
 _LEFT = Concept(value="7771000", scheme="SCT", meaning="Left")
@@ -39,13 +38,12 @@ def segment_numbers(reading: Reading) -> dict[int, int]:
     return {structure.label.number: place for place, structure in enumerate(reading.structures, start=1)}
 
 
-def build_segmentation(
-    series: LoadedSeries, reading: Reading, provenance: Provenance, identity: Identity
-) -> hd.seg.Segmentation:
+def build_segmentation(case: Case) -> hd.seg.Segmentation:
     """Return the SEG of a reading that has labels and found at least one structure.
 
     Raises SourceRefused when the source lacks its Frame of Reference or highdicom cannot place a segment in it.
     """
+    series, reading, provenance = case.series, case.reading, case.provenance
     if reading.labels is None:
         raise ValueError("a reading without labels has no segmentation")
     sources = lean_sources(series)
@@ -77,7 +75,7 @@ def build_segmentation(
             f"no segmentation can be made on this series (SOP class {series.datasets[0].get('SOPClassUID')}, "
             f"{type(error).__name__} in highdicom): positions are not unique, or the source is no tomographic image"
         ) from error
-    stamp(segmentation, provenance, identity, kind="SEG", sop_class_uid=SegmentationStorage)
+    stamp(segmentation, case, kind="SEG", sop_class_uid=SegmentationStorage)
     segmentation.ContentCreatorName = None  # Type 2: no person
     _fix_uids(segmentation, provenance)
     _name_segment_in_each_frame(segmentation)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from worker.object_kinds import DEFAULT_KINDS, Kind
+
 AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
 
 
@@ -39,6 +41,12 @@ class ModelsSettings(Section):
     research: bool = Field(default=True, description="whether models of regulatory status research may run")
 
 
+class ReportSettings(Section):
+    """How results speak to this site's radiologists."""
+
+    language: str = Field(default="en", description="of sentences in text SR, pictures and documents")
+
+
 class DestinationSettings(Section):
     """An archive that receives results."""
 
@@ -50,6 +58,9 @@ class DestinationSettings(Section):
     port: int = Field(ge=1, le=65535, description="its DICOM port")
     identity_check: bool = Field(
         default=True, description="ask this archive (C-FIND) before the first delivery of a job"
+    )
+    objects: tuple[Kind, ...] = Field(
+        default=DEFAULT_KINDS, min_length=1, description="kinds of object that it gets; docs/viewers.md compares them"
     )
 
 

@@ -19,9 +19,10 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from models.manifest import Concept
-from worker.object_encoding import Kind, stamp
+from worker.case import Case
+from worker.object_encoding import stamp
+from worker.object_kinds import Kind
 from worker.provenance import Provenance, device_uid
-from worker.source_repairs import Identity
 
 ENGLISH = CodedConcept(value="en-US", scheme_designator="RFC5646", meaning="English (United States)")
 
@@ -66,23 +67,23 @@ def algorithm(provenance: Provenance) -> AlgorithmIdentification:
     )
 
 
-def procedure_reported(source: Dataset, identity: Identity) -> CodedConcept:
+def procedure_reported(case: Case) -> CodedConcept:
     """Return the procedure that was analysed: the source's own code, else that of its modality."""
-    for item in identity.attributes.get("ProcedureCodeSequence", ()):
+    for item in case.identity.attributes.get("ProcedureCodeSequence", ()):
         parts = tuple(
             str(item.get(keyword) or "") for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
         )
         if all(parts):
             return CodedConcept(value=parts[0], scheme_designator=parts[1], meaning=parts[2])
-    code = _PROCEDURES.get(str(source.get("Modality", "")), codes.SCT.ImagingProcedure)
+    code = _PROCEDURES.get(str(case.head.get("Modality", "")), codes.SCT.ImagingProcedure)
     return CodedConcept.from_code(code)
 
 
-def procedure_item(source: Dataset, identity: Identity) -> CodeContentItem:
+def procedure_item(case: Case) -> CodeContentItem:
     """Return the item of the procedure that was analysed."""
     return CodeContentItem(
         name=codes.DCM.ProcedureReported,
-        value=procedure_reported(source, identity),
+        value=procedure_reported(case),
         relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
     )
 
@@ -104,8 +105,7 @@ def container(
 def document(
     root: Dataset,
     evidence: Sequence[Dataset],
-    provenance: Provenance,
-    identity: Identity,
+    case: Case,
     *,
     kind: Kind,
     sop_class_uid: str,
@@ -117,7 +117,7 @@ def document(
     """
     report = Dataset()
     report.update({element.tag: element for element in root if element.keyword != "RelationshipType"})
-    stamp(report, provenance, identity, kind=kind, sop_class_uid=sop_class_uid)
+    stamp(report, case, kind=kind, sop_class_uid=sop_class_uid)
     report.CompletionFlag = "COMPLETE"
     report.PreliminaryFlag = "PRELIMINARY"
     report.VerificationFlag = "UNVERIFIED"

@@ -11,9 +11,7 @@ from pydicom.uid import EnhancedSRStorage
 from models.findings import Measurement, Reading
 from models.manifest import Card
 from models.volume import Waveform
-from worker.provenance import Provenance
-from worker.series_volume import LoadedSeries
-from worker.source_repairs import Identity
+from worker.case import Case
 from worker.sr_document import container, document, language, observation_context, procedure_item
 
 #: A viewer that does not wrap (OHIF) shows this many characters.
@@ -22,18 +20,15 @@ _NOT_VERIFIED = "Made by an AI model, not verified by a physician."
 _RESEARCH = "RESEARCH: this model is not cleared for clinical use."
 
 
-def build_text_report(series: LoadedSeries, reading: Reading, provenance: Provenance, identity: Identity) -> Dataset:
+def build_text_report(case: Case) -> Dataset:
     """Return the text SR of a reading."""
-    return _text_document(
-        series, provenance, identity, findings=findings_of(reading), notes=(*series.repairs, *identity.repairs)
-    )
+    notes = (*case.series.repairs, *case.identity.repairs)
+    return _text_document(case, findings=findings_of(case.reading), notes=notes)
 
 
-def build_not_read(series: LoadedSeries, provenance: Provenance, identity: Identity, reason: str) -> Dataset:
+def build_not_read(case: Case, reason: str) -> Dataset:
     """Return the text SR that says that this series was not read and why; `reason` names no patient."""
-    return _text_document(
-        series, provenance, identity, findings=(f"Not read by {provenance.card.name} because {reason}",), notes=()
-    )
+    return _text_document(case, findings=(f"Not read by {case.provenance.card.name} because {reason}",), notes=())
 
 
 def findings_of(reading: Reading) -> tuple[str, ...]:
@@ -69,31 +64,24 @@ def lines_about(card: Card) -> tuple[str, ...]:
     return (_RESEARCH, *said) if card.research else said
 
 
-def _text_document(
-    series: LoadedSeries,
-    provenance: Provenance,
-    identity: Identity,
-    *,
-    findings: Iterable[str],
-    notes: Iterable[str],
-) -> Dataset:
-    head = series.datasets[0]
+def _text_document(case: Case, *, findings: Iterable[str], notes: Iterable[str]) -> Dataset:
+    series, provenance = case.series, case.provenance
     images = len(series.frame_numbers) or len(series.datasets)
     what = "recording" if isinstance(series.source, Waveform) else f"series of {images} images"
-    about = (*lines_about(provenance.card), f"It read one {head.get('Modality', '')} {what}.", *notes)
+    about = (*lines_about(provenance.card), f"It read one {case.head.get('Modality', '')} {what}.", *notes)
     root = container(
         codes.LN.DiagnosticImagingReport,
         (
             *language(),
             *observation_context(provenance),
-            procedure_item(head, identity),
+            procedure_item(case),
             container(codes.LN.CurrentProcedureDescriptions, _texts(codes.DCM.ProcedureDescription, about)),
             container(codes.LN.Findings, _texts(codes.DCM.Finding, findings)),
         ),
         template="2000",
         root=True,
     )
-    return document(root, series.datasets, provenance, identity, kind="TEXT-SR", sop_class_uid=EnhancedSRStorage)
+    return document(root, series.datasets, case, kind="TEXT-SR", sop_class_uid=EnhancedSRStorage)
 
 
 def _texts(name: CodedConcept, sentences: Iterable[str]) -> list[TextContentItem]:

@@ -22,9 +22,9 @@ from tests.readings import (
     a_reading,
     an_ecg_card,
     an_ecg_reading,
+    case_of,
     load,
     nothing_found,
-    provenance_of,
 )
 from worker import output_gate, results
 from worker.provenance import derived_uid
@@ -56,8 +56,8 @@ def written(folder: Path, sources: list[Path], reading_of: Callable[[LoadedSerie
     """Read the files, build the results, pass the gate and write them."""
     series = load(sources[0].parent)
     reading = reading_of(series)
-    objects = results.build(series, reading, provenance_of(series, card))
-    output_gate.check(objects, series, reading, card)
+    objects = results.build(case_of(series, reading, card))
+    output_gate.check(objects, case_of(series, reading, card))
     folder.mkdir()
     files = {made.kind: folder / f"{made.kind}.dcm" for made in objects}
     for made in objects:

@@ -13,6 +13,7 @@ from tests.unit.worker.conftest import ManualLedgerClock
 from worker.delivery import Deliverer, Destination, state_after_answer, why_held
 from worker.job import DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
+from worker.object_kinds import DEFAULT_KINDS
 from worker.settings import DeliverySettings
 from worker.testing import write_mr_series
 
@@ -42,7 +43,14 @@ def deliverer(tmp_path: Path, ledger: Ledger, archive: InMemoryArchive, queue_jo
         file=f"f/{result.name}",
         sha256="0",
     )
-    ledger.finish(claim, results=[file], destinations=["pacs"], runtime="r", inputs_digest="i", recipe_digest="c")
+    ledger.finish(
+        claim,
+        results=[file],
+        destinations={"pacs": DEFAULT_KINDS},
+        runtime="r",
+        inputs_digest="i",
+        recipe_digest="c",
+    )
     return Deliverer(
         ledger=ledger,
         destinations={"pacs": Destination(name="pacs", archive=archive)},

@@ -8,6 +8,7 @@ from tests.unit.worker.conftest import ManualLedgerClock
 from worker.errors import LeaseLost
 from worker.job import DeliveryState, JobState, OutgoingBatch, ResultFile
 from worker.ledger import Ledger
+from worker.object_kinds import DEFAULT_KINDS
 
 
 @pytest.fixture
@@ -28,7 +29,12 @@ def read_job(ledger: Ledger, queue_job: Callable[..., int]) -> int:
         for number, kind in enumerate(("SEG", "SR"))
     ]
     ledger.finish(
-        claim, results=results, destinations=["near", "far"], runtime="r", inputs_digest="i", recipe_digest="c"
+        claim,
+        results=results,
+        destinations={"near": DEFAULT_KINDS, "far": DEFAULT_KINDS},
+        runtime="r",
+        inputs_digest="i",
+        recipe_digest="c",
     )
     return job_id
 

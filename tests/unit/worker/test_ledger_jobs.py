@@ -9,6 +9,7 @@ from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob
 from worker.job import Claim, JobState, ModelVersion, ResultFile
 from worker.ledger import Ledger
+from worker.object_kinds import DEFAULT_KINDS
 
 RESULT = ResultFile(
     kind="SEG",
@@ -29,7 +30,14 @@ def claim(ledger: Ledger, worker: str = "w1") -> Claim:
 
 def finish(ledger: Ledger, claimed: Claim) -> None:
     """Record one result for one destination."""
-    ledger.finish(claimed, results=[RESULT], destinations=["pacs"], runtime="r", inputs_digest="i", recipe_digest="c")
+    ledger.finish(
+        claimed,
+        results=[RESULT],
+        destinations={"pacs": DEFAULT_KINDS},
+        runtime="r",
+        inputs_digest="i",
+        recipe_digest="c",
+    )
 
 
 def state(ledger: Ledger, job_id: int) -> JobState:
@@ -191,7 +199,7 @@ def test_a_read_job_is_superseded_when_the_newer_one_is_read(ledger: Ledger) -> 
     ledger.finish(
         second,
         results=[ResultFile(**{**vars(RESULT), "sop_instance_uid": "1.2.10"})],
-        destinations=["pacs"],
+        destinations={"pacs": DEFAULT_KINDS},
         runtime="r",
         inputs_digest="i2",
         recipe_digest="c",

@@ -12,7 +12,16 @@ from pydicom.dataset import Dataset
 
 from models.findings import Reading
 from models.manifest import Range
-from tests.readings import a_card, a_reading, an_ecg, an_ecg_card, an_ecg_reading, load, nothing_found, provenance_of
+from tests.readings import (
+    a_card,
+    a_reading,
+    an_ecg,
+    an_ecg_card,
+    an_ecg_reading,
+    case_of,
+    load,
+    nothing_found,
+)
 from worker import output_gate
 from worker.errors import OutputRefused
 from worker.gate_bundle import children, content_items, name_of, parsed
@@ -39,7 +48,7 @@ def series(folder: Path) -> LoadedSeries:
 
 def bundle(series: LoadedSeries) -> tuple[ResultObject, ...]:
     """Return the results of the known reading."""
-    return build(series, a_reading(series), provenance_of(series, a_card()))
+    return build(case_of(series, a_reading(series), a_card()))
 
 
 def changed(made: ResultObject, change: Callable[[Dataset], None]) -> ResultObject:
@@ -54,12 +63,12 @@ def changed(made: ResultObject, change: Callable[[Dataset], None]) -> ResultObje
 def test_good_results_pass(series: LoadedSeries) -> None:
     """A volume's bundle, a negative and an ECG's bundle pass."""
     card = a_card()
-    output_gate.check(bundle(series), series, a_reading(series), card)
+    output_gate.check(bundle(series), case_of(series, a_reading(series), card))
     negative = nothing_found(series)
-    output_gate.check(build(series, negative, provenance_of(series, card)), series, negative, card)
+    output_gate.check(build(case_of(series, negative, card)), case_of(series, negative, card))
     ecg, ecg_card = an_ecg(), an_ecg_card()
-    objects = build(ecg, an_ecg_reading(), provenance_of(ecg, ecg_card))
-    output_gate.check(objects, ecg, an_ecg_reading(), ecg_card)
+    objects = build(case_of(ecg, an_ecg_reading(), ecg_card))
+    output_gate.check(objects, case_of(ecg, an_ecg_reading(), ecg_card))
 
 
 def first_group(report: Dataset) -> Dataset:
@@ -161,7 +170,7 @@ def test_a_defect_is_named(series: LoadedSeries, place: int, change: Callable[[D
     objects = list(bundle(series))
     objects[place] = changed(objects[place], change)
     with pytest.raises(OutputRefused, match=named) as refused:
-        output_gate.check(objects, series, a_reading(series), a_card())
+        output_gate.check(objects, case_of(series, a_reading(series), a_card()))
     assert "Test^Head" not in str(refused.value)
 
 
@@ -171,7 +180,7 @@ def test_every_failed_check_is_named(series: LoadedSeries) -> None:
     objects[SEG] = changed(objects[SEG], empty_pixels)
     objects[TEXT] = changed(objects[TEXT], lambda sr: setattr(sr, "CompletionFlag", "PARTIAL"))
     with pytest.raises(OutputRefused, match=r"flags: .*segments: "):
-        output_gate.check(objects, series, a_reading(series), a_card())
+        output_gate.check(objects, case_of(series, a_reading(series), a_card()))
 
 
 def test_an_implausible_volume_is_held_back(series: LoadedSeries) -> None:
@@ -180,19 +189,19 @@ def test_an_implausible_volume_is_held_back(series: LoadedSeries) -> None:
     narrow = card.labels[0].model_copy(update={"plausible_volume_ml": Range(max=0.1)})
     card = card.model_copy(update={"labels": (narrow, *card.labels[1:])})
     with pytest.raises(OutputRefused, match="numbers: the volume of Cerebral cortex is not plausible"):
-        output_gate.check(bundle(series), series, a_reading(series), card)
+        output_gate.check(bundle(series), case_of(series, a_reading(series), card))
 
 
 def test_an_ecg_tells_the_numbers_of_its_reading() -> None:
     """Another number than was read is held back, and so is a heart rate outside the card's range."""
     series, card = an_ecg(), an_ecg_card()
-    objects = list(build(series, an_ecg_reading(), provenance_of(series, card)))
+    objects = list(build(case_of(series, an_ecg_reading(), card)))
     fast = card.interpretation.model_copy(update={"plausible_heart_rate_bpm": Range(min=90)})
     with pytest.raises(OutputRefused, match="numbers: the heart rate is not plausible"):
-        output_gate.check(objects, series, an_ecg_reading(), card.model_copy(update={"interpretation": fast}))
+        output_gate.check(objects, case_of(series, an_ecg_reading(), card.model_copy(update={"interpretation": fast})))
     objects[0] = changed(objects[0], other_rate)
     with pytest.raises(OutputRefused, match="numbers: the numbers of the recording differ"):
-        output_gate.check(objects, series, an_ecg_reading(), card)
+        output_gate.check(objects, case_of(series, an_ecg_reading(), card))
 
 
 def other_rate(report: Dataset) -> None:
@@ -204,9 +213,9 @@ def other_rate(report: Dataset) -> None:
 def test_a_missing_segmentation_is_noticed(series: LoadedSeries) -> None:
     """A reading with structures does not pass without its SEG; nor does one without any report."""
     with pytest.raises(OutputRefused, match="completeness"):
-        output_gate.check(bundle(series)[TEXT:], series, a_reading(series), a_card())
+        output_gate.check(bundle(series)[TEXT:], case_of(series, a_reading(series), a_card()))
     with pytest.raises(OutputRefused, match="completeness: no report"):
-        output_gate.check((), series, Reading(), a_card())
+        output_gate.check((), case_of(series, Reading(), a_card()))
 
 
 def test_results_of_another_patient_do_not_pass(tmp_path: Path, series: LoadedSeries) -> None:
@@ -214,7 +223,7 @@ def test_results_of_another_patient_do_not_pass(tmp_path: Path, series: LoadedSe
     write_mr_series(tmp_path / "other", seed=9, oblique=True, patient_id="TEST-9")
     other = load(tmp_path / "other")
     with pytest.raises(OutputRefused, match=r"patient and study.*evidence"):
-        output_gate.check(bundle(series), other, a_reading(other), a_card())
+        output_gate.check(bundle(series), case_of(other, a_reading(other), a_card()))
 
 
 def test_files_are_checked_the_same_way(tmp_path: Path, folder: Path, series: LoadedSeries) -> None:

@@ -15,9 +15,9 @@ from tests.readings import (
     an_ecg,
     an_ecg_card,
     an_ecg_reading,
+    case_of,
     load,
     nothing_found,
-    provenance_of,
 )
 from worker.picture import banner, key_slices, orientation_letters, render
 from worker.testing import write_mr_series
@@ -34,9 +34,8 @@ def test_contours_are_drawn_in_the_colours_of_the_card(tmp_path: Path) -> None:
     """Both structures are drawn in their colours, outside the legend; a picture of nothing found has neither."""
     write_mr_series(tmp_path)
     series = load(tmp_path)
-    provenance = provenance_of(series, a_card())
     drawn, empty = (
-        pixels_of(render(series, reading, provenance))[:, :900]
+        pixels_of(render(case_of(series, reading, a_card())))[:, :900]
         for reading in (a_reading(series), nothing_found(series))
     )
     for label in LABELS[:2]:
@@ -48,15 +47,15 @@ def test_the_same_reading_gives_the_same_picture(tmp_path: Path) -> None:
     """Nothing random and no time is in a picture."""
     write_mr_series(tmp_path)
     series = load(tmp_path)
-    provenance = provenance_of(series, a_card())
-    assert render(series, a_reading(series), provenance) == render(series, a_reading(series), provenance)
+    assert render(case_of(series, a_reading(series), a_card())) == render(case_of(series, a_reading(series), a_card()))
 
 
 def test_an_ecg_is_drawn_with_its_marks() -> None:
     """The stretches of the marks are tinted."""
     series = an_ecg()
-    provenance = provenance_of(series, an_ecg_card())
-    marked, plain = (pixels_of(render(series, reading, provenance)) for reading in (an_ecg_reading(), Reading()))
+    marked, plain = (
+        pixels_of(render(case_of(series, reading, an_ecg_card()))) for reading in (an_ecg_reading(), Reading())
+    )
     assert (marked != plain).any(axis=2).sum() > 5000
 
 

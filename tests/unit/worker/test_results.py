@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from tests.readings import a_card, a_reading, an_ecg, an_ecg_card, an_ecg_reading, load, provenance_of
+from tests.readings import a_card, a_reading, an_ecg, an_ecg_card, an_ecg_reading, case_of, load
 from worker.gate_bundle import children, content_items, name_of, parsed
 from worker.results import build
 from worker.testing import write_mr_series
@@ -16,10 +16,10 @@ from worker.testing import write_mr_series
 _DIGESTS = """
 import hashlib, sys
 from pathlib import Path
-from tests.readings import a_card, a_reading, load, provenance_of
+from tests.readings import a_card, a_reading, case_of, load
 from worker.results import build
 series = load(Path(sys.argv[1]))
-for made in build(series, a_reading(series), provenance_of(series, a_card())):
+for made in build(case_of(series, a_reading(series), a_card())):
     print(hashlib.sha256(made.data).hexdigest())
 """
 
@@ -30,7 +30,7 @@ def test_the_same_arguments_give_the_same_bytes_in_any_process(tmp_path: Path) -
     bundles = []
     for _ in range(2):
         series = load(tmp_path)
-        bundles.append(build(series, a_reading(series), provenance_of(series, a_card())))
+        bundles.append(build(case_of(series, a_reading(series), a_card())))
     assert bundles[0] == bundles[1]
     other = subprocess.run(
         [sys.executable, "-c", _DIGESTS, str(tmp_path)],
@@ -49,8 +49,7 @@ def test_another_read_is_another_set_of_objects(tmp_path: Path, changed: str) ->
     write_mr_series(tmp_path)
     series = load(tmp_path)
     first, second = (
-        build(series, a_reading(series), provenance_of(series, a_card(), **change))
-        for change in ({}, {changed: "0" * 64})
+        build(case_of(series, a_reading(series), a_card(), **change)) for change in ({}, {changed: "0" * 64})
     )
     uids = [
         {uid for made in some for uid in (made.sop_instance_uid, made.series_instance_uid)} for some in (first, second)
@@ -63,7 +62,7 @@ def test_a_label_map_gives_seg_sr_and_text(tmp_path: Path) -> None:
     """The bundle of a volume, in the order in which an archive should get it."""
     write_mr_series(tmp_path)
     series = load(tmp_path)
-    objects = build(series, a_reading(series), provenance_of(series, a_card()))
+    objects = build(case_of(series, a_reading(series), a_card()))
     assert [made.kind for made in objects] == ["SEG", "SR", "TEXT-SR"]
     for made in objects:
         dataset = parsed(made.data)
@@ -79,7 +78,7 @@ def test_the_report_tells_each_structure_once(tmp_path: Path) -> None:
     write_mr_series(tmp_path)
     series = load(tmp_path)
     reading = a_reading(series)
-    report = parsed(build(series, reading, provenance_of(series, a_card()))[1].data)
+    report = parsed(build(case_of(series, reading, a_card()))[1].data)
     groups = [item for item in content_items(report) if name_of(item) == ("125007", "DCM")]
     assert [group.ContentTemplateSequence[0].TemplateIdentifier for group in groups] == ["1411", "1411"]
     volumes = [_number(children(group, "118565006", "SCT")[0]) for group in groups]
@@ -92,7 +91,7 @@ def test_the_report_tells_each_structure_once(tmp_path: Path) -> None:
 def test_the_ecg_report_speaks_of_its_lead() -> None:
     """The numbers of one lead stand in a group of that lead, with the waveform as their source and no SEG beside."""
     series = an_ecg()
-    objects = build(series, an_ecg_reading(), provenance_of(series, an_ecg_card()))
+    objects = build(case_of(series, an_ecg_reading(), an_ecg_card()))
     assert [made.kind for made in objects] == ["ECG-SR", "TEXT-SR"]
     items = list(content_items(parsed(objects[0].data)))
     assert [item.ConceptCodeSequence[0].CodeMeaning for item in items if name_of(item) == ("122148", "DCM")] == [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from tests.readings import LABELS, a_card, a_reading, load, provenance_of
+from tests.readings import LABELS, a_card, a_reading, case_of, load
 from worker.errors import SourceRefused
 from worker.gate_bundle import parsed
 from worker.results import build
@@ -16,7 +16,7 @@ from worker.testing import write_mr_series
 def segmentation_of(folder: Path) -> Dataset:
     """Return the SEG of the known reading of a folder, read back from its bytes."""
     series = load(folder)
-    return parsed(build(series, a_reading(series), provenance_of(series, a_card()))[0].data)
+    return parsed(build(case_of(series, a_reading(series), a_card()))[0].data)
 
 
 def test_segments_are_numbered_without_gaps_and_keep_their_names(tmp_path: Path) -> None:

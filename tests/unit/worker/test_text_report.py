@@ -6,7 +6,7 @@ import pytest
 
 from models.findings import Measurement, Reading
 from models.manifest import Concept
-from tests.readings import ML, VOLUME, a_card, a_reading, an_ecg_reading, load, nothing_found, provenance_of
+from tests.readings import ML, VOLUME, a_card, a_reading, an_ecg_reading, case_of, load, nothing_found
 from worker.gate_bundle import content_items, parsed
 from worker.results import build, not_read
 from worker.series_volume import LoadedSeries
@@ -29,7 +29,7 @@ def series(tmp_path: Path) -> LoadedSeries:
 
 def test_it_says_all_of_it_in_short_lines(series: LoadedSeries) -> None:
     """Research, unverified, model, numbers, what was not found, warnings and repairs; no line over 90 characters."""
-    lines = lines_of(build(series, a_reading(series), provenance_of(series, a_card()))[-1].data)
+    lines = lines_of(build(case_of(series, a_reading(series), a_card()))[-1].data)
     text = "\n".join(lines)
     assert lines[0].startswith("RESEARCH")
     for part in (
@@ -48,14 +48,14 @@ def test_it_says_all_of_it_in_short_lines(series: LoadedSeries) -> None:
 def test_long_sentences_are_broken(series: LoadedSeries) -> None:
     """A sentence of 300 characters becomes several items and loses nothing."""
     reading = Reading(warnings=(" ".join(["word"] * 60) + ".",))
-    lines = lines_of(build(series, reading, provenance_of(series, a_card()))[-1].data)
+    lines = lines_of(build(case_of(series, reading, a_card()))[-1].data)
     assert " ".join(lines).count("word") == 60
     assert max(map(len, lines)) <= 90
 
 
 def test_a_negative_is_a_result(series: LoadedSeries) -> None:
     """Nothing found gives the text SR alone, and it says what was looked for."""
-    objects = build(series, nothing_found(series), provenance_of(series, a_card()))
+    objects = build(case_of(series, nothing_found(series), a_card()))
     assert [made.kind for made in objects] == ["TEXT-SR"]
     assert sum("not found" in line for line in lines_of(objects[0].data)) == 3
     assert findings_of(Reading()) == ("Nothing was found and nothing measured.",)
@@ -63,10 +63,10 @@ def test_a_negative_is_a_result(series: LoadedSeries) -> None:
 
 def test_what_was_not_read_says_why(series: LoadedSeries) -> None:
     """The report of an unread series names the reason and is not the report of a reading."""
-    provenance = provenance_of(series, a_card())
-    made = not_read(series, provenance, "slices are missing.")
+    case = case_of(series, nothing_found(series), a_card())
+    made = not_read(case, "slices are missing.")
     assert any("Not read by Test structures because slices are missing." in line for line in lines_of(made.data))
-    assert made.sop_instance_uid != build(series, nothing_found(series), provenance)[0].sop_instance_uid
+    assert made.sop_instance_uid != build(case)[0].sop_instance_uid
 
 
 def test_an_ecg_is_told_in_words() -> None:

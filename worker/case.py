@@ -1,0 +1,47 @@
+"""A case: everything that the objects of one read are made of."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from models.findings import Reading
+from worker.provenance import Provenance
+from worker.series_volume import LoadedSeries
+from worker.settings import ReportSettings
+from worker.source_repairs import Identity, identity_of
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Case:
+    """One read of one series by one model, on its way to become objects.
+
+    Attributes:
+        series: What was read.
+        reading: What was found.
+        provenance: Where UIDs and times come from, and the model's card.
+        identity: What results say of patient and study.
+        report: The site's wishes: language, measurements, thresholds.
+    """
+
+    series: LoadedSeries
+    reading: Reading
+    provenance: Provenance
+    identity: Identity
+    report: ReportSettings
+
+    @classmethod
+    def of(
+        cls, series: LoadedSeries, reading: Reading, provenance: Provenance, report: ReportSettings | None = None
+    ) -> "Case":
+        """Make a case of what was read. Raises SourceRefused when the source cannot say whose it is."""
+        return cls(
+            series=series,
+            reading=reading,
+            provenance=provenance,
+            identity=identity_of(series.datasets[0]),
+            report=report or ReportSettings(),
+        )
+
+    @property
+    def head(self) -> Any:
+        """The first dataset that was read: patient, study and equipment are the same in all."""
+        return self.series.datasets[0]

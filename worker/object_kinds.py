@@ -1,0 +1,42 @@
+"""The kinds of object that a read may become: one table, in the order in which they are made and sent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Kind = Literal["SEG", "LABELMAP", "SR", "REGION-SR", "ECG-SR", "TEXT-SR", "SC", "GSPS", "PDF", "RTSTRUCT", "KO", "PMAP"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectKind:
+    """What a kind of object is.
+
+    Attributes:
+        modality: (0008,0060).
+        by_default: Whether a destination gets it that does not say what it wants.
+        shows: What a person sees of it, for the docs.
+    """
+
+    modality: str
+    by_default: bool
+    shows: str
+
+
+KINDS: Mapping[Kind, ObjectKind] = {
+    "SEG": ObjectKind(modality="SEG", by_default=True, shows="the outlines, one segment a structure, as voxels"),
+    "LABELMAP": ObjectKind(modality="SEG", by_default=False, shows="the same in one label map, small and fast"),
+    "SR": ObjectKind(modality="SR", by_default=True, shows="numbers of segments and answers about the whole image"),
+    "REGION-SR": ObjectKind(modality="SR", by_default=True, shows="what was found where, drawn on its slice"),
+    "ECG-SR": ObjectKind(modality="SR", by_default=True, shows="rhythm and intervals of an ECG"),
+    "TEXT-SR": ObjectKind(modality="SR", by_default=True, shows="the sentences that a radiologist reads"),
+    "SC": ObjectKind(modality="OT", by_default=True, shows="a picture: key slices with outlines, or the ECG"),
+    "GSPS": ObjectKind(modality="PR", by_default=False, shows="the outlines, drawn over the source images"),
+    "PDF": ObjectKind(modality="DOC", by_default=False, shows="sentences, numbers and picture as a document"),
+    "RTSTRUCT": ObjectKind(modality="RTSTRUCT", by_default=False, shows="the outlines, for radiotherapy planning"),
+    "KO": ObjectKind(modality="KO", by_default=False, shows="the images to look at first"),
+    "PMAP": ObjectKind(modality="OT", by_default=False, shows="a heat map of what the model looked at or expects"),
+}
+DEFAULT_KINDS: tuple[Kind, ...] = tuple(kind for kind, about in KINDS.items() if about.by_default)
+
+if get_args(Kind) != tuple(KINDS):
+    raise AssertionError("Kind and KINDS differ")
