@@ -8,7 +8,8 @@ weights         weights by reference into a package, fetched and checked (torchs
 grid            grids in patient space, and the way from one to another
 preparation     from the source grid to the network's
 inference       the order in which networks are asked
-interpretation  from the network's answer to a Reading on the source grid (components: connected parts)
+interpretation  from the network's answer to a Reading on the source grid (components: connected parts;
+                instances: parts that are counted and measured)
 ecg             the same three steps for an ECG
 runtime         what runs a network: load, infer, close (onnx_runtime); loaded: all networks of a model, resident
 reading         all of it in one function, `read`

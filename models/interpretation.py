@@ -5,17 +5,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import expit
 
 from models.components import fill_holes, largest_component
 from models.errors import ImplausibleResult
-from models.findings import Measurement, Reading, Structure
+from models.findings import Detection, Measurement, Reading, Structure
 from models.grid import box_of, grid_of, reach, resample, shape_of
 from models.inference import logit
-from models.manifest import Card, Concept, Label, LabelMapInterpretation
+from models.instances import MILLILITRE, VOLUME, take_instances
+from models.manifest import Card, Label, LabelMapInterpretation
 from models.volume import Volume
-
-VOLUME = Concept(value="118565006", scheme="SCT", meaning="Volume")
-MILLILITRE = Concept(value="ml", scheme="UCUM", meaning="milliliter")
 
 
 def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume, source: Volume) -> Reading:
@@ -34,16 +33,41 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
     voxels = np.sum([np.bincount(plane.ravel(), minlength=256) for plane in labels], axis=0)
     known = sorted(card.labels, key=lambda label: label.number)
     _check_plausible(known, voxels, source.voxel_ml, interpretation)
+    warnings = _warnings(labels)
+    instances, detections = _instances(known, labels, interpretation, answer, source)
+    counted = {detection.label.number for detection in detections}
     return Reading(
         labels=labels,
+        instances=instances,
+        detections=detections,
         structures=tuple(
             Structure(label=label, voxels=count, measurements=(_volume(count, source.voxel_ml),))
             for label in known
-            if (count := int(voxels[label.number]))
+            if not label.instances and (count := int(voxels[label.number]))
         ),
-        missing=tuple(label for label in known if not voxels[label.number]),
-        warnings=_warnings(labels),
+        missing=tuple(
+            label for label in known if label.number not in counted and (label.instances or not voxels[label.number])
+        ),
+        warnings=warnings,
     )
+
+
+def _instances(
+    known: list[Label],
+    labels: NDArray[np.uint8],
+    interpretation: LabelMapInterpretation,
+    answer: Volume,
+    source: Volume,
+) -> tuple[NDArray[np.uint16] | None, tuple[Detection, ...]]:
+    """Take what is counted out of the labels; None where the card counts nothing."""
+    wanted = [label for label in known if label.instances]
+    if not wanted:
+        return None, ()
+    probability = None
+    if interpretation.kind == "probability":
+        logits: NDArray[Any] = resample(answer, grid_of(source), interpolation="linear", outside=None).array
+        probability = expit(logits).astype(np.float32, copy=False)
+    return take_instances(labels, wanted, source, probability)
 
 
 def label_map(interpretation: LabelMapInterpretation, answer: Volume, source: Volume) -> NDArray[np.uint8]:

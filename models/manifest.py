@@ -58,6 +58,8 @@ class Label(Strict):
     laterality: Literal["left", "right"] | None = None
     colour_rgb: tuple[int, int, int]
     plausible_volume_ml: Range = Range()
+    instances: bool = Field(default=False, description="each connected part is a thing of its own, such as a nodule")
+    smallest_mm: float = Field(default=0.0, ge=0, description="with instances: parts less wide than this are dropped")
 
 
 class Regulatory(Strict):

@@ -1,0 +1,121 @@
+"""From a mask to things that are counted: each connected part is a detection with its diameters and its outline."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from contourpy import contour_generator
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial.distance import pdist, squareform
+
+from models.findings import Detection, Measurement
+from models.manifest import Concept, Label
+from models.volume import Volume
+
+DIAMETER = Concept(value="81827009", scheme="SCT", meaning="Diameter")
+SHORT_AXIS = Concept(value="103340004", scheme="SCT", meaning="Short Axis")
+VOLUME = Concept(value="118565006", scheme="SCT", meaning="Volume")
+CERTAINTY = Concept(value="111012", scheme="DCM", meaning="Certainty of Finding")
+MILLIMETRE = Concept(value="mm", scheme="UCUM", meaning="millimeter")
+MILLILITRE = Concept(value="ml", scheme="UCUM", meaning="milliliter")
+PERCENT = Concept(value="%", scheme="UCUM", meaning="Percent")
+
+#: A slice along each axis of the source grid.
+_Box = Any
+_TOUCHING = np.ones((3, 3, 3), dtype=bool)
+#: An outline with more points is thinned: viewers draw it as well, and no diameter changes by a tenth of a pixel.
+_POINTS = 128
+
+
+def take_instances(
+    labels: NDArray[np.uint8], wanted: Sequence[Label], source: Volume, probability: NDArray[np.float32] | None = None
+) -> tuple[NDArray[np.uint16], tuple[Detection, ...]]:
+    """Move the parts of these labels out of the label map and return them as numbered things, the largest first.
+
+    Parts that touch at a corner are one. A part smaller than its label's `smallest_mm` across is dropped.
+
+    Args:
+        labels: uint8 on the source grid; the voxels of `wanted` become 0.
+        wanted: Labels whose parts are things of their own.
+        source: What was read.
+        probability: float32 like `labels`, 0 to 1, where the network gives one; its mean over a part is the certainty.
+
+    Returns the map of numbers, like `labels`, and the detections.
+    """
+    instances = np.zeros(labels.shape, np.uint16)
+    found = []
+    for label in wanted:
+        mask = labels == label.number
+        labels[mask] = 0
+        found += [(part, box, label) for part, box in _parts(mask)]
+    measured = [
+        (part, box, label, *_widest(part, box, source.spacing_mm[1], source.spacing_mm[2]))
+        for part, box, label in found
+    ]
+    kept = [entry for entry in measured if entry[4] >= entry[2].smallest_mm]
+    kept.sort(key=lambda entry: -int(entry[0].sum()))
+    detections = []
+    for number, (part, box, label, slice_index, long_mm, short_mm) in enumerate(kept, start=1):
+        instances[box][part] = number
+        numbers = [
+            Measurement(name=DIAMETER, value=long_mm, unit=MILLIMETRE),
+            Measurement(name=SHORT_AXIS, value=short_mm, unit=MILLIMETRE),
+            Measurement(name=VOLUME, value=int(part.sum()) * source.voxel_ml, unit=MILLILITRE),
+        ]
+        if probability is not None:
+            mean = float(probability[box][part].mean(dtype=np.float64))
+            numbers.append(Measurement(name=CERTAINTY, value=100.0 * mean, unit=PERCENT))
+        outline = _outline(part[slice_index - box[0].start])
+        detections.append(
+            Detection(
+                number=number,
+                label=label,
+                slice_index=slice_index,
+                outline=tuple((float(r + box[1].start), float(c + box[2].start)) for r, c in outline),
+                measurements=tuple(numbers),
+                voxels=int(part.sum()),
+                laterality=label.laterality,
+            )
+        )
+    return instances, tuple(detections)
+
+
+def axes_mm(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> tuple[float, float]:
+    """Return the longest diameter of a mask ``(rows, columns)`` and the widest extent perpendicular to it, in mm.
+
+    Measured between the outer edges of pixels along its outline, as a reader measures in plane (RECIST 1.1).
+    """
+    points = _outline(mask, thinned=False) * (row_mm, column_mm)
+    distances = squareform(pdist(points))
+    first, second = np.unravel_index(int(distances.argmax()), distances.shape)
+    longest = float(distances[first, second])
+    along = (points[second] - points[first]) / (longest or 1.0)
+    across = points @ np.array((-along[1], along[0]))
+    return longest, float(across.max() - across.min())
+
+
+def _parts(mask: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], _Box]]:
+    numbered, _ = ndimage.label(mask, structure=_TOUCHING)
+    for number, box in enumerate(ndimage.find_objects(numbered), start=1):
+        yield numbered[box] == number, box
+
+
+def _widest(part: NDArray[np.bool_], box: _Box, row_mm: float, column_mm: float) -> tuple[int, float, float]:
+    """Return the slice on which a part has its longest diameter, and its two axes there."""
+    areas = part.sum(axis=(1, 2))
+    # The longest diameter lies on one of the large slices; trying all of a long vessel would take long.
+    candidates = np.flatnonzero(areas >= areas.max() * 0.5)
+    sizes = {int(k): axes_mm(part[k], row_mm, column_mm) for k in candidates}
+    best = max(sizes, key=lambda k: (sizes[k][0], areas[k], -k))
+    return best + int(box[0].start), *sizes[best]
+
+
+def _outline(mask: NDArray[np.bool_], *, thinned: bool = True) -> NDArray[np.float64]:
+    """Return the longest closed line around a mask, ``(points, 2)`` as row and column, the first point not repeated."""
+    padded = np.pad(mask, 1).astype(np.float64)
+    # Halfway between the centres of the last pixel inside and the first outside: the pixel's edge.
+    lines: list[Any] = list(contour_generator(z=padded).lines(0.5))
+    line = np.asarray(max(lines, key=len), dtype=np.float64)[:-1]
+    step = -(-len(line) // _POINTS) if thinned else 1
+    return line[::step, ::-1] - 1.0

@@ -1,0 +1,109 @@
+"""Things that are counted: their number, their diameters, their outline."""
+
+import numpy as np
+import pytest
+
+from models.findings import Detection
+from models.instances import CERTAINTY, DIAMETER, SHORT_AXIS, VOLUME, axes_mm, take_instances
+from models.interpretation import interpret
+from models.manifest import Concept, Label, LabelMapInterpretation
+from models.volume import Volume
+from tests.readings import a_card
+
+NODULE = Label(
+    number=3,
+    name="Nodule",
+    concept=Concept(value="27925004", scheme="SCT", meaning="Nodule"),
+    category=Concept(value="49755003", scheme="SCT", meaning="Morphologically Altered Structure"),
+    colour_rgb=(255, 200, 0),
+    instances=True,
+)
+SPACING = (2.0, 0.5, 0.8)
+
+
+def a_volume(array: np.ndarray) -> Volume:
+    """Return the values on a grid with three different spacings."""
+    return Volume(array=array, affine=np.diag((*SPACING, 1.0)))
+
+
+def balls(*balls_mm: tuple[tuple[float, float, float], float]) -> np.ndarray:
+    """Return a label map with balls of these centres and radii in mm."""
+    z, y, x = (np.arange(size) * step for size, step in zip((30, 120, 100), SPACING, strict=True))
+    labels = np.zeros((30, 120, 100), np.uint8)
+    for (cz, cy, cx), radius in balls_mm:
+        distance = (z[:, None, None] - cz) ** 2 + (y[:, None] - cy) ** 2 + (x - cx) ** 2
+        labels[distance <= radius**2] = NODULE.number
+    return labels
+
+
+def value_of(detection: Detection, concept: Concept) -> float:
+    """Return a detection's measurement."""
+    return next(m.value for m in detection.measurements if m.name == concept)
+
+
+def test_each_part_is_counted_and_measured() -> None:
+    """Two balls are two detections, the larger first, with diameter and volume of a ball, and leave the label map."""
+    labels = balls(((20, 20, 20), 5.0), ((40, 40, 60), 8.0))
+    total = int((labels > 0).sum())
+    instances, found = take_instances(labels, [NODULE], a_volume(labels))
+    assert [detection.number for detection in found] == [1, 2]
+    for detection, radius in zip(found, (8.0, 5.0), strict=True):
+        assert value_of(detection, DIAMETER) == pytest.approx(2 * radius, abs=1.0)
+        assert value_of(detection, SHORT_AXIS) == pytest.approx(2 * radius, abs=1.0)
+        assert value_of(detection, VOLUME) == pytest.approx(4 / 3 * np.pi * radius**3 / 1000, rel=0.05)
+        assert detection.voxels == (instances == detection.number).sum()
+    assert (found[0].slice_index, found[1].slice_index) == (20, 10)
+    assert not labels.any()
+    assert (instances > 0).sum() == total
+
+
+def test_the_outline_goes_around_the_thing_on_its_slice() -> None:
+    """The polygon encloses the pixels of that slice and no others, up to half a pixel."""
+    labels = balls(((20, 20, 20), 5.0))
+    instances, (found,) = take_instances(labels, [NODULE], a_volume(labels))
+    rows, columns = np.nonzero(instances[found.slice_index])
+    outline = np.array(found.outline)
+    assert outline.min(axis=0) == pytest.approx((rows.min() - 0.5, columns.min() - 0.5))
+    assert outline.max(axis=0) == pytest.approx((rows.max() + 0.5, columns.max() + 0.5))
+
+
+def test_an_ellipse_has_two_axes_in_any_direction() -> None:
+    """A turned ellipse of 20 x 8 mm on an anisotropic grid is measured within a pixel."""
+    y, x = np.ogrid[:120, :100]
+    y, x = y * 0.5 - 30, x * 0.8 - 40
+    turned = np.deg2rad(35)
+    along, across = x * np.cos(turned) + y * np.sin(turned), y * np.cos(turned) - x * np.sin(turned)
+    long_mm, short_mm = axes_mm((along / 10) ** 2 + (across / 4) ** 2 <= 1, 0.5, 0.8)
+    assert long_mm == pytest.approx(20, abs=0.8)
+    assert short_mm == pytest.approx(8, abs=0.8)
+
+
+def test_a_single_pixel_has_an_outline() -> None:
+    """The smallest mask is measured, not refused."""
+    mask = np.zeros((5, 5), bool)
+    mask[2, 2] = True
+    assert axes_mm(mask, 1.0, 1.0) == pytest.approx((1.0, 1.0))
+
+
+def test_what_is_too_small_is_dropped() -> None:
+    """A part under the card's size is neither told nor left in the label map."""
+    labels = balls(((20, 20, 20), 2.0), ((40, 40, 60), 8.0))
+    label = NODULE.model_copy(update={"smallest_mm": 6.0})
+    instances, found = take_instances(labels, [label], a_volume(labels))
+    assert len(found) == 1
+    assert instances.max() == 1
+
+
+def test_a_model_that_counts_gives_detections_with_certainty() -> None:
+    """Logits of a network become two nodules whose certainty is the mean probability; nothing found is *missing*."""
+    one = NODULE.model_copy(update={"number": 1})
+    card = a_card(labels=[one.model_dump()], interpretation={"kind": "probability"})
+    assert isinstance(card.interpretation, LabelMapInterpretation)
+    source = a_volume(np.zeros((30, 120, 100), np.float32))
+    logits = np.where(balls(((20, 20, 20), 5.0), ((40, 40, 60), 8.0)) > 0, 2.0, -4.0).astype(np.float32)
+    reading = interpret(card, card.interpretation, a_volume(logits), source)
+    assert [round(value_of(detection, CERTAINTY)) for detection in reading.detections] == [88, 88]
+    assert (reading.structures, reading.missing) == ((), ())
+    nothing = interpret(card, card.interpretation, a_volume(np.full_like(logits, -4.0)), source)
+    assert nothing.detections == ()
+    assert nothing.missing == (one,)
