@@ -228,6 +228,72 @@ class Golden(Strict):
     max_label_disagreement: float = Field(default=1e-3, description="share of voxels with another label")
 
 
+class _About(Strict):
+    """A rule about one thing that the model says."""
+
+    label: str = Field(default="", description="name of one of the card's [[labels]]")
+    concept: Concept | None = Field(
+        default=None, description="of a finding about the whole input: its question or its answer"
+    )
+
+    @model_validator(mode="after")
+    def _about_one_thing(self) -> "_About":
+        if bool(self.label) == (self.concept is not None):
+            raise ValueError("needs either label (a name of [[labels]]) or concept { value, scheme, meaning }")
+        return self
+
+
+class CertaintyRule(Strict):
+    """A finding about the whole input is at least so certain; one that says *absent* never counts."""
+
+    when: Literal["certainty"]
+    concept: Concept = Field(description="the finding's question, such as pneumonia, or its answer, such as a rhythm")
+    at_least: float = Field(ge=0, le=100, description="percent")
+
+
+class PresenceRule(_About):
+    """Something is there: a label was found, or a finding about the whole input says so."""
+
+    when: Literal["present"]
+
+
+class ProbabilityRule(Strict):
+    """A detection is at least so probable."""
+
+    when: Literal["probability"]
+    label: str
+    at_least: float = Field(ge=0, le=100, description="percent")
+
+
+class DiameterRule(Strict):
+    """A detection is at least so large."""
+
+    when: Literal["diameter"]
+    label: str
+    at_least: float = Field(gt=0, description="mm")
+
+
+class VolumeRule(Strict):
+    """A structure that was found is so large or so small; one that was not found never counts."""
+
+    when: Literal["volume"]
+    label: str
+    at_least: float | None = Field(default=None, ge=0, description="ml")
+    at_most: float | None = Field(default=None, ge=0, description="ml")
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> "VolumeRule":
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("needs either at_least or at_most, in ml; both limits are two rules")
+        return self
+
+
+#: What makes a read critical; the first that fires is enough.
+CriticalRule = Annotated[
+    CertaintyRule | PresenceRule | ProbabilityRule | DiameterRule | VolumeRule, Field(discriminator="when")
+]
+
+
 class Card(Strict):
     """A model's card; one ``model.toml``."""
 
@@ -244,7 +310,7 @@ class Card(Strict):
     family: Concept = Concept(value="123110", scheme="DCM", meaning="Artificial Intelligence")
     trigger: Literal["study", "series"] = "study"
     late_images: Literal["rerun", "addendum", "ignore"] = "rerun"
-    deadline_s: float | None = None
+    deadline_s: float | None = Field(default=None, gt=0, description="from queueing to the read; then it is late")
     queue: Identifier = "cpu"
     regulatory: Regulatory
     patient: Patient = Patient()
@@ -254,6 +320,7 @@ class Card(Strict):
     inference: Inference
     interpretation: LabelMapInterpretation | EcgInterpretation = Field(discriminator="kind")
     labels: tuple[Label, ...] = ()
+    critical: tuple[CriticalRule, ...] = Field(default=(), description="when somebody must be told at once")
     golden: tuple[Golden, ...] = ()
 
     @model_validator(mode="after")
@@ -265,6 +332,21 @@ class Card(Strict):
             raise ValueError("a label map needs at least one [[labels]]")
         if isinstance(self.inference, LocateThenRead) and set(self.networks) != {"locator", "main"}:
             raise ValueError("locate-then-read needs the networks locator and main")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_name_what_there_is(self) -> "Card":
+        names = [label.name for label in self.labels]
+        rhythms = self.interpretation.rhythm_concepts if isinstance(self.interpretation, EcgInterpretation) else {}
+        for number, rule in enumerate(self.critical):
+            label = "" if isinstance(rule, CertaintyRule) else rule.label
+            concept = rule.concept if isinstance(rule, (CertaintyRule, PresenceRule)) else None
+            if rhythms and concept is not None and concept not in rhythms.values():
+                allowed = ", ".join(f"{each.value} {each.scheme} {each.meaning}" for each in rhythms.values())
+                raise ValueError(f"critical.{number}.concept: this model never answers it; allowed are {allowed}")
+            if label and label not in names:
+                allowed = ", ".join(names) or "none: this card has no [[labels]]"
+                raise ValueError(f"critical.{number}.label: no label is named {label!r}; allowed are {allowed}")
         return self
 
     @property

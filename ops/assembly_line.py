@@ -9,6 +9,7 @@ from models.catalog import BUILT_IN, Catalog
 from ops.embedded import EmbeddedRedis
 from ops.settings import Settings, SettingsError
 from worker.delivery import Destination
+from worker.job import JobState
 from worker.ledger import Ledger
 
 
@@ -51,6 +52,11 @@ def destinations_of(settings: Settings) -> dict[str, Destination]:
         )
         for item in settings.destinations
     }
+
+
+def told_of(settings: Settings) -> dict[str, tuple[JobState, ...]]:
+    """Return which ends of a job without a read each destination is told of, by its name."""
+    return {item.name: tuple(JobState(end) for end in item.not_read) for item in settings.destinations}
 
 
 def model_host_socket(settings: Settings) -> Path:

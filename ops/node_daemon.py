@@ -7,11 +7,12 @@ import structlog
 
 from dicom_node.server import Assembler, Node
 from dicom_node.spool import Spool
-from ops.assembly_line import broker_url, catalog_of, open_ledger
+from ops.assembly_line import broker_url, catalog_of, open_ledger, told_of
 from ops.settings import Settings
 from ops.signals import stop_on_signals
 from worker.celery_app import TokenPublisher, make_app
 from worker.intake import Intake
+from worker.job import JobState
 from worker.outbox import Reconciler
 
 _log = structlog.get_logger()
@@ -22,7 +23,12 @@ def run(settings: Settings) -> None:
     stop = stop_on_signals()
     ledger = open_ledger(settings)
     publisher = TokenPublisher(make_app(broker_url(settings), settings.worker))
-    reconciler = Reconciler(ledger, publisher, settings.worker)
+    reconciler = Reconciler(
+        ledger,
+        publisher,
+        settings.worker,
+        {JobState.FAILED, *(state for told in told_of(settings).values() for state in told)},
+    )
     intake = Intake(
         ledger=ledger,
         catalog=catalog_of(settings),

@@ -2,7 +2,7 @@
 
 import sys
 
-from ops.assembly_line import broker_url, catalog_of, model_host_socket, open_ledger, prepare_data
+from ops.assembly_line import broker_url, catalog_of, model_host_socket, open_ledger, prepare_data, told_of
 from ops.settings import Settings
 from ops.signals import stop_on_signals
 from ops.supervisor import Part, Supervisor
@@ -40,21 +40,34 @@ def run_celery(settings: Settings) -> None:
     """Run Celery's worker in this process."""
     # Imported here: the children inherit these modules by fork, the supervising process does without them.
     from worker.model_client import ModelClient  # noqa: PLC0415
-    from worker.pipeline import Pipeline  # noqa: PLC0415
+    from worker.pipeline import Pipeline, recipe_digest  # noqa: PLC0415
     from worker.tasks import register  # noqa: PLC0415
+    from worker.unread import UnreadNotes  # noqa: PLC0415
 
     app = make_app(broker_url(settings), settings.worker)
 
     def make_pipeline() -> Pipeline:
+        ledger, catalog = open_ledger(settings), catalog_of(settings)
+        destinations = {item.name: item.objects for item in settings.destinations}
         return Pipeline(
-            ledger=open_ledger(settings),
-            catalog=catalog_of(settings),
+            ledger=ledger,
+            catalog=catalog,
             host=ModelClient(model_host_socket(settings)),
             spool=settings.spool,
             results=settings.results,
-            destinations={item.name: item.objects for item in settings.destinations},
+            destinations=destinations,
             report=settings.report,
             settings=settings.worker,
+            notes=UnreadNotes(
+                ledger=ledger,
+                catalog=catalog,
+                spool=settings.spool,
+                results=settings.results,
+                destinations=destinations,
+                told_of=told_of(settings),
+                report=settings.report,
+                recipe=recipe_digest("none", settings.report),
+            ),
         )
 
     register(app, make_pipeline, settings.worker)

@@ -1,5 +1,6 @@
 """Readings whose answer is known, for tests of what becomes of them: no network runs."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ import numpy as np
 import pydicom.data
 
 from models.ecg import BEATS_PER_MINUTE, CARDIAC_RHYTHM, HEART_RATE, MEAN, MILLISECOND, RR_INTERVAL
-from models.findings import Finding, Mark, Measurement, Reading, Structure
+from models.findings import Detection, Finding, Mark, Measurement, Reading, Structure
+from models.instances import DIAMETER, MILLIMETRE, PERCENT, take_instances
 from models.manifest import Card, Concept, Label
-from models.volume import Volume
+from models.volume import Image, Volume
 from worker.case import Case
 from worker.provenance import Provenance
 from worker.series_volume import LoadedSeries, load_series
@@ -43,6 +45,23 @@ LABELS = (
     ),
 )
 
+NODULE = Label(
+    number=11,
+    name="Nodule",
+    concept=Concept(value="27925004", scheme="SCT", meaning="Nodule"),
+    category=Concept(value="49755003", scheme="SCT", meaning="Morphologically Abnormal Structure"),
+    colour_rgb=(255, 200, 0),
+    instances=True,
+)
+PROBABILITY = Concept(value="111047", scheme="DCM", meaning="Probability of cancer")
+UPPER_LOBE = Concept(value="45653009", scheme="SCT", meaning="Upper lobe of lung")
+PNEUMONIA = Concept(value="233604007", scheme="SCT", meaning="Pneumonia")
+PNEUMOTHORAX = Concept(value="36118008", scheme="SCT", meaning="Pneumothorax")
+PRESENT = Concept(value="52101004", scheme="SCT", meaning="Present")
+ABSENT = Concept(value="2667000", scheme="SCT", meaning="Absent")
+CALCIUM_SCORE = Concept(value="112058", scheme="DCM", meaning="Calcium score")
+NO_UNITS = Concept(value="1", scheme="UCUM", meaning="no units")
+
 
 def a_card(**changes: Any) -> Card:
     """Return the card of a model of `LABELS`; keywords replace its tables."""
@@ -71,6 +90,12 @@ def a_card(**changes: Any) -> Card:
         }
         | changes
     )
+
+
+def a_nodule_card(**changes: Any) -> Card:
+    """Return the card of a model of `LABELS` that also counts nodules."""
+    labels = [label.model_dump() for label in (*LABELS, NODULE)]
+    return a_card(**({"id": "test-nodules", "name": "Test nodules", "labels": labels} | changes))
 
 
 def an_ecg_card() -> Card:
@@ -134,6 +159,86 @@ def nothing_found(series: LoadedSeries) -> Reading:
     """Return a reading that found none of the labels."""
     assert isinstance(series.source, Volume)
     return Reading(labels=np.zeros(series.source.array.shape, np.uint8), missing=LABELS, runtime="none")
+
+
+def detections_reading(series: LoadedSeries, *, masks: bool = True) -> Reading:
+    """Return two nodules of which the first lies on a slice beside the middle one; the model of `a_nodule_card`.
+
+    With masks, on a volume, beside a structure that the first nodule lies within, so that their voxels overlap.
+    Without, as a detector says it that draws no mask, also on images without a place in space.
+    """
+    assert isinstance(series.source, Volume | Image)
+    if not masks:
+        return _outlined_detections(series.source)
+    assert isinstance(series.source, Volume)
+    volume = series.source
+    structures = a_reading(series)
+    slices, rows, columns = volume.array.shape
+    z, y, x = np.ogrid[:slices, :rows, :columns]
+    nodules = np.zeros(volume.array.shape, np.uint8)
+    for centre, radius in (((slices // 2 + 1, rows // 2 - 1, columns // 2 - 3), 3.4), ((slices // 4, 4, 5), 1.9)):
+        apart = ((z - centre[0]) * 2.0) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2
+        nodules[apart <= radius**2] = NODULE.number
+    instances, found = take_instances(nodules, (NODULE,), volume)
+    told = ((87.5, UPPER_LOBE, "left"), (12.25, None, None))
+    return Reading(
+        labels=structures.labels,
+        structures=structures.structures,
+        missing=structures.missing,
+        instances=instances,
+        detections=tuple(
+            replace(
+                detection,
+                measurements=(
+                    *detection.measurements,
+                    Measurement(name=PROBABILITY, value=probability, unit=PERCENT),
+                ),
+                site=site,
+                laterality=side,  # type: ignore[arg-type]
+            )
+            for detection, (probability, site, side) in zip(found, told, strict=True)
+        ),
+        runtime="none",
+    )
+
+
+def _outlined_detections(source: Volume | Image) -> Reading:
+    slices, rows, columns = source.array.shape
+    corners = ((0.25, 0.25), (0.25, 0.5), (0.5, 0.625), (0.5, 0.25))
+    outline = tuple((row * rows, column * columns) for row, column in corners)
+    return Reading(
+        detections=tuple(
+            Detection(
+                number=number,
+                label=NODULE,
+                slice_index=slice_index,
+                outline=outline,
+                measurements=(
+                    Measurement(name=DIAMETER, value=diameter_mm, unit=MILLIMETRE),
+                    Measurement(name=PROBABILITY, value=probability, unit=PERCENT),
+                ),
+                site=UPPER_LOBE,
+                laterality="right",
+            )
+            for number, (slice_index, diameter_mm, probability) in enumerate(
+                (((slices - 1) // 2, 12.0, 91.5), (slices - 1, 7.25, 33.0)), start=1
+            )
+        ),
+        runtime="none",
+    )
+
+
+def classified(series: LoadedSeries) -> Reading:
+    """Return two answers about the whole image, one present and one absent, and a number of it; nothing is drawn."""
+    assert isinstance(series.source, Volume | Image)
+    return Reading(
+        findings=(
+            Finding(name=PNEUMONIA, value=PRESENT, certainty_percent=93.75),
+            Finding(name=PNEUMOTHORAX, value=ABSENT, certainty_percent=98.5),
+        ),
+        measurements=(Measurement(name=CALCIUM_SCORE, value=43.75, unit=NO_UNITS),),
+        runtime="none",
+    )
 
 
 def an_ecg_reading() -> Reading:

@@ -21,3 +21,16 @@ def modalities(orthanc: OrthancServer) -> list[str]:
 def results_of(orthanc: OrthancServer) -> set[str]:
     """Return the SOP Instance UIDs of everything that is not an image or a waveform."""
     return {tags["SOPInstanceUID"] for tags in _instances(orthanc) if tags["Modality"] in ("SEG", "SR")}
+
+
+def texts_in(orthanc: OrthancServer) -> list[str]:
+    """Return every sentence of the text reports, in order."""
+    found = []
+    for name in orthanc.rest("/instances"):
+        tags = orthanc.rest(f"/instances/{name}/simplified-tags")
+        pending = [tags] if tags["Modality"] == "SR" else []
+        while pending:
+            item = pending.pop(0)
+            found += [item["TextValue"]] if "TextValue" in item else []
+            pending += item.get("ContentSequence", [])
+    return found

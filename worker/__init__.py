@@ -3,7 +3,7 @@
 selection      which models read which series of a study, and why not; selection_summary, what it sees of them
 intake         from an assembled study to jobs
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
-ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, and for reading ledger_views;
+ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, ledger_unread, and for reading ledger_views;
                ledger_database and ledger_clock below them
 outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; tasks, what a token does
@@ -11,9 +11,11 @@ pipeline       one job: series -> volume -> reading -> objects -> results; heart
 series_volume  files to Volume or Waveform: slice_geometry, image_frames, waveform_reading; pydicom_errors,
                codestream_size and bounded_inflating, what foreign files may not do to us
 model_host     the process that holds the resident models; model_client asks it; array_transport between them
-results        a reading's objects: segmentation, report, ecg_report, text_report, on sr_document, object_encoding,
+case           one read on its way to become objects; object_kinds, the table of their kinds
+results        a case's objects: segmentation, report, ecg_report, text_report, on sr_document, object_encoding,
                source_geometry, source_repairs; picture and ecg_picture for people
 provenance     where UIDs and times come from
+result_files   objects on disk; unread, the note about what could not be read
 output_gate    what every object passes before it is sent: gate_bundle, gate_object_checks, gate_content_checks
 delivery       results to their destinations
 testing        small series for tests

@@ -3,8 +3,9 @@
 from worker.ledger_deliveries import DeliveryLedger
 from worker.ledger_intake import IntakeLedger
 from worker.ledger_jobs import JobLedger
+from worker.ledger_unread import UnreadLedger
 from worker.ledger_views import LedgerViews
 
 
-class Ledger(IntakeLedger, JobLedger, DeliveryLedger, LedgerViews):
+class Ledger(IntakeLedger, JobLedger, DeliveryLedger, UnreadLedger, LedgerViews):
     """All of it over one database; `Ledger.open(url)`."""

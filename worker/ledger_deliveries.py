@@ -16,7 +16,10 @@ from worker.job import (
 )
 from worker.ledger_database import Database, utc_now, write_event
 from worker.ledger_intake import change_job
-from worker.tables import Delivery, Job, JobInput, ResultObject, Revision, Study
+from worker.tables import Delivery, Job, JobInput, ResultObject, Revision, Series, Study
+
+#: States of a job whose objects may be sent.
+_LEAVING = (JobState.READ, JobState.FAILED, JobState.SKIPPED)
 
 
 class DeliveryLedger(Database):
@@ -25,7 +28,8 @@ class DeliveryLedger(Database):
     def claim_deliveries(self, destination: str, *, lease_s: float) -> OutgoingBatch | None:
         """Claim what waits for this destination, the oldest job first; None where nothing is due.
 
-        Only results of jobs that are *read* leave: what is held or superseded stays.
+        Results of jobs that are *read* leave, and notes about those that ended without a read; what is held or
+        superseded stays.
         """
         now = self.clock.read()
         due = (
@@ -38,7 +42,7 @@ class DeliveryLedger(Database):
                 select(Job)
                 .join(ResultObject, ResultObject.job_id == Job.id)
                 .join(Delivery, Delivery.result_object_id == ResultObject.id)
-                .where(Job.state == JobState.READ, *due)
+                .where(Job.state.in_(_LEAVING), *due)
                 .order_by(Job.priority, Job.finished_at, Job.id)
                 .limit(1)
             )
@@ -116,14 +120,22 @@ class DeliveryLedger(Database):
             session.get_one(Job, job_id).identity_confirmed = True
 
     def hold(self, batch: OutgoingBatch, *, reason: str) -> None:
-        """Hold a job before its first delivery; the reason names attributes, never their values."""
+        """Hold a job before its first delivery; the reason names attributes, never their values.
+
+        There is nothing to hold of a job that was not read: its note is refused.
+        """
         with self.writing() as session:
             job = session.get_one(Job, batch.job_id)
             for outgoing in batch.objects:
                 delivery = session.get_one(Delivery, outgoing.delivery_id)
-                if delivery.fence == outgoing.fence and delivery.state == DeliveryState.SENDING:
-                    delivery.state, delivery.updated_at = DeliveryState.PENDING, utc_now()
-                    delivery.attempts -= 1
+                if delivery.fence != outgoing.fence or delivery.state != DeliveryState.SENDING:
+                    continue
+                if job.state != JobState.READ:
+                    delivery.state, delivery.reason = DeliveryState.REFUSED, reason
+                    _note(session, delivery, "object refused", reason=reason)
+                    continue
+                delivery.state, delivery.updated_at = DeliveryState.PENDING, utc_now()
+                delivery.attempts -= 1
             if job.state == JobState.READ:
                 change_job(session, job, JobState.HELD, study_id=_study_id(session, job), reason=reason)
 
@@ -161,12 +173,17 @@ def _batch(
         .join(Revision, Revision.study_id == Study.id)
         .where(Revision.id == job.revision_id)
     ).one()
-    files = session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).one()
+    files = (
+        session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).one()
+        or session.scalars(
+            select(Series.manifest).where(Series.revision_id == job.revision_id).order_by(Series.id)
+        ).first()
+    )
     return OutgoingBatch(
         job_id=job.id,
         destination=destination,
         study_instance_uid=study_instance_uid,
-        source_file=files[0],
+        source_file=files[0] if files else "",
         identity_confirmed=job.identity_confirmed,
         objects=tuple(
             OutgoingObject(

@@ -16,10 +16,9 @@ from worker.tables import Job, JobInput, Model, Outbox, Peer, ResultObject, Revi
 #: States that a later revision's job replaces at once. What is claimed or read is replaced when the new job is read.
 _REPLACED_AT_ONCE = (JobState.QUEUED, JobState.FAILED, JobState.HELD, JobState.SKIPPED, JobState.CANCELLED)
 
-_LATE_REASONS = {
-    "ignore": "later images came; this model's card says to ignore them",
-    "addendum": "later images came; this model's card asks for an addendum, which is not written yet",
-}
+#: Why a job is skipped whose card wants a text SR about later images, not another read; a worker writes it.
+ADDENDUM = "later images came; this model's card asks for an addendum instead of another read"
+_LATE_REASONS = {"ignore": "later images came; this model's card says to ignore them", "addendum": ADDENDUM}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob
@@ -13,9 +13,11 @@ from worker.job import (
     JobState,
     ModelVersion,
     ResultFile,
+    require_delivery,
     require_job,
     state_after_failure,
 )
+from worker.ledger_clock import Reading
 from worker.ledger_database import Database, utc_now
 from worker.ledger_intake import change_job, known_model, queue_token
 from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, Revision, Study
@@ -41,7 +43,7 @@ class JobLedger(Database):
             )
             if job is None:
                 return None
-            study = _study_of(session, job)
+            study = study_of(session, job)
             job.attempts += 1
             job.fence += 1
             job.lease_owner = worker
@@ -87,14 +89,16 @@ class JobLedger(Database):
         """
         with self.writing() as session:
             job = _held(session, claim)
-            study = _study_of(session, job)
+            study = study_of(session, job)
             job.runtime, job.inputs_digest, job.recipe_digest = runtime, inputs_digest, recipe_digest
             job.finished_at = utc_now()
             change_job(session, job, JobState.READ, study_id=study.id, runtime=runtime, notes=list(notes))
             _supersede_earlier(session, job, study)
+            results = list(results)
+            _drop_notes(session, job, {result.sop_instance_uid for result in results})
             for result in results:
                 wanting = [name for name, kinds in destinations.items() if result.kind in kinds]
-                _add_result(session, job, result, wanting)
+                add_result(session, job, result, wanting)
 
     def fail(self, claim: Claim, *, reason: str, max_attempts: int, retry_delay_s: float, permanent: bool) -> JobState:
         """Record that this attempt failed: the job waits for its next, or is *failed* with the reason."""
@@ -152,7 +156,7 @@ class JobLedger(Database):
             job = _known(session, job_id)
             job.fence += 1
             change_job(
-                session, job, JobState.CANCELLED, study_id=_study_of(session, job).id, reason="asked for by an admin"
+                session, job, JobState.CANCELLED, study_id=study_of(session, job).id, reason="asked for by an admin"
             )
 
     def waiting_tokens(self, limit: int = 500) -> list[tuple[int, str, int]]:
@@ -180,29 +184,9 @@ class JobLedger(Database):
         many does no harm. Return how many.
         """
         now = self.clock.read()
-        fresh = (
-            select(Outbox.id)
-            .where(
-                Outbox.job_id == Job.id,
-                or_(
-                    Outbox.published.is_(False),
-                    and_(Outbox.clock == now.mark, Outbox.published_s > now.seconds - silent_s),
-                ),
-            )
-            .exists()
-        )
+        claimable = and_(Job.state == JobState.QUEUED, or_(Job.clock != now.mark, Job.not_before_s <= now.seconds))
         with self.writing() as session:
-            silent = session.scalars(
-                select(Job).where(
-                    Job.state == JobState.QUEUED,
-                    or_(Job.clock != now.mark, Job.not_before_s <= now.seconds),
-                    ~fresh,
-                )
-            ).all()
-            for job in silent:
-                session.execute(delete(Outbox).where(Outbox.job_id == job.id))
-                queue_token(session, job)
-            return len(silent)
+            return renew_tokens(session, claimable, now, silent_s)
 
     def _attempt_failed(
         self, session: Session, job: Job, reason: str, max_attempts: int, retry_delay_s: float, *, permanent: bool
@@ -212,7 +196,8 @@ class JobLedger(Database):
             self._queue_again(session, job, reason=reason, wait_s=retry_delay_s)
         else:
             job.finished_at = utc_now()
-            change_job(session, job, state, study_id=_study_of(session, job).id, reason=reason, attempts=job.attempts)
+            change_job(session, job, state, study_id=study_of(session, job).id, reason=reason, attempts=job.attempts)
+            queue_token(session, job)  # some worker is to tell the radiologist
         return state
 
     def _queue_again(self, session: Session, job: Job, *, reason: str, wait_s: float) -> None:
@@ -221,14 +206,35 @@ class JobLedger(Database):
         job.fence += 1
         job.lease_owner = ""
         job.clock, job.not_before_s = now.mark, now.seconds + wait_s
-        change_job(session, job, JobState.QUEUED, study_id=_study_of(session, job).id, reason=reason)
+        change_job(session, job, JobState.QUEUED, study_id=study_of(session, job).id, reason=reason)
         # Its last token was used up; without one the reconciler makes another as soon as the wait is over.
         session.execute(delete(Outbox).where(Outbox.job_id == job.id))
         if wait_s == 0.0:
             queue_token(session, job)
 
 
-def _add_result(session: Session, job: Job, result: ResultFile, destinations: Sequence[str]) -> None:
+def renew_tokens(session: Session, wanted: ColumnElement[bool], now: Reading, silent_s: float) -> int:
+    """Make a new token for each job that meets the condition and has had none for so long; return how many."""
+    fresh = (
+        select(Outbox.id)
+        .where(
+            Outbox.job_id == Job.id,
+            or_(
+                Outbox.published.is_(False),
+                and_(Outbox.clock == now.mark, Outbox.published_s > now.seconds - silent_s),
+            ),
+        )
+        .exists()
+    )
+    silent = session.scalars(select(Job).where(wanted, ~fresh)).all()
+    for job in silent:
+        session.execute(delete(Outbox).where(Outbox.job_id == job.id))
+        queue_token(session, job)
+    return len(silent)
+
+
+def add_result(session: Session, job: Job, result: ResultFile, destinations: Sequence[str]) -> None:
+    """Record a result of a job and its deliveries; what is recorded already stays as it is."""
     now = utc_now()
     stored = session.scalar(
         select(ResultObject).where(
@@ -263,6 +269,22 @@ def _supersede_earlier(session: Session, job: Job, study: Study) -> None:
         change_job(session, earlier, JobState.SUPERSEDED, study_id=study.id, reason=f"job {job.id} read later images")
 
 
+def _drop_notes(session: Session, job: Job, kept: Collection[str]) -> None:
+    """Keep back what waits of an earlier end of this job: "not read" must not arrive beside the read."""
+    waiting = session.scalars(
+        select(Delivery)
+        .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+        .where(
+            ResultObject.job_id == job.id,
+            ResultObject.sop_instance_uid.not_in(kept),
+            Delivery.state == DeliveryState.PENDING,
+        )
+    )
+    for delivery in waiting:
+        require_delivery(DeliveryState.PENDING, DeliveryState.ABANDONED)
+        delivery.state, delivery.reason, delivery.updated_at = DeliveryState.ABANDONED, "the job was read", utc_now()
+
+
 def _known(session: Session, job_id: int) -> Job:
     job = session.get(Job, job_id)
     if job is None:
@@ -281,7 +303,8 @@ def _held(session: Session, claim: Claim) -> Job:
     return job
 
 
-def _study_of(session: Session, job: Job) -> Study:
+def study_of(session: Session, job: Job) -> Study:
+    """Return the study that a job reads."""
     return session.scalars(
         select(Study).join(Revision, Revision.study_id == Study.id).where(Revision.id == job.revision_id)
     ).one()

@@ -1,11 +1,13 @@
 """Tokens go out, and what has gone silent is published again. Any number of reconcilers may run."""
 
 import threading
+from collections.abc import Collection
 from typing import Protocol
 
 import structlog
 
 from worker.errors import BrokerAway, LedgerAway
+from worker.job import JobState
 from worker.ledger import Ledger
 from worker.settings import WorkerSettings
 
@@ -22,8 +24,16 @@ class Publish(Protocol):
 class Reconciler:
     """Publishes waiting tokens at once, and every few seconds mends what was lost."""
 
-    def __init__(self, ledger: Ledger, publish: Publish, settings: WorkerSettings) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        publish: Publish,
+        settings: WorkerSettings,
+        told_of: Collection[JobState] = (JobState.FAILED,),
+    ) -> None:
+        """Take the ledger, the broker, the waits, and the ends of jobs that somebody is to be told of."""
         self._ledger = ledger
+        self._told_of = told_of
         self._publish = publish
         self._settings = settings
         self._wake = threading.Event()
@@ -52,7 +62,9 @@ class Reconciler:
             max_attempts=self._settings.max_attempts, retry_delay_s=self._settings.retry_delay_s
         )
         freed_deliveries = self._ledger.free_expired_deliveries()
-        silent = self._ledger.requeue_silent(silent_s=3 * self._settings.reconcile_every_s)
+        silent_s = 3 * self._settings.reconcile_every_s
+        silent = self._ledger.requeue_silent(silent_s=silent_s)
+        silent += self._ledger.requeue_unread(self._told_of, silent_s=silent_s)
         if freed or freed_deliveries or silent:
             _log.info("reconciled", freed_jobs=freed, freed_deliveries=freed_deliveries, renewed_tokens=silent)
         return self._publish_waiting()

@@ -18,13 +18,14 @@ from worker import output_gate, picture, results
 from worker.case import Case
 from worker.errors import LeaseLost, ModelHostLost, WorkerError
 from worker.heartbeat import Heartbeat
-from worker.job import Claim, ResultFile
+from worker.job import Claim
 from worker.ledger import Ledger
-from worker.object_encoding import ResultObject
 from worker.object_kinds import Kind
 from worker.provenance import Provenance
+from worker.result_files import write_result
 from worker.series_volume import load_series
 from worker.settings import ReportSettings, WorkerSettings
+from worker.unread import UnreadNotes
 
 _log = structlog.get_logger()
 
@@ -59,6 +60,7 @@ class Pipeline:
         destinations: Kinds of object that each destination gets, by its name.
         report: How results speak.
         settings: Leases, attempts, limits.
+        notes: Writes what is told of jobs that ended without a read; None where nobody is told.
     """
 
     ledger: Ledger
@@ -69,12 +71,13 @@ class Pipeline:
     destinations: Mapping[str, Collection[Kind]]
     report: ReportSettings
     settings: WorkerSettings
+    notes: UnreadNotes | None = None
 
     def work_one(self, queues: Sequence[str], worker: str) -> bool:
-        """Claim the best job of these queues and do it; return whether there was one."""
+        """Claim the best job of these queues and do it, else write a note that is due; return whether there was one."""
         claim = self.ledger.claim(queues, worker=worker, lease_s=self.settings.lease_s)
         if claim is None:
-            return False
+            return self.notes is not None and self.notes.write_one(queues)
         log = _log.bind(job=claim.job_id, model=claim.model_id, study=claim.study_instance_uid, attempt=claim.attempt)
         log.info("job claimed", files=len(claim.files))
         handed_back = True
@@ -118,9 +121,9 @@ class Pipeline:
         case = Case.of(series, reading, provenance, self.report)
         objects = results.build(case, {kind for wanted in self.destinations.values() for kind in wanted})
         output_gate.check(objects, case)
-        folder = Path(claim.study_folder) / str(claim.job_id)
+        folder = f"{claim.study_folder}/{claim.job_id}"
         write_durably(self.results / folder / "picture.png", picture.render(case))
-        files = [self._write(folder, made) for made in objects]
+        files = [write_result(self.results, folder, made) for made in objects]
         self.ledger.finish(
             claim,
             results=files,
@@ -139,18 +142,6 @@ class Pipeline:
                 "on this machine: put that version back, or `wetread cancel` the job and send the study again"
             )
         return entry
-
-    def _write(self, folder: Path, made: ResultObject) -> ResultFile:
-        file = folder / f"{made.kind.lower()}.dcm"
-        write_durably(self.results / file, made.data)
-        return ResultFile(
-            kind=made.kind,
-            sop_class_uid=made.sop_class_uid,
-            sop_instance_uid=made.sop_instance_uid,
-            series_instance_uid=made.series_instance_uid,
-            file=file.as_posix(),
-            sha256=hashlib.sha256(made.data).hexdigest(),
-        )
 
     def _failed(self, claim: Claim, reason: str, *, permanent: bool) -> None:
         state = self.ledger.fail(

@@ -1,7 +1,7 @@
 """What a site may set about jobs, models and destinations."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -58,6 +58,9 @@ class DestinationSettings(Section):
     port: int = Field(ge=1, le=65535, description="its DICOM port")
     identity_check: bool = Field(
         default=True, description="ask this archive (C-FIND) before the first delivery of a job"
+    )
+    not_read: tuple[Literal["failed", "skipped"], ...] = Field(
+        default=("failed",), description="ends of a job about which a text SR says why nothing was read"
     )
     objects: tuple[Kind, ...] = Field(
         default=DEFAULT_KINDS, min_length=1, description="kinds of object that it gets; docs/viewers.md compares them"

@@ -8,7 +8,7 @@ import pytest
 from models.testing import write_threshold_model
 from tests.orthanc_server import OrthancServer
 from tests.redis_server import RedisServer
-from tests.results_in_orthanc import results_of
+from tests.results_in_orthanc import results_of, texts_in
 from tests.stack import Stack
 from worker.job import JobRow, JobState
 from worker.testing import write_mr_series
@@ -176,16 +176,19 @@ def test_patient_changed_between_receipt_and_delivery(
 def test_a_study_that_cannot_be_read_is_failed_with_the_reason(
     stack: Stack, orthanc: OrthancServer, study: list[Path], wait_for: Callable[..., None]
 ) -> None:
-    """Row 24: a series with a gap is never read wrong; the reason is in the ledger, and the next study flows."""
+    """Row 24: a series with a gap is never read wrong; ledger and archive say why, and the next study flows."""
     write_threshold_model(stack.models)
     stack.start()
     wait_for(stack.listening, what="the node listens", deadline_s=60)
+    orthanc.take(study)
     stack.send([file for index, file in enumerate(study) if index != 5])
     wait_for(in_state(stack, JobState.FAILED), what="the job failed", deadline_s=60)
     job = the_job(stack)
     assert job is not None
     assert "missing slices: 1 of 12" in job.reason
     assert job.attempts == 1
+    wait_for(lambda: len(results_of(orthanc)) == 1, what="the archive has the note", deadline_s=60)
+    assert "missing slices" in " ".join(texts_in(orthanc))
     other = write_mr_series(study[0].parent.parent / "other", seed=3)
     orthanc.take(other)
     stack.send(other)

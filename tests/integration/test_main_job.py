@@ -7,7 +7,7 @@ import pytest
 
 from models.testing import write_threshold_model
 from tests.orthanc_server import OrthancServer
-from tests.results_in_orthanc import modalities, results_of
+from tests.results_in_orthanc import modalities, results_of, texts_in
 from tests.stack import Stack
 from worker.testing import write_mr_series
 
@@ -82,6 +82,23 @@ def test_later_images_are_read_as_a_revision(
         what="the revision is read and supersedes the first",
         deadline_s=90,
     )
+
+
+def test_later_images_may_give_an_addendum(
+    stack: Stack, orthanc: OrthancServer, study: list[Path], wait_for: Callable[..., None]
+) -> None:
+    """Where the card asks for an addendum, later images give a text SR that says how many were read; the read stands."""
+    write_threshold_model(stack.models, late_images="addendum")
+    stack.start()
+    wait_for(stack.listening, what="the node listens", deadline_s=60)
+    orthanc.take(study)
+    stack.send(study[:10])
+    wait_for(delivered(stack), what="the read is delivered", deadline_s=90)
+    before = results_of(orthanc)
+    stack.send(study[10:])
+    wait_for(lambda: len(results_of(orthanc)) == len(before) + 1, what="the addendum is delivered", deadline_s=90)
+    assert "it has read 10 of 12 images" in " ".join(texts_in(orthanc))
+    assert sorted(job.state.value for job in stack.jobs() if job.model_id == "constant-answer") == ["read", "skipped"]
 
 
 def test_own_results_that_come_back_are_never_read(

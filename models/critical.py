@@ -1,0 +1,153 @@
+"""Which of a card's ``[[critical]]`` rules a reading fulfils. Pure: the same reading, the same reasons."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from models.findings import Detection, Finding, Measurement, Reading
+from models.manifest import (
+    CertaintyRule,
+    Concept,
+    CriticalRule,
+    DiameterRule,
+    PresenceRule,
+    ProbabilityRule,
+    VolumeRule,
+)
+
+Kind = Literal["certainty", "present", "probability", "diameter", "volume"]
+
+#: (value, scheme) of an answer that says no: whatever its certainty, it is no finding.
+_ABSENT = (("2667000", "SCT"), ("272519000", "SCT"))
+#: What names a number of a detection or structure; the first that it has is taken.
+_PROBABILITY = (("111047", "DCM"), ("111012", "DCM"))
+_DIAMETER = (("81827009", "SCT"), ("103339001", "SCT"))
+_VOLUME = (("118565006", "SCT"),)
+#: UCUM units that a rule's own unit may be measured in.
+_PERCENT = {"%": 1.0, "1": 100.0}
+_MM = {"mm": 1.0, "cm": 10.0}
+_ML = {"ml": 1.0, "mL": 1.0, "cm3": 1.0, "mm3": 1e-3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticalReason:
+    """Why a read is critical: one thing that fulfils one rule. Names no patient, so the ledger may keep it.
+
+    Attributes:
+        kind: What the rule asks.
+        name: What it is: the label's name, or the meaning of the finding's concept.
+        concept: The same, coded.
+        value: What was measured, in `unit`; None where it is only present.
+        unit: "%", "mm" or "ml"; empty where it is only present.
+        at_least: The rule's lower limit.
+        at_most: The rule's upper limit.
+        number: Of the detection; None for everything else.
+    """
+
+    kind: Kind
+    name: str
+    concept: Concept
+    value: float | None = None
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    number: int | None = None
+
+
+def critical_reasons(rules: Sequence[CriticalRule], reading: Reading) -> tuple[CriticalReason, ...]:
+    """Return why this reading is critical, in the order of the rules; empty where it is not."""
+    return tuple(reason for rule in rules for reason in _reasons(rule, reading))
+
+
+def _reasons(rule: CriticalRule, reading: Reading) -> Iterator[CriticalReason]:
+    if isinstance(rule, CertaintyRule):
+        yield from _certain(rule, reading.findings)
+    elif isinstance(rule, PresenceRule):
+        yield from _present(rule, reading)
+    elif isinstance(rule, ProbabilityRule):
+        yield from _detected(rule, reading.detections, _PROBABILITY, _PERCENT, "%")
+    elif isinstance(rule, DiameterRule):
+        yield from _detected(rule, reading.detections, _DIAMETER, _MM, "mm")
+    else:
+        yield from _sized(rule, reading)
+
+
+def _certain(rule: CertaintyRule, findings: Sequence[Finding]) -> Iterator[CriticalReason]:
+    for finding in findings:
+        certainty = finding.certainty_percent
+        if _says(finding, rule.concept) and certainty is not None and certainty >= rule.at_least:
+            yield CriticalReason(
+                kind="certainty",
+                name=rule.concept.meaning,
+                concept=rule.concept,
+                value=certainty,
+                unit="%",
+                at_least=rule.at_least,
+            )
+
+
+def _present(rule: PresenceRule, reading: Reading) -> Iterator[CriticalReason]:
+    if rule.concept is not None:
+        if any(_says(finding, rule.concept) for finding in reading.findings):
+            yield CriticalReason(kind="present", name=rule.concept.meaning, concept=rule.concept)
+        return
+    found = [*reading.structures, *reading.detections]
+    label = next((each.label for each in found if each.label.name == rule.label), None)
+    if label is not None:
+        yield CriticalReason(kind="present", name=label.name, concept=label.concept)
+
+
+def _detected(
+    rule: ProbabilityRule | DiameterRule,
+    detections: Sequence[Detection],
+    names: Sequence[tuple[str, str]],
+    units: Mapping[str, float],
+    unit: str,
+) -> Iterator[CriticalReason]:
+    for detection in detections:
+        value = _measured(detection.measurements, names, units) if detection.label.name == rule.label else None
+        if value is not None and value >= rule.at_least:
+            yield CriticalReason(
+                kind=rule.when,
+                name=detection.label.name,
+                concept=detection.label.concept,
+                value=value,
+                unit=unit,
+                at_least=rule.at_least,
+                number=detection.number,
+            )
+
+
+def _sized(rule: VolumeRule, reading: Reading) -> Iterator[CriticalReason]:
+    for structure in reading.structures:
+        value = _measured(structure.measurements, _VOLUME, _ML) if structure.label.name == rule.label else None
+        too_large = value is not None and rule.at_least is not None and value >= rule.at_least
+        too_small = value is not None and rule.at_most is not None and value <= rule.at_most
+        if too_large or too_small:
+            yield CriticalReason(
+                kind="volume",
+                name=structure.label.name,
+                concept=structure.label.concept,
+                value=value,
+                unit="ml",
+                at_least=rule.at_least,
+                at_most=rule.at_most,
+            )
+
+
+def _says(finding: Finding, concept: Concept) -> bool:
+    """Tell whether a finding is about the concept, as its question or its answer, and does not deny it."""
+    wanted = (concept.value, concept.scheme)
+    answer = (finding.value.value, finding.value.scheme)
+    return answer not in _ABSENT and wanted in (answer, (finding.name.value, finding.name.scheme))
+
+
+def _measured(
+    measurements: Sequence[Measurement], names: Sequence[tuple[str, str]], units: Mapping[str, float]
+) -> float | None:
+    """Return the first measurement of one of these names in one of these units, in the unit whose factor is 1."""
+    for name in names:
+        for measurement in measurements:
+            if (measurement.name.value, measurement.name.scheme) == name and measurement.unit.value in units:
+                return measurement.value * units[measurement.unit.value]
+    return None

@@ -1,0 +1,137 @@
+"""Studies that were expected to be read and were not: the ledger knows of which of them nobody has been told."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from worker.job import JobState, ResultFile
+from worker.ledger_database import Database, utc_now, write_event
+from worker.ledger_intake import ADDENDUM
+from worker.ledger_jobs import add_result, renew_tokens, study_of
+from worker.tables import Event, Job, JobInput, Model, Revision, Series
+
+#: The states in which a job has ended without a read, and which a radiologist may be told of.
+UNREAD = (JobState.FAILED, JobState.SKIPPED)
+#: What ended longer ago is not told: a setting that is switched on today must not send notes about last year.
+_TOLD_WITHIN = timedelta(days=7)
+_NOTED = "unread noted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnreadJob:
+    """A job that ended without a read.
+
+    Attributes:
+        job_id: Of the ledger.
+        state: *failed* or *skipped*.
+        reason: Why, as the ledger has it; names no patient.
+        study_folder: In spool and results.
+        files: Of the series that was to be read, relative to the spool; of the study's first where none was chosen.
+        model_id: The card's id.
+        model_digest: The version that it was queued for.
+        read_before: How many files the read that stands has read; 0 where none stands.
+        queued_at: UTC; dates and times inside the note derive from it.
+    """
+
+    job_id: int
+    state: JobState
+    reason: str
+    study_folder: str
+    files: tuple[str, ...]
+    model_id: str
+    model_digest: str
+    read_before: int
+    queued_at: datetime
+
+
+class UnreadLedger(Database):
+    """Notes of what was not read."""
+
+    def next_unread(self, queues: Sequence[str], states: Collection[JobState]) -> UnreadJob | None:
+        """Return a job of these queues and states that ended lately and has no note yet, the oldest first."""
+        with self.reading() as session:
+            job = session.scalar(select(Job).where(Job.queue.in_(queues), untold(states)).order_by(Job.id).limit(1))
+            return None if job is None else _unread(session, job)
+
+    def requeue_unread(self, states: Collection[JobState], *, silent_s: float) -> int:
+        """Make a new token for each job that waits for its note, as `requeue_silent` does for what waits to be read."""
+        now = self.clock.read()
+        with self.writing() as session:
+            return renew_tokens(session, untold(states), now, silent_s)
+
+    def note_unread(
+        self, unread: UnreadJob, *, results: Iterable[ResultFile], destinations: Mapping[str, Collection[str]], why: str
+    ) -> None:
+        """Record the note with a delivery to each destination that wants its kind; a retried job is left alone.
+
+        Args:
+            unread: From `next_unread`.
+            results: The note; empty where none can be made.
+            destinations: Kinds of object by name.
+            why: For the timeline.
+        """
+        with self.writing() as session:
+            job = session.get_one(Job, unread.job_id, with_for_update=True)
+            if job.state != unread.state:
+                return
+            for result in results:
+                add_result(session, job, result, [name for name, kinds in destinations.items() if result.kind in kinds])
+            write_event(session, _NOTED, study_id=study_of(session, job).id, job_id=job.id, outcome=why)
+
+
+def untold(states: Collection[JobState]) -> ColumnElement[bool]:
+    """Return the condition that a job ended in one of these states lately, and has no note since.
+
+    What was skipped because its card asks for an addendum counts whatever the states are.
+    """
+    note, end = aliased(Event), aliased(Event)
+    ended_since = (
+        select(end.id)
+        .where(end.job_id == Job.id, end.kind.in_([f"job {state}" for state in UNREAD]), end.id > note.id)
+        .correlate(Job, note)
+        .exists()
+    )
+    noted = select(note.id).where(note.job_id == Job.id, note.kind == _NOTED, ~ended_since).correlate(Job).exists()
+    lately = or_(
+        Job.finished_at >= utc_now() - _TOLD_WITHIN,
+        and_(Job.finished_at.is_(None), Job.queued_at >= utc_now() - _TOLD_WITHIN),
+    )
+    ended_so = or_(Job.state.in_(list(states)), and_(Job.state == JobState.SKIPPED, Job.reason == ADDENDUM))
+    return and_(ended_so, lately, ~noted)
+
+
+def _unread(session: Session, job: Job) -> UnreadJob:
+    files: Any = session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).one()
+    if not files:
+        series = select(Series.manifest).where(Series.revision_id == job.revision_id).order_by(Series.id).limit(1)
+        files = session.scalar(series) or ()
+    return UnreadJob(
+        job_id=job.id,
+        state=JobState(job.state),
+        reason=job.reason,
+        study_folder=study_of(session, job).folder,
+        files=tuple(files),
+        model_id=session.get_one(Model, job.model_digest).model_id,
+        model_digest=job.model_digest,
+        read_before=_read_before(session, job),
+        queued_at=job.queued_at,
+    )
+
+
+def _read_before(session: Session, job: Job) -> int:
+    """Count the files that the latest read of the same model and study has read."""
+    model_id = select(Model.model_id).where(Model.digest == job.model_digest).scalar_subquery()
+    files: Any = session.scalar(
+        select(JobInput.files)
+        .join(Job, Job.id == JobInput.job_id)
+        .join(Revision, Revision.id == Job.revision_id)
+        .join(Model, Model.digest == Job.model_digest)
+        .where(Revision.study_id == study_of(session, job).id, Model.model_id == model_id, Job.state == JobState.READ)
+        .order_by(Job.id.desc())
+        .limit(1)
+    )
+    return len(files or ())

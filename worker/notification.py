@@ -1,0 +1,311 @@
+"""Who is told what, and when the next is told: the states of notifications, what may follow what, and the decisions.
+
+Pure: no database, no clock, no wire. `ledger_notifications` keeps what is decided here, `notifying` carries it out.
+"""
+
+import enum
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from dicom_node.identity import StudyIdentity
+from models.critical import CriticalReason
+from models.manifest import Concept
+from worker.errors import IllegalTransition
+
+#: What people are told about: a read that a rule of its card calls critical, a read that did not come in time.
+Topic = Literal["critical", "overdue"]
+TOPICS: tuple[Topic, ...] = get_args(Topic)
+
+
+class NotificationState(enum.StrEnum):
+    """What has become of something that somebody must hear of."""
+
+    NEW = "new"  #: recorded with the read; whom to tell is decided next
+    OPEN = "open"  #: people are being told, and nobody has acknowledged it
+    ACKNOWLEDGED = "acknowledged"  #: somebody has said that they know
+    UNANSWERED = "unanswered"  #: the last to be told have let their time run out too
+    NOBODY = "nobody"  #: no channel is configured for it: an admin must tell, and configure one
+
+
+class NoticeState(enum.StrEnum):
+    """What has become of a notification on its way through one channel."""
+
+    WAITING = "waiting"  #: its turn comes when those before it have let their time run out
+    PENDING = "pending"  #: to be sent now, or at its next attempt
+    SENDING = "sending"  #: a notifier holds the lease
+    SENT = "sent"  #: the other side has taken it, which does not mean that a person has read it
+    LOST = "lost"  #: the other side will not take it, or stayed away for too long; the reason says why
+    NOT_NEEDED = "not needed"  #: somebody acknowledged before
+
+
+_NOTIFICATION_STEPS: Mapping[NotificationState, frozenset[NotificationState]] = {
+    NotificationState.NEW: frozenset(
+        {NotificationState.OPEN, NotificationState.NOBODY, NotificationState.ACKNOWLEDGED}
+    ),
+    NotificationState.OPEN: frozenset({NotificationState.ACKNOWLEDGED, NotificationState.UNANSWERED}),
+    NotificationState.UNANSWERED: frozenset({NotificationState.ACKNOWLEDGED}),
+    NotificationState.NOBODY: frozenset({NotificationState.ACKNOWLEDGED}),
+    NotificationState.ACKNOWLEDGED: frozenset(),
+}
+
+_NOTICE_STEPS: Mapping[NoticeState, frozenset[NoticeState]] = {
+    NoticeState.WAITING: frozenset({NoticeState.PENDING, NoticeState.NOT_NEEDED}),
+    NoticeState.PENDING: frozenset({NoticeState.SENDING, NoticeState.NOT_NEEDED}),
+    NoticeState.SENDING: frozenset(
+        {NoticeState.SENT, NoticeState.PENDING, NoticeState.LOST, NoticeState.NOT_NEEDED}
+    ),
+    NoticeState.SENT: frozenset(),
+    NoticeState.LOST: frozenset(),
+    NoticeState.NOT_NEEDED: frozenset(),
+}
+
+#: States in which nobody has acknowledged it yet, so that a person may.
+UNACKNOWLEDGED = frozenset(
+    state for state, after in _NOTIFICATION_STEPS.items() if NotificationState.ACKNOWLEDGED in after
+)
+#: States of a notice that an acknowledgement ends.
+UNDER_WAY = frozenset(state for state, after in _NOTICE_STEPS.items() if NoticeState.NOT_NEEDED in after)
+
+
+def require_notification(before: NotificationState, after: NotificationState) -> None:
+    """Raise IllegalTransition unless a notification may go from one state to the other."""
+    if after not in _NOTIFICATION_STEPS[before]:
+        raise IllegalTransition(f"a notification that is {before} cannot become {after}; look at it: wetread alerts")
+
+
+def require_notice(before: NoticeState, after: NoticeState) -> None:
+    """Raise IllegalTransition unless a notice may go from one state to the other."""
+    if after not in _NOTICE_STEPS[before]:
+        raise IllegalTransition(f"a notice that is {before} cannot become {after}; look at it: wetread alerts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelRule:
+    """When a channel is used.
+
+    Attributes:
+        name: As in the settings and the ledger.
+        step: Channels of step 1 are told at once, those of the next when nobody has acknowledged in time.
+        about: What it is told.
+        patient_data: Whether the site lets patient data go there.
+    """
+
+    name: str
+    step: int = 1
+    about: tuple[Topic, ...] = ("critical",)
+    patient_data: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedNotice:
+    """A channel that is to be told, and at which step; the first step of a plan is 1."""
+
+    channel: str
+    step: int
+
+
+def who_is_told(topic: Topic, channels: Iterable[ChannelRule]) -> tuple[PlannedNotice, ...]:
+    """Decide who is told of something, in the order of escalation; empty where nobody is.
+
+    Steps are counted among the channels that are told of this topic, so that an empty step delays nothing.
+    """
+    told = [channel for channel in channels if topic in channel.about]
+    steps = sorted({channel.step for channel in told})
+    planned = (PlannedNotice(channel=each.name, step=steps.index(each.step) + 1) for each in told)
+    return tuple(sorted(planned, key=lambda notice: notice.step))
+
+
+class Escalation(enum.Enum):
+    """What an open notification needs now."""
+
+    WAIT = enum.auto()  #: those who were told last still have time
+    NEXT = enum.auto()  #: the next step is told
+    GIVE_UP = enum.auto()  #: there is no next step: it is *unanswered*
+
+
+def escalation(
+    *, step: int, notices: Mapping[int, Sequence[NoticeState]], waited_s: float, escalate_after_s: float
+) -> Escalation:
+    """Decide whether the next are told.
+
+    The time runs from when a step's turn came, not from when it was reached: a channel that is away must not hold the
+    others back. A step whose every channel is lost is passed at once.
+
+    Args:
+        step: The latest step whose turn came.
+        notices: States of the notices, by step.
+        waited_s: Since its turn came.
+        escalate_after_s: How long a step has.
+    """
+    lost = all(state is NoticeState.LOST for state in notices.get(step, ()))
+    if waited_s < escalate_after_s and not lost:
+        return Escalation.WAIT
+    return Escalation.NEXT if step + 1 in notices else Escalation.GIVE_UP
+
+
+def is_late(*, seconds_left: float | None, waited_s: float, deadline_s: float) -> bool:
+    """Decide whether a deadline has passed.
+
+    Args:
+        seconds_left: By the ledger's clock; None where the machine was started anew since, so that it cannot tell.
+        waited_s: By the wall clock, since the job was queued.
+        deadline_s: The card's.
+    """
+    return waited_s >= deadline_s if seconds_left is None else seconds_left <= 0.0
+
+
+def for_ledger(reasons: Iterable[CriticalReason]) -> list[dict[str, Any]]:
+    """Return reasons as the ledger keeps them: codes and numbers, so that each reader's language is chosen later."""
+    return [
+        {key: value for key, value in vars(reason).items() if key != "concept"}
+        | {"concept": reason.concept.model_dump()}
+        for reason in reasons
+    ]
+
+
+def from_ledger(kept: Iterable[Mapping[str, Any]]) -> tuple[CriticalReason, ...]:
+    """Return reasons from what the ledger keeps."""
+    return tuple(CriticalReason(**{**each, "concept": Concept.model_validate(each["concept"])}) for each in kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutgoingNotice:
+    """A notice that a notifier may send now.
+
+    Attributes:
+        notice_id: Of the ledger.
+        fence: Grows with every claim; an answer with an older one is refused.
+        attempts: This one included.
+        notification_id: What `wetread acknowledge` takes.
+        key: Of the notification, the same in every channel and attempt: whoever gets it twice can tell.
+        channel: Its name.
+        step: Of the escalation.
+        topic: What it is about.
+        reasons: Why it is critical; empty for what is overdue.
+        deadline_s: The card's, for what is overdue.
+        job_id: Of the ledger.
+        study_instance_uid: (0020,000D).
+        source_file: One of the files that were read, relative to the spool; empty where there is none.
+        model_id: The card's id.
+        model_name: The card's name.
+        model_version: The card's version.
+        created_at: When it was recorded, UTC.
+    """
+
+    notice_id: int
+    fence: int
+    attempts: int
+    notification_id: int
+    key: str
+    channel: str
+    step: int
+    topic: Topic
+    reasons: tuple[CriticalReason, ...]
+    deadline_s: float | None
+    job_id: int
+    study_instance_uid: str
+    source_file: str
+    model_id: str
+    model_name: str
+    model_version: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoticeRow:
+    """A notice as the admin sees it."""
+
+    channel: str
+    step: int
+    state: NoticeState
+    attempts: int
+    reason: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotificationRow:
+    """A notification as the admin sees it.
+
+    Attributes:
+        told_after_s: From its recording until the first channel had it; None before that.
+    """
+
+    id: int
+    topic: Topic
+    state: NotificationState
+    job_id: int
+    study_instance_uid: str
+    model_id: str
+    reasons: tuple[CriticalReason, ...]
+    created_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str
+    told_after_s: float | None
+    notices: tuple[NoticeRow, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Message:
+    """What a channel's client sends. Its repr shows nothing, so that none gets into a log.
+
+    Attributes:
+        key: The same at every attempt: who gets it twice can tell.
+        notification_id: What `wetread acknowledge` takes.
+        topic: What it is about.
+        title: One line in the site's language.
+        sentences: What was found or is missing, who says so and what to do, in the site's language.
+        study_instance_uid: (0020,000D).
+        accession_number: (0008,0050); empty where the study has none.
+        patient: Whose study it is, where the site lets that go to this channel.
+        model: Name and version.
+        device_uid: Of the model, where it is known here.
+        created_at: When it was recorded, with the site's zone.
+        step: Of the escalation.
+        critical: Whether it is about a critical finding.
+    """
+
+    key: str
+    notification_id: int
+    topic: Topic
+    title: str
+    sentences: tuple[str, ...]
+    study_instance_uid: str
+    accession_number: str
+    patient: StudyIdentity | None
+    model: str
+    created_at: datetime
+    step: int
+    language: str = "en"
+
+    def __repr__(self) -> str:
+        """Name what it is about, no content."""
+        return f"Message({self.key}, {self.topic})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a channel's other side said.
+
+    Attributes:
+        acknowledged_by: Who has acknowledged by answering; empty where the message is only taken.
+        text: What it said, for the timeline; names no patient.
+    """
+
+    acknowledged_by: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the notifier's look at the ledger has changed, for the log."""
+
+    nobody: tuple[int, ...] = field(default=())
+    unanswered: tuple[int, ...] = field(default=())
+
+
+def about(topic: Topic, channels: Collection[ChannelRule]) -> bool:
+    """Tell whether any channel is told of a topic."""
+    return bool(who_is_told(topic, channels))

@@ -1,0 +1,25 @@
+"""Results on disk: durable, private, named by kind."""
+
+import hashlib
+from pathlib import Path
+
+from models.durable_file import write_durably
+from worker.job import ResultFile
+from worker.object_encoding import ResultObject
+
+
+def write_result(root: Path, folder: str, made: ResultObject, *, name: str = "") -> ResultFile:
+    """Write an object into a folder below the root of the results; return what the ledger keeps of it.
+
+    Its name is its kind's unless another is given.
+    """
+    file = Path(folder) / f"{name or made.kind.lower()}.dcm"
+    write_durably(root / file, made.data)
+    return ResultFile(
+        kind=made.kind,
+        sop_class_uid=made.sop_class_uid,
+        sop_instance_uid=made.sop_instance_uid,
+        series_instance_uid=made.series_instance_uid,
+        file=file.as_posix(),
+        sha256=hashlib.sha256(made.data).hexdigest(),
+    )
