@@ -44,17 +44,23 @@ def check(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Prove on this machine that models give their golden answers.
+    """Prove on this machine that models give their golden answers, and that their selection rules are understood.
 
     Example: wetread models check brain-extraction
     """
     from models.checking import check as check_model  # noqa: PLC0415  # `wetread models list` does without a runtime
     from models.onnx_runtime import OnnxRuntime  # noqa: PLC0415
+    from worker.selection import rules_of  # noqa: PLC0415
 
     catalog = _catalog(_settings(settings, data))
     entries = [catalog.get(model_id)] if model_id is not None else list(catalog.ready())
     wrong = 0
     for entry in entries:
+        try:
+            rules_of(entry.card)
+        except ModelError as error:
+            wrong += 1
+            typer.echo(f"{entry.card.id}: {error}")
         verdicts = check_model(entry, OnnxRuntime(), threads=os.cpu_count() or 1)
         for verdict in verdicts:
             wrong += not verdict.passed

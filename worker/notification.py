@@ -4,8 +4,8 @@ Pure: no database, no clock, no wire. `ledger_notifications` keeps what is decid
 """
 
 import enum
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -26,7 +26,8 @@ class NotificationState(enum.StrEnum):
     OPEN = "open"  #: people are being told, and nobody has acknowledged it
     ACKNOWLEDGED = "acknowledged"  #: somebody has said that they know
     UNANSWERED = "unanswered"  #: the last to be told have let their time run out too
-    NOBODY = "nobody"  #: no channel is configured for it: an admin must tell, and configure one
+    NOBODY = "nobody"  #: no channel is told of critical findings: an admin must tell, and configure one
+    NOT_ASKED = "not asked"  #: no channel asks to hear of a read that is overdue; the timeline has it
 
 
 class NoticeState(enum.StrEnum):
@@ -42,11 +43,17 @@ class NoticeState(enum.StrEnum):
 
 _NOTIFICATION_STEPS: Mapping[NotificationState, frozenset[NotificationState]] = {
     NotificationState.NEW: frozenset(
-        {NotificationState.OPEN, NotificationState.NOBODY, NotificationState.ACKNOWLEDGED}
+        {
+            NotificationState.OPEN,
+            NotificationState.NOBODY,
+            NotificationState.NOT_ASKED,
+            NotificationState.ACKNOWLEDGED,
+        }
     ),
     NotificationState.OPEN: frozenset({NotificationState.ACKNOWLEDGED, NotificationState.UNANSWERED}),
     NotificationState.UNANSWERED: frozenset({NotificationState.ACKNOWLEDGED}),
     NotificationState.NOBODY: frozenset({NotificationState.ACKNOWLEDGED}),
+    NotificationState.NOT_ASKED: frozenset(),
     NotificationState.ACKNOWLEDGED: frozenset(),
 }
 
@@ -117,6 +124,13 @@ def who_is_told(topic: Topic, channels: Iterable[ChannelRule]) -> tuple[PlannedN
     return tuple(sorted(planned, key=lambda notice: notice.step))
 
 
+def state_when_planned(topic: Topic, plan: Sequence[PlannedNotice]) -> NotificationState:
+    """Decide what a new notification becomes: a critical finding without anybody to tell is an admin's affair."""
+    if plan:
+        return NotificationState.OPEN
+    return NotificationState.NOBODY if topic == "critical" else NotificationState.NOT_ASKED
+
+
 class Escalation(enum.Enum):
     """What an open notification needs now."""
 
@@ -171,6 +185,19 @@ def from_ledger(kept: Iterable[Mapping[str, Any]]) -> tuple[CriticalReason, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
+class CriticalRead:
+    """What the ledger is to remember of a critical read.
+
+    Attributes:
+        reasons: At least one.
+        research: Whether the model is not cleared for clinical use, which every message says.
+    """
+
+    reasons: tuple[CriticalReason, ...]
+    research: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class OutgoingNotice:
     """A notice that a notifier may send now.
 
@@ -184,6 +211,7 @@ class OutgoingNotice:
         step: Of the escalation.
         topic: What it is about.
         reasons: Why it is critical; empty for what is overdue.
+        research: Whether the model is not cleared for clinical use.
         deadline_s: The card's, for what is overdue.
         job_id: Of the ledger.
         study_instance_uid: (0020,000D).
@@ -203,6 +231,7 @@ class OutgoingNotice:
     step: int
     topic: Topic
     reasons: tuple[CriticalReason, ...]
+    research: bool
     deadline_s: float | None
     job_id: int
     study_instance_uid: str
@@ -261,10 +290,9 @@ class Message:
         accession_number: (0008,0050); empty where the study has none.
         patient: Whose study it is, where the site lets that go to this channel.
         model: Name and version.
-        device_uid: Of the model, where it is known here.
         created_at: When it was recorded, with the site's zone.
         step: Of the escalation.
-        critical: Whether it is about a critical finding.
+        language: Of title and sentences, such as "de".
     """
 
     key: str
@@ -297,15 +325,3 @@ class Answer:
     acknowledged_by: str = ""
     text: str = ""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """What the notifier's look at the ledger has changed, for the log."""
-
-    nobody: tuple[int, ...] = field(default=())
-    unanswered: tuple[int, ...] = field(default=())
-
-
-def about(topic: Topic, channels: Collection[ChannelRule]) -> bool:
-    """Tell whether any channel is told of a topic."""
-    return bool(who_is_told(topic, channels))

@@ -203,3 +203,57 @@ class Outbox(Base):
     published: Mapped[bool] = mapped_column(default=False)
     clock: Mapped[str] = mapped_column(String(64), default="")
     published_s: Mapped[float] = mapped_column(Float, default=0.0)
+
+
+class Deadline(Base):
+    """Until when a job should be read, where its model's card says so."""
+
+    __tablename__ = "deadline"
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    within_s: Mapped[float] = mapped_column(Float)
+    clock: Mapped[str] = mapped_column(String(64))
+    until_s: Mapped[float] = mapped_column(Float)
+    #: Whether it has passed before the read. None: not decided yet. The result says what is decided here.
+    passed: Mapped[bool | None] = mapped_column(index=True)
+
+
+class Notification(Base):
+    """Something that somebody must hear of at once; no patient data, those are read from the spool when it is sent."""
+
+    __tablename__ = "notification"
+    __table_args__ = (Index("notification_of_job", "job_id", "topic", unique=True),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(20), unique=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"))
+    topic: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    detail: Mapped[dict[str, Any]]
+    step: Mapped[int] = mapped_column(default=0)
+    clock: Mapped[str] = mapped_column(String(64), default="")
+    step_since_s: Mapped[float] = mapped_column(Float, default=0.0)
+    created_at: Mapped[datetime]
+    acknowledged_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[str] = mapped_column(String(64), default="")
+
+
+class Notice(Base):
+    """A notification on its way through one channel."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        Index("notice_of_notification", "notification_id", "channel", unique=True),
+        Index("notice_to_send", "state", "channel"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    notification_id: Mapped[int] = mapped_column(ForeignKey("notification.id"))
+    channel: Mapped[str] = mapped_column(String(32))
+    step: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)
+    clock: Mapped[str] = mapped_column(String(64), default="")
+    lease_until_s: Mapped[float] = mapped_column(Float, default=0.0)
+    not_before_s: Mapped[float] = mapped_column(Float, default=0.0)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

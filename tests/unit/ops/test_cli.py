@@ -308,3 +308,14 @@ def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.umask", lambda mode: mode)
     with pytest.raises(ZeroDivisionError):
         cli.main()
+
+
+def test_a_model_with_wrong_selection_fails_its_check(day: Path) -> None:
+    """A card whose [selection] nobody understands would never read anything: the check names the key and ends with 1."""
+    folder = write_threshold_model(day / "models", id="misspelt")
+    card = folder / "model.toml"
+    card.write_text(card.read_text().replace("min_slices = 1", "min_slice = 1"))
+    done = ask(day, "models", "check", "misspelt")
+    assert done.exit_code == 1
+    assert "selection.min_slice" in done.stdout
+    assert "Allowed keys: " in done.stdout
