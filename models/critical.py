@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from models.findings import Detection, Finding, Measurement, Reading
+from models.findings import Detection, Finding, Measurement, Reading, Structure
 from models.manifest import (
     CertaintyRule,
     Concept,
@@ -91,7 +91,7 @@ def _present(rule: PresenceRule, reading: Reading) -> Iterator[CriticalReason]:
         if any(_says(finding, rule.concept) for finding in reading.findings):
             yield CriticalReason(kind="present", name=rule.concept.meaning, concept=rule.concept)
         return
-    found = [*reading.structures, *reading.detections]
+    found: list[Structure | Detection] = [*reading.structures, *reading.detections]
     label = next((each.label for each in found if each.label.name == rule.label), None)
     if label is not None:
         yield CriticalReason(kind="present", name=label.name, concept=label.concept)

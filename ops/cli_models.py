@@ -49,10 +49,11 @@ def check(
     Example: wetread models check brain-extraction
     """
     from models.checking import check as check_model  # noqa: PLC0415  # `wetread models list` does without a runtime
-    from models.onnx_runtime import OnnxRuntime  # noqa: PLC0415
+    from models.runtimes import runtime_named  # noqa: PLC0415
     from worker.selection import rules_of  # noqa: PLC0415
 
-    catalog = _catalog(_settings(settings, data))
+    found = _settings(settings, data)
+    catalog = _catalog(found)
     entries = [catalog.get(model_id)] if model_id is not None else list(catalog.ready())
     wrong = 0
     for entry in entries:
@@ -61,7 +62,11 @@ def check(
         except ModelError as error:
             wrong += 1
             typer.echo(f"{entry.card.id}: {error}")
-        verdicts = check_model(entry, OnnxRuntime(), threads=os.cpu_count() or 1)
+        verdicts = [
+            verdict
+            for name in found.models.runtimes
+            for verdict in check_model(entry, runtime_named(name), threads=os.cpu_count() or 1)
+        ]
         for verdict in verdicts:
             wrong += not verdict.passed
             typer.echo(f"{entry.card.id}: {verdict}")
@@ -137,9 +142,8 @@ def run(
 def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step: Any) -> list[Path]:
     from datetime import UTC, datetime  # noqa: PLC0415
 
-    from models.loaded import LoadedModel  # noqa: PLC0415
-    from models.onnx_runtime import OnnxRuntime  # noqa: PLC0415
     from models.reading import read  # noqa: PLC0415
+    from models.runtimes import load_proven, runtime_named  # noqa: PLC0415
     from worker import output_gate, picture, results  # noqa: PLC0415
     from worker.case import Case  # noqa: PLC0415
     from worker.pipeline import recipe_digest  # noqa: PLC0415
@@ -154,7 +158,12 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
     step("reading the series")
     series = load_series(files, max_voxels=settings.worker.max_voxels)
     step("loading the model")
-    model = LoadedModel.load(entry, OnnxRuntime(), os.cpu_count() or 1)
+    model = load_proven(
+        entry,
+        [runtime_named(name) for name in settings.models.runtimes],
+        threads=os.cpu_count() or 1,
+        passed_over=lambda name, cause: step(f"{name} passed over: {cause}"),
+    )
     step("inferring")
     reading = read(entry.card, series.source, model.infer)
     step("encoding")

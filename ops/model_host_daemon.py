@@ -2,7 +2,7 @@
 
 import os
 
-from models.onnx_runtime import OnnxRuntime
+from models.runtimes import runtime_named
 from ops.assembly_line import catalog_of, model_host_socket, prepare_data
 from ops.settings import Settings
 from ops.signals import stop_on_signals
@@ -16,7 +16,8 @@ def run(settings: Settings) -> None:
     serve(
         socket=model_host_socket(settings),
         catalog=catalog_of(settings),
-        runtime=OnnxRuntime(),
+        runtimes=[runtime_named(name) for name in settings.models.runtimes],
         threads=settings.worker.model_threads or os.cpu_count() or 1,
         stop=stop,
+        verdicts=settings.data / "golden-verdicts.json",
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from models.critical import CriticalReason
 from models.findings import Reading
 from worker.provenance import Provenance
 from worker.series_volume import LoadedSeries
@@ -20,6 +21,8 @@ class Case:
         provenance: Where UIDs and times come from, and the model's card.
         identity: What results say of patient and study.
         report: The site's wishes: language, measurements, thresholds.
+        critical: Why somebody is told of this read at once; empty where it is not critical.
+        late_after_s: The deadline that had passed before this read; None where it came in time, or has none.
     """
 
     series: LoadedSeries
@@ -27,6 +30,8 @@ class Case:
     provenance: Provenance
     identity: Identity
     report: ReportSettings
+    critical: tuple[CriticalReason, ...] = ()
+    late_after_s: float | None = None
 
     @classmethod
     def of(

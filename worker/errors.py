@@ -37,6 +37,18 @@ class UnknownJob(WorkerError):
     """No job has this id; `wetread jobs` lists them."""
 
 
+class UnknownNotification(WorkerError):
+    """No notification has this id; `wetread alerts` lists them."""
+
+
+class ChannelAway(WorkerError):
+    """A channel could not take a notification now: it is sent again. The message names no patient and no secret."""
+
+
+class ChannelRefused(WorkerError):
+    """A channel will not take a notification as it is: the next in the escalation are told. Names no patient."""
+
+
 class LedgerAway(WorkerError):
     """The ledger's database cannot be reached or is locked for too long; its own words follow."""
 

@@ -77,5 +77,6 @@ class Intake:
             files=choice.files,
             input_key=input_key(choice.files),
             late_images=card.late_images,
+            deadline_s=card.deadline_s,
             reason=choice.reason if ready or not choice.runs else f"the model is not ready: {entry.reason}",
         )

@@ -1,11 +1,13 @@
 """The ledger: the truth for everything after the spool. Each part of it is one file."""
 
+from worker.ledger_deadlines import DeadlineLedger
 from worker.ledger_deliveries import DeliveryLedger
 from worker.ledger_intake import IntakeLedger
 from worker.ledger_jobs import JobLedger
+from worker.ledger_notifications import NotificationLedger
 from worker.ledger_unread import UnreadLedger
 from worker.ledger_views import LedgerViews
 
 
-class Ledger(IntakeLedger, JobLedger, DeliveryLedger, UnreadLedger, LedgerViews):
+class Ledger(IntakeLedger, JobLedger, DeliveryLedger, UnreadLedger, DeadlineLedger, NotificationLedger, LedgerViews):
     """All of it over one database; `Ledger.open(url)`."""

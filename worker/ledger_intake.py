@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from dicom_node.study import AssembledStudy, StoredInstance
 from worker.job import JobState, ModelVersion, Priority, require_job
+from worker.ledger_clock import Reading
 from worker.ledger_database import Database, utc_now, write_event
+from worker.ledger_deadlines import record_deadline
 from worker.tables import Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
 
 #: States that a later revision's job replaces at once. What is claimed or read is replaced when the new job is read.
@@ -32,6 +34,7 @@ class Planned(ModelVersion):
         files: Of the input, relative to the spool.
         input_key: Digest of `files`: the same key is the same input.
         late_images: The card's policy.
+        deadline_s: From queueing to the read; None where the card names none.
         reason: Why this series, or why not.
     """
 
@@ -42,6 +45,7 @@ class Planned(ModelVersion):
     input_key: str
     late_images: str
     reason: str
+    deadline_s: float | None = None
 
 
 class IntakeLedger(Database):
@@ -131,7 +135,7 @@ class IntakeLedger(Database):
                 series=len(assembled.series),
             )
             for planned in plan:
-                _plan_job(session, study, revision, planned)
+                _plan_job(session, study, revision, planned, self.clock.read())
             return revision.number
 
     def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
@@ -164,7 +168,7 @@ def known_model(session: Session, model: ModelVersion) -> str:
     return model.model_digest
 
 
-def _plan_job(session: Session, study: Study, revision: Revision, planned: Planned) -> None:
+def _plan_job(session: Session, study: Study, revision: Revision, planned: Planned, now: Reading) -> None:
     known_model(session, planned)
     earlier = session.scalars(
         select(Job)
@@ -206,6 +210,8 @@ def _plan_job(session: Session, study: Study, revision: Revision, planned: Plann
     )
     if state is JobState.QUEUED:
         queue_token(session, job)
+        if planned.deadline_s is not None:
+            record_deadline(session, job, planned.deadline_s, now)
 
 
 def _state_in_revision(planned: Planned, last: Job | None, last_read: Job | None) -> tuple[JobState | None, str]:

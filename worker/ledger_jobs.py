@@ -12,6 +12,7 @@ from worker.job import (
     DeliveryState,
     JobState,
     ModelVersion,
+    Priority,
     ResultFile,
     require_delivery,
     require_job,
@@ -19,7 +20,10 @@ from worker.job import (
 )
 from worker.ledger_clock import Reading
 from worker.ledger_database import Database, utc_now
+from worker.ledger_deadlines import reopen_deadline
 from worker.ledger_intake import change_job, known_model, queue_token
+from worker.ledger_notifications import record_notification
+from worker.notification import CriticalRead, for_ledger
 from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, Revision, Study
 
 
@@ -82,9 +86,11 @@ class JobLedger(Database):
         inputs_digest: str,
         recipe_digest: str,
         notes: Sequence[str] = (),
+        critical: CriticalRead | None = None,
     ) -> None:
         """Record the results and a delivery of each to every destination that wants its kind; the job is *read*.
 
+        A critical read goes out before everything else, and the same transaction records that somebody must hear of it.
         Raises LeaseLost when somebody else holds the job by now: nothing is recorded then.
         """
         with self.writing() as session:
@@ -99,6 +105,10 @@ class JobLedger(Database):
             for result in results:
                 wanting = [name for name, kinds in destinations.items() if result.kind in kinds]
                 add_result(session, job, result, wanting)
+            if critical is not None:
+                job.priority = Priority.STAT
+                kept = for_ledger(critical.reasons)
+                record_notification(session, job, "critical", reasons=kept, research=critical.research)
 
     def fail(self, claim: Claim, *, reason: str, max_attempts: int, retry_delay_s: float, permanent: bool) -> JobState:
         """Record that this attempt failed: the job waits for its next, or is *failed* with the reason."""
@@ -204,6 +214,7 @@ class JobLedger(Database):
         now = self.clock.read()
         # The fence moves on, so that whoever held the job before cannot write any more.
         job.fence += 1
+        reopen_deadline(session, job)
         job.lease_owner = ""
         job.clock, job.not_before_s = now.mark, now.seconds + wait_s
         change_job(session, job, JobState.QUEUED, study_id=study_of(session, job).id, reason=reason)

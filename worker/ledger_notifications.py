@@ -70,8 +70,11 @@ class NotificationLedger(Database):
 
     def escalate(self, *, escalate_after_s: float) -> list[tuple[int, NotificationState]]:
         """Tell the next step of what nobody has acknowledged in time; return (id, state) of what has changed."""
-        now = self.clock.read()
         changed: list[tuple[int, NotificationState]] = []
+        # Asked twice a second: where nothing is open the ledger's write lock is left to others.
+        if not self._any(select(Notification.id).where(Notification.state == NotificationState.OPEN)):
+            return changed
+        now = self.clock.read()
         with self.writing() as session:
             open_ones = session.scalars(
                 select(Notification)
@@ -98,17 +101,16 @@ class NotificationLedger(Database):
     def claim_notice(self, channel: str, *, lease_s: float) -> OutgoingNotice | None:
         """Claim what waits for this channel, the oldest first; None where nothing is due."""
         now = self.clock.read()
+        due = (
+            Notice.channel == channel,
+            Notice.state == NoticeState.PENDING,
+            or_(Notice.clock != now.mark, Notice.not_before_s <= now.seconds),
+        )
+        if not self._any(select(Notice.id).where(*due)):
+            return None
         with self.writing() as session:
             notice = session.scalar(
-                select(Notice)
-                .where(
-                    Notice.channel == channel,
-                    Notice.state == NoticeState.PENDING,
-                    or_(Notice.clock != now.mark, Notice.not_before_s <= now.seconds),
-                )
-                .order_by(Notice.id)
-                .limit(1)
-                .with_for_update(skip_locked=True)
+                select(Notice).where(*due).order_by(Notice.id).limit(1).with_for_update(skip_locked=True)
             )
             if notice is None:
                 return None
@@ -177,6 +179,10 @@ class NotificationLedger(Database):
                 raise UnknownNotification(f"there is no notification {notification_id}; `wetread alerts` lists them")
             require_notification(NotificationState(notification.state), NotificationState.ACKNOWLEDGED)
             _acknowledge(session, notification, by)
+
+    def _any(self, query: Any) -> bool:
+        with self.reading() as session:
+            return session.scalar(query.limit(1)) is not None
 
 
 def record_notification(session: Session, job: Job, topic: Topic, **detail: Any) -> None:

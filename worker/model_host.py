@@ -5,16 +5,16 @@ import os
 import socket as sockets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 
 from models.catalog import Catalog, CatalogEntry, ModelState
-from models.checking import check
-from models.errors import ModelError, ModelIncomplete, RuntimeFailed
+from models.errors import ModelError, ModelIncomplete
 from models.loaded import LoadedModel
 from models.runtime import Runtime
+from models.runtimes import load_proven
 from worker.array_transport import Arrays, Header, TransportError, receive, send
 
 _log = structlog.get_logger()
@@ -24,18 +24,25 @@ _LONGEST_MESSAGE = 4000
 
 
 def serve(
-    *, socket: Path, catalog: Callable[[], Catalog], runtime: Runtime, threads: int, stop: threading.Event
+    *,
+    socket: Path,
+    catalog: Callable[[], Catalog],
+    runtimes: Sequence[Runtime],
+    threads: int,
+    stop: threading.Event,
+    verdicts: Path | None = None,
 ) -> None:
     """Load all models that are ready, then answer until told to stop; a request that runs is answered first.
 
     Args:
         socket: Made once the models are there; its directory becomes private to this user.
         catalog: Returns the models of this machine as they are now.
-        runtime: What runs them.
+        runtimes: What may run them, in the site's order.
         threads: For each network.
         stop: Ends it.
+        verdicts: JSON file in which golden verdicts are kept from one start to the next.
     """
-    shelf = Shelf(catalog, runtime, threads)
+    shelf = Shelf(catalog, runtimes, threads, verdicts)
     shelf.fill()
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Fails where the directory is another user's, who could read what goes over the socket.
@@ -58,10 +65,13 @@ def serve(
 class Shelf:
     """Resident models by digest. One inference at a time: a batch of one."""
 
-    def __init__(self, catalog: Callable[[], Catalog], runtime: Runtime, threads: int) -> None:
-        """Take the models as they are now, what runs them, and with how many threads."""
+    def __init__(
+        self, catalog: Callable[[], Catalog], runtimes: Sequence[Runtime], threads: int, verdicts: Path | None = None
+    ) -> None:
+        """Take the models as they are now, what runs them in the site's order, and with how many threads."""
         self._catalog = catalog
-        self._runtime = runtime
+        self._runtimes = runtimes
+        self._verdicts = verdicts
         self._threads = threads
         self._models: dict[str, LoadedModel] = {}
         self._lock = threading.Lock()
@@ -113,13 +123,11 @@ class Shelf:
 
     def _load(self, entry: CatalogEntry) -> LoadedModel:
         started = time.monotonic()
-        failed = [str(verdict) for verdict in check(entry, self._runtime, threads=self._threads) if not verdict.passed]
-        if failed:
-            raise RuntimeFailed(
-                f"{entry.card.id} does not give its golden answer on this machine, so it must not be used: "
-                + "; ".join(failed)
-            )
-        model = LoadedModel.load(entry, self._runtime, self._threads)
+
+        def passed_over(runtime: str, cause: str) -> None:
+            _log.warning("runtime passed over", model=entry.card.id, runtime=runtime, cause=cause)
+
+        model = load_proven(entry, self._runtimes, threads=self._threads, passed_over=passed_over, kept=self._verdicts)
         self._models[entry.digest] = model
         _log.info("model loaded", model=model.id, runtime=model.runtime, seconds=round(time.monotonic() - started, 2))
         return model

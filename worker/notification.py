@@ -60,9 +60,7 @@ _NOTIFICATION_STEPS: Mapping[NotificationState, frozenset[NotificationState]] = 
 _NOTICE_STEPS: Mapping[NoticeState, frozenset[NoticeState]] = {
     NoticeState.WAITING: frozenset({NoticeState.PENDING, NoticeState.NOT_NEEDED}),
     NoticeState.PENDING: frozenset({NoticeState.SENDING, NoticeState.NOT_NEEDED}),
-    NoticeState.SENDING: frozenset(
-        {NoticeState.SENT, NoticeState.PENDING, NoticeState.LOST, NoticeState.NOT_NEEDED}
-    ),
+    NoticeState.SENDING: frozenset({NoticeState.SENT, NoticeState.PENDING, NoticeState.LOST, NoticeState.NOT_NEEDED}),
     NoticeState.SENT: frozenset(),
     NoticeState.LOST: frozenset(),
     NoticeState.NOT_NEEDED: frozenset(),
@@ -324,4 +322,3 @@ class Answer:
 
     acknowledged_by: str = ""
     text: str = ""
-

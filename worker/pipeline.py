@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
 from models.catalog import Catalog, CatalogEntry
+from models.critical import critical_reasons
 from models.durable_file import write_durably
 from models.errors import ModelError, ModelIncomplete, RuntimeFailed
 from models.reading import read
@@ -20,6 +21,7 @@ from worker.errors import LeaseLost, ModelHostLost, WorkerError
 from worker.heartbeat import Heartbeat
 from worker.job import Claim
 from worker.ledger import Ledger
+from worker.notification import CriticalRead
 from worker.object_kinds import Kind
 from worker.provenance import Provenance
 from worker.result_files import write_result
@@ -109,16 +111,18 @@ class Pipeline:
         entry = self._entry(claim)
         series = load_series([self.spool / file for file in claim.files], max_voxels=self.settings.max_voxels)
         reading = read(entry.card, series.source, self.host.infer_for(claim.model_id, claim.model_digest))
+        reasons = critical_reasons(entry.card.critical, reading)
+        late_after_s = self.ledger.settle_deadline(claim)
         provenance = Provenance(
             card=entry.card,
             model_digest=claim.model_digest,
             inputs_digest=series.inputs_digest,
-            recipe_digest=recipe_digest(self.host.runtime, self.report),
+            recipe_digest=recipe_digest(self.host.runtime, self.report, late=late_after_s is not None),
             # In the site's own zone: that is how a radiologist reads a time.
             read_at=claim.queued_at.astimezone(),
             runtime=self.host.runtime,
         )
-        case = Case.of(series, reading, provenance, self.report)
+        case = replace(Case.of(series, reading, provenance, self.report), critical=reasons, late_after_s=late_after_s)
         objects = results.build(case, {kind for wanted in self.destinations.values() for kind in wanted})
         output_gate.check(objects, case)
         folder = f"{claim.study_folder}/{claim.job_id}"
@@ -132,6 +136,7 @@ class Pipeline:
             inputs_digest=provenance.inputs_digest,
             recipe_digest=provenance.recipe_digest,
             notes=(*series.repairs, *reading.warnings),
+            critical=CriticalRead(reasons=reasons, research=entry.card.research) if reasons else None,
         )
 
     def _entry(self, claim: Claim) -> CatalogEntry:
@@ -154,9 +159,9 @@ class Pipeline:
         _log.warning("attempt failed", job=claim.job_id, model=claim.model_id, state=str(state), reason=reason)
 
 
-def recipe_digest(runtime: str, report: ReportSettings) -> str:
-    """Return the sha256 (hex) over every setting that alters output."""
-    recipe = {"encoding": _ENCODING, "runtime": runtime, "report": report.model_dump(mode="json")}
+def recipe_digest(runtime: str, report: ReportSettings, *, late: bool = False) -> str:
+    """Return the sha256 (hex) over every setting that alters output; a late read says so, so it differs too."""
+    recipe = {"encoding": _ENCODING, "runtime": runtime, "report": report.model_dump(mode="json"), "late": late}
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
 
 

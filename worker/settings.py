@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from models.runtime_names import RuntimeName
 from worker.object_kinds import DEFAULT_KINDS, Kind
 
 AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
@@ -38,6 +39,11 @@ class ModelsSettings(Section):
 
     path: tuple[Path, ...] = Field(default=(), description="model directories beside those in the data directory")
     enabled: tuple[str, ...] = Field(default=(), description="ids of models that run; empty: every complete model")
+    runtimes: tuple[RuntimeName, ...] = Field(
+        default=("onnxruntime",),
+        min_length=1,
+        description="the first that gives a model's golden answers here runs it; listing two allows falling back",
+    )
     research: bool = Field(default=True, description="whether models of regulatory status research may run")
 
 

@@ -1,4 +1,4 @@
-"""One contract for every runtime: what `models.runtime` promises holds for the real one and for the shipped fake."""
+"""One contract for every runtime: what `models.runtime` promises holds for the real ones and for the shipped fake."""
 
 import pickle
 import threading
@@ -12,10 +12,12 @@ import pytest
 from models.catalog import CatalogEntry
 from models.errors import RuntimeFailed
 from models.onnx_runtime import OnnxRuntime
+from models.openvino_runtime import OpenvinoRuntime
 from models.runtime import Runtime
+from models.runtimes import load_proven
 from models.testing import ConstantRuntime, write_threshold_model
 
-RUNTIMES: list[Runtime] = [OnnxRuntime(), ConstantRuntime()]
+RUNTIMES: list[Runtime] = [OnnxRuntime(), OpenvinoRuntime(), ConstantRuntime()]
 
 
 @pytest.fixture(params=RUNTIMES, ids=lambda runtime: runtime.name)
@@ -138,3 +140,31 @@ def test_the_constant_runtime_travels_to_another_process(file: Path) -> None:
     runtime: ConstantRuntime = pickle.loads(pickle.dumps(ConstantRuntime(answers=fixed)))  # noqa: S301 (our own bytes)
     answer = runtime.load(file, threads=1).infer({"anything": np.zeros(1)})
     np.testing.assert_array_equal(answer["signal"], [0.0, 1.0, 2.0])
+
+
+def test_the_first_runtime_that_proves_itself_runs_the_model(threshold_model: CatalogEntry) -> None:
+    """A runtime with a wrong golden answer is passed over, which is told, and the next one runs."""
+    told: list[tuple[str, str]] = []
+    wrong = ConstantRuntime(answers={"labels": np.zeros((1, 16, 16, 16), np.uint8)})
+    model = load_proven(
+        threshold_model, [wrong, OnnxRuntime()], threads=1, passed_over=lambda name, cause: told.append((name, cause))
+    )
+    assert model.runtime == f"onnxruntime {onnxruntime.__version__} cpu"
+    ((name, cause),) = told
+    assert name == "constant"
+    assert "does not give its golden answer" in cause
+
+
+def test_without_a_runtime_that_proves_itself_there_is_no_model(threshold_model: CatalogEntry) -> None:
+    """The error holds the words of every runtime that was tried, and nothing else was."""
+    wrong = ConstantRuntime(answers={"labels": np.zeros((1, 16, 16, 16), np.uint8)})
+    with pytest.raises(RuntimeFailed, match="does not give its golden answer"):
+        load_proven(threshold_model, [wrong], threads=1, passed_over=lambda _name, _cause: None)
+
+
+def test_openvino_computes_in_32_bit_floats(file: Path) -> None:
+    """Its answer on the edge of the threshold is ONNX Runtime's, which a lower precision would not give."""
+    array = (0.5 + np.linspace(-1e-3, 1e-3, 4096, dtype=np.float32)).reshape(1, 1, 16, 16, 16)
+    answers = [runtime.load(file, threads=1).infer({"input": array})["labels"] for runtime in RUNTIMES[:2]]
+    np.testing.assert_array_equal(*answers)
+    assert 0 < answers[0].sum() < answers[0].size

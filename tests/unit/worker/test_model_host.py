@@ -35,7 +35,7 @@ stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 golden = {"labels": (np.linspace(0, 1, 16**3, dtype=np.float32) > 0.5).astype(np.uint8).reshape(1, 16, 16, 16)}
 runtime = ConstantRuntime(answers=golden, gate=gate) if sys.argv[4] == "constant" else OnnxRuntime()
-serve(socket=socket, catalog=lambda: Catalog.scan((models,)), runtime=runtime, threads=1, stop=stop)
+serve(socket=socket, catalog=lambda: Catalog.scan((models,)), runtimes=[runtime], threads=1, stop=stop)
 """
 _CUBE = np.linspace(0.0, 1.0, 16**3, dtype=np.float32).reshape(1, 1, 16, 16, 16)
 _ID = "constant-answer"

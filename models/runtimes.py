@@ -1,0 +1,75 @@
+"""Which runtime runs a model: the first of the site's order that is installed and gives the golden answers."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import get_args
+
+from models.catalog import CatalogEntry
+from models.checking import check
+from models.errors import RuntimeFailed
+from models.loaded import LoadedModel
+from models.runtime import Runtime
+from models.runtime_names import RuntimeName
+
+#: Module and class of each runtime. Imported when asked for: an extra that is not installed must not be missed.
+_PLACES: dict[RuntimeName, tuple[str, str]] = {
+    "onnxruntime": ("models.onnx_runtime", "OnnxRuntime"),
+    "openvino": ("models.openvino_runtime", "OpenvinoRuntime"),
+}
+if get_args(RuntimeName) != tuple(_PLACES):
+    raise AssertionError("RuntimeName and _PLACES differ")
+
+
+def runtime_named(name: RuntimeName) -> Runtime:
+    """Return a runtime. Raises RuntimeFailed with the remedy where its extra is not installed."""
+    module, made = _PLACES[name]
+    try:
+        found: Runtime = getattr(importlib.import_module(module), made)()
+    except ImportError as error:
+        raise RuntimeFailed(
+            f"the runtime {name} is not installed on this machine: pip install 'wetread[{name}]', or leave it out of "
+            "models.runtimes"
+        ) from error
+    return found
+
+
+def load_proven(
+    entry: CatalogEntry,
+    runtimes: Sequence[Runtime],
+    *,
+    threads: int,
+    passed_over: Callable[[str, str], None],
+    kept: Path | None = None,
+) -> LoadedModel:
+    """Load a model into the first of these runtimes in which it gives its golden answers on this machine.
+
+    Falling back happens only to what the caller has listed, and is told.
+
+    Args:
+        entry: A model that is ready.
+        runtimes: In the site's order.
+        threads: For the runtime.
+        passed_over: Is told the name of each runtime that was not taken, and why.
+        kept: JSON file of verdicts; one that is there for this model and runtime is not asked for again.
+
+    Raises RuntimeFailed with every runtime's words.
+    """
+    words = []
+    for runtime in runtimes:
+        try:
+            return _proven(entry, runtime, threads, kept)
+        except RuntimeFailed as error:
+            words.append(str(error))
+            passed_over(runtime.name, str(error))
+    raise RuntimeFailed("; ".join(words) or "no runtime is listed in models.runtimes")
+
+
+def _proven(entry: CatalogEntry, runtime: Runtime, threads: int, kept: Path | None) -> LoadedModel:
+    failed = [str(verdict) for verdict in check(entry, runtime, threads=threads, kept=kept) if not verdict.passed]
+    if failed:
+        raise RuntimeFailed(
+            f"{entry.card.id} does not give its golden answer on this machine, so it must not be used: "
+            + "; ".join(failed)
+        )
+    return LoadedModel.load(entry, runtime, threads)

@@ -1,0 +1,158 @@
+"""What a site may set about telling people: the channels, and how patient the escalation is."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from worker.errors import ChannelAway
+from worker.notification import ChannelRule, Topic
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+#: An MSH field that names an application or facility (HL7 v2.5.1 2.A.33, HD.1).
+_Hl7Name = Annotated[str, Field(max_length=20, pattern=r"^[^|^~\\&\r\n]*$")]
+
+
+class Section(BaseModel):
+    """A frozen section of the settings file that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Secret(Section):
+    """Where a secret is kept; it is never in the settings, the log or the ledger, and is read when it is needed."""
+
+    file: Path | None = Field(default=None, description="a file that only this user may read")
+    env: str = Field(default="", description="name of an environment variable")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Secret":
+        if (self.file is None) == (not self.env):
+            raise ValueError('needs either file, such as { file = "/run/secrets/pager" }, or env, such as { env = "PAGER" }')
+        if self.env.startswith("WETREAD_"):
+            raise ValueError("names that begin with WETREAD_ are settings; choose another name for the variable")
+        return self
+
+    def read(self) -> str:
+        """Return the secret without white space around it. Raises ChannelAway, which does not show it."""
+        if self.file is None:
+            if value := os.environ.get(self.env, "").strip():
+                return value
+            raise ChannelAway(f"the environment variable {self.env} is empty; set it for `wetread deliver`")
+        try:
+            value = self.file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ChannelAway(f"the secret {self.file} cannot be read ({type(error).__name__}); may this user?") from error
+        if not value:
+            raise ChannelAway(f"the secret {self.file} is empty")
+        return value
+
+
+class _ChannelSettings(Section):
+    """What every channel has."""
+
+    name: str = Field(
+        pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=32, description="its name in the ledger and on the page"
+    )
+    about: tuple[Topic, ...] = Field(
+        default=("critical",), min_length=1, description="critical: critical findings; overdue: not read in time"
+    )
+    step: int = Field(
+        default=1, ge=1, le=9, description="1 is told at once, the next when nobody acknowledges in time"
+    )
+    patient_data: bool = Field(
+        default=False, description="whether name, id and birth date go there too; else accession number and study UID"
+    )
+    timeout_s: float = Field(default=10.0, gt=0, le=60, description="for each step of a connection")
+
+    def rule(self) -> ChannelRule:
+        """Return what the decisions need."""
+        return ChannelRule(name=self.name, step=self.step, about=self.about, patient_data=self.patient_data)
+
+
+class WebhookSettings(_ChannelSettings):
+    """An HTTP POST of JSON."""
+
+    kind: Literal["webhook"]
+    url: str | Secret = Field(description="https://...; an address that is itself a secret: { file = } or { env = }")
+    signing_key: Secret | None = Field(default=None, description="HMAC-SHA256 key of the header X-Wetread-Signature")
+    token: Secret | None = Field(default=None, description="sent as Authorization: Bearer")
+    ca_file: Path | None = Field(default=None, description="certificates to trust, PEM; else the system's")
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str | Secret) -> str | Secret:
+        if isinstance(value, str) and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
+            raise ValueError("must start with https:// (or http://) and name a host")
+        return value
+
+    @model_validator(mode="after")
+    def _private(self) -> "WebhookSettings":
+        plain = isinstance(self.url, str) and not is_private(self.url)
+        if plain and (self.patient_data or self.token is not None):
+            raise ValueError("patient_data and token need an https:// address: http can be read on the way")
+        return self
+
+
+class MailSettings(_ChannelSettings):
+    """An e-mail."""
+
+    kind: Literal["mail"]
+    host: str = Field(description="the mail server")
+    port: int = Field(default=587, ge=1, le=65535, description="587 with starttls, 465 with tls, 25 with none")
+    security: Literal["starttls", "tls", "none"] = Field(default="starttls", description="of the connection")
+    sender: str = Field(pattern=r"^[^@\s<>]+@[^@\s<>]+$", description="address that it comes from")
+    to: tuple[Annotated[str, Field(pattern=r"^[^@\s<>]+@[^@\s<>]+$")], ...] = Field(
+        min_length=1, description="addresses that it goes to"
+    )
+    user: str = Field(default="", description="for the mail server; empty: no log-in")
+    password: Secret | None = Field(default=None, description="of the user")
+    ca_file: Path | None = Field(default=None, description="certificates to trust, PEM; else the system's")
+
+    @model_validator(mode="after")
+    def _private(self) -> "MailSettings":
+        if bool(self.user) != (self.password is not None):
+            raise ValueError("user and password belong together")
+        if self.security == "none" and self.host not in _LOOPBACK and (self.patient_data or self.user):
+            raise ValueError('patient_data and user need security = "starttls" or "tls": none can be read on the way')
+        return self
+
+
+class Hl7Settings(_ChannelSettings):
+    """An HL7 v2.5.1 ORU^R01 over MLLP."""
+
+    kind: Literal["hl7"]
+    host: str = Field(description="the interface engine")
+    port: int = Field(default=2575, ge=1, le=65535, description="its MLLP port")
+    tls: bool = Field(default=False, description="MLLP inside TLS")
+    ca_file: Path | None = Field(default=None, description="certificates to trust, PEM; else the system's")
+    sending_application: _Hl7Name = Field(default="WETREAD", description="MSH-3")
+    sending_facility: _Hl7Name = Field(default="", description="MSH-4")
+    receiving_application: _Hl7Name = Field(default="", description="MSH-5")
+    receiving_facility: _Hl7Name = Field(default="", description="MSH-6")
+    processing_id: Literal["P", "T", "D"] = Field(default="P", description="MSH-11: production, training, debugging")
+
+
+ChannelSettings = Annotated[WebhookSettings | MailSettings | Hl7Settings, Field(discriminator="kind")]
+
+
+class NotifyingSettings(Section):
+    """How patient telling people is."""
+
+    escalate_after_s: float = Field(
+        default=300.0, gt=0, description="without acknowledgement for so long, the next step is told"
+    )
+    first_retry_s: float = Field(default=5.0, gt=0, description="wait after the first attempt; it doubles")
+    longest_retry_s: float = Field(default=60.0, gt=0, description="longest wait between attempts")
+    give_up_after_s: float = Field(
+        default=3600.0, gt=0, description="then a channel is given up for this notification, and an admin sees it"
+    )
+    poll_s: float = Field(default=0.5, gt=0, le=1.0, description="how often the ledger is asked for what is new")
+
+
+def is_private(url: str) -> bool:
+    """Tell whether nobody on the way can read what is sent to this address."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in _LOOPBACK

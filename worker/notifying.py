@@ -1,0 +1,166 @@
+"""People are told: one thread decides what is new and who is next, one thread a channel sends.
+
+Runs beside the deliverer. At least once: whoever gets a message twice knows it by its key.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from dicom_node.identity import StudyIdentity
+from worker.delivery import identity_of_file
+from worker.errors import ChannelAway, ChannelRefused, LeaseLost, LedgerAway
+from worker.ledger import Ledger
+from worker.notification import Answer, ChannelRule, Message, NotificationState, OutgoingNotice, who_is_told
+from worker.notification_settings import NotifyingSettings
+from worker.notification_words import message_of
+from worker.pydicom_errors import PARSE_ERRORS
+from worker.settings import ReportSettings
+
+_log = structlog.get_logger()
+
+#: A notifier that is silent for so long is taken to be dead; a client's own time-outs are shorter.
+_LEASE_S = 300.0
+
+
+class Client(Protocol):
+    """Sends a message through one channel."""
+
+    def tell(self, message: Message) -> Answer:
+        """Send it and return what the other side said. Raises ChannelAway, ChannelRefused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """A way to people.
+
+    Attributes:
+        rule: When it is used.
+        client: What sends.
+    """
+
+    rule: ChannelRule
+    client: Client
+
+
+class Notifier:
+    """Tells people until told to stop."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        channels: Mapping[str, Channel],
+        spool: Path,
+        report: ReportSettings,
+        settings: NotifyingSettings,
+    ) -> None:
+        """Take the ledger, the channels by name, the spool's root, the site's language, and the waits."""
+        self._ledger = ledger
+        self._channels = channels
+        self._spool = spool
+        self._report = report
+        self._settings = settings
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve each channel in a thread of its own, so that one in trouble does not hold another."""
+        threads = [
+            threading.Thread(target=self._serve, args=(channel, stop), name=f"notify-{name}")
+            for name, channel in self._channels.items()
+        ]
+        for thread in threads:
+            thread.start()
+        self._decide_until(stop)
+        for thread in threads:
+            thread.join()
+
+    def decide(self) -> None:
+        """Plan what is new, tell the next of what nobody acknowledged in time, and free what a dead notifier held."""
+        rules = [channel.rule for channel in self._channels.values()]
+        for notification_id, topic in self._ledger.new_notifications():
+            plan = who_is_told(topic, rules)
+            state = self._ledger.plan_notification(notification_id, plan)
+            if state is NotificationState.NOBODY:
+                _log.error(
+                    "nobody to tell of a critical finding",
+                    notification=notification_id,
+                    remedy="tell the physician now (wetread alerts), and add [[notifications]] to the settings",
+                )
+        for notification_id, state in self._ledger.escalate(escalate_after_s=self._settings.escalate_after_s):
+            if state is NotificationState.UNANSWERED:
+                _log.error("nobody acknowledged", notification=notification_id, remedy="wetread alerts lists who was told")
+            else:
+                _log.warning("escalated", notification=notification_id)
+        self._ledger.free_expired_notices()
+
+    def tell_one(self, channel: Channel) -> bool:
+        """Send what is due through a channel; return whether anything was."""
+        outgoing = self._ledger.claim_notice(channel.rule.name, lease_s=_LEASE_S)
+        if outgoing is None:
+            return False
+        log = _log.bind(
+            notification=outgoing.notification_id,
+            channel=outgoing.channel,
+            job=outgoing.job_id,
+            study=outgoing.study_instance_uid,
+            attempt=outgoing.attempts,
+        )
+        try:
+            answer = channel.client.tell(self._message(outgoing, channel.rule))
+            self._ledger.notice_sent(outgoing, answer=answer.text, acknowledged_by=answer.acknowledged_by)
+            log.info("told", topic=outgoing.topic, acknowledged=bool(answer.acknowledged_by))
+        except ChannelAway as error:
+            self._failed(outgoing, str(error), refused=False)
+            log.warning("channel away", cause=str(error))
+        except ChannelRefused as error:
+            self._failed(outgoing, str(error), refused=True)
+            log.error("channel refused", cause=str(error))
+        except LeaseLost as error:
+            log.warning("notice taken over", cause=str(error))
+        return True
+
+    def _message(self, outgoing: OutgoingNotice, rule: ChannelRule) -> Message:
+        return message_of(outgoing, self._identity(outgoing), self._report, patient_data=rule.patient_data)
+
+    def _identity(self, outgoing: OutgoingNotice) -> StudyIdentity:
+        """Read whose study it is from the spool, where alone that is kept; a message without is better than none."""
+        try:
+            return identity_of_file(self._spool / outgoing.source_file)
+        except (OSError, *PARSE_ERRORS):
+            _log.warning("source unreadable", notification=outgoing.notification_id, file=outgoing.source_file)
+            return StudyIdentity()
+
+    def _failed(self, outgoing: OutgoingNotice, reason: str, *, refused: bool) -> None:
+        self._ledger.notice_failed(
+            outgoing,
+            reason=reason,
+            refused=refused,
+            first_retry_s=self._settings.first_retry_s,
+            longest_retry_s=self._settings.longest_retry_s,
+            give_up_after_s=self._settings.give_up_after_s,
+        )
+
+    def _decide_until(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                self.decide()
+            except LedgerAway as error:
+                _log.warning("notifier waits", cause=str(error))
+            stop.wait(self._settings.poll_s)
+
+    def _serve(self, channel: Channel, stop: threading.Event) -> None:
+        while not stop.is_set():
+            busy = False
+            try:
+                busy = self.tell_one(channel)
+            except LedgerAway as error:
+                _log.warning("notifier waits", channel=channel.rule.name, cause=str(error))
+            except Exception as error:  # noqa: BLE001  # the outermost frame of a thread: one message must not end it
+                # The message of a foreign exception may hold a patient's data: only its type is told.
+                _log.error("notice failed", channel=channel.rule.name, error=type(error).__name__)  # noqa: TRY400
+            if not busy:
+                stop.wait(self._settings.poll_s)
