@@ -12,7 +12,8 @@ interpretation  from the network's answer to a Reading on the source grid (compo
                 instances: parts that are counted and measured)
 ecg             the same three steps for an ECG
 runtime         what runs a network: load, infer, close (onnx_runtime, openvino_runtime)
-loaded          all networks of a model, resident; runtimes: the first of the site's order that gives the golden answers (runtime_names)
+loaded          all networks of a model, resident
+runtimes        the first of the site's order that gives the golden answers (runtime_names)
 reading         all of it in one function, `read`
 checking        golden inputs (golden: how they are made) prove a model on this machine
 brainchop       imports brain-structures from brainchop's files; brainchop_card
