@@ -7,7 +7,7 @@ catalog         the model directories of this machine and their checksums
 weights         weights by reference into a package, fetched and checked (torchscript, linknet_graph); durable_file
 grid            grids in patient space, and the way from one to another
 preparation     from the source grid to the network's
-inference       the order in which networks are asked
+inference       the order in which networks are asked (sliding_window: window by window)
 interpretation  from the network's answer to a Reading on the source grid (components: connected parts;
                 instances: parts that are counted and measured)
 ecg             the same three steps for an ECG

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from models.components import largest_component
 from models.errors import CardError, InputRefused
 from models.grid import Box, Shape, boxed, grid_of, oriented, resample, shape_of
-from models.manifest import Card, LabelMapInterpretation, LocateThenRead, VolumePreparation, Whole
+from models.manifest import Card, LabelMapInterpretation, LocateThenRead, SlidingWindow, VolumePreparation, Whole
 from models.preparation import Prepared, normalise
 from models.runtime import Infer
+from models.sliding_window import ask_windows
 from models.volume import Volume
 
 #: Name of the input of every network that reads a volume, ``(1, 1, d, h, w)`` float32.
@@ -20,14 +21,17 @@ INPUT = "input"
 def ask(card: Card, prepared: Prepared, volume: Volume, infer: Infer) -> Volume:
     """Ask the card's networks.
 
-    Returns what they answer on the network's grid: for kind ``labels`` uint8 label numbers, for kind ``probability``
-    the float32 logit of label 1 (its network output less the background's).
+    Returns what they answer on the network's grid: for kinds ``labels`` and ``classes`` uint8 label numbers, for kind
+    ``probability`` the float32 logit of label 1 (its network output less the background's).
 
     Raises InputRefused when nothing is found to read, RuntimeFailed, CardError when the answer is not the card's kind.
     """
     if isinstance(card.inference, Whole):
         answer = infer("main", {INPUT: prepared.array})
         return Volume(array=_values(card, answer, prepared.array.shape[2:]), affine=prepared.affine)
+    if isinstance(card.inference, SlidingWindow):
+        logits = ask_windows(infer, "main", INPUT, prepared.array, card.inference)
+        return Volume(array=_values(card, {"logits": logits}, prepared.array.shape[2:]), affine=prepared.affine)
     if isinstance(card.inference, LocateThenRead):
         return _locate_then_read(card, card.inference, prepared, volume, infer)
     raise CardError(f"{card.id}: a volume cannot be read by the strategy {card.inference.strategy}")
@@ -76,7 +80,7 @@ def _locate_then_read(card: Card, strategy: LocateThenRead, prepared: Prepared, 
 
 
 def _is_set(values: NDArray[Any], interpretation: LabelMapInterpretation) -> NDArray[np.bool_]:
-    if interpretation.kind == "labels":
+    if interpretation.kind != "probability":
         return values > 0
     return values > logit(interpretation.threshold)
 
@@ -87,6 +91,8 @@ def _values(card: Card, answer: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     kind = card.interpretation.kind
     if output is not None and kind == "labels" and output.shape in {(1, *shape), (1, 1, *shape)}:
         return np.asarray(output, np.uint8).reshape(shape)
+    if output is not None and kind == "classes" and output.ndim == 5 and output.shape[2:] == shape:  # noqa: PLR2004
+        return np.asarray(output[0].argmax(axis=0), np.uint8)
     if output is not None and kind == "probability" and output.shape == (1, 2, *shape):
         logits: NDArray[Any] = np.asarray(output[0, 1] - output[0, 0], np.float32)
         return logits

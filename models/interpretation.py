@@ -74,14 +74,14 @@ def label_map(interpretation: LabelMapInterpretation, answer: Volume, source: Vo
     """Return uint8 labels on the source grid: brought there through patient space, then cleaned as the card says."""
     labels = np.zeros(shape_of(source.array), np.uint8)
     grid = grid_of(source)
-    cut = 0.0 if interpretation.kind == "labels" else logit(interpretation.threshold)
+    cut = logit(interpretation.threshold) if interpretation.kind == "probability" else 0.0
     values: NDArray[Any] = answer.array
     found = box_of(values > cut)
     box = None if found is None else reach(found, grid_of(answer), grid, margin=1.0)
     if found is None or box is None:
         return labels
     part = labels[box]
-    if interpretation.kind == "labels":
+    if interpretation.kind != "probability":
         part[:] = resample(answer, grid.boxed(box), interpolation="nearest", outside=0).array
     else:
         logits: NDArray[Any] = resample(answer, grid.boxed(box), interpolation="linear", outside=None).array

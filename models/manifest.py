@@ -126,14 +126,18 @@ class VolumePreparation(Strict):
 
     kind: Literal["volume"]
     orientation: Axes = Field(description="direction in which each axis of the network's grid grows")
-    fit: Literal["conform", "resize"] = Field(
-        description="conform: resample to spacing_mm, centred, padded or cut to size; resize: stretch to size"
+    fit: Literal["conform", "resize", "spacing"] = Field(
+        description="conform: resample to spacing_mm, centred, padded or cut to size; resize: stretch to size; "
+        "spacing: resample to spacing_mm, all of it"
     )
-    size: tuple[int, int, int]
+    size: tuple[int, int, int] | None = None
     spacing_mm: tuple[float, float, float] | None = None
     interpolation: Literal["linear", "nearest"] = "linear"
     normalisation: Literal["min-max", "percentile-z-score"]
     percentiles: tuple[float, float] = (0.0, 100.0)
+    window: tuple[float, float] | None = Field(
+        default=None, description="values (of a CT: HU) to clip to, instead of percentiles of the volume"
+    )
     scale: float = 1.0
     offset: float = 0.0
     crop_above: float | None = Field(default=None, description="after normalisation, keep the box of what is above")
@@ -143,8 +147,12 @@ class VolumePreparation(Strict):
     def _consistent(self) -> "VolumePreparation":
         if any(len(set(pair) & set(self.orientation)) != 1 for pair in ("LR", "AP", "IS")):
             raise ValueError("orientation needs one of L and R, one of A and P, one of I and S")
-        if (self.fit == "conform") != (self.spacing_mm is not None):
-            raise ValueError("fit = conform, and only it, needs spacing_mm")
+        if (self.fit != "resize") != (self.spacing_mm is not None):
+            raise ValueError("fit = conform or spacing, and only they, need spacing_mm")
+        if (self.fit != "spacing") != (self.size is not None):
+            raise ValueError("fit = conform or resize, and only they, need size")
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise ValueError("window needs a lower and a higher value, in this order")
         return self
 
 
@@ -173,6 +181,15 @@ class LocateThenRead(Strict):
     read_size: tuple[int, int, int]
 
 
+class SlidingWindow(Strict):
+    """The network reads windows of one size, moved over the prepared volume; answers are logits of classes."""
+
+    strategy: Literal["sliding-window"]
+    window: tuple[int, int, int]
+    overlap: float = Field(default=0.5, ge=0.0, le=0.9, description="share of a window's side")
+    blending: Literal["gaussian", "constant"] = "gaussian"
+
+
 class SingleWindow(Strict):
     """One window of the signal."""
 
@@ -182,14 +199,15 @@ class SingleWindow(Strict):
     )
 
 
-Inference = Annotated[Whole | LocateThenRead | SingleWindow, Field(discriminator="strategy")]
+Inference = Annotated[Whole | LocateThenRead | SlidingWindow | SingleWindow, Field(discriminator="strategy")]
 
 
 class LabelMapInterpretation(Strict):
     """From the network's answer to labels on the source grid."""
 
-    kind: Literal["labels", "probability"] = Field(
-        description="labels: the network answers label numbers; probability: logits of background and label 1"
+    kind: Literal["labels", "classes", "probability"] = Field(
+        description="labels: the network answers label numbers; classes: logits of background and labels 1, 2, ..., of "
+        "which the highest counts; probability: logits of background and label 1"
     )
     threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
     largest_component: Literal["none", "foreground", "each-label"] = "none"

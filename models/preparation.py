@@ -32,12 +32,7 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
 
     Raises InputRefused when the volume has no contrast or holds values that are not finite.
     """
-    if preparation.fit == "conform":
-        source, outside = volume, float(volume.array.min())
-        grid = _conformed(volume, preparation)
-    else:
-        source, outside = oriented(volume, preparation.orientation), None
-        grid = grid_of(source).stretched(preparation.size)
+    source, grid, outside = _fitted(volume, preparation)
     fitted = resample(source, grid, interpolation=preparation.interpolation, outside=outside)
     array = fitted.array.astype(np.float32, copy=False)
     window = _window(array, preparation)
@@ -74,14 +69,27 @@ def normalise(array: NDArray[np.float32], preparation: VolumePreparation, window
         array += np.float32(preparation.offset)
 
 
-def _conformed(volume: Volume, preparation: VolumePreparation) -> Grid:
-    spacing_mm = preparation.spacing_mm
-    if spacing_mm is None:
-        raise CardError("preparation: fit = conform needs spacing_mm; add it to model.toml")
-    return patient_grid(preparation.orientation, spacing_mm, preparation.size, grid_of(volume).centre_mm)
+def _fitted(volume: Volume, preparation: VolumePreparation) -> tuple[Volume, Grid, float | None]:
+    """Return what is sampled, the network's grid, and the value outside of the source (None: that at its edge)."""
+    size, spacing_mm = preparation.size, preparation.spacing_mm
+    if preparation.fit == "conform" and size is not None and spacing_mm is not None:
+        grid = patient_grid(preparation.orientation, spacing_mm, size, grid_of(volume).centre_mm)
+        return volume, grid, float(volume.array.min())
+    source = oriented(volume, preparation.orientation)
+    if preparation.fit == "spacing" and spacing_mm is not None:
+        sides = zip(source.array.shape, source.spacing_mm, spacing_mm, strict=True)
+        slices, rows, columns = (max(1, round(count * own / wanted)) for count, own, wanted in sides)
+        return source, grid_of(source).stretched((slices, rows, columns)), None
+    if preparation.fit == "resize" and size is not None:
+        return source, grid_of(source).stretched(size), None
+    raise CardError(f"preparation: fit = {preparation.fit} lacks its size or spacing_mm; add it to model.toml")
 
 
 def _window(array: NDArray[np.float32], preparation: VolumePreparation) -> tuple[float, float]:
+    if preparation.window is not None:
+        if not np.isfinite(array).all():
+            raise InputRefused("the images hold values that are not finite; look at their rescale slope and intercept")
+        return preparation.window
     if preparation.percentiles == (0.0, 100.0):
         low, high = float(array.min()), float(array.max())
     else:

@@ -1,0 +1,79 @@
+"""A network that reads a window at a time is moved over a volume; where windows overlap, their answers are blended."""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import RuntimeFailed
+from models.manifest import SlidingWindow
+from models.runtime import Infer
+
+#: The blending weight falls off with this share of the window's side as its standard deviation, as in nnU-Net.
+_SIGMA = 0.125
+
+
+def ask_windows(
+    infer: Infer, network: str, name: str, array: NDArray[np.float32], strategy: SlidingWindow
+) -> NDArray[np.float32]:
+    """Return a network's logits for a volume that it reads window by window.
+
+    Args:
+        infer: Asks the network.
+        network: Its name on the card.
+        name: Of its input.
+        array: ``(1, 1, d, h, w)``; sides shorter than the window are filled up with its lowest value.
+        strategy: Window, overlap, blending.
+
+    Returns ``(1, classes, d, h, w)`` float32: the mean of all answers to a voxel, weighted by their blending.
+
+    Raises RuntimeFailed, also when the answer to a window is not ``(1, classes, *window)``.
+    """
+    shape = array.shape[2:]
+    padded = np.pad(
+        array[0, 0],
+        [(0, max(0, wide - side)) for side, wide in zip(shape, strategy.window, strict=True)],
+        constant_values=array.min(),
+    )
+    weight = blending(strategy)
+    total: NDArray[np.float32] | None = None
+    weights = np.zeros(padded.shape, np.float32)
+    for box in windows(padded.shape, strategy):
+        (answer,) = infer(network, {name: np.ascontiguousarray(padded[box])[np.newaxis, np.newaxis]}).values()
+        if answer.ndim != 5 or answer.shape[0] != 1 or answer.shape[2:] != strategy.window:  # noqa: PLR2004
+            raise RuntimeFailed(
+                f"the network answers {answer.shape} to a window of {strategy.window}, not (1, classes, *window): mend "
+                "`window` in the card, or the network"
+            )
+        if total is None:
+            total = np.zeros((answer.shape[1], *padded.shape), np.float32)
+        total[(slice(None), *box)] += np.asarray(answer[0], np.float32) * weight
+        weights[box] += weight
+    assert total is not None  # noqa: S101  # a volume has at least one window
+    total /= weights
+    return total[(np.newaxis, slice(None), *(slice(0, side) for side in shape))]
+
+
+def windows(shape: tuple[int, ...], strategy: SlidingWindow) -> Iterator[tuple[slice, ...]]:
+    """Yield the boxes that cover a volume: as few as the overlap allows, evenly spread, the last at the end."""
+    starts = []
+    for side, wide in zip(shape, strategy.window, strict=True):
+        step = max(1, int(wide * (1.0 - strategy.overlap)))
+        count = -(-(side - wide) // step) + 1
+        starts.append([round(place) for place in np.linspace(0, side - wide, count)])
+    for corner in itertools.product(*starts):
+        yield tuple(slice(start, start + wide) for start, wide in zip(corner, strategy.window, strict=True))
+
+
+def blending(strategy: SlidingWindow) -> NDArray[np.float32]:
+    """Return the weight of each voxel of a window: one everywhere, or a Gaussian about its middle."""
+    weight = np.ones(strategy.window, np.float32)
+    if strategy.blending == "constant":
+        return weight
+    for axis, wide in enumerate(strategy.window):
+        place = (np.arange(wide) - (wide - 1) / 2) / (wide * _SIGMA)
+        along = np.exp(-0.5 * place**2).astype(np.float32)
+        weight *= along.reshape([-1 if axis == other else 1 for other in range(3)])
+    # Not clipped from below: along the volume's faces all windows weigh little, and a floor would make them equal.
+    return np.asarray(weight / weight.max())

@@ -1,0 +1,142 @@
+"""A network that reads windows answers for the whole volume."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from models.errors import RuntimeFailed
+from models.manifest import SlidingWindow
+from models.onnx_runtime import OnnxRuntime
+from models.reading import read
+from models.runtime import Arrays
+from models.sliding_window import ask_windows, blending, windows
+from models.volume import Volume
+from tests.readings import a_card
+
+STRATEGY = SlidingWindow(strategy="sliding-window", window=(8, 10, 12), overlap=0.5)
+
+
+def smoothing_network(file: Path) -> Path:
+    """Write a network of two classes: background, and how bright the 27 neighbours are on the mean, less 0.5."""
+    weights = np.full((1, 1, 3, 3, 3), 1 / 27, np.float32)
+    nodes = [
+        helper.make_node("Conv", ["input", "weights"], ["mean"], pads=[1] * 6),
+        helper.make_node("Sub", ["mean", "half"], ["bright"]),
+        helper.make_node("Neg", ["bright"], ["dark"]),
+        helper.make_node("Concat", ["dark", "bright"], ["logits"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "smoothing",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 1, "d", "h", "w"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 2, "d", "h", "w"])],
+        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.float32(0.5), "half")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, file)
+    return file
+
+
+def a_volume(shape: tuple[int, int, int]) -> np.ndarray:
+    """Return random values, ``(1, 1, d, h, w)``."""
+    return np.random.default_rng(0).random((1, 1, *shape), dtype=np.float32)
+
+
+@pytest.mark.parametrize("shape", [(8, 10, 12), (9, 25, 31), (20, 20, 20), (3, 30, 5)])
+@pytest.mark.parametrize("kind", ["gaussian", "constant"])
+def test_a_pointwise_network_answers_as_if_asked_once(shape: tuple[int, int, int], kind: str) -> None:
+    """Where the answer to a voxel does not depend on its window, blending changes nothing, whatever the sides are."""
+    array = a_volume(shape)
+    strategy = STRATEGY.model_copy(update={"blending": kind})
+
+    def infer(_network: str, inputs: Arrays) -> Arrays:
+        (x,) = inputs.values()
+        return {"logits": np.concatenate([x, 1 - 2 * x], axis=1)}
+
+    answer = ask_windows(infer, "main", "input", array, strategy)
+    np.testing.assert_allclose(answer, np.concatenate([array, 1 - 2 * array], axis=1), atol=1e-6)
+
+
+def test_every_voxel_is_covered_and_no_window_is_wasted() -> None:
+    """Windows cover the volume, keep to the overlap, and there are as few as it allows."""
+    boxes = list(windows((20, 25, 12), STRATEGY))
+    covered = np.zeros((20, 25, 12), int)
+    for box in boxes:
+        covered[box] += 1
+    assert covered.min() >= 1
+    assert len(boxes) == 4 * 4 * 1
+    assert all(side.stop <= length for box in boxes for side, length in zip(box, covered.shape, strict=True))
+
+
+def test_the_middle_of_a_window_counts_most() -> None:
+    """The weight falls from the middle to the corners and is nowhere nothing."""
+    weight = blending(STRATEGY)
+    assert weight.max() == pytest.approx(1.0)
+    assert weight[4, 5, 6] == weight.max()
+    assert 0 < weight[0, 0, 0] == weight.min()
+
+
+def test_the_edge_of_windows_hardly_shows(tmp_path: Path) -> None:
+    """A real network that looks at neighbours answers nearly what it answers to the whole volume; Gaussian helps."""
+    loaded = OnnxRuntime().load(smoothing_network(tmp_path / "net.onnx"), threads=1)
+    array = a_volume((24, 30, 36))
+    whole = loaded.infer({"input": array})["logits"]
+    errors = {
+        kind: np.abs(
+            ask_windows(
+                lambda _network, inputs: loaded.infer(inputs),
+                "main",
+                "input",
+                array,
+                STRATEGY.model_copy(update={"blending": kind}),
+            )
+            - whole
+        ).max()
+        for kind in ("gaussian", "constant")
+    }
+    assert errors["gaussian"] < 0.02
+    assert errors["gaussian"] < errors["constant"] / 3
+
+
+def test_an_answer_of_another_shape_is_named() -> None:
+    """A network that does not answer per voxel of the window is refused."""
+    with pytest.raises(RuntimeFailed, match="window"):
+        ask_windows(
+            lambda _n, _i: {"p": np.zeros((1, 2), np.float32)}, "main", "input", a_volume((8, 10, 12)), STRATEGY
+        )
+
+
+@pytest.mark.parametrize("kind", ["probability", "classes"])
+def test_a_card_reads_a_volume_window_by_window(tmp_path: Path, kind: str) -> None:
+    """A bright ball in a CT of other spacing, in Hounsfield units, comes back as its label on the source grid."""
+    loaded = OnnxRuntime().load(smoothing_network(tmp_path / "net.onnx"), threads=1)
+    spacing = (4.0, 1.0, 1.5)
+    z, y, x = (np.arange(n) * s for n, s in zip((20, 60, 48), spacing, strict=True))
+    distance = np.sqrt((z[:, None, None] - 40) ** 2 + (y[:, None] - 30) ** 2 + (x - 36) ** 2)
+    source = Volume(
+        array=np.where(distance < 20, 200, -200).astype(np.int16),
+        affine=np.diag((*spacing, 1.0))[[2, 1, 0, 3]],
+    )
+    label = {"number": 1, "name": "Ball", "concept": {"value": "1", "scheme": "99T", "meaning": "Ball"}}
+    card = a_card(
+        preparation={
+            "kind": "volume",
+            "orientation": "SPL",
+            "fit": "spacing",
+            "spacing_mm": [2.0, 2.0, 2.0],
+            "normalisation": "min-max",
+            "window": [-200.0, 200.0],
+        },
+        inference={"strategy": "sliding-window", "window": [16, 16, 16]},
+        interpretation={"kind": kind},
+        labels=[label | {"colour_rgb": [255, 0, 0]}],
+    )
+    reading = read(card, source, lambda _network, inputs: loaded.infer(inputs))
+    (ball,) = reading.structures
+    assert ball.measurements[0].value == pytest.approx(4 / 3 * np.pi * 2.0**3, rel=0.1)
+    assert reading.labels is not None
+    assert ((reading.labels == 1) == (distance < 20)).mean() > 0.98
