@@ -7,10 +7,10 @@ from pathlib import Path
 
 import platformdirs
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks import first_hour, main_job
-from benchmarks.record import Row, write
+from benchmarks.record import write
+from benchmarks.show import table
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
         rows += main_job.brain_structures(data)
     if not options.no_demo:
         rows += first_hour.demo()
-    console.print(_table(rows))
+    console.print(table(rows))
     console.print(f"written: {write('main_job', rows)}")
 
 
@@ -41,13 +41,6 @@ def _real_data() -> Path | None:
     cache = Path(platformdirs.user_cache_dir("wetread-tests"))
     subprocess.run(["bash", str(source / "unpack.sh"), str(cache)], check=True)
     return cache
-
-
-def _table(rows: list[Row]) -> Table:
-    table = Table("case", "ours", "target", "unit", "met")
-    for row in rows:
-        table.add_row(row.case, f"{row.ours:g}", f"{row.target:g}", row.unit, "yes" if row.met else "no")
-    return table
 
 
 if __name__ == "__main__":
