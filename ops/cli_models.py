@@ -142,6 +142,9 @@ def run(
 def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step: Any) -> list[Path]:
     from datetime import UTC, datetime  # noqa: PLC0415
 
+    from pydicom.misc import is_dicom  # noqa: PLC0415
+
+    from dicom_node.sender import files_below  # noqa: PLC0415
     from models.reading import read  # noqa: PLC0415
     from models.runtimes import load_proven, runtime_named  # noqa: PLC0415
     from worker import output_gate, picture, results  # noqa: PLC0415
@@ -152,9 +155,9 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
 
     if entry.state is not ModelState.READY:
         raise ModelError(entry.reason)
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    files = [file for file in files_below([folder]) if is_dicom(file) and file.name != "DICOMDIR"]
     if not files:
-        raise InputRefused(f"{folder} has no files")
+        raise InputRefused(f"{folder} holds no DICOM file (none has DICM after 128 bytes)")
     step("reading the series")
     series = load_series(files, max_voxels=settings.worker.max_voxels)
     step("loading the model")

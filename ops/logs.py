@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 
 import structlog
 
@@ -43,6 +44,8 @@ def configure(*, json: bool = False) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    # pydicom's and highdicom's warnings quote the values that they warn of, and those may be a patient's.
+    warnings.simplefilter("ignore", UserWarning)
     for name in _SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     for name in _QUIET:

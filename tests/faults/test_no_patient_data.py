@@ -49,6 +49,10 @@ def test_a_canary_is_found_nowhere(
     good = write_mr_series(tmp_path / "good", seed=1, attributes=PATIENT)
     gap = write_mr_series(tmp_path / "gap", seed=2, attributes=PATIENT)
     merged = write_mr_series(tmp_path / "merged", seed=3, attributes=PATIENT)
+    # Values that DICOM does not allow: libraries warn of them, and quote them.
+    odd = write_mr_series(tmp_path / "odd", seed=5, attributes=PATIENT)
+    for file in odd:
+        file.write_bytes(file.read_bytes().replace(b"19410711", b"CANARY/7"))
     truncated = write_mr_series(tmp_path / "truncated", seed=4, attributes=PATIENT)
     truncated[3].write_bytes(truncated[3].read_bytes()[:-700])
     orthanc.take(good)
@@ -56,6 +60,7 @@ def test_a_canary_is_found_nowhere(
     stack.send(good)
     stack.send(gap[:5] + gap[6:])
     stack.send(merged)
+    stack.send(odd)
     list(send(truncated, Peer(ae_title="WETREAD", host="127.0.0.1", port=stack.port), "TEST"))
 
     def ended() -> bool:
