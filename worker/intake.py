@@ -9,7 +9,7 @@ from dicom_node.study import AssembledStudy, StoredInstance
 from models.catalog import Catalog, CatalogEntry, ModelState
 from worker.ledger import Ledger
 from worker.ledger_intake import Planned
-from worker.selection import choose, input_key
+from worker.selection import choose, input_key, tags_of
 from worker.selection_summary import StudySummary, summarise
 from worker.settings import ModelsSettings
 
@@ -45,8 +45,9 @@ class Intake:
 
     def close_revision(self, study: AssembledStudy) -> None:
         """Choose models for the study and record the revision with its jobs."""
-        summary = summarise(self._spool, study)
-        plan = [self._planned(entry, summary) for entry in self._catalog() if self._enabled(entry)]
+        entries = [entry for entry in self._catalog() if self._enabled(entry)]
+        summary = summarise(self._spool, study, tags_of(entry.card for entry in entries))
+        plan = [self._planned(entry, summary) for entry in entries]
         summaries = {series.series_instance_uid: series.for_ledger() for series in summary.series}
         number = self._ledger.close_revision(study, summaries, plan)
         _log.info(

@@ -1,9 +1,12 @@
 """Which models read which series of a study, and why not. Pure: a card and a summary in, a choice out."""
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydicom.uid import UID_dictionary
@@ -11,8 +14,12 @@ from pydicom.uid import UID_dictionary
 from models.errors import CardError
 from models.manifest import Card
 from worker.selection_summary import SeriesSummary, StudySummary
+from worker.tag_rules import TagRule
 
 _UID_BY_NAME = {entry[0]: uid for uid, entry in UID_dictionary.items()}
+
+
+Preference = Literal["thinnest-slices", "thickest-slices", "most-images", "fewest-images", "largest-coverage"]
 
 
 class SelectionRules(BaseModel):
@@ -29,6 +36,11 @@ class SelectionRules(BaseModel):
     body_part_examined: tuple[str, ...] = ()
     image_type_excludes: tuple[str, ...] = ()
     description_excludes: tuple[str, ...] = Field(default=(), description="regular expressions, case does not matter")
+    orientation: tuple[Literal["axial", "coronal", "sagittal"], ...] = ()
+    where: TagRule | None = Field(default=None, description="free rules on any attribute, joined by all, any and not")
+    prefer: tuple[Preference, ...] = Field(
+        default=("thinnest-slices", "most-images"), description="of several series that fit, the best by these in turn"
+    )
 
     @field_validator("description_excludes", mode="before")
     @classmethod
@@ -52,6 +64,16 @@ class SelectionRules(BaseModel):
             if name not in _UID_BY_NAME and not re.fullmatch(r"[0-9.]{1,64}", name):
                 raise ValueError(f"{name!r} is neither a UID nor the name of a SOP class")
         return tuple(_UID_BY_NAME.get(name, name) for name in value)
+
+
+def tags_of(cards: Iterable[Card]) -> frozenset[str]:
+    """Return the keywords that these cards' free rules ask for; a card whose rules are wrong asks for none."""
+    found: set[str] = set()
+    for card in cards:
+        with contextlib.suppress(CardError):
+            rules = rules_of(card)
+            found.update(rules.where.tags if rules.where is not None else ())
+    return frozenset(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +108,7 @@ def rules_of(card: Card) -> SelectionRules:
 
 
 def choose(card: Card, study: StudySummary, *, research: bool = True) -> Choice:
-    """Choose the series that a model reads: the thinnest slices, then the most, then the first UID.
+    """Choose the series that a model reads: of those that fit the best by the card's preference, last the first UID.
 
     A card whose rules are wrong chooses nothing and says why: one bad card must not keep studies from the other models.
     """
@@ -99,14 +121,14 @@ def choose(card: Card, study: StudySummary, *, research: bool = True) -> Choice:
         return Choice(model_id=card.id, runs=False, reason=str(error))
     refused, fitting = [], []
     for series in study.series:
-        against = next(_objections(rules, series), None)
+        against = next(chain(_objections(rules, series), _where_objections(rules, series)), None)
         if against is None:
             fitting.append(series)
         else:
             refused.append(f"series {series.series_instance_uid}: {against}")
     if not fitting:
         return Choice(model_id=card.id, runs=False, reason="; ".join(refused) or "the study has no series")
-    best = min(fitting, key=_preference)
+    best = min(fitting, key=lambda one: _rank(rules, one))
     if best.variants:
         return Choice(
             model_id=card.id,
@@ -170,6 +192,8 @@ def _objections(rules: SelectionRules, series: SeriesSummary) -> Iterator[str]:
 
 
 def _extent_objections(rules: SelectionRules, series: SeriesSummary) -> Iterator[str]:
+    if rules.orientation and series.orientation not in rules.orientation:
+        yield f"orientation {series.orientation or 'unknown'}, not {' or '.join(rules.orientation)}"
     if rules.max_slice_spacing_mm is not None:
         if series.slice_spacing_mm is None:
             yield "no slice spacing: positions are missing"
@@ -180,5 +204,18 @@ def _extent_objections(rules: SelectionRules, series: SeriesSummary) -> Iterator
         yield f"covers {series.coverage_mm or 0.0:.0f} mm, at least {rules.min_coverage_mm:g} mm needed"
 
 
-def _preference(series: SeriesSummary) -> tuple[float, int, str]:
-    return (series.slice_spacing_mm or float("inf"), -series.images, series.series_instance_uid)
+def _where_objections(rules: SelectionRules, series: SeriesSummary) -> Iterator[str]:
+    if rules.where is not None and not rules.where.holds(series.tag_values):
+        yield f"the card asks for {rules.where}"
+
+
+def _rank(rules: SelectionRules, series: SeriesSummary) -> tuple[tuple[float, ...], str]:
+    thickness = series.slice_spacing_mm or float("inf")
+    ranks: dict[Preference, float] = {
+        "thinnest-slices": thickness,
+        "thickest-slices": -thickness,
+        "most-images": -series.images,
+        "fewest-images": series.images,
+        "largest-coverage": -(series.coverage_mm or 0.0),
+    }
+    return tuple(ranks[wish] for wish in rules.prefer), series.series_instance_uid

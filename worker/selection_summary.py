@@ -6,7 +6,7 @@ Runs in the receiving process: headers only, plain numbers, no arrays.
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from pydicom import dcmread
+from pydicom.multival import MultiValue
 
 from dicom_node.errors import NodeError
 from dicom_node.part10 import read_meta
@@ -55,6 +56,8 @@ class SeriesSummary(BaseModel):
         series_description: (0008,103E); never logged.
         slice_spacing_mm: Largest distance between neighbouring positions; None where positions do not tell.
         coverage_mm: From the first position to the last; None where positions do not tell.
+        orientation: axial, coronal or sagittal by the nearest axis of the patient; empty where positions do not tell.
+        tag_values: What cards' free rules ask for, by keyword; never logged and not in the ledger.
         variants: Whether an instance came twice with different bytes.
         own: Whether wetread made it.
         unreadable: Names of files that cannot be parsed.
@@ -72,13 +75,17 @@ class SeriesSummary(BaseModel):
     series_description: str = ""
     slice_spacing_mm: float | None = None
     coverage_mm: float | None = None
+    orientation: str = ""
+    tag_values: dict[str, tuple[str, ...]] = {}
     variants: bool = False
     own: bool = False
     unreadable: tuple[str, ...] = ()
 
     def for_ledger(self) -> dict[str, Any]:
         """Return what the ledger keeps: no free text, since people write names into descriptions."""
-        return self.model_dump(mode="json", exclude={"files", "series_description", "series_instance_uid"})
+        return self.model_dump(
+            mode="json", exclude={"files", "series_description", "series_instance_uid", "tag_values"}
+        )
 
 
 class StudySummary(BaseModel):
@@ -112,19 +119,26 @@ class _Header:
     body_part_examined: str
     series_description: str
     places: tuple[_Place, ...]
+    tag_values: tuple[tuple[str, str], ...]
     own: bool
     patient_id: str
     age_years: float | None
     sex: str
 
 
-def summarise(spool: Path, study: AssembledStudy) -> StudySummary:
-    """Read the headers of a study; a file that cannot be parsed is named in its series."""
+def summarise(spool: Path, study: AssembledStudy, tags: Collection[str] = ()) -> StudySummary:
+    """Read the headers of a study; a file that cannot be parsed is named in its series.
+
+    Args:
+        spool: Its root.
+        study: What has arrived.
+        tags: Keywords of further attributes that cards ask for.
+    """
     patient_ids: set[str] = set()
     first: _Header | None = None
     summaries = []
     for series in sorted(study.series, key=lambda item: item.series_instance_uid):
-        headers, unreadable = _headers(spool, series)
+        headers, unreadable = _headers(spool, series, tags)
         patient_ids |= {header.patient_id for header in headers}
         first = first if first is not None else next(iter(headers), None)
         summaries.append(_summary(series, headers, unreadable))
@@ -137,20 +151,20 @@ def summarise(spool: Path, study: AssembledStudy) -> StudySummary:
     )
 
 
-def _headers(spool: Path, series: AssembledSeries) -> tuple[list[_Header], tuple[str, ...]]:
+def _headers(spool: Path, series: AssembledSeries, tags: Collection[str]) -> tuple[list[_Header], tuple[str, ...]]:
     headers, unreadable = [], []
     for file in series.files:
         try:
-            headers.append(_header(spool / file))
+            headers.append(_header(spool / file, tags))
         # One file that nobody can read must not keep its study from being recorded.
         except (*PARSE_ERRORS, NodeError):
             unreadable.append(Path(file).name)
     return headers, tuple(unreadable)
 
 
-def _header(file: Path) -> _Header:
+def _header(file: Path, asked: Collection[str]) -> _Header:
     """Read one file. Raises NodeError and whatever pydicom raises."""
-    tags = [*_IMAGE, *_PATIENT, *_FRAMES]
+    tags = [*_IMAGE, *_PATIENT, *_FRAMES, *asked]
     meta = read_meta(file)
     if is_deflated(meta):
         found = read_deflated_header(file, meta.dataset_start, tags)
@@ -164,6 +178,7 @@ def _header(file: Path) -> _Header:
         body_part_examined=str(found.get("BodyPartExamined") or ""),
         series_description=str(found.get("SeriesDescription") or ""),
         places=tuple(_places(found)),
+        tag_values=tuple((tag, str(value)) for tag in asked for value in _values(found.get(tag)) if str(value)),
         own=str(found.get("Manufacturer")) == "wetread" and "ContributingEquipmentSequence" in found,
         patient_id=str(found.get("PatientID") or ""),
         age_years=_age_years(found),
@@ -185,6 +200,8 @@ def _summary(series: AssembledSeries, headers: Sequence[_Header], unreadable: tu
         series_description=headers[0].series_description if headers else "",
         slice_spacing_mm=spacing_mm,
         coverage_mm=coverage_mm,
+        orientation=_orientation([place for header in headers for place in header.places]),
+        tag_values=_tag_values(headers),
         variants=any("~" in file for file in series.files),
         own=any(header.own for header in headers),
         unreadable=unreadable,
@@ -229,6 +246,22 @@ def _extent_mm(places: Sequence[_Place]) -> tuple[float | None, float | None]:
     return (max(gaps), distances[-1] - distances[0]) if gaps else (None, None)
 
 
+def _orientation(places: Sequence[_Place]) -> str:
+    if not places:
+        return ""
+    (a, b, c, d, e, f) = places[0][1]
+    normal = [abs(b * f - c * e), abs(c * d - a * f), abs(a * e - b * d)]
+    return ("sagittal", "coronal", "axial")[normal.index(max(normal))]
+
+
+def _tag_values(headers: Sequence[_Header]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[str]] = {}
+    for header in headers:
+        for tag, value in header.tag_values:
+            found.setdefault(tag, set()).add(value)
+    return {tag: tuple(sorted(values)) for tag, values in found.items()}
+
+
 def _age_years(header: Any) -> float | None:
     stated = re.fullmatch(r"(\d{1,3})([DWMY])", str(header.get("PatientAge") or "").strip())
     if stated is not None:
@@ -253,4 +286,6 @@ def _sex(header: Any) -> str:
 
 
 def _values(value: Any) -> Sequence[Any]:
-    return () if value is None else [value] if isinstance(value, str) else list(value)
+    if value is None:
+        return ()
+    return list(value) if isinstance(value, list | tuple | MultiValue) else [value]

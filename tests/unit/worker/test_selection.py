@@ -10,7 +10,7 @@ from models.catalog import read_entry
 from models.errors import CardError
 from models.manifest import Card
 from models.testing import write_threshold_model
-from worker.selection import choose, input_key, rules_of
+from worker.selection import choose, input_key, rules_of, tags_of
 from worker.selection_summary import SeriesSummary, StudySummary, summarise
 from worker.testing import write_mr_series
 
@@ -167,3 +167,41 @@ def test_a_summary_knows_geometry_and_no_patient(tmp_path: Path) -> None:
     assert (summary.sex, summary.patient_ids) == ("F", 1)
     assert "CANARY" not in summary.model_dump_json()
     assert "19500101" not in summary.model_dump_json()
+
+
+def test_free_rules_look_at_any_attribute(card: Card, tmp_path: Path) -> None:
+    """A card may ask for attributes that selection does not know by itself; they are read from the files."""
+    files = write_mr_series(tmp_path / "spool" / "s", attributes={"EchoTime": "2.98", "ScanningSequence": ["GR", "IR"]})
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assembled = AssembledStudy(
+        study_instance_uid="1",
+        folder="s",
+        series=(AssembledSeries(series_instance_uid="1.2", files=tuple(f"s/{file.name}" for file in files)),),
+        completion=Completion.QUIET,
+        calling_ae_title="PACS",
+        first_received_at=now,
+        last_received_at=now,
+    )
+    echo = {"tag": "EchoTime", "at_most": 10}
+    fits = with_rules(card, where={"all": [echo, {"tag": "ScanningSequence", "matches": "GR|IR"}]})
+    refuses = with_rules(card, where={"not": echo})
+    summary = summarise(tmp_path / "spool", assembled, tags_of([fits, refuses]))
+    assert summary.series[0].orientation == "axial"
+    assert choose(fits, summary).runs
+    assert "the card asks for not (EchoTime at most 10)" in choose(refuses, summary).reason
+    assert "2.98" not in str(summary.series[0].for_ledger())
+
+
+def test_the_card_states_what_it_prefers(card: Card) -> None:
+    """Of several series that fit the best by the card's own order is read."""
+    thin = series("1.1", slice_spacing_mm=1.0, images=100, coverage_mm=99.0)
+    long = series("1.2", slice_spacing_mm=3.0, images=60, coverage_mm=177.0)
+    assert choose(card, study(thin, long)).series_instance_uid == "1.1"
+    assert choose(with_rules(card, prefer=["largest-coverage"]), study(thin, long)).series_instance_uid == "1.2"
+    assert choose(with_rules(card, prefer=["fewest-images"]), study(thin, long)).series_instance_uid == "1.2"
+
+
+def test_an_orientation_may_be_asked_for(card: Card) -> None:
+    """A sagittal series is refused by name where the card wants axial ones."""
+    sagittal = choose(with_rules(card, orientation=["axial"]), study(series(orientation="sagittal")))
+    assert "orientation sagittal, not axial" in sagittal.reason
