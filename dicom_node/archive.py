@@ -6,10 +6,13 @@ from typing import Protocol
 
 from pydicom.dataset import Dataset
 
+from dicom_node import query
 from dicom_node.contexts import STUDY_ROOT_FIND, VERIFICATION
 from dicom_node.errors import ArchiveUnreachable, QueryFailed
+from dicom_node.found import FoundSeries, FoundStudy
 from dicom_node.identity import StudyIdentity
 from dicom_node.part10 import read_meta
+from dicom_node.query import Limits
 from dicom_node.sender import OutcomeKind, Requestor, StoreOutcome, store_files
 from dicom_node.settings import Peer
 
@@ -31,6 +34,18 @@ class ArchiveClient(Protocol):
         Raises QueryFailed too.
         """
 
+    def find_studies(self, patient_id: str) -> list[FoundStudy]:
+        """Return the studies under exactly this patient id, whoever is meant by it. Raises QueryFailed too."""
+
+    def find_series(self, study_uid: str, modality: str) -> list[FoundSeries]:
+        """Return the series of this modality in a study. Raises QueryFailed too."""
+
+    def get_series(self, study_uid: str, series_uid: str, sop_classes: Sequence[str]) -> list[bytes]:
+        """Return the first instances of these classes in a series as DICOM files.
+
+        Raises QueryFailed too, where it has no such series or answers nothing.
+        """
+
     def store(self, files: Sequence[Path]) -> list[StoreOutcome]:
         """Send files as they are; return an outcome for each that the archive answered for, in order.
 
@@ -49,8 +64,10 @@ class DicomArchive:
         connect_timeout_s: float = 10.0,
         acse_timeout_s: float = 30.0,
         dimse_timeout_s: float = 60.0,
+        limits: Limits | None = None,
     ) -> None:
-        """Take whom to call, and as whom."""
+        """Take whom to call, and as whom; `limits` hold for what is searched and got."""
+        self._limits = limits or Limits()
         self._requestor = Requestor(
             peer=peer,
             calling_ae_title=calling_ae_title,
@@ -73,16 +90,16 @@ class DicomArchive:
 
         Raises ArchiveUnreachable, AssociationRejected, QueryFailed.
         """
-        query = Dataset()
-        query.QueryRetrieveLevel = "STUDY"
-        query.StudyInstanceUID = study_uid
+        wanted = Dataset()
+        wanted.QueryRetrieveLevel = "STUDY"
+        wanted.StudyInstanceUID = study_uid
         for keyword in StudyIdentity.keywords():
-            setattr(query, keyword, "")
+            setattr(wanted, keyword, "")
         found: dict[StudyIdentity, None] = {}
         with self._requestor.associate([(STUDY_ROOT_FIND, None)]) as association:
             if not association.is_established:
                 raise QueryFailed(f"{self._requestor}: no Study Root C-FIND there; enable it, or switch the check off")
-            for status, identifier in association.send_c_find(query, STUDY_ROOT_FIND):
+            for status, identifier in association.send_c_find(wanted, STUDY_ROOT_FIND):
                 code = status.get("Status")
                 if code is None:
                     raise ArchiveUnreachable(f"{self._requestor}: the association ended in the middle of a query")
@@ -96,6 +113,18 @@ class DicomArchive:
         if len(found) > 1:
             raise QueryFailed(f"{self._requestor}: has study {study_uid} under {len(found)} identities; mend it there")
         return next(iter(found), None)
+
+    def find_studies(self, patient_id: str) -> list[FoundStudy]:
+        """C-FIND, level STUDY, by patient id. Raises ArchiveUnreachable, AssociationRejected, QueryFailed."""
+        return query.find_studies(self._requestor, patient_id, self._limits)
+
+    def find_series(self, study_uid: str, modality: str) -> list[FoundSeries]:
+        """C-FIND, level SERIES. Raises ArchiveUnreachable, AssociationRejected, QueryFailed."""
+        return query.find_series(self._requestor, study_uid, modality, self._limits)
+
+    def get_series(self, study_uid: str, series_uid: str, sop_classes: Sequence[str]) -> list[bytes]:
+        """C-GET, level SERIES. Raises ArchiveUnreachable, AssociationRejected, QueryFailed."""
+        return query.get_series(self._requestor, study_uid, series_uid, sop_classes, self._limits)
 
     def store(self, files: Sequence[Path]) -> list[StoreOutcome]:
         """C-STORE over one association, each file's bytes as they are.

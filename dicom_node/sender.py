@@ -87,10 +87,17 @@ class Requestor:
         return f"{self.peer.ae_title}@{self.peer.host}:{self.peer.port}"
 
     @contextmanager
-    def associate(self, kinds: Iterable[tuple[str, str | None]]) -> Iterator[Any]:
+    def associate(
+        self,
+        kinds: Iterable[tuple[str, str | None]],
+        *,
+        roles: Sequence[Any] = (),
+        handlers: Sequence[tuple[Any, Any]] = (),
+    ) -> Iterator[Any]:
         """Give an association that proposes (SOP class, transfer syntax; None: the uncompressed ones).
 
-        It may have accepted none of them. Raises ArchiveUnreachable, AssociationRejected.
+        It may have accepted none of them. `roles` (pynetdicom's role items) and `handlers` are for what comes back over
+        it. Raises ArchiveUnreachable, AssociationRejected.
         """
         set_switches()
         entity = AE(ae_title=self.calling_ae_title)
@@ -105,7 +112,8 @@ class Requestor:
             self.peer.port,
             contexts=contexts,
             ae_title=self.peer.ae_title,
-            evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once)],
+            ext_neg=list(roles),
+            evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once), *handlers],
         )
         self._require(association)
         try:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from dicom_node.archive import OutcomeKind, StoreOutcome, StudyIdentity
 from dicom_node.errors import ArchiveUnreachable
+from dicom_node.found import FoundSeries, FoundStudy
 from dicom_node.part10 import dataset_digest, read_file_head, read_meta
 from dicom_node.sender import outcome_of
 from dicom_node.study import AssembledStudy, StoredInstance
@@ -103,6 +105,44 @@ class InMemoryArchive:
         """Return whose study this is."""
         self.echo()
         return self.identities.get(study_uid)
+
+    def find_studies(self, patient_id: str) -> list[FoundStudy]:
+        """Return the studies of what is stored under this patient id."""
+        self.echo()
+        studies = {
+            str(head.StudyInstanceUID): FoundStudy(
+                study_instance_uid=str(head.StudyInstanceUID),
+                study_date=str(head.get("StudyDate") or ""),
+                study_time=str(head.get("StudyTime") or ""),
+                identity=StudyIdentity.of(head),
+            )
+            for head in self._heads()
+            if str(head.get("PatientID") or "") == patient_id
+        }
+        return list(studies.values()) if patient_id else []
+
+    def find_series(self, study_uid: str, modality: str) -> list[FoundSeries]:
+        """Return the series of what is stored."""
+        self.echo()
+        series = {
+            str(head.SeriesInstanceUID): str(head.get("SeriesDescription") or "")
+            for head in self._heads()
+            if head.StudyInstanceUID == study_uid and head.get("Modality") == modality
+        }
+        return [FoundSeries(series_instance_uid=uid, series_description=text) for uid, text in series.items()]
+
+    def get_series(self, study_uid: str, series_uid: str, sop_classes: Sequence[str]) -> list[bytes]:
+        """Return the files of what is stored."""
+        self.echo()
+        return [
+            self.files[str(head.SOPInstanceUID)].read_bytes()
+            for head in self._heads()
+            if (head.StudyInstanceUID, head.SeriesInstanceUID) == (study_uid, series_uid)
+            and head.SOPClassUID in sop_classes
+        ]
+
+    def _heads(self) -> list[Dataset]:
+        return [dcmread(file, stop_before_pixels=True) for file in self.files.values()]
 
     def store(self, files: Sequence[Path]) -> list[StoreOutcome]:
         """Take files; a study that arrives for the first time gets an empty identity."""

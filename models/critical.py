@@ -1,9 +1,8 @@
 """Which of a card's ``[[critical]]`` rules a reading fulfils. Pure: the same reading, the same reasons."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
+from models.critical_reason import CriticalReason
 from models.findings import Detection, Finding, Measurement, Reading, Structure
 from models.manifest import (
     CertaintyRule,
@@ -15,8 +14,6 @@ from models.manifest import (
     VolumeRule,
 )
 
-Kind = Literal["certainty", "present", "probability", "diameter", "volume"]
-
 #: (value, scheme) of an answer that says no: whatever its certainty, it is no finding.
 _ABSENT = (("2667000", "SCT"), ("272519000", "SCT"))
 #: What names a number of a detection or structure; the first that it has is taken.
@@ -27,31 +24,6 @@ _VOLUME = (("118565006", "SCT"),)
 _PERCENT = {"%": 1.0, "1": 100.0}
 _MM = {"mm": 1.0, "cm": 10.0}
 _ML = {"ml": 1.0, "mL": 1.0, "cm3": 1.0, "mm3": 1e-3}
-
-
-@dataclass(frozen=True, kw_only=True)
-class CriticalReason:
-    """Why a read is critical: one thing that fulfils one rule. Names no patient, so the ledger may keep it.
-
-    Attributes:
-        kind: What the rule asks.
-        name: What it is: the label's name, or the meaning of the finding's concept.
-        concept: The same, coded.
-        value: What was measured, in `unit`; None where it is only present.
-        unit: "%", "mm" or "ml"; empty where it is only present.
-        at_least: The rule's lower limit.
-        at_most: The rule's upper limit.
-        number: Of the detection; None for everything else.
-    """
-
-    kind: Kind
-    name: str
-    concept: Concept
-    value: float | None = None
-    unit: str = ""
-    at_least: float | None = None
-    at_most: float | None = None
-    number: int | None = None
 
 
 def critical_reasons(rules: Sequence[CriticalRule], reading: Reading) -> tuple[CriticalReason, ...]:
@@ -94,7 +66,7 @@ def _present(rule: PresenceRule, reading: Reading) -> Iterator[CriticalReason]:
     found: list[Structure | Detection] = [*reading.structures, *reading.detections]
     label = next((each.label for each in found if each.label.name == rule.label), None)
     if label is not None:
-        yield CriticalReason(kind="present", name=label.name, concept=label.concept)
+        yield CriticalReason(kind="present", name=label.name, concept=label.concept, names=label.names)
 
 
 def _detected(
@@ -111,6 +83,7 @@ def _detected(
                 kind=rule.when,
                 name=detection.label.name,
                 concept=detection.label.concept,
+                names=detection.label.names,
                 value=value,
                 unit=unit,
                 at_least=rule.at_least,
@@ -119,19 +92,22 @@ def _detected(
 
 
 def _sized(rule: VolumeRule, reading: Reading) -> Iterator[CriticalReason]:
-    for structure in reading.structures:
-        value = _measured(structure.measurements, _VOLUME, _ML) if structure.label.name == rule.label else None
+    things: list[Structure | Detection] = [*reading.structures, *reading.detections]
+    for thing in things:
+        value = _measured(thing.measurements, _VOLUME, _ML) if thing.label.name == rule.label else None
         too_large = value is not None and rule.at_least is not None and value >= rule.at_least
         too_small = value is not None and rule.at_most is not None and value <= rule.at_most
         if too_large or too_small:
             yield CriticalReason(
                 kind="volume",
-                name=structure.label.name,
-                concept=structure.label.concept,
+                name=thing.label.name,
+                concept=thing.label.concept,
+                names=thing.label.names,
                 value=value,
                 unit="ml",
                 at_least=rule.at_least,
                 at_most=rule.at_most,
+                number=thing.number if isinstance(thing, Detection) else None,
             )
 
 

@@ -21,6 +21,7 @@ from models.errors import CardError, ImplausibleResult, InputRefused
 from models.findings import Finding, Mark, Measurement, Reading
 from models.manifest import Card, Concept, EcgInterpretation, SingleWindow, WaveformPreparation
 from models.runtime import Arrays, Infer
+from models.sentence import Sentence
 from models.volume import Waveform
 
 CARDIAC_RHYTHM = Concept(value="8884-9", scheme="LN", meaning="Cardiac Rhythm")
@@ -143,7 +144,7 @@ def interpret(
         findings=(finding,),
         marks=marks,
         warnings=(
-            f"Read from lead {preparation.channel} alone; intervals are of this lead.",
+            Sentence("Read from lead {lead} alone; intervals are of this lead.", lead=preparation.channel),
             *_unusual_beats(interpretation.beat_classes, beat_logits, beats, rate),
         ),
     )
@@ -261,7 +262,7 @@ def _unusual_beats(
         for beat in beats
     ]
     return [
-        f"{answers.count(name)} of {len(beats)} beats look {name}."
+        Sentence("{count} of {total} beats look {kind}.", count=answers.count(name), total=len(beats), kind=name)
         for name in classes
         if name in answers and name not in {"none", "sinus"}
     ]

@@ -14,6 +14,7 @@ from models.grid import box_of, grid_of, reach, resample, shape_of
 from models.inference import logit
 from models.instances import MILLILITRE, VOLUME, take_instances
 from models.manifest import Card, Label, LabelMapInterpretation
+from models.sentence import Sentence
 from models.volume import Volume
 
 
@@ -136,5 +137,5 @@ def _check_plausible(
 def _warnings(labels: NDArray[np.uint8]) -> tuple[str, ...]:
     faces = [np.take(labels, end, axis) for axis in range(3) if labels.shape[axis] > 1 for end in (0, -1)]
     if any(face.any() for face in faces):
-        return ("What was segmented reaches the edge of the images: volumes may be too small.",)
+        return (Sentence("What was segmented reaches the edge of the images: volumes may be too small."),)
     return ()

@@ -53,6 +53,7 @@ class Label(Strict):
 
     number: int = Field(ge=1, le=255)
     name: str = Field(min_length=1, max_length=64)
+    names: dict[str, str] = Field(default={}, description="in other languages, such as de = 'Großhirnrinde'")
     concept: Concept = Field(description="Segmented Property Type and Finding Site")
     category: Concept = Concept(value="91723000", scheme="SCT", meaning="Anatomical Structure")
     laterality: Literal["left", "right"] | None = None
@@ -292,7 +293,7 @@ class DiameterRule(Strict):
 
 
 class VolumeRule(Strict):
-    """A structure that was found is so large or so small; one that was not found never counts."""
+    """A structure or a single detection is so large or so small; what was not found never counts."""
 
     when: Literal["volume"]
     label: str

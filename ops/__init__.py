@@ -2,7 +2,7 @@
 
 settings     one TOML file, environment overrides; settings_reference, their tables in the documentation
 cli          the console script `wetread`; cli_jobs, cli_models; failures, which errors are told in one message
-assembly_line  the objects of the other rooms, built from the settings
+assembly_line  the objects of the other rooms, built from the settings; prior_search, what finds earlier reads
 supervisor   starts the parts, restarts what ends, stops in order
 up           all parts with embedded Redis and archive
 node_daemon, worker_daemon, model_host_daemon, deliver_daemon, web_daemon   the parts alone; signals, lean

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops import cli_jobs, cli_models
+from ops import cli_alerts, cli_jobs, cli_models
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +21,7 @@ config = typer.Typer(no_args_is_help=True, help="Settings.")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(config, name="config")
 cli_jobs.add_to(app)
+cli_alerts.add_to(app)
 
 SettingsFile = Annotated[
     Path | None,
@@ -158,6 +159,17 @@ def demo(
     raise typer.Exit(demonstration.run(json=json, keep=keep, out=out))
 
 
+@config.command("example")
+def show_example() -> None:
+    """Print a settings file with every key, its default and what it does.
+
+    Example: wetread config example > wetread.toml
+    """
+    from ops.settings_example import example  # noqa: PLC0415
+
+    typer.echo(example(), nl=False)
+
+
 @config.command("check")
 def check_config(settings: SettingsFile = None, data: DataFolder = None) -> None:
     """Read the settings and print what they come to.
@@ -165,10 +177,14 @@ def check_config(settings: SettingsFile = None, data: DataFolder = None) -> None
     Example: wetread config check --settings /etc/wetread.toml
     """
     import json  # noqa: PLC0415
+    import re  # noqa: PLC0415
 
     printed = cli_jobs.read_settings(settings, data).model_dump(mode="json")
     for section in ("broker", "ledger"):
         printed[section]["url"] = _masked(printed[section]["url"])
+    for channel in printed["notifications"]:
+        if isinstance(channel.get("url"), str):
+            channel["url"] = re.sub(r"(://[^/?#]*@|://)([^/?#]*).*", r"://\2/***", channel["url"])
     typer.echo(json.dumps(printed, indent=2))
 
 

@@ -105,7 +105,7 @@ def jobs(
 
     Example: wetread jobs --state failed
     """
-    ledger = _ledger(settings, data)
+    ledger = open_existing_ledger(settings, data)
     rows = ledger.jobs(state.value if state is not None else None, limit)
     if as_json:
         typer.echo(json.dumps([_plain(row) for row in rows], indent=1))
@@ -122,7 +122,7 @@ def job(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -
 
     Example: wetread job 7
     """
-    ledger = _ledger(settings, data)
+    ledger = open_existing_ledger(settings, data)
     row = _known(ledger, job_id)
     console = terminal.console()
     console.print(f"job {row.id}: {row.model_id} {row.model_version}, {row.state}, attempt {row.attempts}")
@@ -151,7 +151,7 @@ def retry(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None)
     """
     from ops.assembly_line import catalog_of  # noqa: PLC0415  # pulls pydicom in, and with it every decoder
 
-    ledger = _ledger(settings, data)
+    ledger = open_existing_ledger(settings, data)
     if _known(ledger, job_id).state is JobState.READ and (again := ledger.send_again(job_id)):
         typer.echo(f"{again} results of job {job_id} are sent again")
         return
@@ -168,7 +168,7 @@ def cancel(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None
 
     Example: wetread cancel 7
     """
-    _ledger(settings, data).cancel(job_id)
+    open_existing_ledger(settings, data).cancel(job_id)
     typer.echo(f"job {job_id} is cancelled")
 
 
@@ -177,13 +177,14 @@ def release_hold(job_id: JobId, settings: SettingsFile = None, data: DataFolder 
 
     Example: wetread release-hold 7
     """
-    ledger = _ledger(settings, data)
+    ledger = open_existing_ledger(settings, data)
     _known(ledger, job_id)
     ledger.release(job_id)
     typer.echo(f"job {job_id} is released")
 
 
-def _ledger(settings: Path | None, data: Path | None) -> Ledger:
+def open_existing_ledger(settings: Path | None, data: Path | None) -> Ledger:
+    """Open the ledger of a house that has run before. Raises SettingsError where there is none."""
     found = read_settings(settings, data)
     if found.ledger_url.startswith("sqlite") and not Path(found.ledger_url.removeprefix("sqlite:///")).exists():
         raise SettingsError(

@@ -152,6 +152,7 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
     from worker.pipeline import recipe_digest  # noqa: PLC0415
     from worker.provenance import Provenance  # noqa: PLC0415
     from worker.series_volume import load_series  # noqa: PLC0415
+    from worker.site_filter import for_site  # noqa: PLC0415
 
     if entry.state is not ModelState.READY:
         raise ModelError(entry.reason)
@@ -168,14 +169,14 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
         passed_over=lambda name, cause: step(f"{name} passed over: {cause}"),
     )
     step("inferring")
-    reading = read(entry.card, series.source, model.infer)
+    reading = for_site(read(entry.card, series.source, model.infer), settings.report)
     step("encoding")
     provenance = Provenance(
         card=entry.card,
         model_digest=entry.digest,
         inputs_digest=series.inputs_digest,
         recipe_digest=recipe_digest(model.runtime, settings.report),
-        read_at=datetime.now(UTC),
+        read_at=datetime.now(UTC).astimezone(settings.report.zone),
         runtime=model.runtime,
     )
     case = Case.of(series, reading, provenance, settings.report)

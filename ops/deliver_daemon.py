@@ -1,11 +1,15 @@
-"""`wetread deliver`: results leave, under the node's AE title."""
+"""`wetread deliver`: results leave, under the node's AE title, and people are told of what is critical."""
+
+import threading
 
 import structlog
 
 from ops.assembly_line import destinations_of, open_ledger
+from ops.notifiers.channels import channels_of
 from ops.settings import Settings
 from ops.signals import stop_on_signals
 from worker.delivery import Deliverer
+from worker.notifying import Notifier
 
 _log = structlog.get_logger()
 
@@ -20,7 +24,13 @@ def run(settings: Settings) -> None:
             "no destination",
             remedy="add [[destinations]] to the settings: until then results stay on disk and are sent nowhere",
         )
-    _log.info("deliverer serves", destinations=sorted(destinations))
+    channels = channels_of(settings)
+    notifier = Notifier(
+        ledger=ledger, channels=channels, spool=settings.spool, report=settings.report, settings=settings.notifying
+    )
+    telling = threading.Thread(target=notifier.run, args=(stop,), name="notifier")
+    telling.start()
+    _log.info("deliverer serves", destinations=sorted(destinations), channels=sorted(channels))
     Deliverer(
         ledger=ledger,
         destinations=destinations,
@@ -29,5 +39,6 @@ def run(settings: Settings) -> None:
         settings=settings.delivery,
     ).run(stop)
     stop.wait()
+    telling.join()
     ledger.close()
     _log.info("deliverer stopped")

@@ -8,12 +8,13 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import platformdirs
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from dicom_node.settings import NodeSettings
+from worker.notification_settings import ChannelSettings, NotifyingSettings
 from worker.settings import (
     BrokerSettings,
     DeliverySettings,
@@ -59,6 +60,8 @@ class Settings(Section):
     delivery: DeliverySettings = DeliverySettings()
     report: ReportSettings = ReportSettings()
     destinations: tuple[DestinationSettings, ...] = ()
+    notifications: tuple[ChannelSettings, ...] = ()
+    notifying: NotifyingSettings = NotifyingSettings()
     web: WebSettings = WebSettings()
 
     @field_validator("data")
@@ -71,6 +74,13 @@ class Settings(Section):
     def _loopback(cls, value: WebSettings) -> WebSettings:
         if not value.inside_container and value.host not in ("127.0.0.1", "::1", "localhost"):
             raise ValueError("web.host must be a loopback address: the page has no log-in yet; put a proxy in front")
+        return value
+
+    @field_validator("notifications")
+    @classmethod
+    def _named_once(cls, value: tuple[ChannelSettings, ...]) -> tuple[ChannelSettings, ...]:
+        if len({channel.name for channel in value}) < len(value):
+            raise ValueError("two channels have the same name; the ledger could not tell them apart")
         return value
 
     @property
@@ -96,6 +106,11 @@ class Settings(Section):
             return inside
         digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()
         return Path(tempfile.gettempdir()) / f"wetread-{os.getuid()}-{digest[:12]}"
+
+    @property
+    def patient_secret(self) -> Path:
+        """The file with the secret of patients' digests."""
+        return self.ledger.patient_secret or self.data / "patient-secret"
 
     @property
     def ledger_url(self) -> str:
@@ -156,10 +171,26 @@ def _explain(problem: Any) -> str:
 
 
 def _keys_of(path: tuple[Any, ...]) -> list[str]:
-    model: type[BaseModel] = Settings
-    for part in path:
-        if isinstance(part, str):
-            annotation: Any = model.model_fields[part].annotation
-            arguments = [item for item in getattr(annotation, "__args__", ()) if item is not Ellipsis]
-            model = arguments[0] if arguments else annotation
-    return sorted(model.model_fields)
+    models: list[type[BaseModel]] = [Settings]
+    for part in (part for part in path if isinstance(part, str)):
+        field = models[0].model_fields.get(part) if len(models) == 1 else None
+        # Where several records are possible, the next part is the tag of the one that is meant.
+        models = sections_of(field.annotation) if field is not None else _tagged(models, part)
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def sections_of(annotation: Any) -> list[type[BaseModel]]:
+    """Return the records that an annotation names, in its order; none for a plain value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in sections_of(inner)]
+
+
+def _tagged(models: list[type[BaseModel]], tag: str) -> list[type[BaseModel]]:
+    named = [
+        model
+        for model in models
+        if tag == model.__name__
+        or ("kind" in model.model_fields and tag in get_args(model.model_fields["kind"].annotation))
+    ]
+    return named or models

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ops.settings import Settings
+from ops.settings import Settings, sections_of
 
 BEGIN = "<!-- begin settings: made by `make docs` -->"
 END = "<!-- end settings -->"
@@ -16,13 +16,15 @@ END = "<!-- end settings -->"
 
 def tables() -> str:
     """Return one Markdown table a section, in the order of the settings."""
-    plain = [(name, field) for name, field in Settings.model_fields.items() if _section(field) is None]
+    plain = [(name, field) for name, field in Settings.model_fields.items() if not sections_of(field.annotation)]
     parts = [_table("at the top", plain)]
     for name, field in Settings.model_fields.items():
-        section = _section(field)
-        if section is not None:
+        sections = sections_of(field.annotation)
+        for section in sections:
             repeated = "tuple" in str(field.annotation)
             title = f"`[[{name}]]`, once each" if repeated else f"`[{name}]`"
+            if len(sections) > 1:
+                title += f', `kind = "{_kind(section)}"`'
             parts.append(_table(title, list(section.model_fields.items())))
     return "\n\n".join(parts)
 
@@ -40,34 +42,37 @@ def main() -> None:
     file.write_text(replaced(file.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def _section(field: FieldInfo) -> type[BaseModel] | None:
-    candidates = (field.annotation, *get_args(field.annotation))
-    return next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+def _kind(section: type[BaseModel]) -> str:
+    return str(get_args(section.model_fields["kind"].annotation)[0])
 
 
 def _table(title: str, fields: list[tuple[str, FieldInfo]]) -> str:
     rows = [f"### {title}", "", "| key | default | what it does |", "|---|---|---|"]
-    rows += [f"| `{name}` | {_default(field)} | {_what(field)} |" for name, field in fields]
+    rows += [f"| `{name}` | {_default(field)} | {what(field)} |" for name, field in fields]
     return "\n".join(rows)
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be set"
+    if field.default is None:
+        return "left out"
     if field.default is PydanticUndefined:
         return "the platform's place for data"
-    return f"`{_toml(field.default)}`"
+    return f"`{as_toml(field.default)}`"
 
 
-def _toml(value: Any) -> str:
+def as_toml(value: Any) -> str:
+    """Return a default as it is written in the file."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(as_toml(item) for item in value) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _what(field: FieldInfo) -> str:
+def what(field: FieldInfo) -> str:
+    """Return what a key does, with its limits."""
     limits = [text for item in field.metadata if (text := _limit(item))]
     return "; ".join([*([field.description] if field.description else []), *limits]).replace("|", "\\|")
 

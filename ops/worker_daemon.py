@@ -39,6 +39,7 @@ def run(settings: Settings, settings_arguments: list[str]) -> None:
 def run_celery(settings: Settings) -> None:
     """Run Celery's worker in this process."""
     # Imported here: the children inherit these modules by fork, the supervising process does without them.
+    from ops.prior_search import priors_of  # noqa: PLC0415
     from worker.model_client import ModelClient  # noqa: PLC0415
     from worker.pipeline import Pipeline, recipe_digest  # noqa: PLC0415
     from worker.tasks import register  # noqa: PLC0415
@@ -68,6 +69,7 @@ def run_celery(settings: Settings) -> None:
                 report=settings.report,
                 recipe=recipe_digest("none", settings.report),
             ),
+            priors=priors_of(settings, ledger),
         )
 
     register(app, make_pipeline, settings.worker)

@@ -35,7 +35,7 @@ def shared_data() -> Path:
     return cache
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
     """Return a function that finds a loopback port nobody listens on."""
 

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -17,6 +17,23 @@ from dicom_node.archive import DicomArchive
 from dicom_node.settings import Peer
 
 _START_DEADLINE_S = 60.0
+#: As Debian and as the Orthanc project install it.
+_DICOMWEB_PLUGINS = (
+    Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so"),
+    Path("/usr/local/share/orthanc/plugins/libOrthancDicomWeb.so"),
+)
+
+
+def _missing(reason: str) -> NoReturn:
+    """Skip at home and fail in CI, where everything is installed."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _dicomweb_plugin() -> Path:
+    found = next((path for path in _DICOMWEB_PLUGINS if path.exists()), None)
+    return found or _missing("Orthanc's DICOMweb plugin is not installed: apt-get install orthanc-dicomweb")
 
 
 class OrthancServer:
@@ -27,13 +44,31 @@ class OrthancServer:
         url: Of its REST API, without a slash at the end.
     """
 
-    def __init__(self, folder: Path, *, dicom_port: int, http_port: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        dicom_port: int,
+        http_port: int,
+        unknown_sop_classes: bool = True,
+        dicomweb_host: str | None = None,
+    ) -> None:
+        """Prepare one.
+
+        Args:
+            folder: Of its own, for what it stores.
+            dicom_port: Where it takes associations.
+            http_port: Of its REST API.
+            unknown_sop_classes: Whether it takes SOP classes that it does not know.
+            dicomweb_host: With it, DICOMweb is spoken below /dicom-web, and addresses of bulk data begin with this
+                host:port, where a viewer's page comes from too.
+        """
         self.dicom_port = dicom_port
         self.url = f"http://127.0.0.1:{http_port}"
         self._config = folder / "orthanc.json"
         self._log = folder / "orthanc.log"
         self._process: subprocess.Popen[bytes] | None = None
-        settings = {
+        settings: dict[str, Any] = {
             "Name": "test archive",
             "StorageDirectory": str(folder / "storage"),
             "IndexDirectory": str(folder / "storage"),
@@ -46,11 +81,14 @@ class OrthancServer:
             "DicomAlwaysAllowStore": True,
             "DicomAlwaysAllowFind": True,
             "DicomCheckModalityHost": False,
-            "UnknownSopClassAccepted": True,
+            "UnknownSopClassAccepted": unknown_sop_classes,
             "OverwriteInstances": False,
             "StableAge": 1,
             "Plugins": [],
         }
+        if dicomweb_host is not None:
+            settings["Plugins"] = [str(_dicomweb_plugin())]
+            settings["DicomWeb"] = {"Enable": True, "Root": "/dicom-web/", "Host": dicomweb_host}
         self._config.write_text(json.dumps(settings))
 
     @property
@@ -62,10 +100,7 @@ class OrthancServer:
         """Start it and wait until it answers."""
         binary = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
         if binary is None:
-            reason = "Orthanc is not installed: apt-get install orthanc"
-            if os.environ.get("CI"):
-                pytest.fail(reason)
-            pytest.skip(reason)
+            _missing("Orthanc is not installed: apt-get install orthanc")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [binary, str(self._config)], stdout=log, stderr=log, env={**os.environ, "TCP_NODELAY": "1"}

@@ -4,8 +4,8 @@ selection      which models read which series of a study, and why not; selection
                tag_rules, free rules on attributes
 intake         from an assembled study to jobs
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
-ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, ledger_unread, and for reading ledger_views;
-               ledger_database and ledger_clock below them
+ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, ledger_unread, and for reading
+               ledger_views; ledger_database and ledger_clock below them
 outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; tasks, what a token does
 pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease
@@ -13,8 +13,13 @@ series_volume  files to Volume or Waveform: slice_geometry, image_frames, wavefo
                codestream_size and bounded_inflating, what foreign files may not do to us
 model_host     the process that holds the resident models; model_client asks it; array_transport between them
 case           one read on its way to become objects; object_kinds, the table of their kinds
+sentences      what people read, in the site's language: finding_sentences, languages, line_breaking, locale/;
+               site_filter, what the site does not want to be told
 results        a case's objects: segmentation, report, ecg_report, text_report, on sr_document, object_encoding,
                source_geometry, source_repairs; picture and ecg_picture for people
+priors         an earlier read to compare with: patient_key and study_moment, whose and when; ledger_priors and
+               archive_priors, where it is; earlier_report, its numbers; prior, what has changed; prior_words, in
+               sentences; prior_evidence, what was compared with
 provenance     where UIDs and times come from
 result_files   objects on disk; unread, the note about what could not be read
 output_gate    what every object passes before it is sent: gate_bundle, gate_object_checks, gate_content_checks

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from models.critical import CriticalReason
+from models.critical_reason import CriticalReason
 from models.findings import Reading
+from worker.prior import Prior
 from worker.provenance import Provenance
+from worker.sentences import Words, words_in
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings
 from worker.source_repairs import Identity, identity_of
@@ -23,6 +25,7 @@ class Case:
         report: The site's wishes: language, measurements, thresholds.
         critical: Why somebody is told of this read at once; empty where it is not critical.
         late_after_s: The deadline that had passed before this read; None where it came in time, or has none.
+        prior: What has changed since an earlier read of the same patient; None where there is no comparison.
     """
 
     series: LoadedSeries
@@ -32,6 +35,7 @@ class Case:
     report: ReportSettings
     critical: tuple[CriticalReason, ...] = ()
     late_after_s: float | None = None
+    prior: Prior | None = None
 
     @classmethod
     def of(
@@ -45,6 +49,11 @@ class Case:
             identity=identity_of(series.datasets[0]),
             report=report or ReportSettings(),
         )
+
+    @property
+    def words(self) -> Words:
+        """Says things in the site's language."""
+        return words_in(self.report.language)
 
     @property
     def head(self) -> Any:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from models.findings import Reading
 from models.volume import Waveform
-from worker.text_report import findings_of
+from worker.case import Case
+from worker.finding_sentences import findings_of
 
 #: Rhythm is read on it, so it is drawn large where it is there.
 _RHYTHM_LEAD = "II"
@@ -27,7 +28,7 @@ _BIG_BOX_S = 0.2  # the large squares of ECG paper
 _BIG_BOX_MV = 0.5
 
 
-def draw_ecg(figure: Figure, waveform: Waveform, reading: Reading) -> None:
+def draw_ecg(figure: Figure, waveform: Waveform, case: Case) -> None:
     """Draw the waveform and what was read into an empty figure."""
     large = waveform.channels.index(_RHYTHM_LEAD) if _RHYTHM_LEAD in waveform.channels else 0
     others = [channel for channel in range(len(waveform.channels)) if channel != large]
@@ -35,7 +36,7 @@ def draw_ecg(figure: Figure, waveform: Waveform, reading: Reading) -> None:
     outer = figure.add_gridspec(2, 1, height_ratios=(1, 1.5), left=0.05, right=0.76, top=0.93, bottom=0.05, hspace=0.18)
     axes = figure.add_subplot(outer[0])
     _strip(axes, seconds, waveform, large, linewidth=0.9)
-    _mark(axes, reading)
+    _mark(axes, case.reading)
     axes.set_xlabel("s", color=_INK, fontsize=8, labelpad=1)
     axes.set_ylabel("mV", color=_INK, fontsize=8)
     rows = max(1, -(-len(others) // _SMALL_COLUMNS))
@@ -46,7 +47,7 @@ def draw_ecg(figure: Figure, waveform: Waveform, reading: Reading) -> None:
         _strip(small, seconds[middle], waveform, channel, linewidth=0.7, part=middle)
         small.set_xticklabels([])
         small.set_yticklabels([])
-    beside = "\n\n".join(textwrap.fill(line, _LINE) for line in findings_of(reading))
+    beside = "\n\n".join(textwrap.fill(line, _LINE) for line in findings_of(case))
     figure.text(0.775, 0.93, beside, color=_INK, fontsize=10, va="top")
 
 

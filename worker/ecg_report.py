@@ -55,7 +55,7 @@ def build_ecg_report(case: Case) -> Dataset:
         sections.append(container(codes.DCM.QualitativeAnalysis, answers, template="3717"))
     root = container(
         _REPORT,
-        (*language(), *observation_context(provenance), procedure_item(case), *sections),
+        (*language(case), *observation_context(provenance), procedure_item(case), *sections),
         template="3700",
         root=True,
     )

@@ -55,3 +55,11 @@ class LedgerAway(WorkerError):
 
 class BrokerAway(WorkerError):
     """Redis cannot be reached; tokens wait in the ledger's outbox and are published when it is back."""
+
+
+class PatientSecretUnusable(WorkerError):
+    """The file with the secret of patients' keys is not what it should be; the message names it and the remedy."""
+
+
+class IdentityUncertain(WorkerError):
+    """One patient id stands for more than one person, so nobody can tell whose an earlier study is."""

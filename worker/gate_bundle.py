@@ -9,12 +9,14 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import SegmentationStorage
+from pydicom.uid import ParametricMapStorage, RTStructureSetStorage, SegmentationStorage
 
 from models.findings import Reading
 from models.manifest import Card
 from worker.errors import OutputRefused
 from worker.image_frames import frames_of
+from worker.labelmap import LABEL_MAP_STORAGE
+from worker.prior import Prior
 from worker.slice_geometry import Plane
 from worker.source_repairs import Identity, identity_of
 
@@ -31,18 +33,22 @@ class Sources:
     Attributes:
         identity: What results must say of patient and study.
         instances: (Study, Series, SOP Instance UID) to SOP Class UID.
-        planes: Where each frame lies; empty for a waveform.
+        planes: Where each frame lies; empty for a waveform, and for images without a place in space.
+        sizes: Rows, columns and frames of each image by its SOP Instance UID.
         slice_of: The volume's slice of each frame that was read; empty where the volume is not at hand.
         frame_of_reference_uid: (0020,0052), empty where there is none.
         exact: Whether these are exactly what was read; else what was read is among them.
+        known: Whether they are at hand at all; without, only the identity is there, and it is an object's own.
     """
 
     identity: Identity
     instances: Mapping[tuple[str, str, str], str]
     planes: Mapping[FrameKey, Plane]
+    sizes: Mapping[str, tuple[int, int, int]]
     slice_of: Mapping[FrameKey, int]
     frame_of_reference_uid: str
     exact: bool
+    known: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,17 +60,38 @@ class Bundle:
         sources: What they may refer to.
         card: Of the model; None where only files are at hand.
         reading: What the objects must say; None where only files are at hand.
+        prior: The earlier read that they are compared with.
+        partial: Whether other objects of the reading may be missing here.
+        foreign: Whether somebody else's program made them, to whom the rules of this house mean nothing.
     """
 
     objects: tuple[Dataset, ...]
     sources: Sources
     card: Card | None
     reading: Reading | None
+    prior: Prior | None = None
+    partial: bool = False
+    foreign: bool = False
 
     @property
     def segmentations(self) -> tuple[Dataset, ...]:
         """The SEG objects."""
         return tuple(made for made in self.objects if made.get("SOPClassUID") == SegmentationStorage)
+
+    @property
+    def label_maps(self) -> tuple[Dataset, ...]:
+        """The Label Map Segmentation objects."""
+        return tuple(made for made in self.objects if made.get("SOPClassUID") == LABEL_MAP_STORAGE)
+
+    @property
+    def parametric_maps(self) -> tuple[Dataset, ...]:
+        """The Parametric Map objects."""
+        return tuple(made for made in self.objects if made.get("SOPClassUID") == ParametricMapStorage)
+
+    @property
+    def rt_structure_sets(self) -> tuple[Dataset, ...]:
+        """The RT Structure Set objects."""
+        return tuple(made for made in self.objects if made.get("SOPClassUID") == RTStructureSetStorage)
 
     @property
     def reports(self) -> tuple[Dataset, ...]:
@@ -85,8 +112,12 @@ class Bundle:
 def sources_of(datasets: Sequence[Any], frame_numbers: Sequence[int] = (), *, exact: bool) -> Sources:
     """Gather what results may refer to; with `exact`, `datasets` are in the order of the volume's slices."""
     planes: dict[FrameKey, Plane] = {}
+    sizes: dict[str, tuple[int, int, int]] = {}
     for dataset in datasets:
         if "Rows" in dataset:
+            frames = int(dataset.get("NumberOfFrames") or 1)
+            sizes[str(dataset.SOPInstanceUID)] = (int(dataset.Rows), int(dataset.Columns), frames)
+        if dataset.get("ImagePositionPatient") or dataset.get("PerFrameFunctionalGroupsSequence"):
             planes |= {(str(dataset.SOPInstanceUID), frame.number): frame.plane for frame in frames_of([dataset])}
     uids = [str(dataset.SOPInstanceUID) for dataset in datasets]
     keys = [(uids[0], number) for number in frame_numbers] or [(uid, 0) for uid in uids]
@@ -97,6 +128,7 @@ def sources_of(datasets: Sequence[Any], frame_numbers: Sequence[int] = (), *, ex
             for dataset, uid in zip(datasets, uids, strict=True)
         },
         planes=planes,
+        sizes=sizes,
         slice_of={key: k for k, key in enumerate(keys)} if exact else {},
         frame_of_reference_uid=str(datasets[0].get("FrameOfReferenceUID") or ""),
         exact=exact,

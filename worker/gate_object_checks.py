@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, RTStructureSetStorage
 
 from worker.gate_bundle import Bundle, name_of
+from worker.labelmap import LABEL_MAP_STORAGE
 from worker.object_encoding import FIRST_SERIES_NUMBER, MANUFACTURER
 from worker.provenance import device_uid
 from worker.source_repairs import COPIED
@@ -13,6 +14,10 @@ from worker.source_repairs import COPIED
 _DEVICE_OBSERVER_UID = ("121012", "DCM")
 _PROCESSING_EQUIPMENT = "109102"
 _LONGEST_LO = 64
+#: What objects of any maker must have in common with their source, lest they are filed to somebody else.
+_WHOSE = ("PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID", "StudyDate", "AccessionNumber")
+#: Kinds of object in another transfer syntax than Explicit VR Little Endian.
+_OTHERWISE_ENCODED = {LABEL_MAP_STORAGE: RLELossless, RTStructureSetStorage: ImplicitVRLittleEndian}
 
 
 def file_meta(bundle: Bundle) -> Iterator[str]:
@@ -23,7 +28,13 @@ def file_meta(bundle: Bundle) -> Iterator[str]:
             yield "the file meta names another instance"
         if meta.get("MediaStorageSOPClassUID") != made.get("SOPClassUID"):
             yield "the file meta names another SOP class"
-        if meta.get("TransferSyntaxUID") != ExplicitVRLittleEndian:
+
+
+def transfer_syntax(bundle: Bundle) -> Iterator[str]:
+    """Every object is in Explicit VR Little Endian, which every receiver takes; a label map is compressed."""
+    for made in bundle.objects:
+        meta = getattr(made, "file_meta", None) or Dataset()
+        if meta.get("TransferSyntaxUID") != _OTHERWISE_ENCODED.get(made.get("SOPClassUID"), ExplicitVRLittleEndian):
             yield f"the transfer syntax is {meta.get('TransferSyntaxUID')}"
 
 
@@ -44,13 +55,21 @@ def valid_uids(bundle: Bundle) -> Iterator[str]:
 def identity(bundle: Bundle) -> Iterator[str]:
     """Patient and study are the source's, attribute for attribute."""
     expected = bundle.sources.identity.attributes
+    whom = "the source" if bundle.sources.known else "another object"
     for made in bundle.objects:
-        if made.get("SpecificCharacterSet") != "ISO_IR 192":
-            yield "the character set is not ISO_IR 192"
         # Values are a patient's, so only the attribute is named.
-        other = [keyword for keyword in COPIED if _told(made, keyword) != _told(expected, keyword)]
+        if bundle.foreign:
+            other = [keyword for keyword in _WHOSE if (_told(made, keyword) or "") != (_told(expected, keyword) or "")]
+        else:
+            other = [keyword for keyword in COPIED if _told(made, keyword) != _told(expected, keyword)]
         if other:
-            yield f"differs from the source in {', '.join(other)}"
+            yield f"differs from {whom} in {', '.join(other)}"
+
+
+def characters(bundle: Bundle) -> Iterator[str]:
+    """Texts are in UTF-8, whatever the source's are in."""
+    if any(made.get("SpecificCharacterSet") != "ISO_IR 192" for made in bundle.objects):
+        yield "the character set is not ISO_IR 192"
 
 
 def _told(dataset: Dataset, keyword: str) -> object:

@@ -32,6 +32,7 @@ class DeliveryState(enum.StrEnum):
     ACCEPTED = "accepted"  #: the archive answered success, a warning, or that it has it already
     COMMITTED = "committed"  #: the archive has taken responsibility (PS3.4 J)
     REFUSED = "refused"  #: the archive will not take it; the reason says why
+    REPLACED = "replaced"  #: the archive would not take it, and another object goes there instead
     ABANDONED = "abandoned"  #: the destination stayed away for too long
 
 
@@ -68,12 +69,20 @@ _JOB_STEPS: Mapping[JobState, frozenset[JobState]] = {
 _DELIVERY_STEPS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.ABANDONED}),
     DeliveryState.SENDING: frozenset(
-        {DeliveryState.ACCEPTED, DeliveryState.PENDING, DeliveryState.REFUSED, DeliveryState.ABANDONED}
+        {
+            DeliveryState.ACCEPTED,
+            DeliveryState.PENDING,
+            DeliveryState.REFUSED,
+            DeliveryState.REPLACED,
+            DeliveryState.ABANDONED,
+        }
     ),
     DeliveryState.ACCEPTED: frozenset({DeliveryState.COMMITTED, DeliveryState.PENDING}),
     DeliveryState.COMMITTED: frozenset(),
     DeliveryState.REFUSED: frozenset({DeliveryState.PENDING}),
     DeliveryState.ABANDONED: frozenset({DeliveryState.PENDING}),
+    # Not even by an admin's wish: what went there instead would lie over it.
+    DeliveryState.REPLACED: frozenset(),
 }
 
 #: States from which `wetread retry` may queue a job again.

@@ -16,6 +16,8 @@ from worker.job import (
 )
 from worker.ledger_database import Database, utc_now, write_event
 from worker.ledger_intake import change_job
+from worker.ledger_jobs import add_deliveries
+from worker.object_kinds import INSTEAD
 from worker.tables import Delivery, Job, JobInput, ResultObject, Revision, Series, Study
 
 #: States of a job whose objects may be sent.
@@ -68,10 +70,13 @@ class DeliveryLedger(Database):
     ) -> None:
         """Record what an archive answered for one object: accepted, or refused with the reason.
 
+        Where something can go instead of what was refused, that waits from then on, and the refused is *replaced*.
         Raises LeaseLost when the lease ran out meanwhile and another deliverer has the object.
         """
         with self.writing() as session:
             delivery = _sending(session, outgoing)
+            if state is DeliveryState.REFUSED and _send_instead(session, delivery):
+                state = DeliveryState.REPLACED
             require_delivery(DeliveryState.SENDING, state)
             delivery.state, delivery.status, delivery.reason = state, status, reason
             _note(session, delivery, f"object {state}", status=status, reason=reason)
@@ -197,6 +202,20 @@ def _batch(
             for delivery, result in rows
         ),
     )
+
+
+def _send_instead(session: Session, refused: Delivery) -> bool:
+    """Let what can stand in for a refused object wait for the same destination; return whether there is any."""
+    result = session.get_one(ResultObject, refused.result_object_id)
+    stand_in = session.scalar(
+        select(ResultObject).where(
+            ResultObject.job_id == result.job_id, ResultObject.kind == INSTEAD.get(result.kind, "")
+        )
+    )
+    if stand_in is None:
+        return False
+    add_deliveries(session, stand_in, [refused.destination])
+    return True
 
 
 def _sending(session: Session, outgoing: OutgoingObject) -> Delivery:

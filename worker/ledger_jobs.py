@@ -24,6 +24,7 @@ from worker.ledger_deadlines import reopen_deadline
 from worker.ledger_intake import change_job, known_model, queue_token
 from worker.ledger_notifications import record_notification
 from worker.notification import CriticalRead, for_ledger
+from worker.object_kinds import wants
 from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, Revision, Study
 
 
@@ -102,8 +103,9 @@ class JobLedger(Database):
             _supersede_earlier(session, job, study)
             results = list(results)
             _drop_notes(session, job, {result.sop_instance_uid for result in results})
+            made = {result.kind for result in results}
             for result in results:
-                wanting = [name for name, kinds in destinations.items() if result.kind in kinds]
+                wanting = [name for name, kinds in destinations.items() if wants(kinds, result.kind, made)]
                 add_result(session, job, result, wanting)
             if critical is not None:
                 job.priority = Priority.STAT
@@ -246,16 +248,23 @@ def renew_tokens(session: Session, wanted: ColumnElement[bool], now: Reading, si
 
 def add_result(session: Session, job: Job, result: ResultFile, destinations: Sequence[str]) -> None:
     """Record a result of a job and its deliveries; what is recorded already stays as it is."""
-    now = utc_now()
     stored = session.scalar(
         select(ResultObject).where(
             ResultObject.job_id == job.id, ResultObject.sop_instance_uid == result.sop_instance_uid
         )
     )
     if stored is None:
-        stored = ResultObject(job_id=job.id, created_at=now, **{key: getattr(result, key) for key in _RESULT_KEYS})
+        stored = ResultObject(
+            job_id=job.id, created_at=utc_now(), **{key: getattr(result, key) for key in _RESULT_KEYS}
+        )
         session.add(stored)
         session.flush()
+    add_deliveries(session, stored, destinations)
+
+
+def add_deliveries(session: Session, stored: ResultObject, destinations: Sequence[str]) -> None:
+    """Let a result wait for destinations; what waits, or went there, stays as it is."""
+    now = utc_now()
     known = set(session.scalars(select(Delivery.destination).where(Delivery.result_object_id == stored.id)))
     for destination in destinations:
         if destination not in known:

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from worker.job import DeliveryState, JobState
+from worker.ledger_alerts import read_alerts
 from worker.ledger_database import utc_now
 from worker.overview import ARRIVED, LOST, Failure, Overview, Waiting, door_to_result
 from worker.tables import Delivery, Job, Model, ResultObject, Revision, Study
@@ -52,6 +53,7 @@ def read_overview(session: Session) -> Overview:
         lost_lately=session.scalar(lost) or 0,
         failures=_failures(session),
         door_to_result=door_to_result(_door_to_result_s(session)),
+        alerts=read_alerts(session, _LATEST_FAILURES),
     )
 
 

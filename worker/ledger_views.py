@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from worker.job import DeliveryRow, DeliveryState, EventRow, JobRow, JobState, Priority
-from worker.ledger_database import Database
+from worker.ledger_alerts import AlertViews
 from worker.ledger_overview import read_overview
 from worker.overview import Overview, StudyRow, is_delivered, study_state
 from worker.tables import Delivery, Event, Job, JobInput, Model, ResultObject, Revision, Study
@@ -18,7 +18,7 @@ from worker.tables import Delivery, Event, Job, JobInput, Model, ResultObject, R
 _Query = Any
 
 
-class LedgerViews(Database):
+class LedgerViews(AlertViews):
     """What people and pages ask. Every method raises LedgerAway when the database does not answer."""
 
     def ping(self) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from dicom_node.identity import StudyIdentity
-from models.critical import CriticalReason
+from models.critical_reason import CriticalReason
 from models.manifest import Concept
 from worker.errors import IllegalTransition
 

@@ -1,24 +1,17 @@
 """What a site may set about telling people: the channels, and how patient the escalation is."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from worker.errors import ChannelAway
 from worker.notification import ChannelRule, Topic
+from worker.settings import Section
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 #: An MSH field that names an application or facility (HL7 v2.5.1 2.A.33, HD.1).
 _Hl7Name = Annotated[str, Field(max_length=20, pattern=r"^[^|^~\\&\r\n]*$")]
-
-
-class Section(BaseModel):
-    """A frozen section of the settings file that refuses keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Secret(Section):
@@ -30,24 +23,12 @@ class Secret(Section):
     @model_validator(mode="after")
     def _one_place(self) -> "Secret":
         if (self.file is None) == (not self.env):
-            raise ValueError('needs either file, such as { file = "/run/secrets/pager" }, or env, such as { env = "PAGER" }')
+            raise ValueError(
+                'needs either file, such as { file = "/run/secrets/pager" }, or env, such as { env = "PAGER" }'
+            )
         if self.env.startswith("WETREAD_"):
             raise ValueError("names that begin with WETREAD_ are settings; choose another name for the variable")
         return self
-
-    def read(self) -> str:
-        """Return the secret without white space around it. Raises ChannelAway, which does not show it."""
-        if self.file is None:
-            if value := os.environ.get(self.env, "").strip():
-                return value
-            raise ChannelAway(f"the environment variable {self.env} is empty; set it for `wetread deliver`")
-        try:
-            value = self.file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ChannelAway(f"the secret {self.file} cannot be read ({type(error).__name__}); may this user?") from error
-        if not value:
-            raise ChannelAway(f"the secret {self.file} is empty")
-        return value
 
 
 class _ChannelSettings(Section):
@@ -59,9 +40,7 @@ class _ChannelSettings(Section):
     about: tuple[Topic, ...] = Field(
         default=("critical",), min_length=1, description="critical: critical findings; overdue: not read in time"
     )
-    step: int = Field(
-        default=1, ge=1, le=9, description="1 is told at once, the next when nobody acknowledges in time"
-    )
+    step: int = Field(default=1, ge=1, le=9, description="1 is told at once, the next when nobody acknowledges in time")
     patient_data: bool = Field(
         default=False, description="whether name, id and birth date go there too; else accession number and study UID"
     )
@@ -75,7 +54,7 @@ class _ChannelSettings(Section):
 class WebhookSettings(_ChannelSettings):
     """An HTTP POST of JSON."""
 
-    kind: Literal["webhook"]
+    kind: Literal["webhook"] = Field(description="an HTTP POST of JSON")
     url: str | Secret = Field(description="https://...; an address that is itself a secret: { file = } or { env = }")
     signing_key: Secret | None = Field(default=None, description="HMAC-SHA256 key of the header X-Wetread-Signature")
     token: Secret | None = Field(default=None, description="sent as Authorization: Bearer")
@@ -99,7 +78,7 @@ class WebhookSettings(_ChannelSettings):
 class MailSettings(_ChannelSettings):
     """An e-mail."""
 
-    kind: Literal["mail"]
+    kind: Literal["mail"] = Field(description="an e-mail")
     host: str = Field(description="the mail server")
     port: int = Field(default=587, ge=1, le=65535, description="587 with starttls, 465 with tls, 25 with none")
     security: Literal["starttls", "tls", "none"] = Field(default="starttls", description="of the connection")
@@ -123,7 +102,7 @@ class MailSettings(_ChannelSettings):
 class Hl7Settings(_ChannelSettings):
     """An HL7 v2.5.1 ORU^R01 over MLLP."""
 
-    kind: Literal["hl7"]
+    kind: Literal["hl7"] = Field(description="an HL7 v2.5.1 ORU^R01 over MLLP")
     host: str = Field(description="the interface engine")
     port: int = Field(default=2575, ge=1, le=65535, description="its MLLP port")
     tls: bool = Field(default=False, description="MLLP inside TLS")

@@ -92,7 +92,9 @@ class Notifier:
                 )
         for notification_id, state in self._ledger.escalate(escalate_after_s=self._settings.escalate_after_s):
             if state is NotificationState.UNANSWERED:
-                _log.error("nobody acknowledged", notification=notification_id, remedy="wetread alerts lists who was told")
+                _log.error(
+                    "nobody acknowledged", notification=notification_id, remedy="wetread alerts lists who was told"
+                )
             else:
                 _log.warning("escalated", notification=notification_id)
         self._ledger.free_expired_notices()
@@ -118,9 +120,15 @@ class Notifier:
             log.warning("channel away", cause=str(error))
         except ChannelRefused as error:
             self._failed(outgoing, str(error), refused=True)
-            log.error("channel refused", cause=str(error))
+            log.error("channel refused", cause=str(error))  # noqa: TRY400  # told in one line
         except LeaseLost as error:
             log.warning("notice taken over", cause=str(error))
+        except LedgerAway:
+            raise
+        except Exception as error:  # noqa: BLE001  # the outermost frame of a notice: the next must still be told
+            # The message of a foreign exception may hold a patient's data: only its type is told.
+            self._failed(outgoing, f"{type(error).__name__}: a defect of wetread; please report it", refused=False)
+            log.error("notice failed", error=type(error).__name__)  # noqa: TRY400  # nor its traceback
         return True
 
     def _message(self, outgoing: OutgoingNotice, rule: ChannelRule) -> Message:
@@ -159,8 +167,5 @@ class Notifier:
                 busy = self.tell_one(channel)
             except LedgerAway as error:
                 _log.warning("notifier waits", channel=channel.rule.name, cause=str(error))
-            except Exception as error:  # noqa: BLE001  # the outermost frame of a thread: one message must not end it
-                # The message of a foreign exception may hold a patient's data: only its type is told.
-                _log.error("notice failed", channel=channel.rule.name, error=type(error).__name__)  # noqa: TRY400
             if not busy:
                 stop.wait(self._settings.poll_s)

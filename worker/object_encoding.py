@@ -12,6 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from worker.case import Case
+from worker.frame_encoding import ready_to_write
 from worker.object_kinds import KINDS, Kind
 from worker.provenance import Provenance, device_uid
 from worker.source_repairs import Identity
@@ -23,6 +24,7 @@ MANUFACTURER = "wetread"
 FIRST_SERIES_NUMBER = 9000
 _SERIES_OF_A_MODEL = 20
 _MODELS_APART = 45
+_LONGEST_DESCRIPTION = 64  # PS3.5 6.2, an LO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +53,15 @@ def series_number(provenance: Provenance, kind: Kind) -> int:
     return FIRST_SERIES_NUMBER + _SERIES_OF_A_MODEL * model + 1 + tuple(KINDS).index(kind)
 
 
-def series_description(provenance: Provenance, kind: Kind) -> str:
-    """Return the series description, RESEARCH first unless the model is cleared; at most 64 characters."""
-    return ("RESEARCH " if provenance.card.research else "") + f"AI {provenance.card.name} {kind}"
+def series_description(provenance: Provenance, kind: Kind, *, critical: bool = False) -> str:
+    """Return the series description, RESEARCH first unless the model is cleared; at most 64 characters.
+
+    That it is critical is said where the model's name leaves room.
+    """
+    research = "RESEARCH " if provenance.card.research else ""
+    description = f"AI {provenance.card.name} {kind}"
+    longer = f"{research}CRITICAL {description}"
+    return longer if critical and len(longer) <= _LONGEST_DESCRIPTION else research + description
 
 
 def local_time(provenance: Provenance, identity: Identity) -> datetime:
@@ -96,7 +104,7 @@ def stamp(dataset: Dataset, case: Case, *, kind: Kind, sop_class_uid: str) -> No
     dataset.Modality = KINDS[kind].modality
     dataset.SeriesInstanceUID = provenance.uid(kind, "series")
     dataset.SeriesNumber = series_number(provenance, kind)
-    dataset.SeriesDescription = series_description(provenance, kind)
+    dataset.SeriesDescription = series_description(provenance, kind, critical=kind == "TEXT-SR" and bool(case.critical))
     dataset.SeriesDate, dataset.SeriesTime = date, time
     dataset.ContentDate, dataset.ContentTime = date, time
     dataset.InstanceNumber = 1
@@ -118,10 +126,11 @@ def encoded(dataset: Dataset, kind: Kind) -> ResultObject:
     meta.TransferSyntaxUID = compressed or ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    dataset.file_meta = meta
-    dataset.preamble = b"\x00" * 128
+    ready = ready_to_write(dataset)
+    ready.file_meta = meta
+    ready.preamble = b"\x00" * 128
     buffer = BytesIO()
-    dcmwrite(buffer, dataset, enforce_file_format=True)
+    dcmwrite(buffer, ready, enforce_file_format=True)
     return ResultObject(
         kind=kind,
         sop_class_uid=str(dataset.SOPClassUID),

@@ -1,6 +1,6 @@
 """The kinds of object that a read may become: one table, in the order in which they are made and sent."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -37,6 +37,16 @@ KINDS: Mapping[Kind, ObjectKind] = {
     "PMAP": ObjectKind(modality="OT", by_default=False, shows="a heat map of what the model looked at or expects"),
 }
 DEFAULT_KINDS: tuple[Kind, ...] = tuple(kind for kind, about in KINDS.items() if about.by_default)
+
+#: What goes out instead of a kind that a read does not give, or that an archive refuses. Never both: a viewer would lay
+#: one over the other.
+INSTEAD: Mapping[str, Kind] = {"LABELMAP": "SEG"}
+
+
+def wants(asked_for: Collection[str], kind: str, made: Collection[str]) -> bool:
+    """Say whether a destination gets an object of this kind: it asks for it, or for one that was not made."""
+    return kind in asked_for or any(kind == INSTEAD.get(other) for other in asked_for if other not in made)
+
 
 if get_args(Kind) != tuple(KINDS):
     raise AssertionError("Kind and KINDS differ")

@@ -62,6 +62,8 @@ class Reconciler:
             max_attempts=self._settings.max_attempts, retry_delay_s=self._settings.retry_delay_s
         )
         freed_deliveries = self._ledger.free_expired_deliveries()
+        for job_id in self._ledger.pass_deadlines():
+            _log.warning("deadline passed", job=job_id, remedy="is a worker running, and has it enough processes?")
         silent_s = 3 * self._settings.reconcile_every_s
         silent = self._ledger.requeue_silent(silent_s=silent_s)
         silent += self._ledger.requeue_unread(self._told_of, silent_s=silent_s)

@@ -4,45 +4,108 @@ Objects are checked as their receiver will read them, from their bytes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from models.manifest import Card
-from worker import gate_content_checks, gate_object_checks
+from worker import (
+    gate_attribute_checks,
+    gate_content_checks,
+    gate_labelmap_checks,
+    gate_number_checks,
+    gate_object_checks,
+    gate_parametric_map_checks,
+    gate_report_checks,
+    gate_rt_structure_checks,
+    prior_evidence,
+)
 from worker.case import Case
 from worker.errors import OutputRefused
 from worker.gate_bundle import Bundle, parsed, sources_of
 from worker.object_encoding import ResultObject
-
-_Check = Callable[[Bundle], Iterator[str]]
+from worker.segments import segmented
 
 
 def completeness(bundle: Bundle) -> Iterator[str]:
     """What the reading says is told: structures by SEG and SR, numbers of a waveform by SR, everything by a text SR."""
     if not bundle.reports:
         yield "no report"
-    if bundle.reading is not None and bool(bundle.reading.structures) != bool(bundle.segmentations):
+    if bundle.reading is not None and bool(segmented(bundle.reading)) != bool(bundle.segmentations):
         yield "a segmentation is missing, or there is one of nothing"
 
 
-#: In the order in which they are told. The name says what holds where the check passes.
-CHECKS: tuple[tuple[str, _Check], ...] = (
-    ("file meta", gate_object_checks.file_meta),
-    ("valid UIDs", gate_object_checks.valid_uids),
-    ("patient and study", gate_object_checks.identity),
-    ("equipment", gate_object_checks.equipment),
-    ("own series", gate_object_checks.own_series),
-    ("completeness", completeness),
-    ("flags", gate_content_checks.flags),
-    ("evidence", gate_content_checks.evidence),
-    ("geometry", gate_content_checks.geometry),
-    ("segments", gate_content_checks.segments),
-    ("tracking", gate_content_checks.tracking),
-    ("kinds of group", gate_content_checks.kinds_of_group),
-    ("numbers", gate_content_checks.numbers),
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One check and where it can be asked.
+
+    Attributes:
+        name: What holds where it passes.
+        run: Says what is wrong.
+        needs_sources: Whether it compares with what was read.
+        needs_all: Whether it means nothing while objects of the reading are missing.
+        ours: Whether it is a rule of this house, not of DICOM: other makers' objects need not keep it.
+    """
+
+    name: str
+    run: Callable[[Bundle], Iterator[str]]
+    needs_sources: bool = False
+    needs_all: bool = False
+    ours: bool = False
+
+    def applies(self, bundle: Bundle) -> bool:
+        """Say whether it can be asked of these objects."""
+        return not (
+            (self.needs_sources and not bundle.sources.known)
+            or (self.needs_all and bundle.partial)
+            or (self.ours and bundle.foreign)
+        )
+
+
+#: In the order in which they are told.
+CHECKS: tuple[Check, ...] = (
+    Check(name="file meta", run=gate_object_checks.file_meta),
+    Check(name="transfer syntax", run=gate_object_checks.transfer_syntax, ours=True),
+    Check(name="valid UIDs", run=gate_object_checks.valid_uids),
+    Check(name="attributes", run=gate_attribute_checks.attributes),
+    Check(name="patient and study", run=gate_object_checks.identity),
+    Check(name="characters", run=gate_object_checks.characters, ours=True),
+    Check(name="equipment", run=gate_object_checks.equipment, ours=True),
+    Check(name="own series", run=gate_object_checks.own_series, ours=True),
+    Check(name="completeness", run=completeness, needs_all=True),
+    Check(name="flags", run=gate_report_checks.flags, ours=True),
+    Check(name="evidence", run=gate_report_checks.evidence, needs_sources=True),
+    Check(name="references", run=gate_report_checks.references),
+    Check(name="geometry", run=gate_content_checks.geometry, needs_sources=True),
+    Check(name="segments", run=gate_content_checks.segments),
+    Check(name="label map", run=gate_labelmap_checks.label_map, ours=True),
+    Check(name="parametric map", run=gate_parametric_map_checks.parametric_map, ours=True),
+    Check(name="contours", run=gate_rt_structure_checks.rt_structures, needs_sources=True, ours=True),
+    Check(name="tracking", run=gate_report_checks.tracking),
+    Check(name="kinds of group", run=gate_report_checks.kinds_of_group),
+    Check(name="regions", run=gate_report_checks.regions, needs_sources=True, ours=True),
+    Check(name="numbers", run=gate_number_checks.numbers),
+    Check(name="comparison", run=prior_evidence.comparison),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What a check found wrong.
+
+    Attributes:
+        check: Its name.
+        told: What is wrong, without a patient's data.
+    """
+
+    check: str
+    told: str
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        return f"{self.check}: {self.told}"
 
 
 def check(objects: Sequence[ResultObject], case: Case) -> None:
@@ -53,6 +116,7 @@ def check(objects: Sequence[ResultObject], case: Case) -> None:
             sources=sources_of(case.series.datasets, case.series.frame_numbers, exact=True),
             card=case.provenance.card,
             reading=case.reading,
+            prior=case.prior,
         )
     )
 
@@ -73,13 +137,20 @@ def check_files(paths: Sequence[Path], source_paths: Sequence[Path], card: Card 
     _pass(Bundle(objects=objects, sources=sources_of(sources, exact=False), card=card, reading=None))
 
 
-def _pass(bundle: Bundle) -> None:
-    failed = []
-    for name, run in CHECKS:
+def problems(bundle: Bundle) -> tuple[Problem, ...]:
+    """Return everything that the checks that apply find wrong, each once; empty where the objects pass."""
+    found: dict[Problem, None] = {}
+    for each in (each for each in CHECKS if each.applies(bundle)):
         try:
-            failed += [f"{name}: {told}" for told in dict.fromkeys(run(bundle))]
+            found |= dict.fromkeys(Problem(check=each.name, told=told) for told in each.run(bundle))
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             # An object without what a check looks at has failed it.
-            failed.append(f"{name}: not all of it is there ({type(error).__name__})")
+            found[Problem(check=each.name, told=f"not all of it is there ({type(error).__name__})")] = None
+    return tuple(found)
+
+
+def _pass(bundle: Bundle) -> None:
+    failed = problems(bundle)
     if failed:
-        raise OutputRefused(f"the output gate refused {len(bundle.objects)} objects, {'; '.join(failed)}")
+        told = "; ".join(map(str, failed))
+        raise OutputRefused(f"the output gate refused {len(bundle.objects)} objects, {told}")

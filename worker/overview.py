@@ -3,13 +3,14 @@
 import enum
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from worker.job import DeliveryState, JobRow, JobState
+from worker.notification import NotificationRow, NotificationState, Topic
 
-#: What an archive has taken.
-ARRIVED = frozenset({DeliveryState.ACCEPTED, DeliveryState.COMMITTED})
+#: What an archive has taken, or what asks for nothing more since another object takes its place.
+ARRIVED = frozenset({DeliveryState.ACCEPTED, DeliveryState.COMMITTED, DeliveryState.REPLACED})
 #: What no archive will get unless somebody acts.
 LOST = frozenset({DeliveryState.REFUSED, DeliveryState.ABANDONED})
 
@@ -92,6 +93,29 @@ class DoorToResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alerts:
+    """What somebody must hear of, and whether anybody has.
+
+    Attributes:
+        counts: Notifications by topic and state.
+        unacknowledged: The latest that nobody has acknowledged, newest first.
+        lost: How many of those a channel would not take, or was away for too long for.
+        told_p50_s: From the read until the first channel had it, over the latest; None before the first.
+        told_p95_s: The same.
+    """
+
+    counts: Mapping[tuple[Topic, NotificationState], int] = field(default_factory=dict)
+    unacknowledged: tuple[NotificationRow, ...] = ()
+    lost: int = 0
+    told_p50_s: float | None = None
+    told_p95_s: float | None = None
+
+    def count(self, *states: NotificationState, topic: Topic = "critical") -> int:
+        """Return how many notifications of a topic are in these states."""
+        return sum(self.counts.get((topic, state), 0) for state in states)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Overview:
     """The whole house in one transaction's view.
 
@@ -106,6 +130,7 @@ class Overview:
         lost_lately: Deliveries refused or abandoned within `LATELY`.
         failures: The latest, newest first: jobs failed or held, deliveries refused or abandoned.
         door_to_result: None before the first delivered job.
+        alerts: Critical findings, and reads that did not come in time.
     """
 
     at: datetime
@@ -119,6 +144,7 @@ class Overview:
     lost_lately: int
     failures: tuple[Failure, ...]
     door_to_result: DoorToResult | None
+    alerts: Alerts = Alerts()
 
     @property
     def backlog(self) -> int:

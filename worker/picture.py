@@ -10,11 +10,10 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from models.findings import Reading
-from models.manifest import Card
 from models.volume import Volume, Waveform
 from worker.case import Case
 from worker.ecg_picture import draw_ecg
-from worker.text_report import findings_of, measured
+from worker.finding_sentences import findings_of
 
 _KEY_SLICES = 6
 _COLUMNS = 3
@@ -31,25 +30,23 @@ _PAPER = "#101010"
 
 def render(case: Case) -> bytes:
     """Return the picture of a reading as PNG."""
-    series, reading, provenance = case.series, case.reading, case.provenance
+    series = case.series
     figure = Figure(figsize=(13.5, 8.4), dpi=100, facecolor=_PAPER)
     if isinstance(series.source, Waveform):
-        draw_ecg(figure, series.source, reading)
+        draw_ecg(figure, series.source, case)
     elif isinstance(series.source, Volume):
-        _draw_volume(figure, series.source, reading)
-    figure.text(
-        0.5, 0.985, banner(provenance.card), ha="center", va="top", fontsize=13, fontweight="bold", color="#ffb000"
-    )
+        _draw_volume(figure, series.source, case)
+    figure.text(0.5, 0.985, banner(case), ha="center", va="top", fontsize=13, fontweight="bold", color="#ffb000")
     buffer = BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
 
 
-def banner(card: Card) -> str:
+def banner(case: Case) -> str:
     """Return what is burnt into every picture."""
-    return ("RESEARCH \N{EN DASH} " if card.research else "") + (
-        f"AI, not verified \N{EN DASH} {card.name} {card.version}"
-    )
+    card, words = case.provenance.card, case.words
+    said = [words.say("RESEARCH")] if card.research else []
+    return " \N{EN DASH} ".join((*said, words.say("AI, not verified"), f"{card.name} {card.version}"))
 
 
 def key_slices(labels: NDArray[np.uint8]) -> list[int]:
@@ -76,7 +73,8 @@ def _letters(direction: NDArray[np.float64]) -> str:
     return "".join(_DIRECTIONS[axis][0 if unit[axis] > 0 else 1] for axis in order if abs(unit[axis]) > _OBLIQUE)
 
 
-def _draw_volume(figure: Figure, volume: Volume, reading: Reading) -> None:
+def _draw_volume(figure: Figure, volume: Volume, case: Case) -> None:
+    reading = case.reading
     labels = reading.labels if reading.labels is not None else np.zeros(volume.array.shape, np.uint8)
     chosen = key_slices(labels)
     low, high = _window(volume.array)
@@ -93,7 +91,7 @@ def _draw_volume(figure: Figure, volume: Volume, reading: Reading) -> None:
         _letter(axes, volume)
         axes.text(0.02, 0.02, f"{k + 1}/{labels.shape[0]}", transform=axes.transAxes, color=_INK, fontsize=8)
         axes.set_axis_off()
-    _legend(figure, reading)
+    _legend(figure, case)
 
 
 def _window(array: NDArray[np.generic]) -> tuple[float, float]:
@@ -137,13 +135,17 @@ def _letter(axes: Axes, volume: Volume) -> None:
         )
 
 
-def _legend(figure: Figure, reading: Reading) -> None:
+def _legend(figure: Figure, case: Case) -> None:
+    reading, words = case.reading, case.words
     entries = [
-        (f"{structure.label.name}: {measured(structure.measurements[0])}", _colour(structure.label.colour_rgb))
+        (
+            f"{words.label(structure.label)}: {words.measured(structure.measurements[0])}",
+            _colour(structure.label.colour_rgb),
+        )
         for structure in reading.structures
     ]
-    plain = [(f"not found: {label.name}", _PAPER) for label in reading.missing]
-    plain += [] if entries or plain else [(line, _PAPER) for line in findings_of(reading)]
+    plain = [(words.say("not found: {name}", name=words.label(label)), _PAPER) for label in reading.missing]
+    plain += [] if entries or plain else [(line, _PAPER) for line in findings_of(case)]
     shown = (entries + plain)[:_LEGEND_LINES]
     figure.legend(
         handles=[Line2D([], [], color=colour, linewidth=4) for _, colour in shown],

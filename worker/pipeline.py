@@ -13,6 +13,7 @@ from models.catalog import Catalog, CatalogEntry
 from models.critical import critical_reasons
 from models.durable_file import write_durably
 from models.errors import ModelError, ModelIncomplete, RuntimeFailed
+from models.findings import Reading
 from models.reading import read
 from models.runtime import Infer
 from worker import output_gate, picture, results
@@ -23,10 +24,13 @@ from worker.job import Claim
 from worker.ledger import Ledger
 from worker.notification import CriticalRead
 from worker.object_kinds import Kind
+from worker.prior import Prior
+from worker.priors import Comparison, Priors
 from worker.provenance import Provenance
 from worker.result_files import write_result
-from worker.series_volume import load_series
+from worker.series_volume import LoadedSeries, load_series
 from worker.settings import ReportSettings, WorkerSettings
+from worker.site_filter import for_site
 from worker.unread import UnreadNotes
 
 _log = structlog.get_logger()
@@ -63,6 +67,7 @@ class Pipeline:
         report: How results speak.
         settings: Leases, attempts, limits.
         notes: Writes what is told of jobs that ended without a read; None where nobody is told.
+        priors: Finds earlier reads to compare with; None where nothing is compared.
     """
 
     ledger: Ledger
@@ -74,6 +79,7 @@ class Pipeline:
     report: ReportSettings
     settings: WorkerSettings
     notes: UnreadNotes | None = None
+    priors: Priors | None = None
 
     def work_one(self, queues: Sequence[str], worker: str) -> bool:
         """Claim the best job of these queues and do it, else write a note that is due; return whether there was one."""
@@ -110,19 +116,31 @@ class Pipeline:
     def _do(self, claim: Claim) -> None:
         entry = self._entry(claim)
         series = load_series([self.spool / file for file in claim.files], max_voxels=self.settings.max_voxels)
-        reading = read(entry.card, series.source, self.host.infer_for(claim.model_id, claim.model_digest))
-        reasons = critical_reasons(entry.card.critical, reading)
+        asked = self.host.infer_for(claim.model_id, claim.model_digest)
+        found = read(entry.card, series.source, asked)
+        reading = for_site(found, self.report)
+        # A number that the site does not show is judged all the same; what is too uncertain for it is not there.
+        judged = for_site(found, self.report.model_copy(update={"measurements": ()}))
+        reasons = critical_reasons(entry.card.critical, judged)
+        compared = self._compared(claim, entry, series, reading)
         late_after_s = self.ledger.settle_deadline(claim)
         provenance = Provenance(
             card=entry.card,
             model_digest=claim.model_digest,
             inputs_digest=series.inputs_digest,
-            recipe_digest=recipe_digest(self.host.runtime, self.report, late=late_after_s is not None),
+            recipe_digest=recipe_digest(
+                self.host.runtime, self.report, late=late_after_s is not None, prior=compared.prior
+            ),
             # In the site's own zone: that is how a radiologist reads a time.
-            read_at=claim.queued_at.astimezone(),
+            read_at=claim.queued_at.astimezone(self.report.zone),
             runtime=self.host.runtime,
         )
-        case = replace(Case.of(series, reading, provenance, self.report), critical=reasons, late_after_s=late_after_s)
+        case = replace(
+            Case.of(series, reading, provenance, self.report),
+            critical=reasons,
+            late_after_s=late_after_s,
+            prior=compared.prior,
+        )
         objects = results.build(case, {kind for wanted in self.destinations.values() for kind in wanted})
         output_gate.check(objects, case)
         folder = f"{claim.study_folder}/{claim.job_id}"
@@ -135,7 +153,7 @@ class Pipeline:
             runtime=provenance.runtime,
             inputs_digest=provenance.inputs_digest,
             recipe_digest=provenance.recipe_digest,
-            notes=(*series.repairs, *reading.warnings),
+            notes=(*series.repairs, *reading.warnings, *compared.notes),
             critical=CriticalRead(reasons=reasons, research=entry.card.research) if reasons else None,
         )
 
@@ -148,6 +166,11 @@ class Pipeline:
             )
         return entry
 
+    def _compared(self, claim: Claim, entry: CatalogEntry, series: LoadedSeries, reading: Reading) -> Comparison:
+        if self.priors is None:
+            return Comparison()
+        return self.priors.compared(claim, entry.card, series.datasets[0], reading)
+
     def _failed(self, claim: Claim, reason: str, *, permanent: bool) -> None:
         state = self.ledger.fail(
             claim,
@@ -159,9 +182,14 @@ class Pipeline:
         _log.warning("attempt failed", job=claim.job_id, model=claim.model_id, state=str(state), reason=reason)
 
 
-def recipe_digest(runtime: str, report: ReportSettings, *, late: bool = False) -> str:
-    """Return the sha256 (hex) over every setting that alters output; a late read says so, so it differs too."""
+def recipe_digest(runtime: str, report: ReportSettings, *, late: bool = False, prior: Prior | None = None) -> str:
+    """Return the sha256 (hex) over every setting that alters output; a late read says so, so it differs too.
+
+    What a read is compared with alters it too.
+    """
     recipe = {"encoding": _ENCODING, "runtime": runtime, "report": report.model_dump(mode="json"), "late": late}
+    if prior is not None:
+        recipe["prior"] = [reference.sop_instance_uid for reference in prior.references]
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,67 +1,111 @@
-"""SR-B: the numbers of a segmentation as a Comprehensive 3D SR by TID 1500, one TID 1411 group a structure.
+"""SR-B: what machines read, a Comprehensive 3D SR by TID 1500.
 
-Every group refers to a segment. One with coordinates has no place here: OHIF shows nothing of a report that mixes both.
+A TID 1411 group for each segment and a TID 1501 group for each answer about the whole image. A group with coordinates
+has no place here: OHIF shows nothing of a report that mixes both.
 """
 
-import highdicom as hd
+from collections.abc import Iterator, Sequence
+
 from highdicom.sr import (
-    FindingSite,
-    MeasurementReport,
+    QualitativeEvaluation,
     ReferencedSegment,
+    SourceImageForMeasurementGroup,
+    SourceSeriesForSegmentation,
     TrackingIdentifier,
-    VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from pydicom.dataset import Dataset
-from pydicom.uid import Comprehensive3DSRStorage
+from pydicom.sr.codedict import codes
 
-from models.findings import Measurement, Structure
+from models.findings import Finding, Measurement
+from models.manifest import Concept
+from models.volume import Waveform
 from worker.case import Case
-from worker.provenance import Provenance
-from worker.segmentation import laterality_of, segment_numbers, tracking_uid
-from worker.sr_document import algorithm, coded, document, language, observation_context, procedure_reported
+from worker.measurement_groups import Groups, abnormal, measurement_report
+from worker.segments import segmented
+from worker.sr_document import coded
+
+_CERTAINTY = Concept(value="111012", scheme="DCM", meaning="Certainty of Finding")
+_PERCENT = Concept(value="%", scheme="UCUM", meaning="Percent")
+PRESENT = Concept(value="52101004", scheme="SCT", meaning="Present")
+ABSENT = Concept(value="2667000", scheme="SCT", meaning="Absent")
+#: The Tracking Identifier of numbers about the whole image.
+WHOLE_IMAGE = "Whole image"
+_PRESENCE = codes.DCM.PresenceOfProperty
+#: Where no more images than this were read (an X-ray, a mammogram's views), each answer names them; of a volume the
+#: evidence names all.
+_FEW_IMAGES = 4
 
 
-def build_report(case: Case, segmentation: Dataset) -> Dataset:
-    """Return the SR of a reading's structures; it refers to the segments of this segmentation."""
-    reading, provenance = case.reading, case.provenance
-    numbers = segment_numbers(reading)
-    content = MeasurementReport(
-        observation_context=observation_context(provenance),
-        procedure_reported=procedure_reported(case),
-        imaging_measurements=[
-            _group(structure, numbers[structure.label.number], segmentation, provenance)
-            for structure in reading.structures
-        ],
-        language_of_content_item_and_descendants=language(),
+def has_report(case: Case) -> bool:
+    """Say whether there is something that SR-B tells; an ECG's numbers stand in a report of their own."""
+    if isinstance(case.series.source, Waveform):
+        return False
+    reading = case.reading
+    absent = any(abnormal(label) for label in reading.missing)
+    return bool(segmented(reading) or reading.findings or reading.measurements or absent)
+
+
+def build_report(case: Case, segmentation: Dataset | None) -> Dataset:
+    """Return the SR of a reading, of which `has_report` holds; it refers to the segments of this segmentation."""
+    groups = Groups.of(case.provenance)
+    made = list(_answers(case, groups))
+    evidence = list(case.series.datasets)
+    if segmentation is not None:
+        made = [*_segments(case, groups, segmentation), *made]
+        evidence.append(segmentation)
+    return measurement_report(case, made, evidence, "SR")
+
+
+def _segments(case: Case, groups: Groups, segmentation: Dataset) -> Iterator[Dataset]:
+    # The series instead of each of its images, which the evidence lists: thousands of items else (TID 1411).
+    source = SourceSeriesForSegmentation(case.head.SeriesInstanceUID)
+    source.ConceptNameCodeSequence[0].CodeMeaning = "Source series for segmentation"  # PS3.16's own spelling
+    for number, thing in enumerate(segmented(case.reading), start=1):
+        segment = ReferencedSegment(
+            sop_class_uid=segmentation.SOPClassUID,
+            sop_instance_uid=segmentation.SOPInstanceUID,
+            segment_number=number,
+            source_series=source,
+        )
+        yield groups.of_thing(thing, "1411", segment)
+
+
+def _answers(case: Case, groups: Groups) -> Iterator[Dataset]:
+    reading = case.reading
+    for finding in reading.findings:
+        certainty = finding.certainty_percent
+        numbers = () if certainty is None else (Measurement(name=_CERTAINTY, value=certainty, unit=_PERCENT),)
+        tracked = _tracked(case, finding.name.meaning, "finding", finding.name.scheme, finding.name.value)
+        yield _answer(case, groups, tracked, finding, numbers)
+    for label in reading.missing:
+        if abnormal(label):
+            tracked = _tracked(case, label.name, "missing", str(label.number))
+            yield _answer(case, groups, tracked, Finding(name=label.concept, value=ABSENT), ())
+    if reading.measurements:
+        yield _answer(case, groups, _tracked(case, WHOLE_IMAGE, "whole image"), None, reading.measurements)
+
+
+def _tracked(case: Case, name: str, *output: str) -> TrackingIdentifier:
+    return TrackingIdentifier(uid=case.provenance.uid("tracking", *output), identifier=name)
+
+
+def _answer(
+    case: Case,
+    groups: Groups,
+    tracked: TrackingIdentifier,
+    finding: Finding | None,
+    measurements: Sequence[Measurement],
+) -> Dataset:
+    images = case.series.datasets if len(case.series.datasets) <= _FEW_IMAGES else ()
+    return groups.of_answer(
+        tracked,
+        finding=finding.name if finding else None,
+        measurements=measurements,
+        evaluation=_evaluation(finding) if finding else (),
+        images=[SourceImageForMeasurementGroup(image.SOPClassUID, image.SOPInstanceUID) for image in images],
     )
-    return document(
-        content[0],
-        [*case.series.datasets, segmentation],
-        case,
-        kind="SR",
-        sop_class_uid=Comprehensive3DSRStorage,
-    )
 
 
-def _group(
-    structure: Structure, segment_number: int, segmentation: Dataset, provenance: Provenance
-) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
-    label = structure.label
-    return VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=tracking_uid(provenance, structure), identifier=label.name),
-        referenced_segment=ReferencedSegment.from_segmentation(segmentation, segment_number),
-        finding_type=coded(label.concept),
-        finding_category=coded(label.category),
-        algorithm_id=algorithm(provenance),
-        finding_sites=[FindingSite(coded(label.concept), laterality=laterality_of(structure))],
-        measurements=[_measurement(measurement) for measurement in structure.measurements],
-    )
-
-
-def _measurement(measurement: Measurement) -> hd.sr.Measurement:
-    return hd.sr.Measurement(
-        name=coded(measurement.name),
-        value=measurement.value,
-        unit=coded(measurement.unit),
-        method=coded(measurement.method) if measurement.method else None,
-    )
+def _evaluation(finding: Finding) -> QualitativeEvaluation:
+    condition = finding.value.value in (PRESENT.value, ABSENT.value)
+    return QualitativeEvaluation(_PRESENCE if condition else coded(finding.name), coded(finding.value))

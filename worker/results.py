@@ -4,12 +4,18 @@ from collections.abc import Callable, Collection, Mapping
 
 from pydicom.dataset import Dataset
 
+from models.volume import Waveform
 from worker.case import Case
 from worker.ecg_report import build_ecg_report
+from worker.labelmap import build_labelmap
 from worker.object_encoding import ResultObject, encoded
 from worker.object_kinds import DEFAULT_KINDS, Kind
-from worker.report import build_report
+from worker.parametric_map import build_parametric_map
+from worker.region_report import build_region_report
+from worker.report import build_report, has_report
+from worker.rt_structure_set import build_rt_structure_set
 from worker.segmentation import build_segmentation
+from worker.segments import segmented
 from worker.text_report import build_not_read, build_text_report
 
 __all__ = ["ResultObject", "build", "not_read"]
@@ -19,17 +25,36 @@ _Made = Mapping[Kind, Dataset]
 
 def _segmentation(case: Case, made: _Made) -> Dataset | None:
     del made
-    return build_segmentation(case) if case.reading.structures else None
+    return build_segmentation(case) if segmented(case.reading) else None
+
+
+def _labelmap(case: Case, made: _Made) -> Dataset | None:
+    return build_labelmap(case) if "SEG" in made else None
 
 
 def _report(case: Case, made: _Made) -> Dataset | None:
-    return build_report(case, made["SEG"]) if "SEG" in made else None
+    return build_report(case, made.get("SEG")) if has_report(case) else None
+
+
+def _region_report(case: Case, made: _Made) -> Dataset | None:
+    del made
+    return build_region_report(case) if case.reading.detections else None
 
 
 def _ecg_report(case: Case, made: _Made) -> Dataset | None:
     del made
-    waveform = case.reading.labels is None and (case.reading.measurements or case.reading.findings)
-    return build_ecg_report(case) if waveform else None
+    told = case.reading.measurements or case.reading.findings
+    return build_ecg_report(case) if told and isinstance(case.series.source, Waveform) else None
+
+
+def _rt_structure_set(case: Case, made: _Made) -> Dataset | None:
+    del made
+    return build_rt_structure_set(case)
+
+
+def _parametric_map(case: Case, made: _Made) -> Dataset | None:
+    del made
+    return build_parametric_map(case)
 
 
 def _text_report(case: Case, made: _Made) -> Dataset | None:
@@ -41,9 +66,13 @@ def _text_report(case: Case, made: _Made) -> Dataset | None:
 #: before is at hand, since a later object may refer to it.
 _BUILDERS: Mapping[Kind, Callable[[Case, _Made], Dataset | None]] = {
     "SEG": _segmentation,
+    "LABELMAP": _labelmap,
     "SR": _report,
+    "REGION-SR": _region_report,
     "ECG-SR": _ecg_report,
     "TEXT-SR": _text_report,
+    "RTSTRUCT": _rt_structure_set,
+    "PMAP": _parametric_map,
 }
 #: Made even where nobody asks for it, since others refer to it.
 _REFERRED_TO: tuple[Kind, ...] = ("SEG",)

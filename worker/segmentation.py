@@ -1,51 +1,54 @@
-"""The label map of a reading as a Segmentation (PS3.3 A.51) on the grid of its source, one segment a structure."""
+"""The voxels of a reading as a Segmentation (PS3.3 A.51) on the grid of its source: structures, then detections."""
 
 import warnings
-from collections.abc import Sequence
 
 import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
+from pydicom.uid import ExplicitVRLittleEndian
 
-from models.findings import Reading, Structure
-from models.manifest import Concept
+from models.findings import Detection, Reading
 from worker.case import Case
 from worker.errors import SourceRefused
 from worker.object_encoding import stamp
+from worker.object_kinds import Kind
 from worker.provenance import Provenance
-from worker.source_geometry import lean_sources
+from worker.segments import (
+    Thing,
+    detection_segment_numbers,
+    laterality_of,
+    mask_of,
+    overlapping,
+    segment_numbers,
+    segmented,
+    tracking_name,
+    tracking_uid,
+)
+from worker.source_geometry import lean_sources, restore_frame_numbers
 from worker.sr_document import coded
-
-_LEFT = Concept(value="7771000", scheme="SCT", meaning="Left")
-_RIGHT = Concept(value="24028007", scheme="SCT", meaning="Right")
-
-
-def laterality_of(structure: Structure) -> hd.sr.CodedConcept | None:
-    """Return the side of a structure, None where it has none."""
-    sides = {"left": coded(_LEFT), "right": coded(_RIGHT), None: None}
-    return sides[structure.label.laterality]
-
-
-def tracking_uid(provenance: Provenance, structure: Structure) -> str:
-    """Return the Tracking UID that SEG and SR share for a structure."""
-    return provenance.uid("tracking", str(structure.label.number))
-
-
-def segment_numbers(reading: Reading) -> dict[int, int]:
-    """Return each found label's segment number: 1 to n without a gap (PS3.3 C.8.20.2), in order of label numbers."""
-    return {structure.label.number: place for place, structure in enumerate(reading.structures, start=1)}
 
 
 def build_segmentation(case: Case) -> hd.seg.Segmentation:
-    """Return the SEG of a reading that has labels and found at least one structure.
+    """Return the SEG of a reading that has found at least one structure or detection with voxels.
 
     Raises SourceRefused when the source lacks its Frame of Reference or highdicom cannot place a segment in it.
     """
+    return segmentation_as(
+        case,
+        kind="SEG",
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+    )
+
+
+def segmentation_as(
+    case: Case, *, kind: Kind, segmentation_type: hd.seg.SegmentationTypeValues, transfer_syntax_uid: str
+) -> hd.seg.Segmentation:
+    """Return the segmentation of a reading in one of its encodings; see `build_segmentation`."""
     series, reading, provenance = case.series, case.reading, case.provenance
-    if reading.labels is None:
-        raise ValueError("a reading without labels has no segmentation")
+    if not segmented(reading):
+        raise ValueError("a reading without voxels has no segmentation")
     sources = lean_sources(series)
     try:
         with warnings.catch_warnings():
@@ -53,18 +56,18 @@ def build_segmentation(case: Case) -> hd.seg.Segmentation:
             warnings.simplefilter("ignore")
             segmentation = hd.seg.Segmentation(
                 source_images=sources,
-                pixel_array=_renumbered(reading.labels, segment_numbers(reading)),
-                segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+                pixel_array=_pixels(reading),
+                segmentation_type=segmentation_type,
                 segment_descriptions=_descriptions(reading, provenance),
-                series_instance_uid=provenance.uid("SEG", "series"),
+                series_instance_uid=provenance.uid(kind, "series"),
                 series_number=1,
-                sop_instance_uid=provenance.uid("SEG", "instance"),
+                sop_instance_uid=provenance.uid(kind, "instance"),
                 instance_number=1,
                 manufacturer="",
                 manufacturer_model_name="",
                 software_versions="",
                 device_serial_number="",
-                transfer_syntax_uid=ExplicitVRLittleEndian,
+                transfer_syntax_uid=transfer_syntax_uid,
                 content_label="SEGMENTATION",
                 content_description="AI segmentation, not verified",
                 omit_empty_frames=True,
@@ -75,23 +78,47 @@ def build_segmentation(case: Case) -> hd.seg.Segmentation:
             f"no segmentation can be made on this series (SOP class {series.datasets[0].get('SOPClassUID')}, "
             f"{type(error).__name__} in highdicom): positions are not unique, or the source is no tomographic image"
         ) from error
-    stamp(segmentation, case, kind="SEG", sop_class_uid=SegmentationStorage)
+    stamp(segmentation, case, kind=kind, sop_class_uid=str(segmentation.SOPClassUID))
     segmentation.ContentCreatorName = None  # Type 2: no person
-    _fix_uids(segmentation, provenance)
+    _fix_uids(segmentation, provenance, kind)
     _name_segment_in_each_frame(segmentation)
     if series.frame_numbers:
-        _restore_frame_numbers(segmentation, series.frame_numbers)
+        restore_frame_numbers(segmentation, series.frame_numbers)
     if body_part := series.datasets[0].get("BodyPartExamined"):
         segmentation.BodyPartExamined = body_part
     return segmentation
 
 
-def _renumbered(labels: NDArray[np.uint8], numbers: dict[int, int]) -> NDArray[np.uint8]:
-    if all(label == number for label, number in numbers.items()) and int(labels.max()) <= len(numbers):
+def _pixels(reading: Reading) -> NDArray[np.unsignedinteger]:
+    """Return segment numbers like the volume, or where segments overlap a stack with a last axis of segments."""
+    if overlapping(reading):
+        things = segmented(reading)
+        stack = np.empty((*_shape(reading), len(things)), np.uint8)
+        for place, thing in enumerate(things):
+            stack[..., place] = mask_of(reading, thing)
+        return stack
+    labels = None if reading.labels is None else _renumbered(reading.labels, segment_numbers(reading))
+    detections = detection_segment_numbers(reading)
+    if reading.instances is None or not detections:
+        if labels is None:
+            raise ValueError("a reading without voxels has no segmentation")
         return labels
-    table = np.zeros(256, np.uint8)
+    instances = _renumbered(reading.instances, detections)
+    return instances if labels is None else np.maximum(instances, labels)
+
+
+def _shape(reading: Reading) -> tuple[int, ...]:
+    return next(numbers.shape for numbers in (reading.labels, reading.instances) if numbers is not None)
+
+
+def _renumbered(map_: NDArray[np.unsignedinteger], numbers: dict[int, int]) -> NDArray[np.unsignedinteger]:
+    largest = int(map_.max())
+    if all(one == other for one, other in numbers.items()) and largest <= len(numbers):
+        return map_
+    highest = max(numbers.values(), default=0)
+    table = np.zeros(max([largest, *numbers]) + 1, np.min_scalar_type(highest))
     table[list(numbers)] = list(numbers.values())
-    return table[labels]
+    return np.asarray(table[map_])
 
 
 def _descriptions(reading: Reading, provenance: Provenance) -> list[hd.seg.SegmentDescription]:
@@ -99,30 +126,39 @@ def _descriptions(reading: Reading, provenance: Provenance) -> list[hd.seg.Segme
     algorithm = hd.AlgorithmIdentificationSequence(
         name=card.name, family=coded(card.family), version=card.version, source=card.manufacturer
     )
-    numbers = segment_numbers(reading)
-    descriptions = []
-    for structure in reading.structures:
-        label = structure.label
-        description = hd.seg.SegmentDescription(
-            segment_number=numbers[label.number],
-            segment_label=label.name,
-            segmented_property_category=coded(label.category),
-            segmented_property_type=coded(label.concept),
-            algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-            algorithm_identification=algorithm,
-            tracking_uid=tracking_uid(provenance, structure),
-            tracking_id=label.name,
-            display_color=hd.color.CIELabColor.from_rgb(*label.colour_rgb),
-        )
-        if (side := laterality_of(structure)) is not None:
+    return [
+        _description(number, thing, algorithm, provenance) for number, thing in enumerate(segmented(reading), start=1)
+    ]
+
+
+def _description(
+    number: int, thing: Thing, algorithm: hd.AlgorithmIdentificationSequence, provenance: Provenance
+) -> hd.seg.SegmentDescription:
+    label, name = thing.label, tracking_name(thing)
+    site = thing.site if isinstance(thing, Detection) else None
+    description = hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=name,
+        segmented_property_category=coded(label.category),
+        segmented_property_type=coded(label.concept),
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=algorithm,
+        tracking_uid=tracking_uid(provenance, thing),
+        tracking_id=name,
+        anatomic_regions=[coded(site)] if site else None,
+        display_color=hd.color.CIELabColor.from_rgb(*label.colour_rgb),
+    )
+    if (side := laterality_of(thing)) is not None:
+        if site:
+            description.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [side]
+        else:
             description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [side]
-        descriptions.append(description)
-    return descriptions
+    return description
 
 
-def _fix_uids(segmentation: Dataset, provenance: Provenance) -> None:
+def _fix_uids(segmentation: Dataset, provenance: Provenance, kind: Kind) -> None:
     # highdicom mints a random one.
-    uid = provenance.uid("SEG", "dimension organization")
+    uid = provenance.uid(kind, "dimension organization")
     segmentation.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
     for item in segmentation.DimensionIndexSequence:
         item.DimensionOrganizationUID = uid
@@ -136,16 +172,3 @@ def _name_segment_in_each_frame(segmentation: Dataset) -> None:
     for frame in segmentation.PerFrameFunctionalGroupsSequence:
         frame.SegmentIdentificationSequence = shared.SegmentIdentificationSequence
     del shared.SegmentIdentificationSequence
-
-
-def _restore_frame_numbers(segmentation: Dataset, frame_numbers: Sequence[int]) -> None:
-    """Make references to frames of the lean source references to frames of the source."""
-    # highdicom lets frames of different segments share an item: each is renumbered once.
-    images = {
-        id(image): image
-        for frame in segmentation.PerFrameFunctionalGroupsSequence
-        for derivation in frame.DerivationImageSequence
-        for image in derivation.SourceImageSequence
-    }
-    for image in images.values():
-        image.ReferencedFrameNumber = frame_numbers[int(image.ReferencedFrameNumber) - 1]

@@ -13,6 +13,7 @@ from pydicom import dcmread
 
 from dicom_node.errors import NodeError
 from dicom_node.part10 import read_meta
+from models.sentence import Sentence
 from models.volume import Source, Volume
 from worker.bounded_inflating import HEADER_BYTES, inflates_within, is_deflated
 from worker.errors import SeriesRefused, SeriesUnreadable
@@ -96,7 +97,7 @@ def _load_images(datasets: list[Any], names: list[str], digest: str, max_voxels:
     for dataset in datasets:
         _without_bulk(dataset)
     if any(str(dataset.get("PhotometricInterpretation")) == "MONOCHROME1" for dataset in datasets):
-        repairs = (*repairs, "MONOCHROME1: values are read as stored, low values are bright")
+        repairs = (*repairs, Sentence("MONOCHROME1: values are read as stored, low values are bright."))
     return LoadedSeries(
         source=Volume(array=array, affine=found.affine),
         datasets=(datasets[0],) if enhanced else tuple(datasets[frame.dataset] for frame in ordered),
@@ -176,7 +177,9 @@ def _without_copies(
             if not np.array_equal(same[0], same[1]):
                 raise SeriesRefused("duplicate slices: two images at one position have different pixels")
             copies += 1
-    return ordered, ((f"{copies} duplicate slices with equal pixels were left out",) if copies else ())
+    return ordered, (
+        (Sentence("{count} duplicate slices with equal pixels were left out.", count=copies),) if copies else ()
+    )
 
 
 def _values(datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Frame]) -> NDArray[np.generic]:

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from models.runtime_names import RuntimeName
-from worker.object_kinds import DEFAULT_KINDS, Kind
+from worker.languages import Language
+from worker.object_kinds import DEFAULT_KINDS, INSTEAD, Kind
 
 AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
 
@@ -50,7 +52,32 @@ class ModelsSettings(Section):
 class ReportSettings(Section):
     """How results speak to this site's radiologists."""
 
-    language: str = Field(default="en", description="of sentences in text SR, pictures and documents")
+    language: Language = Field(default="en", description="of sentences in text SR, pictures, documents and messages")
+    time_zone: str = Field(default="", description="IANA name, such as Europe/Berlin; empty: the machine's")
+    measurements: tuple[str, ...] = Field(
+        default=(), description="code values or meanings, such as Volume; others are left out of results; empty: all"
+    )
+    min_certainty_percent: float = Field(
+        default=0.0, ge=0.0, le=100.0, description="findings and detections that are less certain are left out"
+    )
+    prior: bool = Field(
+        default=True,
+        description="compare with an earlier read of the same patient by the same model, where there is one",
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value or "UTC")
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is no time zone of this machine; write one such as Europe/Berlin") from error
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The site's zone; None for the machine's, as `datetime.astimezone` takes it."""
+        return ZoneInfo(self.time_zone) if self.time_zone else None
 
 
 class DestinationSettings(Section):
@@ -65,12 +92,26 @@ class DestinationSettings(Section):
     identity_check: bool = Field(
         default=True, description="ask this archive (C-FIND) before the first delivery of a job"
     )
+    prior: bool = Field(
+        default=False, description="search this archive (C-FIND, C-GET) for an earlier read of ours to compare with"
+    )
     not_read: tuple[Literal["failed", "skipped"], ...] = Field(
         default=("failed",), description="ends of a job about which a text SR says why nothing was read"
     )
     objects: tuple[Kind, ...] = Field(
         default=DEFAULT_KINDS, min_length=1, description="kinds of object that it gets; docs/viewers.md compares them"
     )
+
+    @field_validator("objects")
+    @classmethod
+    def _one_of_a_pair(cls, value: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        for kind, instead in INSTEAD.items():
+            if kind in value and instead in value:
+                raise ValueError(
+                    f"{kind} and {instead} show the same and would lie on top of each other in a viewer: name {kind} "
+                    f"alone, {instead} goes there by itself where {kind} cannot be made or is refused"
+                )
+        return value
 
 
 class DeliverySettings(Section):
@@ -101,3 +142,8 @@ class LedgerSettings(Section):
     """The database of studies, jobs and deliveries."""
 
     url: str = Field(default="", description="SQLAlchemy URL; empty: ledger.sqlite3 in the data directory")
+    patient_secret: Path | None = Field(
+        default=None,
+        description="file with the secret of patients' digests, one for all machines that share a ledger; left out: "
+        "patient-secret in the data directory, made where it is missing",
+    )

@@ -64,3 +64,16 @@ def _lean(dataset: Dataset) -> Dataset:
         setattr(lean, keyword, "")
     lean.StudyDate = lean.StudyTime = None
     return lean
+
+
+def restore_frame_numbers(made: Dataset, frame_numbers: Sequence[int]) -> None:
+    """Make what refers to frames of the lean source refer to frames of the source (1-based)."""
+    # highdicom lets frames of different segments share an item: each is renumbered once.
+    images = {
+        id(image): image
+        for frame in made.PerFrameFunctionalGroupsSequence
+        for derivation in frame.DerivationImageSequence
+        for image in derivation.SourceImageSequence
+    }
+    for image in images.values():
+        image.ReferencedFrameNumber = frame_numbers[int(image.ReferencedFrameNumber) - 1]

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pydicom.valuerep import PersonName
 
+from models.sentence import Sentence
 from worker.errors import SourceRefused
 
 #: Patient (PS3.3 C.7.1.1), General Study (C.7.2.1), Patient Study (C.7.2.2) and, of SOP Common, the zone of all times.
@@ -103,30 +104,45 @@ RULES = (
         "correct it at its sender",
         outcome="refused",
     ),
-    *(Rule(keyword=k, broken=_absent, sentence=f"{_named(k)} was missing and is sent empty.") for k in _TYPE_2),
+    *(
+        Rule(
+            keyword=k,
+            broken=_absent,
+            sentence=Sentence("{attribute} was missing and is sent empty.", attribute=_named(k)),
+        )
+        for k in _TYPE_2
+    ),
     Rule(
         keyword="PatientSex",
         broken=_not_a_sex,
-        sentence=f"{_named('PatientSex')} was none of M, F and O and is sent empty.",
+        sentence=Sentence("{attribute} was none of M, F and O and is sent empty.", attribute=_named("PatientSex")),
     ),
     *(
-        Rule(keyword=k, broken=_not_a(_DATE), sentence=f"{_named(k)} was not a date and is sent empty.")
+        Rule(
+            keyword=k,
+            broken=_not_a(_DATE),
+            sentence=Sentence("{attribute} was not a date and is sent empty.", attribute=_named(k)),
+        )
         for k in ("PatientBirthDate", "StudyDate")
     ),
     *(
-        Rule(keyword=k, broken=_not_a(_TIME), sentence=f"{_named(k)} was not a time and is sent empty.")
+        Rule(
+            keyword=k,
+            broken=_not_a(_TIME),
+            sentence=Sentence("{attribute} was not a time and is sent empty.", attribute=_named(k)),
+        )
         for k in ("PatientBirthTime", "StudyTime")
     ),
     Rule(
         keyword="PatientAge",
         broken=_not_a(_AGE),
-        sentence=f"{_named('PatientAge')} was not an age and is left out.",
+        sentence=Sentence("{attribute} was not an age and is left out.", attribute=_named("PatientAge")),
         outcome="left out",
     ),
     Rule(
         keyword="TimezoneOffsetFromUTC",
         broken=_not_a(_ZONE),
-        sentence=f"{_named('TimezoneOffsetFromUTC')} was no offset and is left out.",
+        sentence=Sentence("{attribute} was no offset and is left out.", attribute=_named("TimezoneOffsetFromUTC")),
         outcome="left out",
     ),
 )

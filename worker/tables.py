@@ -205,6 +205,19 @@ class Outbox(Base):
     published_s: Mapped[float] = mapped_column(Float, default=0.0)
 
 
+class JobPatient(Base):
+    """Whose study a job reads, as keyed digests (`worker.patient_key`): no patient's value is here in clear."""
+
+    __tablename__ = "job_patient"
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    id_key: Mapped[str] = mapped_column(String(64), index=True)
+    #: Empty where the source names no issuer.
+    issuer_key: Mapped[str] = mapped_column(String(64))
+    person_key: Mapped[str] = mapped_column(String(64))
+    #: Study Date and Time, YYYYMMDDHHMMSS.FFFFFF, as far as the source says them.
+    studied_at: Mapped[str] = mapped_column(String(24))
+
+
 class Deadline(Base):
     """Until when a job should be read, where its model's card says so."""
 

@@ -123,7 +123,7 @@ def note_of(unread: UnreadJob, files: Sequence[Path], card: Card, report: Report
             model_digest=unread.model_digest,
             inputs_digest=_digest(heads),
             recipe_digest=recipe,
-            read_at=unread.queued_at.astimezone(),
+            read_at=unread.queued_at.astimezone(report.zone),
             runtime="none",
         ),
         report,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.sentence import Sentence
 from models.volume import Waveform
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.pydicom_errors import told_as_unreadable
@@ -49,7 +50,11 @@ def _read_longest(dataset: Any) -> tuple[Waveform, tuple[str, ...]]:
         channels=channels,
         sampling_frequency_hz=frequency,
     )
-    repairs = (f"{len(groups)} multiplex groups: the longest original one was read",) if len(groups) > 1 else ()
+    repairs = (
+        (Sentence("{count} multiplex groups: the longest original one was read.", count=len(groups)),)
+        if len(groups) > 1
+        else ()
+    )
     return waveform, repairs
 
 

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from worker.errors import LedgerAway
 from worker.ledger_views import LedgerViews
-from worker.overview import DoorToResult, Overview
+from worker.overview import Alerts, DoorToResult, Overview
 
 
 class LedgerCollector(Collector):
@@ -55,8 +55,32 @@ def _figures(overview: Overview) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "wetread_studies_waiting", "Studies with a queued or claimed job.", overview.studies_waiting
     )
+    yield from _alerts(overview.alerts)
     if overview.door_to_result is not None:
         yield from _door_to_result(overview.door_to_result)
+
+
+def _alerts(alerts: Alerts) -> Iterator[Metric]:
+    notifications = GaugeMetricFamily(
+        "wetread_notifications", "What somebody must hear of, by topic and state.", labels=["topic", "state"]
+    )
+    for (topic, state), count in alerts.counts.items():
+        notifications.add_metric([topic, state], count)
+    yield notifications
+    yield GaugeMetricFamily(
+        "wetread_notifications_lost",
+        "Unacknowledged notifications that a channel would not take, or was away for too long for.",
+        alerts.lost,
+    )
+    if alerts.told_p50_s is not None and alerts.told_p95_s is not None:
+        told = GaugeMetricFamily(
+            "wetread_read_to_told_seconds",
+            "From a critical read until the first channel had it, over the latest notifications.",
+            labels=["quantile"],
+        )
+        told.add_metric(["0.5"], alerts.told_p50_s)
+        told.add_metric(["0.95"], alerts.told_p95_s)
+        yield told
 
 
 def _door_to_result(times: DoorToResult) -> Iterator[Metric]:

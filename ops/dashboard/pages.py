@@ -10,12 +10,15 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from models.critical_reason import CriticalReason
 from ops.dashboard import wording
 from ops.dashboard.pictures import PICTURE_NAME, Pictures
 from ops.dashboard.state_sentence import state_sentence
 from worker.job import JobState
 from worker.ledger_views import LedgerViews
+from worker.notification_words import reason_sentence
 from worker.overview import has_lost_results
+from worker.sentences import words_in
 
 _PAGE_ROWS = 100
 #: Nine digits fit every database's integer.
@@ -32,7 +35,11 @@ def make_environment(version: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        duration=wording.duration, moment=wording.moment, plain=wording.plain, detail=wording.detail
+        duration=wording.duration,
+        reason=_reason,
+        moment=wording.moment,
+        plain=wording.plain,
+        detail=wording.detail,
     )
     environment.tests["uid"] = wording.is_uid
     environment.globals.update(version=version, states=list(JobState), lost=has_lost_results)
@@ -104,6 +111,10 @@ class Pages:
         events = self._ledger.timeline(uid)
         pictured = {job.id for job in study.jobs if self._pictures.find_in(study.folder, job.id) is not None}
         return self._render("study.html", study=study, events=events, pictured=pictured)
+
+
+def _reason(reason: CriticalReason) -> str:
+    return reason_sentence(reason, words_in("en"))
 
 
 def _job_id(text: str) -> int:

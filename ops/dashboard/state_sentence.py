@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from ops.dashboard.wording import count, duration
 from worker.job import JobState
-from worker.overview import Overview
+from worker.notification import NotificationState
+from worker.overview import Alerts, Overview
 
 #: Work that waits for longer than this is more than a queue.
 PATIENCE_S = 1800.0
@@ -41,7 +42,7 @@ def state_sentence(overview: Overview) -> StateSentence:
 
 
 def _troubles(overview: Overview) -> list[str]:
-    troubles: list[str] = []
+    troubles = _untold(overview.alerts)
     if overview.failed_lately:
         troubles.append(f"{count(overview.failed_lately, 'job')} failed in the last 24 h")
     if held := overview.jobs[JobState.HELD]:
@@ -60,8 +61,24 @@ def _troubles(overview: Overview) -> list[str]:
     return troubles
 
 
+def _untold(alerts: Alerts) -> list[str]:
+    """Say which critical findings nobody has heard of; nothing is more urgent."""
+    troubles: list[str] = []
+    if nobody := alerts.count(NotificationState.NOBODY):
+        verb = "has" if nobody == 1 else "have"
+        troubles.append(f"{count(nobody, 'critical finding')} {verb} nobody to tell (no [[notifications]])")
+    if unanswered := alerts.count(NotificationState.UNANSWERED):
+        troubles.append(f"{count(unanswered, 'critical finding')} acknowledged by nobody who was told")
+    if alerts.lost:
+        troubles.append(f"{count(alerts.lost, 'notification')} not taken by a channel")
+    return troubles
+
+
 def _work(overview: Overview) -> list[str]:
     work: list[str] = []
+    if waiting := overview.alerts.count(NotificationState.NEW, NotificationState.OPEN):
+        verb = "waits" if waiting == 1 else "wait"
+        work.append(f"{count(waiting, 'critical finding')} {verb} for an acknowledgement")
     studies = overview.studies_waiting
     if studies and overview.oldest_queued_s is not None:
         verb = "waits" if studies == 1 else "wait"

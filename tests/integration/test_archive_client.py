@@ -12,7 +12,7 @@ from pynetdicom.presentation import build_context
 
 from dicom_node.archive import ArchiveClient, DicomArchive, OutcomeKind
 from dicom_node.errors import ArchiveUnreachable, AssociationRejected, NotDicom, QueryFailed
-from dicom_node.part10 import read_meta
+from dicom_node.part10 import dataset_digest, read_meta
 from dicom_node.sender import send
 from dicom_node.settings import Peer
 from dicom_node.testing import InMemoryArchive
@@ -20,6 +20,7 @@ from tests.orthanc_server import OrthancServer
 from tests.unit.dicom_node.instances import CT, SOP, STUDY, dataset, write_file
 
 PRIVATE = "1.3.12.2.1107.5.9.1"
+SERIES = {"Modality": "CT", "SeriesDescription": "AI Test SR"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ def archive(request: pytest.FixtureRequest) -> Iterator[Archive]:
         yield Archive(client=fake, leave=lambda: setattr(fake, "away", True))
     else:
         server: OrthancServer = request.getfixturevalue("orthanc")
+        server.know("us", "WETREAD", 1)  # it answers C-GET to those that it knows
         yield Archive(client=DicomArchive(server.peer, "WETREAD", connect_timeout_s=2), leave=server.stop)
 
 
@@ -58,6 +60,55 @@ def test_what_is_stored_is_found(archive: Archive, tmp_path: Path) -> None:
     assert (outcome.kind, outcome.status, outcome.sop_instance_uid) == (OutcomeKind.ACCEPTED, 0, SOP)
     assert archive.client.find_study(STUDY) is not None
     assert archive.client.find_study("1.2.3.4.5") is None
+
+
+def test_a_patients_studies_and_series_are_found_and_come_back(archive: Archive, tmp_path: Path) -> None:
+    """By exactly the id that was asked for; what is got is what was stored, and other classes and series stay there."""
+    files = [
+        write_file(tmp_path / "a.dcm", dataset(PatientID="P1", StudyDate="20240102", StudyTime="101112", **SERIES)),
+        write_file(
+            tmp_path / "b.dcm",
+            dataset(PatientID="P12", StudyInstanceUID="1.2.7", SeriesInstanceUID="1.2.7.1", SOPInstanceUID="1.2.7.1.1"),
+        ),
+        write_file(
+            tmp_path / "c.dcm",
+            dataset(
+                PatientID="P1",
+                StudyDate="20240102",
+                SeriesInstanceUID=f"{STUDY}.9",
+                SOPInstanceUID=f"{STUDY}.9.1",
+                Modality="MR",
+            ),
+        ),
+    ]
+    assert all(outcome.accepted for outcome in archive.client.store(files))
+    (study,) = archive.client.find_studies("P1")
+    assert (study.study_instance_uid, study.study_date) == (STUDY, "20240102")
+    assert study.identity.patient_id == "P1"
+    (series,) = archive.client.find_series(STUDY, "CT")
+    assert series.series_description == "AI Test SR"
+    (got,) = archive.client.get_series(STUDY, series.series_instance_uid, [CT])
+    back = tmp_path / "back.dcm"
+    back.write_bytes(got)
+    assert dataset_digest(back) == dataset_digest(files[0])
+
+
+@pytest.mark.parametrize("patient_id", ["", "P*", "P?", "P1\\P12", "Q"])
+def test_an_id_that_would_match_others_finds_nothing(archive: Archive, tmp_path: Path, patient_id: str) -> None:
+    """Wildcards and lists in an id never find somebody else, nor does an empty one."""
+    archive.client.store([write_file(tmp_path / "a.dcm", dataset(PatientID="P1", **SERIES))])
+    assert archive.client.find_studies(patient_id) == []
+
+
+def test_a_search_of_an_archive_that_is_away(archive: Archive) -> None:
+    """Every question is answered with ArchiveUnreachable."""
+    archive.leave()
+    with pytest.raises(ArchiveUnreachable):
+        archive.client.find_studies("P1")
+    with pytest.raises(ArchiveUnreachable):
+        archive.client.find_series(STUDY, "SR")
+    with pytest.raises(ArchiveUnreachable):
+        archive.client.get_series(STUDY, "1.2", [CT])
 
 
 def test_the_same_bytes_again_count_as_accepted(archive: Archive, tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ("[node]\nprt = 5\n", {}, ("wetread.toml", "node.prt", "did you mean port?")),
         ("[wroker]\n", {}, ("wroker", "did you mean worker?")),
         ("[[destinations]]\nname='a'\nae_title='A'\nhost='h'\nport=1\nprot=2\n", {}, ("prot", "did you mean port?")),
+        (
+            "[[destinations]]\nname='a'\nae_title='A'\nhost='h'\nport=1\nobjects=['SEG','LABELMAP']\n",
+            {},
+            ("destinations.0.objects", "LABELMAP and SEG", "on top of each other", "name LABELMAP alone"),
+        ),
         ("", {"WETREAD_NODE__QUIT_TIME_S": "3"}, ("node.quit_time_s", "did you mean quiet_time_s?")),
         ("[node]\nport = 99999\n", {}, ("node.port", "less than or equal to 65535")),
         ("[node]\nae_title = 'WAY TOO LONG A TITLE'\n", {}, ("node.ae_title", "16")),

@@ -128,6 +128,74 @@ def test_what_was_refused_is_sent_again_when_asked(ledger: Ledger, read_job: int
     assert DeliveryState.ABANDONED not in {item.state for item in row.deliveries}
 
 
+@pytest.fixture
+def label_map_job(ledger: Ledger, queue_job: Callable[..., int]) -> int:
+    """A job with a label map for one destination that asked for it, and a SEG for another."""
+    job_id = queue_job()
+    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
+    assert claim is not None
+    results = [
+        ResultFile(
+            kind=kind,
+            sop_class_uid="1.2",
+            sop_instance_uid=f"1.2.{number}",
+            series_instance_uid="1.3",
+            file=f"f/{kind}.dcm",
+            sha256="0",
+        )
+        for number, kind in enumerate(("SEG", "LABELMAP", "SR"))
+    ]
+    ledger.finish(
+        claim,
+        results=results,
+        destinations={"near": ("LABELMAP", "SR"), "far": ("SEG",)},
+        runtime="r",
+        inputs_digest="i",
+        recipe_digest="c",
+    )
+    return job_id
+
+
+def test_what_is_refused_is_replaced_where_something_can_stand_in(ledger: Ledger, label_map_job: int) -> None:
+    """A refused label map is followed by the SEG to the same destination alone; the job then counts as delivered."""
+    claimed = batch(ledger)
+    assert [item.kind for item in claimed.objects] == ["LABELMAP", "SR"]
+    ledger.delivered(claimed.objects[0], DeliveryState.REFUSED, reason="it takes no such SOP class")
+    ledger.delivered(claimed.objects[1], DeliveryState.ACCEPTED, status=0)
+    row = ledger.job(label_map_job)
+    assert row is not None
+    (replaced,) = [item for item in row.deliveries if item.kind == "LABELMAP"]
+    assert (replaced.state, replaced.reason) == (DeliveryState.REPLACED, "it takes no such SOP class")
+    assert not row.delivered
+    again = batch(ledger)
+    assert [item.kind for item in again.objects] == ["SEG"]
+    far = batch(ledger, "far")
+    assert [item.kind for item in far.objects] == ["SEG"]
+    for item in (*again.objects, *far.objects):
+        ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
+    row = ledger.job(label_map_job)
+    assert row is not None
+    assert row.delivered
+    assert not ledger.overview().failures
+
+
+def test_what_was_replaced_is_not_sent_again(ledger: Ledger, label_map_job: int) -> None:
+    """By an admin's wish the SEG that was refused too goes again, and the label map never beside it."""
+    claimed = batch(ledger)
+    ledger.delivered(claimed.objects[0], DeliveryState.REFUSED, reason="no")
+    ledger.delivered(claimed.objects[1], DeliveryState.ACCEPTED, status=0)
+    ledger.delivered(batch(ledger).objects[0], DeliveryState.REFUSED, reason="no")
+    assert ledger.send_again(label_map_job) == 1
+    assert [item.kind for item in batch(ledger).objects] == ["SEG"]
+
+
+def test_a_label_map_that_is_taken_goes_alone(ledger: Ledger, label_map_job: int) -> None:
+    """Where the archive takes the label map the SEG never goes there."""
+    for item in batch(ledger).objects:
+        ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
+    assert ledger.claim_deliveries("near", lease_s=60) is None
+
+
 def test_a_held_job_sends_nothing_until_released(ledger: Ledger, read_job: int) -> None:
     """When the study's identity changed, nothing leaves to any destination before an admin releases it."""
     ledger.hold(batch(ledger), reason="PatientID differs")

@@ -87,6 +87,8 @@ def test_letters_say_what_lies_where(tmp_path: Path) -> None:
 
 def test_the_banner_says_research_unless_cleared() -> None:
     """Every picture says AI and not verified; only a research model's says RESEARCH."""
-    assert banner(a_card()).startswith("RESEARCH")
-    cleared = banner(a_card(regulatory={"status": "cleared", "udi": "x", "regions": ["EU"]}))
+    series = an_ecg()
+    assert banner(case_of(series, Reading(), a_card())).startswith("RESEARCH")
+    approved = a_card(regulatory={"status": "cleared", "udi": "x", "regions": ["EU"]})
+    cleared = banner(case_of(series, Reading(), approved))
     assert cleared.startswith("AI, not verified")

@@ -69,7 +69,7 @@ def test_copies_are_left_out_and_said(tmp_path: Path) -> None:
     dataset.save_as(tmp_path / "copy.dcm")
     series = load_series([*files, tmp_path / "copy.dcm"], max_voxels=ROOM)
     assert len(series.datasets) == len(files)
-    assert series.repairs == ("1 duplicate slices with equal pixels were left out",)
+    assert series.repairs == ("1 duplicate slices with equal pixels were left out.",)
 
 
 def test_two_images_at_one_position_are_refused(tmp_path: Path) -> None:

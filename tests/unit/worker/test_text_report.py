@@ -6,12 +6,28 @@ import pytest
 
 from models.findings import Measurement, Reading
 from models.manifest import Concept
-from tests.readings import ML, VOLUME, a_card, a_reading, an_ecg_reading, case_of, load, nothing_found
+from tests.readings import (
+    ML,
+    VOLUME,
+    a_card,
+    a_nodule_card,
+    a_reading,
+    an_ecg,
+    an_ecg_card,
+    an_ecg_reading,
+    case_of,
+    detections_reading,
+    load,
+    nothing_found,
+)
+from worker.finding_sentences import findings_of
 from worker.gate_bundle import content_items, parsed
+from worker.languages import LANGUAGES, Language
 from worker.results import build, not_read
+from worker.sentences import words_in
 from worker.series_volume import LoadedSeries
+from worker.settings import ReportSettings
 from worker.testing import write_mr_series
-from worker.text_report import findings_of, measured
 
 
 def lines_of(data: bytes) -> list[str]:
@@ -31,12 +47,20 @@ def test_it_says_all_of_it_in_short_lines(series: LoadedSeries) -> None:
     """Research, unverified, model, numbers, what was not found, warnings and repairs; no line over 90 characters."""
     lines = lines_of(build(case_of(series, a_reading(series), a_card()))[-1].data)
     text = "\n".join(lines)
-    assert lines[0].startswith("RESEARCH")
+    assert lines[:3] == [
+        "2 structures were outlined and measured.",
+        "Made by an AI model, not verified by a physician.",
+        "RESEARCH: this model is not cleared for clinical use.",
+    ]
     for part in (
         "not verified",
         "Test structures, version 1.2",
         "Cerebral cortex: ",
         " ml",
+        "It looked for: Cerebral cortex, Left thalamus, Hippocampus.",
+        "Nothing else was looked at.",
+        "It read one MR series of 12 images.",
+        "Read on 2 Jan 2026",
         "not found: Hippocampus",
         "The answer was known before.",
         "Patient's Sex (0010,0040) was missing",
@@ -58,20 +82,20 @@ def test_a_negative_is_a_result(series: LoadedSeries) -> None:
     objects = build(case_of(series, nothing_found(series), a_card()))
     assert [made.kind for made in objects] == ["TEXT-SR"]
     assert sum("not found" in line for line in lines_of(objects[0].data)) == 3
-    assert findings_of(Reading()) == ("Nothing was found and nothing measured.",)
+    assert "Nothing was found of what was looked for." in lines_of(objects[0].data)
 
 
 def test_what_was_not_read_says_why(series: LoadedSeries) -> None:
     """The report of an unread series names the reason and is not the report of a reading."""
     case = case_of(series, nothing_found(series), a_card())
     made = not_read(case, "slices are missing.")
-    assert any("Not read by Test structures because slices are missing." in line for line in lines_of(made.data))
+    assert any("Not read by Test structures: slices are missing." in line for line in lines_of(made.data))
     assert made.sop_instance_uid != build(case)[0].sop_instance_uid
 
 
 def test_an_ecg_is_told_in_words() -> None:
     """Rhythm with its certainty, rate in beats a minute."""
-    assert findings_of(an_ecg_reading()) == (
+    assert findings_of(case_of(an_ecg(), an_ecg_reading(), an_ecg_card())) == (
         "Cardiac Rhythm: Normal sinus rhythm (certainty 97 %)",
         "Heart rate (mean): 61.1 /min",
         "RR interval per lead (mean): 982 ms",
@@ -80,14 +104,44 @@ def test_an_ecg_is_told_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("value", "told"),
-    [(0.1234, "0.12 ml"), (8.404, "8.40 ml"), (61.07, "61.1 ml"), (606.4, "606 ml"), (1814.2, "1814 ml")],
+    [(0.1234, "0.12 ml"), (8.404, "8.40 ml"), (61.07, "61.1 ml"), (606.4, "606 ml"), (1814.2, "1,814 ml")],
 )
 def test_numbers_have_three_digits_or_more(value: float, told: str) -> None:
     """A number is told as exactly as it is worth."""
-    assert measured(Measurement(name=VOLUME, value=value, unit=ML)) == told
+    assert words_in("en").measured(Measurement(name=VOLUME, value=value, unit=ML)) == told
 
 
 def test_units_are_told_as_people_write_them() -> None:
     """UCUM's annotations stay in the coded report."""
     unit = Concept(value="{H.B.}/min", scheme="UCUM", meaning="beats per minute")
-    assert measured(Measurement(name=VOLUME, value=61, unit=unit)) == "61.0 /min"
+    assert words_in("en").measured(Measurement(name=VOLUME, value=61, unit=unit)) == "61.0 /min"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_speaks_the_sites_language(series: LoadedSeries, language: Language) -> None:
+    """TID 1204 names the language; the sentences are in it, in lines that fit, in ISO_IR 192."""
+    report = parsed(
+        build(case_of(series, a_reading(series), a_card(), report=ReportSettings(language=language)))[-1].data
+    )
+    codes = [item.ConceptCodeSequence[0].CodeValue for item in report.ContentSequence if item.ValueType == "CODE"]
+    assert codes[0] == language
+    lines = [item.TextValue for item in content_items(report) if item.get("ValueType") == "TEXT"]
+    own = words_in(language).say("Made by an AI model, not verified by a physician.")
+    assert own in lines
+    assert (own == "Made by an AI model, not verified by a physician.") == (language == "en")
+    assert report.SpecificCharacterSet == "ISO_IR 192"
+
+
+def test_what_is_not_reported_is_said(series: LoadedSeries) -> None:
+    """A site that hides what is not certain enough reads so in every report."""
+    report = ReportSettings(min_certainty_percent=50)
+    lines = lines_of(build(case_of(series, a_reading(series), a_card(), report=report))[-1].data)
+    assert "What is less than 50 % certain is not reported." in lines
+
+
+def test_detections_are_counted_placed_and_measured(series: LoadedSeries) -> None:
+    """How many, how large, where: the number of the image that a viewer shows."""
+    reading = detections_reading(series)
+    lines = lines_of(build(case_of(series, reading, a_nodule_card()))[-1].data)
+    assert lines[0].startswith(f"Nodule: {len(reading.detections)} found, the largest ")
+    assert f"; image {reading.detections[0].slice_index + 1}" in " ".join(lines)

@@ -28,7 +28,7 @@ def test_an_ecg_is_read_in_millivolt() -> None:
     # Einthoven: I + III = II holds in any right recording, and fails where a unit or an order is wrong.
     np.testing.assert_allclose(waveform.array[0] + waveform.array[2], waveform.array[1], atol=0.011)
     assert 0.5 < waveform.array.max() < 5
-    assert series.repairs == ("2 multiplex groups: the longest original one was read",)
+    assert series.repairs == ("2 multiplex groups: the longest original one was read.",)
 
 
 def test_values_agree_with_pydicoms() -> None:

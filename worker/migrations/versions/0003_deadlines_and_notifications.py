@@ -1,13 +1,11 @@
 """Deadlines of jobs, and notifications of what somebody must hear of."""
 
-from pathlib import Path
-
 from alembic import op
 import sqlalchemy as sa
 
 
 revision = "0003"
-down_revision = "0002" if list(Path(__file__).parent.glob("0002_*.py")) else "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,8 @@
+"""The clients that tell people; who is told what is decided in `worker.notification`. In reading order:
+
+secret       a secret from its file or environment variable
+webhook      an HTTP POST of JSON, signed
+mail         an e-mail
+hl7_message  an ORU^R01 as text, and what an ACK says; mllp sends it
+channels     all of them from the settings
+"""

@@ -1,0 +1,138 @@
+"""An archive that is searched for earlier reads may be slow, huge, hostile or mute: nobody waits for it for long."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+
+from dicom_node.archive import DicomArchive
+from dicom_node.contexts import STUDY_ROOT_FIND, STUDY_ROOT_GET
+from dicom_node.errors import ArchiveUnreachable, QueryFailed
+from dicom_node.query import Limits
+from dicom_node.settings import Peer
+from tests.unit.dicom_node.instances import CT, dataset
+
+Start = Callable[..., DicomArchive]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Return a function that starts an SCP with these answers and gives its client."""
+    servers = []
+
+    def run(
+        *, find: Callable[[Any], Any] | None = None, get: Callable[[Any], Any] | None = None, **limits: Any
+    ) -> DicomArchive:
+        entity = AE(ae_title="ODD")
+        handlers: list[tuple[Any, Any]] = []
+        if find is not None:
+            entity.add_supported_context(STUDY_ROOT_FIND)
+            handlers.append((evt.EVT_C_FIND, find))
+        if get is not None:
+            entity.add_supported_context(STUDY_ROOT_GET)
+            entity.add_supported_context(CT, scu_role=True, scp_role=True)
+            handlers.append((evt.EVT_C_GET, get))
+        entity.add_supported_context("1.2.840.10008.1.1")
+        server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        servers.append(server)
+        peer = Peer(ae_title="ODD", host="127.0.0.1", port=server.socket.getsockname()[1])
+        return DicomArchive(peer, "WETREAD", dimse_timeout_s=2.0, limits=Limits(**({"seconds": 2.0} | limits)))
+
+    yield run
+    for server in servers:
+        server.shutdown()
+
+
+def match(**values: Any) -> tuple[int, Dataset]:
+    """Return a pending answer."""
+    answer = dataset(PatientID="P1", StudyDate="20240102", **values)
+    answer.QueryRetrieveLevel = "STUDY"
+    return 0xFF00, answer
+
+
+def test_answers_of_other_patients_are_left_out(start: Start) -> None:
+    """An archive that ignores the key answers with all that it has: only the id that was asked for counts."""
+    archive = start(find=lambda _: iter([match(), (0xFF00, dataset(PatientID="P2", StudyInstanceUID="1.9"))]))
+    assert [study.study_instance_uid for study in archive.find_studies("P1")] == ["1.2.3.1"]
+
+
+def test_an_archive_that_never_ends_is_left(start: Start) -> None:
+    """Answer after answer, each in time: the whole call has its own limit."""
+
+    def for_ever(event: Any) -> Iterator[tuple[int, Dataset]]:
+        for number in itertools.count():
+            if event.is_cancelled or not event.assoc.is_established:
+                return
+            time.sleep(0.05)  # the slow archive itself
+            yield match(StudyInstanceUID=f"1.2.{number}")
+
+    with pytest.raises(ArchiveUnreachable, match="2 s or 64 MiB"):
+        start(find=for_ever).find_studies("P1")
+
+
+def test_an_archive_that_answers_with_everything_is_left(start: Start) -> None:
+    """More matches than one patient can have studies."""
+    archive = start(find=lambda _: (match(StudyInstanceUID=f"1.2.{n}") for n in range(600)), seconds=60.0)
+    with pytest.raises(QueryFailed, match="500 matches"):
+        archive.find_studies("P1")
+
+
+def test_an_archive_that_is_mute_is_left(start: Start, wait_for: Callable[..., None]) -> None:
+    """No answer at all."""
+    over: list[int] = []
+
+    def mute(event: Any) -> Iterator[tuple[int, Dataset]]:
+        wait_for(lambda: over or not event.assoc.is_established, what="the caller leaves")
+        yield 0x0000, Dataset()
+
+    with pytest.raises(ArchiveUnreachable):
+        start(find=mute).find_studies("P1")
+    over.append(1)
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA900, 0xC001])
+def test_a_status_is_told_without_the_answer(start: Start, status: int) -> None:
+    """The error names the status and nothing of a patient."""
+    archive = start(find=lambda _: iter([(status, None)]))
+    with pytest.raises(QueryFailed, match=f"{status:04X}") as caught:
+        archive.find_studies("Secret4711")
+    assert "Secret4711" not in str(caught.value)
+
+
+def test_an_archive_without_search_is_named(start: Start) -> None:
+    """With the remedy."""
+    archive = start()
+    with pytest.raises(QueryFailed, match="prior = false"):
+        archive.find_studies("P1")
+    with pytest.raises(QueryFailed, match="prior = false"):
+        archive.get_series("1.2", "1.2.3", [CT])
+
+
+def sending(count: int, size: int = 10) -> Callable[[Any], Iterator[Any]]:
+    """Return what sends so many instances."""
+
+    def send(event: Any) -> Iterator[Any]:
+        yield count
+        for number in range(count):
+            instance = dataset(SOPInstanceUID=f"1.2.{number}", PixelData=b"\0" * size)
+            instance["PixelData"].VR = "OB"
+            instance.file_meta = Dataset()
+            instance.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+            yield 0xFF00, instance
+
+    return send
+
+
+def test_only_the_first_of_many_instances_are_taken(start: Start) -> None:
+    """A series of ours holds one."""
+    assert len(start(get=sending(9), instances=4).get_series("1.2", "1.2.3", [CT])) == 4
+
+
+def test_an_instance_that_is_too_large_is_cut_off(start: Start) -> None:
+    """Nobody fills our memory."""
+    with pytest.raises(ArchiveUnreachable, match="2 MiB"):
+        start(get=sending(1, 8 << 20), bytes_all=2 << 20).get_series("1.2", "1.2.3", [CT])

@@ -1,0 +1,152 @@
+"""Everything that reads a study, in one process: real ledger, real files, a real network; nothing is sent."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from pydicom import dcmread
+
+from dicom_node.study import AssembledSeries, AssembledStudy, Completion
+from models.catalog import Catalog
+from models.loaded import LoadedModel
+from models.onnx_runtime import OnnxRuntime
+from models.runtime import Infer
+from models.testing import write_threshold_model
+from worker.archive_priors import EarlierArchive
+from worker.gate_bundle import content_items
+from worker.job import JobRow
+from worker.ledger import Ledger
+from worker.ledger_intake import Planned
+from worker.object_kinds import DEFAULT_KINDS
+from worker.pipeline import Pipeline
+from worker.priors import Priors
+from worker.settings import ReportSettings, WorkerSettings
+from worker.testing import write_mr_series
+
+SECRET = b"s" * 32
+MODEL = "constant-answer"
+
+
+class LocalHost:
+    """A `worker.pipeline.Host` in this process."""
+
+    def __init__(self, models: Path) -> None:
+        entry = Catalog.scan((models,)).get(MODEL)
+        self._loaded = LoadedModel.load(entry, OnnxRuntime(), 1)
+
+    def infer_for(self, model_id: str, model_digest: str) -> Infer:
+        """Return the only model's networks."""
+        del model_id, model_digest
+        return self._loaded.infer
+
+    @property
+    def runtime(self) -> str:
+        """What runs it."""
+        return self._loaded.runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """Reads studies below `root`; its ledger keeps them.
+
+    Attributes:
+        root: Of models, spool and results.
+        ledger: Its memory.
+        archives: That are searched for earlier reads.
+        priors: Whether anything is compared.
+    """
+
+    root: Path
+    ledger: Ledger
+    archives: Mapping[str, EarlierArchive] = field(default_factory=dict)
+    priors: bool = True
+
+    def read(self, seed: int, *, slices: int, **attributes: str) -> "Read":
+        """Write a study with a bright box so many slices high (0.768 ml each), queue it, read it."""
+        box = np.zeros((16, 16, 16), np.uint16)
+        box[2 : 2 + slices, 4:12, 4:12] = 1000
+        files = write_mr_series(self.root / "spool" / str(seed), seed=seed, array=box, attributes=attributes)
+        return self.read_files(files)
+
+    def read_files(self, files: list[Path]) -> "Read":
+        """Queue a study of the spool and read it."""
+        models = self.root / "models"
+        write_threshold_model(models)
+        entry = Catalog.scan((models,)).get(MODEL)
+        head = dcmread(files[0])
+        names = tuple(str(file.relative_to(self.root / "spool")) for file in files)
+        now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+        self.ledger.close_revision(
+            AssembledStudy(
+                study_instance_uid=str(head.StudyInstanceUID),
+                folder=hashlib.sha256(str(head.StudyInstanceUID).encode()).hexdigest(),
+                series=(AssembledSeries(series_instance_uid=str(head.SeriesInstanceUID), files=names),),
+                completion=Completion.QUIET,
+                calling_ae_title="PACS",
+                first_received_at=now,
+                last_received_at=now,
+            ),
+            {},
+            [
+                Planned(
+                    model_id=MODEL,
+                    model_digest=entry.digest,
+                    name=entry.card.name,
+                    version=entry.card.version,
+                    queue="cpu",
+                    runs=True,
+                    series_instance_uid=str(head.SeriesInstanceUID),
+                    files=names,
+                    input_key=names[0],
+                    late_images="rerun",
+                    reason="the only series",
+                )
+            ],
+        )
+        assert self.pipeline().work_one(["cpu"], "test")
+        return Read(self, self.ledger.jobs(limit=1)[0])
+
+    def pipeline(self) -> Pipeline:
+        """Return what works its jobs."""
+        models, results = self.root / "models", self.root / "results"
+        found = Priors(ledger=self.ledger, results=results, secret=SECRET, archives=self.archives)
+        return Pipeline(
+            ledger=self.ledger,
+            catalog=lambda: Catalog.scan((models,)),
+            host=LocalHost(models),
+            spool=self.root / "spool",
+            results=results,
+            destinations={"pacs": DEFAULT_KINDS},
+            report=ReportSettings(),
+            settings=WorkerSettings(max_attempts=1),
+            priors=found if self.priors else None,
+        )
+
+
+class Read:
+    """What became of a study.
+
+    Attributes:
+        job: As the ledger has it.
+        files: The results by kind.
+        sentences: Of the text SR.
+        notes: What the ledger noted of the read.
+    """
+
+    def __init__(self, house: House, job: JobRow) -> None:
+        assert job.state == "read", job.reason
+        self.job = job
+        self.files = {item.kind: house.root / "results" / item.file for item in job.deliveries}
+        report = dcmread(self.files["TEXT-SR"])
+        self.text = report
+        self.sentences = [str(item.TextValue) for item in content_items(report) if item.get("ValueType") == "TEXT"]
+        events = house.ledger.timeline(job.study_instance_uid)
+        self.notes = [note for event in events for note in event.detail.get("notes", ())]
+
+    @property
+    def compared(self) -> list[str]:
+        """What the text SR says of an earlier read."""
+        return [line for line in self.sentences if "Compared with" in line or "\N{RIGHTWARDS ARROW}" in line]

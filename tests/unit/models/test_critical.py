@@ -1,0 +1,175 @@
+"""Rules of a card that call a read critical."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from models.catalog import CARD_FILE
+from models.critical import critical_reasons
+from models.ecg import CARDIAC_RHYTHM
+from models.errors import CardError
+from models.findings import Detection, Finding, Measurement, Reading, Structure
+from models.instances import CERTAINTY, DIAMETER, MILLIMETRE, PERCENT, VOLUME
+from models.manifest import Card, Concept, load_card
+from models.testing import write_threshold_model
+from tests.readings import (
+    ABSENT,
+    LABELS,
+    NODULE,
+    PNEUMONIA,
+    PRESENT,
+    PROBABILITY,
+    SINUS,
+    a_card,
+    a_nodule_card,
+    an_ecg_card,
+)
+
+CORTEX = LABELS[0]
+CENTIMETRE = Concept(value="cm", scheme="UCUM", meaning="centimeter")
+MM3 = Concept(value="mm3", scheme="UCUM", meaning="cubic millimeter")
+CODE = PNEUMONIA.model_dump()
+
+
+def measured(name: Concept, value: float, unit: Concept) -> Measurement:
+    """Return a number."""
+    return Measurement(name=name, value=value, unit=unit)
+
+
+def structure(volume_mm3: float) -> Structure:
+    """Return a cortex of so many cubic millimetres."""
+    return Structure(label=CORTEX, voxels=1, measurements=(measured(VOLUME, volume_mm3, MM3),))
+
+
+def nodule(number: int, *numbers: Measurement) -> Detection:
+    """Return a nodule with these numbers."""
+    outline = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0))
+    return Detection(number=number, label=NODULE, slice_index=0, outline=outline, measurements=numbers)
+
+
+def pneumonia(answer: Concept, certainty_percent: float | None) -> Reading:
+    """Return the answer about one lung film."""
+    return Reading(findings=(Finding(name=PNEUMONIA, value=answer, certainty_percent=certainty_percent),))
+
+
+def fired(card: Card, reading: Reading) -> list[tuple[str, float | None, int | None]]:
+    """Return what the card's rules say: kind, value and number."""
+    return [(reason.kind, reason.value, reason.number) for reason in critical_reasons(card.critical, reading)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "certainty_percent", "kinds"),
+    [
+        (PRESENT, 80.0, ["certainty"]),
+        (PRESENT, 79.9, []),
+        (PRESENT, None, []),
+        (ABSENT, 99.0, []),
+    ],
+)
+def test_certainty_of_a_present_finding(answer: Concept, certainty_percent: float | None, kinds: list[str]) -> None:
+    """The limit itself is critical; a finding that is surely absent, or of unknown certainty, is not."""
+    card = a_card(critical=[{"when": "certainty", "concept": CODE, "at_least": 80}])
+    assert [kind for kind, _, _ in fired(card, pneumonia(answer, certainty_percent))] == kinds
+
+
+def test_an_answer_may_be_critical_itself() -> None:
+    """A rhythm is an answer, not a question: the rule names it."""
+    card = an_ecg_card().model_copy(
+        update={
+            "critical": a_card(critical=[{"when": "certainty", "concept": SINUS.model_dump(), "at_least": 90}]).critical
+        }
+    )
+    reading = Reading(findings=(Finding(name=CARDIAC_RHYTHM, value=SINUS, certainty_percent=97.0),))
+    assert fired(card, reading) == [("certainty", 97.0, None)]
+
+
+def test_presence_of_a_label_or_a_finding() -> None:
+    """Present is found as a structure, as a detection, or as an answer that does not deny it; once each."""
+    rules = [
+        {"when": "present", "label": "Cerebral cortex"},
+        {"when": "present", "label": "Nodule"},
+        {"when": "present", "concept": CODE},
+    ]
+    card = a_nodule_card(critical=rules)
+    both = Reading(structures=(structure(1.0),), detections=(nodule(1), nodule(2)))
+    assert [reason.name for reason in critical_reasons(card.critical, both)] == ["Cerebral cortex", "Nodule"]
+    assert fired(card, pneumonia(PRESENT, None)) == [("present", None, None)]
+    assert fired(card, pneumonia(ABSENT, None)) == []
+    assert fired(card, Reading()) == []
+
+
+def test_detections_are_judged_one_by_one() -> None:
+    """Each detection over the limit is a reason with its own number; centimetres are understood."""
+    rules = [
+        {"when": "diameter", "label": "Nodule", "at_least": 8},
+        {"when": "probability", "label": "Nodule", "at_least": 65},
+    ]
+    reading = Reading(
+        detections=(
+            nodule(1, measured(DIAMETER, 7.9, MILLIMETRE), measured(PROBABILITY, 70.0, PERCENT)),
+            nodule(2, measured(DIAMETER, 1.2, CENTIMETRE), measured(CERTAINTY, 10.0, PERCENT)),
+        )
+    )
+    assert fired(a_nodule_card(critical=rules), reading) == [("diameter", 12.0, 2), ("probability", 70.0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "volume_ml", "fires"),
+    [
+        ({"at_least": 30}, 30.0, True),
+        ({"at_least": 30}, 29.9, False),
+        ({"at_most": 5}, 5.0, True),
+        ({"at_most": 5}, 5.1, False),
+    ],
+)
+def test_volume_has_a_lower_or_an_upper_limit(limit: dict[str, Any], volume_ml: float, fires: bool) -> None:  # noqa: FBT001
+    """A structure is too large or too small, in millilitres whatever it was measured in."""
+    card = a_card(critical=[{"when": "volume", "label": "Cerebral cortex", **limit}])
+    assert fired(card, Reading(structures=(structure(volume_ml * 1000),))) == (
+        [("volume", volume_ml, None)] if fires else []
+    )
+
+
+def test_what_was_not_found_is_not_too_small() -> None:
+    """A model that misses a structure has failed to see it; that is no small volume."""
+    card = a_card(critical=[{"when": "volume", "label": "Cerebral cortex", "at_most": 5}])
+    assert fired(card, Reading(missing=LABELS)) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"when": "volume", "label": "Cortex", "at_least": 3}, ("critical.0.label", "Cortex", "Left thalamus")),
+        ({"when": "volume", "label": "Hippocampus"}, ("critical.0.volume", "either at_least or at_most")),
+        ({"when": "volume", "label": "Hippocampus", "at_least": 1, "at_most": 2}, ("either at_least or at_most",)),
+        ({"when": "large", "label": "Hippocampus"}, ("critical.0", "'certainty', 'present', 'probability'")),
+        ({"when": "present"}, ("critical.0.present", "either label")),
+        ({"when": "certainty", "concept": CODE, "at_least": 101}, ("critical.0.certainty.at_least", "100")),
+    ],
+)
+def test_a_wrong_rule_is_refused_by_name(rule: dict[str, Any], words: tuple[str, ...]) -> None:
+    """The error names the key and what is allowed."""
+    with pytest.raises(ValidationError) as refusal:
+        a_card(critical=[rule])
+    text = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in refusal.value.errors())
+    for word in words:
+        assert word in text
+
+
+def test_a_rule_about_what_a_model_never_answers_is_refused() -> None:
+    """A rhythm that the model does not know can never fire; the error lists those that it knows."""
+    card = an_ecg_card().model_dump(by_alias=True)
+    with pytest.raises(ValidationError, match="Normal sinus rhythm"):
+        Card.model_validate(card | {"critical": [{"when": "present", "concept": CODE}]})
+
+
+def test_a_wrong_key_names_the_file_and_the_right_key(tmp_path: Path) -> None:
+    """As for every key of a card."""
+    file = write_threshold_model(tmp_path) / CARD_FILE
+    file.write_text(file.read_text() + '\n[[critical]]\nwhen = "volume"\nlabel = "Bright"\nat_lest = 3\n')
+    with pytest.raises(
+        CardError, match=r"model\.toml: critical\.0\.volume\.at_lest: unknown key, did you mean at_least\?"
+    ):
+        load_card(file)

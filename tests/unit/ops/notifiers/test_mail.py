@@ -1,0 +1,99 @@
+"""E-mail against a real SMTP server."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.notifiers.mail import Mail
+from tests.notification_servers import MailServer, certificate, server_context
+from tests.unit.ops.notifiers.conftest import PATIENT, a_message
+from worker.errors import ChannelAway, ChannelRefused
+from worker.notification import Message
+from worker.notification_settings import MailSettings, Secret
+
+
+def mail(port: int, **changes: Any) -> Mail:
+    """Return the client of a mail server on this machine."""
+    values: dict[str, Any] = {
+        "kind": "mail",
+        "name": "on-call",
+        "host": "127.0.0.1",
+        "port": port,
+        "security": "none",
+        "sender": "wetread@example.org",
+        "to": ("a@example.org", "b@example.org"),
+        "timeout_s": 5,
+    }
+    return Mail(MailSettings(**(values | changes)))
+
+
+def test_what_is_sent(message: Message, free_port: Callable[[], int]) -> None:
+    """Urgent, to all, with accession number, study UID and how to acknowledge; no patient; the same id every time."""
+    with MailServer(free_port()) as server:
+        mail(server.port).tell(message)
+        answer = mail(server.port).tell(message)
+    first, second = server.mails
+    assert first["To"] == "a@example.org, b@example.org"
+    assert (first["Subject"], first["Importance"]) == (message.title, "high")
+    assert first["Message-ID"] == second["Message-ID"]
+    body = first.get_content()
+    for words in (*message.sentences, "A~1\\2&3", "1.2.3", "wetread acknowledge 7"):
+        assert words in body
+    assert PATIENT.patient_id not in body
+    assert answer.acknowledged_by == ""
+
+
+def test_patient_data_are_in_the_body_only(free_port: Callable[[], int]) -> None:
+    """Where the site lets them go, they are never in the subject, which many can see."""
+    with MailServer(free_port()) as server:
+        mail(server.port).tell(a_message(patient=PATIENT))
+    (sent,) = server.mails
+    assert "山田^太郎" in sent.get_content()
+    assert "Müller" not in str(sent["Subject"])
+
+
+def test_starttls_and_log_in(message: Message, tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """The connection is private before the password is sent; a certificate that nobody trusts is not accepted."""
+    files = certificate(tmp_path)
+    (tmp_path / "password").write_text("s3cret\n")
+    secured: dict[str, Any] = {
+        "security": "starttls",
+        "user": "wetread",
+        "password": Secret(file=tmp_path / "password"),
+    }
+    with MailServer(free_port(), tls=server_context(files), password="s3cret") as server:  # noqa: S106  # a test's
+        mail(server.port, ca_file=files[0], **secured).tell(message)
+        with pytest.raises(ChannelAway):
+            mail(server.port, **secured).tell(message)
+        (tmp_path / "password").write_text("wr0ng")
+        with pytest.raises(ChannelRefused) as told:
+            mail(server.port, ca_file=files[0], **secured).tell(message)
+    assert len(server.mails) == 1
+    assert "wr0ng" not in str(told.value)
+
+
+@pytest.mark.parametrize(("reply", "error"), [("451 later", ChannelAway), ("554 no CANARY", ChannelRefused)])
+def test_what_may_pass_is_tried_again(
+    message: Message, reply: str, error: type[Exception], free_port: Callable[[], int]
+) -> None:
+    """A 4yz reply is for the moment, a 5yz reply for good (RFC 5321 4.2.1); the server's words are kept nowhere."""
+    with MailServer(free_port()) as server:
+        server.reply = reply
+        with pytest.raises(error, match=reply[:3]) as told:
+            mail(server.port).tell(message)
+    assert "CANARY" not in str(told.value)
+
+
+def test_a_server_that_is_down_is_away(message: Message, free_port: Callable[[], int]) -> None:
+    """The error says what to look at."""
+    with pytest.raises(ChannelAway, match="refused"):
+        mail(free_port()).tell(message)
+
+
+def test_a_server_without_starttls_is_refused(message: Message, free_port: Callable[[], int]) -> None:
+    """Nothing is sent in the clear where the site asked for STARTTLS."""
+    with MailServer(free_port()) as server, pytest.raises(ChannelRefused, match="STARTTLS"):
+        mail(server.port, security="starttls").tell(message)
+    assert server.mails == []

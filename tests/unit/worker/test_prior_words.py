@@ -1,0 +1,102 @@
+"""What a radiologist reads of an earlier read, in short lines of any language."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from models.instances import MILLILITRE, VOLUME
+from tests.readings import LABELS, NODULE, an_ecg_reading
+from worker.languages import LANGUAGES, Language
+from worker.prior import Change, Prior
+from worker.prior_words import comparison_sentences
+from worker.sentences import words_in
+
+ARROW = "\N{RIGHTWARDS ARROW}"
+
+
+def change(**changes: Any) -> Change:
+    """Return the change of a thalamus."""
+    values: dict[str, Any] = {
+        "label": LABELS[1],
+        "number": None,
+        "name": VOLUME,
+        "unit": MILLILITRE,
+        "method": None,
+        "earlier": 7.1,
+        "now": 6.4,
+    }
+    return Change(**(values | changes))
+
+
+def prior(*changes: Change, **values: Any) -> Prior:
+    """Return a comparison."""
+    told: dict[str, Any] = {
+        "studied_on": date(2025, 11, 2),
+        "days": 183,
+        "model_version": "",
+        "changes": changes,
+        "unpaired": (),
+        "references": (),
+    }
+    return Prior(**(told | values))
+
+
+def said(*changes: Change, **values: Any) -> tuple[str, ...]:
+    """Say it in English."""
+    return comparison_sentences(prior(*changes, **values), words_in("en"))
+
+
+def test_when_and_how_much() -> None:
+    """The date, the days between, both numbers and the percent."""
+    first, second = said(change())
+    assert first == f"Compared with the study of {words_in('en').date(date(2025, 11, 2))} (183 days earlier):"
+    assert second == f"Left thalamus: 7.10 ml {ARROW} 6.40 ml (-9.9 %)"
+    assert said(change(), days=1)[0].endswith("(1 day earlier):")
+    assert said(change(), days=0)[0].endswith("(0 days earlier):")
+
+
+def test_several_numbers_of_one_thing_are_named() -> None:
+    """And a detection has its number of today."""
+    diameter = VOLUME.model_copy(update={"meaning": "Diameter", "value": "81827009"})
+    one = change(label=NODULE, number=2)
+    lines = said(one, replace(one, name=diameter))
+    assert lines[1].startswith("Nodule 2 (volume): ")
+    assert lines[2].startswith("Nodule 2 (diameter): ")
+
+
+def test_growth_has_its_doubling_time() -> None:
+    """In whole days."""
+    (_, line) = said(change(label=NODULE, number=1, earlier=1.0, now=2.0, doubling_days=183.4))
+    assert line == f"Nodule 1: 1.00 ml {ARROW} 2.00 ml (+100.0 %); doubling time 183 days"
+
+
+def test_nothing_before_has_no_percent() -> None:
+    """From nothing to something is no share of it."""
+    assert said(change(earlier=0.0))[1] == f"Left thalamus: 0.00 ml {ARROW} 6.40 ml"
+
+
+def test_numbers_of_the_whole_input_say_what_they_are() -> None:
+    """Such as the heart rate."""
+    rate = an_ecg_reading().measurements[0]
+    line = said(change(label=None, name=rate.name, unit=rate.unit, earlier=70.0, now=61.1))[1]
+    assert line == f"Heart rate: 70.0 /min {ARROW} 61.1 /min (-12.7 %)"
+
+
+def test_another_version_and_what_is_not_paired_are_told() -> None:
+    """Both are told in a sentence of their own."""
+    lines = said(change(), model_version="0.9", unpaired=(NODULE,))
+    assert lines[1] == "That study was read by another version of this model, 0.9."
+    assert lines[-1] == "Nodule: found more than once then or now, so sizes are not compared."
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_says_all_of_it(language: Language) -> None:
+    """Each has its own words, the same numbers, and no placeholder left over."""
+    told = prior(change(), change(label=NODULE, doubling_days=40.0), model_version="0.9", unpaired=(NODULE,))
+    lines = comparison_sentences(told, words_in(language))
+    assert len(lines) == 5
+    assert not any("{" in line for line in lines)
+    assert "183" in lines[0]
+    assert ("Compared with" in lines[0]) == (language == "en")

@@ -1,0 +1,180 @@
+"""Takes an earlier read's numbers back out of its reports, which may come from an archive and are believed nothing.
+
+A report counts only if it is ours, of this very model and of this very patient.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BytesIO
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, Comprehensive3DSRStorage, EnhancedSRStorage
+
+from models.findings import Measurement
+from models.manifest import Card, Concept
+from worker.gate_bundle import MEASUREMENT_GROUP, children, content_items, name_of
+from worker.object_encoding import MANUFACTURER
+from worker.prior import Code, EarlierRead, InstanceReference, Observed
+from worker.provenance import derived_uid
+from worker.pydicom_errors import PARSE_ERRORS
+from worker.study_moment import studied_at, study_day
+
+#: Kinds of object that hold numbers.
+KINDS = ("SR", "REGION-SR", "ECG-SR")
+
+_CLASSES = (Comprehensive3DSRStorage, EnhancedSRStorage)
+_PROCESSING_EQUIPMENT = "109102"
+_VERSION = re.compile(r"[ -~]{1,16}")
+#: No number of a patient is larger; what is, or is none, is left out.
+_ABSURD = 1e12
+
+_TRACKING_UID = ("112040", "DCM")
+_FINDING = ("121071", "DCM")
+_FINDING_SITE = ("363698007", "SCT")
+_LATERALITY = ("272741003", "SCT")
+_LEAD_GROUP = ("122159", "DCM")
+#: Measurement Method (TID 300) and Derivation (TID 3714): how, where the name does not say it.
+_METHODS = (("370129005", "SCT"), ("121401", "DCM"))
+_SIDES: dict[Code, str] = {("7771000", "SCT"): "left", ("24028007", "SCT"): "right"}
+
+
+def earlier_read(
+    reports: Iterable[bytes], card: Card, is_patient: Callable[[Dataset], bool], *, study_instance_uid: str
+) -> EarlierRead | None:
+    """Return what one earlier read of this model found, None where these files do not say it.
+
+    Args:
+        reports: Files of one study, foreign ones among them; of several reads the latest counts.
+        card: Of the model that reads today, in this or another version.
+        is_patient: Says of a report whether it is of today's patient.
+        study_instance_uid: Whose reports were asked for.
+    """
+    found: dict[tuple[str, str, str], list[tuple[Dataset, str]]] = {}
+    for data in reports:
+        try:
+            report = dcmread(BytesIO(data))
+            version = _version_of(report, card)
+            if version and _is_ours(report, study_instance_uid) and is_patient(report):
+                found.setdefault((str(report.ContentDate), str(report.ContentTime), version), []).append(
+                    (report, version)
+                )
+        except PARSE_ERRORS:
+            continue  # its words may quote a patient; it is no report of ours, or no longer
+    if not found:
+        return None
+    _, chosen = max(found.items())
+    try:
+        return _taken([report for report, _ in chosen], chosen[0][1])
+    except PARSE_ERRORS:
+        return None
+
+
+def _is_ours(report: Dataset, study_instance_uid: str) -> bool:
+    uids = [report.StudyInstanceUID, report.SeriesInstanceUID, report.SOPInstanceUID]
+    return (
+        report.get("Manufacturer") == MANUFACTURER
+        and report.SOPClassUID in _CLASSES
+        and report.get("CompletionFlag") == "COMPLETE"
+        and str(report.StudyInstanceUID) == study_instance_uid
+        and all(UID(uid).is_valid for uid in uids)
+        and study_day(studied_at(report)) is not None
+    )
+
+
+def _version_of(report: Dataset, card: Card) -> str:
+    """Return the version of this model that made the report; empty where another model did.
+
+    The Device UID derives from a model's id and version, so that it proves both; a card may set one by hand.
+    """
+    for item in report.get("ContributingEquipmentSequence", ()):
+        purposes = {code.get("CodeValue") for code in item.get("PurposeOfReferenceCodeSequence", ())}
+        version = str(item.get("SoftwareVersions") or "")
+        if _PROCESSING_EQUIPMENT in purposes and _VERSION.fullmatch(version):
+            proofs = (derived_uid("device", card.id, version), card.device_uid)
+            if str(item.get("DeviceUID") or "?") in proofs:
+                return version
+    return ""
+
+
+def _taken(reports: Sequence[Dataset], version: str) -> EarlierRead | None:
+    day = study_day(studied_at(reports[0]))
+    if day is None:
+        return None
+    things: dict[str, Observed] = {}
+    whole: list[Measurement] = []
+    for report in reports:
+        for item in content_items(report):
+            if name_of(item) == _LEAD_GROUP or (name_of(item) == MEASUREMENT_GROUP and not children(item, *_FINDING)):
+                whole += _measurements(item)
+            elif name_of(item) == MEASUREMENT_GROUP:
+                tracked = str(children(item, *_TRACKING_UID)[0].UID)
+                # One thing may stand in two reports, by its region and by its segment.
+                things[tracked] = _merged(things.get(tracked), _observed(item))
+    return EarlierRead(
+        studied_on=day,
+        studied_at=studied_at(reports[0]),
+        model_version=version,
+        # An answer about the whole image has a group too, with nothing but its certainty.
+        things=tuple(thing for thing in things.values() if any(m.unit.value != "%" for m in thing.measurements)),
+        whole=tuple(whole),
+        references=tuple(
+            InstanceReference(
+                study_instance_uid=str(report.StudyInstanceUID),
+                series_instance_uid=str(report.SeriesInstanceUID),
+                sop_class_uid=str(report.SOPClassUID),
+                sop_instance_uid=str(report.SOPInstanceUID),
+            )
+            for report in sorted(reports, key=lambda report: str(report.SOPInstanceUID))
+        ),
+    )
+
+
+def _observed(group: Dataset) -> Observed:
+    concept = _code(children(group, *_FINDING)[0])
+    sites = children(group, *_FINDING_SITE)
+    sides = [side for item in (*sites, group) for side in children(item, *_LATERALITY)]
+    site = _code(sites[0]) if sites else None
+    return Observed(
+        concept=concept,
+        # A structure is its own site.
+        site=None if site == concept else site,
+        side=_SIDES.get(_code(sides[0]), "?") if sides else "",
+        measurements=tuple(_measurements(group)),
+    )
+
+
+def _merged(one: Observed | None, two: Observed) -> Observed:
+    if one is None:
+        return two
+    names = {(m.name.value, m.name.scheme, m.method) for m in one.measurements}
+    more = tuple(m for m in two.measurements if (m.name.value, m.name.scheme, m.method) not in names)
+    return Observed(concept=one.concept, site=one.site, side=one.side, measurements=(*one.measurements, *more))
+
+
+def _measurements(group: Dataset) -> Iterator[Measurement]:
+    for item in group.get("ContentSequence", ()):
+        if item.ValueType != "NUM" or not item.get("MeasuredValueSequence"):
+            continue
+        measured = item.MeasuredValueSequence[0]
+        value = float(measured.NumericValue)
+        if abs(value) < _ABSURD:
+            methods = [child for name in _METHODS for child in children(item, *name)]
+            yield Measurement(
+                name=_concept(item.ConceptNameCodeSequence[0]),
+                value=value,
+                unit=_concept(measured.MeasurementUnitsCodeSequence[0]),
+                method=_concept(methods[0].ConceptCodeSequence[0]) if methods else None,
+            )
+
+
+def _code(item: Dataset) -> Code:
+    code = item.ConceptCodeSequence[0]
+    return str(code.CodeValue), str(code.CodingSchemeDesignator)
+
+
+def _concept(code: Dataset) -> Concept:
+    # Checked by the model of a concept: a wrong one is a ValueError, and the report then none of ours.
+    return Concept(
+        value=str(code.CodeValue), scheme=str(code.CodingSchemeDesignator), meaning=str(code.CodeMeaning)[:64]
+    )

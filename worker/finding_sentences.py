@@ -1,0 +1,150 @@
+"""What a reading says, in sentences: one that sums it up, the numbers, what was looked at, and what to beware of."""
+
+from itertools import groupby
+
+from models.findings import Detection, Finding, Measurement
+from models.volume import Waveform
+from worker.case import Case
+
+_SIDES = {"left": "left", "right": "right"}
+
+
+def summary_of(case: Case) -> str:
+    """Return what was found, in one sentence or two."""
+    reading, words = case.reading, case.words
+    told = [_finding(case, finding) + "." for finding in reading.findings]
+    for _, group in groupby(sorted(reading.detections, key=_by_label), key=_by_label):
+        told.append(_counted(case, list(group)))
+    if reading.structures:
+        told.append(
+            words.count(
+                "{count} structure was outlined and measured.",
+                "{count} structures were outlined and measured.",
+                len(reading.structures),
+            )
+        )
+    if not told and reading.measurements:
+        told = [_whole(case, reading.measurements[0]) + "."]
+    return " ".join(told) or words.say("Nothing was found of what was looked for.")
+
+
+def caveats_of(case: Case) -> tuple[str, ...]:
+    """Return what stands beside every read: unverified, first; research where it is; what is not reported."""
+    words, floor = case.words, case.report.min_certainty_percent
+    caveats = [words.say("Made by an AI model, not verified by a physician.")]
+    if case.provenance.card.research:
+        caveats.append(words.say("RESEARCH: this model is not cleared for clinical use."))
+    if floor > 0:
+        percent = words.number(floor, 0)
+        caveats.append(words.say("What is less than {percent} % certain is not reported.", percent=percent))
+    return tuple(caveats)
+
+
+def findings_of(case: Case) -> tuple[str, ...]:
+    """Return what was found, measured and not found, one sentence each, in the order of the card's labels."""
+    reading, words = case.reading, case.words
+    return (
+        *(_finding(case, finding) for finding in reading.findings),
+        *(_whole(case, measurement) for measurement in reading.measurements),
+        *(_detection(case, detection) for detection in reading.detections),
+        *(
+            words.say(
+                "{name}: {numbers}", name=words.label(structure.label), numbers=_numbers(case, structure.measurements)
+            )
+            for structure in reading.structures
+        ),
+        *(words.say("Looked for and not found: {name}.", name=words.label(label)) for label in reading.missing),
+        *(words.tell(warning) for warning in reading.warnings),
+    )
+
+
+def scope_of(case: Case) -> tuple[str, ...]:
+    """Return who read what, what it looked for and what not, and what was mended on the way."""
+    card, words = case.provenance.card, case.words
+    names = ", ".join(words.label(label) for label in card.labels)
+    return (
+        words.say(
+            "Model: {name}, version {version}, {manufacturer}.",
+            name=card.name,
+            version=card.version,
+            manufacturer=card.manufacturer,
+        ),
+        _what_was_read(case),
+        words.say("Read on {moment}.", moment=words.date_time(case.provenance.read_at)),
+        *([words.say("It looked for: {names}.", names=names)] if names else ()),
+        words.say("Nothing else was looked at."),
+        *([words.say("Limits of this model: {limits}", limits=card.limits)] if card.limits else ()),
+        *(words.tell(repair) for repair in (*case.series.repairs, *case.identity.repairs)),
+    )
+
+
+def image_number(case: Case, slice_index: int) -> int:
+    """Return the number by which a viewer shows a slice: its frame, its Instance Number (0020,0013), else its place."""
+    if case.series.frame_numbers:
+        return case.series.frame_numbers[slice_index]
+    return int(case.series.datasets[slice_index].get("InstanceNumber") or slice_index + 1)
+
+
+def _what_was_read(case: Case) -> str:
+    words, modality = case.words, str(case.head.get("Modality", ""))
+    if isinstance(case.series.source, Waveform):
+        return words.say("It read one {modality} recording.", modality=modality)
+    return words.count(
+        "It read one {modality} image.",
+        "It read one {modality} series of {count} images.",
+        len(case.series.frame_numbers) or len(case.series.datasets),
+        modality=modality,
+    )
+
+
+def _finding(case: Case, finding: Finding) -> str:
+    words = case.words
+    told = {"name": words.concept(finding.name), "value": words.concept(finding.value)}
+    if finding.certainty_percent is None:
+        return words.say("{name}: {value}", **told)
+    percent = words.number(finding.certainty_percent, 0)
+    return words.say("{name}: {value} (certainty {percent} %)", percent=percent, **told)
+
+
+def _whole(case: Case, measurement: Measurement) -> str:
+    words = case.words
+    told = {"name": words.concept(measurement.name), "numbers": words.measured(measurement)}
+    if measurement.method is None:
+        return words.say("{name}: {numbers}", **told)
+    return words.say("{name} ({method}): {numbers}", method=words.within(measurement.method), **told)
+
+
+def _counted(case: Case, detections: list[Detection]) -> str:
+    words = case.words
+    largest = max(detections, key=lambda one: one.measurements[0].value if one.measurements else 0.0)
+    told = {"name": words.label(largest.label), "count": len(detections)}
+    if not largest.measurements:
+        return words.say("{name}: {count} found.", **told)
+    return words.say("{name}: {count} found, the largest {size}.", size=words.measured(largest.measurements[0]), **told)
+
+
+def _detection(case: Case, detection: Detection) -> str:
+    words = case.words
+    place = [words.concept(detection.site)] if detection.site else []
+    place += [words.term(_SIDES[detection.laterality])] if detection.laterality else []
+    name = f"{words.label(detection.label)} {detection.number}"
+    return words.say(
+        "{name}: {numbers}; image {image}",
+        name=f"{name} ({', '.join(place)})" if place else name,
+        numbers=_numbers(case, detection.measurements),
+        image=str(image_number(case, detection.slice_index)),
+    )
+
+
+def _numbers(case: Case, measurements: tuple[Measurement, ...]) -> str:
+    """Return numbers with their names; a single one needs none, since the name of its thing says it."""
+    words = case.words
+    if len(measurements) == 1:
+        return words.measured(measurements[0])
+    return ", ".join(
+        words.say("{name} {numbers}", name=words.within(m.name), numbers=words.measured(m)) for m in measurements
+    )
+
+
+def _by_label(detection: Detection) -> int:
+    return detection.label.number

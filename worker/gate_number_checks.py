@@ -1,0 +1,169 @@
+"""What numbers and answers of a report must be: finite, plausible for the card, and those of the reading."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from models.findings import Finding, Measurement, Reading
+from models.manifest import Card, EcgInterpretation, Label
+from worker.gate_bundle import Bundle, children, name_of
+from worker.gate_report_checks import is_drawn
+from worker.report import WHOLE_IMAGE
+from worker.segments import Thing, segmented, tracking_name
+
+_TRACKING_IDENTIFIER = ("112039", "DCM")
+_FINDING = ("121071", "DCM")
+_VOLUME = ("118565006", "SCT")
+_ML = {"ml": 1.0, "mL": 1.0, "mm3": 1e-3}
+_LEAD_GROUP = ("122159", "DCM")
+_HEART_RATE = ("8867-4", "LN")
+#: Certainty of Finding, Probability of cancer: shares of a hundred.
+_SHARES = (("111012", "DCM"), ("111047", "DCM"))
+_CERTAINTY = ("111012", "DCM")
+_FULL_PERCENT = 100.0
+#: What a DS of 16 characters keeps of a number.
+_SAME_NUMBER = 1e-6
+
+#: Value and scheme of the name, the number, value of the unit.
+_Number = tuple[str, str, float, str]
+
+
+def numbers(bundle: Bundle) -> Iterator[str]:
+    """Every number is finite, plausible for the card, and the one of the reading."""
+    for items in bundle.items:
+        for item in (item for item in items if item.ValueType == "NUM"):
+            value = _number(item)
+            if not math.isfinite(value):
+                yield "a number is not finite"
+            elif name_of(item) in _SHARES and not 0.0 <= value <= _FULL_PERCENT:
+                yield "a certainty or probability is not from 0 to 100 percent"
+    if bundle.card:
+        yield from _implausible(bundle, bundle.card)
+    if bundle.reading:
+        yield from _misquoted(bundle, bundle.reading)
+        yield from _wrong_answers(bundle, bundle.reading)
+
+
+def _implausible(bundle: Bundle, card: Card) -> Iterator[str]:
+    tracked = _tracked_groups(bundle)
+    for label in card.labels:
+        volumes = [
+            ml
+            for name, groups in tracked.items()
+            if _names(name, label)
+            for group in groups
+            for ml in _volumes_ml(group)
+        ]
+        if any(volume not in label.plausible_volume_ml for volume in volumes):
+            yield f"the volume of {label.name} is not plausible"
+    if isinstance(card.interpretation, EcgInterpretation):
+        rates = [_number(item) for items in bundle.items for item in items if _is_rate(item)]
+        if any(rate not in card.interpretation.plausible_heart_rate_bpm for rate in rates):
+            yield "the heart rate is not plausible"
+
+
+def _names(tracked: str, label: Label) -> bool:
+    """Say whether a tracking identifier is of this label or of one of its detections."""
+    counted = re.sub(r" \d+$", "", tracked)
+    return tracked == label.name or (label.instances and label.name.startswith(counted) and counted != tracked)
+
+
+def _misquoted(bundle: Bundle, reading: Reading) -> Iterator[str]:
+    tracked = _tracked_groups(bundle)
+    things: tuple[Thing, ...] = (*reading.structures, *reading.detections)
+    for thing in things:
+        expected = [_as_number(measurement) for measurement in thing.measurements]
+        if not all(_same(_numbers_in(group), expected) for group in tracked.get(tracking_name(thing), ())):
+            yield f"the numbers of {tracking_name(thing)} differ from the reading"
+    yield from _untold(bundle, segmented(reading), drawn=False)
+    yield from _untold(bundle, reading.detections, drawn=True)
+    whole = [_as_number(measurement) for measurement in reading.measurements]
+    if not all(_same(_numbers_in(group), whole) for group in tracked.get(WHOLE_IMAGE, ())):
+        yield "the numbers of the whole image differ from the reading"
+    leads = [item for items in bundle.items for item in items if name_of(item) == _LEAD_GROUP]
+    if not all(_same(_numbers_in(group), whole) for group in leads):
+        yield "the numbers of the recording differ from the reading"
+
+
+def _untold(bundle: Bundle, things: Iterable[Thing], *, drawn: bool) -> Iterator[str]:
+    """Each report of groups of this kind tells every one of these things once and in order, and draws no other."""
+    names = [tracking_name(thing) for thing in things]
+    for groups in bundle.groups:
+        if groups and is_drawn(groups[0]) == drawn:
+            told = [str(children(group, *_TRACKING_IDENTIFIER)[0].TextValue) for group in groups]
+            if told[: len(names)] != names or (drawn and len(told) != len(names)):
+                yield "a report does not tell each thing that was found once"
+
+
+def _wrong_answers(bundle: Bundle, reading: Reading) -> Iterator[str]:
+    told = {}
+    for group in (group for groups in bundle.groups for group in groups):
+        for item in children(group, *_FINDING):
+            code = item.ConceptCodeSequence[0]
+            told[str(code.get("CodeValue")), str(code.CodingSchemeDesignator)] = group
+    for finding in reading.findings:
+        group = told.get((finding.name.value, finding.name.scheme))
+        if group is not None and not _answers(group, finding):
+            yield f"the answer about {finding.name.meaning} differs from the reading"
+
+
+def _answers(group: Dataset, finding: Finding) -> bool:
+    values = {
+        str(item.ConceptCodeSequence[0].get("CodeValue"))
+        for item in group.get("ContentSequence", ())
+        if item.ValueType == "CODE"
+    }
+    sent = [_number(item) for item in children(group, *_CERTAINTY)]
+    read = [] if finding.certainty_percent is None else [finding.certainty_percent]
+    close = len(sent) == len(read) and np.allclose(sent, read, rtol=_SAME_NUMBER, atol=0)
+    return finding.value.value in values and close
+
+
+def _as_number(measurement: Measurement) -> _Number:
+    return measurement.name.value, measurement.name.scheme, measurement.value, measurement.unit.value
+
+
+def _same(sent: list[_Number], read: list[_Number]) -> bool:
+    return len(sent) == len(read) and all(
+        (one[0], one[1], one[3]) == (other[0], other[1], other[3])
+        and math.isclose(one[2], other[2], rel_tol=_SAME_NUMBER, abs_tol=0.0)
+        for one, other in zip(sent, read, strict=True)
+    )
+
+
+def _tracked_groups(bundle: Bundle) -> dict[str, list[Dataset]]:
+    """Return the measurement groups of all reports by tracking identifier."""
+    found: dict[str, list[Dataset]] = {}
+    for group in (group for groups in bundle.groups for group in groups):
+        for item in children(group, *_TRACKING_IDENTIFIER):
+            found.setdefault(str(item.TextValue), []).append(group)
+    return found
+
+
+def _numbers_in(group: Dataset) -> list[_Number]:
+    return [
+        (*name_of(item), _number(item), _unit(item))
+        for item in group.get("ContentSequence", ())
+        if item.ValueType == "NUM"
+    ]
+
+
+def _is_rate(item: Dataset) -> bool:
+    return item.get("ValueType") == "NUM" and name_of(item) == _HEART_RATE
+
+
+def _number(item: Dataset) -> float:
+    return float(item.MeasuredValueSequence[0].NumericValue)
+
+
+def _unit(item: Dataset) -> str:
+    return str(item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue)
+
+
+def _volumes_ml(group: Dataset) -> Iterator[float]:
+    for item in children(group, *_VOLUME):
+        if _unit(item) in _ML:
+            yield _number(item) * _ML[_unit(item)]

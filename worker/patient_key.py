@@ -1,0 +1,118 @@
+"""Whether two studies are of one patient, told by keyed digests, so that the ledger holds no patient's value in clear.
+
+HMAC-SHA-256 under a secret of this site: without it nobody can try names or ids against the ledger.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+import tempfile
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from worker.errors import PatientSecretUnusable
+
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatientKey:
+    """Who a patient is, in digests (hex).
+
+    Attributes:
+        id_key: Of the patient id.
+        issuer_key: Of the issuer of that id; empty where none is named.
+        person_key: Of birth date, sex and name.
+    """
+
+    id_key: str
+    issuer_key: str
+    person_key: str
+
+    def contradicts(self, other: "PatientKey") -> bool:
+        """Say whether two studies share an id although nobody can tell that they are of one patient.
+
+        One id from two named issuers is no contradiction: those are two patients.
+        """
+        if self.id_key != other.id_key or self == other:
+            return False
+        return not (self.issuer_key and other.issuer_key and self.issuer_key != other.issuer_key)
+
+
+def patient_key(secret: bytes, attributes: Dataset) -> PatientKey | None:
+    """Return whose study this is; None where the dataset cannot say it for sure.
+
+    Id, name and birth date must be there: every anonymised study is of "Anonymous" with the id "0". Padding, case,
+    Unicode forms and trailing delimiters of a name do not count.
+    """
+    patient_id, issuer = _text(attributes, "PatientID"), _issuer(attributes)
+    birth_date, sex = _text(attributes, "PatientBirthDate"), _text(attributes, "PatientSex")
+    name = _name(_text(attributes, "PatientName").casefold())
+    if not (patient_id and birth_date and name):
+        return None
+    return PatientKey(
+        id_key=_digest(secret, "id", patient_id),
+        issuer_key=_digest(secret, "issuer", issuer) if issuer else "",
+        person_key=_digest(secret, "person", birth_date, sex, name),
+    )
+
+
+def load_secret(file: Path) -> bytes:
+    """Return the secret in this file; it is made, readable by its owner only, where it is not there yet.
+
+    Machines that share a ledger share the file. Raises PatientSecretUnusable.
+    """
+    try:
+        if not file.exists():
+            _make_secret(file)
+        secret = bytes.fromhex(file.read_text(encoding="ascii").strip())
+    except OSError as error:
+        raise PatientSecretUnusable(
+            f"{file}: the secret of patients' keys cannot be read or made ({error.strerror}); let this user read it"
+        ) from error
+    except ValueError as error:
+        raise PatientSecretUnusable(
+            f"{file}: holds no secret in hexadecimal digits; remove it or restore it"
+        ) from error
+    if len(secret) < _SECRET_BYTES:
+        raise PatientSecretUnusable(f"{file}: its secret is shorter than {_SECRET_BYTES} bytes; remove or restore it")
+    return secret
+
+
+def _make_secret(file: Path) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as making:  # of mode 0600
+        making.write(secrets.token_hex(_SECRET_BYTES))
+        making.flush()
+        os.fsync(making.fileno())
+    try:
+        # Whole under its name or not there; and where two processes start together, the first one's stays.
+        file.hardlink_to(making.name)
+    except FileExistsError:
+        pass
+    finally:
+        Path(making.name).unlink()
+
+
+def _digest(secret: bytes, *parts: str) -> str:
+    return hmac.new(secret, "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()
+
+
+def _issuer(attributes: Dataset) -> str:
+    """Return local and universal name of the issuer (PS3.3 10.14)."""
+    qualifiers = attributes.get("IssuerOfPatientIDQualifiersSequence") or ()
+    universal = [_text(item, "UniversalEntityID") for item in qualifiers][:1]
+    return "\x1e".join((_text(attributes, "IssuerOfPatientID"), *universal)).strip("\x1e")
+
+
+def _name(value: str) -> str:
+    groups = ["^".join(" ".join(part.split()) for part in group.split("^")).rstrip("^") for group in value.split("=")]
+    return "=".join(groups).rstrip("=")
+
+
+def _text(attributes: Dataset, keyword: str) -> str:
+    value = attributes.get(keyword)
+    return "" if value is None else unicodedata.normalize("NFKC", str(value)).strip(" \0")

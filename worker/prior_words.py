@@ -1,0 +1,59 @@
+"""What is said of an earlier read: when it was, and a sentence for each number that can be compared."""
+
+from itertools import groupby
+
+from models.findings import Measurement
+from worker.prior import Change, Prior
+from worker.sentences import Words
+
+
+def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
+    """Return the sentences in the language of these words."""
+    told = [
+        words.say(
+            "Compared with the study of {date} ({time} earlier):",
+            date=words.date(prior.studied_on),
+            time=_days(prior.days, words),
+        )
+    ]
+    if prior.model_version:
+        told.append(
+            words.say("That study was read by another version of this model, {version}.", version=prior.model_version)
+        )
+    for _, group in groupby(prior.changes, key=lambda change: (change.label, change.number)):
+        changes = list(group)
+        told += [_sentence(change, words, alone=len(changes) == 1) for change in changes]
+    told += [
+        words.say("{name}: found more than once then or now, so sizes are not compared.", name=words.label(label))
+        for label in prior.unpaired
+    ]
+    return tuple(told)
+
+
+def _sentence(change: Change, words: Words, *, alone: bool) -> str:
+    earlier, now = (
+        words.measured(Measurement(name=change.name, value=value, unit=change.unit))
+        for value in (change.earlier, change.now)
+    )
+    told = {"name": _name(change, words, alone=alone), "earlier": earlier, "now": now}
+    if change.percent is None:
+        said = words.say("{name}: {earlier} → {now}", **told)
+    else:
+        percent = ("+" if change.percent >= 0 else "") + words.number(change.percent, 1)
+        said = words.say("{name}: {earlier} → {now} ({percent} %)", percent=percent, **told)
+    if change.doubling_days is None:
+        return said
+    return words.say("{change}; doubling time {time}", change=said, time=_days(round(change.doubling_days), words))
+
+
+def _days(days: int, words: Words) -> str:
+    return words.count("{count} day", "{count} days", days)
+
+
+def _name(change: Change, words: Words, *, alone: bool) -> str:
+    """Return what a number is of; what was measured only where the name of the thing does not say it."""
+    measured = words.concept(change.name)
+    if change.label is None:
+        return measured
+    name = words.label(change.label) + (f" {change.number}" if change.number is not None else "")
+    return name if alone else f"{name} ({measured.lower()})"

@@ -1,0 +1,58 @@
+"""What a site does not want to be told is taken out of a reading here, before anything is made of it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from models.findings import Detection, Finding, Measurement, Reading
+from models.instances import CERTAINTY
+from models.manifest import Concept
+from worker.settings import ReportSettings
+
+#: Codes whose number is a certainty or probability in percent.
+_PROBABILITY = Concept(value="111047", scheme="DCM", meaning="Probability of cancer")
+_CERTAINTIES = {(CERTAINTY.value, CERTAINTY.scheme), (_PROBABILITY.value, _PROBABILITY.scheme)}
+
+
+def for_site(reading: Reading, report: ReportSettings) -> Reading:
+    """Return the reading without what lies below the site's thresholds or is not among its measurements.
+
+    Detections keep their numbers, so that text, picture and SR still mean the same thing. A structure's first
+    measurement, its size, always stays.
+    """
+    detections = tuple(detection for detection in reading.detections if _certain_enough(detection, report))
+    instances = reading.instances
+    if instances is not None and len(detections) < len(reading.detections):
+        instances = np.where(np.isin(instances, [detection.number for detection in detections]), instances, 0)
+        instances = instances.astype(np.uint16)
+    return replace(
+        reading,
+        instances=instances,
+        detections=tuple(replace(one, measurements=_wanted(one.measurements, report)) for one in detections),
+        structures=tuple(replace(one, measurements=_wanted(one.measurements, report)) for one in reading.structures),
+        measurements=tuple(one for one in reading.measurements if _is_wanted(one, report)),
+        findings=tuple(finding for finding in reading.findings if _finding_certain_enough(finding, report)),
+    )
+
+
+def certainty_of(detection: Detection) -> float | None:
+    """Return a detection's certainty or probability in percent, None where it has none."""
+    return next((m.value for m in detection.measurements if (m.name.value, m.name.scheme) in _CERTAINTIES), None)
+
+
+def _certain_enough(detection: Detection, report: ReportSettings) -> bool:
+    certainty = certainty_of(detection)
+    return certainty is None or certainty >= report.min_certainty_percent
+
+
+def _finding_certain_enough(finding: Finding, report: ReportSettings) -> bool:
+    return finding.certainty_percent is None or finding.certainty_percent >= report.min_certainty_percent
+
+
+def _wanted(measurements: tuple[Measurement, ...], report: ReportSettings) -> tuple[Measurement, ...]:
+    return tuple(one for place, one in enumerate(measurements) if place == 0 or _is_wanted(one, report))
+
+
+def _is_wanted(measurement: Measurement, report: ReportSettings) -> bool:
+    names = {wanted.casefold() for wanted in report.measurements}
+    return not names or bool({measurement.name.value.casefold(), measurement.name.meaning.casefold()} & names)
