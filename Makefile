@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench bench-inference prove docs format clean
+.PHONY: demo test check bench bench-inference bench-objects prove docs format clean
 
 demo: $(VENV)/.core
 	$(BIN)/wetread demo
@@ -19,6 +19,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+bench-objects: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.objects
 
 bench-inference: $(VENV)/.dev
 	$(BIN)/python -c "import torch" || $(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0"

@@ -30,10 +30,12 @@ def write_inputs(folder: Path) -> None:
     values = rng.integers(1000, 1060, size=SHAPE, dtype=np.uint16)
     attributes = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"}
     write_mr_series(folder / "series", array=values, spacing_mm=(1.5, 0.8, 0.8), attributes=attributes)
-    # Read once: what follows measures objects, not decoding. They need no grey values.
+    np.save(folder / "values.npy", values)
+    # Read once: what follows measures objects, not decoding.
     series = load_series(sorted((folder / "series").iterdir()), max_voxels=10**9)
     without_values = replace(_volume(series), array=np.zeros(1, np.float32))
     (folder / "series.pickle").write_bytes(pickle.dumps(replace(series, source=without_values)))
+    (folder / "uids.json").write_text(json.dumps([str(dataset.SOPInstanceUID) for dataset in series.datasets]))
     for count in LABELS:
         labels = blobs(count)
         np.save(folder / f"labels-{count}.npy", labels)
@@ -64,7 +66,7 @@ def case_of(folder: Path, count: int) -> Case:
     """Return the case of a reading that found these labels."""
     series: LoadedSeries = pickle.loads((folder / "series.pickle").read_bytes())  # noqa: S301  # written above
     labels = np.load(folder / f"labels-{count}.npy")
-    volume = replace(_volume(series), array=np.broadcast_to(np.float32(0), SHAPE))
+    volume = replace(_volume(series), array=np.load(folder / "values.npy", mmap_mode="r"))
     series = replace(series, source=volume)
     # Slice by slice: of the whole it would make eight bytes a voxel.
     voxels = sum(np.bincount(image.ravel(), minlength=count + 1) for image in labels)

@@ -28,6 +28,7 @@ from worker.object_kinds import Kind
 from worker.report import build_report
 from worker.rt_structure_set import build_rt_structure_set
 from worker.segmentation import build_segmentation
+from worker.summary_image import build_summary_image
 
 _DCMQI = Path(sys.executable).parent / "itkimage2segimage"
 _MIB_A_GIB = 1024
@@ -71,6 +72,7 @@ MAKERS: Mapping[str, _Maker] = {
     "SEG by highdicom": _plain("BINARY", ExplicitVRLittleEndian),
     "LABELMAP": _ours("LABELMAP", build_labelmap),
     "LABELMAP by highdicom": _plain("LABELMAP", RLELossless),
+    "SC": _ours("SC", build_summary_image),
     "RTSTRUCT": _ours("RTSTRUCT", build_rt_structure_set),
     "SR": _our_report,
     "SR by highdicom": _plain_report,

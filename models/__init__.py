@@ -17,5 +17,6 @@ runtimes        the first of the site's order that gives the golden answers (run
 reading         all of it in one function, `read`
 checking        golden inputs (golden: how they are made) prove a model on this machine
 brainchop       imports brain-structures from brainchop's files; brainchop_card
+critical        which of a card's rules a reading fulfils; critical_reason, why
 testing         a tiny real model and a constant runtime, for tests
 """

@@ -1,12 +1,13 @@
 """The front door: settings, command line, daemons, page. In reading order:
 
 settings     one TOML file, environment overrides; settings_reference, their tables in the documentation
-cli          the console script `wetread`; cli_jobs, cli_models; failures, which errors are told in one message
+cli          the console script `wetread`; cli_jobs, cli_models, cli_alerts; failures, which errors are one message
 assembly_line  the objects of the other rooms, built from the settings; prior_search, what finds earlier reads
 supervisor   starts the parts, restarts what ends, stops in order
 up           all parts with embedded Redis and archive
 node_daemon, worker_daemon, model_host_daemon, deliver_daemon, web_daemon   the parts alone; signals, lean
 embedded     the Redis and the archive that `up` brings along
+notifiers    the clients that tell people: webhook, e-mail, HL7
 logs         events on standard error, no patients
 dashboard    the page; metrics, health
 demo         real studies through everything; demo_inputs, demo_house, demo_report

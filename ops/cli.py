@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops import cli_alerts, cli_jobs, cli_models
+from ops import cli_alerts, cli_jobs, cli_models, cli_validate
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +22,7 @@ app.add_typer(cli_models.app, name="models")
 app.add_typer(config, name="config")
 cli_jobs.add_to(app)
 cli_alerts.add_to(app)
+cli_validate.add_to(app)
 
 SettingsFile = Annotated[
     Path | None,

@@ -48,8 +48,28 @@ KNOWN: Final[tuple[FalseAlarm, ...]] = (
     ),
     FalseAlarm(
         tools=("dciodvfy",),
+        pattern=r"would be needed to build DICOMDIR",
+        reason="a value that the source does not have is sent empty, which only a DICOMDIR would not allow (Type 2)",
+    ),
+    FalseAlarm(
+        tools=("dciodvfy",),
         pattern=r"Missing attribute Type 2C Conditional Element=<Laterality>",
         reason="(0020,0060) is for a paired body part alone, and the program cannot know that (PS3.3 C.7.3.1)",
+    ),
+    FalseAlarm(
+        tools=("dciodvfy",),
+        pattern=r"Error - Information Object Not found$",
+        reason="Label Map Segmentation is newer than the program, which has checked no module of it",
+    ),
+    FalseAlarm(
+        tools=("dciodvfy",),
+        pattern=r"SegmentSequence item number 1 \(from one\) with SegmentNumber of 0$",
+        reason="in a label map the background is described too, as segment 0 (PS3.3 C.8.20.2)",
+    ),
+    FalseAlarm(
+        tools=("dcentvfy",),
+        pattern=r"Unrecognized SOP Class - [\d.]+\.66\.7 |IE <Unknown> versus|versus <Unknown>",
+        reason="the program does not know Label Map Segmentation, which is newer than it",
     ),
     FalseAlarm(
         tools=("dcentvfy",),

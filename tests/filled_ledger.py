@@ -12,7 +12,19 @@ from sqlalchemy.orm import Session
 
 from worker.job import DeliveryState, JobState, Priority
 from worker.ledger_views import LedgerViews
-from worker.tables import Delivery, Event, Job, JobInput, Model, ResultObject, Revision, Study
+from worker.notification import NoticeState, NotificationState, Topic
+from worker.tables import (
+    Delivery,
+    Event,
+    Job,
+    JobInput,
+    Model,
+    Notice,
+    Notification,
+    ResultObject,
+    Revision,
+    Study,
+)
 
 PICTURE_STUDY = "1.2.826.0.1.3680043.8.498.10000000000000000000000000000000000001"
 
@@ -198,6 +210,70 @@ def fill_a_day(ledger: LedgerViews, *, now: datetime | None = None) -> None:
         _, (sixth,) = add_study(session, "1.2.840.113619.2.5.6", received_at=ago(minutes=5))
         add_job(session, sixth, JobState.QUEUED, queued_at=ago(minutes=4))
         add_study(session, "1.2.840.113619.2.5.7", received_at=ago(seconds=2), receiving=True, revisions=0)
+
+
+def add_notification(
+    session: Session,
+    job: Job,
+    state: NotificationState,
+    notices: Mapping[str, NoticeState],
+    *,
+    at: datetime,
+    topic: Topic = "critical",
+    reason: str = "",
+) -> None:
+    """Add something that somebody must hear of, and what has become of each channel, told a second later."""
+    haemorrhage = {"value": "50960005", "scheme": "SCT", "meaning": "Haemorrhage"}
+    found = {
+        "kind": "volume",
+        "name": "Haemorrhage",
+        "concept": haemorrhage,
+        "value": 42.5,
+        "unit": "ml",
+        "at_least": 30.0,
+    }
+    notification = Notification(
+        key=f"{job.id:08x}-{topic}",
+        job_id=job.id,
+        topic=topic,
+        state=state,
+        detail={"reasons": [found], "research": True} if topic == "critical" else {"deadline_s": 600.0},
+        created_at=at,
+    )
+    session.add(notification)
+    session.flush()
+    for step, (channel, notice) in enumerate(notices.items(), start=1):
+        told_at = at + timedelta(seconds=step)
+        session.add(
+            Notice(
+                notification_id=notification.id,
+                channel=channel,
+                step=step,
+                state=notice,
+                attempts=1,
+                reason=reason,
+                created_at=at,
+                updated_at=told_at,
+            )
+        )
+    session.flush()
+
+
+def fill_alerts(ledger: LedgerViews, *, now: datetime | None = None) -> None:
+    """Write critical reads: one that waits for an answer, one that nobody has answered, one without anybody to tell."""
+    at = now or datetime.now(UTC)
+    cases: list[tuple[NotificationState, dict[str, NoticeState]]] = [
+        (NotificationState.OPEN, {"pager": NoticeState.SENT, "chief": NoticeState.WAITING}),
+        (NotificationState.UNANSWERED, {"pager": NoticeState.SENT, "chief": NoticeState.LOST}),
+        (NotificationState.NOBODY, {}),
+        (NotificationState.ACKNOWLEDGED, {"pager": NoticeState.SENT}),
+    ]
+    with ledger.writing() as session:
+        for number, (state, notices) in enumerate(cases):
+            _, (revision,) = add_study(session, f"1.2.840.113619.2.7.{number}", received_at=at)
+            job = add_job(session, revision, JobState.READ, model_id="head-bleed", queued_at=at, finished_at=at)
+            add_notification(session, job, state, notices, at=at, reason="the mail server refused it with status 550")
+        add_notification(session, job, NotificationState.OPEN, {"desk": NoticeState.SENT}, at=at, topic="overdue")
 
 
 def job_id_in(ledger: LedgerViews, state: JobState) -> int:

@@ -1,6 +1,6 @@
 """OHIF as a radiologist opens it: served beside an Orthanc with DICOMweb, in a headless Chromium.
 
-It needs npm's package @ohif/app, unpacked: `.ci/run` puts it into `.cache/ohif`, $WETREAD_OHIF_DIST names another folder.
+It needs npm's package @ohif/app, unpacked: `.ci/run` puts it into `.cache/ohif`, $WETREAD_OHIF_DIST is another place.
 """
 
 import http.server

@@ -1,7 +1,5 @@
 """An ECG as a picture: the lead that was read with its marks, the others small, the numbers beside."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,17 +9,14 @@ from numpy.typing import NDArray
 from models.findings import Reading
 from models.volume import Waveform
 from worker.case import Case
-from worker.finding_sentences import findings_of
+from worker.picture_style import COLUMN_RIGHT, INK, PAPER
 
 #: Rhythm is read on it, so it is drawn large where it is there.
 _RHYTHM_LEAD = "II"
 _COLOURS = {"P": "#4f9dff", "QRS": "#ff5a5a", "T": "#5fd35f"}
 _OTHER = "#c9a0ff"
-_INK = "#e8e8e8"
 _GRID = "#4a2f2f"
-_PAPER = "#101010"
 _SMALL_COLUMNS = 3
-_LINE = 36
 #: Small strips show the middle of this many seconds.
 _SMALL_S = 4.0
 _BIG_BOX_S = 0.2  # the large squares of ECG paper
@@ -33,12 +28,14 @@ def draw_ecg(figure: Figure, waveform: Waveform, case: Case) -> None:
     large = waveform.channels.index(_RHYTHM_LEAD) if _RHYTHM_LEAD in waveform.channels else 0
     others = [channel for channel in range(len(waveform.channels)) if channel != large]
     seconds = np.arange(waveform.array.shape[1]) / waveform.sampling_frequency_hz
-    outer = figure.add_gridspec(2, 1, height_ratios=(1, 1.5), left=0.05, right=0.76, top=0.93, bottom=0.05, hspace=0.18)
+    outer = figure.add_gridspec(
+        2, 1, height_ratios=(1, 1.5), left=0.05, right=COLUMN_RIGHT - 0.01, top=0.93, bottom=0.05, hspace=0.18
+    )
     axes = figure.add_subplot(outer[0])
     _strip(axes, seconds, waveform, large, linewidth=0.9)
     _mark(axes, case.reading)
-    axes.set_xlabel("s", color=_INK, fontsize=8, labelpad=1)
-    axes.set_ylabel("mV", color=_INK, fontsize=8)
+    axes.set_xlabel("s", color=INK, fontsize=8, labelpad=1)
+    axes.set_ylabel("mV", color=INK, fontsize=8)
     rows = max(1, -(-len(others) // _SMALL_COLUMNS))
     inner = outer[1].subgridspec(rows, _SMALL_COLUMNS, wspace=0.06, hspace=0.12)
     middle = _middle(seconds)
@@ -47,8 +44,6 @@ def draw_ecg(figure: Figure, waveform: Waveform, case: Case) -> None:
         _strip(small, seconds[middle], waveform, channel, linewidth=0.7, part=middle)
         small.set_xticklabels([])
         small.set_yticklabels([])
-    beside = "\n\n".join(textwrap.fill(line, _LINE) for line in findings_of(case))
-    figure.text(0.775, 0.93, beside, color=_INK, fontsize=10, va="top")
 
 
 def _middle(seconds: NDArray[np.float64]) -> slice:
@@ -67,15 +62,15 @@ def _strip(
     part: slice = slice(None),
 ) -> None:
     values = waveform.array[channel, part]
-    axes.set_facecolor(_PAPER)
-    axes.plot(seconds, values, color=_INK, linewidth=linewidth)
+    axes.set_facecolor(PAPER)
+    axes.plot(seconds, values, color=INK, linewidth=linewidth)
     if seconds.size:
         axes.set_xlim(seconds[0], seconds[-1])
         axes.set_xticks(np.arange(np.ceil(seconds[0] / _BIG_BOX_S) * _BIG_BOX_S, seconds[-1], _BIG_BOX_S), minor=True)
     low, high = axes.get_ylim()
     axes.set_yticks(np.arange(np.ceil(low / _BIG_BOX_MV) * _BIG_BOX_MV, high, _BIG_BOX_MV), minor=True)
     axes.grid(visible=True, which="minor", color=_GRID, linewidth=0.5)
-    axes.tick_params(which="both", colors=_INK, labelsize=7, length=0)
+    axes.tick_params(which="both", colors=INK, labelsize=7, length=0)
     for spine in axes.spines.values():
         spine.set_color(_GRID)
     axes.text(
@@ -84,9 +79,9 @@ def _strip(
         waveform.channels[channel],
         transform=axes.transAxes,
         va="top",
-        color=_INK,
+        color=INK,
         fontweight="bold",
-        bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 1},
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
     )
 
 
@@ -97,5 +92,5 @@ def _mark(axes: Axes, reading: Reading) -> None:
     if kinds:
         axes.legend(
             handles=[Line2D([], [], color=_COLOURS.get(kind, _OTHER), linewidth=6, alpha=0.6) for kind in kinds],
-            labels=kinds, loc="upper right", ncols=len(kinds), frameon=False, labelcolor=_INK, fontsize=8,
+            labels=kinds, loc="upper right", ncols=len(kinds), frameon=False, labelcolor=INK, fontsize=8,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, RTStructureSetStorage
 
@@ -41,15 +42,22 @@ def transfer_syntax(bundle: Bundle) -> Iterator[str]:
 def valid_uids(bundle: Bundle) -> Iterator[str]:
     """Every UID is one (PS3.5 9.1)."""
     for made in bundle.objects:
-        wrong = {
-            element.keyword
-            for element in made.iterall()
-            if element.VR == "UI"
-            for uid in ([element.value] if isinstance(element.value, str) else element.value or [])
-            if not UID(uid).is_valid
-        }
+        wrong = {keyword for keyword, uid in set(_uids(made)) if not UID(uid).is_valid}
         if wrong:
             yield f"not a UID: {', '.join(sorted(wrong))}"
+
+
+def _uids(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """Walk a dataset for UIDs and their keywords; values of other kinds are left as bytes, they may be millions."""
+    for tag in dataset.keys():  # noqa: SIM118  # over itself a dataset gives elements, each read into values
+        representation = dataset.get_item(tag).VR or (dictionary_VR(tag) if dictionary_has_tag(tag) else "UN")
+        if representation == "SQ":
+            for item in dataset[tag].value or ():
+                yield from _uids(item)
+        elif representation == "UI":
+            element = dataset[tag]
+            values = [element.value] if isinstance(element.value, str) else element.value or []
+            yield from ((element.keyword, str(uid)) for uid in values)
 
 
 def identity(bundle: Bundle) -> Iterator[str]:

@@ -83,7 +83,7 @@ def _contours(bundle: Bundle, roi: Dataset, voxels: NDArray[np.int64] | None) ->
         if plane is None or contour.ContourGeometricType != "CLOSED_PLANAR":
             yield "a contour is not a closed one on an image that was read"
             continue
-        points = np.array(contour.ContourData, np.float64).reshape(-1, 3)
+        points = _points(contour)
         across, pixels = _in_plane(points, plane)
         if len(points) != int(contour.NumberOfContourPoints) or bool(np.any(np.abs(across) > _SAME_MM)):
             yield "a contour does not lie on its image"
@@ -96,6 +96,11 @@ def _contours(bundle: Bundle, roi: Dataset, voxels: NDArray[np.int64] | None) ->
     for key, k in bundle.sources.slice_of.items():
         if abs(int(voxels[k]) - areas[key]) > corners[key] + _SAME_SHARE * int(voxels[k]):
             yield "the contours on a slice enclose another area than the reading has there"
+
+
+def _points(contour: Dataset) -> NDArray[np.float64]:
+    """Return the contour's points; read from the bytes, since pydicom would make an object of each number."""
+    return np.array(contour.get_item("ContourData").value.split(b"\\"), np.float64).reshape(-1, 3)
 
 
 def _in_plane(points: NDArray[np.float64], plane: Plane) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -77,7 +77,7 @@ def message_of(
         accession_number=identity.accession_number,
         patient=identity if patient_data else None,
         model=model,
-        created_at=outgoing.created_at.astimezone(),
+        created_at=outgoing.created_at.astimezone(report.zone),
         step=outgoing.step,
         language=report.language,
     )

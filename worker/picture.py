@@ -1,45 +1,57 @@
-"""A picture of a reading for people: key slices with contours, or an ECG with its marks. No patient's data."""
+"""A picture of a reading for people: key slices or an ECG on the left, what was found in words on the right.
+
+No patient's data is in it.
+"""
 
 from io import BytesIO
 
+import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
+from PIL import Image as Pillow
 
-from models.findings import Reading
-from models.volume import Volume, Waveform
+from models.volume import Waveform
 from worker.case import Case
 from worker.ecg_picture import draw_ecg
-from worker.finding_sentences import findings_of
+from worker.finding_sentences import caveats_of, findings_of, summary_of
+from worker.line_breaking import lines_of
+from worker.picture_style import COLUMN_RIGHT, INK, PAPER, WARNING, colour_of, for_pictures
+from worker.slice_picture import draw_slices
 
-_KEY_SLICES = 6
-_COLUMNS = 3
-_WINDOW_PERCENTILES = (1.0, 99.5)
-#: Most of what a percentile needs, at a fraction of the sort.
-_SAMPLED_VOXELS = 2_000_000
-_LEGEND_LINES = 24
-#: LPS: what grows along x, y, z, and what lies the other way (PS3.3 C.7.6.1.1.1).
-_DIRECTIONS = (("L", "R"), ("P", "A"), ("H", "F"))
-_OBLIQUE = 0.2
-_INK = "#e8e8e8"
-_PAPER = "#101010"
+_Colour = tuple[float, float, float]
+
+_INCHES = (13.5, 8.4)
+_DPI = 100
+_COLUMNS_A_LINE = 46
+#: Lines of numbers that fit beside the pictures, in a large and in a small font.
+_MOST_LARGE, _MOST_SMALL = 20, 40
+_LARGE, _SMALL = 9.5, 7.5
 
 
 def render(case: Case) -> bytes:
     """Return the picture of a reading as PNG."""
-    series = case.series
-    figure = Figure(figsize=(13.5, 8.4), dpi=100, facecolor=_PAPER)
-    if isinstance(series.source, Waveform):
-        draw_ecg(figure, series.source, case)
-    elif isinstance(series.source, Volume):
-        _draw_volume(figure, series.source, case)
-    figure.text(0.5, 0.985, banner(case), ha="center", va="top", fontsize=13, fontweight="bold", color="#ffb000")
     buffer = BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
+    Pillow.fromarray(pixels_of(case)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def pixels_of(case: Case) -> NDArray[np.uint8]:
+    """Return the picture of a reading, ``(rows, columns, 3)``."""
+    case, fonts = for_pictures(case)
+    with mpl.rc_context({"font.family": fonts}):
+        figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor=PAPER)
+        if isinstance(case.series.source, Waveform):
+            draw_ecg(figure, case.series.source, case)
+        else:
+            draw_slices(figure, case.series.source, case)
+        figure.text(0.5, 0.985, banner(case), ha="center", va="top", fontsize=13, fontweight="bold", color=WARNING)
+        _write_beside(figure, case)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def banner(case: Case) -> str:
@@ -49,110 +61,40 @@ def banner(case: Case) -> str:
     return " \N{EN DASH} ".join((*said, words.say("AI, not verified"), f"{card.name} {card.version}"))
 
 
-def key_slices(labels: NDArray[np.uint8]) -> list[int]:
-    """Return up to six slices, in order, between which the labelled volume is shared equally: large areas, well apart.
-
-    Without any label, the middle slice. `labels` is ``(slices, rows, columns)``.
-    """
-    areas = np.count_nonzero(labels, axis=(1, 2))
-    if not areas.any():
-        return [labels.shape[0] // 2]
-    shares = (np.arange(_KEY_SLICES) + 0.5) / _KEY_SLICES * areas.sum()
-    return sorted({int(k) for k in np.searchsorted(np.cumsum(areas), shares)})
-
-
-def orientation_letters(volume: Volume) -> tuple[str, str, str, str]:
-    """Return what lies to the left, right, top and bottom of a slice as it is shown, two letters where oblique."""
-    along_column, along_row = volume.affine[:3, 1], volume.affine[:3, 2]
-    return _letters(-along_row), _letters(along_row), _letters(-along_column), _letters(along_column)
-
-
-def _letters(direction: NDArray[np.float64]) -> str:
-    unit = direction / np.linalg.norm(direction)
-    order = np.argsort(-np.abs(unit))[:2]
-    return "".join(_DIRECTIONS[axis][0 if unit[axis] > 0 else 1] for axis in order if abs(unit[axis]) > _OBLIQUE)
-
-
-def _draw_volume(figure: Figure, volume: Volume, case: Case) -> None:
-    reading = case.reading
-    labels = reading.labels if reading.labels is not None else np.zeros(volume.array.shape, np.uint8)
-    chosen = key_slices(labels)
-    low, high = _window(volume.array)
-    columns = min(_COLUMNS, len(chosen))
-    rows = -(-len(chosen) // columns)
-    grid = figure.add_gridspec(rows, columns, left=0.01, right=0.70, top=0.93, bottom=0.02, wspace=0.03, hspace=0.06)
-    _, row_mm, column_mm = volume.spacing_mm
-    for place, k in enumerate(chosen):
-        axes = figure.add_subplot(grid[place // columns, place % columns])
-        axes.imshow(
-            volume.array[k], cmap="gray", vmin=low, vmax=high, aspect=row_mm / column_mm, interpolation="nearest"
-        )
-        _outline(axes, labels[k], reading)
-        _letter(axes, volume)
-        axes.text(0.02, 0.02, f"{k + 1}/{labels.shape[0]}", transform=axes.transAxes, color=_INK, fontsize=8)
-        axes.set_axis_off()
-    _legend(figure, case)
-
-
-def _window(array: NDArray[np.generic]) -> tuple[float, float]:
-    values = np.asarray(array.reshape(-1)[:: max(1, array.size // _SAMPLED_VOXELS)], dtype=np.float64)
-    low, high = (float(value) for value in np.percentile(values, _WINDOW_PERCENTILES))
-    return low, max(high, low + 1e-6)
-
-
-def _outline(axes: Axes, labels: NDArray[np.uint8], reading: Reading) -> None:
-    for structure in reading.structures:
-        mask = labels == structure.label.number
-        if mask.any():
-            # A frame of background lets a contour close at the edge of the image.
-            padded = np.pad(mask, 1).astype(np.float32)
-            rows, columns = (np.arange(-1, size + 1) for size in mask.shape)
-            axes.contour(
-                columns, rows, padded, levels=[0.5], colors=[_colour(structure.label.colour_rgb)], linewidths=1
-            )
-    axes.set_xlim(-0.5, labels.shape[1] - 0.5)
-    axes.set_ylim(labels.shape[0] - 0.5, -0.5)
-
-
-def _letter(axes: Axes, volume: Volume) -> None:
-    places = (
-        (0.01, 0.5, "left", "center"),
-        (0.99, 0.5, "right", "center"),
-        (0.5, 0.99, "center", "top"),
-        (0.5, 0.01, "center", "bottom"),
+def _write_beside(figure: Figure, case: Case) -> None:
+    """Write the summary, the numbers in the colours of what they measure, and at the bottom what to beware of."""
+    summary = lines_of(summary_of(case), _COLUMNS_A_LINE - 4)
+    figure.text(
+        COLUMN_RIGHT, 0.93, "\n".join(summary), color=INK, fontsize=11, fontweight="bold", va="top", linespacing=1.3
     )
-    for letters, (x, y, horizontal, vertical) in zip(orientation_letters(volume), places, strict=True):
-        axes.text(
-            x,
-            y,
-            letters,
-            ha=horizontal,
-            va=vertical,
-            transform=axes.transAxes,
-            color=_INK,
-            fontsize=9,
-            fontweight="bold",
-        )
-
-
-def _legend(figure: Figure, case: Case) -> None:
-    reading, words = case.reading, case.words
-    entries = [
-        (
-            f"{words.label(structure.label)}: {words.measured(structure.measurements[0])}",
-            _colour(structure.label.colour_rgb),
-        )
-        for structure in reading.structures
-    ]
-    plain = [(words.say("not found: {name}", name=words.label(label)), _PAPER) for label in reading.missing]
-    plain += [] if entries or plain else [(line, _PAPER) for line in findings_of(case)]
-    shown = (entries + plain)[:_LEGEND_LINES]
+    entries = [(line, colour) for sentence, colour in _numbers(case) for line, colour in _broken(sentence, colour)]
+    if len(entries) > _MOST_SMALL:
+        left_out = len(entries) - _MOST_SMALL + 1
+        entries = [*entries[: _MOST_SMALL - 1], (case.words.say("and {count} more", count=left_out), None)]
+    beware = [line for caveat in caveats_of(case) for line in lines_of(caveat, _COLUMNS_A_LINE)]
+    figure.text(COLUMN_RIGHT, 0.02, "\n".join(beware), color=WARNING, fontsize=9, va="bottom", linespacing=1.3)
+    if not entries:
+        return
     figure.legend(
-        handles=[Line2D([], [], color=colour, linewidth=4) for _, colour in shown],
-        labels=[text for text, _ in shown],
-        loc="upper left", bbox_to_anchor=(0.71, 0.93), frameon=False, labelcolor=_INK, fontsize=9,
+        handles=[Line2D([], [], color=colour or PAPER, linewidth=4) for _, colour in entries],
+        labels=[line for line, _ in entries],
+        loc="upper left", bbox_to_anchor=(COLUMN_RIGHT - 0.005, 0.93 - 0.03 * len(summary)), frameon=False,
+        labelcolor=INK, fontsize=_LARGE if len(entries) <= _MOST_LARGE else _SMALL, handlelength=1.4,
     )  # fmt: skip
 
 
-def _colour(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
-    return rgb[0] / 255, rgb[1] / 255, rgb[2] / 255
+def _numbers(case: Case) -> list[tuple[str, _Colour | None]]:
+    """Return what was found with the colour in which it is drawn, in the order of the text report."""
+    reading = case.reading
+    plain = len(reading.findings) + len(reading.measurements)
+    labels = [detection.label for detection in reading.detections]
+    labels += [structure.label for structure in reading.structures]
+    sentences = findings_of(case)
+    colours: list[_Colour | None] = [None] * len(sentences)
+    colours[plain : plain + len(labels)] = [colour_of(label.colour_rgb) for label in labels]
+    return list(zip(sentences, colours, strict=True))
+
+
+def _broken(sentence: str, colour: _Colour | None) -> list[tuple[str, _Colour | None]]:
+    first, *rest = lines_of(sentence, _COLUMNS_A_LINE)
+    return [(first, colour), *((line, None) for line in rest)]

@@ -39,7 +39,7 @@ _log = structlog.get_logger()
 _PASSING = (ModelHostLost, RuntimeFailed, OSError, MemoryError)
 
 #: The version of how findings become objects. A change of it changes the UIDs of results, so a re-read is a new result.
-_ENCODING = 2
+_ENCODING = 3
 
 
 class Host(Protocol):

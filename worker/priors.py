@@ -21,7 +21,8 @@ from worker.errors import IdentityUncertain, SourceRefused
 from worker.job import Claim
 from worker.ledger import Ledger
 from worker.patient_key import PatientKey, patient_key
-from worker.prior import EarlierRead, Prior, compare
+from worker.prior import EarlierRead, Prior
+from worker.prior_changes import compare
 from worker.pydicom_errors import PARSE_ERRORS
 from worker.source_repairs import identity_of
 from worker.study_moment import is_before, studied_at, study_day

@@ -16,6 +16,7 @@ from worker.report import build_report, has_report
 from worker.rt_structure_set import build_rt_structure_set
 from worker.segmentation import build_segmentation
 from worker.segments import segmented
+from worker.summary_image import build_summary_image
 from worker.text_report import build_not_read, build_text_report
 
 __all__ = ["ResultObject", "build", "not_read"]
@@ -62,6 +63,11 @@ def _text_report(case: Case, made: _Made) -> Dataset | None:
     return build_text_report(case)
 
 
+def _summary_image(case: Case, made: _Made) -> Dataset | None:
+    del made
+    return build_summary_image(case)
+
+
 #: What makes each kind, in the order of `object_kinds.KINDS`; None where a case gives no such object. What was made
 #: before is at hand, since a later object may refer to it.
 _BUILDERS: Mapping[Kind, Callable[[Case, _Made], Dataset | None]] = {
@@ -71,6 +77,7 @@ _BUILDERS: Mapping[Kind, Callable[[Case, _Made], Dataset | None]] = {
     "REGION-SR": _region_report,
     "ECG-SR": _ecg_report,
     "TEXT-SR": _text_report,
+    "SC": _summary_image,
     "RTSTRUCT": _rt_structure_set,
     "PMAP": _parametric_map,
 }
@@ -90,10 +97,20 @@ def build(case: Case, kinds: Collection[Kind] = DEFAULT_KINDS) -> tuple[ResultOb
     Raises SourceRefused when the source lacks what a result needs.
     """
     made: dict[Kind, Dataset] = {}
+    objects = []
     for kind, builder in _BUILDERS.items():
         if (kind in kinds or kind in _REFERRED_TO) and (dataset := builder(case, made)) is not None:
-            made[kind] = dataset
-    return tuple(encoded(dataset, kind) for kind, dataset in made.items())
+            objects.append(encoded(dataset, kind))
+            made[kind] = _header(dataset)
+    return tuple(objects)
+
+
+def _header(dataset: Dataset) -> Dataset:
+    """Keep what others refer to; the frames of a hundred structures are hundreds of megabytes."""
+    for keyword in ("PerFrameFunctionalGroupsSequence", "PixelData", "FloatPixelData", "ROIContourSequence"):
+        if keyword in dataset:
+            delattr(dataset, keyword)
+    return dataset
 
 
 def not_read(case: Case, reason: str) -> ResultObject:

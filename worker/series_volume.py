@@ -206,4 +206,6 @@ def _without_bulk(dataset: Any) -> Any:
     for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
         if keyword in dataset:
             delattr(dataset, keyword)
+    # pydicom keeps what it has read from, so all files of a series would stay in memory beside its volume.
+    dataset.buffer = None
     return dataset

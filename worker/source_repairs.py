@@ -30,6 +30,7 @@ COPIED = (
     "IssuerOfAccessionNumberSequence", "StudyDescription", "ProcedureCodeSequence", "PhysiciansOfRecord",
     "NameOfPhysiciansReadingStudy", "ConsultingPhysicianName",
     "PatientAge", "PatientSize", "PatientWeight", "AdditionalPatientHistory", "AdmissionID", "PatientSexNeutered",
+    "MedicalAlerts", "Allergies", "PregnancyStatus", "SmokingStatus", "PatientState",
     "TimezoneOffsetFromUTC",
 )  # fmt: skip
 _TYPE_2 = (
@@ -210,7 +211,7 @@ def _plain(item: Dataset) -> Dataset:
 def _decoded(value: Any, representation: str) -> Any:
     # A PersonName keeps its bytes and the sender's encodings; a fresh one is encoded anew.
     if representation != "PN":
-        return value if value is not None else ""
+        return value if value is not None or representation == "US" else ""
     if value is None or isinstance(value, str | PersonName):
         return PersonName(str(value or ""))
     return [PersonName(str(name)) for name in value]

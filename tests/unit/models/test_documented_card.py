@@ -14,3 +14,19 @@ def test_the_documented_card_is_accepted(tmp_path: Path) -> None:
     file.write_text(example.replace("…", "0" * 64), encoding="utf-8")
     card = load_card(file)
     assert (card.id, card.research, len(card.labels)) == ("my-model", True, 1)
+
+
+def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
+    """Put into the example, whose labels they then name, they make a card that wetread takes."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1:3])
+    deadline, _, rules = rules.partition("\n\n")
+    label = example[example.index("[[labels]]") : example.index("[[golden]]")]
+    labels = "".join(
+        label.replace("number = 1", f"number = {number}").replace('"Thalamus"\nconcept', f'"{name}"\nconcept')
+        for number, name in enumerate(("Haemorrhage", "Nodule", "Free air"), start=2)
+    )
+    file = tmp_path / "model.toml"
+    file.write_text(f"{deadline}\n{example}\n{labels}\n{rules}".replace("…", "0" * 64), encoding="utf-8")
+    card = load_card(file)
+    assert (card.deadline_s, len(card.critical)) == (600, 5)

@@ -311,7 +311,7 @@ def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_model_with_wrong_selection_fails_its_check(day: Path) -> None:
-    """A card whose [selection] nobody understands would never read anything: the check names the key and ends with 1."""
+    """A card whose [selection] nobody understands would read nothing: the check names the key and ends with 1."""
     folder = write_threshold_model(day / "models", id="misspelt")
     card = folder / "model.toml"
     card.write_text(card.read_text().replace("min_slices = 1", "min_slice = 1"))

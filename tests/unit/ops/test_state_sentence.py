@@ -7,7 +7,8 @@ import pytest
 
 from ops.dashboard.state_sentence import Level, state_sentence
 from worker.job import JobState
-from worker.overview import Overview, Waiting
+from worker.notification import NotificationState
+from worker.overview import Alerts, Overview, Waiting
 
 EMPTY = Overview(
     at=datetime(2026, 3, 1, tzinfo=UTC),
@@ -21,6 +22,9 @@ EMPTY = Overview(
     lost_lately=0,
     failures=(),
     door_to_result=None,
+)
+NOBODY, UNANSWERED, OPEN = (
+    ("critical", state) for state in (NotificationState.NOBODY, NotificationState.UNANSWERED, NotificationState.OPEN)
 )
 HELD = {**EMPTY.jobs, JobState.HELD: 2}
 FRESH = Waiting(destination="archive", count=3, oldest_s=20, tried=0)
@@ -59,6 +63,20 @@ STUCK = Waiting(destination="archive", count=1, oldest_s=4000, tried=1)
             replace(EMPTY, waiting=(STUCK,)),
             Level.ATTENTION,
             "Attention: 1 result waits for archive, the oldest for 1 h 6 min (is it reachable?).",
+        ),
+        (
+            replace(EMPTY, failed_lately=1, alerts=Alerts(counts={NOBODY: 1, UNANSWERED: 2}, lost=1)),
+            Level.ATTENTION,
+            (
+                "Attention: 1 critical finding has nobody to tell (no [[notifications]]); 2 critical "
+                "findings acknowledged by nobody who was told; 1 notification not taken by a channel; "
+                "1 job failed in the last 24 h."
+            ),
+        ),
+        (
+            replace(EMPTY, alerts=Alerts(counts={OPEN: 1, ("overdue", NotificationState.OPEN): 4})),
+            Level.BUSY,
+            "1 critical finding waits for an acknowledgement.",
         ),
     ],
 )

@@ -32,7 +32,8 @@ from worker.case import Case
 from worker.earlier_report import KINDS, earlier_read
 from worker.gate_bundle import content_items
 from worker.output_gate import check
-from worker.prior import EarlierRead, compare
+from worker.prior import EarlierRead
+from worker.prior_changes import compare
 from worker.results import build
 from worker.series_volume import LoadedSeries
 from worker.testing import write_mr_series

@@ -104,7 +104,7 @@ def test_a_source_that_is_gone_does_not_silence_the_message(ledger: Ledger, tmp_
 def test_what_a_channel_says_is_recorded(
     ledger: Ledger, spool: Path, critical: int, problem: Exception, state: NoticeState
 ) -> None:
-    """Away is tried again, refused is lost; a defect is tried again, and its words, which may be a patient's, are not kept."""
+    """Away is tried again, refused is lost, a defect is tried again and its words, maybe a patient's, not kept."""
     pager = channel("pager", Recording(problem))
     loop = notifier(ledger, spool, pager)
     loop.decide()

@@ -1,10 +1,13 @@
 """Pictures for people."""
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+from pydicom.dataset import Dataset
 
 from models.findings import Reading
 from models.volume import Volume
@@ -19,7 +22,11 @@ from tests.readings import (
     load,
     nothing_found,
 )
-from worker.picture import banner, key_slices, orientation_letters, render
+from worker import picture_style
+from worker.key_slices import key_slices, orientation_letters, scale_bar_mm, window_of
+from worker.picture import banner, render
+from worker.picture_style import for_pictures
+from worker.settings import ReportSettings
 from worker.testing import write_mr_series
 
 
@@ -62,16 +69,16 @@ def test_an_ecg_is_drawn_with_its_marks() -> None:
 def test_key_slices_are_labelled_and_apart() -> None:
     """The slices lie where the label is, in order, at most six; without a label the middle one is shown."""
     labels = np.zeros((40, 8, 8), np.uint8)
-    assert key_slices(labels) == [20]
+    assert key_slices(Reading(labels=labels), 40) == [20]
     labels[10:30, 2:6, 2:6] = 1
-    chosen = key_slices(labels)
+    chosen = key_slices(Reading(labels=labels), 40)
     assert len(chosen) == 6
     assert chosen == sorted(chosen)
     assert all(labels[k].any() for k in chosen)
     assert min(np.diff(chosen)) > 1
     labels[:] = 0
     labels[7] = 1
-    assert key_slices(labels) == [7]
+    assert key_slices(Reading(labels=labels), 40) == [7]
 
 
 def test_letters_say_what_lies_where(tmp_path: Path) -> None:
@@ -92,3 +99,46 @@ def test_the_banner_says_research_unless_cleared() -> None:
     approved = a_card(regulatory={"status": "cleared", "udi": "x", "regions": ["EU"]})
     cleared = banner(case_of(series, Reading(), approved))
     assert cleared.startswith("AI, not verified")
+
+
+def test_a_cts_own_window_is_used() -> None:
+    """A CT is shown as its source says, everything else by nearly all of its values."""
+    array = np.arange(1000, dtype=np.int16).reshape(10, 10, 10)
+    head = Dataset()
+    head.Modality, head.WindowCenter, head.WindowWidth = "CT", ["40", "400"], ["400", "1500"]
+    assert window_of(array, head) == (-160.0, 240.0)
+    head.Modality = "MR"
+    low, high = window_of(array, head)
+    assert 0 < low < 20
+    assert 980 < high < 1000
+
+
+@pytest.mark.parametrize(("width_mm", "bar_mm"), [(300, 50), (90, 20), (40, 10), (7, 1)])
+def test_the_scale_is_a_round_number(width_mm: float, bar_mm: float) -> None:
+    """1, 2 or 5 times a power of ten, at most a quarter of the picture."""
+    assert scale_bar_mm(width_mm) == bar_mm
+
+
+def test_a_picture_speaks_english_where_no_font_has_the_characters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Japanese needs a font that has it: with one the picture is Japanese, without one English, never empty boxes."""
+    write_mr_series(tmp_path)
+    series = load(tmp_path)
+    case = case_of(series, a_reading(series), a_card(), report=ReportSettings(language="ja"))
+    monkeypatch.setattr(picture_style, "_installed", frozenset)
+    told, fonts = for_pictures(case)
+    assert (told.report.language, fonts) == ("en", ["DejaVu Sans"])
+    monkeypatch.setattr(picture_style, "_installed", lambda: frozenset({"Noto Sans CJK JP"}))
+    told, fonts = for_pictures(case)
+    assert (told.report.language, fonts) == ("ja", ["DejaVu Sans", "Noto Sans CJK JP"])
+
+
+def test_long_legends_fit(tmp_path: Path) -> None:
+    """A hundred structures do not run off the page: what does not fit is counted."""
+    write_mr_series(tmp_path)
+    series = load(tmp_path)
+    reading = a_reading(series)
+    many = replace(reading, structures=reading.structures * 50)
+    pixels = pixels_of(render(case_of(series, many, a_card())))
+    assert (pixels[-8:, 960:] == pixels[-1, -1]).all()

@@ -54,7 +54,7 @@ def test_another_read_is_another_set_of_objects(tmp_path: Path, changed: str) ->
     uids = [
         {uid for made in some for uid in (made.sop_instance_uid, made.series_instance_uid)} for some in (first, second)
     ]
-    assert len(uids[0]) == 6
+    assert len(uids[0]) == 8
     assert not uids[0] & uids[1]
 
 
@@ -63,7 +63,7 @@ def test_a_label_map_gives_seg_sr_and_text(tmp_path: Path) -> None:
     write_mr_series(tmp_path)
     series = load(tmp_path)
     objects = build(case_of(series, a_reading(series), a_card()))
-    assert [made.kind for made in objects] == ["SEG", "SR", "TEXT-SR"]
+    assert [made.kind for made in objects] == ["SEG", "SR", "TEXT-SR", "SC"]
     for made in objects:
         dataset = parsed(made.data)
         assert (dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.SeriesInstanceUID) == (
@@ -92,7 +92,7 @@ def test_the_ecg_report_speaks_of_its_lead() -> None:
     """The numbers of one lead stand in a group of that lead, with the waveform as their source and no SEG beside."""
     series = an_ecg()
     objects = build(case_of(series, an_ecg_reading(), an_ecg_card()))
-    assert [made.kind for made in objects] == ["ECG-SR", "TEXT-SR"]
+    assert [made.kind for made in objects] == ["ECG-SR", "TEXT-SR", "SC"]
     items = list(content_items(parsed(objects[0].data)))
     assert [item.ConceptCodeSequence[0].CodeMeaning for item in items if name_of(item) == ("122148", "DCM")] == [
         "Lead II"

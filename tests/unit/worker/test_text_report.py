@@ -20,6 +20,7 @@ from tests.readings import (
     load,
     nothing_found,
 )
+from worker.case import Case
 from worker.finding_sentences import findings_of
 from worker.gate_bundle import content_items, parsed
 from worker.languages import LANGUAGES, Language
@@ -36,6 +37,11 @@ def lines_of(data: bytes) -> list[str]:
     return [str(item.TextValue) for item in items if item.RelationshipType == "CONTAINS"]
 
 
+def text_of(case: Case) -> bytes:
+    """Return the text SR of a case."""
+    return next(made.data for made in build(case) if made.kind == "TEXT-SR")
+
+
 @pytest.fixture
 def series(tmp_path: Path) -> LoadedSeries:
     """A series that had no sex."""
@@ -45,7 +51,7 @@ def series(tmp_path: Path) -> LoadedSeries:
 
 def test_it_says_all_of_it_in_short_lines(series: LoadedSeries) -> None:
     """Research, unverified, model, numbers, what was not found, warnings and repairs; no line over 90 characters."""
-    lines = lines_of(build(case_of(series, a_reading(series), a_card()))[-1].data)
+    lines = lines_of(text_of(case_of(series, a_reading(series), a_card())))
     text = "\n".join(lines)
     assert lines[:3] == [
         "2 structures were outlined and measured.",
@@ -72,7 +78,7 @@ def test_it_says_all_of_it_in_short_lines(series: LoadedSeries) -> None:
 def test_long_sentences_are_broken(series: LoadedSeries) -> None:
     """A sentence of 300 characters becomes several items and loses nothing."""
     reading = Reading(warnings=(" ".join(["word"] * 60) + ".",))
-    lines = lines_of(build(case_of(series, reading, a_card()))[-1].data)
+    lines = lines_of(text_of(case_of(series, reading, a_card())))
     assert " ".join(lines).count("word") == 60
     assert max(map(len, lines)) <= 90
 
@@ -80,7 +86,7 @@ def test_long_sentences_are_broken(series: LoadedSeries) -> None:
 def test_a_negative_is_a_result(series: LoadedSeries) -> None:
     """Nothing found gives the text SR alone, and it says what was looked for."""
     objects = build(case_of(series, nothing_found(series), a_card()))
-    assert [made.kind for made in objects] == ["TEXT-SR"]
+    assert [made.kind for made in objects] == ["TEXT-SR", "SC"]
     assert sum("not found" in line for line in lines_of(objects[0].data)) == 3
     assert "Nothing was found of what was looked for." in lines_of(objects[0].data)
 
@@ -120,9 +126,7 @@ def test_units_are_told_as_people_write_them() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_it_speaks_the_sites_language(series: LoadedSeries, language: Language) -> None:
     """TID 1204 names the language; the sentences are in it, in lines that fit, in ISO_IR 192."""
-    report = parsed(
-        build(case_of(series, a_reading(series), a_card(), report=ReportSettings(language=language)))[-1].data
-    )
+    report = parsed(text_of(case_of(series, a_reading(series), a_card(), report=ReportSettings(language=language))))
     codes = [item.ConceptCodeSequence[0].CodeValue for item in report.ContentSequence if item.ValueType == "CODE"]
     assert codes[0] == language
     lines = [item.TextValue for item in content_items(report) if item.get("ValueType") == "TEXT"]
@@ -135,13 +139,13 @@ def test_it_speaks_the_sites_language(series: LoadedSeries, language: Language) 
 def test_what_is_not_reported_is_said(series: LoadedSeries) -> None:
     """A site that hides what is not certain enough reads so in every report."""
     report = ReportSettings(min_certainty_percent=50)
-    lines = lines_of(build(case_of(series, a_reading(series), a_card(), report=report))[-1].data)
+    lines = lines_of(text_of(case_of(series, a_reading(series), a_card(), report=report)))
     assert "What is less than 50 % certain is not reported." in lines
 
 
 def test_detections_are_counted_placed_and_measured(series: LoadedSeries) -> None:
     """How many, how large, where: the number of the image that a viewer shows."""
     reading = detections_reading(series)
-    lines = lines_of(build(case_of(series, reading, a_nodule_card()))[-1].data)
+    lines = lines_of(text_of(case_of(series, reading, a_nodule_card())))
     assert lines[0].startswith(f"Nodule: {len(reading.detections)} found, the largest ")
     assert f"; image {reading.detections[0].slice_index + 1}" in " ".join(lines)

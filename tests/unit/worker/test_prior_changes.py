@@ -12,7 +12,8 @@ from models.findings import Detection, Measurement, Reading, Structure
 from models.instances import DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
 from models.manifest import Concept, Label
 from tests.readings import LABELS, NODULE, PROBABILITY, UPPER_LOBE, an_ecg_reading
-from worker.prior import EarlierRead, InstanceReference, Observed, Prior, compare, doubling_days
+from worker.prior import EarlierRead, InstanceReference, Observed, Prior
+from worker.prior_changes import compare, doubling_days
 
 TODAY = date(2026, 5, 4)
 MM3 = Concept(value="mm3", scheme="UCUM", meaning="cubic millimeter")

@@ -1,0 +1,92 @@
+"""Other people's validators, run by `wetread validate`: their defects are told, their false alarms sorted out."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from ops.validation import Report, validate
+from ops.validators import VALIDATORS, without
+from tests.readings import a_card, a_reading, case_of, load
+from worker.gate_bundle import content_items, name_of
+from worker.results import build
+from worker.testing import write_mr_series
+
+_NAME, _ID = "Secretive^Sam", "SECRET-77"
+
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    """Skip (fail in CI) where one is missing."""
+    missing = [f"{one.tool} ({one.install})" for one in VALIDATORS if one.command() is None]
+    if missing:
+        reason = f"not installed: {', '.join(missing)}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with `source` and `results`."""
+    write_mr_series(tmp_path / "source", patient_name=_NAME, patient_id=_ID)
+    series = load(tmp_path / "source")
+    (tmp_path / "results").mkdir()
+    for made in build(case_of(series, a_reading(series), a_card())):
+        (tmp_path / "results" / f"{made.kind}.dcm").write_bytes(made.data)
+    return tmp_path
+
+
+def asked(folder: Path) -> Report:
+    """Ask everybody of the results."""
+    return validate([folder / "results"], [folder / "source"], lambda _: None)
+
+
+def test_good_results_are_good_by_everybody(folder: Path) -> None:
+    """No validator finds a defect; what it says nevertheless is told with the reason why it is none."""
+    report = asked(folder)
+    assert report.asked == ("gate", "dciodvfy", "dcentvfy", "DicomSRValidator", "dsrdump")
+    assert [read.together for read in report.reads] == [{"gate": (), "dcentvfy": ()}]
+    assert report.problems == 0, [made.problems for read in report.reads for made in read.objects]
+    assert {tool for tool, _ in report.false_alarms} >= {"dciodvfy", "DicomSRValidator"}
+
+
+def test_defects_are_told_without_the_patient(folder: Path) -> None:
+    """Each validator finds the defect that is in its field, and none of its words holds a patient's data."""
+    seg = dcmread(folder / "results/SEG.dcm")
+    seg.PatientID = f"{_ID} {'x' * 70}"
+    seg.SegmentationType = "WRONG"
+    seg.save_as(folder / "results/SEG.dcm", enforce_file_format=True)
+    text = dcmread(folder / "results/TEXT-SR.dcm")
+    text.CompletionFlag = "NONSENSE"
+    text.save_as(folder / "results/TEXT-SR.dcm", enforce_file_format=True)
+    sr = dcmread(folder / "results/SR.dcm")
+    group = next(item for item in content_items(sr) if name_of(item) == ("125007", "DCM"))
+    group.ContentSequence[0].ConceptNameCodeSequence[0].CodeValue = "121999"
+    sr.save_as(folder / "results/SR.dcm", enforce_file_format=True)
+    report = asked(folder)
+    (read,) = report.reads
+    told = {made.file.stem: made.problems for made in read.objects}
+    assert any("SegmentationType" in line or "Segmentation Type" in line for line in told["SEG"]["dciodvfy"])
+    assert told["TEXT-SR"]["dsrdump"]
+    assert any("121999" in line for line in told["SR"]["DicomSRValidator"])
+    assert any("PatientID" in line for line in read.together["dcentvfy"])
+    everything = f"{told} {read.together} {report.false_alarms}"
+    assert not any(secret.lower() in everything.lower() for secret in ("Secretive", _ID, "^Sam"))
+
+
+def test_what_is_missing_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the programs the gate is asked alone, and the packages are told that would bring them."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert shutil.which("dciodvfy") is None
+    report = asked(folder)
+    assert report.asked == ("gate",)
+    assert report.not_installed["dciodvfy"] == "dicom3tools"
+    assert report.problems == 0
+
+
+def test_values_are_struck_out_whole() -> None:
+    """The longest value goes first, so that no part of it is left over; very short ones would strike out words."""
+    assert without("Error - <SAM^LONG> is too long", ["Sam", "Sam^Long", "lo"]) == "Error - <<...>> is too long"

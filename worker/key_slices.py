@@ -1,0 +1,131 @@
+"""Which slices of a reading are worth looking at, and how they are shown: window, scale, orientation. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.findings import Reading
+from models.volume import Image, Volume
+
+_MOST = 6
+_WINDOW_PERCENTILES = (1.0, 99.5)
+#: Most of what a percentile needs, at a fraction of the sort.
+_SAMPLED_VOXELS = 2_000_000
+#: LPS: what grows along x, y, z, and what lies the other way (PS3.3 C.7.6.1.1.1).
+_DIRECTIONS = (("L", "R"), ("P", "A"), ("H", "F"))
+_OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "H": "F", "F": "H"}
+_OBLIQUE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """The images of a source as they are shown.
+
+    Attributes:
+        array: ``(slices, rows, columns)``.
+        row_mm: Distance between rows; None where the source does not say.
+        column_mm: Distance between columns.
+        letters: What lies to the left, right, top and bottom; empty where it is not known.
+        window: Values that are black and white.
+    """
+
+    array: NDArray[np.generic]
+    row_mm: float | None
+    column_mm: float | None
+    letters: tuple[str, str, str, str]
+    window: tuple[float, float]
+
+    @property
+    def aspect(self) -> float:
+        """Height of a pixel in widths."""
+        return self.row_mm / self.column_mm if self.row_mm and self.column_mm else 1.0
+
+
+def view_of(source: Volume | Image, head: Any) -> View:
+    """Return how a source is shown; `head` is the header of its first image."""
+    if isinstance(source, Volume):
+        _, row_mm, column_mm = source.spacing_mm
+        letters = orientation_letters(source)
+        return View(
+            array=source.array,
+            row_mm=row_mm,
+            column_mm=column_mm,
+            letters=letters,
+            window=window_of(source.array, head),
+        )
+    row_mm_, column_mm_ = source.spacing_mm or (None, None)
+    return View(
+        array=source.array,
+        row_mm=row_mm_,
+        column_mm=column_mm_,
+        letters=_stated_letters(head),
+        window=window_of(source.array, head),
+    )
+
+
+def key_slices(reading: Reading, slices: int) -> list[int]:
+    """Return up to six slices, in order: those of the largest detections, else where the structures are.
+
+    Between the chosen slices of structures their volume is shared equally: large areas, well apart. With nothing found
+    it is the middle one.
+    """
+    if reading.detections:
+        largest = sorted(reading.detections, key=lambda one: -one.measurements[0].value if one.measurements else 0.0)
+        return sorted({one.slice_index for one in largest[:_MOST]})
+    labels = reading.labels
+    areas = np.zeros(slices) if labels is None else np.count_nonzero(labels, axis=(1, 2))
+    if not areas.any():
+        return [slices // 2]
+    shares = (np.arange(_MOST) + 0.5) / _MOST * areas.sum()
+    return sorted({int(k) for k in np.searchsorted(np.cumsum(areas), shares)})
+
+
+def window_of(array: NDArray[np.generic], head: Any) -> tuple[float, float]:
+    """Return the values that are black and white: the source's own window (PS3.3 C.11.2), else nearly all values."""
+    centre, width = (_first_number(head.get(keyword)) for keyword in ("WindowCenter", "WindowWidth"))
+    # MR windows are often stale; a CT's are in Hounsfield units and mean something.
+    if head.get("Modality") == "CT" and centre is not None and width is not None and width > 1:
+        return centre - width / 2, centre + width / 2
+    values = np.asarray(array.reshape(-1)[:: max(1, array.size // _SAMPLED_VOXELS)], dtype=np.float64)
+    low, high = (float(value) for value in np.percentile(values, _WINDOW_PERCENTILES))
+    return low, max(high, low + 1e-6)
+
+
+def orientation_letters(volume: Volume) -> tuple[str, str, str, str]:
+    """Return what lies to the left, right, top and bottom of a slice as it is shown, two letters where oblique."""
+    along_column, along_row = volume.affine[:3, 1], volume.affine[:3, 2]
+    return _letters(-along_row), _letters(along_row), _letters(-along_column), _letters(along_column)
+
+
+def scale_bar_mm(width_mm: float) -> float:
+    """Return the length of a bar that is about a quarter of the width: 1, 2 or 5 times a power of ten."""
+    wanted = width_mm / 4
+    power = 10.0 ** np.floor(np.log10(wanted))
+    return float(power * max(step for step in (1, 2, 5) if step * power <= wanted))
+
+
+def _letters(direction: NDArray[np.float64]) -> str:
+    unit = direction / np.linalg.norm(direction)
+    order = np.argsort(-np.abs(unit))[:2]
+    return "".join(_DIRECTIONS[axis][0 if unit[axis] > 0 else 1] for axis in order if abs(unit[axis]) > _OBLIQUE)
+
+
+def _stated_letters(head: Any) -> tuple[str, str, str, str]:
+    """Return the letters of Patient Orientation (0020,0020): where rows and columns run to."""
+    stated = head.get("PatientOrientation") or ()
+    if isinstance(stated, str) or len(stated) != 2 or not all(set(str(word)) <= _OPPOSITE.keys() for word in stated):  # noqa: PLR2004
+        return "", "", "", ""
+    right, bottom = (str(word) for word in stated)
+    left, top = ("".join(_OPPOSITE[letter] for letter in word) for word in (right, bottom))
+    return left, right, top, bottom
+
+
+def _first_number(value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        return float(value if isinstance(value, str | int | float) or not hasattr(value, "__len__") else value[0])
+    except (TypeError, ValueError, IndexError):
+        return None

@@ -1,0 +1,46 @@
+"""Colours, places and fonts that all pictures share."""
+
+from dataclasses import replace
+from functools import cache
+
+from matplotlib import font_manager
+
+from worker.case import Case
+from worker.languages import Language
+
+INK = "#e8e8e8"
+PAPER = "#101010"
+WARNING = "#ffb000"
+#: Where the pictures end and the words begin, in figure coordinates.
+COLUMN_RIGHT = 0.71
+
+_LATIN = "DejaVu Sans"
+#: Fonts with the characters of a language, as Debian and others ship them; matplotlib's own has none of them.
+_FONTS: dict[Language, tuple[str, ...]] = {
+    "ja": ("Noto Sans CJK JP", "IPAexGothic", "IPAGothic", "Droid Sans Fallback", "Noto Sans CJK SC"),
+    "zh": ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback", "Noto Sans CJK JP"),
+}
+
+
+def for_pictures(case: Case) -> tuple[Case, list[str]]:
+    """Return the case as a picture can tell it, and the fonts for it.
+
+    Without a font that has the language's characters a picture speaks English, rather than show empty boxes.
+    """
+    wanted = _FONTS.get(case.report.language)
+    if wanted is None:
+        return case, [_LATIN]
+    found = next((name for name in wanted if name in _installed()), None)
+    if found is not None:
+        return case, [_LATIN, found]
+    return replace(case, report=case.report.model_copy(update={"language": "en"})), [_LATIN]
+
+
+def colour_of(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
+    """Return a colour as matplotlib takes it."""
+    return rgb[0] / 255, rgb[1] / 255, rgb[2] / 255
+
+
+@cache
+def _installed() -> frozenset[str]:
+    return frozenset(font.name for font in font_manager.fontManager.ttflist)

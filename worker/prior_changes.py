@@ -1,0 +1,94 @@
+"""Today's numbers beside those of an earlier read of the same patient by the same model: what has changed.
+
+Pure: no file, no clock. A comparison that is left out does no harm, a wrong one does.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import date
+
+from models.findings import Detection, Measurement, Reading
+from worker.prior import NOTHING, Change, Code, EarlierRead, Observed, Prior
+from worker.prior_pairs import Thing, pairs_of
+from worker.prior_sizes import in_unit
+
+_VOLUME: Code = ("118565006", "SCT")
+#: A doubling time is told of what may grow, not of an organ: Morphologically Abnormal Structure.
+_ABNORMAL: Code = ("49755003", "SCT")
+#: Below these a doubling time says more about the measurement than about the lesion.
+_LEAST_GROWTH = 1.25
+_LEAST_DAYS = 30
+#: Certainties are no sizes.
+_NOT_SIZES = ("%",)
+
+
+def compare(reading: Reading, earlier: EarlierRead, *, studied_on: date, model_version: str) -> Prior | None:
+    """Compare today's reading with an earlier one; None where no number can be compared."""
+    days = (studied_on - earlier.studied_on).days
+    pairs, unpaired = pairs_of(reading, earlier.things)
+    changes = [change for thing, then in pairs for change in _changes_of(thing, then, days)]
+    changes += _changes(None, reading.measurements, earlier.whole)
+    if days < 0 or not changes:
+        return None
+    return Prior(
+        studied_on=earlier.studied_on,
+        days=days,
+        model_version="" if earlier.model_version == model_version else earlier.model_version,
+        changes=tuple(changes),
+        unpaired=unpaired,
+        references=earlier.references,
+    )
+
+
+def doubling_days(earlier: float, now: float, days: int) -> float | None:
+    """Return the days in which a volume doubles at this pace.
+
+    None where it did not grow by at least a quarter, or where the studies are less than 30 days apart.
+    """
+    if days < _LEAST_DAYS or earlier < NOTHING or now < earlier * _LEAST_GROWTH:
+        return None
+    return days * math.log(2.0) / math.log(now / earlier)
+
+
+def _changes_of(thing: Thing, then: Observed, days: int) -> Iterator[Change]:
+    abnormal = (thing.label.category.value, thing.label.category.scheme) == _ABNORMAL
+    for change in _changes(thing, thing.measurements, then.measurements):
+        volume = (change.name.value, change.name.scheme) == _VOLUME
+        doubling = doubling_days(change.earlier, change.now, days) if abnormal and volume else None
+        yield replace(change, doubling_days=doubling)
+
+
+def _changes(thing: Thing | None, now: Iterable[Measurement], then: Iterable[Measurement]) -> list[Change]:
+    """Compare numbers of one name and method that are each there once; certainties are no sizes and are left out."""
+    past: dict[tuple[Code, Code | None], list[Measurement]] = defaultdict(list)
+    for measurement in then:
+        past[_name(measurement)].append(measurement)
+    today: dict[tuple[Code, Code | None], list[Measurement]] = defaultdict(list)
+    for measurement in now:
+        today[_name(measurement)].append(measurement)
+    changes = []
+    for name, measurements in today.items():
+        if len(measurements) != 1 or len(past.get(name, ())) != 1 or measurements[0].unit.value in _NOT_SIZES:
+            continue
+        (measured,), (before,) = measurements, past[name]
+        earlier = in_unit(before, measured.unit)
+        if earlier is not None:
+            changes.append(
+                Change(
+                    label=thing.label if thing else None,
+                    number=thing.number if isinstance(thing, Detection) else None,
+                    name=measured.name,
+                    unit=measured.unit,
+                    method=measured.method,
+                    earlier=earlier,
+                    now=measured.value,
+                )
+            )
+    return changes
+
+
+def _name(measurement: Measurement) -> tuple[Code, Code | None]:
+    method = measurement.method
+    return (measurement.name.value, measurement.name.scheme), (method.value, method.scheme) if method else None

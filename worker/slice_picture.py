@@ -1,0 +1,107 @@
+"""Key slices as a picture: the image in its window, outlines in the segments' colours, letters and a scale."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from models.findings import Reading
+from models.volume import Image, Volume
+from worker.case import Case
+from worker.finding_sentences import image_number
+from worker.key_slices import View, key_slices, scale_bar_mm, view_of
+from worker.picture_style import COLUMN_RIGHT, INK, colour_of
+
+_COLUMNS = 3
+_HEAT_FROM = 0.1
+#: A number has no place above what lies so near the upper edge, as a share of the height.
+_NEAR_TOP = 0.06
+
+
+def draw_slices(figure: Figure, source: Volume | Image, case: Case) -> None:
+    """Draw the key slices of a reading into the left part of an empty figure."""
+    view, reading = view_of(source, case.head), case.reading
+    chosen = key_slices(reading, view.array.shape[0])
+    columns = min(_COLUMNS, len(chosen))
+    rows = -(-len(chosen) // columns)
+    grid = figure.add_gridspec(
+        rows, columns, left=0.01, right=COLUMN_RIGHT - 0.01, top=0.93, bottom=0.02, wspace=0.03, hspace=0.05
+    )
+    for place, k in enumerate(chosen):
+        axes = figure.add_subplot(grid[place // columns, place % columns])
+        low, high = view.window
+        axes.imshow(view.array[k], cmap="gray", vmin=low, vmax=high, aspect=view.aspect, interpolation="nearest")
+        _overlay(axes, reading, k)
+        _letter(axes, view)
+        _scale(axes, view, bottom=place == 0)
+        told = case.words.say("image {image}", image=f"{image_number(case, k)}")
+        axes.text(0.02, 0.02, told, transform=axes.transAxes, color=INK, fontsize=8)
+        axes.set_xlim(-0.5, view.array.shape[2] - 0.5)
+        axes.set_ylim(view.array.shape[1] - 0.5, -0.5)
+        axes.set_axis_off()
+
+
+def _overlay(axes: Axes, reading: Reading, k: int) -> None:
+    for heat in reading.heat_maps[:1]:
+        shown = np.ma.masked_less(heat.array[k], _HEAT_FROM)
+        axes.imshow(
+            shown, cmap="inferno", vmin=0, vmax=1, alpha=0.45, aspect=axes.get_aspect(), interpolation="bilinear"
+        )
+    if reading.labels is not None:
+        for structure in reading.structures:
+            _outline(axes, reading.labels[k] == structure.label.number, colour_of(structure.label.colour_rgb))
+    for detection in reading.detections:
+        if detection.slice_index != k:
+            if reading.instances is not None:
+                _outline(axes, reading.instances[k] == detection.number, colour_of(detection.label.colour_rgb))
+            continue
+        rows, columns = (list(values) for values in zip(*detection.outline, detection.outline[0], strict=True))
+        axes.plot(columns, rows, color=colour_of(detection.label.colour_rgb), linewidth=1.2)
+        above = min(rows) > _NEAR_TOP * max(axes.get_ylim())
+        axes.annotate(
+            str(detection.number),
+            (max(columns), min(rows) if above else max(rows)),
+            xytext=(3, 3 if above else -12),
+            textcoords="offset points",
+            color=colour_of(detection.label.colour_rgb),
+            fontsize=11,
+            fontweight="bold",
+        )
+
+
+def _outline(axes: Axes, mask: NDArray[np.bool_], colour: tuple[float, float, float]) -> None:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return
+    # Only the part that holds the mask, in a frame of background that lets a contour close at the edge of the image.
+    top, left = int(rows[0]), int(columns[0])
+    part = np.pad(mask[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1], 1).astype(np.float32)
+    y, x = np.arange(part.shape[0]) + top - 1, np.arange(part.shape[1]) + left - 1
+    axes.contour(x, y, part, levels=[0.5], colors=[colour], linewidths=1)
+
+
+def _letter(axes: Axes, view: View) -> None:
+    places = (
+        (0.01, 0.5, "left", "center"),
+        (0.99, 0.5, "right", "center"),
+        (0.5, 0.99, "center", "top"),
+        (0.5, 0.01, "center", "bottom"),
+    )
+    for letters, (x, y, horizontal, vertical) in zip(view.letters, places, strict=True):
+        axes.text(
+            x, y, letters,
+            ha=horizontal, va=vertical, transform=axes.transAxes, color=INK, fontsize=9, fontweight="bold",
+        )  # fmt: skip
+
+
+def _scale(axes: Axes, view: View, *, bottom: bool) -> None:
+    """Draw a bar of known length into the first picture; all have the same scale."""
+    if not bottom or view.column_mm is None or view.row_mm is None:
+        return
+    _, rows, columns = view.array.shape
+    length_mm = scale_bar_mm(columns * view.column_mm)
+    width = length_mm / view.column_mm
+    x, y = columns * 0.97 - width, rows * 0.965
+    axes.plot([x, x + width], [y, y], color=INK, linewidth=2, solid_capstyle="butt")
+    told = f"{length_mm / 10:g} cm" if length_mm >= 10 else f"{length_mm:g} mm"  # noqa: PLR2004  # a centimetre
+    axes.text(x + width / 2, y - rows * 0.012, told, color=INK, fontsize=8, ha="center", va="bottom")

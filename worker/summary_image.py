@@ -1,0 +1,60 @@
+"""The picture as a Secondary Capture Image (PS3.3 A.8.1): one frame of true colour, which every viewer shows."""
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
+
+from worker.case import Case
+from worker.key_slices import key_slices
+from worker.object_encoding import stamp
+from worker.picture import banner, pixels_of
+
+_LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
+
+
+def build_summary_image(case: Case) -> Dataset:
+    """Return the Secondary Capture of a reading."""
+    pixels = pixels_of(case)
+    image = Dataset()
+    stamp(image, case, kind="SC", sop_class_uid=SecondaryCaptureImageStorage)
+    image.ConversionType = "WSD"
+    image.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    image.PatientOrientation = ""  # Type 2C: several images are in it
+    # (0028,0301) asks for text that identifies a patient; what is burnt in here names the model.
+    image.BurnedInAnnotation = "NO"
+    image.RecognizableVisualFeatures = "NO"
+    image.DerivationDescription = banner(case)
+    if sources := _sources(case):
+        image.SourceImageSequence = sources
+    if case.head.get("LossyImageCompression") == "01":
+        for keyword in _LOSSY:
+            if keyword in case.head:
+                image.add(case.head[keyword])
+    image.SamplesPerPixel = 3
+    image.PhotometricInterpretation = "RGB"
+    image.PlanarConfiguration = 0
+    image.Rows, image.Columns = pixels.shape[:2]
+    image.BitsAllocated = image.BitsStored = 8
+    image.HighBit = 7
+    image.PixelRepresentation = 0
+    image.PixelData = np.ascontiguousarray(pixels).tobytes()
+    return image
+
+
+def _sources(case: Case) -> list[Dataset]:
+    """Return references to the images whose slices are shown; a waveform is no image, and has none."""
+    if "Rows" not in case.head:
+        return []
+    labels = case.reading.labels
+    series = case.series
+    slices = len(series.frame_numbers) or len(series.datasets)
+    references = []
+    for k in key_slices(case.reading, slices if labels is None else labels.shape[0]):
+        source = series.datasets[0] if series.frame_numbers else series.datasets[k]
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = source.SOPClassUID
+        reference.ReferencedSOPInstanceUID = source.SOPInstanceUID
+        if series.frame_numbers:
+            reference.ReferencedFrameNumber = series.frame_numbers[k]
+        references.append(reference)
+    return references
