@@ -157,6 +157,44 @@ class VolumePreparation(Strict):
         return self
 
 
+class ImagePreparation(Strict):
+    """From each frame of images without a place in space to the network's input ``(1, channels, h, w)`` float32."""
+
+    kind: Literal["image"]
+    size: tuple[int, int] = Field(description="rows, columns of the network's input")
+    fit: Literal["stretch", "pad", "crop"] = Field(
+        default="stretch",
+        description="stretch: to size, whatever becomes of the aspect; pad: all of the image, with the lowest value "
+        "beside it; crop: the largest part in the middle that has the aspect of size",
+    )
+    channels: Literal[1, 3] = Field(default=1, description="3: the same brightness three times")
+    interpolation: Literal["linear", "nearest"] = Field(
+        default="linear", description="linear: smoothed before an image is made smaller"
+    )
+    normalisation: Literal["min-max", "mean-std"] = Field(
+        description="min-max: the window of values becomes 0 to 1; mean-std: then less mean, divided by std"
+    )
+    percentiles: tuple[float, float] = (0.0, 100.0)
+    window: tuple[float, float] | None = Field(default=None, description="values to clip to, instead of percentiles")
+    mean: tuple[float, ...] = Field(default=(), description="one for each channel, or one for all")
+    std: tuple[float, ...] = Field(default=(), description="one for each channel, or one for all")
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ImagePreparation":
+        if min(self.size) < 1:
+            raise ValueError("size needs rows and columns")
+        wanted = {1, self.channels} if self.normalisation == "mean-std" else {0}
+        if len(self.mean) not in wanted or len(self.std) not in wanted:
+            raise ValueError("normalisation = mean-std, and only it, needs mean and std: one of each, or one a channel")
+        if any(not deviation > 0 for deviation in self.std):
+            raise ValueError("std needs numbers above 0")
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise ValueError("window needs a lower and a higher value, in this order")
+        return self
+
+
 class WaveformPreparation(Strict):
     """From the source's channels to the network's input ``(1, samples)`` float32."""
 
@@ -214,6 +252,48 @@ class LabelMapInterpretation(Strict):
     largest_component: Literal["none", "foreground", "each-label"] = "none"
     fill_holes: bool = False
     plausible_total_ml: Range = Range()
+
+
+class ClassCard(Strict):
+    """A class of a network that answers about the whole input."""
+
+    name: str = Field(min_length=1, max_length=64)
+    concept: Concept | None = Field(default=None, description="left out: nothing is said of it, such as no finding")
+    threshold: float = Field(default=0.5, gt=0.0, lt=1.0, description="from here on it is present")
+
+
+class ClassificationInterpretation(Strict):
+    """From the network's answer about the whole input, ``(1, classes)``, to findings."""
+
+    kind: Literal["classification"]
+    activation: Literal["sigmoid", "softmax", "none"] = Field(
+        description="what makes probabilities of the network's answer; none: it answers probabilities"
+    )
+    classes: tuple[ClassCard, ...] = Field(min_length=1, description="in the network's order")
+    question: Concept | None = Field(
+        default=None,
+        description="left out: each class is present or absent; else the likeliest class is the answer to it",
+    )
+    frames: Literal["highest", "mean"] = Field(
+        default="highest", description="of several images or frames: which probability of a class counts"
+    )
+    answer_output: str = Field(default="", description="the network's output that answers; needed where it has two")
+    heat_map_output: str = Field(
+        default="", description="its output ``(1, classes, rows, columns)``, how much each place spoke for each class"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ClassificationInterpretation":
+        concepts = [each.concept for each in self.classes if each.concept is not None]
+        if not concepts:
+            raise ValueError("classes needs at least one with a concept")
+        if len({(concept.value, concept.scheme) for concept in concepts}) < len(concepts):
+            raise ValueError("two classes have the same concept")
+        if self.question is not None and (self.activation == "sigmoid" or len(concepts) < len(self.classes)):
+            raise ValueError("a question has one answer: softmax or none, and a concept for each of classes")
+        if self.heat_map_output and not self.answer_output:
+            raise ValueError("with heat_map_output, answer_output says which of the two outputs answers")
+        return self
 
 
 class EcgInterpretation(Strict):
@@ -335,9 +415,11 @@ class Card(Strict):
     patient: Patient = Patient()
     selection: dict[str, Any]
     networks: dict[Identifier, Network]
-    preparation: VolumePreparation | WaveformPreparation = Field(discriminator="kind")
+    preparation: VolumePreparation | ImagePreparation | WaveformPreparation = Field(discriminator="kind")
     inference: Inference
-    interpretation: LabelMapInterpretation | EcgInterpretation = Field(discriminator="kind")
+    interpretation: LabelMapInterpretation | ClassificationInterpretation | EcgInterpretation = Field(
+        discriminator="kind"
+    )
     labels: tuple[Label, ...] = ()
     critical: tuple[CriticalRule, ...] = Field(default=(), description="when somebody must be told at once")
     golden: tuple[Golden, ...] = ()
@@ -351,22 +433,35 @@ class Card(Strict):
             raise ValueError("a label map needs at least one [[labels]]")
         if isinstance(self.inference, LocateThenRead) and set(self.networks) != {"locator", "main"}:
             raise ValueError("locate-then-read needs the networks locator and main")
+        if isinstance(self.preparation, ImagePreparation):
+            if not isinstance(self.inference, Whole):
+                raise ValueError("images are read by the strategy whole")
+            if any(label.instances for label in self.labels):
+                raise ValueError("instances are counted in volumes only, not on images")
         return self
 
     @model_validator(mode="after")
     def _rules_name_what_there_is(self) -> "Card":
         names = [label.name for label in self.labels]
-        rhythms = self.interpretation.rhythm_concepts if isinstance(self.interpretation, EcgInterpretation) else {}
+        answers = self._answers()
         for number, rule in enumerate(self.critical):
             label = "" if isinstance(rule, CertaintyRule) else rule.label
             concept = rule.concept if isinstance(rule, (CertaintyRule, PresenceRule)) else None
-            if rhythms and concept is not None and concept not in rhythms.values():
-                allowed = ", ".join(f"{each.value} {each.scheme} {each.meaning}" for each in rhythms.values())
+            if answers and concept is not None and concept not in answers:
+                allowed = ", ".join(f"{each.value} {each.scheme} {each.meaning}" for each in answers)
                 raise ValueError(f"critical.{number}.concept: this model never answers it; allowed are {allowed}")
             if label and label not in names:
                 allowed = ", ".join(names) or "none: this card has no [[labels]]"
                 raise ValueError(f"critical.{number}.label: no label is named {label!r}; allowed are {allowed}")
         return self
+
+    def _answers(self) -> list[Concept]:
+        """Return everything that a model of the whole input can answer; empty where the card does not tell."""
+        if isinstance(self.interpretation, EcgInterpretation):
+            return list(self.interpretation.rhythm_concepts.values())
+        if isinstance(self.interpretation, ClassificationInterpretation):
+            return [each.concept for each in self.interpretation.classes if each.concept is not None]
+        return []
 
     @property
     def research(self) -> bool:

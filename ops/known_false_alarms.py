@@ -48,6 +48,11 @@ KNOWN: Final[tuple[FalseAlarm, ...]] = (
     ),
     FalseAlarm(
         tools=("dciodvfy",),
+        pattern=r"Unrecognized defined term <QUANTITY> for value 4 of attribute <(Image|Frame) Type>",
+        reason="value 4 of a parametric map's types has defined terms, which may be extended; the program knows few",
+    ),
+    FalseAlarm(
+        tools=("dciodvfy",),
         pattern=r"would be needed to build DICOMDIR",
         reason="a value that the source does not have is sent empty, which only a DICOMDIR would not allow (Type 2)",
     ),

@@ -22,6 +22,8 @@ from worker.series_volume import LoadedSeries
 _SLICES = slice(36, 47)
 _AIR_HU = -500.0
 _BOX = re.compile(r"<[xy](?:min|max)>(\d+)<")
+#: Columns of the image between which it lies.
+_TRACHEA = slice(254, 272)
 #: Row, column and radius in mm of the region that is made up.
 _MADE_UP = (250.0, 190.0, 6.0)
 
@@ -82,9 +84,8 @@ def _lungs(volume: Volume) -> NDArray[np.uint8]:
     air[np.isin(air, np.unique(np.concatenate([side.ravel() for side in rim])))] = 0
     inner = ndimage.binary_closing(air > 0, np.ones((1, 5, 5)))
     inner = ndimage.binary_opening(inner, ndimage.iterate_structure(ndimage.generate_binary_structure(2, 1), 4)[None])
-    middle = volume.array.shape[2] // 2
     labels = np.zeros(volume.array.shape, np.uint8)
-    for label, side in zip(LUNGS, (slice(None, middle), slice(middle, None)), strict=True):
+    for label, side in zip(LUNGS, (slice(None, _TRACHEA.start), slice(_TRACHEA.stop, None)), strict=True):
         parts, _ = ndimage.label(inner[:, :, side])
         largest = int(np.argmax(np.bincount(parts.ravel())[1:])) + 1
         labels[:, :, side][parts == largest] = label.number

@@ -3,6 +3,10 @@
 from typing import Any
 
 from tests.orthanc_server import OrthancServer
+from worker.object_kinds import KINDS
+
+
+_MADE = {about.modality for about in KINDS.values()}
 
 
 def _instances(orthanc: OrthancServer) -> list[dict[str, Any]]:
@@ -20,7 +24,7 @@ def modalities(orthanc: OrthancServer) -> list[str]:
 
 def results_of(orthanc: OrthancServer) -> set[str]:
     """Return the SOP Instance UIDs of everything that is not an image or a waveform."""
-    return {tags["SOPInstanceUID"] for tags in _instances(orthanc) if tags["Modality"] in ("SEG", "SR")}
+    return {tags["SOPInstanceUID"] for tags in _instances(orthanc) if tags["Modality"] in _MADE}
 
 
 def texts_in(orthanc: OrthancServer) -> list[str]:

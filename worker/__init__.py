@@ -16,15 +16,17 @@ case           one read on its way to become objects; object_kinds, the table of
 sentences      what people read, in the site's language: finding_sentences, languages, line_breaking, locale/;
                site_filter, what the site does not want to be told
 segments       what becomes a segment; names and UIDs that all objects share
-results        a case's objects: segmentation; report and region_report on measurement_groups; ecg_report, text_report;
-               below them sr_document, object_encoding, source_geometry, source_repairs; picture and ecg_picture for people
+results        a case's objects: segmentation and labelmap; report and region_report on measurement_groups; ecg_report,
+               text_report; rt_structure_set on mask_contours; parametric_map; below them sr_document, object_encoding,
+               frame_encoding, source_geometry, source_repairs; picture and ecg_picture for people
 priors         an earlier read to compare with: patient_key and study_moment, whose and when; ledger_priors and
                archive_priors, where it is; earlier_report, its numbers; prior, the records; prior_pairs, prior_sizes
                and prior_changes, what has changed; prior_words, in sentences; prior_evidence, what was compared with
 provenance     where UIDs and times come from
 result_files   objects on disk; unread, the note about what could not be read
 output_gate    what every object passes before it is sent: gate_bundle, gate_object_checks, gate_content_checks
-               (the SEG), gate_report_checks and gate_number_checks (the SRs)
+               (the SEG), gate_labelmap_checks, gate_parametric_map_checks, gate_rt_structure_checks,
+               gate_report_checks and gate_number_checks (the SRs)
 delivery       results to their destinations
 notification   who is told of what is critical or late, and when the next are; notification_words, in sentences;
                ledger_notifications, ledger_deadlines and ledger_alerts keep it; notifying tells them

@@ -14,7 +14,7 @@ from pydicom.uid import ParametricMapStorage, RTStructureSetStorage, Segmentatio
 from models.findings import Reading
 from models.manifest import Card
 from worker.errors import OutputRefused
-from worker.image_frames import frames_of
+from worker.image_frames import frames_of, has_place
 from worker.labelmap import LABEL_MAP_STORAGE
 from worker.prior import Prior
 from worker.slice_geometry import Plane
@@ -117,7 +117,7 @@ def sources_of(datasets: Sequence[Any], frame_numbers: Sequence[int] = (), *, ex
         if "Rows" in dataset:
             frames = int(dataset.get("NumberOfFrames") or 1)
             sizes[str(dataset.SOPInstanceUID)] = (int(dataset.Rows), int(dataset.Columns), frames)
-        if dataset.get("ImagePositionPatient") or dataset.get("PerFrameFunctionalGroupsSequence"):
+        if has_place(dataset):
             planes |= {(str(dataset.SOPInstanceUID), frame.number): frame.plane for frame in frames_of([dataset])}
     uids = [str(dataset.SOPInstanceUID) for dataset in datasets]
     keys = [(uids[0], number) for number in frame_numbers] or [(uid, 0) for uid in uids]

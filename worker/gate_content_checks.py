@@ -15,6 +15,8 @@ _SAME_COSINE = 1e-4
 
 def geometry(bundle: Bundle) -> Iterator[str]:
     """Segmentations and maps lie on their source: grid, frame of reference, each frame on the one it was made from."""
+    if not bundle.sources.planes:  # `gate_planar_checks` looks at what lies nowhere
+        return
     for seg in (*bundle.segmentations, *bundle.label_maps, *bundle.parametric_maps):
         if str(seg.get("FrameOfReferenceUID", "")) != bundle.sources.frame_of_reference_uid:
             yield "another frame of reference"

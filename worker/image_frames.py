@@ -56,14 +56,16 @@ def frames_of(datasets: Sequence[Any], names: Sequence[str] = ()) -> list[Frame]
 
 
 def decode(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
-    """Decode one frame to ``(rows, columns)``.
+    """Decode one frame to ``(rows, columns)``, colour to ``(rows, columns, samples)`` in RGB.
 
-    Raises SeriesUnreadable with the decoder's words, SeriesRefused for colour or another size than announced.
+    Raises SeriesUnreadable with the decoder's words, SeriesRefused for another size than announced.
     """
-    expected = (int(dataset.Rows), int(dataset.Columns))
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    size = (int(dataset.Rows), int(dataset.Columns))
+    expected = size if samples == 1 else (*size, samples)
     try:
         announced = _codestream_size(dataset, max(number - 1, 0))
-        if announced is not None and announced != (*expected, 1):
+        if announced is not None and announced != (*size, samples):
             raise SeriesRefused(f"wrong size: {name} holds {announced} rows, columns, samples; its header {expected}")
         values = pixel_array(dataset, index=number - 1) if number else pixel_array(dataset)
     except (*PARSE_ERRORS, RuntimeError) as error:
@@ -71,27 +73,45 @@ def decode(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
         raise SeriesUnreadable(
             f"{name}: pixel data in {getattr(syntax, 'name', syntax)} cannot be decoded: {error}"
         ) from error
-    if values.ndim == 3 and values.shape[0] == 1:  # noqa: PLR2004  # one frame of a multi-frame image
+    if values.ndim == len(expected) + 1 and values.shape[0] == 1:  # one frame of a multi-frame image
         values = values[0]
     if values.shape != expected:
         raise SeriesRefused(f"wrong size: {name} decodes to {values.shape}, its header says {expected}")
     return np.asarray(values)
 
 
-def voxels_announced(dataset: Any, name: str) -> int:
-    """Return Rows times Columns times Frames from the header, before anything is decoded.
+def has_place(dataset: Any) -> bool:
+    """Say whether an image says where in the patient it lies. Raises whatever pydicom raises."""
+    if dataset.get("ImagePositionPatient"):
+        return True
+    groups = (
+        *(dataset.get("PerFrameFunctionalGroupsSequence") or ())[:1],
+        _first(dataset, "SharedFunctionalGroupsSequence"),
+    )
+    return any(group is not None and "PlanePositionSequence" in group for group in groups)
 
-    Raises SeriesRefused for what is no grey image, SeriesUnreadable.
+
+def voxels_announced(dataset: Any, name: str, *, colour: bool = False) -> int:
+    """Return Rows times Columns times Frames (times samples) from the header, before anything is decoded.
+
+    Raises SeriesRefused for what is no image, and unless `colour` for what is no plain grey one, SeriesUnreadable.
     """
     with told_as_unreadable(name):
         if dataset.get("Rows") is None or dataset.get("Columns") is None:
             raise SeriesRefused("no images: an object of this series has no Rows and Columns")
+        voxels = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
+        if colour:
+            return voxels * (
+                3
+                if str(dataset.get("PhotometricInterpretation")) == "PALETTE COLOR"
+                else int(dataset.get("SamplesPerPixel") or 1)
+            )
         if int(dataset.get("SamplesPerPixel") or 1) != 1:
             raise SeriesRefused("colour images: models of volumes read grey values")
         if dataset.get("ModalityLUTSequence"):
             # PS3.3 C.11.1: then there is no Rescale Slope, and the stored values mean nothing by themselves.
             raise SeriesRefused("lookup table: values mean something only through a Modality LUT, which is not read")
-        return int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
+        return voxels
 
 
 def _is_multi_frame(dataset: Any, name: str) -> bool:

@@ -75,10 +75,6 @@ def local_time(provenance: Provenance, identity: Identity) -> datetime:
 
 def processing_equipment(provenance: Provenance) -> Dataset:
     """Return the item of Contributing Equipment Sequence that names the algorithm (IHE AIR; PS3.3 C.12.1)."""
-    purpose = Dataset()
-    purpose.CodeValue = "109102"
-    purpose.CodingSchemeDesignator = "DCM"
-    purpose.CodeMeaning = "Processing Equipment"
     item = Dataset()
     item.Manufacturer = provenance.card.manufacturer
     item.ManufacturerModelName = provenance.card.name
@@ -86,7 +82,14 @@ def processing_equipment(provenance: Provenance) -> Dataset:
     item.SoftwareVersions = provenance.card.version
     item.ContributionDateTime = provenance.read_at.strftime("%Y%m%d%H%M%S%z")
     item.ContributionDescription = provenance.runtime[:1024]
-    item.PurposeOfReferenceCodeSequence = [purpose]
+    item.PurposeOfReferenceCodeSequence = [coded_item("109102", "DCM", "Processing Equipment")]
+    return item
+
+
+def coded_item(value: str, scheme: str, meaning: str) -> Dataset:
+    """Return an item of a code sequence (PS3.3 8.8)."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
 
 

@@ -7,10 +7,13 @@ from pydicom.dataset import Dataset
 from models.volume import Waveform
 from worker.case import Case
 from worker.ecg_report import build_ecg_report
+from worker.key_objects import build_key_objects
 from worker.labelmap import build_labelmap
 from worker.object_encoding import ResultObject, encoded
 from worker.object_kinds import DEFAULT_KINDS, Kind
 from worker.parametric_map import build_parametric_map
+from worker.pdf_document import build_pdf_document
+from worker.presentation_state import build_presentation_state
 from worker.region_report import build_region_report
 from worker.report import build_report, has_report
 from worker.rt_structure_set import build_rt_structure_set
@@ -68,6 +71,20 @@ def _summary_image(case: Case, made: _Made) -> Dataset | None:
     return build_summary_image(case)
 
 
+def _presentation_state(case: Case, made: _Made) -> Dataset | None:
+    del made
+    return build_presentation_state(case)
+
+
+def _pdf_document(case: Case, made: _Made) -> Dataset | None:
+    del made
+    return build_pdf_document(case)
+
+
+def _key_objects(case: Case, made: _Made) -> Dataset | None:
+    return build_key_objects(case, made.get("SC"))
+
+
 #: What makes each kind, in the order of `object_kinds.KINDS`; None where a case gives no such object. What was made
 #: before is at hand, since a later object may refer to it.
 _BUILDERS: Mapping[Kind, Callable[[Case, _Made], Dataset | None]] = {
@@ -78,7 +95,10 @@ _BUILDERS: Mapping[Kind, Callable[[Case, _Made], Dataset | None]] = {
     "ECG-SR": _ecg_report,
     "TEXT-SR": _text_report,
     "SC": _summary_image,
+    "GSPS": _presentation_state,
+    "PDF": _pdf_document,
     "RTSTRUCT": _rt_structure_set,
+    "KO": _key_objects,
     "PMAP": _parametric_map,
 }
 #: Made even where nobody asks for it, since others refer to it.

@@ -9,10 +9,12 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from models.findings import Detection, Reading
+from models.volume import Image
 from worker.case import Case
 from worker.errors import SourceRefused
 from worker.object_encoding import stamp
 from worker.object_kinds import Kind
+from worker.planar_geometry import stand_ins, take_place_away
 from worker.provenance import Provenance
 from worker.segments import (
     Thing,
@@ -32,7 +34,8 @@ from worker.sr_document import coded
 def build_segmentation(case: Case) -> hd.seg.Segmentation:
     """Return the SEG of a reading that has found at least one structure or detection with voxels.
 
-    Raises SourceRefused when the source lacks its Frame of Reference or highdicom cannot place a segment in it.
+    On images without a place in patient space it has none either, and refers to each frame's source alone.
+    Raises SourceRefused when a volume's source lacks its Frame of Reference or highdicom cannot place a segment in it.
     """
     return segmentation_as(
         case,
@@ -49,7 +52,8 @@ def segmentation_as(
     series, reading, provenance = case.series, case.reading, case.provenance
     if not segmented(reading):
         raise ValueError("a reading without voxels has no segmentation")
-    sources = lean_sources(series)
+    planar = isinstance(series.source, Image)
+    sources = stand_ins(series) if planar else lean_sources(series)
     try:
         with warnings.catch_warnings():
             # highdicom warns of values that are set below anyway.
@@ -82,7 +86,9 @@ def segmentation_as(
     segmentation.ContentCreatorName = None  # Type 2: no person
     _fix_uids(segmentation, provenance, kind)
     _name_segment_in_each_frame(segmentation)
-    if series.frame_numbers:
+    if planar:
+        take_place_away(segmentation, series)
+    elif series.frame_numbers:
         restore_frame_numbers(segmentation, series.frame_numbers)
     if body_part := series.datasets[0].get("BodyPartExamined"):
         segmentation.BodyPartExamined = body_part

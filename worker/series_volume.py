@@ -1,4 +1,7 @@
-"""From the files of a series to what a model reads: geometry from position and orientation, never from file order."""
+"""From the files of a series to what a model reads: geometry from position and orientation, never from file order.
+
+What has no place in patient space is read by `planar_images`.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,6 +21,7 @@ from models.volume import Source, Volume
 from worker.bounded_inflating import HEADER_BYTES, inflates_within, is_deflated
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.image_frames import Frame, decode, frames_of, voxels_announced
+from worker.planar_images import is_planar, load_planar
 from worker.pydicom_errors import PARSE_ERRORS, told_as_unreadable
 from worker.slice_geometry import Stack, stack
 from worker.waveform_reading import read_waveform
@@ -41,11 +45,10 @@ class LoadedSeries:
     """A series that was read.
 
     Attributes:
-        source: The volume or waveform.
+        source: The volume, images or waveform.
         datasets: What was read, pydicom datasets without their pixel data. For single-frame images one a slice, in the
-            volume's slice order (``datasets[k]`` is ``volume.array[k]``); for an enhanced multi-frame image or a
-            waveform exactly one.
-        frame_numbers: For a multi-frame image the 1-based frame of each slice of the volume; else empty.
+            source's order (``datasets[k]`` is ``source.array[k]``); for a multi-frame image or a waveform exactly one.
+        frame_numbers: For a multi-frame image the 1-based frame of each slice of the source; else empty.
         inputs_digest: sha256 (hex) over the sorted pairs of SOP Instance UID and sha256 of the dataset's bytes.
         repairs: What was mended and by which rule, one sentence each; goes to the ledger and the text SR.
     """
@@ -78,6 +81,15 @@ def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
             frame_numbers=(),
             inputs_digest=digest,
             repairs=repairs,
+        )
+    if is_planar(datasets, names):
+        planar = load_planar(datasets, names, max_voxels=max_voxels)
+        return LoadedSeries(
+            source=planar.image,
+            datasets=tuple(_without_bulk(dataset) for dataset in planar.datasets),
+            frame_numbers=planar.frame_numbers,
+            inputs_digest=digest,
+            repairs=planar.repairs,
         )
     return _load_images(datasets, names, digest, max_voxels)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pydicom.dataset import Dataset
 
+from models.volume import Image
 from worker.errors import SourceRefused
 from worker.series_volume import LoadedSeries
 from worker.source_repairs import frame_of_reference_of
@@ -18,6 +19,8 @@ _GEOMETRY = (
 
 def lean_sources(series: LoadedSeries) -> list[Dataset]:
     """Return what highdicom needs of the sources: no patient (it logs names), only frames that were read."""
+    if isinstance(series.source, Image):
+        return [_planar(dataset, len(series.frame_numbers)) for dataset in series.datasets]
     frame_of_reference_of(series.datasets[0])
     if not series.frame_numbers:
         return [_lean(dataset) for dataset in series.datasets]
@@ -52,6 +55,18 @@ def frame_geometry(source: Dataset, frame_numbers: Sequence[int]) -> tuple[Datas
     except (IndexError, KeyError) as error:
         raise SourceRefused("the multi-frame image does not say where its frames lie (PS3.3 C.7.6.16.2)") from error
     return shared, frames
+
+
+def _planar(dataset: Dataset, frames: int) -> Dataset:
+    """Return what highdicom needs of an image without a frame of reference: its size, and Patient Orientation."""
+    lean = _lean(dataset)
+    for keyword in ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        if keyword in lean:
+            delattr(lean, keyword)
+    lean.PatientOrientation = list(dataset.get("PatientOrientation") or []) or ""
+    if frames:
+        lean.NumberOfFrames = frames
+    return lean
 
 
 def _lean(dataset: Dataset) -> Dataset:

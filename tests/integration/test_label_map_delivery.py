@@ -68,7 +68,9 @@ def classes_in(archive: OrthancServer) -> set[str]:
     return {archive.rest(name).decode() for name in names} & {LABEL_MAP_STORAGE, SEGMENTATION_STORAGE}
 
 
-def test_an_archive_has_one_of_the_two_and_never_both(archive: OrthancServer, ledger: Ledger, tmp_path: Path) -> None:
+def test_check_17_an_archive_has_one_of_the_two_and_never_both(
+    archive: OrthancServer, ledger: Ledger, tmp_path: Path
+) -> None:
     """Where the label map is taken it is the only segmentation; where not, the SEG is, and the job is delivered."""
     job_id, sources = read_a_study(ledger, tmp_path)
     archive.take(sources)

@@ -26,14 +26,14 @@ def delivered(stack: Stack, count: int = 1) -> Callable[[], bool]:
 def test_a_routed_study_comes_back_with_results(
     stack: Stack, orthanc: OrthancServer, study: list[Path], wait_for: Callable[..., None]
 ) -> None:
-    """Orthanc gets a study, routes it to us, and holds one SEG, one SR and one text SR of it; and all stops cleanly."""
+    """Orthanc gets a study, routes it to us, and holds one SEG, SR, text SR and picture of it; all stops cleanly."""
     write_threshold_model(stack.models)
     stack.start()
     wait_for(stack.listening, what="the node listens", deadline_s=60)
     orthanc.take(study)
     orthanc.route_to("WETREAD", stack.port)
     wait_for(delivered(stack), what="the results are delivered", deadline_s=90)
-    assert modalities(orthanc) == ["MR", "SEG", "SR", "SR"], stack.diagnosis()
+    assert modalities(orthanc) == ["MR", "OT", "SEG", "SR", "SR"], stack.diagnosis()
     (job,) = [job for job in stack.jobs() if job.model_id == "constant-answer"]
     assert job.attempts == 1
     assert job.door_to_result_s is not None
@@ -113,7 +113,7 @@ def test_own_results_that_come_back_are_never_read(
     wait_for(delivered(stack), what="the results are delivered", deadline_s=90)
     jobs = len(stack.jobs())
     orthanc.route_to("WETREAD", stack.port)  # the study with our results in it
-    wait_for(lambda: len(list(stack.spool.rglob("*.dcm"))) == len(study) + 3, what="our results are in the spool")
+    wait_for(lambda: len(list(stack.spool.rglob("*.dcm"))) == len(study) + 4, what="our results are in the spool")
     other = write_mr_series(study[0].parent.parent / "other", seed=5)
     orthanc.take(other)
     stack.send(other)

@@ -186,7 +186,7 @@ def test_other_programs_find_no_error(bundle: Written) -> None:
     assert_valid(bundle)
 
 
-def test_dcmqi_reads_the_same_voxels_and_numbers(bundle: Written, tmp_path: Path) -> None:
+def test_check_05_dcmqi_reads_the_same_voxels_and_numbers(bundle: Written, tmp_path: Path) -> None:
     """Every voxel of every segment lies where the reading has it; volumes and tracking UIDs are equal."""
     if bundle.reading.structures:
         assert_read_back(bundle, tmp_path / "dcmqi")

@@ -111,7 +111,7 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Reports:
     return written(tmp_path / "results", case_of(series, reading_of(series), card))
 
 
-def test_check_3_dcmtk_prints_and_converts_every_report(made: Reports) -> None:
+def test_check_03_dcmtk_prints_and_converts_every_report(made: Reports) -> None:
     """Both dsrdump and dsr2xml end with success and complain of nothing but the character set that they do not know."""
     for file in made.reports.values():
         for tool in ("dsrdump", "dsr2xml"):
@@ -121,7 +121,7 @@ def test_check_3_dcmtk_prints_and_converts_every_report(made: Reports) -> None:
             assert real_problems(tool, said) == []
 
 
-def test_check_4_pixelmed_finds_no_error_in_any_report(made: Reports) -> None:
+def test_check_04_pixelmed_finds_no_error_in_any_report(made: Reports) -> None:
     """DicomSRValidator finds neither an error nor a warning that is not a known false alarm."""
     for kind, file in made.reports.items():
         said = validated(file)
@@ -130,7 +130,7 @@ def test_check_4_pixelmed_finds_no_error_in_any_report(made: Reports) -> None:
             assert "Found Root Template TID_1500 (MeasurementReport)" in said
 
 
-def test_check_4_a_report_that_says_why_nothing_was_read_is_valid_too(tmp_path: Path) -> None:
+def test_check_04_a_report_that_says_why_nothing_was_read_is_valid_too(tmp_path: Path) -> None:
     """So is the text SR of a series that could not be read."""
     write_mr_series(tmp_path / "source")
     series = load(tmp_path / "source")
@@ -151,7 +151,7 @@ def test_pixelmed_notices_a_report_that_is_wrong(tmp_path: Path) -> None:
     assert real_problems("DicomSRValidator", validated(tmp_path / "wrong.dcm"))
 
 
-def test_check_6_dcmqi_reads_what_was_measured(made: Reports, tmp_path: Path) -> None:
+def test_check_06_dcmqi_reads_what_was_measured(made: Reports, tmp_path: Path) -> None:
     """Every number of every structure, detection and answer comes back to the last digit sent, with unit and UIDs."""
     kinds: tuple[Kind, ...] = ("SR", "REGION-SR")
     for kind in (kind for kind in kinds if kind in made.files):

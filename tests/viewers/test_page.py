@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ops.dashboard.app import make_app
 from ops.dashboard.serve import serve
-from tests.filled_ledger import PICTURE_STUDY, fill_a_day, job_id_in, open_views, write_picture
+from tests.filled_ledger import PICTURE_STUDY, fill_a_day, fill_alerts, job_id_in, open_views, write_picture
 from worker.job import JobState
 from worker.ledger_views import LedgerViews
 
@@ -158,6 +158,7 @@ def test_without_scripts_the_page_reloads_itself(browser: Browser, house: House)
 def test_no_page_is_wider_than_its_window(house: House, page: Page, width: int) -> None:
     """On a phone and on a wall nothing scrolls sideways but a table in its own frame."""
     fill_a_day(house.ledger)
+    fill_alerts(house.ledger)
     write_picture(house.results_root, house.ledger, job_id_in(house.ledger, JobState.READ))
     page.set_viewport_size({"width": width, "height": 900})
     for path in ("/", "/jobs", "/jobs/1", "/studies", f"/studies/{PICTURE_STUDY}"):
@@ -169,6 +170,7 @@ def test_no_page_is_wider_than_its_window(house: House, page: Page, width: int) 
 def test_text_stands_out_from_its_ground(house: House, page: Page, scheme: str) -> None:
     """In both colour schemes every text has at least the contrast that WCAG 2.2 asks for (1.4.3)."""
     fill_a_day(house.ledger)
+    fill_alerts(house.ledger)
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     for path in ("/", "/jobs", "/jobs/1", "/studies", f"/studies/{PICTURE_STUDY}"):
         page.goto(house.url + path)
