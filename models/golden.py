@@ -14,11 +14,15 @@ import onnxruntime
 from numpy.typing import NDArray
 from scipy import stats
 
-from models.manifest import Card, Golden, VolumePreparation, load_card
+from models.manifest import Card, Golden, ImagePreparation, VolumePreparation, load_card
 
 
 def golden_input(card: Card) -> dict[str, NDArray[np.float32]]:
-    """Return the input by name: for a volume blocks of noise, `input` (1, 1, 64, 64, 64); for an ECG a made-up one."""
+    """Return the input by name: blocks of noise for a volume (1, 1, 64, 64, 64), noise for images, a made-up ECG."""
+    if isinstance(card.preparation, ImagePreparation):
+        rows, columns = card.preparation.size
+        noise = np.random.default_rng(20).random((1, card.preparation.channels, rows, columns))
+        return {"input": noise.astype(np.float16).astype(np.float32)}
     if isinstance(card.preparation, VolumePreparation):
         coarse = np.random.default_rng(20).normal(size=(16, 16, 16)).astype(np.float16).astype(np.float32)
         return {"input": np.kron(coarse, np.ones((4, 4, 4), np.float32))[np.newaxis, np.newaxis]}

@@ -91,11 +91,12 @@ def label_map(interpretation: LabelMapInterpretation, answer: Volume, source: Vo
             # At its edge the answer was continued, but it counts only within the space that the network has seen.
             seen = Volume(array=np.ones(values.shape, np.uint8), affine=answer.affine)
             part[resample(seen, grid.boxed(box), interpolation="nearest", outside=0).array == 0] = 0
-    _clean(part, interpretation)
+    clean(part, interpretation)
     return labels
 
 
-def _clean(labels: NDArray[np.uint8], interpretation: LabelMapInterpretation) -> None:
+def clean(labels: NDArray[np.uint8], interpretation: LabelMapInterpretation) -> None:
+    """Drop and fill in labels ``(slices, rows, columns)`` what the card says, in place."""
     if interpretation.largest_component == "foreground":
         labels[~largest_component(labels > 0)] = 0
     elif interpretation.largest_component == "each-label":

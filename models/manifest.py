@@ -434,10 +434,15 @@ class Card(Strict):
         if isinstance(self.inference, LocateThenRead) and set(self.networks) != {"locator", "main"}:
             raise ValueError("locate-then-read needs the networks locator and main")
         if isinstance(self.preparation, ImagePreparation):
-            if not isinstance(self.inference, Whole):
+            if self.inference.strategy != "whole":
                 raise ValueError("images are read by the strategy whole")
             if any(label.instances for label in self.labels):
                 raise ValueError("instances are counted in volumes only, not on images")
+            ranges = [label.plausible_volume_ml for label in self.labels]
+            if isinstance(self.interpretation, LabelMapInterpretation):
+                ranges.append(self.interpretation.plausible_total_ml)
+            if any(one != Range() for one in ranges):
+                raise ValueError("what is outlined on images has an area and no volume: leave out the plausible ml")
         return self
 
     @model_validator(mode="after")

@@ -3,12 +3,22 @@
 from models.ecg import read_ecg
 from models.errors import CardError, InputRefused
 from models.findings import Reading
+from models.image_reading import read_images
 from models.inference import ask
 from models.interpretation import interpret
-from models.manifest import Card, LabelMapInterpretation, VolumePreparation
+from models.manifest import (
+    Card,
+    ClassificationInterpretation,
+    ImagePreparation,
+    LabelMapInterpretation,
+    VolumePreparation,
+)
 from models.preparation import prepare
 from models.runtime import Infer
-from models.volume import Source, Volume, Waveform
+from models.volume import Image, Source, Volume, Waveform
+from models.volume_classification import classify_volume
+
+_KINDS = {Volume: "a volume", Image: "images without a place in space", Waveform: "a waveform"}
 
 
 def read(card: Card, source: Source, infer: Infer) -> Reading:
@@ -16,24 +26,34 @@ def read(card: Card, source: Source, infer: Infer) -> Reading:
 
     Args:
         card: The model's.
-        source: A volume or a waveform, as the card's preparation asks.
+        source: A volume, images or a waveform, as the card's preparation asks.
         infer: Asks the model's networks.
 
     Raises InputRefused, ImplausibleResult, RuntimeFailed, or CardError when the card contradicts itself.
     """
     if isinstance(card.preparation, VolumePreparation):
         return _read_volume(card, card.preparation, source, infer)
+    if isinstance(card.preparation, ImagePreparation):
+        if not isinstance(source, Image):
+            raise _another(card, "images without a place in space", source)
+        return read_images(card, card.preparation, source, infer)
     if not isinstance(source, Waveform):
-        raise InputRefused(f"{card.id} reads waveforms, and this is a volume; mend the card's [selection]")
+        raise _another(card, "waveforms", source)
     return read_ecg(card, source, infer)
 
 
 def _read_volume(card: Card, preparation: VolumePreparation, source: Source, infer: Infer) -> Reading:
     if not isinstance(source, Volume):
-        raise InputRefused(f"{card.id} reads volumes, and this is a waveform; mend the card's [selection]")
+        raise _another(card, "volumes", source)
+    if isinstance(card.interpretation, ClassificationInterpretation):
+        return classify_volume(card, card.interpretation, prepare(source, preparation), source, infer)
     if not isinstance(card.interpretation, LabelMapInterpretation):
         raise CardError(
             f"{card.id}: a volume is interpreted as labels or probability, not as {card.interpretation.kind}"
         )
     answer = ask(card, prepare(source, preparation), source, infer)
     return interpret(card, card.interpretation, answer, source)
+
+
+def _another(card: Card, wanted: str, source: Source) -> InputRefused:
+    return InputRefused(f"{card.id} reads {wanted}, and this is {_KINDS[type(source)]}; mend the card's [selection]")

@@ -7,7 +7,7 @@ import warnings
 import structlog
 
 #: Libraries that would print datasets, arguments or queries. What fails in them comes back as an error of ours.
-_SILENT = ("pynetdicom", "pydicom")
+_SILENT = ("pynetdicom", "pydicom", "matplotlib.font_manager")
 #: Of these only warnings are let through.
 _QUIET = (
     "celery",

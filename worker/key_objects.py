@@ -1,58 +1,97 @@
-"""The images to look at first, as a Key Object Selection Document (PS3.3 A.35.4, TID 2010)."""
+"""Which images to look at first: a Key Object Selection (PS3.3 A.35.4, PS3.16 TID 2010) of slices and results."""
+
+from collections.abc import Iterator, Mapping
 
 from highdicom.sr import CodeContentItem, RelationshipTypeValues, TextContentItem
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import KeyObjectSelectionDocumentStorage
 
+from models.volume import Waveform
 from worker.case import Case
-from worker.finding_sentences import summary_of
+from worker.image_references import image_count, image_reference
 from worker.key_slices import key_slices
 from worker.object_encoding import stamp
+from worker.object_kinds import Kind
+from worker.picture_words import banner
 from worker.sr_document import container, language, observation_context
 from worker.sr_evidence import evidence_items
 
+_ABSENT = ("2667000", "SCT")
 
-def build_key_objects(case: Case, picture: Dataset | None) -> Dataset | None:
-    """Return the selection of a reading of images: the slices that its picture shows, and the picture; else None."""
-    if "Rows" not in case.head:
+
+def build_key_objects(case: Case, made: Mapping[Kind, Dataset]) -> Dataset | None:
+    """Return the selection; None where nothing was found, since then nothing is of interest.
+
+    It names the key slices or the waveform, the summary and the reports, as far as these were made for anybody.
+    """
+    reading = case.reading
+    positive = [finding for finding in reading.findings if (finding.value.value, finding.value.scheme) != _ABSENT]
+    if not (reading.structures or reading.detections or positive):
         return None
-    series = case.series
-    shown = key_slices(case.reading, len(series.frame_numbers) or len(series.datasets))
-    frames = [series.frame_numbers[k] for k in shown] if series.frame_numbers else []
-    images = [series.datasets[0]] if frames else [series.datasets[k] for k in shown]
-    items = [_image(image, frames) for image in images] + ([_image(picture, [])] if picture is not None else [])
-    description = TextContentItem(
-        name=codes.DCM.KeyObjectDescription, value=summary_of(case), relationship_type=RelationshipTypeValues.CONTAINS
-    )
+    results = [made[kind] for kind in ("SC", "SR", "REGION-SR", "ECG-SR", "TEXT-SR") if kind in made]
+    slices = [] if isinstance(case.series.source, Waveform) else key_slices(reading, image_count(case))
+    shown = [case.series.datasets[0 if case.series.frame_numbers else k] for k in slices] or [case.head]
     root = container(
         codes.DCM.OfInterest,
-        (*language(case), *observation_context(case.provenance), description, *items),
+        (
+            *language(case),
+            *observation_context(case.provenance),
+            TextContentItem(
+                name=codes.DCM.KeyObjectDescription,
+                value=banner(case),
+                relationship_type=RelationshipTypeValues.CONTAINS,
+            ),
+            *_items(case, slices, made),
+            *(_item("IMAGE" if "Rows" in result else "COMPOSITE", _reference(result)) for result in results),
+        ),
         template="2010",
         root=True,
     )
-    made = Dataset()
-    made.update({element.tag: element for element in root if element.keyword != "RelationshipType"})
-    stamp(made, case, kind="KO", sop_class_uid=KeyObjectSelectionDocumentStorage)
-    made.ReferencedPerformedProcedureStepSequence = []
-    made.CurrentRequestedProcedureEvidenceSequence = evidence_items(images + ([picture] if picture is not None else []))
-    return made
+    selection = Dataset()
+    selection.update({element.tag: element for element in root if element.keyword != "RelationshipType"})
+    stamp(selection, case, kind="KO", sop_class_uid=KeyObjectSelectionDocumentStorage)
+    selection.ReferencedPerformedProcedureStepSequence = []
+    state = [made["GSPS"]] if "GSPS" in made and slices else []
+    unique = {str(source.SOPInstanceUID): source for source in (*shown, *results, *state)}
+    selection.CurrentRequestedProcedureEvidenceSequence = evidence_items(list(unique.values()))
+    return selection
 
 
-def _image(image: Dataset, frames: list[int]) -> Dataset:
-    reference = Dataset()
-    reference.ReferencedSOPClassUID = image.SOPClassUID
-    reference.ReferencedSOPInstanceUID = image.SOPInstanceUID
-    if frames:
-        reference.ReferencedFrameNumber = frames
-    # TID 2010 gives its images no concept name, and highdicom's item asks for one: it is taken away again.
+def _items(case: Case, slices: list[int], made: Mapping[Kind, Dataset]) -> Iterator[Dataset]:
+    if not slices:
+        yield _item("WAVEFORM", _reference(case.head))
+    drawn_over = _drawn_over(made["GSPS"]) if "GSPS" in made else set()
+    for k in slices:
+        reference = image_reference(case, k)
+        if (str(reference.ReferencedSOPInstanceUID), int(reference.get("ReferencedFrameNumber", 0))) in drawn_over:
+            reference.ReferencedSOPSequence = [_reference(made["GSPS"])]
+        yield _item("IMAGE", reference)
+
+
+def _drawn_over(state: Dataset) -> set[tuple[str, int]]:
+    """Return the images, or frames, that a presentation state speaks of."""
+    return {
+        (str(image.ReferencedSOPInstanceUID), int(image.get("ReferencedFrameNumber", 0)))
+        for annotation in state.GraphicAnnotationSequence
+        for image in annotation.ReferencedImageSequence
+    }
+
+
+def _item(value_type: str, reference: Dataset) -> Dataset:
+    """Return a content item without a concept name, of which TID 2010 has none here."""
+    # highdicom's items of these kinds have a name or raise, so a plain one takes the place of another item's class.
     item = CodeContentItem(
-        name=codes.DCM.SourceOfMeasurement,
-        value=codes.DCM.SourceOfMeasurement,
-        relationship_type=RelationshipTypeValues.CONTAINS,
+        name=codes.DCM.OfInterest, value=codes.DCM.OfInterest, relationship_type=RelationshipTypeValues.CONTAINS
     )
-    del item.ConceptCodeSequence
-    del item.ConceptNameCodeSequence
-    item.ValueType = "IMAGE"
+    del item.ConceptCodeSequence, item.ConceptNameCodeSequence
+    item.ValueType = value_type
     item.ReferencedSOPSequence = [reference]
     return item
+
+
+def _reference(instance: Dataset) -> Dataset:
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = instance.SOPClassUID
+    reference.ReferencedSOPInstanceUID = instance.SOPInstanceUID
+    return reference

@@ -19,6 +19,7 @@ from worker.ecg_picture import draw_ecg
 from worker.finding_sentences import caveats_of, findings_of, summary_of
 from worker.line_breaking import lines_of
 from worker.picture_style import COLUMN_RIGHT, INK, PAPER, WARNING, colour_of, for_pictures
+from worker.picture_words import banner
 from worker.slice_picture import draw_slices
 
 _Colour = tuple[float, float, float]
@@ -52,13 +53,6 @@ def pixels_of(case: Case) -> NDArray[np.uint8]:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def banner(case: Case) -> str:
-    """Return what is burnt into every picture."""
-    card, words = case.provenance.card, case.words
-    said = [words.say("RESEARCH")] if card.research else []
-    return " \N{EN DASH} ".join((*said, words.say("AI, not verified"), f"{card.name} {card.version}"))
 
 
 def _write_beside(figure: Figure, case: Case) -> None:

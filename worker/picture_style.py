@@ -27,13 +27,31 @@ def for_pictures(case: Case) -> tuple[Case, list[str]]:
 
     Without a font that has the language's characters a picture speaks English, rather than show empty boxes.
     """
-    wanted = _FONTS.get(case.report.language)
-    if wanted is None:
+    if case.report.language not in _FONTS:
         return case, [_LATIN]
-    found = next((name for name in wanted if name in _installed()), None)
-    if found is not None:
+    if (found := _font_for(case.report.language)) is not None:
         return case, [_LATIN, found]
-    return replace(case, report=case.report.model_copy(update={"language": "en"})), [_LATIN]
+    return in_english(case), [_LATIN]
+
+
+def font_file_for(language: Language) -> str | None:
+    """Return the file of a font that has a language's characters; None where none is installed, or none is needed."""
+    name = _font_for(language)
+    return None if name is None else str(font_manager.findfont(name, fallback_to_default=False))
+
+
+def needs_font(language: Language) -> bool:
+    """Say whether a language has characters that Latin fonts have not."""
+    return language in _FONTS
+
+
+def in_english(case: Case) -> Case:
+    """Return the case as it is told in English."""
+    return replace(case, report=case.report.model_copy(update={"language": "en"}))
+
+
+def _font_for(language: Language) -> str | None:
+    return next((name for name in _FONTS.get(language, ()) if name in _installed()), None)
 
 
 def colour_of(rgb: tuple[int, int, int]) -> tuple[float, float, float]:

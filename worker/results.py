@@ -82,7 +82,7 @@ def _pdf_document(case: Case, made: _Made) -> Dataset | None:
 
 
 def _key_objects(case: Case, made: _Made) -> Dataset | None:
-    return build_key_objects(case, made.get("SC"))
+    return build_key_objects(case, made)
 
 
 #: What makes each kind, in the order of `object_kinds.KINDS`; None where a case gives no such object. What was made

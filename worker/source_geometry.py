@@ -1,8 +1,11 @@
 """Where the images of a series lie: what a segmentation needs to know of them, and nothing of the patient."""
 
 from collections.abc import Sequence
+from functools import cache
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
 
 from models.volume import Image
 from worker.errors import SourceRefused
@@ -15,6 +18,7 @@ _GEOMETRY = (
     "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "LossyImageCompression",
     "LossyImageCompressionRatio", "LossyImageCompressionMethod",
 )  # fmt: skip
+_GEOMETRY_TAGS = tuple(Tag(keyword) for keyword in _GEOMETRY)
 
 
 def lean_sources(series: LoadedSeries) -> list[Dataset]:
@@ -70,15 +74,21 @@ def _planar(dataset: Dataset, frames: int) -> Dataset:
 
 
 def _lean(dataset: Dataset) -> Dataset:
+    # By tags: a series has hundreds of datasets, and each keyword would be looked up again.
     lean = Dataset()
-    for keyword in _GEOMETRY:
-        if keyword in dataset:
-            lean.add(dataset[keyword])
-    # Type 2 where highdicom reads them; `stamp` sets the real ones.
-    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
-        setattr(lean, keyword, "")
-    lean.StudyDate = lean.StudyTime = None
+    lean.update({tag: dataset[tag] for tag in _GEOMETRY_TAGS if tag in dataset})
+    lean.update(_blanks())
     return lean
+
+
+@cache
+def _blanks() -> dict[BaseTag, DataElement]:
+    """Return what is Type 2 where highdicom reads it; `stamp` sets the real ones."""
+    blank = Dataset()
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
+        setattr(blank, keyword, "")
+    blank.StudyDate = blank.StudyTime = None
+    return {element.tag: element for element in blank}
 
 
 def restore_frame_numbers(made: Dataset, frame_numbers: Sequence[int]) -> None:

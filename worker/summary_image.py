@@ -7,7 +7,8 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from worker.case import Case
 from worker.key_slices import key_slices
 from worker.object_encoding import stamp
-from worker.picture import banner, pixels_of
+from worker.picture import pixels_of
+from worker.picture_words import banner
 
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 

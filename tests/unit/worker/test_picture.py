@@ -24,8 +24,9 @@ from tests.readings import (
 )
 from worker import picture_style
 from worker.key_slices import key_slices, orientation_letters, scale_bar_mm, window_of
-from worker.picture import banner, render
+from worker.picture import render
 from worker.picture_style import for_pictures
+from worker.picture_words import banner
 from worker.settings import ReportSettings
 from worker.testing import write_mr_series
 
