@@ -114,4 +114,4 @@ def _outlined(
 
 def _warnings(image: Image, read: int) -> tuple[str, ...]:
     blank = len(image.array) - read
-    return (Sentence("{count} images without any contrast were not read.", count=blank),) if blank else ()
+    return (Sentence("Images without any contrast, which were not read: {count}.", count=blank),) if blank else ()

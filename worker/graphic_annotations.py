@@ -16,7 +16,6 @@ from pydicom.dataset import Dataset
 from scipy import ndimage
 
 from models.findings import Detection, Reading
-from models.manifest import Label
 from worker.case import Case
 from worker.image_references import image_reference
 from worker.mask_outlines import outlines
@@ -70,10 +69,10 @@ def drawn_of(reading: Reading) -> list[Drawn]:
 
 def layers(case: Case) -> dict[int, GraphicLayer]:
     """Return one layer a label, by the label's number, and under 0 the one that says who drew this."""
-    labels: dict[int, Label] = {thing.label.number: thing.label for thing in outlined(case.reading)}
+    labels = {thing.label.number: thing.label for thing in outlined(case.reading)}
     made = {
         number: GraphicLayer(
-            layer_name=f"AI_{number}",
+            layer_name=f"AI_{order}",
             order=order,
             description=case.words.label(label)[:_LONGEST_LO],
             display_color=CIELabColor.from_rgb(*label.colour_rgb),
@@ -145,6 +144,7 @@ def _name(case: Case, one: Drawn) -> TextObject:
 
 def _masked(reading: Reading, thing: Thing, box: tuple[slice, slice, slice]) -> Iterator[Drawn]:
     slices, rows, columns = box
+    corner = np.array((rows.start, columns.start))
     part = mask_of(reading, thing, slices)[:, rows, columns]
     areas = part.sum(axis=(1, 2))
     # A detection is named where reports say that it is.
@@ -153,6 +153,6 @@ def _masked(reading: Reading, thing: Thing, box: tuple[slice, slice, slice]) -> 
         yield Drawn(
             thing=thing,
             slice_index=slices.start + int(index),
-            lines=tuple(line + (rows.start, columns.start) for line in outlines(part[index])),
+            lines=tuple(line + corner for line in outlines(part[index])),
             named=bool(index == place),
         )

@@ -11,10 +11,12 @@ import tempfile
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-
-from pydicom.dataset import Dataset
+from typing import TYPE_CHECKING
 
 from worker.errors import PatientSecretUnusable
+
+if TYPE_CHECKING:  # the node knows the ledger and not pydicom, whose import brings every decoder along
+    from pydicom.dataset import Dataset
 
 _SECRET_BYTES = 32
 
@@ -43,7 +45,7 @@ class PatientKey:
         return not (self.issuer_key and other.issuer_key and self.issuer_key != other.issuer_key)
 
 
-def patient_key(secret: bytes, attributes: Dataset) -> PatientKey | None:
+def patient_key(secret: bytes, attributes: "Dataset") -> PatientKey | None:
     """Return whose study this is; None where the dataset cannot say it for sure.
 
     Id, name and birth date must be there: every anonymised study is of "Anonymous" with the id "0". Padding, case,
@@ -101,7 +103,7 @@ def _digest(secret: bytes, *parts: str) -> str:
     return hmac.new(secret, "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()
 
 
-def _issuer(attributes: Dataset) -> str:
+def _issuer(attributes: "Dataset") -> str:
     """Return local and universal name of the issuer (PS3.3 10.14)."""
     qualifiers = attributes.get("IssuerOfPatientIDQualifiersSequence") or ()
     universal = [_text(item, "UniversalEntityID") for item in qualifiers][:1]
@@ -113,6 +115,6 @@ def _name(value: str) -> str:
     return "=".join(groups).rstrip("=")
 
 
-def _text(attributes: Dataset, keyword: str) -> str:
+def _text(attributes: "Dataset", keyword: str) -> str:
     value = attributes.get(keyword)
     return "" if value is None else unicodedata.normalize("NFKC", str(value)).strip(" \0")

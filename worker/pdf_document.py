@@ -22,8 +22,9 @@ from reportlab.platypus import Image, Paragraph, SimpleDocTemplate, Spacer
 from worker.case import Case
 from worker.finding_sentences import caveats_of, findings_of, scope_of, summary_of
 from worker.object_encoding import coded_item, series_description, stamp
-from worker.picture import banner, render
+from worker.picture import render
 from worker.picture_style import font_file_for, in_english, needs_font
+from worker.picture_words import banner
 
 _LATIN, _LATIN_BOLD = "DejaVuSans", "DejaVuSans-Bold"
 _WIDE = frozenset("WF")

@@ -26,7 +26,7 @@ _SOURCE: Language = "en"
 #: Context of names of things, as against sentences.
 _TERM = "term"
 #: UCUM codes that people write otherwise.
-_UNITS = {"{H.B.}/min": "/min", "1": "", "mm2": "mm²", "mm3": "mm³", "cm2": "cm²", "cm3": "cm³"}
+_UNITS = {"{H.B.}/min": "/min", "{pixels}": "px", "1": "", "mm2": "mm²", "mm3": "mm³", "cm2": "cm²", "cm3": "cm³"}
 _DIGITS = 3
 _SMALL_NOUNS = ("en", "fr", "es")
 

@@ -60,8 +60,8 @@ def test_each_is_valid_and_passes_the_gate(tmp_path: Path) -> None:
         "structures": {"SEG", "TEXT-SR", "SC", "GSPS", "PDF", "KO"},
         "detections": {"SEG", "TEXT-SR", "SC", "GSPS", "PDF", "KO"},
         "outlines": {"TEXT-SR", "SC", "GSPS", "PDF", "KO"},
-        "nothing": {"TEXT-SR", "SC", "PDF", "KO"},
-        "ecg": {"TEXT-SR", "SC", "PDF"},
+        "nothing": {"TEXT-SR", "SC", "PDF"},
+        "ecg": {"TEXT-SR", "SC", "PDF", "KO"},
     }
     for name, case in cases(tmp_path).items():
         objects = build(case, PICTURES)
@@ -104,7 +104,10 @@ def test_an_archive_takes_all_of_them(tmp_path: Path, orthanc: OrthancServer) ->
 
 
 def test_the_presentation_state_draws_the_outlines_on_their_images(tmp_path: Path) -> None:
-    """Each outline lies within its image around the segment's voxels there, in a layer of the segment's name."""
+    """Each outline lies within its image around the segment's voxels there, in a layer of the segment's name.
+
+    The last layer says on every one of these images that nobody has verified it.
+    """
     case = cases(tmp_path)["structures"]
     state = of_kind(build(case, PICTURES), "GSPS")
     labels = case.reading.labels
@@ -112,20 +115,26 @@ def test_the_presentation_state_draws_the_outlines_on_their_images(tmp_path: Pat
     assert [layer.GraphicLayerDescription for layer in state.GraphicLayerSequence] == [
         "Cerebral cortex",
         "Left thalamus",
+        "RESEARCH \N{EN DASH} AI, not verified \N{EN DASH} Test structures 1.2",
     ]
     places = {str(dataset.SOPInstanceUID): k for k, dataset in enumerate(case.series.datasets)}
     numbers = {"AI_1": 2, "AI_2": 5}
-    drawn = set()
+    drawn, told = set(), set()
     for annotation in state.GraphicAnnotationSequence:
         k = places[annotation.ReferencedImageSequence[0].ReferencedSOPInstanceUID]
+        if annotation.GraphicLayer == "AI":
+            assert "not verified" in annotation.TextObjectSequence[0].UnformattedTextValue
+            told.add(k)
+            continue
         rows, columns = np.nonzero(labels[k] == numbers[annotation.GraphicLayer])
         points = np.concatenate(
             [np.reshape(item.GraphicData, (-1, 2)) for item in annotation.GraphicObjectSequence]
-        )  # column, row; the first pixel's centre is (1, 1)
-        assert points.min(axis=0) == pytest.approx((columns.min() + 0.5, rows.min() + 0.5))
-        assert points.max(axis=0) == pytest.approx((columns.max() + 1.5, rows.max() + 1.5))
+        )  # column, row; the corner of the first pixel is (0, 0); lines are simplified by up to half a pixel
+        assert points.min(axis=0) == pytest.approx((columns.min(), rows.min()), abs=0.5)
+        assert points.max(axis=0) == pytest.approx((columns.max() + 1, rows.max() + 1), abs=0.5)
         drawn.add((k, annotation.GraphicLayer))
     assert drawn == {(k, layer) for layer, number in numbers.items() for k in range(20) if (labels[k] == number).any()}
+    assert told == {k for k, _ in drawn}
 
 
 def test_the_key_objects_are_the_slices_of_the_picture(tmp_path: Path) -> None:

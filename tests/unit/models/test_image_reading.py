@@ -1,0 +1,179 @@
+"""Images through a real network in a real runtime."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from models.catalog import ModelState, read_entry
+from models.checking import check
+from models.classification import ABSENT, PRESENT
+from models.errors import CardError, ImplausibleResult, InputRefused
+from models.image_labels import AREA, PIXELS, SQUARE_MILLIMETRE
+from models.loaded import LoadedModel
+from models.onnx_runtime import OnnxRuntime
+from models.reading import read
+from models.runtime import Arrays, Infer
+from models.testing_classifier import bright_probability, write_image_classifier
+from models.volume import Image, Volume
+from tests.readings import LABELS, PNEUMONIA, PNEUMOTHORAX, a_card
+
+IMAGES = {"kind": "image", "size": [20, 20], "normalisation": "min-max", "interpolation": "nearest"}
+
+
+def bright(rows: int = 32, columns: int = 32) -> Image:
+    """Return an image whose upper three quarters are bright."""
+    array = np.zeros((1, rows, columns), np.uint16)
+    array[:, : rows * 3 // 4] = 4095
+    return Image(array=array, spacing_mm=(0.5, 0.5))
+
+
+def constant(answer: NDArray[np.generic]) -> Infer:
+    """Return a network whose answer is always this."""
+
+    def infer(network: str, inputs: Arrays) -> Arrays:
+        del network, inputs
+        return {"labels": answer}
+
+    return infer
+
+
+def test_a_real_network_classifies_an_image(tmp_path: Path) -> None:
+    """Prepare, ONNX Runtime, interpret: what is bright is present with the network's own probability."""
+    entry = read_entry(write_image_classifier(tmp_path))
+    model = LoadedModel.load(entry, OnnxRuntime(), 1)
+    reading = read(entry.card, bright(), model.infer)
+    pneumonia, pneumothorax = reading.findings
+    expected = 100 * bright_probability(0.75)
+    assert (pneumonia.name, pneumonia.value) == (PNEUMONIA, PRESENT)
+    assert pneumonia.certainty_percent == pytest.approx(expected, abs=0.01)
+    assert (pneumothorax.name, pneumothorax.value) == (PNEUMOTHORAX, ABSENT)
+    assert pneumothorax.certainty_percent == pytest.approx(expected, abs=0.01)
+
+
+def test_it_says_where_it_looked(tmp_path: Path) -> None:
+    """The heat map of what is present lies on the source's own pixels."""
+    entry = read_entry(write_image_classifier(tmp_path))
+    model = LoadedModel.load(entry, OnnxRuntime(), 1)
+    (heat_map,) = read(entry.card, bright(64, 48), model.infer).heat_maps
+    assert (heat_map.name, heat_map.array.shape, heat_map.array.dtype) == (PNEUMONIA, (1, 64, 48), np.float32)
+    assert heat_map.array[0, :44].min() > 0.9
+    assert heat_map.array[0, 52:].max() < 0.1
+
+
+def test_the_shipped_classifier_proves_itself(tmp_path: Path) -> None:
+    """It is a model like any other: ready, and it gives its golden answer."""
+    entry = read_entry(write_image_classifier(tmp_path, modality=("CR", "DX")))
+    assert entry.state is ModelState.READY
+    assert entry.card.selection == {"modality": ["CR", "DX"]}
+    (verdict,) = check(entry, OnnxRuntime())
+    assert verdict.passed
+
+
+def test_blank_images_are_left_out_and_said(tmp_path: Path) -> None:
+    """A black first frame of a clip does not keep the rest from being read; a clip of nothing else is refused."""
+    entry = read_entry(write_image_classifier(tmp_path))
+    model = LoadedModel.load(entry, OnnxRuntime(), 1)
+    clip = np.concatenate([np.zeros((1, 32, 32), np.uint16), bright().array])
+    reading = read(entry.card, Image(array=clip, spacing_mm=None), model.infer)
+    assert reading.findings[0].value == PRESENT
+    assert reading.warnings == ("Images without any contrast, which were not read: 1.",)
+    with pytest.raises(InputRefused, match="no contrast"):
+        read(entry.card, Image(array=clip[:1], spacing_mm=None), model.infer)
+
+
+def test_another_source_is_refused_by_name(tmp_path: Path) -> None:
+    """A model of X-rays given a volume says what it was given, and a model of volumes given an X-ray too."""
+    entry = read_entry(write_image_classifier(tmp_path))
+    volume = Volume(array=np.zeros((2, 8, 8)), affine=np.eye(4))
+    with pytest.raises(InputRefused, match=r"reads images .* this is a volume"):
+        read(entry.card, volume, constant(np.zeros(0)))
+    with pytest.raises(InputRefused, match="reads volumes, and this is images"):
+        read(a_card(), bright(), constant(np.zeros(0)))
+
+
+def test_a_network_may_answer_about_a_whole_volume() -> None:
+    """The same answers about a volume, and a heat map on its grid."""
+    card = a_card(
+        labels=[],
+        preparation={"kind": "volume", "orientation": "LPS", "fit": "resize", "size": [4, 4, 4],
+                     "normalisation": "min-max"},
+        interpretation={"kind": "classification", "activation": "none", "answer_output": "a", "heat_map_output": "m",
+                        "classes": [{"name": "p", "concept": PNEUMONIA.model_dump()}]},
+    )  # fmt: skip
+    array = np.zeros((8, 6, 5), np.int16)
+    array[4:] = 100
+
+    def infer(network: str, inputs: Arrays) -> Arrays:
+        assert (network, inputs["input"].shape) == ("main", (1, 1, 4, 4, 4))
+        return {"a": np.array([[0.8]], np.float32), "m": np.asarray(inputs["input"], np.float32)[:, :, ::2, ::2, ::2]}
+
+    reading = read(card, Volume(array=array, affine=np.diag([-1.0, 1.0, 1.0, 1.0])[[2, 1, 0, 3]]), infer)
+    assert reading.findings[0].value == PRESENT
+    (heat_map,) = reading.heat_maps
+    assert heat_map.array.shape == array.shape
+    assert heat_map.array.max() == 1.0
+
+
+@pytest.mark.parametrize("kind", ["labels", "classes", "probability"])
+@pytest.mark.parametrize("spacing_mm", [(0.5, 0.25), None])
+def test_what_is_outlined_has_an_area(kind: str, spacing_mm: tuple[float, float] | None) -> None:
+    """Labels come back on the source's pixels; the area is in mm2, in pixels where nobody knows their size."""
+    labels = [{**LABELS[0].model_dump(), "number": 1}, *([] if kind == "probability" else [LABELS[2].model_dump()])]
+    # A contour between two pixels is round at its corners; pixel for pixel there is none.
+    size = [40, 60] if kind == "probability" else [20, 20]
+    card = a_card(preparation=IMAGES | {"size": size}, interpretation={"kind": kind}, labels=labels)
+    array = np.zeros((2, 40, 60), np.uint8)
+    array[0, 10:30, 6:15] = 200
+    array[1, 10:20, 6:15] = 200
+
+    def infer(network: str, inputs: Arrays) -> Arrays:
+        assert network == "main"
+        found = np.asarray(inputs["input"])[0, 0] > 0.5
+        both = np.stack([~found, found]).astype(np.float32)[np.newaxis]
+        return {"answer": found.astype(np.uint8)[np.newaxis] if kind == "labels" else 20 * both - 10}
+
+    reading = read(card, Image(array=array, spacing_mm=spacing_mm), infer)
+    (structure,) = reading.structures
+    assert reading.labels is not None
+    np.testing.assert_array_equal(reading.labels, array > 0)
+    assert structure.voxels == 180 + 90
+    (area,) = structure.measurements
+    assert (area.name, area.unit) == (AREA, SQUARE_MILLIMETRE if spacing_mm else PIXELS)
+    assert area.value == 180 * (0.125 if spacing_mm else 1)
+    assert [label.number for label in reading.missing] == [label["number"] for label in labels[1:]]
+
+
+def test_a_label_that_is_not_on_the_card_is_not_sent() -> None:
+    """Nobody could say what it means."""
+    card = a_card(preparation=IMAGES, interpretation={"kind": "labels"})
+    with pytest.raises(ImplausibleResult, match="label 7"):
+        read(card, bright(), constant(np.full((1, 20, 20), 7, np.uint8)))
+    with pytest.raises(CardError, match="not labels"):
+        read(card, bright(), constant(np.zeros((1, 20, 21), np.uint8)))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"inference": {"strategy": "sliding-window", "window": [8, 8, 8]}},
+        {"interpretation": {"kind": "labels", "plausible_total_ml": {"min": 1}}},
+        {"labels": [{**LABELS[0].model_dump(), "instances": True}]},
+        {"labels": [{**LABELS[0].model_dump(), "plausible_volume_ml": {"min": 1}}]},
+        {"interpretation": {"kind": "classification", "activation": "sigmoid", "classes": [{"name": "x"}]}},
+        {"interpretation": {"kind": "classification", "activation": "sigmoid",
+                            "classes": [{"name": "x", "concept": PNEUMONIA.model_dump()}] * 2}},
+        {"interpretation": {"kind": "classification", "activation": "sigmoid", "heat_map_output": "m",
+                            "classes": [{"name": "x", "concept": PNEUMONIA.model_dump()}]}},
+        {"interpretation": {"kind": "classification", "activation": "sigmoid",
+                            "classes": [{"name": "x", "concept": PNEUMONIA.model_dump()}]},
+         "critical": [{"when": "certainty", "concept": PNEUMOTHORAX.model_dump(), "at_least": 80}]},
+    ],
+)  # fmt: skip
+def test_a_card_that_contradicts_itself_is_refused(wrong: dict[str, Any]) -> None:
+    """What images cannot give, and what the network never says, is told when the card is read."""
+    with pytest.raises(ValidationError):
+        a_card(preparation=IMAGES, **wrong)
