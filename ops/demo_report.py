@@ -9,6 +9,7 @@ from pydicom import dcmread
 from pydicom.uid import (
     Comprehensive3DSRStorage,
     EnhancedSRStorage,
+    SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
 from rich.console import Console
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from ops.demo import Outcome
 
 #: SOP classes of results; the sources stay in the archive.
-RESULT_CLASSES = (SegmentationStorage, Comprehensive3DSRStorage, EnhancedSRStorage)
-_TEXT_REPORT = "18748-4"
+RESULT_CLASSES = (SegmentationStorage, Comprehensive3DSRStorage, EnhancedSRStorage, SecondaryCaptureImageStorage)
 _MOST_FINDINGS = 6
 #: What a UCUM unit says in braces is a remark, such as {H.B.} in {H.B.}/min.
 _ANNOTATION = re.compile(r"\{[^}]*\}")
@@ -67,12 +67,8 @@ def show(outcomes: "Sequence[Outcome]", console: Console) -> None:
 
 
 def _kind(dataset: Any) -> str:
-    if dataset.SOPClassUID == SegmentationStorage:
-        return "seg"
-    if dataset.SOPClassUID == Comprehensive3DSRStorage:
-        return "sr"
-    is_text = dataset.ConceptNameCodeSequence[0].CodeValue == _TEXT_REPORT
-    return "text-sr" if is_text else "ecg-sr"
+    """Return the kind, which is the last word of a result's series description."""
+    return str(dataset.SeriesDescription).rsplit(" ", 1)[-1].lower()
 
 
 def _sentences(item: Any, finding: str) -> Iterator[str]:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pydicom.data
+from numpy.typing import NDArray
 
 from models.ecg import BEATS_PER_MINUTE, CARDIAC_RHYTHM, HEART_RATE, MEAN, MILLISECOND, RR_INTERVAL
 from models.findings import Detection, Finding, Mark, Measurement, Reading, Structure
+from models.image_labels import structure_of
 from models.instances import DIAMETER, MILLIMETRE, PERCENT, take_instances
 from models.manifest import Card, Concept, Label
 from models.volume import Image, Volume
@@ -20,6 +22,7 @@ from worker.series_volume import LoadedSeries, load_series
 VOLUME = Concept(value="118565006", scheme="SCT", meaning="Volume")
 ML = Concept(value="ml", scheme="UCUM", meaning="milliliter")
 SINUS = Concept(value="64730000", scheme="SCT", meaning="Normal sinus rhythm")
+_FEW_SLICES = 3
 READ_AT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
 #: Numbers with gaps: segments are numbered without. The third is never found.
@@ -133,25 +136,32 @@ def an_ecg() -> LoadedSeries:
 
 
 def a_reading(series: LoadedSeries) -> Reading:
-    """Return two lopsided structures that touch, with their true volumes, and a third that is missing."""
-    volume = series.source
-    assert isinstance(volume, Volume)
-    slices, rows, columns = volume.array.shape
+    """Return two lopsided structures that touch, with true volumes or areas, and a third that is missing."""
+    source = series.source
+    assert isinstance(source, Volume | Image)
+    slices, rows, columns = source.array.shape
     z, y, x = np.ogrid[-1 : 1 : slices * 1j, -1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
-    labels = np.zeros(volume.array.shape, np.uint8)
+    if slices <= _FEW_SLICES:  # else there would be nothing on any of them
+        z = z * 0.3
+    labels = np.zeros(source.array.shape, np.uint8)
     labels[(z + 0.1) ** 2 + (y - 0.1) ** 2 + x**2 < 0.5] = LABELS[0].number
     labels[(z**2 + y**2 + x**2 < 0.3) & (x > 0.05)] = LABELS[1].number
     return Reading(
         labels=labels,
-        structures=tuple(_structure(label, int((labels == label.number).sum()), volume) for label in LABELS[:2]),
+        structures=tuple(_structure(label, labels, source) for label in LABELS[:2]),
         missing=LABELS[2:],
         runtime="none",
         warnings=("The answer was known before.",),
     )
 
 
-def _structure(label: Label, voxels: int, volume: Volume) -> Structure:
-    measurement = Measurement(name=VOLUME, value=voxels * volume.voxel_ml, unit=ML)
+def _structure(label: Label, labels: NDArray[np.uint8], source: Volume | Image) -> Structure:
+    if isinstance(source, Image):
+        found = structure_of(label, labels, source.spacing_mm)
+        assert found is not None
+        return found
+    voxels = int((labels == label.number).sum())
+    measurement = Measurement(name=VOLUME, value=voxels * source.voxel_ml, unit=ML)
     return Structure(label=label, voxels=voxels, measurements=(measurement,))
 
 

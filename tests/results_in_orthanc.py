@@ -5,7 +5,6 @@ from typing import Any
 from tests.orthanc_server import OrthancServer
 from worker.object_kinds import KINDS
 
-
 _MADE = {about.modality for about in KINDS.values()}
 
 

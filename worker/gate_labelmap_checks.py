@@ -16,12 +16,14 @@ _BACKGROUND = 0
 
 
 def label_map(bundle: Bundle) -> Iterator[str]:
-    """Segments are background and 1 to n, each with voxels, tracked as in the SEG; voxels are those of the reading."""
+    """Segments are 1 to n and then background, each with voxels, tracked as in the SEG; voxels are the reading's."""
     for made in bundle.label_maps:
         described = [int(item.SegmentNumber) for item in made.get("SegmentSequence", ())]
-        if described != list(range(len(described))) or len(described) <= 1:
+        if sorted(described) != list(range(len(described))) or len(described) <= 1:
             yield "segments are not background and numbers from 1 without a gap"
             continue
+        if not bundle.foreign and described != [*range(1, len(described)), _BACKGROUND]:
+            yield "segments are not in the order of their numbers with the background last"
         if any(_tracked(seg) != _tracked(made) for seg in bundle.segmentations):
             yield "segments are tracked differently in SEG and label map"
         yield from _voxels(bundle, made, len(described))

@@ -82,7 +82,7 @@ def layers(case: Case) -> dict[int, GraphicLayer]:
     top = GraphicLayer(
         layer_name=_BANNER_LAYER,
         order=len(made) + 1,
-        description=banner(case)[:_LONGEST_LO],
+        description=_banner(case)[:_LONGEST_LO],
         display_color=CIELabColor.from_rgb(*_BANNER_RGB),
     )
     return {**made, 0: top}
@@ -104,8 +104,13 @@ def annotations(case: Case, drawn: list[Drawn], on: dict[int, GraphicLayer]) -> 
                 item.TextObjectSequence = names
             yield item
         item = _annotation(case, k, on[0])
-        item.TextObjectSequence = [TextObject(text_value=banner(case), units="DISPLAY", bounding_box=_BANNER_BOX)]
+        item.TextObjectSequence = [TextObject(text_value=_banner(case), units="DISPLAY", bounding_box=_BANNER_BOX)]
         yield item
+
+
+def _banner(case: Case) -> str:
+    # Many viewers draw graphics in fonts that have little more than ASCII.
+    return banner(case).replace("\N{EN DASH}", "-")
 
 
 def _annotation(case: Case, slice_index: int, layer: GraphicLayer) -> Dataset:

@@ -21,9 +21,14 @@ def build_labelmap(case: Case) -> hd.seg.Segmentation | None:
     """
     if not segmented(case.reading) or overlapping(case.reading):
         return None
-    return segmentation_as(
+    made = segmentation_as(
         case,
         kind="LABELMAP",
         segmentation_type=hd.seg.SegmentationTypeValues.LABELMAP,
         transfer_syntax_uid=RLELossless,
     )
+    # OHIF (3.13.2) gives the segments the colours of the items by their place, not by their number: with the background
+    # first, each structure would have the colour of another. The order means nothing in DICOM (PS3.3 C.8.20.2).
+    background, *segments = made.SegmentSequence
+    made.SegmentSequence = [*segments, background]
+    return made

@@ -1,27 +1,17 @@
-"""Images without a place in patient space, from their files: X-ray, mammography, ultrasound, captures."""
+"""From the files of a series to an Image: X-ray, mammography, ultrasound, endoscopy, secondary captures.
+
+Such images have no place in patient space, so their order is that of Instance Number and their spacing is what the
+source says of it, or nothing.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pydicom.uid as uids
 from numpy.typing import NDArray
 from pydicom.pixels import apply_color_lut, apply_modality_lut
-from pydicom.uid import (
-    ComputedRadiographyImageStorage,
-    DigitalMammographyXRayImageStorageForPresentation,
-    DigitalMammographyXRayImageStorageForProcessing,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-    MultiFrameTrueColorSecondaryCaptureImageStorage,
-    SecondaryCaptureImageStorage,
-    UltrasoundImageStorage,
-    UltrasoundMultiFrameImageStorage,
-    XRayAngiographicImageStorage,
-    XRayRadiofluoroscopicImageStorage,
-)
 
 from models.sentence import Sentence
 from models.volume import Image
@@ -30,38 +20,47 @@ from worker.image_frames import decode, has_place, voxels_announced
 from worker.planar_spacing import spacing_mm
 from worker.pydicom_errors import told_as_unreadable
 
-#: SOP classes whose images have no place in patient space, whatever else their headers hold.
-PLANAR = frozenset(
+#: SOP classes whose images lie nowhere in the patient, unless they say so.
+PLANAR_CLASSES = frozenset(
     {
-        ComputedRadiographyImageStorage,
-        DigitalXRayImageStorageForPresentation,
-        DigitalXRayImageStorageForProcessing,
-        DigitalMammographyXRayImageStorageForPresentation,
-        DigitalMammographyXRayImageStorageForProcessing,
-        UltrasoundImageStorage,
-        UltrasoundMultiFrameImageStorage,
-        XRayAngiographicImageStorage,
-        XRayRadiofluoroscopicImageStorage,
-        SecondaryCaptureImageStorage,
-        MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-        MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-        MultiFrameTrueColorSecondaryCaptureImageStorage,
+        uids.ComputedRadiographyImageStorage,
+        uids.DigitalXRayImageStorageForPresentation,
+        uids.DigitalXRayImageStorageForProcessing,
+        uids.DigitalMammographyXRayImageStorageForPresentation,
+        uids.DigitalMammographyXRayImageStorageForProcessing,
+        uids.DigitalIntraOralXRayImageStorageForPresentation,
+        uids.DigitalIntraOralXRayImageStorageForProcessing,
+        uids.UltrasoundImageStorage,
+        uids.UltrasoundMultiFrameImageStorage,
+        uids.XRayAngiographicImageStorage,
+        uids.XRayRadiofluoroscopicImageStorage,
+        uids.EnhancedXAImageStorage,
+        uids.EnhancedXRFImageStorage,
+        uids.SecondaryCaptureImageStorage,
+        uids.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+        uids.MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+        uids.MultiFrameTrueColorSecondaryCaptureImageStorage,
+        uids.VLEndoscopicImageStorage,
+        uids.VLPhotographicImageStorage,
+        uids.OphthalmicPhotography8BitImageStorage,
+        uids.OphthalmicPhotography16BitImageStorage,
     }
 )
-#: ITU-R BT.601: how bright red, green and blue look.
-_LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)
-_COLOURS = 3
+#: ITU-R BT.601, as in the Y of PS3.3 C.7.6.3.1.2.
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+_NO_NUMBER = 2**31
+_MONOCHROME1 = "MONOCHROME1"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Planar:
-    """Images that were read.
+class PlanarSeries:
+    """A series of images without a place in patient space.
 
     Attributes:
-        image: The source.
-        datasets: One a frame, or one of several frames.
-        frame_numbers: Of a multi-frame image, 1-based; else empty.
-        repairs: What was mended, one sentence each.
+        image: What a model reads.
+        datasets: As in `worker.series_volume.LoadedSeries`.
+        frame_numbers: As in `worker.series_volume.LoadedSeries`.
+        repairs: What was done to the values, one sentence each.
     """
 
     image: Image
@@ -71,88 +70,119 @@ class Planar:
 
 
 def is_planar(datasets: Sequence[Any], names: Sequence[str]) -> bool:
-    """Say whether these are images without a place in patient space: by their SOP class, and none says a position."""
-    found = []
+    """Say whether a series is of images that lie nowhere in the patient. Raises SeriesUnreadable."""
     for dataset, name in zip(datasets, names, strict=True):
         with told_as_unreadable(name):
-            found.append(dataset.get("SOPClassUID") in PLANAR and not has_place(dataset))
-    return all(found)
+            if str(dataset.SOPClassUID) not in PLANAR_CLASSES or has_place(dataset):
+                return False
+    return True
 
 
-def load_planar(datasets: Sequence[Any], names: Sequence[str], *, max_voxels: int) -> Planar:
-    """Read images in the order of their Instance Numbers, or the frames of one multi-frame image.
+def load_planar(datasets: Sequence[Any], names: Sequence[str], *, max_voxels: int) -> PlanarSeries:
+    """Read the images of a series, one multi-frame or several single-frame ones in the order of Instance Number.
 
-    Raises SeriesRefused (too large, several multi-frame images, mixed sizes) and SeriesUnreadable.
+    Values are after the Modality LUT (PS3.3 C.11.1), high ones bright.
+
+    Raises SeriesRefused (its message begins with the name of what is wrong) and SeriesUnreadable.
     """
-    pairs = list(zip(datasets, names, strict=True))
-    announced = sum(voxels_announced(dataset, name, colour=True) for dataset, name in pairs)
-    if announced > max_voxels:
-        raise SeriesRefused(f"too large: the headers announce {announced} values, worker.max_voxels is {max_voxels}")
-    frames = [_frames(dataset, name) for dataset, name in pairs]
-    if max(frames) > 1 and len(datasets) > 1:
-        raise SeriesRefused(f"several multi-frame images: {len(datasets)} objects in one series")
-    order = sorted(range(len(datasets)), key=lambda index: (_instance_number(datasets[index]), names[index]))
-    ordered = [datasets[index] for index in order]
-    numbers = tuple(range(1, frames[0] + 1)) if frames[0] > 1 else ()
-    pixels = (
-        [_values(ordered[0], number, names[0]) for number in numbers]
-        if numbers
-        else [_values(dataset, 0, names[index]) for dataset, index in zip(ordered, order, strict=True)]
+    voxels = sum(voxels_announced(one, name, colour=True) for one, name in zip(datasets, names, strict=True))
+    if voxels > max_voxels:
+        raise SeriesRefused(f"too large: the headers announce {voxels} values, worker.max_voxels is {max_voxels}")
+    order = _order(datasets, names)
+    datasets, names = [datasets[place] for place in order], [names[place] for place in order]
+    frames = _frames(datasets, names)
+    spacings = set()
+    for dataset, name in zip(datasets, names, strict=True):
+        with told_as_unreadable(name):
+            spacings.add(spacing_mm(dataset))
+    values = _values(datasets, names, frames)
+    return PlanarSeries(
+        image=Image(array=values, spacing_mm=spacings.pop() if len(spacings) == 1 else None),
+        datasets=tuple(datasets),
+        frame_numbers=tuple(number for _, number in frames if number),
+        repairs=_repairs(datasets),
     )
-    sizes = sorted({f"{values.shape[0]} x {values.shape[1]}" for values in pixels})
+
+
+def _order(datasets: Sequence[Any], names: Sequence[str]) -> list[int]:
+    keys = []
+    for place, (dataset, name) in enumerate(zip(datasets, names, strict=True)):
+        with told_as_unreadable(name):
+            number = dataset.get("InstanceNumber")
+            keys.append((_NO_NUMBER if number is None else int(number), str(dataset.SOPInstanceUID), place))
+    return [place for *_, place in sorted(keys)]
+
+
+def _frames(datasets: Sequence[Any], names: Sequence[str]) -> list[tuple[int, int]]:
+    """Return (index of the dataset, 1-based frame or 0 in a single-frame image) of each frame."""
+    sizes, counts = set(), []
+    for dataset, name in zip(datasets, names, strict=True):
+        with told_as_unreadable(name):
+            sizes.add((int(dataset.Rows), int(dataset.Columns)))
+            counts.append(int(dataset.get("NumberOfFrames") or 1))
+    if min(min(size) for size in sizes) < 1 or min(counts) < 1:
+        raise SeriesRefused("no images: an object of this series has no rows, columns or frames")
+    if max(counts) > 1 and len(datasets) > 1:
+        raise SeriesRefused(f"several multi-frame images: {len(datasets)} objects in one series, one is read")
     if len(sizes) > 1:
-        raise SeriesRefused(f"mixed sizes: images of {' and '.join(sizes)} in one series; a model reads one size")
-    with told_as_unreadable(names[0]):
-        spacings = {spacing_mm(dataset) for dataset in ordered}
-    return Planar(
-        image=Image(array=np.stack(pixels), spacing_mm=spacings.pop() if len(spacings) == 1 else None),
-        datasets=tuple(ordered),
-        frame_numbers=numbers,
-        repairs=_repairs(ordered),
-    )
+        raise SeriesRefused("mixed sizes: images of this series have different Rows or Columns; send them apart")
+    if counts[0] > 1:
+        return [(0, number) for number in range(1, counts[0] + 1)]
+    return [(index, 0) for index in range(len(datasets))]
 
 
-def _values(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
-    """Decode one image to ``(rows, columns)``, high values bright."""
-    with told_as_unreadable(name):
-        photometric = str(dataset.get("PhotometricInterpretation") or "")
-    values: NDArray[Any] = decode(dataset, number, name)
-    with told_as_unreadable(name):
-        if photometric == "PALETTE COLOR":
-            values = apply_color_lut(values, dataset)
-            # Palettes of 16 bits are common; luminance is told in 8.
-            values = (values >> 8).astype(np.uint8) if values.dtype == np.uint16 else values
-        if values.ndim == _COLOURS:
-            return np.asarray(np.rint(values[..., :_COLOURS] @ _LUMINANCE), values.dtype)
-        if photometric == "MONOCHROME1":
-            values = _inverted(values, dataset)
-        return np.asarray(apply_modality_lut(values, dataset))
+def _values(datasets: Sequence[Any], names: Sequence[str], frames: Sequence[tuple[int, int]]) -> NDArray[np.generic]:
+    """Decode into one array, ``(frames, rows, columns)``; integers stay integers where nothing is rescaled."""
+    array: NDArray[Any] | None = None
+    for place, (index, number) in enumerate(frames):
+        stored = decode(datasets[index], number, names[index])
+        with told_as_unreadable(names[index]):
+            values = _bright(datasets[index], stored)
+        if array is None:
+            array = np.empty((len(frames), *values.shape), dtype=values.dtype)
+        if not np.can_cast(values.dtype, array.dtype, casting="safe"):
+            array = array.astype(np.promote_types(values.dtype, array.dtype))
+        array[place] = values
+    assert array is not None  # noqa: S101  # a series has at least one frame
+    return array
 
 
-def _inverted(values: NDArray[Any], dataset: Any) -> NDArray[Any]:
-    """Turn stored values round within the range that their bits have (PS3.3 C.7.6.3.1.2)."""
+def _bright(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
+    """Return a frame's values after the Modality LUT, ``(rows, columns)``, high ones bright."""
+    if str(dataset.PhotometricInterpretation) == "PALETTE COLOR":
+        stored = apply_color_lut(stored, dataset)
+    if stored.ndim == 3:  # noqa: PLR2004  # the last axis is colour
+        luminance = stored[..., :3].astype(np.float32) @ _LUMINANCE
+        return np.asarray(np.rint(luminance).astype(stored.dtype))
+    low, high = _stored_range(dataset)
+    values = stored
+    if dataset.get("ModalityLUTSequence"):
+        values = apply_modality_lut(stored, dataset)
+        low, high = 0, 2 ** int(dataset.ModalityLUTSequence[0].LUTDescriptor[2]) - 1
+    else:
+        slope, intercept = float(dataset.get("RescaleSlope") or 1), float(dataset.get("RescaleIntercept") or 0)
+        if (slope, intercept) != (1.0, 0.0):
+            values = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+            low, high = low * slope + intercept, high * slope + intercept
+    if str(dataset.PhotometricInterpretation) == _MONOCHROME1:
+        # Mirrored about the middle of the range that the header announces: equal values stay equal between images.
+        low, high = min(low, high), max(low, high)
+        return np.asarray((low + high - np.clip(values, low, high)).astype(values.dtype))
+    return values
+
+
+def _stored_range(dataset: Any) -> tuple[float, float]:
     bits = int(dataset.BitsStored)
-    total = -1 if int(dataset.get("PixelRepresentation") or 0) else 2**bits - 1
-    return np.asarray(total - values.astype(np.int64), values.dtype)
+    if int(dataset.PixelRepresentation):
+        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    return 0, 2**bits - 1
 
 
 def _repairs(datasets: Sequence[Any]) -> tuple[str, ...]:
-    photometric = {str(dataset.get("PhotometricInterpretation")) for dataset in datasets}
-    repairs: list[str] = []
-    if "MONOCHROME1" in photometric:
-        repairs.append(Sentence("MONOCHROME1: values were inverted, so that high values are bright."))
-    if photometric - {"MONOCHROME1", "MONOCHROME2"}:
-        repairs.append(Sentence("Colour images were read by their brightness."))
-    return tuple(repairs)
-
-
-def _frames(dataset: Any, name: str) -> int:
-    with told_as_unreadable(name):
-        return int(dataset.get("NumberOfFrames") or 1)
-
-
-def _instance_number(dataset: Any) -> int:
-    try:
-        return int(dataset.get("InstanceNumber") or 0)
-    except (TypeError, ValueError):
-        return 0
+    kinds = {str(dataset.get("PhotometricInterpretation", "")) for dataset in datasets}
+    inverted = Sentence("MONOCHROME1: values were inverted, high values are bright.")
+    grey = Sentence("Colour images: their brightness was read.")
+    return (
+        *((inverted,) if _MONOCHROME1 in kinds else ()),
+        *((grey,) if any(not kind.startswith("MONOCHROME") for kind in kinds) else ()),
+    )

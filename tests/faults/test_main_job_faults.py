@@ -14,7 +14,7 @@ from worker.job import JobRow, JobState
 from worker.testing import write_mr_series
 
 #: SEG, SR and text SR.
-OBJECTS = 3
+OBJECTS = 4
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_the_presentation_state_draws_the_outlines_on_their_images(tmp_path: Pat
     assert [layer.GraphicLayerDescription for layer in state.GraphicLayerSequence] == [
         "Cerebral cortex",
         "Left thalamus",
-        "RESEARCH \N{EN DASH} AI, not verified \N{EN DASH} Test structures 1.2",
+        "RESEARCH - AI, not verified - Test structures 1.2",
     ]
     places = {str(dataset.SOPInstanceUID): k for k, dataset in enumerate(case.series.datasets)}
     numbers = {"AI_1": 2, "AI_2": 5}

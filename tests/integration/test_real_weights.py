@@ -114,7 +114,7 @@ def test_a_head_and_an_ecg_through_everything(
 
     intervals = {name: value for (_, name), value in numbers(objects["ecg-rhythm"]["ECG-SR"]).items()}
     assert intervals["RR interval per lead"] == pytest.approx(982, rel=0.01)
-    assert set(objects["ecg-rhythm"]) == {"ECG-SR", "TEXT-SR"}
+    assert set(objects["ecg-rhythm"]) == {"ECG-SR", "TEXT-SR", "SC"}
 
     for file in tmp_path.glob("*-*.dcm"):
         no_errors("dciodvfy", "-new", str(file))

@@ -55,10 +55,10 @@ def test_segments_are_those_of_the_seg(case: Case) -> None:
     seg, made = parsed(build(case)[0].data), label_map(case)
     named = [
         [(item.SegmentNumber, item.SegmentLabel, item.TrackingUID) for item in items]
-        for items in (seg.SegmentSequence, made.SegmentSequence[1:])
+        for items in (seg.SegmentSequence, made.SegmentSequence[:-1])
     ]
     assert named[0] == named[1]
-    assert made.SegmentSequence[0].SegmentNumber == 0
+    assert made.SegmentSequence[-1].SegmentNumber == 0
 
 
 def test_it_passes_the_gate_with_the_others_and_is_always_the_same(case: Case) -> None:
@@ -79,7 +79,7 @@ def test_where_a_voxel_has_two_segments_there_is_none(tmp_path: Path) -> None:
     apart = replace(reading, labels=None, structures=())
     made = build_labelmap(case_of(series, apart, a_nodule_card()))
     assert made is not None
-    assert [item.SegmentLabel for item in made.SegmentSequence][1:] == [f"{NODULE.name} 1", f"{NODULE.name} 2"]
+    assert [item.SegmentLabel for item in made.SegmentSequence][:-1] == [f"{NODULE.name} 1", f"{NODULE.name} 2"]
 
 
 def changed(objects: tuple[ResultObject, ...], case: Case, **changes: object) -> list[ResultObject]:
