@@ -24,9 +24,11 @@ priors         an earlier read to compare with: patient_key and study_moment, wh
                and prior_changes, what has changed; prior_words, in sentences; prior_evidence, what was compared with
 provenance     where UIDs and times come from
 result_files   objects on disk; unread, the note about what could not be read
-output_gate    what every object passes before it is sent: gate_bundle, gate_object_checks, gate_content_checks
+output_gate    what every object passes before it is sent: gate_bundle, gate_object_checks, gate_attribute_checks (what
+               PS3.3's modules require: required_attributes.json), gate_content_checks
                (the SEG), gate_labelmap_checks, gate_parametric_map_checks, gate_rt_structure_checks,
                gate_report_checks and gate_number_checks (the SRs)
+found_results  results of anybody as files, and what the gate says of them
 delivery       results to their destinations
 notification   who is told of what is critical or late, and when the next are; notification_words, in sentences;
                ledger_notifications, ledger_deadlines and ledger_alerts keep it; notifying tells them

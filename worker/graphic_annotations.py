@@ -5,46 +5,28 @@ Each thing is named once, on the slice where it is largest; a slice with thirty 
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from highdicom.color import CIELabColor
-from highdicom.pr import GraphicLayer, GraphicObject, TextObject
-from numpy.typing import NDArray
+from highdicom.pr import GraphicLayer, TextObject
 from pydicom.dataset import Dataset
 from scipy import ndimage
 
 from models.findings import Detection, Reading
 from worker.case import Case
+from worker.graphic_objects import GRAPHIC_OBJECTS, Drawn, graphic_objects
 from worker.image_references import image_reference
-from worker.mask_outlines import outlines
+from worker.mask_outlines import outlines, simplified
 from worker.picture_words import banner
 from worker.rt_structure_set import outlined
-from worker.segments import Thing, mask_of, tracking_name, tracking_uid
+from worker.segments import Thing, mask_of
 
 _LONGEST_LO = 64
 #: Left, top, right, bottom in shares of the displayed area: below the image, out of the way of a viewer's own words.
 _BANNER_BOX = (0.0, 0.95, 1.0, 1.0)
 _BANNER_LAYER = "AI"
 _BANNER_RGB = (255, 176, 0)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Drawn:
-    """A thing on one slice.
-
-    Attributes:
-        thing: What it is.
-        slice_index: Of the source.
-        lines: Closed lines, ``(points, 2)`` of row and column, the first point repeated.
-        named: Whether its name stands here.
-    """
-
-    thing: Thing
-    slice_index: int
-    lines: tuple[NDArray[np.float64], ...]
-    named: bool
 
 
 def drawn_of(reading: Reading) -> list[Drawn]:
@@ -99,7 +81,7 @@ def annotations(case: Case, drawn: list[Drawn], on: dict[int, GraphicLayer]) -> 
             by_label[one.thing.label.number].append(one)
         for number, members in by_label.items():
             item = _annotation(case, k, on[number])
-            item.GraphicObjectSequence = [made for one in members for made in _graphics(case, one)]
+            item[GRAPHIC_OBJECTS] = graphic_objects(case, members)
             if names := [_name(case, one) for one in members if one.named]:
                 item.TextObjectSequence = names
             yield item
@@ -118,19 +100,6 @@ def _annotation(case: Case, slice_index: int, layer: GraphicLayer) -> Dataset:
     item.GraphicLayer = layer.GraphicLayer
     item.ReferencedImageSequence = [image_reference(case, slice_index)]
     return item
-
-
-def _graphics(case: Case, one: Drawn) -> Iterator[GraphicObject]:
-    _, rows, columns = case.series.source.array.shape
-    for line in one.lines:
-        yield GraphicObject(
-            graphic_type="POLYLINE",
-            # PS3.3 C.10.5.1.2: the corner of the first pixel, not its centre, is 0\0, and columns come first.
-            graphic_data=np.clip(line[:, ::-1] + 0.5, 0.0, (columns, rows)).astype(np.float32),
-            units="PIXEL",
-            tracking_id=tracking_name(one.thing),
-            tracking_uid=tracking_uid(case.provenance, one.thing),
-        )
 
 
 def _name(case: Case, one: Drawn) -> TextObject:
@@ -158,6 +127,6 @@ def _masked(reading: Reading, thing: Thing, box: tuple[slice, slice, slice]) -> 
         yield Drawn(
             thing=thing,
             slice_index=slices.start + int(index),
-            lines=tuple(line + corner for line in outlines(part[index])),
+            lines=tuple(line + corner for line in simplified(outlines(part[index]))),
             named=bool(index == place),
         )

@@ -10,13 +10,17 @@ from models.findings import Reading
 from models.volume import Image, Volume
 
 _MOST = 6
-_WINDOW_PERCENTILES = (1.0, 99.5)
+_WINDOW_PERCENTILES = (1.0, 99.8)
 #: Most of what a percentile needs, at a fraction of the sort.
 _SAMPLED_VOXELS = 2_000_000
 #: LPS: what grows along x, y, z, and what lies the other way (PS3.3 C.7.6.1.1.1).
 _DIRECTIONS = (("L", "R"), ("P", "A"), ("H", "F"))
 _OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "H": "F", "F": "H"}
 _OBLIQUE = 0.2
+#: What is darker than this share of the window, nearly everywhere in a row or column, is air around the patient.
+_AIR = 0.1
+_NEARLY_ALL = 0.02
+_AROUND = 0.04
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,6 +33,7 @@ class View:
         column_mm: Distance between columns.
         letters: What lies to the left, right, top and bottom; empty where it is not known.
         window: Values that are black and white.
+        whole: Whether all of an image is shown.
     """
 
     array: NDArray[np.generic]
@@ -36,6 +41,7 @@ class View:
     column_mm: float | None
     letters: tuple[str, str, str, str]
     window: tuple[float, float]
+    whole: bool
 
     @property
     def aspect(self) -> float:
@@ -54,6 +60,7 @@ def view_of(source: Volume | Image, head: Any) -> View:
             column_mm=column_mm,
             letters=letters,
             window=window_of(source.array, head),
+            whole=False,
         )
     row_mm_, column_mm_ = source.spacing_mm or (None, None)
     return View(
@@ -62,6 +69,7 @@ def view_of(source: Volume | Image, head: Any) -> View:
         column_mm=column_mm_,
         letters=_stated_letters(head),
         window=window_of(source.array, head),
+        whole=True,
     )
 
 
@@ -80,6 +88,34 @@ def key_slices(reading: Reading, slices: int) -> list[int]:
         return [slices // 2]
     shares = (np.arange(_MOST) + 0.5) / _MOST * areas.sum()
     return sorted({int(k) for k in np.searchsorted(np.cumsum(areas), shares)})
+
+
+def shown_part(view: View, reading: Reading, chosen: list[int]) -> tuple[int, int, int, int]:
+    """Return the first and last row, and the first and last column, between which these slices are worth showing.
+
+    All of an image without a place in space, since what lies at the edge of an X-ray may be what was looked for; else
+    without the air around the patient. What was found is never cut off.
+    """
+    _, rows, columns = view.array.shape
+    if view.whole:
+        return 0, rows - 1, 0, columns - 1
+    low, high = view.window
+    bright = view.array[chosen] > low + _AIR * (high - low)
+    found = np.zeros((rows, columns), bool)
+    for numbers in (reading.labels, reading.instances):
+        if numbers is not None:
+            found |= np.any(numbers[chosen], axis=0)
+    for detection in reading.detections:
+        for row, column in detection.outline:
+            found[min(max(round(row), 0), rows - 1), min(max(round(column), 0), columns - 1)] = True
+    limits: list[int] = []
+    for other, length in ((2, rows), (1, columns)):
+        share = bright.mean(axis=other).max(axis=0)
+        worth = np.flatnonzero((share > _NEARLY_ALL) | found.any(axis=other - 1))
+        first, last = (int(worth[0]), int(worth[-1])) if worth.size else (0, length - 1)
+        margin = round(_AROUND * (last - first + 1))
+        limits += [max(first - margin, 0), min(last + margin, length - 1)]
+    return limits[0], limits[1], limits[2], limits[3]
 
 
 def window_of(array: NDArray[np.generic], head: Any) -> tuple[float, float]:

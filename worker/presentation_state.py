@@ -18,6 +18,7 @@ from worker.grey_transformations import (
 )
 from worker.image_references import image_references
 from worker.object_encoding import stamp
+from worker.sr_document import mark_explicit
 
 _log = structlog.get_logger()
 _LABEL = "AI"
@@ -56,6 +57,7 @@ def build_presentation_state(case: Case) -> Dataset | None:
     if windows := window_transformations(case, slices):
         state.SoftcopyVOILUTSequence = windows
     state.PresentationLUTShape = presentation_lut_shape(case)
+    mark_explicit(state)
     return state
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -9,7 +10,8 @@ from models.findings import Reading
 from models.volume import Image, Volume
 from worker.case import Case
 from worker.finding_sentences import image_number
-from worker.key_slices import View, key_slices, scale_bar_mm, view_of
+from worker.key_slices import View, key_slices, scale_bar_mm, shown_part, view_of
+from worker.mask_outlines import outlines
 from worker.picture_style import COLUMN_RIGHT, INK, colour_of
 
 _COLUMNS = 3
@@ -22,6 +24,7 @@ def draw_slices(figure: Figure, source: Volume | Image, case: Case) -> None:
     """Draw the key slices of a reading into the left part of an empty figure."""
     view, reading = view_of(source, case.head), case.reading
     chosen = key_slices(reading, view.array.shape[0])
+    top, bottom, left, right = part = shown_part(view, reading, chosen)
     columns = min(_COLUMNS, len(chosen))
     rows = -(-len(chosen) // columns)
     grid = figure.add_gridspec(
@@ -33,11 +36,12 @@ def draw_slices(figure: Figure, source: Volume | Image, case: Case) -> None:
         axes.imshow(view.array[k], cmap="gray", vmin=low, vmax=high, aspect=view.aspect, interpolation="nearest")
         _overlay(axes, reading, k)
         _letter(axes, view)
-        _scale(axes, view, bottom=place == 0)
+        if place == 0:  # all have the same scale
+            _scale(axes, view, part)
         told = case.words.say("image {image}", image=f"{image_number(case, k)}")
         axes.text(0.02, 0.02, told, transform=axes.transAxes, color=INK, fontsize=8)
-        axes.set_xlim(-0.5, view.array.shape[2] - 0.5)
-        axes.set_ylim(view.array.shape[1] - 0.5, -0.5)
+        axes.set_xlim(left - 0.5, right + 0.5)
+        axes.set_ylim(bottom + 0.5, top - 0.5)
         axes.set_axis_off()
 
 
@@ -73,11 +77,11 @@ def _outline(axes: Axes, mask: NDArray[np.bool_], colour: tuple[float, float, fl
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return
-    # Only the part that holds the mask, in a frame of background that lets a contour close at the edge of the image.
-    top, left = int(rows[0]), int(columns[0])
-    part = np.pad(mask[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1], 1).astype(np.float32)
-    y, x = np.arange(part.shape[0]) + top - 1, np.arange(part.shape[1]) + left - 1
-    axes.contour(x, y, part, levels=[0.5], colors=[colour], linewidths=1)
+    # Only the part that holds the mask.
+    corner = np.array((columns[0], rows[0]))
+    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    lines = [line[:, ::-1] + corner for line in outlines(part)]
+    axes.add_collection(LineCollection(lines, colors=[colour], linewidths=1), autolim=False)
 
 
 def _letter(axes: Axes, view: View) -> None:
@@ -94,14 +98,15 @@ def _letter(axes: Axes, view: View) -> None:
         )  # fmt: skip
 
 
-def _scale(axes: Axes, view: View, *, bottom: bool) -> None:
-    """Draw a bar of known length into the first picture; all have the same scale."""
-    if not bottom or view.column_mm is None or view.row_mm is None:
+def _scale(axes: Axes, view: View, part: tuple[int, int, int, int]) -> None:
+    """Draw a bar of known length, where the source says how large its pixels are."""
+    if view.column_mm is None or view.row_mm is None:
         return
-    _, rows, columns = view.array.shape
+    top, bottom, left, right = part
+    columns, rows = right - left + 1, bottom - top + 1
     length_mm = scale_bar_mm(columns * view.column_mm)
     width = length_mm / view.column_mm
-    x, y = columns * 0.97 - width, rows * 0.965
+    x, y = left + columns * 0.97 - width, top + rows * 0.965
     axes.plot([x, x + width], [y, y], color=INK, linewidth=2, solid_capstyle="butt")
     told = f"{length_mm / 10:g} cm" if length_mm >= 10 else f"{length_mm:g} mm"  # noqa: PLR2004  # a centimetre
     axes.text(x + width / 2, y - rows * 0.012, told, color=INK, fontsize=8, ha="center", va="bottom")

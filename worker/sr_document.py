@@ -155,15 +155,15 @@ def document(
     report.PerformedProcedureCodeSequence = []
     report.ReferencedPerformedProcedureStepSequence = []
     report.CurrentRequestedProcedureEvidenceSequence = evidence_items(evidence)
-    _mark_explicit(report)
+    mark_explicit(report)
     return report
 
 
-def _mark_explicit(dataset: Dataset) -> None:
+def mark_explicit(dataset: Dataset) -> None:
     """Say that all VRs are known, else pydicom looks for ambiguous ones below each item anew: half of its time."""
     characters = convert_encodings(_CHARACTERS) if "SpecificCharacterSet" in dataset else default_encoding
     dataset.set_original_encoding(is_implicit_vr=False, is_little_endian=True, character_encoding=characters)
     for element in dataset.elements():
         if element.VR == "SQ" and not element.is_raw:
             for item in element.value:
-                _mark_explicit(item)
+                mark_explicit(item)

@@ -39,6 +39,7 @@ from worker.errors import SourceRefused
 from worker.gate_bundle import children, content_items, name_of
 from worker.object_encoding import ResultObject
 from worker.object_kinds import KINDS
+from worker.planar_testing import a_chest, write_planar_image
 from worker.provenance import device_uid
 from worker.results import build
 from worker.series_volume import LoadedSeries
@@ -332,3 +333,28 @@ def archived(orthanc: OrthancServer, sop_instance_uid: str) -> Any:
     """Return the bytes that the archive holds of an instance."""
     (name,) = orthanc.rest("/tools/lookup", body=sop_instance_uid.encode())
     return orthanc.rest(f"/instances/{name['ID']}/file")
+
+
+def test_check_20_a_radiograph_without_a_frame_of_reference(tmp_path: Path) -> None:
+    """A DX image gives a SEG on its pixels without a frame of reference, and TID 1501 groups that name the image."""
+    source = write_planar_image(tmp_path / "source/dx.dcm", a_chest())
+    series = load(tmp_path / "source")
+    reading = replace(a_reading(series), findings=classified(series).findings)
+    case = case_of(series, reading, a_card())
+    objects = build(case)
+    output_gate.check(objects, case)
+    files = {each.kind: tmp_path / f"{each.kind}.dcm" for each in objects}
+    for each in objects:
+        files[each.kind].write_bytes(each.data)
+        assert told("dciodvfy", [files[each.kind]]) == (), each.kind
+    assert told("dcentvfy", [source, *files.values()]) == ()
+    seg = dcmread(files["SEG"])
+    assert not seg.get("FrameOfReferenceUID")
+    assert reading.labels is not None
+    for frame, label in zip(seg.pixel_array, (structure.label for structure in reading.structures), strict=True):
+        assert np.array_equal(frame.astype(bool), reading.labels[0] == label.number)
+    answers = [group for group in groups_of(dcmread(files["SR"])) if children(group, "111012", "DCM")]
+    assert len(answers) == 2
+    for group in answers:
+        (item,) = [child for child in group.ContentSequence if child.ValueType == "IMAGE"]
+        assert item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == series.datasets[0].SOPInstanceUID

@@ -45,8 +45,8 @@ def test_the_demonstration_reads_real_studies(tmp_path: Path, wait_for: Callable
     assert process.returncode == 0, told.read_text()
     studies = {study["study"]: study for study in json.loads(printed)["studies"]}
     assert {"head", "ecg"} <= set(studies)
-    _check_objects(studies["head"], {"seg", "sr", "text-sr"})
-    _check_objects(studies["ecg"], {"ecg-sr", "text-sr"})
+    _check_objects(studies["head"], {"seg", "sr", "text-sr", "sc"})
+    _check_objects(studies["ecg"], {"ecg-sr", "text-sr", "sc"})
     (volume,) = studies["head"]["findings"]
     assert float(volume.split()[-2]) == pytest.approx(1910, rel=0.03)
     assert any("Sinus" in finding for finding in studies["ecg"]["findings"])

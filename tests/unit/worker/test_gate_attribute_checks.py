@@ -78,7 +78,7 @@ def test_results_lack_nothing(bundle: Bundle) -> None:
 
 def test_what_lacks_is_named(bundle: Bundle) -> None:
     """A Type 1 attribute without a value, one that is missing inside a sequence, and a Type 2 that is missing."""
-    seg, report, text = bundle.objects
+    seg, report, text, *_ = bundle.objects
     seg.ContentLabel = ""
     del seg.SegmentSequence[1].SegmentLabel
     del report.PatientBirthDate
