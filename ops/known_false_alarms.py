@@ -109,6 +109,12 @@ KNOWN: Final[tuple[FalseAlarm, ...]] = (
     ),
     FalseAlarm(
         tools=("DicomSRValidator",),
+        pattern=r"\(125007,DCM,\"Measurement Group\"\)/IMAGE \(121112,DCM,\"Source of Measurement\"\): Content Item not in",
+        reason="a group about the whole image names its images (PS3.16 TID 1501), which the program holds against the "
+        "templates of other groups",
+    ),
+    FalseAlarm(
+        tools=("DicomSRValidator",),
         pattern=r"^Warning: 1[\d.]*: /CONTAINER \(18748-4,LN,.*Content Item not in template",
         reason="the program knows the headings of TID 2000 by their former DCM codes, not by LOINC (PS3.16 CID 7001)",
     ),

@@ -18,7 +18,10 @@ sentences      what people read, in the site's language: finding_sentences, lang
 segments       what becomes a segment; names and UIDs that all objects share
 results        a case's objects: segmentation and labelmap; report and region_report on measurement_groups; ecg_report,
                text_report; rt_structure_set on mask_contours; parametric_map; below them sr_document, object_encoding,
-               frame_encoding, source_geometry, source_repairs; picture and ecg_picture for people
+               frame_encoding, source_geometry, source_repairs
+pictures       for people: summary_image and pdf_document (pdf_pages, pdf_fonts) of a picture, which is slice_picture
+               (key_slices) or ecg_picture; presentation_state on graphic_annotations, graphic_objects, mask_outlines
+               and grey_transformations; key_objects; below them image_references, picture_style and picture_words
 priors         an earlier read to compare with: patient_key and study_moment, whose and when; ledger_priors and
                archive_priors, where it is; earlier_report, its numbers; prior, the records; prior_pairs, prior_sizes
                and prior_changes, what has changed; prior_words, in sentences; prior_evidence, what was compared with
@@ -27,7 +30,7 @@ result_files   objects on disk; unread, the note about what could not be read
 output_gate    what every object passes before it is sent: gate_bundle, gate_object_checks, gate_attribute_checks (what
                PS3.3's modules require: required_attributes.json), gate_content_checks
                (the SEG), gate_labelmap_checks, gate_parametric_map_checks, gate_rt_structure_checks,
-               gate_report_checks and gate_number_checks (the SRs)
+               gate_picture_checks, gate_report_checks and gate_number_checks (the SRs)
 found_results  results of anybody as files, and what the gate says of them
 delivery       results to their destinations
 notification   who is told of what is critical or late, and when the next are; notification_words, in sentences;

@@ -47,7 +47,7 @@ def ready_to_write(dataset: Dataset) -> Dataset:
 
 def _sequence(dataset: Dataset, characters: list[str]) -> bytes:
     known: dict[Hashable, bytes] = {}
-    items = []
+    items: list[bytes] = []
     for frame in dataset[_FRAMES].value:
         parts = []
         for element in frame:
@@ -84,7 +84,7 @@ def _encoded(element: DataElement, characters: list[str]) -> bytes:
     buffer = DicomBytesIO()
     buffer.is_implicit_VR, buffer.is_little_endian = False, True
     write_data_element(buffer, element, characters)
-    return buffer.getvalue()
+    return bytes(buffer.getvalue())
 
 
 def _without_copy(element: DataElement) -> DataElement:

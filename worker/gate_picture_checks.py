@@ -1,7 +1,8 @@
 """What objects for people must be: pictures of the stated size, documents that open, references that resolve."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     EncapsulatedPDFStorage,
@@ -10,7 +11,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from worker.gate_bundle import Bundle
+from worker.gate_bundle import Bundle, FrameKey
 
 _REFERRING = (
     SecondaryCaptureImageStorage,
@@ -39,20 +40,65 @@ def documents(bundle: Bundle) -> Iterator[str]:
             yield "a document is no whole PDF"
 
 
+def presentation_states(bundle: Bundle) -> Iterator[str]:
+    """Each graphic lies on a listed image, within it, and in a layer that is there."""
+    for made in _of(bundle, GrayscaleSoftcopyPresentationStateStorage):
+        listed = {
+            frame
+            for series in made.ReferencedSeriesSequence
+            for image in series.ReferencedImageSequence
+            for frame in _frames(image)
+        }
+        names = {str(layer.GraphicLayer) for layer in made.GraphicLayerSequence}
+        for annotation in made.GraphicAnnotationSequence:
+            (image,) = annotation.ReferencedImageSequence
+            if not _frames(image) <= listed:
+                yield "it draws on an image that it does not list"
+            if str(annotation.GraphicLayer) not in names:
+                yield "a graphic stands in no layer"
+            rows, columns, _ = bundle.sources.sizes.get(str(image.ReferencedSOPInstanceUID), (0, 0, 0))
+            for graphic in annotation.get("GraphicObjectSequence") or ():
+                points = np.reshape(graphic.GraphicData, (-1, 2))
+                if points.min() < 0 or bool(np.any(points > (columns, rows))):
+                    yield "a line leaves its image"
+
+
+def key_objects(bundle: Bundle) -> Iterator[str]:
+    """A selection's evidence is what it selects, and its items have no names (PS3.16 TID 2010)."""
+    for made in _of(bundle, KeyObjectSelectionDocumentStorage):
+        items = [item for item in made.ContentSequence if "ReferencedSOPSequence" in item]
+        if any("ConceptNameCodeSequence" in item for item in items):
+            yield "an item has a concept name"
+        selected = {uid for item in items for uid in _referred(item)}
+        if selected != {uid for study in made.CurrentRequestedProcedureEvidenceSequence for uid in _referred(study)}:
+            yield "the evidence is not what is selected"
+
+
 def references_of_pictures(bundle: Bundle) -> Iterator[str]:
     """What these objects refer to was read or is part of the bundle."""
     if not bundle.sources.instances:
         return
     known = {uid for _, _, uid in bundle.sources.instances} | {str(made.SOPInstanceUID) for made in bundle.objects}
     for made in _of(bundle, *_REFERRING):
-        referred = {
-            str(element.value)
-            for element in made.iterall()
-            if element.keyword == "ReferencedSOPInstanceUID" and not element.is_empty
-        }
-        if not referred <= known:
+        if not _referred(made) <= known:
             yield f"{made.get('Modality')} refers to an instance that was neither read nor made"
 
 
 def _of(bundle: Bundle, *sop_classes: str) -> Iterator[Dataset]:
     return (made for made in bundle.objects if made.get("SOPClassUID") in sop_classes)
+
+
+def _referred(dataset: Dataset) -> set[str]:
+    """Return the instances that are named anywhere below."""
+    return {
+        str(element.value)
+        for element in dataset.iterall()
+        if element.keyword == "ReferencedSOPInstanceUID" and not element.is_empty
+    }
+
+
+def _frames(image: Dataset) -> set[FrameKey]:
+    """Return the frames that a reference names; 0 stands for all of an image."""
+    numbers = image.get("ReferencedFrameNumber", 0)
+    some = numbers if isinstance(numbers, Iterable) and not isinstance(numbers, str) else [numbers]
+    return {(str(image.ReferencedSOPInstanceUID), int(number)) for number in some}

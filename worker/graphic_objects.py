@@ -93,7 +93,7 @@ def _encoded(dataset: Dataset) -> bytes:
     buffer = DicomBytesIO()
     buffer.is_implicit_VR, buffer.is_little_endian = False, True
     write_dataset(buffer, dataset, "ISO_IR 192")
-    return buffer.getvalue()
+    return bytes(buffer.getvalue())
 
 
 def _within_limit(line: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -91,6 +91,17 @@ def has_place(dataset: Any) -> bool:
     return any(group is not None and "PlanePositionSequence" in group for group in groups)
 
 
+def says_thickness(dataset: Any) -> bool:
+    """Say whether an image says how thick its slices are. Raises whatever pydicom raises."""
+    if dataset.get("SliceThickness"):
+        return True
+    groups = (
+        *(dataset.get("PerFrameFunctionalGroupsSequence") or ())[:1],
+        _first(dataset, "SharedFunctionalGroupsSequence"),
+    )
+    return any(bool(_value(_first(group, "PixelMeasuresSequence"), "SliceThickness")) for group in groups)
+
+
 def voxels_announced(dataset: Any, name: str, *, colour: bool = False) -> int:
     """Return Rows times Columns times Frames (times samples) from the header, before anything is decoded.
 

@@ -76,8 +76,8 @@ def view_of(source: Volume | Image, head: Any) -> View:
 def key_slices(reading: Reading, slices: int) -> list[int]:
     """Return up to six slices, in order: those of the largest detections, else where the structures are.
 
-    Between the chosen slices of structures their volume is shared equally: large areas, well apart. With nothing found
-    it is the middle one.
+    Between the chosen slices of structures their volume is shared equally: large areas, well apart. Without any it is
+    the slice on which a heat map is hottest, and with nothing found the middle one.
     """
     if reading.detections:
         largest = sorted(reading.detections, key=lambda one: -one.measurements[0].value if one.measurements else 0.0)
@@ -85,7 +85,8 @@ def key_slices(reading: Reading, slices: int) -> list[int]:
     labels = reading.labels
     areas = np.zeros(slices) if labels is None else np.count_nonzero(labels, axis=(1, 2))
     if not areas.any():
-        return [slices // 2]
+        hottest = reading.heat_maps[0].array.max(axis=(1, 2)) if reading.heat_maps else np.zeros(slices)
+        return [int(np.argmax(hottest)) if hottest.any() else slices // 2]
     shares = (np.arange(_MOST) + 0.5) / _MOST * areas.sum()
     return sorted({int(k) for k in np.searchsorted(np.cumsum(areas), shares)})
 
@@ -100,7 +101,7 @@ def shown_part(view: View, reading: Reading, chosen: list[int]) -> tuple[int, in
     if view.whole:
         return 0, rows - 1, 0, columns - 1
     low, high = view.window
-    bright = view.array[chosen] > low + _AIR * (high - low)
+    bright = np.asarray(view.array[chosen], dtype=np.float32) > low + _AIR * (high - low)
     found = np.zeros((rows, columns), bool)
     for numbers in (reading.labels, reading.instances):
         if numbers is not None:
@@ -133,6 +134,16 @@ def orientation_letters(volume: Volume) -> tuple[str, str, str, str]:
     """Return what lies to the left, right, top and bottom of a slice as it is shown, two letters where oblique."""
     along_column, along_row = volume.affine[:3, 1], volume.affine[:3, 2]
     return _letters(-along_row), _letters(along_row), _letters(-along_column), _letters(along_column)
+
+
+def columns_of(images: int, height_per_width: float, room_height_per_width: float) -> int:
+    """Return in how many columns that many images of one shape are largest in a room of another shape."""
+
+    def width(columns: int) -> float:
+        rows = -(-images // columns)
+        return min(1.0 / columns, room_height_per_width / rows / height_per_width)
+
+    return max(range(1, images + 1), key=width)
 
 
 def scale_bar_mm(width_mm: float) -> float:

@@ -88,6 +88,8 @@ CHECKS: tuple[Check, ...] = (
     Check(name="contours", run=gate_rt_structure_checks.rt_structures, needs_sources=True, ours=True),
     Check(name="pictures", run=gate_picture_checks.pictures, ours=True),
     Check(name="documents", run=gate_picture_checks.documents),
+    Check(name="presentation state", run=gate_picture_checks.presentation_states, needs_sources=True, ours=True),
+    Check(name="key objects", run=gate_picture_checks.key_objects),
     Check(name="references of pictures", run=gate_picture_checks.references_of_pictures, needs_sources=True, ours=True),
     Check(name="tracking", run=gate_report_checks.tracking),
     Check(name="kinds of group", run=gate_report_checks.kinds_of_group),

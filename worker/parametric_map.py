@@ -17,6 +17,7 @@ from worker.case import Case
 from worker.errors import SourceRefused
 from worker.object_encoding import stamp
 from worker.source_geometry import lean_sources, restore_frame_numbers
+from worker.source_repairs import body_part_of
 from worker.sr_document import coded
 
 _log = structlog.get_logger()
@@ -48,7 +49,7 @@ def build_parametric_map(case: Case) -> Dataset | None:
     _index_heat_maps(made, case.provenance.uid("PMAP", "dimension organization"))
     if case.series.frame_numbers:
         restore_frame_numbers(made, case.series.frame_numbers)
-    if body_part := case.head.get("BodyPartExamined"):
+    if body_part := body_part_of(case.head):
         made.BodyPartExamined = body_part
     return made
 

@@ -39,8 +39,8 @@ def render(case: Case) -> bytes:
     return buffer.getvalue()
 
 
-def pixels_of(case: Case) -> NDArray[np.uint8]:
-    """Return the picture of a reading, ``(rows, columns, 3)``."""
+def pixels_of(case: Case, *, words: bool = True) -> NDArray[np.uint8]:
+    """Return the picture of a reading, ``(rows, columns, 3)``; without words beside it, it is narrower."""
     case, fonts = for_pictures(case)
     with mpl.rc_context({"font.family": fonts}):
         figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor=PAPER)
@@ -48,11 +48,16 @@ def pixels_of(case: Case) -> NDArray[np.uint8]:
             draw_ecg(figure, case.series.source, case)
         else:
             draw_slices(figure, case.series.source, case)
-        figure.text(0.5, 0.985, banner(case), ha="center", va="top", fontsize=13, fontweight="bold", color=WARNING)
-        _write_beside(figure, case)
+        width = 1.0 if words else COLUMN_RIGHT
+        figure.text(
+            width / 2, 0.985, banner(case), ha="center", va="top", fontsize=13, fontweight="bold", color=WARNING
+        )
+        if words:
+            _write_beside(figure, case)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
-        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+        pixels = np.asarray(canvas.buffer_rgba())
+        return pixels[:, : round(width * pixels.shape[1]), :3].copy()
 
 
 def _write_beside(figure: Figure, case: Case) -> None:

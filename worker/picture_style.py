@@ -1,5 +1,6 @@
 """Colours, places and fonts that all pictures share."""
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 
@@ -61,4 +62,10 @@ def colour_of(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
 
 @cache
 def _installed() -> frozenset[str]:
+    # matplotlib keeps its list of fonts in a file, in which one that was installed later is missing.
+    known = {font.fname for font in font_manager.fontManager.ttflist}
+    for file in font_manager.findSystemFonts():
+        if file not in known:
+            with suppress(OSError, RuntimeError):  # no font that it can read
+                font_manager.fontManager.addfont(file)
     return frozenset(font.name for font in font_manager.fontManager.ttflist)

@@ -12,6 +12,7 @@ from pydicom.uid import MRImageStorage
 
 from worker.provenance import derived_uid
 from worker.series_volume import LoadedSeries
+from worker.source_repairs import patient_orientation_of
 
 _EMPTY = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID")
 _OF_THE_SERIES = ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "Rows", "Columns")
@@ -38,7 +39,7 @@ def take_place_away(made: Dataset, series: LoadedSeries) -> None:
     del shared.PlaneOrientationSequence
     # The source says how large a pixel is: highdicom reads no Pixel Measures without a thickness, and there is none.
     del shared.PixelMeasuresSequence
-    made.PatientOrientation = series.datasets[0].get("PatientOrientation")  # Type 2C where there is no place
+    made.PatientOrientation = patient_orientation_of(series.datasets[0])  # Type 2C where there is no place
     for item in made.DimensionIndexSequence:
         if item.DimensionIndexPointer == _POSITION:
             item.DimensionIndexPointer = tag_for_keyword("InStackPositionNumber")

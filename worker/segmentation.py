@@ -28,6 +28,7 @@ from worker.segments import (
     tracking_uid,
 )
 from worker.source_geometry import lean_sources, restore_frame_numbers
+from worker.source_repairs import body_part_of
 from worker.sr_document import coded
 
 
@@ -90,7 +91,7 @@ def segmentation_as(
         take_place_away(segmentation, series)
     elif series.frame_numbers:
         restore_frame_numbers(segmentation, series.frame_numbers)
-    if body_part := series.datasets[0].get("BodyPartExamined"):
+    if body_part := body_part_of(series.datasets[0]):
         segmentation.BodyPartExamined = body_part
     return segmentation
 

@@ -20,7 +20,7 @@ from models.sentence import Sentence
 from models.volume import Source, Volume
 from worker.bounded_inflating import HEADER_BYTES, inflates_within, is_deflated
 from worker.errors import SeriesRefused, SeriesUnreadable
-from worker.image_frames import Frame, decode, frames_of, voxels_announced
+from worker.image_frames import Frame, decode, frames_of, says_thickness, voxels_announced
 from worker.planar_images import is_planar, load_planar
 from worker.pydicom_errors import PARSE_ERRORS, told_as_unreadable
 from worker.slice_geometry import Stack, stack
@@ -100,7 +100,7 @@ def _load_images(datasets: list[Any], names: list[str], digest: str, max_voxels:
         raise SeriesRefused(f"too large: the headers announce {voxels} voxels, worker.max_voxels is {max_voxels}")
     frames = frames_of(datasets, names)
     with told_as_unreadable(names[0]):
-        thickness_mm = _thickness_mm(datasets[0])
+        thickness_mm, said = _thickness_mm(datasets[0]), says_thickness(datasets[0])
     found = stack([frame.plane for frame in frames], thickness_mm=thickness_mm)
     _require_distinct_acquisitions(frames, found)
     ordered, repairs = _without_copies(datasets, names, frames, found)
@@ -108,6 +108,8 @@ def _load_images(datasets: list[Any], names: list[str], digest: str, max_voxels:
     enhanced = frames[0].number > 0
     for dataset in datasets:
         _without_bulk(dataset)
+    if not said:
+        repairs = (*repairs, Sentence("Slice Thickness is missing: slices are taken as thick as they lie apart."))
     if any(str(dataset.get("PhotometricInterpretation")) == "MONOCHROME1" for dataset in datasets):
         repairs = (*repairs, Sentence("MONOCHROME1: values are read as stored, low values are bright."))
     return LoadedSeries(

@@ -4,17 +4,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from models.findings import Reading
 from models.volume import Image, Volume
 from worker.case import Case
 from worker.finding_sentences import image_number
-from worker.key_slices import View, key_slices, scale_bar_mm, shown_part, view_of
+from worker.key_slices import View, columns_of, key_slices, scale_bar_mm, shown_part, view_of
 from worker.mask_outlines import outlines
-from worker.picture_style import COLUMN_RIGHT, INK, colour_of
+from worker.picture_style import COLUMN_RIGHT, INK, PAPER, colour_of
 
-_COLUMNS = 3
+#: Of what is left of the words, with the margins of the grid.
+_ROOM_HEIGHT_PER_WIDTH = 0.91 * 8.4 / (0.69 * 13.5)
+#: Words stay legible on bone and fat.
+_ON_ANY = [withStroke(linewidth=2, foreground=PAPER)]
 _HEAT_FROM = 0.1
 #: A number has no place above what lies so near the upper edge, as a share of the height.
 _NEAR_TOP = 0.06
@@ -25,7 +29,7 @@ def draw_slices(figure: Figure, source: Volume | Image, case: Case) -> None:
     view, reading = view_of(source, case.head), case.reading
     chosen = key_slices(reading, view.array.shape[0])
     top, bottom, left, right = part = shown_part(view, reading, chosen)
-    columns = min(_COLUMNS, len(chosen))
+    columns = columns_of(len(chosen), (bottom - top + 1) * view.aspect / (right - left + 1), _ROOM_HEIGHT_PER_WIDTH)
     rows = -(-len(chosen) // columns)
     grid = figure.add_gridspec(
         rows, columns, left=0.01, right=COLUMN_RIGHT - 0.01, top=0.93, bottom=0.02, wspace=0.03, hspace=0.05
@@ -39,7 +43,7 @@ def draw_slices(figure: Figure, source: Volume | Image, case: Case) -> None:
         if place == 0:  # all have the same scale
             _scale(axes, view, part)
         told = case.words.say("image {image}", image=f"{image_number(case, k)}")
-        axes.text(0.02, 0.02, told, transform=axes.transAxes, color=INK, fontsize=8)
+        axes.text(0.02, 0.02, told, transform=axes.transAxes, color=INK, fontsize=8, path_effects=_ON_ANY)
         axes.set_xlim(left - 0.5, right + 0.5)
         axes.set_ylim(bottom + 0.5, top - 0.5)
         axes.set_axis_off()
@@ -70,6 +74,7 @@ def _overlay(axes: Axes, reading: Reading, k: int) -> None:
             color=colour_of(detection.label.colour_rgb),
             fontsize=11,
             fontweight="bold",
+            path_effects=_ON_ANY,
         )
 
 
@@ -95,6 +100,7 @@ def _letter(axes: Axes, view: View) -> None:
         axes.text(
             x, y, letters,
             ha=horizontal, va=vertical, transform=axes.transAxes, color=INK, fontsize=9, fontweight="bold",
+            path_effects=_ON_ANY,
         )  # fmt: skip
 
 
@@ -107,6 +113,8 @@ def _scale(axes: Axes, view: View, part: tuple[int, int, int, int]) -> None:
     length_mm = scale_bar_mm(columns * view.column_mm)
     width = length_mm / view.column_mm
     x, y = left + columns * 0.97 - width, top + rows * 0.965
-    axes.plot([x, x + width], [y, y], color=INK, linewidth=2, solid_capstyle="butt")
+    axes.plot([x, x + width], [y, y], color=INK, linewidth=2, solid_capstyle="butt", path_effects=_ON_ANY)
     told = f"{length_mm / 10:g} cm" if length_mm >= 10 else f"{length_mm:g} mm"  # noqa: PLR2004  # a centimetre
-    axes.text(x + width / 2, y - rows * 0.012, told, color=INK, fontsize=8, ha="center", va="bottom")
+    axes.text(
+        x + width / 2, y - rows * 0.012, told, color=INK, fontsize=8, ha="center", va="bottom", path_effects=_ON_ANY
+    )

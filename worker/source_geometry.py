@@ -1,13 +1,14 @@
 """Where the images of a series lie: what a segmentation needs to know of them, and nothing of the patient."""
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cache
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from models.volume import Image
+from models.volume import Volume
 from worker.errors import SourceRefused
 from worker.series_volume import LoadedSeries
 from worker.source_repairs import frame_of_reference_of
@@ -23,15 +24,18 @@ _GEOMETRY_TAGS = tuple(Tag(keyword) for keyword in _GEOMETRY)
 
 def lean_sources(series: LoadedSeries) -> list[Dataset]:
     """Return what highdicom needs of the sources: no patient (it logs names), only frames that were read."""
-    if isinstance(series.source, Image):
-        return [_planar(dataset, len(series.frame_numbers)) for dataset in series.datasets]
     frame_of_reference_of(series.datasets[0])
+    if not isinstance(series.source, Volume):
+        raise SourceRefused("only a volume has a grid in patient space")
+    # highdicom wants a thickness, which may be missing; then slices are as thick as they lie apart.
+    thickness = f"{series.source.spacing_mm[0]:.8g}"
     if not series.frame_numbers:
-        return [_lean(dataset) for dataset in series.datasets]
+        return [_thick(_lean(dataset), thickness) for dataset in series.datasets]
     source = series.datasets[0]
     lean = _lean(source)
     lean.NumberOfFrames = len(series.frame_numbers)
     shared, frames = frame_geometry(source, series.frame_numbers)
+    shared.PixelMeasuresSequence = [_thick(copy(item), thickness) for item in shared.PixelMeasuresSequence]
     lean.SharedFunctionalGroupsSequence = [shared]
     lean.PerFrameFunctionalGroupsSequence = frames
     return [lean]
@@ -61,24 +65,18 @@ def frame_geometry(source: Dataset, frame_numbers: Sequence[int]) -> tuple[Datas
     return shared, frames
 
 
-def _planar(dataset: Dataset, frames: int) -> Dataset:
-    """Return what highdicom needs of an image without a frame of reference: its size, and Patient Orientation."""
-    lean = _lean(dataset)
-    for keyword in ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
-        if keyword in lean:
-            delattr(lean, keyword)
-    lean.PatientOrientation = list(dataset.get("PatientOrientation") or []) or ""
-    if frames:
-        lean.NumberOfFrames = frames
-    return lean
-
-
 def _lean(dataset: Dataset) -> Dataset:
     # By tags: a series has hundreds of datasets, and each keyword would be looked up again.
     lean = Dataset()
     lean.update({tag: dataset[tag] for tag in _GEOMETRY_TAGS if tag in dataset})
     lean.update(_blanks())
     return lean
+
+
+def _thick(item: Dataset, thickness: str) -> Dataset:
+    if not item.get("SliceThickness"):
+        item.SliceThickness = thickness
+    return item
 
 
 @cache

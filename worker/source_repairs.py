@@ -1,48 +1,31 @@
-"""What is copied from a source into every result, and the one table of defects that are repaired or refused on the way.
+"""What is copied from a source into every result, mended on the way by the table of `identity_rules`.
 
 Whose patient and which study a result belongs to comes from the source character for character; only what would make
 the result invalid is touched, and every repair has a sentence that the text SR tells.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydicom.charset import python_encoding
-from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 from pydicom.valuerep import PersonName
 
-from models.sentence import Sentence
 from worker.errors import SourceRefused
+from worker.identity_rules import COPIED, RULES, named
+from worker.pydicom_errors import PARSE_ERRORS
+from worker.value_checks import not_a_uid
 
-#: Patient (PS3.3 C.7.1.1), General Study (C.7.2.1), Patient Study (C.7.2.2) and, of SOP Common, the zone of all times.
-COPIED = (
-    "PatientName", "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "TypeOfPatientID",
-    "PatientBirthDate", "PatientBirthTime", "PatientSex", "OtherPatientIDsSequence", "OtherPatientNames",
-    "EthnicGroup", "PatientComments", "PatientSpeciesDescription", "PatientSpeciesCodeSequence",
-    "PatientBreedDescription", "PatientBreedCodeSequence", "BreedRegistrationSequence", "ResponsiblePerson",
-    "ResponsiblePersonRole", "ResponsibleOrganization", "PatientIdentityRemoved", "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence", "QualityControlSubject",
-    "StudyInstanceUID", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber",
-    "IssuerOfAccessionNumberSequence", "StudyDescription", "ProcedureCodeSequence", "PhysiciansOfRecord",
-    "NameOfPhysiciansReadingStudy", "ConsultingPhysicianName",
-    "PatientAge", "PatientSize", "PatientWeight", "AdditionalPatientHistory", "AdmissionID", "PatientSexNeutered",
-    "MedicalAlerts", "Allergies", "PregnancyStatus", "SmokingStatus", "PatientState",
-    "TimezoneOffsetFromUTC",
-)  # fmt: skip
-_TYPE_2 = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
-    "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber",
-)  # fmt: skip
-_DATE = re.compile(r"(?:\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))?")
-_TIME = re.compile(r"(?:(?:[01]\d|2[0-3])(?:[0-5]\d(?:(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?)?")
-_AGE = re.compile(r"(?:\d{3}[DWMY])?")
-_ZONE = re.compile(r"[+-]\d{4}")
+__all__ = ["COPIED", "Identity", "body_part_of", "frame_of_reference_of", "identity_of", "patient_orientation_of"]
+
 _ASCII = 127
+#: Stands for a value that cannot be read; no VR allows it.
+_UNREADABLE = "\x00"
 _UNDECODABLE = "\N{REPLACEMENT CHARACTER}"
+_CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")
+#: PS3.3 C.7.6.1.1.1, of a biped: to the left, to the back, and so on, two or three letters where oblique.
+_DIRECTION = re.compile(r"[APRLHF]{1,3}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,118 +41,32 @@ class Identity:
     repairs: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """A defect of a source.
-
-    Attributes:
-        keyword: The attribute.
-        broken: Says of its value (None where absent) whether it has the defect.
-        sentence: What is told; for a refusal with its remedy.
-        outcome: What is done: nothing is sent, the attribute is sent empty, or it is left out.
-    """
-
-    keyword: str
-    broken: Callable[[Any], bool]
-    sentence: str
-    outcome: Literal["refused", "empty", "left out"] = "empty"
-
-
-def _named(keyword: str) -> str:
-    tag = tag_for_keyword(keyword) or 0
-    return f"{dictionary_description(tag)} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
-
-
-def _absent(value: Any) -> bool:
-    return value is None
-
-
-def _not_a(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
-    return lambda value: value is not None and pattern.fullmatch(str(value).strip()) is None
-
-
-def _not_a_uid(value: Any) -> bool:
-    return not value or not UID(str(value)).is_valid
-
-
-def _not_a_sex(value: Any) -> bool:
-    return value is not None and str(value) not in ("M", "F", "O", "")
-
-
-#: PS3.5 7.4.3: Type 2 may be empty and must be there; the defined terms of Patient's Sex are those of C.7.1.1.
-RULES = (
-    Rule(
-        keyword="StudyInstanceUID",
-        broken=_not_a_uid,
-        sentence=f"{_named('StudyInstanceUID')} is missing or not a UID: a result would belong to no study; "
-        "correct it at its sender",
-        outcome="refused",
-    ),
-    *(
-        Rule(
-            keyword=k,
-            broken=_absent,
-            sentence=Sentence("{attribute} was missing and is sent empty.", attribute=_named(k)),
-        )
-        for k in _TYPE_2
-    ),
-    Rule(
-        keyword="PatientSex",
-        broken=_not_a_sex,
-        sentence=Sentence("{attribute} was none of M, F and O and is sent empty.", attribute=_named("PatientSex")),
-    ),
-    *(
-        Rule(
-            keyword=k,
-            broken=_not_a(_DATE),
-            sentence=Sentence("{attribute} was not a date and is sent empty.", attribute=_named(k)),
-        )
-        for k in ("PatientBirthDate", "StudyDate")
-    ),
-    *(
-        Rule(
-            keyword=k,
-            broken=_not_a(_TIME),
-            sentence=Sentence("{attribute} was not a time and is sent empty.", attribute=_named(k)),
-        )
-        for k in ("PatientBirthTime", "StudyTime")
-    ),
-    Rule(
-        keyword="PatientAge",
-        broken=_not_a(_AGE),
-        sentence=Sentence("{attribute} was not an age and is left out.", attribute=_named("PatientAge")),
-        outcome="left out",
-    ),
-    Rule(
-        keyword="TimezoneOffsetFromUTC",
-        broken=_not_a(_ZONE),
-        sentence=Sentence("{attribute} was no offset and is left out.", attribute=_named("TimezoneOffsetFromUTC")),
-        outcome="left out",
-    ),
-)
-
-
 def identity_of(source: Dataset) -> Identity:
     """Return what results of this source say of patient and study.
 
-    Raises SourceRefused, naming the attribute, where the study is unknown or a character cannot be told.
+    Raises SourceRefused, naming the attribute, where patient or study is unknown or a character cannot be told.
     """
     taken = Dataset()
     taken.SpecificCharacterSet = "ISO_IR 192"
     for keyword in COPIED:
         if keyword in source:
-            _take(taken, source, keyword)
+            try:
+                _take(taken, source, keyword)
+            except PARSE_ERRORS:
+                # pydicom converts a value when it is asked for: one that is none meets the rules as what it is.
+                _leave_a_mark(taken, keyword)
     repairs = []
     for rule in RULES:
-        if not rule.broken(taken.get(rule.keyword)):
-            continue
-        if rule.outcome == "refused":
-            raise SourceRefused(rule.sentence)
-        repairs.append(rule.sentence)
-        if rule.outcome == "left out":
-            delattr(taken, rule.keyword)
-        else:
-            setattr(taken, rule.keyword, "")
+        for keyword in rule.keywords:
+            if not rule.broken(keyword, taken):
+                continue
+            if rule.outcome == "refused":
+                raise SourceRefused(rule.told(keyword))
+            repairs.append(rule.told(keyword))
+            if keyword in taken:
+                del taken[keyword]
+            if rule.outcome == "empty":
+                setattr(taken, keyword, "" if not keyword.endswith("Sequence") else [])
     _refuse_guessed_characters(source, taken)
     return Identity(attributes=taken, repairs=tuple(repairs))
 
@@ -177,12 +74,24 @@ def identity_of(source: Dataset) -> Identity:
 def frame_of_reference_of(source: Dataset) -> str:
     """Return the Frame of Reference UID (0020,0052) of an image. Raises SourceRefused where there is none."""
     uid = source.get("FrameOfReferenceUID")
-    if _not_a_uid(uid):
+    if not_a_uid(uid):
         raise SourceRefused(
-            f"{_named('FrameOfReferenceUID')} is missing or not a UID, so nobody could tell where a segment lies; "
+            f"{named('FrameOfReferenceUID')} is missing or not a UID, so nobody could tell where a segment lies; "
             "send the original images rather than a derived or de-identified copy without it"
         )
     return str(uid)
+
+
+def body_part_of(source: Dataset) -> str | None:
+    """Return Body Part Examined (0018,0015); None where there is none, or none that a result may say."""
+    value = str(source.get("BodyPartExamined") or "")
+    return value if _CODE_STRING.fullmatch(value) else None
+
+
+def patient_orientation_of(source: Dataset) -> list[str] | None:
+    """Return Patient Orientation (0020,0020), the row's direction and the column's; None where it says no such."""
+    values = [str(value) for value in source.get("PatientOrientation") or ()]
+    return values if len(values) == 2 and all(map(_DIRECTION.fullmatch, values)) else None  # noqa: PLR2004
 
 
 def _take(taken: Dataset, source: Dataset, keyword: str) -> None:
@@ -193,6 +102,14 @@ def _take(taken: Dataset, source: Dataset, keyword: str) -> None:
             setattr(taken, keyword, items)
     else:
         setattr(taken, keyword, _decoded(element.value, element.VR))
+
+
+def _leave_a_mark(taken: Dataset, keyword: str) -> None:
+    """Put in place of what cannot be read what no rule lets through."""
+    if keyword.endswith("Sequence"):
+        setattr(taken, keyword, [Dataset()])
+    else:
+        taken.add_new(keyword, "LO", _UNREADABLE)
 
 
 def _plain(item: Dataset) -> Dataset:
@@ -224,6 +141,6 @@ def _refuse_guessed_characters(source: Dataset, taken: Dataset) -> None:
     known = bool(names) and all(name in python_encoding for name in names)
     if _UNDECODABLE in characters or (not known and any(ord(character) > _ASCII for character in characters)):
         raise SourceRefused(
-            f"{_named('SpecificCharacterSet')} does not cover the characters of patient and study, so a name could "
+            f"{named('SpecificCharacterSet')} does not cover the characters of patient and study, so a name could "
             "only be guessed; correct the character set at the sender"
         )

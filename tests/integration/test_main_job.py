@@ -87,7 +87,7 @@ def test_later_images_are_read_as_a_revision(
 def test_later_images_may_give_an_addendum(
     stack: Stack, orthanc: OrthancServer, study: list[Path], wait_for: Callable[..., None]
 ) -> None:
-    """Where the card asks for an addendum, later images give a text SR that says how many were read; the read stands."""
+    """Where the card asks for an addendum, later images give a text SR that counts what was read; the read stands."""
     write_threshold_model(stack.models, late_images="addendum")
     stack.start()
     wait_for(stack.listening, what="the node listens", deadline_s=60)

@@ -9,10 +9,12 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 
-from models.findings import Reading
+from models.findings import HeatMap, Reading
+from models.volume import Image as Planar
 from models.volume import Volume
 from tests.readings import (
     LABELS,
+    PNEUMONIA,
     a_card,
     a_reading,
     an_ecg,
@@ -23,7 +25,15 @@ from tests.readings import (
     nothing_found,
 )
 from worker import picture_style
-from worker.key_slices import key_slices, orientation_letters, scale_bar_mm, window_of
+from worker.key_slices import (
+    columns_of,
+    key_slices,
+    orientation_letters,
+    scale_bar_mm,
+    shown_part,
+    view_of,
+    window_of,
+)
 from worker.picture import render
 from worker.picture_style import for_pictures
 from worker.picture_words import banner
@@ -143,3 +153,32 @@ def test_long_legends_fit(tmp_path: Path) -> None:
     many = replace(reading, structures=reading.structures * 50)
     pixels = pixels_of(render(case_of(series, many, a_card())))
     assert (pixels[-8:, 960:] == pixels[-1, -1]).all()
+
+
+def test_a_heat_map_is_shown_where_it_is_hottest() -> None:
+    """Where nothing was outlined, the picture shows the slice that spoke most for the finding."""
+    heat = np.zeros((9, 4, 4), np.float32)
+    heat[6, 1, 1] = 0.8
+    assert key_slices(Reading(heat_maps=(HeatMap(name=PNEUMONIA, array=heat),)), 9) == [6]
+
+
+def test_the_air_around_the_patient_is_cut_off_and_nothing_found_is() -> None:
+    """A volume is shown as far as there is anything to see, or anything was found; an X-ray to its edges."""
+    array = np.zeros((3, 100, 80), np.float32)
+    array[:, 40:60, 30:50] = 100.0
+    head, labels = Dataset(), np.zeros(array.shape, np.uint8)
+    volume = view_of(Volume(array=array, affine=np.eye(4)), head)
+    assert shown_part(volume, Reading(), [1]) == (39, 60, 29, 50)
+    labels[1, 5:8, 70:75] = 1
+    assert shown_part(volume, Reading(labels=labels), [1]) == (3, 61, 28, 76)
+    planar = view_of(Planar(array=array, spacing_mm=None), head)
+    assert shown_part(planar, Reading(), [1]) == (0, 99, 0, 79)
+
+
+@pytest.mark.parametrize(
+    ("images", "height_per_width", "columns"),
+    [(6, 1.2, 3), (6, 0.4, 2), (6, 3.0, 6), (2, 1.0, 2), (2, 0.3, 1), (1, 1.0, 1)],
+)
+def test_images_are_laid_out_as_large_as_they_can_be(images: int, height_per_width: float, columns: int) -> None:
+    """Tall ones beside each other, wide ones below each other."""
+    assert columns_of(images, height_per_width, 0.82) == columns
