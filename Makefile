@@ -32,6 +32,7 @@ prove: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m ops.settings_reference docs/configure.md
+	$(BIN)/python -m ops.source_reference docs/conformance.md
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

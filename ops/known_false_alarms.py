@@ -109,7 +109,7 @@ KNOWN: Final[tuple[FalseAlarm, ...]] = (
     ),
     FalseAlarm(
         tools=("DicomSRValidator",),
-        pattern=r"\(125007,DCM,\"Measurement Group\"\)/IMAGE \(121112,DCM,\"Source of Measurement\"\): Content Item not in",
+        pattern=r"\(125007,DCM,\"Measurement Group\"\)/IMAGE \(121112,DCM,\"Source of Measurement\"\)",
         reason="a group about the whole image names its images (PS3.16 TID 1501), which the program holds against the "
         "templates of other groups",
     ),

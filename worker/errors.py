@@ -1,12 +1,20 @@
 """What can go wrong between a study and its results, each with cause and remedy."""
 
+from worker.refusals import remedy_of
+
 
 class WorkerError(Exception):
     """A job cannot go on; the message names cause and remedy and never a patient."""
 
 
 class SeriesRefused(WorkerError):
-    """A series must not be read: gaps, tilt, mixed orientation, localiser, too large; the message names which."""
+    """A series must not be read: the message begins with a name of the table `refusals`, and ends with its remedy."""
+
+    def __str__(self) -> str:
+        """Return what is wrong and what to do about it."""
+        told = super().__str__()
+        remedy = remedy_of(told)
+        return f"{told}; {remedy}" if remedy else told
 
 
 class SeriesUnreadable(WorkerError):

@@ -25,18 +25,26 @@ def summary_of(case: Case) -> str:
         )
     if not told and reading.measurements:
         told = [_whole(case, reading.measurements[0]) + "."]
-    return " ".join(told) or words.say("Nothing was found of what was looked for.")
+    if told:
+        return " ".join(told)
+    # What is below a threshold may well have been found: a blank "nothing" would deny it.
+    if case.report.has_thresholds:
+        return words.say("Nothing was found that reaches this site's thresholds.")
+    return words.say("Nothing was found of what was looked for.")
 
 
 def caveats_of(case: Case) -> tuple[str, ...]:
     """Return what stands beside every read: unverified, first; research where it is; what is not reported."""
-    words, floor = case.words, case.report.min_certainty_percent
+    words, report = case.words, case.report
     caveats = [words.say("Made by an AI model, not verified by a physician.")]
     if case.provenance.card.research:
         caveats.append(words.say("RESEARCH: this model is not cleared for clinical use."))
-    if floor > 0:
-        percent = words.number(floor, 0)
+    if report.min_certainty_percent > 0:
+        percent = words.number(report.min_certainty_percent, 0)
         caveats.append(words.say("What is less than {percent} % certain is not reported.", percent=percent))
+    if report.min_diameter_mm > 0:
+        size = f"{words.number(report.min_diameter_mm)} mm"
+        caveats.append(words.say("What is smaller than {size} is not reported.", size=size))
     return tuple(caveats)
 
 

@@ -13,12 +13,12 @@ import pydicom.uid as uids
 from numpy.typing import NDArray
 from pydicom.pixels import apply_color_lut, apply_modality_lut
 
-from models.sentence import Sentence
 from models.volume import Image
 from worker.errors import SeriesRefused
 from worker.image_frames import decode, has_place, voxels_announced
 from worker.planar_spacing import spacing_mm
 from worker.pydicom_errors import told_as_unreadable
+from worker.series_repairs import BRIGHTNESS, INVERTED
 
 #: SOP classes whose images lie nowhere in the patient, unless they say so.
 PLANAR_CLASSES = frozenset(
@@ -125,7 +125,7 @@ def _frames(datasets: Sequence[Any], names: Sequence[str]) -> list[tuple[int, in
     if max(counts) > 1 and len(datasets) > 1:
         raise SeriesRefused(f"several multi-frame images: {len(datasets)} objects in one series, one is read")
     if len(sizes) > 1:
-        raise SeriesRefused("mixed sizes: images of this series have different Rows or Columns; send them apart")
+        raise SeriesRefused("mixed sizes: images of this series have different Rows or Columns")
     if counts[0] > 1:
         return [(0, number) for number in range(1, counts[0] + 1)]
     return [(index, 0) for index in range(len(datasets))]
@@ -180,9 +180,7 @@ def _stored_range(dataset: Any) -> tuple[float, float]:
 
 def _repairs(datasets: Sequence[Any]) -> tuple[str, ...]:
     kinds = {str(dataset.get("PhotometricInterpretation", "")) for dataset in datasets}
-    inverted = Sentence("MONOCHROME1: values were inverted, high values are bright.")
-    grey = Sentence("Colour images: their brightness was read.")
     return (
-        *((inverted,) if _MONOCHROME1 in kinds else ()),
-        *((grey,) if any(not kind.startswith("MONOCHROME") for kind in kinds) else ()),
+        *((INVERTED,) if _MONOCHROME1 in kinds else ()),
+        *((BRIGHTNESS,) if any(not kind.startswith("MONOCHROME") for kind in kinds) else ()),
     )

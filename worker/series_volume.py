@@ -16,13 +16,13 @@ from pydicom import dcmread
 
 from dicom_node.errors import NodeError
 from dicom_node.part10 import read_meta
-from models.sentence import Sentence
 from models.volume import Source, Volume
 from worker.bounded_inflating import HEADER_BYTES, inflates_within, is_deflated
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.image_frames import Frame, decode, frames_of, says_thickness, voxels_announced
 from worker.planar_images import is_planar, load_planar
 from worker.pydicom_errors import PARSE_ERRORS, told_as_unreadable
+from worker.series_repairs import AS_STORED, THICKNESS, copies_left_out
 from worker.slice_geometry import Stack, stack
 from worker.waveform_reading import read_waveform
 
@@ -109,9 +109,9 @@ def _load_images(datasets: list[Any], names: list[str], digest: str, max_voxels:
     for dataset in datasets:
         _without_bulk(dataset)
     if not said:
-        repairs = (*repairs, Sentence("Slice Thickness is missing: slices are taken as thick as they lie apart."))
+        repairs = (*repairs, THICKNESS)
     if any(str(dataset.get("PhotometricInterpretation")) == "MONOCHROME1" for dataset in datasets):
-        repairs = (*repairs, Sentence("MONOCHROME1: values are read as stored, low values are bright."))
+        repairs = (*repairs, AS_STORED)
     return LoadedSeries(
         source=Volume(array=array, affine=found.affine),
         datasets=(datasets[0],) if enhanced else tuple(datasets[frame.dataset] for frame in ordered),
@@ -191,9 +191,7 @@ def _without_copies(
             if not np.array_equal(same[0], same[1]):
                 raise SeriesRefused("duplicate slices: two images at one position have different pixels")
             copies += 1
-    return ordered, (
-        (Sentence("{count} duplicate slices with equal pixels were left out.", count=copies),) if copies else ()
-    )
+    return ordered, ((copies_left_out(copies),) if copies else ())
 
 
 def _values(datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Frame]) -> NDArray[np.generic]:

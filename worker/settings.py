@@ -60,6 +60,9 @@ class ReportSettings(Section):
     min_certainty_percent: float = Field(
         default=0.0, ge=0.0, le=100.0, description="findings and detections that are less certain are left out"
     )
+    min_diameter_mm: float = Field(
+        default=0.0, ge=0.0, description="detections whose diameter is smaller are left out; a card may leave out more"
+    )
     prior: bool = Field(
         default=True,
         description="compare with an earlier read of the same patient by the same model, where there is one",
@@ -73,6 +76,11 @@ class ReportSettings(Section):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"{value!r} is no time zone of this machine; write one such as Europe/Berlin") from error
         return value
+
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether something that was found may be left out."""
+        return self.min_certainty_percent > 0 or self.min_diameter_mm > 0
 
     @property
     def zone(self) -> ZoneInfo | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.findings import Detection, Finding, Measurement, Reading
-from models.instances import CERTAINTY
+from models.instances import CERTAINTY, DIAMETER, MILLIMETRE
 from models.manifest import Concept
 from worker.settings import ReportSettings
 
@@ -20,7 +20,7 @@ def for_site(reading: Reading, report: ReportSettings) -> Reading:
     Detections keep their numbers, so that text, picture and SR still mean the same thing. A structure's first
     measurement, its size, always stays.
     """
-    detections = tuple(detection for detection in reading.detections if _certain_enough(detection, report))
+    detections = tuple(one for one in reading.detections if _certain_enough(one, report) and _large_enough(one, report))
     instances = reading.instances
     if instances is not None and len(detections) < len(reading.detections):
         instances = np.where(np.isin(instances, [detection.number for detection in detections]), instances, 0)
@@ -43,6 +43,17 @@ def certainty_of(detection: Detection) -> float | None:
 def _certain_enough(detection: Detection, report: ReportSettings) -> bool:
     certainty = certainty_of(detection)
     return certainty is None or certainty >= report.min_certainty_percent
+
+
+def _large_enough(detection: Detection, report: ReportSettings) -> bool:
+    """Say whether a detection is to be told for its size: one without a diameter in mm is."""
+    diameters = [
+        measurement.value
+        for measurement in detection.measurements
+        if (measurement.name.value, measurement.name.scheme) == (DIAMETER.value, DIAMETER.scheme)
+        and measurement.unit.value == MILLIMETRE.value
+    ]
+    return not diameters or max(diameters) >= report.min_diameter_mm
 
 
 def _finding_certain_enough(finding: Finding, report: ReportSettings) -> bool:

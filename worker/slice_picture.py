@@ -19,6 +19,7 @@ from worker.picture_style import COLUMN_RIGHT, INK, PAPER, colour_of
 _ROOM_HEIGHT_PER_WIDTH = 0.91 * 8.4 / (0.69 * 13.5)
 #: Words stay legible on bone and fat.
 _ON_ANY = [withStroke(linewidth=2, foreground=PAPER)]
+_BAR_ON_ANY = [withStroke(linewidth=4, foreground=PAPER)]
 _HEAT_FROM = 0.1
 #: A number has no place above what lies so near the upper edge, as a share of the height.
 _NEAR_TOP = 0.06
@@ -113,7 +114,7 @@ def _scale(axes: Axes, view: View, part: tuple[int, int, int, int]) -> None:
     length_mm = scale_bar_mm(columns * view.column_mm)
     width = length_mm / view.column_mm
     x, y = left + columns * 0.97 - width, top + rows * 0.965
-    axes.plot([x, x + width], [y, y], color=INK, linewidth=2, solid_capstyle="butt", path_effects=_ON_ANY)
+    axes.plot([x, x + width], [y, y], color=INK, linewidth=2, solid_capstyle="butt", path_effects=_BAR_ON_ANY)
     told = f"{length_mm / 10:g} cm" if length_mm >= 10 else f"{length_mm:g} mm"  # noqa: PLR2004  # a centimetre
     axes.text(
         x + width / 2, y - rows * 0.012, told, color=INK, fontsize=8, ha="center", va="bottom", path_effects=_ON_ANY

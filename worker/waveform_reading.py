@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.sentence import Sentence
 from models.volume import Waveform
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.pydicom_errors import told_as_unreadable
+from worker.series_repairs import longest_group
 
 _LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 _BY_UPPER = {lead.upper(): lead for lead in _LEADS}
@@ -50,11 +50,7 @@ def _read_longest(dataset: Any) -> tuple[Waveform, tuple[str, ...]]:
         channels=channels,
         sampling_frequency_hz=frequency,
     )
-    repairs = (
-        (Sentence("{count} multiplex groups: the longest original one was read.", count=len(groups)),)
-        if len(groups) > 1
-        else ()
-    )
+    repairs = (longest_group(len(groups)),) if len(groups) > 1 else ()
     return waveform, repairs
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
@@ -29,6 +30,7 @@ from worker import output_gate
 from worker.case import Case
 from worker.key_slices import key_slices
 from worker.object_kinds import KINDS, Kind
+from worker.planar_testing import write_planar_image
 from worker.results import ResultObject, build
 from worker.settings import ReportSettings
 from worker.testing import write_mr_series
@@ -157,3 +159,33 @@ def test_no_patient_is_in_picture_or_document(tmp_path: Path) -> None:
     document = of_kind(objects, "PDF")
     assert b"CANARY" not in bytes(document.EncapsulatedDocument)
     assert str(document.PatientName) == "CANARY^NAME"
+
+
+@pytest.mark.parametrize(
+    ("kind", "photometric", "shape"),
+    [("DX", "MONOCHROME1", (60, 50)), ("CR", "MONOCHROME2", (60, 50)), ("US multi-frame", "MONOCHROME2", (3, 60, 50))],
+)
+def test_dcmtk_shows_an_image_by_its_presentation_state(
+    tmp_path: Path, kind: str, photometric: str, shape: tuple[int, ...]
+) -> None:
+    """dcmp2pgm, DCMTK's implementation of the grey pipeline, shows what is bright bright, MONOCHROME1 or not."""
+    dark, bright = (200, 20) if photometric == "MONOCHROME1" else (20, 200)
+    array = np.full(shape, dark, np.uint8)
+    array[..., 20:40, 10:30] = bright
+    source = write_planar_image(tmp_path / "source" / "1.dcm", array, kind=kind, photometric=photometric, bits=8)
+    series = load(tmp_path / "source")
+    case = case_of(series, detections_reading(series, masks=False), a_nodule_card())
+    objects = build(case, ("SR", "REGION-SR", *PICTURES))
+    output_gate.check(objects, case)
+    for made in objects:
+        (tmp_path / f"{made.kind}.dcm").write_bytes(made.data)
+        done = subprocess.run(
+            ["dciodvfy", str(tmp_path / f"{made.kind}.dcm")], check=False, capture_output=True, text=True
+        )
+        assert real_problems("dciodvfy", done.stdout + done.stderr) == [], made.kind
+    shown = tmp_path / "shown.pgm"
+    subprocess.run([dcmtk("dcmp2pgm"), "-p", str(tmp_path / "GSPS.dcm"), str(source), str(shown)], check=True)
+    with Image.open(shown) as image:
+        grey = np.asarray(image)
+    assert grey.shape == shape[-2:]
+    assert grey[25:35, 15:25].min() > grey[:15].max()

@@ -211,7 +211,7 @@ def test_the_same_comparison_gives_the_same_bytes_and_passes_the_gate(series: Lo
     one, two = build(compared), build(compared)
     assert [made.data for made in one] == [made.data for made in two]
     check(one, compared)
-    text = dcmread(BytesIO(one[-1].data))
+    text = dcmread(BytesIO(next(made.data for made in one if made.kind == "TEXT-SR")))
     assert text.PertinentOtherEvidenceSequence[0].StudyInstanceUID == "1.2.9"
 
 

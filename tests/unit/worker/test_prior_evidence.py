@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from tests.readings import a_card, a_reading, case_of, load
 from worker.case import Case
@@ -56,18 +57,23 @@ def case(tmp_path: Path) -> Case:
     return replace(made, prior=prior)
 
 
+def text_in(objects: tuple[ResultObject, ...]) -> Dataset:
+    """Return the text SR."""
+    return dcmread(BytesIO(next(made.data for made in objects if made.kind == "TEXT-SR")))
+
+
 def with_references(objects: tuple[ResultObject, ...], *references: InstanceReference) -> list[ResultObject]:
     """Return the objects with other pertinent evidence in the text SR."""
-    text = dcmread(BytesIO(objects[-1].data))
+    text = text_in(objects)
     text.PertinentOtherEvidenceSequence = pertinent_evidence(references)
-    return [*objects[:-1], encoded(text, "TEXT-SR")]
+    return [encoded(text, "TEXT-SR") if made.kind == "TEXT-SR" else made for made in objects]
 
 
 def test_one_item_a_study(case: Case) -> None:
     """Series and instances lie below their study, and the gate finds them."""
     objects = build(case)
     check(objects, case)
-    (study,) = dcmread(BytesIO(objects[-1].data)).PertinentOtherEvidenceSequence
+    (study,) = text_in(objects).PertinentOtherEvidenceSequence
     assert [series.SeriesInstanceUID for series in study.ReferencedSeriesSequence] == ["1.1.1", "1.1.2"]
 
 

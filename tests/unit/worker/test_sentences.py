@@ -58,9 +58,8 @@ def test_every_sentence_of_the_source_is_translated(language: Language) -> None:
         translations = (entry.string,) if isinstance(entry.string, str) else entry.string
         for translation in translations:
             assert translation, message
-            assert placeholders(translation) == placeholders(message[-1]) | (
-                placeholders(message[0]) if len(message) == 1 else set()
-            ) or placeholders(translation) <= placeholders(message[-1]), message
+            # A singular may leave its "1" out, as "It read one image" does.
+            assert placeholders(message[0]) <= placeholders(translation) <= placeholders(message[-1]), message
 
 
 @pytest.mark.parametrize("language", TRANSLATED)

@@ -1,5 +1,7 @@
 """What a site does not want is in nothing that is made."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from models.findings import Detection, Finding, Measurement, Reading
@@ -53,6 +55,19 @@ def test_what_is_not_certain_enough_is_gone_with_its_voxels() -> None:
     assert [finding.certainty_percent for finding in filtered.findings] == [90]
     assert filtered.instances is not None
     assert filtered.instances.tolist() == [[[1, 1, 0, 0, 0]]]
+
+
+def test_what_is_too_small_is_gone_with_its_voxels() -> None:
+    """A detection below the least diameter is left out, one just as large stays, and so does what has no diameter."""
+    reading = a_reading()
+    assert for_site(reading, ReportSettings(min_diameter_mm=10)).detections == reading.detections
+    smaller = for_site(reading, ReportSettings(min_diameter_mm=10.1))
+    assert smaller.detections == ()
+    assert smaller.instances is not None
+    assert not smaller.instances.any()
+    assert smaller.findings == reading.findings
+    unmeasured = replace(reading, detections=(replace(reading.detections[0], measurements=()),))
+    assert for_site(unmeasured, ReportSettings(min_diameter_mm=10.1)).detections == unmeasured.detections
 
 
 def test_only_wanted_measurements_are_kept() -> None:

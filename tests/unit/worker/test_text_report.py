@@ -28,6 +28,7 @@ from worker.results import build, not_read
 from worker.sentences import words_in
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings
+from worker.site_filter import for_site
 from worker.testing import write_mr_series
 
 
@@ -141,6 +142,17 @@ def test_what_is_not_reported_is_said(series: LoadedSeries) -> None:
     report = ReportSettings(min_certainty_percent=50)
     lines = lines_of(text_of(case_of(series, a_reading(series), a_card(), report=report)))
     assert "What is less than 50 % certain is not reported." in lines
+
+
+def test_a_threshold_never_makes_a_negative(series: LoadedSeries) -> None:
+    """Where all that was found lies below the site's thresholds, no sentence denies it."""
+    report = ReportSettings(min_diameter_mm=1000)
+    reading = for_site(detections_reading(series), report)
+    lines = lines_of(text_of(case_of(series, reading, a_nodule_card(), report=report)))
+    assert reading.detections == ()
+    assert lines[0] == "Nothing was found that reaches this site's thresholds."
+    assert "What is smaller than 1,000 mm is not reported." in lines
+    assert not any("not found" in line or "what was looked for" in line for line in lines)
 
 
 def test_detections_are_counted_placed_and_measured(series: LoadedSeries) -> None:

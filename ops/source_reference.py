@@ -1,0 +1,65 @@
+"""The tables of docs/conformance.md about defects of sources, made from the code, so that they cannot differ."""
+
+import sys
+from pathlib import Path
+
+from models.sentence import Sentence
+from worker.identity_rules import RULES, Rule, named
+from worker.refusals import REFUSALS
+from worker.series_repairs import SERIES_REPAIRS
+
+BEGIN = "<!-- begin sources: made by `make docs` -->"
+END = "<!-- end sources -->"
+
+
+def tables() -> str:
+    """Return the tables of repairs of identities, of repairs of series, and of refusals, in Markdown."""
+    identity = [
+        "### Patient and study attributes",
+        "",
+        "In this order. What is told stands in the text SR, one sentence each, without the value.",
+        "",
+        "| attributes | told | outcome |",
+        "|---|---|---|",
+        *(f"| {', '.join(map(named, rule.keywords))} | {_told(rule)} | {rule.outcome} |" for rule in RULES),
+    ]
+    series = [
+        "### Images and recordings",
+        "",
+        "| told | where |",
+        "|---|---|",
+        *(f"| {_pattern(told)} | {where} |" for told, where in SERIES_REPAIRS),
+    ]
+    refusals = [
+        "### Series that are refused, by name",
+        "",
+        "| name | what is wrong | what to do |",
+        "|---|---|---|",
+        *(f"| {name} | {refusal.meaning} | {refusal.remedy} |" for name, refusal in REFUSALS.items()),
+    ]
+    return "\n".join([*identity, "", *series, "", *refusals])
+
+
+def replaced(document: str) -> str:
+    """Return the document with its tables as they should be."""
+    before, _, rest = document.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
+
+
+def main() -> None:
+    """Rewrite the document whose path is the first argument."""
+    file = Path(sys.argv[1])
+    file.write_text(replaced(file.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _told(rule: Rule) -> str:
+    return rule.told(rule.keywords[0]).replace(named(rule.keywords[0]), "…")
+
+
+def _pattern(told: str) -> str:
+    return told.pattern.replace("{count}", "…") if isinstance(told, Sentence) else told
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Why a series is not read: every name that a refusal begins with, what it means, and what to do about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A reason for which a series is not read.
+
+    Attributes:
+        meaning: What is wrong with the series.
+        remedy: What whoever sends it, or runs wetread, can do.
+    """
+
+    meaning: str
+    remedy: str
+
+
+_SEND_ORIGINALS = "send the original images, not a derived or anonymised copy"
+_SEND_AGAIN = "send the series again, as a whole"
+_SPLIT = "split the series at the scanner or the archive, or let [selection] choose another"
+_SELECT_ANOTHER = "let the card's [selection] choose another series"
+_AT_SENDER = "correct it at its sender"
+
+#: In the order in which they are looked for.
+REFUSALS: Mapping[str, Refusal] = {
+    "empty series": Refusal(meaning="it has no files", remedy=_SEND_AGAIN),
+    "too large": Refusal(
+        meaning="its headers announce more values than worker.max_voxels, or it inflates to more",
+        remedy="raise worker.max_voxels where the machine has the memory",
+    ),
+    "blank UIDs": Refusal(
+        meaning="a SOP Class, SOP Instance, Series or Study Instance UID is missing, so no result could refer to it",
+        remedy=_SEND_ORIGINALS,
+    ),
+    "two series": Refusal(meaning="its files differ in Series Instance UID", remedy=_AT_SENDER),
+    "two studies": Refusal(meaning="its files differ in Study Instance UID", remedy=_AT_SENDER),
+    "two patient ids": Refusal(meaning="its files differ in Patient ID", remedy=_AT_SENDER),
+    "two kinds of object": Refusal(meaning="its files differ in SOP Class UID", remedy=_SPLIT),
+    "two frames of reference": Refusal(
+        meaning="its files differ in Frame of Reference UID, so they do not lie in one space", remedy=_SPLIT
+    ),
+    "several waveforms": Refusal(meaning="there are several recordings in it, and one is read", remedy=_SPLIT),
+    "no original waveform": Refusal(
+        meaning="every multiplex group is derived, such as a median beat", remedy="let the cart send the rhythm strip"
+    ),
+    "no sampling frequency": Refusal(meaning="Sampling Frequency is missing or not positive", remedy=_AT_SENDER),
+    "doubled leads": Refusal(meaning="two channels have the same lead's name", remedy=_AT_SENDER),
+    "no unit of voltage": Refusal(
+        meaning="a channel's sensitivity is in something else than uV, mV or V", remedy=_AT_SENDER
+    ),
+    "no images": Refusal(meaning="an object has no rows, columns or frames", remedy=_SELECT_ANOTHER),
+    "colour images": Refusal(
+        meaning="images that lie in patient space are in colour, and models of volumes read grey values",
+        remedy=_SELECT_ANOTHER,
+    ),
+    "lookup table": Refusal(
+        meaning="slices of a volume mean something only through a Modality LUT", remedy=_SEND_ORIGINALS
+    ),
+    "several multi-frame images": Refusal(
+        meaning="a multi-frame image and others are in one series, and one is read", remedy=_SPLIT
+    ),
+    "multi-frame without functional groups": Refusal(
+        meaning="nothing says where each frame of a tomographic image lies", remedy=_SEND_ORIGINALS
+    ),
+    "wrong number of frames": Refusal(
+        meaning="Number of Frames differs from the frames that are described", remedy=_SEND_AGAIN
+    ),
+    "wrong size": Refusal(meaning="the pixels have another size than their header says", remedy=_SEND_AGAIN),
+    "no geometry": Refusal(
+        meaning="Image Position, Image Orientation (Patient) or Pixel Spacing is missing or no number",
+        remedy=_SEND_ORIGINALS,
+    ),
+    "mixed sizes": Refusal(
+        meaning="its images differ in Rows or Columns: a localiser among slices, or views of different sizes",
+        remedy=_SPLIT,
+    ),
+    "mixed orientation": Refusal(meaning="its images lie in different directions, as in a localiser", remedy=_SPLIT),
+    "mixed spacing": Refusal(meaning="its images differ in Pixel Spacing", remedy=_SPLIT),
+    "no spacing": Refusal(meaning="Pixel Spacing is not positive", remedy=_SEND_ORIGINALS),
+    "wrong orientation": Refusal(
+        meaning="Image Orientation (Patient) is not two perpendicular unit vectors", remedy=_AT_SENDER
+    ),
+    "not a volume": Refusal(
+        meaning="its images lie beside each other or at one place, or there is one without a thickness",
+        remedy=_SELECT_ANOTHER,
+    ),
+    "missing slices": Refusal(
+        meaning="distances between slices are whole multiples of the usual one", remedy=_SEND_AGAIN
+    ),
+    "uneven increment": Refusal(meaning="slices do not lie on a regular grid", remedy=_SELECT_ANOTHER),
+    "shifted slices": Refusal(meaning="slices are moved against each other", remedy=_SELECT_ANOTHER),
+    "gantry tilt": Refusal(
+        meaning="the way from slice to slice is not along their normal: a sheared grid is never read",
+        remedy="send a reconstruction without tilt",
+    ),
+    "several acquisitions": Refusal(
+        meaning="images at one position differ in echo, time, diffusion or acquisition", remedy=_SPLIT
+    ),
+    "duplicate slices": Refusal(meaning="two images at one position have different pixels", remedy=_SPLIT),
+}
+
+
+def remedy_of(told: str) -> str:
+    """Return what can be done about a refusal, by the name that it begins with; empty where it has none."""
+    refusal = REFUSALS.get(told.partition(":")[0])
+    return refusal.remedy if refusal else ""
