@@ -1,6 +1,6 @@
 """Models and arrays; no DICOM, no queue. In reading order:
 
-volume          what goes in: a Volume or a Waveform
+volume          what goes in: a Volume, an Image or a Waveform
 findings        what comes out: a Reading
 manifest        the card: everything a model says of itself, in model.toml
 catalog         the model directories of this machine and their checksums
@@ -10,6 +10,8 @@ preparation     from the source grid to the network's
 inference       the order in which networks are asked (sliding_window: window by window)
 interpretation  from the network's answer to a Reading on the source grid (components: connected parts;
                 instances: parts that are counted and measured)
+image_reading   the same three steps for images without a place in space: image_preparation, then classification or
+                image_labels; volume_classification, an answer about a whole volume
 ecg             the same three steps for an ECG
 runtime         what runs a network: load, infer, close (onnx_runtime, openvino_runtime)
 loaded          all networks of a model, resident
@@ -18,5 +20,5 @@ reading         all of it in one function, `read`
 checking        golden inputs (golden: how they are made) prove a model on this machine
 brainchop       imports brain-structures from brainchop's files; brainchop_card
 critical        which of a card's rules a reading fulfils; critical_reason, why
-testing         a tiny real model and a constant runtime, for tests
+testing         a tiny real model and a constant runtime, for tests; testing_classifier, one that classifies
 """

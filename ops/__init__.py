@@ -1,6 +1,7 @@
 """The front door: settings, command line, daemons, page. In reading order:
 
-settings     one TOML file, environment overrides; settings_reference, their tables in the documentation
+settings     one TOML file, environment overrides; settings_reference and source_reference,
+             tables of the documentation
 cli          the console script `wetread`; cli_jobs, cli_models, cli_alerts; failures, which errors are one message
 assembly_line  the objects of the other rooms, built from the settings; prior_search, what finds earlier reads
 supervisor   starts the parts, restarts what ends, stops in order

@@ -12,6 +12,14 @@ BEGIN = "<!-- begin sources: made by `make docs` -->"
 END = "<!-- end sources -->"
 
 
+#: Looked at where they are used.
+_OTHERS = (
+    f"| {named('SpecificCharacterSet')} | … does not cover the characters of patient and study | refused |",
+    f"| {named('FrameOfReferenceUID')} | … is missing or not a UID, where a volume is segmented | refused |",
+    f"| {named('BodyPartExamined')}, {named('PatientOrientation')} | nothing, where they are not valid | left out |",
+)
+
+
 def tables() -> str:
     """Return the tables of repairs of identities, of repairs of series, and of refusals, in Markdown."""
     identity = [
@@ -22,6 +30,7 @@ def tables() -> str:
         "| attributes | told | outcome |",
         "|---|---|---|",
         *(f"| {', '.join(map(named, rule.keywords))} | {_told(rule)} | {rule.outcome} |" for rule in RULES),
+        *_OTHERS,
     ]
     series = [
         "### Images and recordings",

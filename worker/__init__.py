@@ -9,7 +9,8 @@ ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, 
 outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; tasks, what a token does
 pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease
-series_volume  files to Volume or Waveform: slice_geometry, image_frames, waveform_reading; pydicom_errors,
+series_volume  files to Volume, Image or Waveform: slice_geometry, image_frames, planar_images (planar_spacing),
+               waveform_reading; refusals, what is not read and why; series_repairs, what is mended; pydicom_errors,
                codestream_size and bounded_inflating, what foreign files may not do to us
 model_host     the process that holds the resident models; model_client asks it; array_transport between them
 case           one read on its way to become objects; object_kinds, the table of their kinds
@@ -18,7 +19,7 @@ sentences      what people read, in the site's language: finding_sentences, lang
 segments       what becomes a segment; names and UIDs that all objects share
 results        a case's objects: segmentation and labelmap; report and region_report on measurement_groups; ecg_report,
                text_report; rt_structure_set on mask_contours; parametric_map; below them sr_document, object_encoding,
-               frame_encoding, source_geometry, source_repairs
+               frame_encoding, source_geometry, planar_geometry, source_repairs (identity_rules, value_checks)
 pictures       for people: summary_image and pdf_document (pdf_pages, pdf_fonts) of a picture, which is slice_picture
                (key_slices) or ecg_picture; presentation_state on graphic_annotations, graphic_objects, mask_outlines
                and grey_transformations; key_objects; below them image_references, picture_style and picture_words
@@ -29,11 +30,11 @@ provenance     where UIDs and times come from
 result_files   objects on disk; unread, the note about what could not be read
 output_gate    what every object passes before it is sent: gate_bundle, gate_object_checks, gate_attribute_checks (what
                PS3.3's modules require: required_attributes.json), gate_content_checks
-               (the SEG), gate_labelmap_checks, gate_parametric_map_checks, gate_rt_structure_checks,
-               gate_picture_checks, gate_report_checks and gate_number_checks (the SRs)
+               and gate_planar_checks (the SEG), gate_labelmap_checks, gate_parametric_map_checks,
+               gate_rt_structure_checks, gate_picture_checks, gate_report_checks and gate_number_checks (the SRs)
 found_results  results of anybody as files, and what the gate says of them
 delivery       results to their destinations
 notification   who is told of what is critical or late, and when the next are; notification_words, in sentences;
                ledger_notifications, ledger_deadlines and ledger_alerts keep it; notifying tells them
-testing        small series for tests
+testing        small series for tests; planar_testing, small X-rays and clips
 """

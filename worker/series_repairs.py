@@ -1,4 +1,4 @@
-"""What is done to a series on the way to what a model reads, other than refusing it; one sentence each, told in results.
+"""What is done to a series on the way to what a model reads, other than refusing it: sentences that results tell.
 
 Repairs of patient and study attributes are in `identity_rules`.
 """

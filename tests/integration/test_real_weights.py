@@ -118,4 +118,4 @@ def test_a_head_and_an_ecg_through_everything(
     assert set(objects["ecg-rhythm"]) == {"ECG-SR", "TEXT-SR", "SC"}
 
     for file in tmp_path.glob("*-*.dcm"):
-        no_errors("dciodvfy", "-new", str(file))
+        no_errors("dciodvfy", str(file))
