@@ -48,5 +48,7 @@ def configure(*, json: bool = False) -> None:
     warnings.simplefilter("ignore", UserWarning)
     for name in _SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        # pydicom sets the level of its logger when it is imported, which may be later than this.
+        logging.getLogger(name).disabled = True
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

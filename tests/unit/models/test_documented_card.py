@@ -16,10 +16,19 @@ def test_the_documented_card_is_accepted(tmp_path: Path) -> None:
     assert (card.id, card.research, len(card.labels)) == ("my-model", True, 1)
 
 
+def test_the_documented_card_of_images_is_accepted(tmp_path: Path) -> None:
+    """What is said of images, put into the example, makes a card that wetread takes."""
+    example, images = (block.split("```")[0] for block in DOCUMENT.read_text(encoding="utf-8").split("```toml\n")[1:3])
+    file = tmp_path / "model.toml"
+    file.write_text(example.partition("[preparation]")[0].replace("…", "0" * 64) + images, encoding="utf-8")
+    card = load_card(file)
+    assert (card.preparation.kind, card.interpretation.kind) == ("image", "classification")
+
+
 def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     """Put into the example, whose labels they then name, they make a card that wetread takes."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1:3])
+    example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1::2])
     deadline, _, rules = rules.partition("\n\n")
     label = example[example.index("[[labels]]") : example.index("[[golden]]")]
     labels = "".join(
