@@ -3,6 +3,7 @@
 from itertools import groupby
 
 from models.findings import Detection, Finding, Measurement
+from models.manifest import Card, ClassificationInterpretation, Concept
 from models.volume import Waveform
 from worker.case import Case
 
@@ -69,7 +70,7 @@ def findings_of(case: Case) -> tuple[str, ...]:
 def scope_of(case: Case) -> tuple[str, ...]:
     """Return who read what, what it looked for and what not, and what was mended on the way."""
     card, words = case.provenance.card, case.words
-    names = ", ".join(words.label(label) for label in card.labels)
+    names = ", ".join([*map(words.label, card.labels), *map(words.concept, _asked(card))])
     return (
         words.say(
             "Model: {name}, version {version}, {manufacturer}.",
@@ -84,6 +85,16 @@ def scope_of(case: Case) -> tuple[str, ...]:
         *([words.say("Limits of this model: {limits}", limits=card.limits)] if card.limits else ()),
         *(words.tell(repair) for repair in (*case.series.repairs, *case.identity.repairs)),
     )
+
+
+def _asked(card: Card) -> list[Concept]:
+    """Return what a classifier is asked about the whole input."""
+    interpretation = card.interpretation
+    if not isinstance(interpretation, ClassificationInterpretation):
+        return []
+    if interpretation.question is not None:
+        return [interpretation.question]
+    return [each.concept for each in interpretation.classes if each.concept is not None]
 
 
 def image_number(case: Case, slice_index: int) -> int:

@@ -278,4 +278,6 @@ def test_a_network_classifies_a_real_chest(tmp_path: Path, shared_data: Path) ->
         if name_of(item) == ("111012", "DCM")
     ]
     assert certainties == [pytest.approx(finding.certainty_percent, rel=1e-9) for finding in reading.findings]
+    sentences = [str(item.get("TextValue", "")) for item in content_items(dcmread(files["TEXT-SR"]))]
+    assert "It looked for: Pneumonia, Pneumothorax." in sentences
     assert picture.render(case).startswith(b"\x89PNG")
