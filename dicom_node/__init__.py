@@ -14,7 +14,8 @@ assembler    the thread that hands complete studies to the store; stocktaking, w
              handover, what the store must still be told
 server       the listening node
 archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose study it is; sender, C-STORE;
-             query, what it holds of a patient, as found says it; retrieve, C-GET of a study
+             query, what it holds of a patient, as found says it; retrieve, C-GET of a study;
+             commitment, N-ACTION and the report that answers it
 pynetdicom_switches  the libraries' process-wide settings, with reasons
 testing      the fakes: an archive, a clock, a store
 """

@@ -1,0 +1,57 @@
+"""Storage commitment with a real archive."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from dicom_node.commitment import CommitmentListener, CommitmentReport, ask_for_commitment
+from dicom_node.errors import ArchiveUnreachable
+from dicom_node.sender import Requestor
+from dicom_node.settings import Peer
+from tests.orthanc_server import OrthancServer
+from worker.provenance import derived_uid
+from worker.testing import write_mr_series
+
+NO_SUCH_OBJECT_INSTANCE = 0x0112
+
+
+def test_check_18_commitment_is_reported_on_a_new_association(
+    orthanc: OrthancServer, tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
+    """What the archive has is committed, event type 1; a UID that it has not gives event type 2, reason 0x0112."""
+    files = write_mr_series(tmp_path / "study", slices=3)
+    orthanc.take(files)
+    port = free_port()
+    orthanc.know("wetread", "WETREAD", port)
+    held = [(str(head.SOPClassUID), str(head.SOPInstanceUID)) for head in map(dcmread, files)]
+    bogus = (held[0][0], derived_uid("nobody has this"))
+    reports: list[CommitmentReport] = []
+    listener = CommitmentListener("WETREAD", "127.0.0.1", port, reports.append)
+    requestor = Requestor(peer=orthanc.peer, calling_ae_title="WETREAD")
+    try:
+        whole, partly = derived_uid("whole"), derived_uid("partly")
+        ask_for_commitment(requestor, whole, held)
+        wait_for(lambda: len(reports) == 1, what="the report of what it has")
+        ask_for_commitment(requestor, partly, [held[0], bogus])
+        wait_for(lambda: len(reports) == 2, what="the report of what it has not")
+    finally:
+        listener.close()
+    uids = frozenset(uid for _, uid in held)
+    assert reports == [
+        CommitmentReport(transaction_uid=whole, event_type=1, committed=uids, failed={}),
+        CommitmentReport(
+            transaction_uid=partly,
+            event_type=2,
+            committed=frozenset({held[0][1]}),
+            failed={bogus[1]: NO_SUCH_OBJECT_INSTANCE},
+        ),
+    ]
+
+
+def test_an_archive_that_is_away_is_named(free_port: Callable[[], int]) -> None:
+    """A request that cannot be made says so, and is to be made again."""
+    away = Requestor(peer=Peer(ae_title="AWAY", host="127.0.0.1", port=free_port()), calling_ae_title="WETREAD")
+    with pytest.raises(ArchiveUnreachable, match="AWAY"):
+        ask_for_commitment(away, "1.2.3", [("1.2", "1.2.3")])
