@@ -120,6 +120,9 @@ class Network(Strict):
         default=None, description="of `file`; for weights by reference, of the completed file"
     )
     weights: Weights | None = None
+    max_batch: int = Field(
+        default=1, ge=1, le=256, description="inputs that it takes at once along its first axis, in input and answer"
+    )
 
 
 class VolumePreparation(Strict):

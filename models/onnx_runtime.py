@@ -7,7 +7,8 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from models.errors import RuntimeFailed
-from models.runtime import Arrays
+from models.runtime import NO_SHAPES, Arrays, Shapes
+from models.runtime_names import Precision
 
 # ONNX Runtime's exceptions have no common base of their own.
 _FAILURES: tuple[type[Exception], ...] = (
@@ -33,8 +34,17 @@ class OnnxRuntime:
 
     name = "onnxruntime"
 
-    def load(self, file: Path, *, threads: int) -> "OnnxNetwork":
+    def load(
+        self,
+        file: Path,
+        *,
+        threads: int,
+        precision: Precision = "fp32",
+        shapes: Shapes = NO_SHAPES,  # noqa: ARG002  # it takes any shape
+    ) -> "OnnxNetwork":
         """Load an ONNX file. Raises RuntimeFailed."""
+        if precision != "fp32":
+            raise RuntimeFailed(f"{self.name} does not compute in {precision} here; take fp32")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -6,7 +6,8 @@ from typing import Any
 import openvino
 
 from models.errors import RuntimeFailed
-from models.runtime import Arrays
+from models.runtime import NO_SHAPES, Arrays, Shapes
+from models.runtime_names import Precision
 
 _VERSION = openvino.__version__.split("-", 1)[0]
 
@@ -16,8 +17,17 @@ class OpenvinoRuntime:
 
     name = "openvino"
 
-    def load(self, file: Path, *, threads: int) -> "OpenvinoNetwork":
+    def load(
+        self,
+        file: Path,
+        *,
+        threads: int,
+        precision: Precision = "fp32",
+        shapes: Shapes = NO_SHAPES,  # noqa: ARG002  # it takes any shape
+    ) -> "OpenvinoNetwork":
         """Load an ONNX file. Raises RuntimeFailed."""
+        if precision != "fp32":
+            raise RuntimeFailed(f"{self.name} does not compute in {precision} here; take fp32")
         # Left to itself OpenVINO computes in bfloat16 where the processor can: that is another precision, and precision
         # is only ever lowered for a model that was measured in it.
         settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1}

@@ -1,13 +1,37 @@
 """What runs a network. One contract for every runtime: load, infer, close."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.runtime_names import Precision
+
 Arrays = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeRange:
+    """Which shapes an input of a network can have: what an engine is built for.
+
+    Attributes:
+        smallest: Each axis at its shortest.
+        usual: What most inputs have.
+        largest: Each axis at its longest.
+    """
+
+    smallest: tuple[int, ...]
+    usual: tuple[int, ...]
+    largest: tuple[int, ...]
+
+
+#: By the input's name.
+Shapes = Mapping[str, ShapeRange]
+NO_SHAPES: Shapes = MappingProxyType({})
 
 
 class LoadedNetwork(Protocol):
@@ -29,8 +53,17 @@ class Runtime(Protocol):
 
     name: str
 
-    def load(self, file: Path, *, threads: int) -> LoadedNetwork:
-        """Load an ONNX file. Raises RuntimeFailed."""
+    def load(
+        self, file: Path, *, threads: int, precision: Precision = "fp32", shapes: Shapes = NO_SHAPES
+    ) -> LoadedNetwork:
+        """Load an ONNX file. Raises RuntimeFailed, also for a precision that it cannot compute in.
+
+        Args:
+            file: The network.
+            threads: On a CPU.
+            precision: What it computes in; input and output keep the file's types.
+            shapes: Of the inputs, for a runtime that builds for them; empty where nobody knows.
+        """
 
 
 class Infer(Protocol):

@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.catalog import CARD_FILE
 from models.errors import RuntimeFailed
-from models.runtime import Arrays, LoadedNetwork
+from models.runtime import NO_SHAPES, Arrays, LoadedNetwork, Shapes
+from models.runtime_names import Precision
 
 _OPSET = 17
 _IR_VERSION = 8  # the one that belongs to opset 17
@@ -131,7 +132,14 @@ class ConstantRuntime:
     delay_s: float = 0.0
     name: str = "constant"
 
-    def load(self, file: Path, *, threads: int) -> LoadedNetwork:  # noqa: ARG002 (the contract's)
+    def load(
+        self,
+        file: Path,
+        *,
+        threads: int,  # noqa: ARG002 (the contract's)
+        precision: Precision = "fp32",  # noqa: ARG002
+        shapes: Shapes = NO_SHAPES,  # noqa: ARG002
+    ) -> LoadedNetwork:
         """Load nothing. Raises RuntimeFailed when there is no such file, as every runtime does."""
         if not file.is_file():
             raise RuntimeFailed(f"{file} is not there; import or fetch the model")
