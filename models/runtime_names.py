@@ -4,5 +4,5 @@ from typing import Literal
 
 RuntimeName = Literal["onnxruntime", "openvino"]
 
-#: What a network computes in. fp32 needs no proof beyond the golden answers; the others are measured before they are used.
+#: What a network computes in. fp32 is proven by the golden answers; the others are measured before they are used.
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
