@@ -1,5 +1,7 @@
 """What every test may use: the shared data, free ports, waiting for a condition."""
 
+import fcntl
+import itertools
 import os
 import socket
 import subprocess
@@ -13,6 +15,8 @@ import pytest
 from tests.orthanc_server import OrthancServer
 from tests.redis_server import RedisServer, started
 from tests.stack import Stack
+
+_FIRST_PORT, _PORTS_EACH = 20000, 1000
 
 
 def _shared_data_source() -> Path | None:
@@ -31,18 +35,33 @@ def shared_data() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     cache = Path(platformdirs.user_cache_dir("wetread-tests"))
-    subprocess.run(["bash", str(source / "unpack.sh"), str(cache)], check=True, capture_output=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    # Tests run in several processes; one unpacks, the others wait for it.
+    with (cache / ".unpacking").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["bash", str(source / "unpack.sh"), str(cache)], check=True, capture_output=True)
     return cache
 
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    """Return a function that finds a loopback port nobody listens on."""
+    """Return a function that finds a loopback port nobody listens on.
+
+    Each of the processes that run tests has ports of its own, below those that the kernel gives to outgoing
+    connections: what is free here stays free until the server that is started next takes it.
+    """
+    first = _FIRST_PORT + _PORTS_EACH * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    candidates = itertools.cycle(range(first, first + _PORTS_EACH))
 
     def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
+        for port in itertools.islice(candidates, _PORTS_EACH):
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return port
+        pytest.fail(f"no free port from {first} on")
 
     return find
 
