@@ -4,6 +4,8 @@ study        the records: StoredInstance, AssembledStudy, and the StudyStore the
 settings     what a site may set
 contexts     which SOP classes and transfer syntaxes, in which order
 association  who may talk to us
+pynetdicom_seam  where our C-STORE path sits inside pynetdicom's association; wire, PDUs read with deadlines
+store_receiver   fragments in, responses out (pdata, command_set: their encoding)
 store_scp    one C-STORE: from the request to the status
 head         the UIDs of a dataset, and no more of it
 part10       our file meta information before a dataset that stays as it is

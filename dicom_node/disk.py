@@ -39,18 +39,26 @@ class Disk:
             self._durable.clear()
         self._durable.add(folder)
 
-    def write_part(self, folder: Path, *pieces: Buffer) -> Path:
-        """Write and sync a file under a name of its own that ends in ``.part``; nothing is left when that fails."""
-        part = folder / f"{os.getpid()}-{next(self._serial)}.part"
+    def forget_folders(self) -> None:
+        """Look at every folder anew: somebody has removed one."""
+        self._durable.clear()
+
+    def begin_part(self, folder: Path, *pieces: Buffer) -> "Part":
+        """Begin a file under a name of its own that ends in ``.part``, with these bytes; nothing is left on failure."""
+        part = Part(folder / f"{os.getpid()}-{next(self._serial)}.part")
         try:
-            with part.open("xb", buffering=0) as stream:
-                for piece in pieces:
-                    _write_all(stream.fileno(), piece)
-                os.fsync(stream.fileno())
+            for piece in pieces:
+                part.write(piece)
         except BaseException:
-            part.unlink(missing_ok=True)
+            part.close()
             raise
+        part.start = part.size
         return part
+
+    def free_bytes(self) -> int:
+        """Return how much a process without privileges may still write."""
+        status = os.statvfs(self._root)
+        return status.f_bavail * status.f_frsize
 
     def move(self, file: Path, target: Path) -> None:
         """Rename within the file system and sync both folders."""
@@ -75,9 +83,57 @@ class Disk:
     def require_health(self) -> None:
         """After a failure, write, sync and remove a test file."""
         if self._suspect.is_set():
-            self.write_part(self._root, b"wetread").unlink()
+            part = self.begin_part(self._root, b"wetread")
+            try:
+                part.sync()
+            finally:
+                part.close()
             self._suspect.clear()
             _log.info("spool disk recovered", spool=str(self._root))
+
+
+class Part:
+    """A file that is being written under a name that ends in ``.part``. Every method but `close` raises OSError.
+
+    Attributes:
+        path: Where it is written.
+        size: Bytes written.
+        start: Where what follows its first bytes begins; for an instance its dataset.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Make the file, which must be new."""
+        self.path = path
+        self.size = 0
+        self.start = 0
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+    def write(self, piece: Buffer) -> None:
+        """Append."""
+        _write_all(self._descriptor, piece)
+        self.size += len(piece)
+
+    def sync(self) -> None:
+        """Bring all of it to the disk."""
+        os.fsync(self._descriptor)
+
+    def named(self, target: Path) -> bool:
+        """Give the file its name; False where another file has it.
+
+        A link, not a rename: rename would overwrite what another association, or another process, was faster to name.
+        """
+        try:
+            os.link(self.path, target)
+        except FileExistsError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close it and remove the name it was written under."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self.path.unlink(missing_ok=True)
 
 
 def _write_all(descriptor: int, piece: Buffer) -> None:

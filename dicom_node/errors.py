@@ -16,6 +16,18 @@ class ListenFailed(NodeError):
     """The node cannot listen on its address; the message names the address and the system's words."""
 
 
+class WireError(NodeError):
+    """A peer sent what the standard does not allow, so its association is aborted; the message says what, no value."""
+
+
+class Silent(NodeError):
+    """A peer stopped in the middle of a PDU or a message; its association is closed and what came of it forgotten."""
+
+
+class Interrupted(NodeError):
+    """The node ends an association in the middle of a message."""
+
+
 class StoreRefused(NodeError):
     """An instance is refused; `status` is what its sender gets.
 

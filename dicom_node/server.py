@@ -7,31 +7,24 @@ import time
 from typing import Any
 
 import structlog
-from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
-from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 
 from dicom_node.assembler import Assembler
 from dicom_node.association import Caller, Rejection, judge
-from dicom_node.contexts import (
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
-    STORAGE_SERVICE_CLASS,
-    VERIFICATION,
-    is_private,
-    supported,
-)
+from dicom_node.command_set import Command
+from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, VERIFICATION, supported
 from dicom_node.errors import ListenFailed
+from dicom_node.pynetdicom_seam import server_class
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.settings import NodeSettings
-from dicom_node.spool import Spool
-from dicom_node.store_scp import SUCCESS, Reception, answer_store
+from dicom_node.spool import Origin, Spool
+from dicom_node.store_receiver import StoreReceiver
+from dicom_node.store_scp import SUCCESS, Reception, StoreRequest
 
 __all__ = ["Assembler", "Node"]
 
 _log = structlog.get_logger()
 
-_C_STORE_RQ = 0x0001  # PS3.7 9.3.1
 _POLL_S = 0.05
 
 
@@ -68,13 +61,14 @@ class Node:
         entity.maximum_associations = 1 << 30
         entity.add_supported_context(VERIFICATION)
         try:
-            self._server = entity.start_server(
-                (settings.host, settings.port), block=False, evt_handlers=self._handlers()
+            self._server = entity.make_server(
+                (settings.host, settings.port), evt_handlers=self._handlers(), server_class=server_class(self)
             )
         except OSError as error:
             raise ListenFailed(
                 f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): does another node run there?"
             ) from error
+        threading.Thread(target=self._server.serve_forever, name="listener", daemon=True).start()
         _log.info("node listens", ae_title=settings.ae_title, host=settings.host, port=self.port)
 
     def stop(self, grace_s: float = 10.0) -> None:
@@ -112,10 +106,7 @@ class Node:
         return [
             (evt.EVT_CONN_OPEN, self._connected),
             (evt.EVT_REQUESTED, self._requested),
-            (evt.EVT_SOP_COMMON, self._service_classes),
-            (evt.EVT_DIMSE_RECV, self._message_received),
             (evt.EVT_C_ECHO, lambda _event: SUCCESS),
-            (evt.EVT_C_STORE, self._store),
             (evt.EVT_CONN_CLOSE, self._closed),
         ]
 
@@ -156,30 +147,39 @@ class Node:
         association.acse.send_reject(*rejection.value)
         association.kill()
 
-    def _service_classes(self, event: Any) -> dict[str, Any]:
-        """Tell pynetdicom that private classes are storage; it does not serve a class that it cannot place."""
-        items: dict[str, Any] = {}
-        for context in event.assoc.requestor.primitive.presentation_context_definition_list:
-            uid = str(context.abstract_syntax)
-            if is_private(uid):
-                items[uid] = SOPClassCommonExtendedNegotiation()
-                items[uid].sop_class_uid = uid
-                items[uid].service_class_uid = STORAGE_SERVICE_CLASS
-        return items
+    @property
+    def longest_pdu(self) -> int:
+        """The most bytes that a P-DATA-TF may have after its header."""
+        return self._settings.max_pdu_bytes
 
-    def _message_received(self, event: Any) -> None:
-        command = event.message.command_set
-        # pynetdicom ignores a request that lacks a mandatory element, and its sender would wait for ever.
-        if command.get("CommandField") == _C_STORE_RQ and not (
-            command.get("AffectedSOPClassUID") and command.get("AffectedSOPInstanceUID")
-        ):
-            _log.warning("association aborted", reason="C-STORE without Affected SOP Class or Instance UID")
-            event.assoc.dul.event_queue.put("Evt19")  # PS3.8 9.2: an unrecognised PDU, answered with A-ABORT
+    @property
+    def association_within_s(self) -> float:
+        """How long a PDU of the negotiation may take."""
+        return self._settings.acse_timeout_s
 
-    def _store(self, event: Any) -> Dataset:
-        return answer_store(
-            event, spool=self._spool, reception=self._reception, association=self._admitted.get(event.assoc, "")
-        )
+    @property
+    def data_within_s(self) -> float:
+        """How long a P-DATA-TF may take, and how long the next one of a message is waited for."""
+        return self._settings.network_timeout_s
+
+    def receiver_of(self, association: Any) -> StoreReceiver:
+        """Return who takes the C-STORE requests of an association that was just accepted."""
+        contexts = {context.context_id: context for context in association.accepted_contexts}
+        calling, called = association.requestor.ae_title.strip(), association.acceptor.ae_title.strip()
+        address, name = association.requestor.address, self._admitted.get(association, "")
+
+        def begin(command: Command, context_id: int) -> StoreRequest:
+            origin = Origin(
+                sop_class_uid=command.sop_class_uid,
+                sop_instance_uid=command.sop_instance_uid,
+                transfer_syntax_uid=str(contexts[context_id].transfer_syntax[0]),
+                calling_ae_title=calling,
+                called_ae_title=called,
+                sender_address=address,
+            )
+            return StoreRequest(command, origin, spool=self._spool, reception=self._reception, association=name)
+
+        return StoreReceiver(begin=begin, contexts=contexts, longest_pdu=association.requestor.maximum_length)
 
     def _closed(self, event: Any) -> None:
         with self._lock:

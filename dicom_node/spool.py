@@ -7,8 +7,6 @@ name comes from outside. The same UID with other bytes lies beside it as
 
 import hashlib
 import re
-import shutil
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from dicom_node.disk import Disk
+from dicom_node.disk import Disk, Part
 from dicom_node.errors import (
     HeadUnreadable,
     InvalidUid,
@@ -27,7 +25,7 @@ from dicom_node.errors import (
     SpoolFull,
 )
 from dicom_node.head import Buffer, Head, read_head
-from dicom_node.part10 import FileMeta, dataset_digest, encode_meta, read_file_head
+from dicom_node.part10 import FileMeta, dataset_digest, encode_meta, mapped, read_file_head
 from dicom_node.reencoding import same_when_reencoded
 from dicom_node.study import Arrival, StoredInstance
 
@@ -38,14 +36,14 @@ _UID_LENGTH = 64
 _FOLDER = re.compile("[0-9a-f]{32}")
 _FILE = re.compile("[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
 _QUARANTINE = "quarantine"
+_ROOM_CHECKED_EVERY = 64 << 20  # bytes of one instance
 
 
 @dataclass(frozen=True, kw_only=True)
-class Incoming:
-    """What a C-STORE request brought.
+class Origin:
+    """What a C-STORE request says before its dataset.
 
     Attributes:
-        dataset: As received, not a byte changed.
         sop_class_uid: Affected SOP Class UID of the request.
         sop_instance_uid: Affected SOP Instance UID of the request.
         transfer_syntax_uid: Of the presentation context.
@@ -54,7 +52,6 @@ class Incoming:
         sender_address: Host of the sender.
     """
 
-    dataset: Buffer
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
@@ -76,37 +73,55 @@ class Spool:
         self.root = root
         self._min_free_bytes = min_free_bytes
         self._disk = Disk(root)
-        self._renaming = threading.Lock()
 
-    def store(self, incoming: Incoming) -> StoredInstance:
-        """Keep an instance; when this returns it survives a power cut.
+    def begin(self, origin: Origin) -> "Arriving":
+        """Begin to write an instance aside. Raises SpoolFull, SpoolFailed, InvalidUid (nothing written)."""
+        _require_uid("Affected SOP Instance UID", origin.sop_instance_uid)
+        _require_uid("Affected SOP Class UID", origin.sop_class_uid)
+        self.require_room()
+        try:
+            return Arriving(self, origin, self._disk.begin_part(self.root, _meta_of(origin)))
+        except OSError as error:
+            raise self.failure(error) from error
 
-        Raises SpoolFull, SpoolFailed, Mismatch, InvalidUid (nothing written), MissingUid, HeadUnreadable (quarantined).
-        """
-        self._require_room(len(incoming.dataset))
+    def store(self, origin: Origin, dataset: Buffer) -> StoredInstance:
+        """Keep an instance whose bytes are all here; what is raised is what `begin` and `Arriving.keep` raise."""
+        arriving = self.begin(origin)
         try:
-            head = _judge(incoming)
-        except (MissingUid, HeadUnreadable) as refusal:
-            self._quarantine(incoming, why=type(refusal).__name__)
-            raise
-        study, series, sop = head.study_instance_uid or "", head.series_instance_uid or "", incoming.sop_instance_uid
-        folder = f"{name_of(study)}/{name_of(series)}"
-        try:
-            arrival, file, size = self._keep(incoming, folder, name_of(sop))
-        except (OSError, NotDicom) as error:
-            raise self._failure(error) from error
+            arriving.write(dataset)
+            return arriving.keep()
+        finally:
+            arriving.discard()
+
+    def keep(self, origin: Origin, part: Part) -> StoredInstance:
+        """Bring what was written aside to its place; for `Arriving`."""
+        with mapped(part.path) as view, view[part.start :] as dataset:
+            try:
+                head = _judge(origin, dataset)
+            except (MissingUid, HeadUnreadable) as refusal:
+                self._quarantine(dataset, part, why=type(refusal).__name__)
+                raise
+            study, series, sop = head.study_instance_uid or "", head.series_instance_uid or "", origin.sop_instance_uid
+            folder = f"{name_of(study)}/{name_of(series)}"
+            try:
+                arrival, file = self._place(origin, dataset, part, folder, name_of(sop))
+            except FileNotFoundError:
+                # Retention, or an admin, removed the study's folder since its last instance.
+                self._disk.forget_folders()
+                arrival, file = self._place(origin, dataset, part, folder, name_of(sop))
+            size = len(view)
         return StoredInstance(
             study_instance_uid=study,
             series_instance_uid=series,
             sop_instance_uid=sop,
-            sop_class_uid=incoming.sop_class_uid,
-            transfer_syntax_uid=incoming.transfer_syntax_uid,
+            sop_class_uid=origin.sop_class_uid,
+            transfer_syntax_uid=origin.transfer_syntax_uid,
             file=file,
             size_bytes=size,
             arrival=arrival,
             own=head.own,
-            calling_ae_title=incoming.calling_ae_title,
-            sender_address=incoming.sender_address,
+            calling_ae_title=origin.calling_ae_title,
+            sender_address=origin.sender_address,
             received_at=datetime.now(UTC),
         )
 
@@ -156,76 +171,97 @@ class Spool:
                 if instance is not None:
                     yield instance
 
-    def _require_room(self, size_bytes: int) -> None:
+    def require_room(self) -> None:
+        """Raise SpoolFull below the low watermark, SpoolFailed while the disk is not trusted."""
         try:
             self._disk.require_health()
-            free = shutil.disk_usage(self.root).free
+            free = self._disk.free_bytes()
         except OSError as error:
-            raise self._failure(error) from error
-        if free - size_bytes < self._min_free_bytes:
+            raise self.failure(error) from error
+        if free < self._min_free_bytes:
             raise SpoolFull(f"{self.root}: {free} bytes free, low watermark {self._min_free_bytes}; free some space")
 
-    def _failure(self, error: OSError | NotDicom) -> SpoolFailed:
+    def failure(self, error: OSError | NotDicom) -> SpoolFailed:
+        """Trust the disk no longer; return what is to be raised."""
         self._disk.suspect()
         return SpoolFailed(f"{self.root}: {error}; instances are refused until the disk takes a test file again")
 
-    def _keep(self, incoming: Incoming, folder: str, name: str) -> tuple[Arrival, str, int]:
+    def _place(self, origin: Origin, dataset: memoryview, part: Part, folder: str, name: str) -> tuple[Arrival, str]:
         directory = self.root / folder
         self._disk.make_folder(directory)
-        part: Path | None = None
-        try:
-            for candidate in _names(name, incoming.dataset):
-                target = directory / candidate
-                if not target.exists():
-                    part = part or self._disk.write_part(directory, _meta_of(incoming), incoming.dataset)
-                    if self._rename_if_new(part, target):
-                        part = None
-                        arrival = Arrival.VARIANT if "~" in candidate else Arrival.NEW
-                        break
-                if dataset_digest(target) == hashlib.sha256(incoming.dataset).hexdigest() or same_when_reencoded(
-                    target, incoming.dataset, incoming.transfer_syntax_uid
-                ):
-                    arrival = Arrival.SAME
-                    break
-            else:
-                raise _names_taken(directory)
-        finally:
-            if part is not None:
-                part.unlink(missing_ok=True)
+        for candidate in _names(name, dataset):
+            target = directory / candidate
+            if part.named(target):
+                arrival = Arrival.VARIANT if "~" in candidate else Arrival.NEW
+                break
+            if dataset_digest(target) == hashlib.sha256(dataset).hexdigest() or same_when_reencoded(
+                target, dataset, origin.transfer_syntax_uid
+            ):
+                arrival = Arrival.SAME
+                break
+        else:
+            raise _names_taken(directory)
         # After the rename: without it a power cut can forget the name while the sender already has our Success.
         # For the same instance again too: whoever wrote it first may not have come to this line.
         self._disk.sync_folder(directory)
-        return arrival, f"{folder}/{candidate}", target.stat().st_size
-
-    def _rename_if_new(self, part: Path, target: Path) -> bool:
-        """Rename unless another association was faster with the same UID: rename alone would overwrite its bytes."""
-        with self._renaming:
-            if target.exists():
-                return False
-            part.rename(target)
-        return True
+        return arrival, f"{folder}/{candidate}"
 
     def _quarantine_folder(self) -> Path:
         folder = self.root / _QUARANTINE
         self._disk.make_folder(folder)
         return folder
 
-    def _quarantine(self, incoming: Incoming, *, why: str) -> None:
-        name = f"{hashlib.sha256(incoming.dataset).hexdigest()[:32]}.dcm"
-        try:
-            folder = self._quarantine_folder()
-            self._disk.write_part(folder, _meta_of(incoming), incoming.dataset).rename(folder / name)
-            self._disk.sync_folder(folder)
-        except OSError as error:
-            raise self._failure(error) from error
+    def _quarantine(self, dataset: memoryview, part: Part, *, why: str) -> None:
+        name = f"{hashlib.sha256(dataset).hexdigest()[:32]}.dcm"
+        folder = self._quarantine_folder()
+        # The same bytes again are the same file.
+        part.named(folder / name)
+        self._disk.sync_folder(folder)
         _log.warning("instance in quarantine", file=f"{_QUARANTINE}/{name}", why=why)
+
+
+class Arriving:
+    """An instance that is being received: written aside piece by piece, then kept or discarded."""
+
+    def __init__(self, spool: Spool, origin: Origin, part: Part) -> None:
+        """Take where it goes, whose it is, and what was begun."""
+        self._spool = spool
+        self._origin = origin
+        self._part = part
+        self._unchecked = 0
+
+    def write(self, piece: Buffer) -> None:
+        """Write the next bytes of the dataset. Raises SpoolFull, SpoolFailed."""
+        self._unchecked += len(piece)
+        if self._unchecked > _ROOM_CHECKED_EVERY:
+            self._unchecked = 0
+            self._spool.require_room()
+        try:
+            self._part.write(piece)
+        except OSError as error:
+            raise self._spool.failure(error) from error
+
+    def keep(self) -> StoredInstance:
+        """Sync it and give it its name; when this returns it survives a power cut.
+
+        Raises SpoolFailed, Mismatch, InvalidUid (nothing is left), MissingUid, HeadUnreadable (quarantined).
+        """
+        try:
+            self._part.sync()
+            return self._spool.keep(self._origin, self._part)
+        except (OSError, NotDicom) as error:
+            raise self._spool.failure(error) from error
+
+    def discard(self) -> None:
+        """Forget what was not kept; after `keep` nothing."""
+        self._part.close()
 
 
 def _names_taken(directory: Path) -> NotDicom:
     return NotDicom(f"{directory}: every name for this instance is taken by others; was the spool edited by hand?")
 
 
-def _names(name: str, dataset: Buffer) -> Iterator[str]:
+def _names(name: str, dataset: memoryview) -> Iterator[str]:
     """Yield the file names that an instance may lie under; most need no digest."""
     yield f"{name}.dcm"
     digest = hashlib.sha256(dataset).hexdigest()
@@ -233,20 +269,18 @@ def _names(name: str, dataset: Buffer) -> Iterator[str]:
     yield f"{name}~{digest}.dcm"
 
 
-def _meta_of(incoming: Incoming) -> bytes:
+def _meta_of(origin: Origin) -> bytes:
     return encode_meta(
-        sop_class_uid=incoming.sop_class_uid,
-        sop_instance_uid=incoming.sop_instance_uid,
-        transfer_syntax_uid=incoming.transfer_syntax_uid,
-        calling_ae_title=incoming.calling_ae_title,
-        called_ae_title=incoming.called_ae_title,
+        sop_class_uid=origin.sop_class_uid,
+        sop_instance_uid=origin.sop_instance_uid,
+        transfer_syntax_uid=origin.transfer_syntax_uid,
+        calling_ae_title=origin.calling_ae_title,
+        called_ae_title=origin.called_ae_title,
     )
 
 
-def _judge(incoming: Incoming) -> Head:
-    _require_uid("Affected SOP Instance UID", incoming.sop_instance_uid)
-    _require_uid("Affected SOP Class UID", incoming.sop_class_uid)
-    head = read_head(incoming.dataset, incoming.transfer_syntax_uid)
+def _judge(origin: Origin, dataset: memoryview) -> Head:
+    head = read_head(dataset, origin.transfer_syntax_uid)
     for name, uid in (
         ("SOP Instance UID", head.sop_instance_uid),
         ("Study Instance UID", head.study_instance_uid),
@@ -254,9 +288,9 @@ def _judge(incoming: Incoming) -> Head:
     ):
         if uid is not None:
             _require_uid(name, uid)
-    if head.sop_instance_uid != incoming.sop_instance_uid:
+    if head.sop_instance_uid != origin.sop_instance_uid:
         raise Mismatch("Affected SOP Instance UID is not the dataset's SOP Instance UID (0008,0018)")
-    if head.sop_class_uid not in (None, incoming.sop_class_uid):
+    if head.sop_class_uid not in (None, origin.sop_class_uid):
         raise Mismatch("Affected SOP Class UID is not the dataset's SOP Class UID (0008,0016)")
     if head.study_instance_uid is None or head.series_instance_uid is None:
         raise MissingUid("the dataset has no Study Instance UID (0020,000D) or no Series Instance UID (0020,000E)")

@@ -1,12 +1,13 @@
 """One C-STORE (PS3.7 9.3.1): from the request to the status."""
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 import structlog
-from pydicom.dataset import Dataset
 
+from dicom_node.command_set import Command
 from dicom_node.errors import Backlogged, HeadUnreadable, StoreRefused
-from dicom_node.spool import Incoming, Spool
+from dicom_node.spool import Arriving, Origin, Spool
 from dicom_node.study import StoredInstance
 
 _log = structlog.get_logger()
@@ -27,58 +28,78 @@ class Reception(Protocol):
         """An association is over, in whatever way."""
 
 
-def answer_store(event: Any, *, spool: Spool, reception: Reception, association: str) -> Dataset:
-    """Return the response's status (and Error Comment) for pynetdicom's C-STORE event; never raises."""
-    log = _log.bind(
-        calling_ae_title=event.assoc.requestor.ae_title.strip(),
-        sop_instance_uid=_loggable(event.request.AffectedSOPInstanceUID),
-    )
-    try:
-        _require_backlog(reception)
-        instance = spool.store(_incoming(event))
-        reception.instance_stored(instance, association)
-    except StoreRefused as refusal:
-        log.warning("instance refused", status=f"{refusal.status:04X}", kind=type(refusal).__name__, cause=str(refusal))
-        return _response(refusal.status, refusal.comment)
-    except Exception as error:  # noqa: BLE001 - the outermost frame of a request: a bug must not end in silence
-        failure = {"kind": type(error).__name__, "where": _where(error)}
-        log.error("instance failed", **failure)  # noqa: TRY400 - the error's words could quote the dataset
-        return _response(StoreRefused.status, StoreRefused.comment)
-    log.debug("instance stored", file=instance.file, arrival=instance.arrival.value, own=instance.own)
-    return _response(SUCCESS, "")
+class StoreRequest:
+    """A C-STORE request that is being received; a `dicom_node.store_receiver.Storing`.
 
+    Whatever goes wrong, the rest of the dataset is taken from the wire and the sender gets a status.
+    """
 
-def _require_backlog(reception: Reception) -> None:
-    if not reception.accepting():
-        raise Backlogged("too many complete studies wait for the ledger; is its database up?")
+    def __init__(
+        self, command: Command, origin: Origin, *, spool: Spool, reception: Reception, association: str
+    ) -> None:
+        """Begin: ask whether there is room, and open a file."""
+        self._origin = origin
+        self._spool = spool
+        self._reception = reception
+        self._association = association
+        self._arriving: Arriving | None = None
+        self._status: tuple[int, str] | None = None
+        self._guarded(lambda: self._begin(command))
 
+    def write(self, piece: memoryview) -> None:
+        """Write the next bytes of the dataset."""
+        if self._arriving is not None and self._status is None:
+            arriving = self._arriving
+            self._guarded(lambda: arriving.write(piece))
 
-def _incoming(event: Any) -> Incoming:
-    request, association = event.request, event.assoc
-    if request.DataSet is None:
-        raise HeadUnreadable("the request has no dataset")
-    return Incoming(
-        dataset=request.DataSet.getbuffer(),
-        sop_class_uid=str(request.AffectedSOPClassUID),
-        sop_instance_uid=str(request.AffectedSOPInstanceUID),
-        transfer_syntax_uid=str(event.context.transfer_syntax),
-        calling_ae_title=association.requestor.ae_title.strip(),
-        called_ae_title=association.acceptor.ae_title.strip(),
-        sender_address=association.requestor.address,
-    )
+    def finish(self) -> tuple[int, str]:
+        """Keep the instance, tell the reception, and return status and error comment."""
+        if self._status is None:
+            self._guarded(self._keep)
+        self.discard()
+        return self._status or (SUCCESS, "")
 
+    def discard(self) -> None:
+        """Forget what was not kept."""
+        if self._arriving is not None:
+            self._arriving.discard()
+            self._arriving = None
 
-def _response(status: int, comment: str) -> Dataset:
-    response = Dataset()
-    response.Status = status
-    if comment:
-        response.ErrorComment = comment
-    return response
+    def _begin(self, command: Command) -> None:
+        if not self._reception.accepting():
+            raise Backlogged("too many complete studies wait for the ledger; is its database up?")
+        if not command.has_dataset:
+            raise HeadUnreadable("the request has no dataset")
+        self._arriving = self._spool.begin(self._origin)
 
+    def _keep(self) -> None:
+        assert self._arriving is not None  # noqa: S101  # else there is a status
+        instance = self._arriving.keep()
+        self._reception.instance_stored(instance, self._association)
+        _log.debug("instance stored", file=instance.file, arrival=instance.arrival.value, own=instance.own)
 
-def _loggable(uid: object) -> str:
-    text = str(uid)
-    return text if text.replace(".", "").isdigit() else "not a UID"
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """Do it; what it raises becomes the status."""
+        try:
+            action()
+        except StoreRefused as refusal:
+            self._status = (refusal.status, refusal.comment)
+            self._tell(
+                "instance refused", status=f"{refusal.status:04X}", kind=type(refusal).__name__, cause=str(refusal)
+            )
+        except Exception as error:  # noqa: BLE001 - the outermost frame of a request: a bug must not end in silence
+            self._status = (StoreRefused.status, StoreRefused.comment)
+            # Not the error's words: they could quote the dataset.
+            self._tell("instance failed", kind=type(error).__name__, where=_where(error))
+
+    def _tell(self, event: str, **values: str) -> None:
+        uid = self._origin.sop_instance_uid
+        _log.warning(
+            event,
+            calling_ae_title=self._origin.calling_ae_title,
+            sop_instance_uid=uid if uid.replace(".", "").isdigit() else "not a UID",
+            **values,
+        )
 
 
 def _where(error: BaseException) -> str:

@@ -354,8 +354,6 @@ def test_an_abort_in_the_middle_leaves_nothing(receiver: Receiver, wait_for: Cal
     assert receiver.dcmtk("echoscu").returncode == 0
 
 
-# pynetdicom's reader dies of a message without CommandField; its thread is all that may die.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("missing", ["AffectedSOPInstanceUID", "AffectedSOPClassUID", "CommandField"])
 def test_a_request_without_what_it_needs_is_aborted(
     receiver: Receiver, missing: str, wait_for: Callable[..., None]
@@ -393,6 +391,60 @@ def test_nonsense_instead_of_an_association(receivers: Callable[..., Receiver], 
         stranger.sendall(data)
         assert stranger.recv(4096)[:1] in (b"", b"\x07")  # closed, or an A-ABORT
     assert receiver.dcmtk("echoscu").returncode == 0
+
+
+def test_a_pdu_that_claims_4_gib_is_refused_before_it_is_read(receiver: Receiver) -> None:
+    """A length beyond reason is answered with A-ABORT at once, before any association exists."""
+    with socket.create_connection(("127.0.0.1", receiver.peer.port), timeout=30) as stranger:
+        stranger.sendall(struct.pack(">BBI", 0x01, 0, 0xFFFFFFFF))
+        assert stranger.recv(4096)[:1] == b"\x07"
+    assert receiver.dcmtk("echoscu").returncode == 0
+
+
+def test_a_stall_inside_the_negotiation_is_closed(receivers: Callable[..., Receiver]) -> None:
+    """Half an A-ASSOCIATE-RQ and then silence ends at the ACSE timeout."""
+    receiver = receivers(acse_timeout_s=0.5)
+    with socket.create_connection(("127.0.0.1", receiver.peer.port), timeout=30) as stranger:
+        stranger.sendall(struct.pack(">BBI", 0x01, 0, 200) + bytes(50))
+        assert stranger.recv(4096)[:1] in (b"", b"\x07")
+
+
+@pytest.mark.parametrize("sent", ["half a PDU", "half a message"])
+def test_a_stall_inside_a_message_is_closed(
+    receivers: Callable[..., Receiver], sent: str, wait_for: Callable[..., None]
+) -> None:
+    """A sender that stops in the middle of a P-DATA-TF, or between two, is aborted at a deadline; nothing is left."""
+    receiver = receivers(network_timeout_s=1)
+    association = _association(receiver)
+    _send_message(association, _store_message(encode(dataset()) + bytes(100_000)), without_last=2)
+    if sent == "half a PDU":
+        association.dul.socket.socket.sendall(struct.pack(">BBI", 0x04, 0, 1000) + bytes(10))
+    wait_for(lambda: receiver.node.open_associations() == 0, what="the end of the association")
+    wait_for(lambda: receiver.files() == [], what="the end of the partial file")
+    assert receiver.dcmtk("echoscu").returncode == 0
+
+
+def test_a_pdu_longer_than_agreed_is_aborted(receivers: Callable[..., Receiver], wait_for: Callable[..., None]) -> None:
+    """A P-DATA-TF beyond our maximum length (PS3.8 D.1) ends its association, and nothing of it is kept."""
+    receiver = receivers(max_pdu_bytes=4096)
+    association = _association(receiver)
+    for piece in _store_message(encode(dataset()) + bytes(20_000)).encode_msg(1, 16384):
+        association.dul.send_pdu(piece)
+    wait_for(lambda: not association.is_established, what="the abort")
+    wait_for(lambda: receiver.files() == [], what="the end of the partial file")
+
+
+def test_an_echo_between_instances(receiver: Receiver) -> None:
+    """One association may ask C-ECHO before, between and after C-STORE requests, which all are answered."""
+    association = _association(receiver)
+    for number in range(1, 4):
+        assert association.send_c_echo().Status == 0
+        content = dataset(SOPInstanceUID=f"1.2.3.{number}")
+        content.file_meta = Dataset()
+        content.file_meta.TransferSyntaxUID = EXPLICIT
+        assert association.send_c_store(content).Status == 0
+    association.release()
+    assert len(receiver.files()) == 3
 
 
 # The machine.

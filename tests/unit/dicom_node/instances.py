@@ -10,7 +10,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID
-from dicom_node.spool import Incoming
+from dicom_node.spool import Origin
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 STUDY, SERIES, SOP = "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1"
@@ -43,11 +43,10 @@ def encode(content: Dataset, *, implicit: bool = False, big_endian: bool = False
     return bytes(stream.getvalue())
 
 
-def incoming(content: Dataset | bytes | None = None, **values: Any) -> Incoming:
-    """Return a C-STORE request for a dataset, or for the usual one."""
+def incoming(content: Dataset | bytes | None = None, **values: Any) -> tuple[Origin, bytes]:
+    """Return what a C-STORE request says and brings, for a dataset or for the usual one."""
     data = content if isinstance(content, bytes) else encode(content or dataset())
     fields: dict[str, Any] = {
-        "dataset": data,
         "sop_class_uid": CT,
         "sop_instance_uid": SOP,
         "transfer_syntax_uid": str(ExplicitVRLittleEndian),
@@ -56,7 +55,7 @@ def incoming(content: Dataset | bytes | None = None, **values: Any) -> Incoming:
         "sender_address": "127.0.0.1",
         **values,
     }
-    return Incoming(**fields)
+    return Origin(**fields), data
 
 
 def write_file(path: Path, content: Dataset | None = None, *, syntax: str = ExplicitVRLittleEndian) -> Path:

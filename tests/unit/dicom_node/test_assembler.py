@@ -30,7 +30,7 @@ class House:
     def receive(self, sop: str = "1.2.3", *, study: str = STUDY, association: str = "", **values: object) -> str:
         """Store an instance and tell the assembler; return its file."""
         content = dataset(SOPInstanceUID=sop, StudyInstanceUID=study, SeriesInstanceUID=f"{study}.1", **values)
-        stored = self.spool.store(incoming(content, sop_instance_uid=sop))
+        stored = self.spool.store(*incoming(content, sop_instance_uid=sop))
         self.assembler.instance_stored(stored, association)
         self.assembler.step()
         return stored.file

@@ -32,8 +32,8 @@ def rich(**values: object) -> Dataset:
 def arrivals(spool: Spool, first: Dataset, second: Dataset) -> list[Arrival]:
     """Store one instance in explicit and one in implicit encoding."""
     return [
-        spool.store(incoming(encode(first))).arrival,
-        spool.store(incoming(encode(second, implicit=True), transfer_syntax_uid=IMPLICIT)).arrival,
+        spool.store(*incoming(encode(first))).arrival,
+        spool.store(*incoming(encode(second, implicit=True), transfer_syntax_uid=IMPLICIT)).arrival,
     ]
 
 
@@ -64,14 +64,14 @@ def test_a_difference_deep_in_a_sequence_is_a_variant(tmp_path: Path) -> None:
 def test_big_endian_is_kept_as_it_came(tmp_path: Path) -> None:
     """Swapped bytes are not compared: both are kept."""
     spool = Spool(tmp_path)
-    spool.store(incoming(encode(dataset())))
+    spool.store(*incoming(encode(dataset())))
     swapped = incoming(encode(dataset(), big_endian=True), transfer_syntax_uid=str(ExplicitVRBigEndian))
-    assert spool.store(swapped).arrival is Arrival.VARIANT
+    assert spool.store(*swapped).arrival is Arrival.VARIANT
 
 
 def test_what_cannot_be_parsed_is_a_variant(tmp_path: Path) -> None:
     """Bytes that end in the middle of an element are not the same as anything."""
     spool = Spool(tmp_path)
-    spool.store(incoming(encode(rich())))
+    spool.store(*incoming(encode(rich())))
     broken = encode(rich(), implicit=True)[:-3]
-    assert spool.store(incoming(broken, transfer_syntax_uid=IMPLICIT)).arrival is Arrival.VARIANT
+    assert spool.store(*incoming(broken, transfer_syntax_uid=IMPLICIT)).arrival is Arrival.VARIANT

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def _files(spool: Spool) -> list[str]:
 
 def test_an_instance_lies_under_hashes_of_its_uids(spool: Spool) -> None:
     """The path is made of hashes alone, and the record says what arrived from whom."""
-    stored = spool.store(incoming())
+    stored = spool.store(*incoming())
     assert stored.file == f"{name_of(STUDY)}/{name_of(SERIES)}/{name_of(SOP)}.dcm"
     assert _files(spool) == [stored.file]
     assert (stored.arrival, stored.own, stored.calling_ae_title) == (Arrival.NEW, False, "SENDER")
@@ -38,13 +39,13 @@ def test_an_instance_lies_under_hashes_of_its_uids(spool: Spool) -> None:
 def test_the_dataset_is_kept_to_the_byte(spool: Spool) -> None:
     """After the file meta information the file is exactly what came over the wire, nonsense at its end included."""
     data = encode(dataset()) + b"\xfe\xff nonsense"
-    path = spool.root / spool.store(incoming(data)).file
+    path = spool.root / spool.store(*incoming(data)).file
     assert path.read_bytes()[read_meta(path).dataset_start :] == data
 
 
 def test_the_file_meta_is_ours(spool: Spool) -> None:
     """The meta information names the instance, us as the writer, and who sent it to whom (PS3.10 7.1)."""
-    path = spool.root / spool.store(incoming()).file
+    path = spool.root / spool.store(*incoming()).file
     meta = pydicom.dcmread(path).file_meta
     assert (meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID) == (CT, SOP)
     assert meta.ImplementationClassUID == IMPLEMENTATION_CLASS_UID
@@ -55,22 +56,22 @@ def test_the_file_meta_is_ours(spool: Spool) -> None:
 
 def test_the_same_again_writes_nothing(spool: Spool) -> None:
     """The same UID with the same bytes is SAME, and there is still one file."""
-    first = spool.store(incoming())
-    again = spool.store(incoming(calling_ae_title="OTHER"))
+    first = spool.store(*incoming())
+    again = spool.store(*incoming(calling_ae_title="OTHER"))
     assert (again.arrival, again.file) == (Arrival.SAME, first.file)
     assert _files(spool) == [first.file]
 
 
 def test_other_bytes_are_kept_beside_the_first(spool: Spool) -> None:
     """The same UID with other bytes is a VARIANT in a second file; that variant again is SAME."""
-    first = spool.store(incoming())
+    first = spool.store(*incoming())
     other = incoming(dataset(PatientID="changed"))
-    variant = spool.store(other)
+    variant = spool.store(*other)
     assert variant.arrival is Arrival.VARIANT
     assert _files(spool) == sorted([first.file, variant.file])
     assert variant.file.startswith(first.file.removesuffix(".dcm") + "~")
-    assert spool.store(other).arrival is Arrival.SAME
-    assert spool.store(incoming()).arrival is Arrival.SAME
+    assert spool.store(*other).arrival is Arrival.SAME
+    assert spool.store(*incoming()).arrival is Arrival.SAME
 
 
 @pytest.mark.parametrize("wrong", ["1.2/../../3", "../evil", "1.2\0.3", "1" * 65, ".", "", "1..2", "1.2.", "abc"])
@@ -81,7 +82,7 @@ def test_what_is_no_uid_is_refused_and_nothing_written(spool: Spool, keyword: st
     if keyword == "SOPInstanceUID":
         request = incoming(dataset(SOPInstanceUID=wrong), sop_instance_uid=wrong)
     with pytest.raises(InvalidUid) as refusal:
-        spool.store(request)
+        spool.store(*request)
     assert refusal.value.status >> 12 == 0xC
     assert list(spool.root.rglob("*")) == []
 
@@ -92,11 +93,11 @@ def test_a_missing_uid_goes_to_quarantine(spool: Spool, keyword: str) -> None:
     request = incoming(dataset(**{keyword: None}))
     for _ in range(2):  # its sender will try again: still one file
         with pytest.raises(MissingUid) as refusal:
-            spool.store(request)
+            spool.store(*request)
     assert refusal.value.status >> 12 == 0xC
     (kept,) = _files(spool)
     assert kept.startswith("quarantine/")
-    assert (spool.root / kept).read_bytes().endswith(bytes(request.dataset))
+    assert (spool.root / kept).read_bytes().endswith(request[1])
     assert spool.study_folders() == []
 
 
@@ -104,7 +105,7 @@ def test_a_missing_uid_goes_to_quarantine(spool: Spool, keyword: str) -> None:
 def test_unreadable_datasets_are_refused(spool: Spool, data: bytes) -> None:
     """What is not DICOM, or ends before its UIDs, is refused by name and no study appears."""
     with pytest.raises((HeadUnreadable, Mismatch)):
-        spool.store(incoming(data))
+        spool.store(*incoming(data))
     assert spool.study_folders() == []
 
 
@@ -112,7 +113,7 @@ def test_another_instance_than_announced_is_a_mismatch(spool: Spool) -> None:
     """An Affected SOP Instance or Class UID that the dataset does not have is refused with A900."""
     for request in (incoming(sop_instance_uid="1.2.3"), incoming(sop_class_uid="1.2.840.10008.5.1.4.1.1.4")):
         with pytest.raises(Mismatch) as refusal:
-            spool.store(request)
+            spool.store(*request)
         assert refusal.value.status == 0xA900
     assert _files(spool) == []
 
@@ -123,16 +124,16 @@ def test_truncated_after_the_head_is_stored_as_received(spool: Spool) -> None:
         encode(dataset(PatientComments="x" * 100, Rows=512, PixelData=None))
         + b"\xe0\x7f\x10\x00OW\0\0\xff\xff\xff\x0fabc"
     )
-    stored = spool.store(incoming(data))
+    stored = spool.store(*incoming(data))
     assert (spool.root / stored.file).read_bytes().endswith(data)
 
 
 def test_a_full_disk_refuses_until_there_is_room(tmp_path: Path) -> None:
     """Below the low watermark the answer is A700 and nothing is written; with room it is taken again."""
     with pytest.raises(SpoolFull) as refusal:
-        Spool(tmp_path / "spool", min_free_bytes=1 << 60).store(incoming())
+        Spool(tmp_path / "spool", min_free_bytes=1 << 60).store(*incoming())
     assert refusal.value.status == 0xA700
-    assert Spool(tmp_path / "spool").store(incoming()).arrival is Arrival.NEW
+    assert Spool(tmp_path / "spool").store(*incoming()).arrival is Arrival.NEW
 
 
 @pytest.mark.parametrize("broken", ["write", "fsync"])
@@ -146,36 +147,36 @@ def test_a_failing_disk_refuses_and_recovers(spool: Spool, monkeypatch: pytest.M
         patch.setattr(os, broken, fail)
         for _ in range(2):
             with pytest.raises(SpoolFailed) as refusal:
-                spool.store(incoming())
+                spool.store(*incoming())
             assert refusal.value.status == 0xA700
     assert _files(spool) == []
-    assert spool.store(incoming()).arrival is Arrival.NEW
+    assert spool.store(*incoming()).arrival is Arrival.NEW
 
 
 def test_everything_is_synced_before_it_returns(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file, its folder and the parent of every new folder are synced, the file before its rename."""
+    """The file, its folder and the parent of every new folder are synced, the file before it gets its name."""
     calls: list[str] = []
-    fsync, rename = os.fsync, Path.rename
+    fsync, link = os.fsync, os.link
 
     def watched_fsync(descriptor: int) -> None:
         calls.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         fsync(descriptor)
 
-    def watched_rename(self: Path, target: Path) -> Path:
-        calls.append("rename")
-        return rename(self, target)
+    def watched_link(source: Path, target: Path) -> None:
+        calls.append("link")
+        link(source, target)
 
     monkeypatch.setattr(os, "fsync", watched_fsync)
-    monkeypatch.setattr(Path, "rename", watched_rename)
-    spool.store(incoming())
+    monkeypatch.setattr(os, "link", watched_link)
+    spool.store(*incoming())
     part = next(name for name in calls if name.endswith(".part"))
-    assert calls == ["spool", name_of(STUDY), part, "rename", name_of(SERIES)]
+    assert calls == [part, "spool", name_of(STUDY), "link", name_of(SERIES)]
 
 
 def test_the_sweep_yields_what_is_not_recorded(spool: Spool) -> None:
     """After a crash the sweep tells every kept instance that no revision lists, as it had been told when it came."""
-    first = spool.store(incoming())
-    second = spool.store(incoming(dataset(SOPInstanceUID="1.2.3.4"), sop_instance_uid="1.2.3.4"))
+    first = spool.store(*incoming())
+    second = spool.store(*incoming(dataset(SOPInstanceUID="1.2.3.4"), sop_instance_uid="1.2.3.4"))
     found = {item.file: item for item in Spool(spool.root).sweep(lambda _folder: frozenset({first.file}))}
     assert set(found) == {second.file}
     adopted = found[second.file]
@@ -186,7 +187,7 @@ def test_the_sweep_yields_what_is_not_recorded(spool: Spool) -> None:
 
 def test_the_sweep_puts_unreadable_files_aside(spool: Spool) -> None:
     """A file that cannot be read, or lies under UIDs that are not its own, goes to quarantine; the others are told."""
-    stored = spool.store(incoming())
+    stored = spool.store(*incoming())
     folder = (spool.root / stored.file).parent
     (folder / f"{'0' * 32}.dcm").write_bytes(b"garbage")
     elsewhere = spool.root / ("1" * 32) / ("2" * 32) / f"{'3' * 32}.dcm"
@@ -198,7 +199,7 @@ def test_the_sweep_puts_unreadable_files_aside(spool: Spool) -> None:
 
 def test_partials_are_removed(spool: Spool) -> None:
     """Half-written files of a crash disappear and whole ones stay."""
-    stored = spool.store(incoming())
+    stored = spool.store(*incoming())
     (spool.root / stored.file).with_name("1-1.part").write_bytes(b"half")
     assert spool.remove_partials() == 1
     assert _files(spool) == [stored.file]
@@ -206,14 +207,34 @@ def test_partials_are_removed(spool: Spool) -> None:
 
 def test_a_digest_is_of_the_dataset_alone(spool: Spool) -> None:
     """Who sent an instance does not change the digest of its dataset."""
-    first = spool.store(incoming()).file
+    first = spool.store(*incoming()).file
     spool_two = Spool(spool.root.parent / "two")
-    second = spool_two.store(incoming(calling_ae_title="OTHER")).file
+    second = spool_two.store(*incoming(calling_ae_title="OTHER")).file
     assert dataset_digest(spool.root / first) == dataset_digest(spool_two.root / second)
 
 
 def test_errors_quote_no_value(spool: Spool) -> None:
     """A UID that holds a name is not repeated in the error that refuses it."""
     with pytest.raises(StoreRefused) as refusal:
-        spool.store(incoming(dataset(StudyInstanceUID="Canary^Bird")))
+        spool.store(*incoming(dataset(StudyInstanceUID="Canary^Bird")))
     assert "Canary" not in str(refusal.value)
+
+
+def test_a_folder_that_was_removed_is_made_again(spool: Spool) -> None:
+    """When a study's folder is gone, as after retention, its next instance is kept like the first."""
+    first = spool.store(*incoming())
+    shutil.rmtree(spool.root / name_of(STUDY))
+    assert spool.store(*incoming()).file == first.file
+    assert _files(spool) == [first.file]
+
+
+def test_nothing_is_left_of_what_was_not_kept(spool: Spool) -> None:
+    """An instance that was begun and discarded leaves no file, and one that is kept leaves only its own."""
+    origin, data = incoming()
+    arriving = spool.begin(origin)
+    arriving.write(data[:100])
+    assert len(_files(spool)) == 1
+    arriving.discard()
+    assert _files(spool) == []
+    kept = spool.store(origin, data)
+    assert _files(spool) == [kept.file]

@@ -1,0 +1,217 @@
+"""Where our C-STORE data path sits inside pynetdicom's association.
+
+Negotiation, ACSE, C-ECHO and every other service stay pynetdicom's. In the state Sta6 (PS3.8 9.2: ready for data
+transfer) PDUs are read here, with deadlines, C-STORE requests go straight to the spool, whatever else comes is given
+to pynetdicom unchanged. It relies on these private names of pynetdicom 3.0, and a test names the one that moved:
+
+    DULServiceProvider._is_transport_event    called whenever there may be something to read
+    DULServiceProvider._read_pdu_data         reads one PDU and queues it with its event
+    DULServiceProvider._decode_pdu            makes a PDU object and its event of bytes
+    DULServiceProvider._recv_pdu              the queue of PDUs that go with the events
+    DULServiceProvider._kill_thread           set when its thread is to end
+    RequestHandler._create_association        makes the association of a connection
+    Association._reactor_checkpoint           holds the association's own thread while it is cleared
+"""
+
+from collections.abc import Callable
+from socketserver import BaseServer
+from typing import Any, Protocol
+
+import structlog
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+
+from dicom_node.errors import Interrupted, Silent, WireError
+from dicom_node.pdata import P_DATA_TF, PDU_HEADER
+from dicom_node.store_receiver import Foreign, StoreReceiver
+from dicom_node.wire import PduReader
+
+_log = structlog.get_logger()
+
+#: What the seam relies on, for the test that watches it.
+PRIVATE_NAMES: tuple[tuple[Any, str], ...] = (
+    (DULServiceProvider, "_is_transport_event"),
+    (DULServiceProvider, "_read_pdu_data"),
+    (DULServiceProvider, "_decode_pdu"),
+    (RequestHandler, "_create_association"),
+)
+#: Of an instance, made in its __init__.
+PRIVATE_ATTRIBUTES: tuple[tuple[Any, str], ...] = (
+    (DULServiceProvider, "_recv_pdu"),
+    (DULServiceProvider, "_kill_thread"),
+    (Association, "_reactor_checkpoint"),
+)
+
+_DATA_TRANSFER = "Sta6"
+_CLOSED, _INVALID_PDU = "Evt17", "Evt19"  # PS3.8 9.2.3
+_KINDS = range(0x01, 0x08)
+#: An A-ASSOCIATE-RQ with 128 contexts of 40 transfer syntaxes each has 400 kB.
+_LONGEST_ASSOCIATE = 1 << 20
+#: How long the next PDU is waited for after a message, before pynetdicom's threads get their turn.
+_LINGER_S = 0.1
+
+
+class Reading(Protocol):
+    """What the seam asks of the node for each association."""
+
+    def receiver_of(self, association: Any) -> StoreReceiver:
+        """Return who takes the messages of an association that was just accepted."""
+
+    @property
+    def longest_pdu(self) -> int:
+        """The most bytes that a P-DATA-TF may have after its header."""
+
+    @property
+    def association_within_s(self) -> float:
+        """How long a PDU of the negotiation may take."""
+
+    @property
+    def data_within_s(self) -> float:
+        """How long a P-DATA-TF may take, and how long the next one of a message is waited for."""
+
+
+class StoreDul(DULServiceProvider):
+    """An upper layer that takes C-STORE requests by itself."""
+
+    def __init__(self, association: Any, reading: Reading) -> None:
+        """Take the association, which has its socket already, and what the node says of it."""
+        super().__init__(association)
+        self._reading = reading
+        self._reader: PduReader | None = None
+        self._receiver: StoreReceiver | None = None
+
+    def run_reactor(self) -> None:
+        """Run until the association is over; what was not complete by then is forgotten."""
+        try:
+            super().run_reactor()
+        finally:
+            if self._receiver is not None:
+                self._receiver.discard()
+            if self._reader is not None:
+                self._reader.close()
+
+    def _is_transport_event(self) -> bool:
+        if self.state_machine.current_state != _DATA_TRANSFER:
+            return bool(super()._is_transport_event())
+        # What was passed on is pynetdicom's turn first: it takes its events one a round.
+        if not self.event_queue.empty() or self.socket is None or not self.socket.ready:
+            return False
+        # The association's own thread would poll meanwhile, a thousand times a second.
+        self.assoc._reactor_checkpoint.clear()  # noqa: SLF001 - see above
+        try:
+            self._end_with(self._transfer)
+        finally:
+            self.assoc._reactor_checkpoint.set()  # noqa: SLF001
+        return True
+
+    def _read_pdu_data(self) -> None:
+        """Read a PDU of the negotiation; refused before it is read where it is too long."""
+
+        def read() -> None:
+            kind, body = self._pdu(longest=_LONGEST_ASSOCIATE, within_s=self._reading.association_within_s)
+            self._pass_on(kind, bytes(body))
+
+        self._end_with(read)
+
+    def _transfer(self) -> None:
+        """Take PDUs for as long as they are C-STORE's and keep coming."""
+        receiver = self._receiver = self._receiver or self._reading.receiver_of(self.assoc)
+        reader = self._connected()
+        while True:
+            kind, body = self._pdu(longest=self._reading.longest_pdu, within_s=self._reading.data_within_s)
+            if kind != P_DATA_TF:
+                self._pass_on(kind, bytes(body))
+                return
+            answer, foreign = receiver.take(body)
+            if answer:
+                reader.send(answer)
+            if foreign is not None:
+                self._pass_on_message(body, foreign)
+                return
+            if receiver.in_message:
+                reader.wait(self._reading.data_within_s)
+            elif not reader.readable(_LINGER_S):
+                return
+
+    def _end_with(self, action: Callable[[], None]) -> None:
+        """Do it; what goes wrong becomes the event that ends the association (PS3.8 9.2.3)."""
+        event = None
+        try:
+            action()
+        except WireError as error:
+            event = _INVALID_PDU
+            _log.warning("association aborted", reason=str(error))
+        except Silent as error:
+            # An abort, not a close: a peer that is there learns that its message was not taken.
+            event = _INVALID_PDU
+            _log.warning("association aborted", reason=str(error))
+        except Interrupted:
+            pass
+        except (EOFError, OSError):
+            event = _CLOSED
+        if event is not None:
+            if self._receiver is not None:
+                self._receiver.discard()
+            self.event_queue.put(event)
+
+    def _connected(self) -> PduReader:
+        if self._reader is None:
+            assert self.socket is not None  # noqa: S101  # asked only with a connection
+            self._reader = PduReader(self.socket.socket, interrupted=self._interrupted)
+        return self._reader
+
+    def _interrupted(self) -> bool:
+        return self._kill_thread or not self.to_provider_queue.empty()
+
+    def _pdu(self, *, longest: int, within_s: float) -> tuple[int, memoryview]:
+        kind, body = self._connected().read(longest=longest, within_s=within_s)
+        if kind not in _KINDS:
+            raise WireError(f"a PDU of the unknown type {kind}")
+        return kind, body
+
+    def _pass_on_message(self, body: memoryview, foreign: Foreign) -> None:
+        for part in (*foreign.earlier, bytes(body[foreign.start :])):
+            self._pass_on(P_DATA_TF, part)
+
+    def _pass_on(self, kind: int, body: bytes) -> None:
+        try:
+            pdu, event = self._decode_pdu(bytearray(PDU_HEADER.pack(kind, 0, len(body)) + body))
+        except Exception as error:  # pynetdicom raises anything over bytes that are no PDU
+            raise WireError(f"a PDU of type {kind} that cannot be read ({type(error).__name__})") from error
+        self._recv_pdu.put(pdu)
+        self.event_queue.put(event)
+
+
+def server_class(reading: Reading) -> type[ThreadedAssociationServer]:
+    """Return a server for `AE.make_server` whose associations take C-STORE requests through the seam."""
+
+    class Handler(RequestHandler):
+        """Makes associations with our upper layer."""
+
+        def _create_association(self) -> Association:
+            association = super()._create_association()
+            theirs = association.dul
+            association.dul = StoreDul(association, reading)
+            # That a connection came is in its queue already.
+            association.dul.socket, association.dul.event_queue = theirs.socket, theirs.event_queue
+            # Set once more: the association gave them to the upper layer that it was made with.
+            association.acse_timeout = association.acse_timeout
+            association.network_timeout = association.network_timeout
+            return association
+
+    class Server(ThreadedAssociationServer):
+        """Accepts connections for the node."""
+
+        # A burst of senders waits here for a moment instead of being refused by the system.
+        request_queue_size = 128
+
+        def __init__(self, *arguments: Any, **values: Any) -> None:
+            super().__init__(*arguments, request_handler=Handler, **values)
+
+        def shutdown(self) -> None:
+            """Accept nobody more. pynetdicom's own looks for this server in a list that `make_server` does not fill."""
+            BaseServer.shutdown(self)
+            self.server_close()
+
+    return Server

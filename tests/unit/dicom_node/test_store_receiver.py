@@ -1,0 +1,174 @@
+"""Fragments become stored instances and answers; every other message is passed on whole."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicom_node.command_set import Command, read_command
+from dicom_node.errors import WireError
+from dicom_node.pdata import PDU_HEADER, fragments
+from dicom_node.store_receiver import StoreReceiver
+from tests.unit.dicom_node.test_command_set import request
+from tests.unit.dicom_node.test_pdata import item
+
+COMMAND, LAST = 1, 2
+#: C-ECHO-RQ: implicit little endian, no dataset.
+ECHO = bytes.fromhex(
+    "00000000040000003800000000000200120000003" + "12e322e3834302e31303030382e312e3100" + "00000001020000003000"
+    "0000100102000000" + "0100" + "0000000802000000" + "0101"
+)
+
+
+@dataclass
+class Stored:
+    """A storing that keeps everything in lists."""
+
+    command: Command
+    context_id: int
+    data: bytearray = field(default_factory=bytearray)
+    ended: str = ""
+
+    def write(self, piece: memoryview) -> None:
+        """Append."""
+        self.data += piece
+
+    def finish(self) -> tuple[int, str]:
+        """Say that it is kept."""
+        self.ended = "kept"
+        return 0, ""
+
+    def discard(self) -> None:
+        """Say that it is not."""
+        self.ended = "discarded"
+
+
+class Desk:
+    """A receiver and what it began."""
+
+    def __init__(self) -> None:
+        self.stored: list[Stored] = []
+        self.receiver = StoreReceiver(begin=self._begin, contexts={1: None, 3: None}, longest_pdu=16384)
+
+    def _begin(self, command: Command, context_id: int) -> Stored:
+        self.stored.append(Stored(command, context_id))
+        return self.stored[-1]
+
+    def take(self, *items: bytes) -> list[int]:
+        """Take one PDU; return the message ids that were answered."""
+        answers, foreign = self.receiver.take(memoryview(b"".join(items)))
+        assert foreign is None
+        return [_answered(answers, start) for start in _starts(answers)]
+
+
+def _starts(answers: bytes) -> list[int]:
+    found, position = [], 0
+    while position < len(answers):
+        found.append(position)
+        position += PDU_HEADER.size + PDU_HEADER.unpack_from(answers, position)[2]
+    return found
+
+
+def _answered(answers: bytes, start: int) -> int:
+    length = PDU_HEADER.unpack_from(answers, start)[2]
+    (fragment,) = fragments(memoryview(answers)[start + 6 : start + 6 + length])
+    command = bytes(fragment.data)
+    return int.from_bytes(command[command.index(b"\0\0\x20\x01\2\0\0\0") + 8 :][:2], "little")
+
+
+def test_command_and_dataset_in_one_pdu() -> None:
+    """Several values in one PDU are legal (PS3.8 9.3.5): the instance is kept and answered at once."""
+    desk = Desk()
+    assert desk.take(item(request(), COMMAND | LAST), item(b"all of it", LAST)) == [7]
+    (stored,) = desk.stored
+    assert (bytes(stored.data), stored.ended) == (b"all of it", "kept")
+
+
+def test_two_messages_in_one_pdu() -> None:
+    """A sender that does not wait gets an answer to each of its requests."""
+    desk = Desk()
+    pdu = [item(request(MessageID=number), COMMAND | LAST) + item(b"x", LAST) for number in (1, 2)]
+    assert desk.take(*pdu) == [1, 2]
+
+
+@given(st.lists(st.integers(1, 40), max_size=12), st.lists(st.integers(0, 30), max_size=12))
+def test_any_fragmentation_is_the_same_instance(command_cuts: list[int], data_cuts: list[int]) -> None:
+    """However command set and dataset are cut into PDUs, the bytes are the same and there is one answer."""
+    desk, command, data = Desk(), request(), bytes(range(256))
+    pieces: list[bytes] = []
+    for content, cuts, control in ((command, command_cuts, COMMAND), (data, data_cuts, 0)):
+        ends = [min(sum(cuts[: n + 1]), len(content)) for n in range(len(cuts))]
+        starts = [0, *ends]
+        pieces += [item(content[a:b], control) for a, b in zip(starts, ends, strict=False)]
+        pieces.append(item(content[starts[-1] :], control | LAST))
+    answered = [number for piece in pieces for number in desk.take(piece)]
+    assert answered == [7]
+    assert bytes(desk.stored[0].data) == data
+    assert not desk.receiver.in_message
+
+
+def test_data_that_overtakes_its_command_is_kept() -> None:
+    """Command and data fragments may be interleaved; the dataset is whole all the same."""
+    desk, command = Desk(), request()
+    assert desk.take(item(command[:20], COMMAND), item(b"early ", 0), item(command[20:], COMMAND | LAST)) == []
+    assert desk.take(item(b"late", LAST)) == [7]
+    assert bytes(desk.stored[0].data) == b"early late"
+
+
+def test_another_message_is_passed_on_from_its_first_fragment() -> None:
+    """A C-ECHO after a C-STORE is given away whole, also when its command comes in pieces; then C-STORE goes on."""
+    desk = Desk()
+    desk.take(item(request(), COMMAND | LAST), item(b"x", LAST))
+    first, second = item(ECHO[:10], COMMAND), item(ECHO[10:], COMMAND | LAST)
+    assert desk.receiver.take(memoryview(first)) == (b"", None)
+    answer, foreign = desk.receiver.take(memoryview(second))
+    assert answer == b""
+    assert foreign is not None
+    assert (*foreign.earlier, second[foreign.start :]) == (first, second)
+    assert not desk.receiver.in_message
+    assert desk.take(item(request(), COMMAND | LAST), item(b"x", LAST)) == [7]
+
+
+def test_an_echo_behind_a_store_in_one_pdu() -> None:
+    """The store is answered, and what is passed on begins where the other message begins."""
+    desk = Desk()
+    store = item(request(), COMMAND | LAST) + item(b"x", LAST)
+    answer, foreign = desk.receiver.take(memoryview(store + item(ECHO, COMMAND | LAST)))
+    assert answer
+    assert foreign is not None
+    assert (foreign.earlier, foreign.start) == ((), len(store))
+
+
+@pytest.mark.parametrize(
+    "pdus",
+    [
+        [item(request(), COMMAND | LAST, 9)],
+        [item(request(), COMMAND | LAST), item(b"x", LAST, 3)],
+        [item(request(), COMMAND | LAST), item(request(), COMMAND | LAST)],
+        [item(b"x", LAST), item(b"y", LAST)],
+        [item(b"no command", COMMAND | LAST)],
+        [item(b"x" * 70_000, COMMAND)],
+        [item(b"x" * (1 << 20), 0), item(b"x", 0)],
+    ],
+    ids=["context", "two contexts", "two commands", "two datasets", "nonsense", "endless command", "no command"],
+)
+def test_what_the_standard_does_not_allow_is_a_wire_error(pdus: list[bytes]) -> None:
+    """Whatever is no message ends in a wire error, and what was begun is not kept."""
+    desk = Desk()
+    for pdu in pdus[:-1]:
+        desk.take(pdu)
+    with pytest.raises(WireError):
+        desk.take(pdus[-1])
+    desk.receiver.discard()
+    assert all(stored.ended == "discarded" for stored in desk.stored)
+
+
+def test_a_request_without_uids_is_a_wire_error() -> None:
+    """A C-STORE request that names no SOP class cannot be answered by the standard."""
+    command = bytearray(request())
+    assert read_command(command)
+    at = command.index(b"\0\0\2\0")
+    command[at + 8 : at + 8 + len(b"1.2.840.10008.5.1.4.1.1.2\0")] = bytes(26)
+    with pytest.raises(WireError, match="without Affected SOP Class"):
+        Desk().take(item(bytes(command), COMMAND | LAST))
