@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench bench-inference bench-objects prove docs format clean
+.PHONY: demo test check bench bench-inference bench-objects extras prove docs format clean
 
 demo: $(VENV)/.core
 	$(BIN)/wetread demo
@@ -23,9 +23,11 @@ bench: $(VENV)/.dev
 bench-objects: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.objects
 
-bench-inference: $(VENV)/.dev
-	$(BIN)/python -c "import torch" || $(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0"
+bench-inference: $(VENV)/.extras
 	$(BIN)/python -m benchmarks.inference
+
+# What optional runtimes and importers need: PyTorch, TensorRT-RTX, MONAI. Large; without it their tests are skipped.
+extras: $(VENV)/.extras
 
 prove: $(VENV)/.dev
 	$(BIN)/python -m pytest -m campaign tests
@@ -53,3 +55,11 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@echo "installing wetread and what its tests need into $(VENV), a minute or two"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $@ $(VENV)/.core
+
+# One version of PyTorch, so that everybody's tests see the same one; the other packages take the one that is there.
+$(VENV)/.extras: pyproject.toml | $(VENV)/.dev
+	@echo "installing PyTorch, TensorRT-RTX and MONAI into $(VENV), some minutes"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "tensorrt-rtx>=1.7,<2" "monai>=1.4,<2"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "dynamic-network-architectures>=0.4,<1"
+	touch $@

@@ -142,6 +142,13 @@ def read_entry(directory: Path) -> CatalogEntry:
             state, reason = ModelState.BROKEN, f"{file} cannot be read ({error.strerror}); mend its permissions or disk"
             continue
         digest.update(f"{name}={found};".encode())
+        if network.pt2_sha256 is not None:
+            program = file.with_suffix(".pt2")
+            exported = _sha256_of(program) if program.is_file() else "none"
+            digest.update(f"{name}.pt2={exported};".encode())
+            if exported != network.pt2_sha256:
+                state = ModelState.BROKEN
+                reason = f"{program} has sha256 {exported}, its card says {network.pt2_sha256}; import the model again"
         if network.sha256 is not None and found != network.sha256:
             state = ModelState.BROKEN
             reason = f"{file} has sha256 {found}, its card says {network.sha256}; fetch or import the model again"

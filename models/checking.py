@@ -4,7 +4,7 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 
 from models.catalog import CatalogEntry
 from models.errors import CardError
-from models.loaded import LoadedModel
-from models.manifest import Golden
+from models.loaded import LoadedModel, NetworkFiles
+from models.manifest import Golden, Tolerance
 from models.runtime import Arrays, Runtime
+from models.runtime_names import Precision
+
+#: A label with a smaller share of the voxels is not asked for its Dice: a few voxels would decide.
+_RARE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,7 @@ class GoldenVerdict:
         deviation: The worst output's: relative error of numbers, share of other labels.
         limit: What the card allows of it.
         seconds: What the run took; 0 for a verdict that was kept from an earlier run.
+        dice: The worst label's, of those that have a thousandth of the voxels; 1 where no output is of labels.
     """
 
     network: str
@@ -40,17 +45,26 @@ class GoldenVerdict:
     deviation: float
     limit: float
     seconds: float
+    dice: float = 1.0
 
     def __str__(self) -> str:
         """Return the verdict as a sentence."""
         verdict = "gives its golden answer" if self.passed else "does NOT give its golden answer"
+        overlap = f"; worst Dice {self.dice:.4f}" if self.dice < 1.0 else ""
         return (
-            f"{self.network} {verdict} on {self.runtime} (deviation {self.deviation:.1e}, allowed {self.limit:.0e}; "
-            f"{self.seconds:.2f} s)"
+            f"{self.network} {verdict} on {self.runtime} (deviation {self.deviation:.1e}, allowed {self.limit:.0e}"
+            f"{overlap}; {self.seconds:.2f} s)"
         )
 
 
-def check(entry: CatalogEntry, runtime: Runtime, *, threads: int = 1, kept: Path | None = None) -> list[GoldenVerdict]:
+def check(
+    entry: CatalogEntry,
+    runtime: Runtime,
+    *,
+    threads: int = 1,
+    kept: Path | None = None,
+    files: NetworkFiles | None = None,
+) -> list[GoldenVerdict]:
     """Run a model's golden inputs.
 
     Args:
@@ -58,16 +72,18 @@ def check(entry: CatalogEntry, runtime: Runtime, *, threads: int = 1, kept: Path
         runtime: What is to prove itself.
         threads: For the runtime.
         kept: JSON file of verdicts by model digest and runtime; one found there is not run again.
+        files: What is loaded, and in which precision; as the card says in fp32 where left out.
 
     Raises ModelIncomplete, ChecksumMismatch, RuntimeFailed, or CardError when a golden file cannot be read.
     """
-    model = LoadedModel.load(entry, runtime, threads)
+    model = LoadedModel.load(entry, runtime, threads, files)
+    precision = files.precision if files is not None else "fp32"
     try:
         key = f"{entry.digest} {model.runtime}"
         earlier = _read(kept)
         if key in earlier:
             return [GoldenVerdict(**{**verdict, "seconds": 0.0}) for verdict in earlier[key]]
-        verdicts = [_check_one(entry, golden, model) for golden in entry.card.golden]
+        verdicts = [_check_one(entry, golden, model, precision) for golden in entry.card.golden]
     finally:
         model.close()
     if kept is not None:
@@ -76,30 +92,42 @@ def check(entry: CatalogEntry, runtime: Runtime, *, threads: int = 1, kept: Path
     return verdicts
 
 
-def _check_one(entry: CatalogEntry, golden: Golden, model: LoadedModel) -> GoldenVerdict:
+def golden_inputs(entry: CatalogEntry, network: str) -> Iterator[Arrays]:
+    """Yield the golden inputs of one network. Raises CardError when a file cannot be read."""
+    for golden in entry.card.golden:
+        if golden.network == network:
+            yield _load_golden(entry.directory / golden.file)[0]
+
+
+def _check_one(entry: CatalogEntry, golden: Golden, model: LoadedModel, precision: Precision) -> GoldenVerdict:
     inputs, expected = _load_golden(entry.directory / golden.file)
     started = time.perf_counter()
     full = model.infer(golden.network, inputs)
     seconds = time.perf_counter() - started
     answer = {name: array[tuple(slice(None, None, step) for step in golden.stride)] for name, array in full.items()}
-    worst, limit = 0.0, golden.max_relative_error
+    allowed = golden.tolerance(precision)
+    worst, limit, dice = 0.0, allowed.max_relative_error, 1.0
     for name, wanted in expected.items():
-        deviation, allowed = _deviation(answer.get(name), wanted, golden)
-        if deviation / allowed >= worst / limit:
-            worst, limit = deviation, allowed
+        deviation, most = _deviation(answer.get(name), wanted, allowed)
+        if deviation / most >= worst / limit:
+            worst, limit = deviation, most
+        dice = min(dice, _dice(answer.get(name), wanted))
     return GoldenVerdict(
         network=golden.network,
         runtime=model.runtime,
-        passed=worst <= limit,
+        passed=worst <= limit and dice >= allowed.min_dice,
         deviation=worst,
         limit=limit,
         seconds=seconds,
+        dice=dice,
     )
 
 
-def _deviation(found: NDArray[np.generic] | None, wanted: NDArray[np.generic], golden: Golden) -> tuple[float, float]:
+def _deviation(
+    found: NDArray[np.generic] | None, wanted: NDArray[np.generic], allowed: Tolerance
+) -> tuple[float, float]:
     whole = np.issubdtype(wanted.dtype, np.integer)
-    limit = golden.max_label_disagreement if whole else golden.max_relative_error
+    limit = allowed.max_label_disagreement if whole else allowed.max_relative_error
     if found is None or found.shape != wanted.shape:
         return float("inf"), limit
     if whole:
@@ -108,6 +136,18 @@ def _deviation(found: NDArray[np.generic] | None, wanted: NDArray[np.generic], g
     error = np.abs(np.asarray(found, np.float64) - reference).max() / max(float(np.abs(reference).max()), 1e-12)
     # A comparison with NaN is never true, and an answer that is not a number is as wrong as can be.
     return (float(error) if np.isfinite(error) else float("inf")), limit
+
+
+def _dice(found: NDArray[np.generic] | None, wanted: NDArray[np.generic]) -> float:
+    """Return the worst overlap of a label that is not rare; 1 for an output of numbers."""
+    if found is None or found.shape != wanted.shape or not np.issubdtype(wanted.dtype, np.integer):
+        return 1.0
+    worst = 1.0
+    for label in np.unique(wanted):
+        here, there = wanted == label, found == label
+        if here.sum() >= _RARE * wanted.size:
+            worst = min(worst, float(2 * (here & there).sum() / (here.sum() + there.sum())))
+    return worst
 
 
 def _load_golden(file: Path) -> tuple[Arrays, Arrays]:

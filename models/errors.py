@@ -35,3 +35,11 @@ class ImplausibleResult(ModelError):
 
 class RuntimeFailed(ModelError):
     """A runtime could not load or run a network; the message carries the runtime's own words."""
+
+
+class OutOfDeviceMemory(RuntimeFailed):
+    """The device has too little memory for this input: a smaller batch is tried, then the job's next attempt."""
+
+
+class DeviceLost(ModelError):
+    """The device's context is poisoned: the process that holds it ends and is replaced."""

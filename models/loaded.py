@@ -1,10 +1,31 @@
 """A model that is resident: all of its networks, in one runtime."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from models.catalog import CatalogEntry
-from models.errors import RuntimeFailed
+from models.errors import ModelError, RuntimeFailed
+from models.network_shapes import shapes_of
 from models.runtime import Arrays, LoadedNetwork, Runtime
+from models.runtime_names import Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFiles:
+    """What is loaded of a model's networks, and how.
+
+    Attributes:
+        precision: What they compute in.
+        files: By the network's name, where it is not the file that the card names.
+        proven_by: The runtime's words that a lower precision was measured with; empty where nothing is demanded.
+        remedy: The command that measures it again.
+    """
+
+    precision: Precision = "fp32"
+    files: Mapping[str, Path] = field(default_factory=dict)
+    proven_by: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,21 +43,33 @@ class LoadedModel:
     networks: dict[str, LoadedNetwork]
 
     @classmethod
-    def load(cls, entry: CatalogEntry, runtime: Runtime, threads: int) -> "LoadedModel":
-        """Load all networks of a model.
+    def load(
+        cls, entry: CatalogEntry, runtime: Runtime, threads: int, chosen: NetworkFiles | None = None
+    ) -> "LoadedModel":
+        """Load all networks of a model; `chosen` says in which precision, fp32 where left out.
 
         Raises ModelIncomplete or ChecksumMismatch when the entry is not ready, RuntimeFailed.
         """
         entry.require_ready()
+        chosen = chosen or NetworkFiles()
         networks: dict[str, LoadedNetwork] = {}
         try:
             for name, network in entry.card.networks.items():
-                networks[name] = runtime.load(entry.directory / network.file, threads=threads)
-        except RuntimeFailed:
+                file = chosen.files.get(name, entry.directory / network.file)
+                networks[name] = runtime.load(
+                    file, threads=threads, precision=chosen.precision, shapes=shapes_of(entry.card, name)
+                )
+            model = cls(id=entry.card.id, digest=entry.digest, networks=networks)
+            if chosen.proven_by not in ("", model.runtime):
+                raise RuntimeFailed(
+                    f"{entry.card.id} was measured in {chosen.precision} with {chosen.proven_by}, and this is "
+                    f"{model.runtime}: run `{chosen.remedy}`"
+                )
+        except ModelError:
             for loaded in networks.values():
                 loaded.close()
             raise
-        return cls(id=entry.card.id, digest=entry.digest, networks=networks)
+        return model
 
     @property
     def runtime(self) -> str:

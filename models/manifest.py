@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import CardError
+from models.runtime_names import Precision
 
 Axes = Annotated[str, Field(pattern="^[LRAPIS]{3}$")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -118,6 +119,9 @@ class Network(Strict):
     file: FileName = "model.onnx"
     sha256: Sha256 | None = Field(
         default=None, description="of `file`; for weights by reference, of the completed file"
+    )
+    pt2_sha256: Sha256 | None = Field(
+        default=None, description="of the exported program for the runtime torch: beside `file`, ending in .pt2"
     )
     weights: Weights | None = None
     max_batch: int = Field(
@@ -318,7 +322,21 @@ class EcgInterpretation(Strict):
         return self
 
 
-class Golden(Strict):
+class Tolerance(Strict):
+    """How far an answer may lie from the expected one."""
+
+    max_relative_error: float = Field(default=1e-3, gt=0, description="of numbers, by the largest expected one")
+    max_label_disagreement: float = Field(default=1e-3, ge=0, description="share of voxels with another label")
+    min_dice: float = Field(
+        default=0.98, ge=0, le=1, description="of every label that has at least a thousandth of the expected voxels"
+    )
+
+
+#: What fp16, bf16 and int8 may differ by unless the card says otherwise.
+_LOWER = Tolerance(max_relative_error=0.05, max_label_disagreement=0.01, min_dice=0.97)
+
+
+class Golden(Tolerance):
     """An input and the expected output of one network, so that every machine proves itself."""
 
     network: str = "main"
@@ -326,8 +344,11 @@ class Golden(Strict):
     stride: tuple[int, ...] = Field(
         default=(), description="step along each axis of the answer: `expected.*` keeps only every n-th element"
     )
-    max_relative_error: float = 1e-3
-    max_label_disagreement: float = Field(default=1e-3, description="share of voxels with another label")
+    lower: Tolerance = Field(default=_LOWER, description="what fp16, bf16 and int8 may differ by")
+
+    def tolerance(self, precision: Precision) -> Tolerance:
+        """Return what an answer in this precision may differ by."""
+        return self if precision == "fp32" else self.lower
 
 
 class _About(Strict):

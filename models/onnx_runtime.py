@@ -43,8 +43,8 @@ class OnnxRuntime:
         shapes: Shapes = NO_SHAPES,  # noqa: ARG002  # it takes any shape
     ) -> "OnnxNetwork":
         """Load an ONNX file. Raises RuntimeFailed."""
-        if precision != "fp32":
-            raise RuntimeFailed(f"{self.name} does not compute in {precision} here; take fp32")
+        if precision == "bf16":
+            raise RuntimeFailed("ONNX Runtime does not compute in bf16 on a CPU; take openvino, or fp16 or int8")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -61,20 +61,23 @@ class OnnxRuntime:
             raise RuntimeFailed(
                 f"ONNX Runtime cannot load {file}: {error}; check the model with `wetread models check`"
             ) from error
-        return OnnxNetwork(session, file)
+        return OnnxNetwork(session, file, precision)
 
 
 class OnnxNetwork:
     """A network in ONNX Runtime."""
 
-    def __init__(self, session: Any, file: Path) -> None:
+    def __init__(self, session: Any, file: Path, precision: Precision) -> None:
         self._session = session
+        self._precision = precision
         self._file = file
 
     @property
     def runtime(self) -> str:
-        """What runs it, with version and device."""
-        return f"onnxruntime {onnxruntime.__version__} cpu"
+        """What runs it, with version, device and, where lower, precision."""
+        return f"onnxruntime {onnxruntime.__version__} cpu" + (
+            "" if self._precision == "fp32" else f" {self._precision}"
+        )
 
     def infer(self, inputs: Arrays) -> Arrays:
         """Run once. Raises RuntimeFailed."""

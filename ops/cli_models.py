@@ -1,8 +1,12 @@
 """`wetread models`: what is here, whether it works on this machine, and how to get more."""
 
+import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
@@ -10,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from models.catalog import Catalog, CatalogEntry, ModelState
 from models.errors import InputRefused, ModelError
+from models.runtime_names import Precision, RuntimeName
 from ops import terminal
 from ops.settings import Settings
 
@@ -48,11 +53,13 @@ def check(
 
     Example: wetread models check brain-extraction
     """
-    from models.checking import check as check_model  # noqa: PLC0415  # `wetread models list` does without a runtime
+    from models.builds import Builds  # noqa: PLC0415  # `wetread models list` does without a runtime
+    from models.checking import check as check_model  # noqa: PLC0415
     from models.runtimes import runtime_named  # noqa: PLC0415
     from worker.selection import rules_of  # noqa: PLC0415
 
     found = _settings(settings, data)
+    builds = Builds(found.builds)
     catalog = _catalog(found)
     entries = [catalog.get(model_id)] if model_id is not None else list(catalog.ready())
     wrong = 0
@@ -65,7 +72,12 @@ def check(
         verdicts = [
             verdict
             for name in found.models.runtimes
-            for verdict in check_model(entry, runtime_named(name), threads=os.cpu_count() or 1)
+            for verdict in check_model(
+                entry,
+                runtime_named(name),
+                threads=os.cpu_count() or 1,
+                files=builds.files(entry, name, found.models.precision.get(entry.card.id, "fp32")),
+            )
         ]
         for verdict in verdicts:
             wrong += not verdict.passed
@@ -74,6 +86,86 @@ def check(
             typer.echo(f"{entry.card.id}: its card names no golden files, so nothing is proven")
     if wrong:
         raise typer.Exit(1)
+
+
+@app.command()
+def build(
+    model_id: ModelId,
+    precision: Annotated[str, typer.Option(help="fp16, bf16 or int8.")],
+    runtime: Annotated[str, typer.Option(help="What is to run it; else the first of models.runtimes.")] = "",
+    calibration: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="For int8: npz files with arrays input.*")
+    ] = None,
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+) -> None:
+    """Make a model in a lower precision and measure it on its golden inputs; only what agrees may run.
+
+    Example: wetread models build brain-structures --precision bf16 --runtime openvino
+    """
+    from models.builds import Builds  # noqa: PLC0415
+    from models.precision import read_calibration  # noqa: PLC0415
+    from models.runtimes import runtime_named  # noqa: PLC0415
+
+    found = _settings(settings, data)
+    _prepare(found)
+    entry = _catalog(found).get(model_id)
+    name = _one_of(runtime or found.models.runtimes[0], get_args(RuntimeName), "--runtime")
+    wanted = _one_of(precision, get_args(Precision)[1:], "--precision")
+    with _progress() as step:
+        made = Builds(found.builds).make(
+            entry,
+            runtime_named(name),
+            name,
+            wanted,
+            threads=os.cpu_count() or 1,
+            calibration=read_calibration(calibration) if calibration is not None else (),
+            step=step,
+        )
+    for verdict in made.verdicts:
+        typer.echo(f"{model_id} in {precision}: {verdict}")
+    if not made.passed:
+        raise ModelError(f"{model_id} must not run in {precision} on {name}: it does not give its golden answers")
+    typer.echo(f'it may run: models.precision = {{ "{model_id}" = "{precision}" }}, and {name} in models.runtimes')
+
+
+@app.command()
+def bench(
+    model_id: ModelId,
+    rounds: Annotated[int, typer.Option(min=1, max=1000, help="Inferences that are timed.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002  # typer's way
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+) -> None:
+    """Time a model on this machine: each runtime of models.runtimes, in fp32 and in every precision that was built.
+
+    Example: wetread models bench brain-structures --json
+    """
+    from models.benching import bench as bench_model  # noqa: PLC0415
+    from models.builds import Builds  # noqa: PLC0415
+    from models.runtimes import runtime_named  # noqa: PLC0415
+
+    found = _settings(settings, data)
+    entry = _catalog(found).get(model_id)
+    builds = Builds(found.builds)
+    wanted: list[tuple[RuntimeName, Precision]] = [(name, "fp32") for name in found.models.runtimes]
+    wanted += [
+        (name, made.precision) for name, made in builds.of(entry) if name in found.models.runtimes and made.passed
+    ]
+    timings = []
+    with _progress() as step:
+        for name, precision in wanted:
+            step(f"{name} {precision}")
+            files = builds.files(entry, name, precision)
+            timings += bench_model(entry, runtime_named(name), files, threads=os.cpu_count() or 1, rounds=rounds)
+    if as_json:
+        typer.echo(json.dumps([asdict(timing) for timing in timings], indent=1))
+        return
+    table = terminal.table("network", "runtime", "input", "load s", "first s", "median s", "memory MiB")
+    for one in timings:
+        numbers = [f"{value:.3f}" for value in (one.load_s, one.first_s, one.median_s)]
+        table.add_row(one.network, one.runtime, "x".join(map(str, one.shape)), *numbers, f"{one.resident_mib:.0f}")
+    terminal.console().print(table)
 
 
 @app.command()
@@ -131,10 +223,8 @@ def run(
     """
     found = _settings(settings, data)
     entry = _catalog(found).get(model_id)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("starting", total=None)
-        files = _run(entry, folder, out, found, lambda step: progress.update(task, description=step))
+    with _progress() as step:
+        files = _run(entry, folder, out, found, step)
     for file in files:
         typer.echo(str(file))
 
@@ -145,8 +235,9 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
     from pydicom.misc import is_dicom  # noqa: PLC0415
 
     from dicom_node.sender import files_below  # noqa: PLC0415
+    from models.builds import Builds  # noqa: PLC0415
     from models.reading import read  # noqa: PLC0415
-    from models.runtimes import load_proven, runtime_named  # noqa: PLC0415
+    from models.runtimes import in_precision, load_proven, runtime_named  # noqa: PLC0415
     from worker import output_gate, picture, results  # noqa: PLC0415
     from worker.case import Case  # noqa: PLC0415
     from worker.pipeline import recipe_digest  # noqa: PLC0415
@@ -167,6 +258,7 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
         [runtime_named(name) for name in settings.models.runtimes],
         threads=os.cpu_count() or 1,
         passed_over=lambda name, cause: step(f"{name} passed over: {cause}"),
+        chosen=in_precision(settings.models.precision, Builds(settings.builds)),
     )
     step("inferring")
     reading = for_site(read(entry.card, series.source, model.infer), settings.report)
@@ -189,6 +281,21 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
     picture_file = out / "picture.png"
     picture_file.write_bytes(picture.render(case))
     return [*written, picture_file]
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Give what is told each step; it is shown with the time that has passed."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("starting", total=None)
+        yield lambda step: progress.update(task, description=step)
+
+
+def _one_of(value: str, allowed: tuple[Any, ...], option: str) -> Any:
+    if value not in allowed:
+        raise ModelError(f"{option} {value} is not known; allowed are {', '.join(allowed)}")
+    return value
 
 
 def _settings(file: Path | None, data: Path | None) -> Settings:

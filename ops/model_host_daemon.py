@@ -2,7 +2,9 @@
 
 import os
 
-from models.runtimes import runtime_named
+from models.builds import Builds
+from models.runtime_names import ENGINE_CACHE
+from models.runtimes import in_precision, runtime_named
 from ops.assembly_line import catalog_of, model_host_socket, prepare_data
 from ops.settings import Settings
 from ops.signals import stop_on_signals
@@ -13,6 +15,7 @@ def run(settings: Settings) -> None:
     """Hold the models until SIGTERM."""
     stop = stop_on_signals()
     prepare_data(settings)
+    os.environ.setdefault(ENGINE_CACHE, str(settings.data / "engines"))
     serve(
         socket=model_host_socket(settings),
         catalog=catalog_of(settings),
@@ -20,4 +23,5 @@ def run(settings: Settings) -> None:
         threads=settings.worker.model_threads or os.cpu_count() or 1,
         stop=stop,
         verdicts=settings.data / "golden-verdicts.json",
+        chosen=in_precision(settings.models.precision, Builds(settings.builds)),
     )

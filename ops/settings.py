@@ -28,7 +28,7 @@ from worker.settings import (
 
 _PREFIX = "WETREAD_"
 #: Read by the command line or by programs beside it, not settings.
-_NOT_SETTINGS = {"WETREAD_SETTINGS", "WETREAD_TEST_DATA", "WETREAD_OHIF_DIST", "WETREAD_PARENT"}
+_NOT_SETTINGS = {"WETREAD_ENGINE_CACHE", "WETREAD_SETTINGS", "WETREAD_TEST_DATA", "WETREAD_OHIF_DIST", "WETREAD_PARENT"}
 #: sun_path holds 108 bytes on Linux; Redis and ours add a name to the directory.
 _LONGEST_SOCKET_FOLDER = 80
 
@@ -92,6 +92,11 @@ class Settings(Section):
     def results(self) -> Path:
         """Where results are kept."""
         return self.data / "results"
+
+    @property
+    def builds(self) -> Path:
+        """Where models in lower precisions are kept, with what was measured of them."""
+        return self.data / "builds"
 
     @property
     def model_paths(self) -> tuple[Path, ...]:

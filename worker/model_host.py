@@ -12,9 +12,9 @@ import structlog
 
 from models.catalog import Catalog, CatalogEntry, ModelState
 from models.errors import ModelError, ModelIncomplete
-from models.loaded import LoadedModel
+from models.loaded import LoadedModel, NetworkFiles
 from models.runtime import Runtime
-from models.runtimes import load_proven
+from models.runtimes import Choose, load_proven
 from worker.array_transport import Arrays, Header, TransportError, receive, send
 
 _log = structlog.get_logger()
@@ -31,6 +31,7 @@ def serve(
     threads: int,
     stop: threading.Event,
     verdicts: Path | None = None,
+    chosen: Choose = lambda _entry, _runtime: NetworkFiles(),
 ) -> None:
     """Load all models that are ready, then answer until told to stop; a request that runs is answered first.
 
@@ -41,8 +42,9 @@ def serve(
         threads: For each network.
         stop: Ends it.
         verdicts: JSON file in which golden verdicts are kept from one start to the next.
+        chosen: Says which files of a model a runtime loads, and in which precision.
     """
-    shelf = Shelf(catalog, runtimes, threads, verdicts)
+    shelf = Shelf(catalog, runtimes, threads, verdicts, chosen)
     shelf.fill()
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Fails where the directory is another user's, who could read what goes over the socket.
@@ -66,12 +68,18 @@ class Shelf:
     """Resident models by digest. One inference at a time: a batch of one."""
 
     def __init__(
-        self, catalog: Callable[[], Catalog], runtimes: Sequence[Runtime], threads: int, verdicts: Path | None = None
+        self,
+        catalog: Callable[[], Catalog],
+        runtimes: Sequence[Runtime],
+        threads: int,
+        verdicts: Path | None = None,
+        chosen: Choose = lambda _entry, _runtime: NetworkFiles(),
     ) -> None:
         """Take the models as they are now, what runs them in the site's order, and with how many threads."""
         self._catalog = catalog
         self._runtimes = runtimes
         self._verdicts = verdicts
+        self._chosen = chosen
         self._threads = threads
         self._models: dict[str, LoadedModel] = {}
         self._lock = threading.Lock()
@@ -127,7 +135,14 @@ class Shelf:
         def passed_over(runtime: str, cause: str) -> None:
             _log.warning("runtime passed over", model=entry.card.id, runtime=runtime, cause=cause)
 
-        model = load_proven(entry, self._runtimes, threads=self._threads, passed_over=passed_over, kept=self._verdicts)
+        model = load_proven(
+            entry,
+            self._runtimes,
+            threads=self._threads,
+            passed_over=passed_over,
+            kept=self._verdicts,
+            chosen=self._chosen,
+        )
         self._models[entry.digest] = model
         _log.info("model loaded", model=model.id, runtime=model.runtime, seconds=round(time.monotonic() - started, 2))
         return model

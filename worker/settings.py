@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from models.runtime_names import RuntimeName
+from models.runtime_names import Precision, RuntimeName
 from worker.languages import Language
 from worker.object_kinds import DEFAULT_KINDS, INSTEAD, Kind
 
@@ -45,6 +45,11 @@ class ModelsSettings(Section):
         default=("onnxruntime",),
         min_length=1,
         description="the first that gives a model's golden answers here runs it; listing two allows falling back",
+    )
+    precision: dict[str, Precision] = Field(
+        default={},
+        description='by model id, such as { "brain-structures" = "bf16" }; else fp32. Another one needs a build that '
+        "passed: `wetread models build`",
     )
     research: bool = Field(default=True, description="whether models of regulatory status research may run")
 

@@ -1,0 +1,60 @@
+"""Which shapes a network's input can have, as its card says: what an engine is built for."""
+
+from models.inference import INPUT
+from models.manifest import (
+    Card,
+    ImagePreparation,
+    LocateThenRead,
+    SlidingWindow,
+    VolumePreparation,
+    WaveformPreparation,
+)
+from models.runtime import NO_SHAPES, ShapeRange, Shapes
+
+#: The name of the input of a network that reads a waveform.
+SIGNAL = "signal"
+
+
+def shapes_of(card: Card, network: str) -> Shapes:
+    """Return the range of shapes of a network's input; empty where the card does not bound them."""
+    sides = _sides(card, network)
+    if sides is None:
+        return NO_SHAPES
+    smallest, largest = sides
+    most = card.networks[network].max_batch
+    name = SIGNAL if isinstance(card.preparation, WaveformPreparation) else INPUT
+    return {
+        name: ShapeRange(
+            smallest=(1, *smallest),
+            # A GPU is filled by the largest batch, and a head is mostly as large as its box allows.
+            usual=(most, *largest),
+            largest=(most, *largest),
+        )
+    }
+
+
+def _sides(card: Card, network: str) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Return the smallest and the largest sides without the batch; for a waveform they begin with the samples."""
+    preparation, inference = card.preparation, card.inference
+    if isinstance(preparation, WaveformPreparation):
+        return (preparation.samples,), (preparation.samples,)
+    if isinstance(preparation, ImagePreparation):
+        return _fixed((preparation.channels, *preparation.size))
+    if isinstance(inference, SlidingWindow):
+        return _fixed((1, *inference.window))
+    if isinstance(inference, LocateThenRead) and network == "main":
+        return _fixed((1, *inference.read_size))
+    return _volume(preparation)
+
+
+def _volume(preparation: VolumePreparation) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    if preparation.size is None:
+        return None
+    if preparation.crop_above is None:
+        return _fixed((1, *preparation.size))
+    least = [min(preparation.crop_multiple, side) for side in preparation.size]
+    return (1, *least), (1, *preparation.size)
+
+
+def _fixed(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return shape, shape

@@ -1,0 +1,108 @@
+"""A network in a lower precision: the same graph with other numbers in it. What it is worth is measured by `builds`.
+
+fp16 and int8 are written into the ONNX file, where every runtime finds them; bf16 is a way of computing that OpenVINO
+and torch offer for the file as it is.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from models.errors import ModelError
+from models.runtime import Arrays
+from models.runtime_names import Precision, RuntimeName
+
+#: Which lower precisions a runtime computes in, and whether the file is rewritten for it (else the runtime lowers it).
+PRECISIONS: Mapping[RuntimeName, Mapping[Precision, bool]] = {
+    "onnxruntime": {"fp16": True, "int8": True},
+    "openvino": {"bf16": False, "fp16": False, "int8": True},
+    "torch": {"bf16": False, "fp16": False},
+    "tensorrt": {"fp16": True, "int8": True},
+    "tensorrt-rtx": {"fp16": True, "int8": True},
+}
+
+
+def lowered(file: Path, precision: Precision, calibration: Iterable[Arrays] = ()) -> bytes:
+    """Return the ONNX file of a network in fp16 or int8; inputs and answers keep their types.
+
+    Args:
+        file: The network in 32-bit floats.
+        precision: fp16, or int8 (signed and symmetric, Q/DQ, a scale for each output channel of a convolution).
+        calibration: Inputs that int8's ranges are measured on.
+
+    Raises ModelError where it cannot be, with the tool's words.
+    """
+    try:
+        return _fp16(file) if precision == "fp16" else _int8(file, calibration)
+    except ModelError:
+        raise
+    except Exception as error:  # the tools raise anything over graphs that they do not know
+        words = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        raise ModelError(f"{file.name} cannot be written in {precision}: {words}; leave this model in fp32") from error
+
+
+def _fp16(file: Path) -> bytes:
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415  # slow to import
+    from onnxruntime.transformers.onnx_model import OnnxModel  # noqa: PLC0415
+
+    model = onnx.shape_inference.infer_shapes(onnx.load(file))
+    wrapped = OnnxModel(convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True))
+    wrapped.topological_sort()
+    content: bytes = wrapped.model.SerializeToString(deterministic=True)
+    return content
+
+
+def _int8(file: Path, calibration: Iterable[Arrays]) -> bytes:
+    from onnxruntime.quantization import (  # noqa: PLC0415  # slow to import
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    class Reader(CalibrationDataReader):
+        """Hands out the calibration set once."""
+
+        def __init__(self) -> None:
+            self._left: Iterator[Arrays] = iter(calibration)
+
+        def get_next(self) -> Any:
+            inputs = next(self._left, None)
+            return None if inputs is None else dict(inputs)
+
+    with tempfile.TemporaryDirectory(prefix="wetread-int8-") as folder:
+        target = Path(folder) / "int8.onnx"
+        quantize_static(
+            file,
+            target,
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            calibrate_method=CalibrationMethod.MinMax,
+            # Symmetric, since TensorRT takes nothing else; convolutions, since that is where the time goes.
+            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
+            op_types_to_quantize=["Conv", "ConvTranspose", "Gemm", "MatMul"],
+        )
+        return target.read_bytes()
+
+
+def read_calibration(folder: Path) -> list[dict[str, NDArray[np.generic]]]:
+    """Read a calibration set: npz files with arrays ``input.*``, as golden files have them. Raises ModelError."""
+    found = []
+    for file in sorted(folder.glob("*.npz")):
+        with np.load(file, allow_pickle=False) as arrays:
+            inputs = {name.removeprefix("input."): arrays[name] for name in arrays.files if name.startswith("input.")}
+        if not inputs:
+            raise ModelError(f"{file} has no array named input.*; `wetread models run --keep-input` writes such files")
+        found.append(inputs)
+    if not found:
+        raise ModelError(f"{folder} holds no npz file; int8 needs some inputs like those that will come")
+    return found
