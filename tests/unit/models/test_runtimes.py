@@ -1,36 +1,69 @@
 """One contract for every runtime: what `models.runtime` promises holds for the real ones and for the shipped fake."""
 
+import importlib.util
 import pickle
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 
 from models.catalog import CatalogEntry
+from models.cuda_driver import Gpu
 from models.errors import RuntimeFailed
 from models.onnx_runtime import OnnxRuntime
 from models.openvino_runtime import OpenvinoRuntime
-from models.runtime import Runtime
-from models.runtimes import load_proven
+from models.runtime import LoadedNetwork, Runtime, ShapeRange
+from models.runtimes import load_proven, runtime_named
 from models.testing import ConstantRuntime, write_threshold_model
+from models.testing_tensorrt import FakeCuda, FakeTensorrtRuntime
+from tests.optional import need
+from tests.torch_programs import write_threshold_program
 
 RUNTIMES: list[Runtime] = [OnnxRuntime(), OpenvinoRuntime(), ConstantRuntime()]
+GPU = Gpu(name="Fake", compute_capability=(0, 0), driver=0)
+ANY_SHAPE = {"input": ShapeRange(smallest=(1, 1, 1, 1, 1), usual=(1, 1, 9, 9, 9), largest=(1, 1, 99, 99, 99))}
 
 
-@pytest.fixture(params=RUNTIMES, ids=lambda runtime: runtime.name)
-def runtime(request: pytest.FixtureRequest) -> Runtime:
-    """Every runtime in turn."""
-    found: Runtime = request.param
-    return found
+@dataclass(frozen=True)
+class WithShapes:
+    """A runtime that is always told the shapes, as it is when it loads by a card."""
+
+    told: Runtime
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.told.name
+
+    def load(self, file: Path, *, threads: int) -> LoadedNetwork:
+        """Load for any shape."""
+        return self.told.load(file, threads=threads, shapes=ANY_SHAPE)
+
+
+@pytest.fixture(params=["onnxruntime", "openvino", "torch", "tensorrt", "constant"])
+def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """Every runtime in turn; TensorRT's engine is a labelled fake here, the real one has tests of its own."""
+    if request.param == "tensorrt":
+        return WithShapes(FakeTensorrtRuntime(tmp_path / "engines", FakeCuda(GPU)))
+    if request.param == "constant":
+        return ConstantRuntime()
+    if request.param == "torch":
+        need("torch")
+    return runtime_named(request.param)
 
 
 @pytest.fixture
 def file(threshold_model: CatalogEntry) -> Path:
-    """An ONNX file from `input` (1, 1, d, h, w) to `labels` (1, d, h, w)."""
-    return threshold_model.directory / "model.onnx"
+    """An ONNX file from `input` (1, 1, d, h, w) to `labels` (1, d, h, w), with the same as a program beside it."""
+    onnx_file = threshold_model.directory / "model.onnx"
+    if importlib.util.find_spec("torch") is not None:
+        write_threshold_program(onnx_file.with_suffix(".pt2"))
+    return onnx_file
 
 
 def test_infer_answers_the_files_outputs(runtime: Runtime, file: Path) -> None:
@@ -56,13 +89,13 @@ def test_it_says_what_runs(runtime: Runtime, file: Path) -> None:
     """The runtime's words are its name, its version and the device."""
     words = runtime.load(file, threads=1).runtime.split()
     assert words[0] == runtime.name
-    assert words[-1] == "cpu"
+    assert words[-1] in ("cpu", "Fake")
     assert len(words) == 3
 
 
 def test_a_missing_file_is_a_named_failure(runtime: Runtime, tmp_path: Path) -> None:
     """Loading what is not there raises RuntimeFailed with the file's name."""
-    with pytest.raises(RuntimeFailed, match=r"nothing\.onnx"):
+    with pytest.raises(RuntimeFailed, match=r"nothing\.(onnx|pt2)"):
         runtime.load(tmp_path / "nothing.onnx", threads=1)
 
 
