@@ -13,12 +13,17 @@ interpretation  from the network's answer to a Reading on the source grid (compo
 image_reading   the same three steps for images without a place in space: image_preparation, then classification or
                 image_labels; volume_classification, an answer about a whole volume
 ecg             the same three steps for an ECG
-runtime         what runs a network: load, infer, close (onnx_runtime, openvino_runtime)
+runtime         what runs a network: load, infer, close (onnx_runtime, openvino_runtime, torch_runtime, tensorrt_runtime)
+tensorrt_build  from ONNX to an engine (tensorrt_graph, network_shapes); engine_cache keeps it; cuda_driver and
+                tensorrt_memory run it
 loaded          all networks of a model, resident
 runtimes        the first of the site's order that gives the golden answers (runtime_names)
+builds          models in lower precisions (precision), used only where they were measured; benching, how fast they are
 reading         all of it in one function, `read`
 checking        golden inputs (golden: how they are made) prove a model on this machine
 brainchop       imports brain-structures from brainchop's files; brainchop_card
 critical        which of a card's rules a reading fulfils; critical_reason, why
-testing         a tiny real model and a constant runtime, for tests; testing_classifier, one that classifies
+torch_export    from a PyTorch module to the files of a model
+testing         a tiny real model and fake runtimes, for tests; testing_classifier, one that classifies;
+                testing_tensorrt, a labelled fake of TensorRT and its GPU
 """

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from models.catalog import CARD_FILE
-from models.errors import RuntimeFailed
+from models.errors import DeviceLost, OutOfDeviceMemory, RuntimeFailed
 from models.runtime import NO_SHAPES, Arrays, LoadedNetwork, Shapes
 from models.runtime_names import Precision
 
@@ -44,6 +44,7 @@ min_slices = 1
 [networks.main]
 file = "model.onnx"
 sha256 = "{sha256}"
+max_batch = {max_batch}
 
 [preparation]
 kind = "volume"
@@ -80,6 +81,7 @@ def write_threshold_model(
     sop_classes: Sequence[str] = (),
     late_images: str = "rerun",
     slow_rounds: int = 0,
+    max_batch: int = 1,
 ) -> Path:
     """Write the model directory ``directory/<id>`` and return it.
 
@@ -94,6 +96,7 @@ def write_threshold_model(
         sop_classes: What ``[selection]`` accepts; empty accepts all.
         late_images: The card's policy.
         slow_rounds: Rounds of a loop in the network, about a million a second: for what must happen while it runs.
+        max_batch: The card's: how many inputs the network takes at once.
     """
     target = directory / id
     target.mkdir(parents=True, exist_ok=True)
@@ -111,6 +114,7 @@ def write_threshold_model(
         selection=selection,
         sha256=hashlib.sha256(network).hexdigest(),
         side=_SIDE,
+        max_batch=max_batch,
     )
     (target / CARD_FILE).write_text(card, encoding="utf-8")
     return target
@@ -175,6 +179,54 @@ class _ConstantNetwork:
         self._answering = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScarceRuntime:
+    """ONNX Runtime on a device that is too small or breaks; can be pickled to a model host.
+
+    Attributes:
+        fits: Inputs that it has memory for at once.
+        lost: While this file is there, every inference finds the device lost.
+        log: Each inference appends the number of its inputs to this file, where one is named.
+    """
+
+    fits: int = 1 << 30
+    lost: Path | None = None
+    log: Path | None = None
+    name: str = "scarce"
+
+    def load(
+        self, file: Path, *, threads: int, precision: Precision = "fp32", shapes: Shapes = NO_SHAPES
+    ) -> LoadedNetwork:
+        """Load the file into ONNX Runtime. Raises RuntimeFailed."""
+        from models.onnx_runtime import OnnxRuntime  # noqa: PLC0415  # the other fakes do without a runtime
+
+        return _ScarceNetwork(OnnxRuntime().load(file, threads=threads, precision=precision, shapes=shapes), self)
+
+
+class _ScarceNetwork:
+    def __init__(self, network: LoadedNetwork, scarce: ScarceRuntime) -> None:
+        self._network = network
+        self._scarce = scarce
+
+    @property
+    def runtime(self) -> str:
+        return "scarce 1 cpu"
+
+    def infer(self, inputs: Arrays) -> Arrays:
+        count = max(array.shape[0] for array in inputs.values())
+        if self._scarce.log is not None:
+            with self._scarce.log.open("a") as stream:
+                stream.write(f"{count}\n")
+        if self._scarce.lost is not None and self._scarce.lost.exists():
+            raise DeviceLost("the device was lost on purpose")
+        if count > self._scarce.fits:
+            raise OutOfDeviceMemory(f"{count} inputs, and {self._scarce.fits} fit")
+        return self._network.infer(inputs)
+
+    def close(self) -> None:
+        self._network.close()
+
+
 def _threshold_graph(threshold: float, slow_rounds: int) -> onnx.ModelProto:
     nodes, constants, value = [], [numpy_helper.from_array(np.float32(threshold), "threshold")], "input"
     if slow_rounds:
@@ -197,8 +249,8 @@ def _threshold_graph(threshold: float, slow_rounds: int) -> onnx.ModelProto:
         helper.make_graph(
             nodes,
             "Threshold",
-            [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 1, "d", "h", "w"])],
-            [helper.make_tensor_value_info("labels", TensorProto.UINT8, [1, "d", "h", "w"])],
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 1, "d", "h", "w"])],
+            [helper.make_tensor_value_info("labels", TensorProto.UINT8, ["n", "d", "h", "w"])],
             initializer=constants,
         ),
         opset_imports=[helper.make_opsetid("", _OPSET)],

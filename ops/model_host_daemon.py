@@ -9,6 +9,7 @@ from ops.assembly_line import catalog_of, model_host_socket, prepare_data
 from ops.settings import Settings
 from ops.signals import stop_on_signals
 from worker.model_host import serve
+from worker.shelf import ShelfSettings
 
 
 def run(settings: Settings) -> None:
@@ -20,8 +21,13 @@ def run(settings: Settings) -> None:
         socket=model_host_socket(settings),
         catalog=catalog_of(settings),
         runtimes=[runtime_named(name) for name in settings.models.runtimes],
-        threads=settings.worker.model_threads or os.cpu_count() or 1,
+        settings=ShelfSettings(
+            threads=settings.worker.model_threads or os.cpu_count() or 1,
+            at_once=settings.worker.models_at_once,
+            patience_s=settings.worker.batch_wait_ms / 1000.0,
+            budget_bytes=int(settings.worker.model_memory_gib * 1024**3),
+            verdicts=settings.data / "golden-verdicts.json",
+        ),
         stop=stop,
-        verdicts=settings.data / "golden-verdicts.json",
         chosen=in_precision(settings.models.precision, Builds(settings.builds)),
     )

@@ -101,17 +101,13 @@ port = {archive_port}
         """Stop every part with SIGTERM; return the exit codes."""
         for process in self._processes.values():
             process.terminate()
-        return {part: self.stop_part(part) for part in list(self._processes)}
+        return {part: _ended(self._processes.pop(part)) for part in list(self._processes)}
 
     def stop_part(self, part: str) -> int:
         """Stop one part with SIGTERM; return its exit code."""
         process = self._processes.pop(part)
         process.terminate()
-        try:
-            return process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            return process.wait()
+        return _ended(process)
 
     def ledger(self) -> Ledger:
         """Open the ledger to look at it."""
@@ -157,3 +153,12 @@ def tree(pid: int) -> Iterator[int]:
     yield pid
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         yield from tree(int(child))
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a process that was asked to stop, once: an interpreter that is going no longer has its handler."""
+    try:
+        return process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.wait()

@@ -3,6 +3,7 @@
 import socket as sockets
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from models import errors as model_errors
 from models.errors import ModelError, RuntimeFailed
 from models.runtime import Arrays, Infer
-from worker.array_transport import TransportError, receive, send
+from worker.array_transport import Header, TransportError, receive, send
 from worker.errors import ModelHostLost
 
 #: What the host may answer with; anything else it says becomes RuntimeFailed.
@@ -47,6 +48,11 @@ class ModelClient:
 
         return infer
 
+    def status(self) -> list[dict[str, Any]]:
+        """Return what the host's `worker.shelf.Shelf.status` says of each resident model. Raises ModelHostLost."""
+        models: list[dict[str, Any]] = self._exchange({"ask": "status", "model": "its status"}, {})[0]["models"]
+        return models
+
     def close(self) -> None:
         """End the connection."""
         if self._connection is not None:
@@ -54,10 +60,17 @@ class ModelClient:
             self._connection = None
 
     def _ask(self, question: dict[str, str], inputs: Arrays) -> dict[str, NDArray[np.generic]]:
+        header, outputs = self._exchange(question, inputs)
+        if "error" in header:
+            raise _ERRORS.get(header["error"], RuntimeFailed)(header["message"])
+        self._runtime = header["runtime"]
+        return outputs
+
+    def _exchange(self, question: dict[str, str], inputs: Arrays) -> tuple[Header, dict[str, NDArray[np.generic]]]:
         connection = self._connected()
         try:
             send(connection, question, inputs)
-            header, outputs = receive(connection)
+            return receive(connection)
         except (OSError, EOFError, TransportError) as error:
             self.close()
             raise ModelHostLost(
@@ -68,10 +81,6 @@ class ModelClient:
             # A stop signal in the middle of an exchange: the next question must not get this one's answer.
             self.close()
             raise
-        if "error" in header:
-            raise _ERRORS.get(header["error"], RuntimeFailed)(header["message"])
-        self._runtime = header["runtime"]
-        return outputs
 
     def _connected(self) -> sockets.socket:
         if self._connection is not None and _is_alive(self._connection):

@@ -4,21 +4,23 @@ import contextlib
 import os
 import socket as sockets
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 
-from models.catalog import Catalog, CatalogEntry, ModelState
-from models.errors import ModelError, ModelIncomplete
-from models.loaded import LoadedModel, NetworkFiles
+from models.catalog import Catalog
+from models.errors import DeviceLost, ModelError
+from models.loaded import NetworkFiles
 from models.runtime import Runtime
-from models.runtimes import Choose, load_proven
+from models.runtimes import Choose
 from worker.array_transport import Arrays, Header, TransportError, receive, send
+from worker.shelf import Shelf, ShelfSettings
 
 _log = structlog.get_logger()
 
+#: The exit status of a host whose device is lost.
+DEVICE_LOST_EXIT = 70
 _LOOK_EVERY_S = 0.2
 _LONGEST_MESSAGE = 4000
 
@@ -28,23 +30,23 @@ def serve(
     socket: Path,
     catalog: Callable[[], Catalog],
     runtimes: Sequence[Runtime],
-    threads: int,
+    settings: ShelfSettings,
     stop: threading.Event,
-    verdicts: Path | None = None,
     chosen: Choose = lambda _entry, _runtime: NetworkFiles(),
 ) -> None:
     """Load all models that are ready, then answer until told to stop; a request that runs is answered first.
+
+    A lost device ends the process at once: nothing that runs on it can be trusted, nor be waited for.
 
     Args:
         socket: Made once the models are there; its directory becomes private to this user.
         catalog: Returns the models of this machine as they are now.
         runtimes: What may run them, in the site's order.
-        threads: For each network.
+        settings: How they are held.
         stop: Ends it.
-        verdicts: JSON file in which golden verdicts are kept from one start to the next.
         chosen: Says which files of a model a runtime loads, and in which precision.
     """
-    shelf = Shelf(catalog, runtimes, threads, verdicts, chosen)
+    shelf = Shelf(catalog, runtimes, settings, chosen=chosen, on_device_lost=_end_process)
     shelf.fill()
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Fails where the directory is another user's, who could read what goes over the socket.
@@ -64,88 +66,10 @@ def serve(
     _log.info("model host stopped")
 
 
-class Shelf:
-    """Resident models by digest. One inference at a time: a batch of one."""
-
-    def __init__(
-        self,
-        catalog: Callable[[], Catalog],
-        runtimes: Sequence[Runtime],
-        threads: int,
-        verdicts: Path | None = None,
-        chosen: Choose = lambda _entry, _runtime: NetworkFiles(),
-    ) -> None:
-        """Take the models as they are now, what runs them in the site's order, and with how many threads."""
-        self._catalog = catalog
-        self._runtimes = runtimes
-        self._verdicts = verdicts
-        self._chosen = chosen
-        self._threads = threads
-        self._models: dict[str, LoadedModel] = {}
-        self._lock = threading.Lock()
-
-    @property
-    def resident(self) -> list[str]:
-        """Ids of the models that are resident."""
-        return sorted(model.id for model in self._models.values())
-
-    def fill(self) -> None:
-        """Load every model that is ready; one that cannot be loaded is told and left out."""
-        for entry in self._catalog():
-            if entry.state is not ModelState.READY:
-                _log.info("model not loaded", model=entry.card.id, cause=entry.reason)
-                continue
-            try:
-                self._load(entry)
-            except ModelError as error:
-                _log.warning("model not loaded", model=entry.card.id, cause=str(error))
-
-    def infer(self, model_id: str, digest: str, network: str, inputs: Arrays) -> tuple[str, Arrays]:
-        """Run a network; return what ran it, and its answer. Raises ModelError."""
-        with self._lock:
-            model = self._models.get(digest) or self._fetch(model_id, digest)
-            return model.runtime, model.infer(network, inputs)
-
-    def close(self) -> None:
-        """Wait for what runs, and give memory back."""
-        with self._lock:
-            for model in self._models.values():
-                model.close()
-            self._models.clear()
-
-    def _fetch(self, model_id: str, digest: str) -> LoadedModel:
-        """Load a model that came after the start, and part from those that are gone."""
-        catalog = self._catalog()
-        present = {entry.digest for entry in catalog}
-        for old in [held for held in self._models if held not in present]:
-            gone = self._models.pop(old)
-            gone.close()
-            _log.info("model left", model=gone.id)
-        entry = catalog.entries.get(model_id)
-        if entry is None or entry.digest != digest:
-            raise ModelIncomplete(
-                f"{model_id} with digest {digest[:12]}: this model version is no longer here; put it back, or send the "
-                "study again to have the present one"
-            )
-        return self._load(entry)
-
-    def _load(self, entry: CatalogEntry) -> LoadedModel:
-        started = time.monotonic()
-
-        def passed_over(runtime: str, cause: str) -> None:
-            _log.warning("runtime passed over", model=entry.card.id, runtime=runtime, cause=cause)
-
-        model = load_proven(
-            entry,
-            self._runtimes,
-            threads=self._threads,
-            passed_over=passed_over,
-            kept=self._verdicts,
-            chosen=self._chosen,
-        )
-        self._models[entry.digest] = model
-        _log.info("model loaded", model=model.id, runtime=model.runtime, seconds=round(time.monotonic() - started, 2))
-        return model
+def _end_process(lost: DeviceLost) -> None:
+    _log.error("device lost", cause=str(lost))
+    # No clean-up: what it would free hangs, or does not answer. The supervisor starts another.
+    os._exit(DEVICE_LOST_EXIT)
 
 
 def _answer_until(stop: threading.Event, listener: sockets.socket, shelf: Shelf) -> None:
@@ -194,6 +118,8 @@ def _answer_one(connection: sockets.socket, shelf: Shelf) -> None:
 
 
 def _answer(question: Header, inputs: Arrays, shelf: Shelf) -> tuple[Header, Arrays]:
+    if question.get("ask") == "status":
+        return {"models": shelf.status()}, {}
     try:
         runtime, outputs = shelf.infer(
             str(question.get("model")), str(question.get("digest")), str(question.get("network")), inputs

@@ -32,6 +32,22 @@ class WorkerSettings(Section):
         default=8.0, gt=0, description="of one child; decoding a bomb ends one job, not the host"
     )
     model_threads: int = Field(default=0, ge=0, description="threads of a network; 0: all cores")
+    models_at_once: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="networks that run at the same time; each has model_threads, so one on a CPU",
+    )
+    batch_wait_ms: float = Field(
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="longest wait for other jobs' inputs to share a batch with, where max_batch of the card allows; 0: "
+        "only what waits already",
+    )
+    model_memory_gib: float = Field(
+        default=0.0, ge=0, description="of all resident models; the least recently used leaves for another; 0: no limit"
+    )
     reconcile_every_s: float = Field(default=5.0, gt=0, description="how often queued and silent jobs get a new token")
     max_voxels: int = Field(default=1_000_000_000, gt=0, description="larger series are refused before decoding")
 

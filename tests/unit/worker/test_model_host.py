@@ -1,5 +1,6 @@
 """A real host in a process of its own: it answers, outlives bad company, and its death is told."""
 
+import json
 import os
 import shutil
 import signal
@@ -20,22 +21,36 @@ from models.runtime import Arrays
 from models.testing import write_threshold_model
 from worker.errors import ModelHostLost
 from worker.model_client import ModelClient
+from worker.model_host import DEVICE_LOST_EXIT
 
 _HOST = """
-import signal, sys, threading
+import json, signal, sys, threading
 from pathlib import Path
 import numpy as np
 from models.catalog import Catalog
 from models.onnx_runtime import OnnxRuntime
 from models.testing import ConstantRuntime
+from models.testing import ScarceRuntime
 from worker.model_host import serve
+from worker.shelf import ShelfSettings
 
 socket, models, gate = map(Path, sys.argv[1:4])
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 golden = {"labels": (np.linspace(0, 1, 16**3, dtype=np.float32) > 0.5).astype(np.uint8).reshape(1, 16, 16, 16)}
-runtime = ConstantRuntime(answers=golden, gate=gate) if sys.argv[4] == "constant" else OnnxRuntime()
-serve(socket=socket, catalog=lambda: Catalog.scan((models,)), runtimes=[runtime], threads=1, stop=stop)
+runtimes = {
+    "constant": lambda: ConstantRuntime(answers=golden, gate=gate),
+    "onnx": OnnxRuntime,
+    "scarce": lambda: ScarceRuntime(fits=3, lost=gate, log=gate.with_name("batches")),
+}
+runtime = runtimes[sys.argv[4]]()
+serve(
+    socket=socket,
+    catalog=lambda: Catalog.scan((models,)),
+    runtimes=[runtime],
+    settings=ShelfSettings(threads=1, **json.loads(sys.argv[5])),
+    stop=stop,
+)
 """
 _CUBE = np.linspace(0.0, 1.0, 16**3, dtype=np.float32).reshape(1, 1, 16, 16, 16)
 _ID = "constant-answer"
@@ -47,7 +62,8 @@ class Host:
     """Starts, ends and kills a model host over one folder of models.
 
     Attributes:
-        gate: With the runtime ``constant``, an answer waits while this file is there.
+        gate: With the runtime ``constant``, an answer waits while this file is there; with ``scarce`` the device is
+            lost.
     """
 
     def __init__(self, folder: Path, wait_for: WaitFor) -> None:
@@ -64,9 +80,9 @@ class Host:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, runtime: str = "onnx") -> None:
+    def start(self, runtime: str = "onnx", **settings: float) -> None:
         """Start it and wait until it serves."""
-        arguments = [str(self.socket), str(self.models), str(self.gate), runtime]
+        arguments = [str(self.socket), str(self.models), str(self.gate), runtime, json.dumps(settings)]
         served = self._serving()
         with self.log.open("ab") as log:
             command = [sys.executable, "-c", _HOST, *arguments]
@@ -296,3 +312,95 @@ def test_memory_comes_back_after_use(host: Host, client: ModelClient, wait_for: 
 
     before = ask_and_settle()  # the allocator keeps some of what was freed
     assert ask_and_settle() < before + large.nbytes
+
+
+def _ask_together(host: Host, cubes: list[Arrays], digest: str) -> list[Arrays]:
+    """Ask from as many children at once; return the answers in order."""
+    answers: dict[int, Arrays] = {}
+    clients = [ModelClient(host.socket) for _ in cubes]
+
+    def ask(place: int) -> None:
+        answers[place] = clients[place].infer_for(_ID, digest)("main", cubes[place])
+
+    threads = [threading.Thread(target=ask, args=(place,)) for place in range(len(cubes))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for client in clients:
+        client.close()
+    return [answers[place] for place in range(len(cubes))]
+
+
+def test_several_jobs_share_a_batch(host: Host) -> None:
+    """Inputs of several children go through the network together, each gets its own answer, and the host counts."""
+    write_threshold_model(host.models, max_batch=4)
+    digest = read_entry(host.models / _ID).digest
+    host.start("onnx", patience_s=0.5)
+    cubes = [{"input": np.roll(_CUBE, 100 * shift)} for shift in range(4)]
+    for cube, answer in zip(cubes, _ask_together(host, cubes, digest), strict=True):
+        np.testing.assert_array_equal(answer["labels"], cube["input"][0] > 0.5)
+    client = ModelClient(host.socket)
+    (status,) = client.status()
+    assert (status["model"], status["requests"], status["inputs"], status["batches"]) == (_ID, 4, 4, 1)
+    assert status["mib"] > 0
+    client.close()
+
+
+def test_a_bad_input_fails_alone(host: Host) -> None:
+    """An input that the network refuses costs its own request; the others of its batch are answered."""
+    write_threshold_model(host.models, max_batch=4)
+    digest = read_entry(host.models / _ID).digest
+    host.start("onnx", patience_s=0.3)
+    client = ModelClient(host.socket)
+    good = threading.Thread(target=lambda: _ask_together(host, [{"input": _CUBE}], digest))
+    good.start()
+    with pytest.raises(RuntimeFailed):
+        client.infer_for(_ID, digest)("main", {"nothing": _CUBE})
+    good.join(30)
+    assert not good.is_alive()
+    client.close()
+
+
+def test_too_little_memory_makes_batches_smaller(host: Host) -> None:
+    """A device on which three inputs fit answers eight, in halves; the next time it is not asked for too many."""
+    write_threshold_model(host.models, max_batch=8)
+    digest = read_entry(host.models / _ID).digest
+    host.start("scarce")
+    client, batches = ModelClient(host.socket), host.gate.with_name("batches")
+    eight = np.concatenate([np.roll(_CUBE, 50 * shift) for shift in range(8)])
+    for _ in range(2):
+        answer = client.infer_for(_ID, digest)("main", {"input": eight})
+        np.testing.assert_array_equal(answer["labels"], eight[:, 0] > 0.5)
+    asked = [int(line) for line in batches.read_text().split()]
+    assert asked[-2:] == [2, 2]
+    assert max(asked) == 8
+    client.close()
+
+
+def test_a_lost_device_ends_the_process(host: Host) -> None:
+    """A host whose device is lost exits with a status of its own; the child is told, and the next host answers."""
+    host.start("scarce")
+    digest = read_entry(host.models / _ID).digest
+    client = ModelClient(host.socket)
+    host.gate.touch()
+    with pytest.raises(ModelHostLost):
+        client.infer_for(_ID, digest)("main", {"input": _CUBE})
+    assert host.exit_code() == DEVICE_LOST_EXIT
+    host.gate.unlink()
+    host.start("scarce")
+    assert client.infer_for(_ID, digest)("main", {"input": _CUBE})["labels"].any()
+    client.close()
+
+
+def test_the_least_recently_used_model_makes_room(host: Host) -> None:
+    """Under a budget for one, a second model replaces the first, which comes back when it is asked for."""
+    write_threshold_model(host.models, id="another", threshold=0.25)
+    digests = {name: read_entry(host.models / name).digest for name in (_ID, "another")}
+    host.start("onnx", budget_bytes=1)
+    client = ModelClient(host.socket)
+    for name, share in ((_ID, 0.5), ("another", 0.75), (_ID, 0.5)):
+        labels = client.infer_for(name, digests[name])("main", {"input": _CUBE})["labels"]
+        assert labels.mean() == pytest.approx(share, abs=0.01)
+        assert [status["model"] for status in client.status()] == [name]
+    client.close()
