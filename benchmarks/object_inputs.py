@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.card_parts import Concept, Label
 from models.findings import Measurement, Reading, Structure
-from models.manifest import Concept, Label
 from models.volume import Volume
 from tests.readings import ML, VOLUME, a_card, provenance_of
 from worker.case import Case

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
+from models.card_network import Golden, Tolerance
 from models.catalog import CatalogEntry
 from models.errors import CardError
 from models.loaded import LoadedModel, NetworkFiles
-from models.manifest import Golden, Tolerance
 from models.runtime import Arrays, Runtime
 from models.runtime_names import Precision
 

@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
+from models.card_interpretation import ClassificationInterpretation
+from models.card_parts import Concept
 from models.errors import CardError, ImplausibleResult
 from models.findings import Finding
-from models.manifest import Card, ClassificationInterpretation, Concept
+from models.manifest import Card
 
 PRESENT = Concept(value="52101004", scheme="SCT", meaning="Present")
 ABSENT = Concept(value="2667000", scheme="SCT", meaning="Absent")

@@ -2,17 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from models.card_critical import CertaintyRule, CriticalRule, DiameterRule, PresenceRule, ProbabilityRule, VolumeRule
+from models.card_parts import Concept
 from models.critical_reason import CriticalReason
 from models.findings import Detection, Finding, Measurement, Reading, Structure
-from models.manifest import (
-    CertaintyRule,
-    Concept,
-    CriticalRule,
-    DiameterRule,
-    PresenceRule,
-    ProbabilityRule,
-    VolumeRule,
-)
 
 #: (value, scheme) of an answer that says no: whatever its certainty, it is no finding.
 _ABSENT = (("2667000", "SCT"), ("272519000", "SCT"))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from models.manifest import Concept
+from models.card_parts import Concept
 
 Kind = Literal["certainty", "present", "probability", "diameter", "volume"]
 

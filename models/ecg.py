@@ -17,9 +17,13 @@ from numpy.typing import NDArray
 from scipy import signal as filters
 from scipy import stats
 
+from models.card_inference import SingleWindow
+from models.card_interpretation import EcgInterpretation
+from models.card_parts import Concept
+from models.card_preparation import WaveformPreparation
 from models.errors import CardError, ImplausibleResult, InputRefused
 from models.findings import Finding, Mark, Measurement, Reading
-from models.manifest import Card, Concept, EcgInterpretation, SingleWindow, WaveformPreparation
+from models.manifest import Card
 from models.runtime import Arrays, Infer
 from models.sentence import Sentence
 from models.volume import Waveform

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.manifest import Concept, Label
+from models.card_parts import Concept, Label
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from scipy import stats
 
-from models.manifest import Card, Golden, ImagePreparation, VolumePreparation, load_card
+from models.card_network import Golden
+from models.card_preparation import ImagePreparation, VolumePreparation
+from models.manifest import Card, load_card
 
 
 def golden_input(card: Card) -> dict[str, NDArray[np.float32]]:

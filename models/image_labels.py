@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.card_interpretation import LabelMapInterpretation
+from models.card_parts import Concept, Label
 from models.errors import CardError, ImplausibleResult
 from models.findings import Measurement, Structure
 from models.image_preparation import Placement, brought_back
 from models.inference import logit
 from models.interpretation import clean
-from models.manifest import Card, Concept, Label, LabelMapInterpretation
+from models.manifest import Card
 
 AREA = Concept(value="42798000", scheme="SCT", meaning="Area")
 SQUARE_MILLIMETRE = Concept(value="mm2", scheme="UCUM", meaning="square millimeter")

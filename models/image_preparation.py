@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 from scipy import ndimage
 
+from models.card_preparation import ImagePreparation
 from models.errors import InputRefused
-from models.manifest import ImagePreparation
 
 _Pair = tuple[float, float]
 _RESAMPLING = {"linear": Picture.Resampling.BILINEAR, "nearest": Picture.Resampling.NEAREST}

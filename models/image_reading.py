@@ -5,13 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from models.card_interpretation import ClassificationInterpretation, LabelMapInterpretation
+from models.card_preparation import ImagePreparation
 from models.classification import class_activation, findings_of, mapped_classes, probabilities, scaled
 from models.errors import CardError, InputRefused
 from models.findings import HeatMap, Reading
 from models.image_labels import labels_of, structure_of
 from models.image_preparation import Placement, PreparedFrame, brought_back, prepare_frame
 from models.inference import INPUT
-from models.manifest import Card, ClassificationInterpretation, ImagePreparation, LabelMapInterpretation
+from models.manifest import Card
 from models.runtime import Infer
 from models.sentence import Sentence
 from models.volume import Image

@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.card_inference import LocateThenRead, SlidingWindow, Whole
+from models.card_interpretation import LabelMapInterpretation
+from models.card_preparation import VolumePreparation
 from models.components import largest_component
 from models.errors import CardError, InputRefused
 from models.grid import Box, Shape, boxed, grid_of, oriented, resample, shape_of
-from models.manifest import Card, LabelMapInterpretation, LocateThenRead, SlidingWindow, VolumePreparation, Whole
+from models.manifest import Card
 from models.preparation import Prepared, normalise
 from models.runtime import Infer
 from models.sliding_window import ask_windows

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.distance import pdist, squareform
 
+from models.card_parts import Concept, Label
 from models.findings import Detection, Measurement
-from models.manifest import Concept, Label
 from models.volume import Volume
 
 DIAMETER = Concept(value="81827009", scheme="SCT", meaning="Diameter")

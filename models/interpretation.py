@@ -7,13 +7,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import expit
 
+from models.card_interpretation import LabelMapInterpretation
+from models.card_parts import Label
 from models.components import fill_holes, largest_component
 from models.errors import ImplausibleResult
 from models.findings import Detection, Measurement, Reading, Structure
 from models.grid import box_of, grid_of, reach, resample, shape_of
 from models.inference import logit
 from models.instances import MILLILITRE, VOLUME, take_instances
-from models.manifest import Card, Label, LabelMapInterpretation
+from models.manifest import Card
 from models.sentence import Sentence
 from models.volume import Volume
 

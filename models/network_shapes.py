@@ -1,14 +1,9 @@
 """Which shapes a network's input can have, as its card says: what an engine is built for."""
 
+from models.card_inference import LocateThenRead, SlidingWindow
+from models.card_preparation import ImagePreparation, VolumePreparation, WaveformPreparation
 from models.inference import INPUT
-from models.manifest import (
-    Card,
-    ImagePreparation,
-    LocateThenRead,
-    SlidingWindow,
-    VolumePreparation,
-    WaveformPreparation,
-)
+from models.manifest import Card
 from models.runtime import NO_SHAPES, ShapeRange, Shapes
 
 #: The name of the input of a network that reads a waveform.

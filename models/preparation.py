@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.card_preparation import VolumePreparation
 from models.errors import CardError, InputRefused
 from models.grid import Grid, box_of, boxed, grid_of, oriented, patient_grid, resample
-from models.manifest import VolumePreparation
 from models.volume import Volume
 
 

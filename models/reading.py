@@ -1,18 +1,14 @@
 """A model reads an input: prepare, ask, interpret."""
 
+from models.card_interpretation import ClassificationInterpretation, LabelMapInterpretation
+from models.card_preparation import ImagePreparation, VolumePreparation
 from models.ecg import read_ecg
 from models.errors import CardError, InputRefused
 from models.findings import Reading
 from models.image_reading import read_images
 from models.inference import ask
 from models.interpretation import interpret
-from models.manifest import (
-    Card,
-    ClassificationInterpretation,
-    ImagePreparation,
-    LabelMapInterpretation,
-    VolumePreparation,
-)
+from models.manifest import Card
 from models.preparation import prepare
 from models.runtime import Infer
 from models.volume import Image, Source, Volume, Waveform

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from models.card_inference import SlidingWindow
 from models.errors import RuntimeFailed
-from models.manifest import SlidingWindow
 from models.runtime import Infer
 
 #: The blending weight falls off with this share of the window's side as its standard deviation, as in nnU-Net.

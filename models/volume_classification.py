@@ -3,12 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from models.card_inference import Whole
+from models.card_interpretation import ClassificationInterpretation
 from models.classification import class_activation, findings_of, mapped_classes, probabilities, scaled
 from models.errors import CardError
 from models.findings import HeatMap, Reading
 from models.grid import Grid, grid_of, resample, shape_of
 from models.inference import INPUT
-from models.manifest import Card, ClassificationInterpretation, Whole
+from models.manifest import Card
 from models.preparation import Prepared
 from models.runtime import Infer
 from models.volume import Volume

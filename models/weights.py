@@ -19,9 +19,10 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from models.card_network import Network, PackageFile, Weights
 from models.durable_file import write_durably
 from models.errors import CardError, ChecksumMismatch, ModelError, PackageUnavailable, WeightsRefused
-from models.manifest import Card, Network, PackageFile, Weights
+from models.manifest import Card
 from models.torchscript import read_tensors
 
 Report = Callable[[str], None]

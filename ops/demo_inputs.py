@@ -13,8 +13,8 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
+from models.card_network import PackageFile
 from models.errors import ChecksumMismatch, InputRefused
-from models.manifest import PackageFile
 from models.weights import fetch_member
 from worker.provenance import derived_uid
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from scipy import ndimage
 
+from models.card_parts import Concept, Label
 from models.findings import Detection, Measurement, Reading, Structure
 from models.instances import DIAMETER, MILLIMETRE
-from models.manifest import Card, Concept, Label
+from models.manifest import Card
 from models.volume import Volume
 from tests.readings import ML, NODULE, VOLUME, a_card
 from worker.series_volume import LoadedSeries

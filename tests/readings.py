@@ -9,11 +9,12 @@ import numpy as np
 import pydicom.data
 from numpy.typing import NDArray
 
+from models.card_parts import Concept, Label
 from models.ecg import BEATS_PER_MINUTE, CARDIAC_RHYTHM, HEART_RATE, MEAN, MILLISECOND, RR_INTERVAL
 from models.findings import Detection, Finding, Mark, Measurement, Reading, Structure
 from models.image_labels import structure_of
 from models.instances import DIAMETER, MILLIMETRE, PERCENT, take_instances
-from models.manifest import Card, Concept, Label
+from models.manifest import Card
 from models.volume import Image, Volume
 from worker.case import Case
 from worker.provenance import Provenance

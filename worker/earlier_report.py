@@ -11,8 +11,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, Comprehensive3DSRStorage, EnhancedSRStorage
 
+from models.card_parts import Concept
 from models.findings import Measurement
-from models.manifest import Card, Concept
+from models.manifest import Card
 from worker.gate_bundle import MEASUREMENT_GROUP, children, content_items, name_of
 from worker.object_encoding import MANUFACTURER
 from worker.prior import Code, EarlierRead, InstanceReference, Observed

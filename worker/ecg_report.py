@@ -9,8 +9,9 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import EnhancedSRStorage
 from pydicom.valuerep import DT
 
+from models.card_preparation import WaveformPreparation
 from models.findings import Finding, Measurement, Reading
-from models.manifest import Card, WaveformPreparation
+from models.manifest import Card
 from worker.case import Case
 from worker.provenance import Provenance
 from worker.sr_document import (

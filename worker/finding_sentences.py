@@ -2,8 +2,10 @@
 
 from itertools import groupby
 
+from models.card_interpretation import ClassificationInterpretation
+from models.card_parts import Concept
 from models.findings import Detection, Finding, Measurement
-from models.manifest import Card, ClassificationInterpretation, Concept
+from models.manifest import Card
 from models.volume import Waveform
 from worker.case import Case
 

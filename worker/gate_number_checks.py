@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from pydicom.dataset import Dataset
 
+from models.card_interpretation import EcgInterpretation
+from models.card_parts import Label
 from models.findings import Finding, Measurement, Reading
-from models.manifest import Card, EcgInterpretation, Label
+from models.manifest import Card
 from worker.gate_bundle import Bundle, children, name_of
 from worker.gate_report_checks import is_drawn
 from worker.report import WHOLE_IMAGE

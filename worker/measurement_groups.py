@@ -21,8 +21,8 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import Comprehensive3DSRStorage
 
+from models.card_parts import Concept, Label
 from models.findings import Detection, Measurement
-from models.manifest import Concept, Label
 from worker.case import Case
 from worker.object_kinds import Kind
 from worker.provenance import Provenance

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from dicom_node.identity import StudyIdentity
+from models.card_parts import Concept
 from models.critical_reason import CriticalReason
-from models.manifest import Concept
 from worker.errors import IllegalTransition
 
 #: What people are told about: a read that a rule of its card calls critical, a read that did not come in time.

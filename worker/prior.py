@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import date
 
+from models.card_parts import Concept, Label
 from models.findings import Measurement
-from models.manifest import Concept, Label
 
 #: Value and scheme of a coded concept; its meaning is for people.
 Code = tuple[str, str]

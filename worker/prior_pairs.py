@@ -4,8 +4,8 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
+from models.card_parts import Label
 from models.findings import Detection, Reading, Structure
-from models.manifest import Label
 from worker.prior import Code, Observed
 from worker.prior_sizes import apart
 

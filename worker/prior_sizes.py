@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterable, Mapping
 
+from models.card_parts import Concept
 from models.findings import Measurement
-from models.manifest import Concept
 
 #: UCUM unit to (what it measures, its size in the first of that kind).
 _UNITS: Mapping[str, tuple[str, float]] = {

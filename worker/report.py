@@ -16,8 +16,8 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
+from models.card_parts import Concept
 from models.findings import Finding, Measurement
-from models.manifest import Concept
 from models.volume import Waveform
 from worker.case import Case
 from worker.measurement_groups import Groups, abnormal, measurement_report

@@ -4,8 +4,8 @@ import numpy as np
 from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 
+from models.card_parts import Concept
 from models.findings import Detection, Reading, Structure
-from models.manifest import Concept
 from worker.provenance import Provenance
 from worker.sr_document import coded
 

@@ -16,8 +16,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
+from models.card_parts import Concept, Label
 from models.findings import Measurement
-from models.manifest import Concept, Label
 from models.sentence import Sentence
 from worker.languages import Language
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.card_parts import Concept
 from models.findings import Detection, Finding, Measurement, Reading
 from models.instances import CERTAINTY, DIAMETER, MILLIMETRE
-from models.manifest import Concept
 from worker.settings import ReportSettings
 
 #: Codes whose number is a certainty or probability in percent.

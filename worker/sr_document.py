@@ -22,7 +22,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from models.manifest import Concept
+from models.card_parts import Concept
 from worker.case import Case
 from worker.languages import Language
 from worker.object_encoding import stamp

@@ -9,8 +9,8 @@ import platformdirs
 import pytest
 import yaml
 
+from models.card_network import PackageFile
 from models.errors import PackageUnavailable
-from models.manifest import PackageFile
 from models.weights import fetch_member
 
 SCHEMA = PackageFile(

@@ -9,10 +9,11 @@ import pytest
 
 from models.brainchop import import_brainchop, meshnet_graph, meshnet_labels, read_meshnet
 from models.brainchop_card import _STRUCTURES
+from models.card_interpretation import LabelMapInterpretation
+from models.card_preparation import VolumePreparation
 from models.catalog import ModelState, read_entry
 from models.checking import check
 from models.errors import WeightsRefused
-from models.manifest import LabelMapInterpretation, VolumePreparation
 from models.onnx_runtime import OnnxRuntime
 
 CHANNELS = 5

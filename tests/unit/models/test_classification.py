@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.card_interpretation import ClassificationInterpretation
+from models.card_parts import Concept
 from models.classification import (
     ABSENT,
     PRESENT,
@@ -16,7 +18,7 @@ from models.classification import (
     scaled,
 )
 from models.errors import CardError, ImplausibleResult
-from models.manifest import Card, ClassificationInterpretation, Concept
+from models.manifest import Card
 from tests.readings import PNEUMONIA, PNEUMOTHORAX, a_card
 
 DENSITY = Concept(value="129715009", scheme="SCT", meaning="Breast composition")

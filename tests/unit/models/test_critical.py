@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from models.card_parts import Concept
 from models.catalog import CARD_FILE
 from models.critical import critical_reasons
 from models.ecg import CARDIAC_RHYTHM
 from models.errors import CardError
 from models.findings import Detection, Finding, Measurement, Reading, Structure
 from models.instances import CERTAINTY, DIAMETER, MILLIMETRE, PERCENT, VOLUME
-from models.manifest import Card, Concept, load_card
+from models.manifest import Card, load_card
 from models.testing import write_threshold_model
 from tests.readings import (
     ABSENT,

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.card_inference import SingleWindow
+from models.card_parts import Range
+from models.card_preparation import WaveformPreparation
 from models.catalog import BUILT_IN
 from models.ecg import (
     HEART_RATE,
@@ -21,7 +24,7 @@ from models.ecg import (
 )
 from models.errors import CardError, ImplausibleResult, InputRefused
 from models.findings import Reading
-from models.manifest import Card, Range, SingleWindow, WaveformPreparation, load_card
+from models.manifest import Card, load_card
 from models.runtime import Arrays
 from models.volume import Waveform
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from models.card_preparation import ImagePreparation
 from models.errors import InputRefused
 from models.image_preparation import brought_back, prepare_frame
-from models.manifest import ImagePreparation
 
 
 def preparation(**values: Any) -> ImagePreparation:

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.card_inference import LocateThenRead
 from models.catalog import CatalogEntry
 from models.errors import CardError, InputRefused
 from models.grid import grid_of
 from models.inference import ask, located_box
-from models.manifest import Card, LocateThenRead
+from models.manifest import Card
 from models.preparation import prepare
 from models.reading import read
 from models.runtime import Arrays

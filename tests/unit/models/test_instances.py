@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from models.card_interpretation import LabelMapInterpretation
+from models.card_parts import Concept, Label
 from models.findings import Detection
 from models.instances import CERTAINTY, DIAMETER, SHORT_AXIS, VOLUME, axes_mm, take_instances
 from models.interpretation import interpret
-from models.manifest import Concept, Label, LabelMapInterpretation
 from models.volume import Volume
 from tests.readings import a_card
 

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.card_interpretation import LabelMapInterpretation
 from models.catalog import CatalogEntry
 from models.errors import ImplausibleResult
 from models.grid import grid_of, patient_grid, resample
 from models.interpretation import interpret, label_map
-from models.manifest import Card, LabelMapInterpretation
+from models.manifest import Card
 from models.volume import Volume
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from models.card_preparation import VolumePreparation
 from models.errors import InputRefused
-from models.manifest import VolumePreparation
 from models.preparation import normalise, prepare
 from models.volume import Volume
 

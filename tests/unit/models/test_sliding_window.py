@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from models.card_inference import SlidingWindow
 from models.errors import RuntimeFailed
-from models.manifest import SlidingWindow
 from models.onnx_runtime import OnnxRuntime
 from models.reading import read
 from models.runtime import Arrays

@@ -11,9 +11,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from models.card_network import PackageFile
 from models.catalog import BUILT_IN, ModelState, read_entry
 from models.errors import ChecksumMismatch, ModelError, PackageUnavailable, WeightsRefused
-from models.manifest import PackageFile, load_card
+from models.manifest import load_card
 from models.testing import write_threshold_model
 from models.weights import complete_graph, fetch, fetch_member
 

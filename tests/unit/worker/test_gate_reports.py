@@ -9,8 +9,8 @@ import pytest
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 
+from models.card_parts import Range
 from models.findings import Reading
-from models.manifest import Range
 from tests.readings import NODULE, a_nodule_card, case_of, classified, detections_reading, load
 from worker import output_gate
 from worker.case import Case

@@ -10,8 +10,8 @@ import pytest
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 
+from models.card_parts import Range
 from models.findings import Reading
-from models.manifest import Range
 from tests.readings import (
     a_card,
     a_reading,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.card_parts import Concept, Label
 from models.findings import Detection, Measurement, Reading, Structure
 from models.instances import DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
-from models.manifest import Concept, Label
 from tests.readings import LABELS, NODULE, PROBABILITY, UPPER_LOBE, an_ecg_reading
 from worker.prior import EarlierRead, InstanceReference, Observed, Prior
 from worker.prior_changes import compare, doubling_days

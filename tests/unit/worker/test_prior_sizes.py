@@ -4,9 +4,9 @@ import math
 
 import pytest
 
+from models.card_parts import Concept
 from models.findings import Measurement
 from models.instances import DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
-from models.manifest import Concept
 from worker.prior_sizes import apart, in_unit
 
 CM = Concept(value="cm", scheme="UCUM", meaning="centimeter")

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
+from models.card_parts import Concept
 from models.findings import Finding, Reading
-from models.manifest import Card, Concept
+from models.manifest import Card
 from tests.readings import (
     NODULE,
     a_card,

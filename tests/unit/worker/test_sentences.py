@@ -13,8 +13,8 @@ from babel.messages.pofile import read_po
 
 import models
 import worker
+from models.card_parts import Concept, Label
 from models.findings import Measurement
-from models.manifest import Concept, Label
 from models.sentence import Sentence
 from worker.languages import LANGUAGES, Language
 from worker.sentences import Words, catalogue_file, words_in

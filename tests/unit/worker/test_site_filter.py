@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.card_parts import Concept
 from models.findings import Detection, Finding, Measurement, Reading
 from models.instances import CERTAINTY, DIAMETER, MILLIMETRE, PERCENT, VOLUME
-from models.manifest import Concept
 from tests.readings import LABELS
 from worker.settings import ReportSettings
 from worker.site_filter import for_site

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from models.card_parts import Concept
 from models.findings import Measurement, Reading
-from models.manifest import Concept
 from tests.readings import (
     ML,
     VOLUME,

@@ -1,0 +1,43 @@
+"""``[inference]`` of a card: the order in which its networks are asked."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.card_parts import Strict
+
+
+class Whole(Strict):
+    """The prepared volume in one piece."""
+
+    strategy: Literal["whole"]
+
+
+class LocateThenRead(Strict):
+    """A first network finds the box on the coarse grid of the preparation, a second reads inside it at `read_size`."""
+
+    strategy: Literal["locate-then-read"]
+    plane_mean_above: float = Field(description="a plane belongs to the box when the coarse mask's mean on it is above")
+    enlarge: float = Field(default=1.0, ge=1.0)
+    read_size: tuple[int, int, int]
+
+
+class SlidingWindow(Strict):
+    """The network reads windows of one size, moved over the prepared volume; answers are logits of classes."""
+
+    strategy: Literal["sliding-window"]
+    window: tuple[int, int, int]
+    overlap: float = Field(default=0.5, ge=0.0, le=0.9, description="share of a window's side")
+    blending: Literal["gaussian", "constant"] = "gaussian"
+
+
+class SingleWindow(Strict):
+    """One window of the signal."""
+
+    strategy: Literal["window"]
+    trust_s: tuple[float, float] = Field(
+        description="seconds of the window whose answer is used; a recording must reach the second"
+    )
+
+
+Inference = Annotated[Whole | LocateThenRead | SlidingWindow | SingleWindow, Field(discriminator="strategy")]

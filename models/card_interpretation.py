@@ -1,0 +1,81 @@
+"""``[interpretation]`` of a card: from the network's answer to findings."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from models.card_parts import Concept, Range, Strict
+
+
+class LabelMapInterpretation(Strict):
+    """From the network's answer to labels on the source grid."""
+
+    kind: Literal["labels", "classes", "probability"] = Field(
+        description="labels: the network answers label numbers; classes: logits of background and labels 1, 2, ..., of "
+        "which the highest counts; probability: logits of background and label 1"
+    )
+    threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
+    largest_component: Literal["none", "foreground", "each-label"] = "none"
+    fill_holes: bool = False
+    plausible_total_ml: Range = Range()
+
+
+class ClassCard(Strict):
+    """A class of a network that answers about the whole input."""
+
+    name: str = Field(min_length=1, max_length=64)
+    concept: Concept | None = Field(default=None, description="left out: nothing is said of it, such as no finding")
+    threshold: float = Field(default=0.5, gt=0.0, lt=1.0, description="from here on it is present")
+
+
+class ClassificationInterpretation(Strict):
+    """From the network's answer about the whole input, ``(1, classes)``, to findings."""
+
+    kind: Literal["classification"]
+    activation: Literal["sigmoid", "softmax", "none"] = Field(
+        description="what makes probabilities of the network's answer; none: it answers probabilities"
+    )
+    classes: tuple[ClassCard, ...] = Field(min_length=1, description="in the network's order")
+    question: Concept | None = Field(
+        default=None,
+        description="left out: each class is present or absent; else the likeliest class is the answer to it",
+    )
+    frames: Literal["highest", "mean"] = Field(
+        default="highest", description="of several images or frames: which probability of a class counts"
+    )
+    answer_output: str = Field(default="", description="the network's output that answers; needed where it has two")
+    heat_map_output: str = Field(
+        default="", description="its output ``(1, classes, rows, columns)``, how much each place spoke for each class"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ClassificationInterpretation":
+        concepts = [each.concept for each in self.classes if each.concept is not None]
+        if not concepts:
+            raise ValueError("classes needs at least one with a concept")
+        if len({(concept.value, concept.scheme) for concept in concepts}) < len(concepts):
+            raise ValueError("two classes have the same concept")
+        if self.question is not None and (self.activation == "sigmoid" or len(concepts) < len(self.classes)):
+            raise ValueError("a question has one answer: softmax or none, and a concept for each of classes")
+        if self.heat_map_output and not self.answer_output:
+            raise ValueError("with heat_map_output, answer_output says which of the two outputs answers")
+        return self
+
+
+class EcgInterpretation(Strict):
+    """From per-sample logits to rhythm, intervals and marks (classes in the network's order)."""
+
+    kind: Literal["ecg"]
+    frame_classes: tuple[str, ...]
+    beat_classes: tuple[str, ...]
+    rhythm_classes: tuple[str, ...]
+    rhythm_concepts: dict[str, Concept]
+    plausible_heart_rate_bpm: Range = Range(min=20, max=300)
+
+    @model_validator(mode="after")
+    def _classes_have_meaning(self) -> "EcgInterpretation":
+        if not {"P", "QRS", "T"} <= set(self.frame_classes):
+            raise ValueError("frame_classes needs P, QRS and T")
+        if set(self.rhythm_concepts) != set(self.rhythm_classes):
+            raise ValueError("rhythm_concepts needs exactly one concept for each of rhythm_classes")
+        return self

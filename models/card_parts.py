@@ -1,0 +1,61 @@
+"""What the sections of a card are made of: strict records, coded concepts, ranges, labels."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Axes = Annotated[str, Field(pattern="^[LRAPIS]{3}$")]
+
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=80)]
+
+
+Identifier = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+
+
+class Strict(BaseModel):
+    """A frozen record that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Concept(Strict):
+    """A coded concept (PS3.3 8.8): value, scheme designator, meaning."""
+
+    value: str = Field(min_length=1, max_length=16)
+    scheme: str = Field(min_length=1, max_length=16)
+    meaning: str = Field(min_length=1, max_length=64)
+
+
+class Range(Strict):
+    """An inclusive range; an end that is left out is open."""
+
+    min: float | None = None
+    max: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        """Say whether the value lies inside."""
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+
+    def __str__(self) -> str:
+        """Say it in words, such as "at least 3 and at most 15"."""
+        ends = (("at least", self.min), ("at most", self.max))
+        return " and ".join(f"{words} {end:g}" for words, end in ends if end is not None) or "anything"
+
+
+class Label(Strict):
+    """A value of the label map and what it stands for."""
+
+    number: int = Field(ge=1, le=255)
+    name: str = Field(min_length=1, max_length=64)
+    names: dict[str, str] = Field(default={}, description="in other languages, such as de = 'Großhirnrinde'")
+    concept: Concept = Field(description="Segmented Property Type and Finding Site")
+    category: Concept = Concept(value="91723000", scheme="SCT", meaning="Anatomical Structure")
+    laterality: Literal["left", "right"] | None = None
+    colour_rgb: tuple[int, int, int]
+    plausible_volume_ml: Range = Range()
+    instances: bool = Field(default=False, description="each connected part is a thing of its own, such as a nodule")
+    smallest_mm: float = Field(default=0.0, ge=0, description="with instances: parts less wide than this are dropped")

@@ -1,0 +1,90 @@
+"""``[preparation]`` of a card: from the source to the network's input."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from models.card_parts import Axes, Strict
+
+
+class VolumePreparation(Strict):
+    """From the source grid to the network's input ``(1, 1, d, h, w)`` float32."""
+
+    kind: Literal["volume"]
+    orientation: Axes = Field(description="direction in which each axis of the network's grid grows")
+    fit: Literal["conform", "resize", "spacing"] = Field(
+        description="conform: resample to spacing_mm, centred, padded or cut to size; resize: stretch to size; "
+        "spacing: resample to spacing_mm, all of it"
+    )
+    size: tuple[int, int, int] | None = None
+    spacing_mm: tuple[float, float, float] | None = None
+    interpolation: Literal["linear", "nearest"] = "linear"
+    normalisation: Literal["min-max", "percentile-z-score"]
+    percentiles: tuple[float, float] = (0.0, 100.0)
+    window: tuple[float, float] | None = Field(
+        default=None, description="values (of a CT: HU) to clip to, instead of percentiles of the volume"
+    )
+    scale: float = 1.0
+    offset: float = 0.0
+    crop_above: float | None = Field(default=None, description="after normalisation, keep the box of what is above")
+    crop_multiple: int = Field(default=1, ge=1, description="the box's sides are rounded up to a multiple of this")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "VolumePreparation":
+        if any(len(set(pair) & set(self.orientation)) != 1 for pair in ("LR", "AP", "IS")):
+            raise ValueError("orientation needs one of L and R, one of A and P, one of I and S")
+        if (self.fit != "resize") != (self.spacing_mm is not None):
+            raise ValueError("fit = conform or spacing, and only they, need spacing_mm")
+        if (self.fit != "spacing") != (self.size is not None):
+            raise ValueError("fit = conform or resize, and only they, need size")
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise ValueError("window needs a lower and a higher value, in this order")
+        return self
+
+
+class ImagePreparation(Strict):
+    """From each frame of images without a place in space to the network's input ``(1, channels, h, w)`` float32."""
+
+    kind: Literal["image"]
+    size: tuple[int, int] = Field(description="rows, columns of the network's input")
+    fit: Literal["stretch", "pad", "crop"] = Field(
+        default="stretch",
+        description="stretch: to size, whatever becomes of the aspect; pad: all of the image, with the lowest value "
+        "beside it; crop: the largest part in the middle that has the aspect of size",
+    )
+    channels: Literal[1, 3] = Field(default=1, description="3: the same brightness three times")
+    interpolation: Literal["linear", "nearest"] = Field(
+        default="linear", description="linear: smoothed before an image is made smaller"
+    )
+    normalisation: Literal["min-max", "mean-std"] = Field(
+        description="min-max: the window of values becomes 0 to 1; mean-std: then less mean, divided by std"
+    )
+    percentiles: tuple[float, float] = (0.0, 100.0)
+    window: tuple[float, float] | None = Field(default=None, description="values to clip to, instead of percentiles")
+    mean: tuple[float, ...] = Field(default=(), description="one for each channel, or one for all")
+    std: tuple[float, ...] = Field(default=(), description="one for each channel, or one for all")
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ImagePreparation":
+        if min(self.size) < 1:
+            raise ValueError("size needs rows and columns")
+        wanted = {1, self.channels} if self.normalisation == "mean-std" else {0}
+        if len(self.mean) not in wanted or len(self.std) not in wanted:
+            raise ValueError("normalisation = mean-std, and only it, needs mean and std: one of each, or one a channel")
+        if any(not deviation > 0 for deviation in self.std):
+            raise ValueError("std needs numbers above 0")
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise ValueError("window needs a lower and a higher value, in this order")
+        return self
+
+
+class WaveformPreparation(Strict):
+    """From the source's channels to the network's input ``(1, samples)`` float32."""
+
+    kind: Literal["waveform"]
+    channel: str
+    sampling_frequency_hz: float = Field(gt=0)
+    samples: int = Field(gt=0)
+    normalisation: Literal["average-rank"]
