@@ -31,6 +31,19 @@ class SlidingWindow(Strict):
     blending: Literal["gaussian", "constant"] = "gaussian"
 
 
+class Slices(Strict):
+    """The network reads slice by slice, each with its neighbours as channels; answers are stacked to a volume."""
+
+    strategy: Literal["slices"]
+    axis: Literal[0, 1, 2] = Field(default=0, description="axis of the network's grid along which slices follow")
+    neighbours: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="slices on either side that are channels too; beyond the end the last is repeated",
+    )
+
+
 class SingleWindow(Strict):
     """One window of the signal."""
 
@@ -40,4 +53,4 @@ class SingleWindow(Strict):
     )
 
 
-Inference = Annotated[Whole | LocateThenRead | SlidingWindow | SingleWindow, Field(discriminator="strategy")]
+Inference = Annotated[Whole | LocateThenRead | SlidingWindow | Slices | SingleWindow, Field(discriminator="strategy")]

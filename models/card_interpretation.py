@@ -10,9 +10,17 @@ from models.card_parts import Concept, Range, Strict
 class LabelMapInterpretation(Strict):
     """From the network's answer to labels on the source grid."""
 
-    kind: Literal["labels", "classes", "probability"] = Field(
+    kind: Literal["labels", "classes", "probability", "multi-label"] = Field(
         description="labels: the network answers label numbers; classes: logits of background and labels 1, 2, ..., of "
-        "which the highest counts; probability: logits of background and label 1"
+        "which the highest counts; probability: logits of background and label 1; multi-label: a logit for each of "
+        "labels 1, 2, ... by itself, and of those above the threshold the highest counts"
+    )
+    activation: Literal["logits", "probabilities"] = Field(
+        default="logits", description="what a network of kind probability or multi-label answers"
+    )
+    value_unit: Concept = Field(
+        default=Concept(value="1", scheme="UCUM", meaning="no units"),
+        description="of the images' values, for their mean and deviation; of a CT: [hnsf'U], UCUM, Hounsfield unit",
     )
     threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
     largest_component: Literal["none", "foreground", "each-label"] = "none"

@@ -58,4 +58,10 @@ class Label(Strict):
     colour_rgb: tuple[int, int, int]
     plausible_volume_ml: Range = Range()
     instances: bool = Field(default=False, description="each connected part is a thing of its own, such as a nodule")
+    smallest_ml: float = Field(default=0.0, ge=0, description="connected parts that are smaller are dropped")
+    measurements: tuple[Literal["mean", "deviation", "diameters"], ...] = Field(
+        default=(),
+        description="beside the volume: mean and standard deviation of the images' values inside, longest diameter in "
+        "a slice and the short axis (instances have these always)",
+    )
     smallest_mm: float = Field(default=0.0, ge=0, description="with instances: parts less wide than this are dropped")

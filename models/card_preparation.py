@@ -19,7 +19,21 @@ class VolumePreparation(Strict):
     size: tuple[int, int, int] | None = None
     spacing_mm: tuple[float, float, float] | None = None
     interpolation: Literal["linear", "nearest"] = "linear"
-    normalisation: Literal["min-max", "percentile-z-score"]
+    outside: float | None = Field(
+        default=None, description="source value beyond the images; left out: the lowest for conform, else the edge's"
+    )
+    crop_non_zero: bool = Field(
+        default=False, description="before anything else, keep the box of the source that is not 0 everywhere"
+    )
+    pad_multiple: int = Field(
+        default=1, ge=1, description="with fit = spacing: sides are filled up to a multiple of this, at their ends"
+    )
+    normalisation: Literal["min-max", "percentile-z-score", "z-score", "non-zero-z-score", "fixed", "none"] = Field(
+        description="min-max: the window of values becomes 0 to 1; z-scores: less the mean, divided by the deviation "
+        "of all (percentile: clipped first) or of what is not 0, which stays 0; fixed: less `mean`, divided by `std`"
+    )
+    mean: float | None = Field(default=None, description="with normalisation = fixed")
+    std: float | None = Field(default=None, gt=0, description="with normalisation = fixed")
     percentiles: tuple[float, float] = (0.0, 100.0)
     window: tuple[float, float] | None = Field(
         default=None, description="values (of a CT: HU) to clip to, instead of percentiles of the volume"
@@ -37,6 +51,10 @@ class VolumePreparation(Strict):
             raise ValueError("fit = conform or spacing, and only they, need spacing_mm")
         if (self.fit != "spacing") != (self.size is not None):
             raise ValueError("fit = conform or resize, and only they, need size")
+        if self.pad_multiple > 1 and self.fit != "spacing":
+            raise ValueError("pad_multiple goes with fit = spacing only: the others have a size")
+        if (self.normalisation == "fixed") != (self.mean is not None and self.std is not None):
+            raise ValueError("normalisation = fixed, and only it, needs mean and std")
         if self.window is not None and not self.window[0] < self.window[1]:
             raise ValueError("window needs a lower and a higher value, in this order")
         return self

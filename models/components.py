@@ -35,3 +35,16 @@ def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     filled = mask.copy()
     filled[box] = (outside != outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
     return filled
+
+
+def drop_small(labels: NDArray[np.uint8], number: int, *, smallest_voxels: float) -> None:
+    """Set connected parts (26 neighbours) of one label that have fewer voxels to 0, in place."""
+    box = box_of(labels == number)
+    if box is None:
+        return
+    region = labels[box]
+    parts, count = ndimage.label(region == number, structure=_CORNERS)
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    small = sizes < smallest_voxels
+    small[0] = False
+    region[small[parts]] = 0

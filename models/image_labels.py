@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.answers import answered, logit
 from models.card_interpretation import LabelMapInterpretation
 from models.card_parts import Concept, Label
-from models.errors import CardError, ImplausibleResult
+from models.errors import ImplausibleResult
 from models.findings import Measurement, Structure
 from models.image_preparation import Placement, brought_back
-from models.inference import logit
 from models.interpretation import clean
 from models.manifest import Card
 
@@ -41,19 +41,13 @@ def labels_of(
 
     Raises CardError when the answer is not the card's kind, ImplausibleResult for a label that is not on the card.
     """
-    output = next(iter(answer.values())) if len(answer) == 1 else None
-    kind = interpretation.kind
-    if output is not None and kind == "labels" and output.shape in {(1, *size), (1, 1, *size)}:
-        found = brought_back(np.asarray(output, np.uint8).reshape(size), shape, placement, size, linear=False)
-    elif output is not None and kind == "classes" and output.ndim == 4 and output.shape[2:] == size:  # noqa: PLR2004
-        found = brought_back(output[0].argmax(axis=0).astype(np.uint8), shape, placement, size, linear=False)
-    elif output is not None and kind == "probability" and output.shape == (1, 2, *size):
+    values = answered(card.id, interpretation, answer, size)
+    if interpretation.kind == "probability":
         # Less the threshold's, so that what the network has not seen, 0, is never above it.
-        logits = np.asarray(output[0, 1] - output[0, 0], np.float32) - np.float32(logit(interpretation.threshold))
+        logits = values - np.float32(logit(interpretation.threshold))
         found = (brought_back(logits, shape, placement, size, linear=True) > 0).astype(np.uint8)
     else:
-        shapes = {name: array.shape for name, array in answer.items()}
-        raise CardError(f"{card.id}: the network answers {shapes}, which is not {kind} of {size}; mend the card")
+        found = brought_back(values, shape, placement, size, linear=False)
     unknown = sorted(set(np.unique(found).tolist()) - {0} - {label.number for label in card.labels})
     if unknown:
         raise ImplausibleResult(f"the result is not sent: label {unknown[0]} is not on the card; mend [[labels]]")

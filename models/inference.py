@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card_inference import LocateThenRead, SlidingWindow, Whole
+from models.answers import answered, logit
+from models.card_inference import LocateThenRead, Slices, SlidingWindow, Whole
 from models.card_interpretation import LabelMapInterpretation
 from models.card_preparation import VolumePreparation
 from models.components import largest_component
@@ -14,6 +15,7 @@ from models.grid import Box, Shape, boxed, grid_of, oriented, resample, shape_of
 from models.manifest import Card
 from models.preparation import Prepared, normalise
 from models.runtime import Infer
+from models.slice_by_slice import ask_slices
 from models.sliding_window import ask_windows
 from models.volume import Volume
 
@@ -24,25 +26,30 @@ INPUT = "input"
 def ask(card: Card, prepared: Prepared, volume: Volume, infer: Infer) -> Volume:
     """Ask the card's networks.
 
-    Returns what they answer on the network's grid: for kinds ``labels`` and ``classes`` uint8 label numbers, for kind
-    ``probability`` the float32 logit of label 1 (its network output less the background's).
+    Returns what they answer on the network's grid: for kind ``probability`` the float32 logit of label 1 (its network
+    output less the background's), for the others uint8 label numbers.
 
     Raises InputRefused when nothing is found to read, RuntimeFailed, CardError when the answer is not the card's kind.
     """
+    interpretation, shape = _label_map(card), prepared.array.shape[2:]
+    at_once = card.networks["main"].max_batch
     if isinstance(card.inference, Whole):
         answer = infer("main", {INPUT: prepared.array})
-        return Volume(array=_values(card, answer, prepared.array.shape[2:]), affine=prepared.affine)
-    if isinstance(card.inference, SlidingWindow):
-        logits = ask_windows(infer, "main", INPUT, prepared.array, card.inference)
-        return Volume(array=_values(card, {"logits": logits}, prepared.array.shape[2:]), affine=prepared.affine)
-    if isinstance(card.inference, LocateThenRead):
+    elif isinstance(card.inference, Slices):
+        answer = {"answer": ask_slices(infer, "main", INPUT, prepared.array, card.inference, at_once=at_once)}
+    elif isinstance(card.inference, SlidingWindow):
+        answer = {"answer": ask_windows(infer, "main", INPUT, prepared.array, card.inference, at_once=at_once)}
+    elif isinstance(card.inference, LocateThenRead):
         return _locate_then_read(card, card.inference, prepared, volume, infer)
-    raise CardError(f"{card.id}: a volume cannot be read by the strategy {card.inference.strategy}")
+    else:
+        raise CardError(f"{card.id}: a volume cannot be read by the strategy {card.inference.strategy}")
+    return Volume(array=answered(card.id, interpretation, answer, shape), affine=prepared.affine)
 
 
-def logit(probability: float) -> float:
-    """Return the logit of a probability between 0 and 1, both excluded."""
-    return float(np.log(probability / (1.0 - probability)))
+def _label_map(card: Card) -> LabelMapInterpretation:
+    if not isinstance(card.interpretation, LabelMapInterpretation):
+        raise CardError(f"{card.id}: an answer on a grid is a label map, not {card.interpretation.kind}; mend the card")
+    return card.interpretation
 
 
 def located_box(mask: NDArray[np.bool_], shape: Shape, strategy: LocateThenRead) -> Box:
@@ -68,10 +75,10 @@ def located_box(mask: NDArray[np.bool_], shape: Shape, strategy: LocateThenRead)
 
 
 def _locate_then_read(card: Card, strategy: LocateThenRead, prepared: Prepared, volume: Volume, infer: Infer) -> Volume:
-    preparation, interpretation = card.preparation, card.interpretation
-    if not (isinstance(preparation, VolumePreparation) and isinstance(interpretation, LabelMapInterpretation)):
-        raise CardError(f"{card.id}: locate-then-read needs a volume's preparation and a label map's interpretation")
-    coarse = _values(card, infer("locator", {INPUT: prepared.array}), prepared.array.shape[2:])
+    preparation, interpretation = card.preparation, _label_map(card)
+    if not isinstance(preparation, VolumePreparation):
+        raise CardError(f"{card.id}: locate-then-read needs a volume's preparation")
+    coarse = answered(card.id, interpretation, infer("locator", {INPUT: prepared.array}), prepared.array.shape[2:])
     source = oriented(volume, preparation.orientation)
     found = largest_component(_is_set(coarse, interpretation))
     crop = boxed(source, located_box(found, shape_of(source.array), strategy))
@@ -79,25 +86,10 @@ def _locate_then_read(card: Card, strategy: LocateThenRead, prepared: Prepared, 
     array = fine.array.astype(np.float32)
     normalise(array, preparation, prepared.window)
     answer = infer("main", {INPUT: array[np.newaxis, np.newaxis]})
-    return Volume(array=_values(card, answer, array.shape), affine=fine.affine)
+    return Volume(array=answered(card.id, interpretation, answer, array.shape), affine=fine.affine)
 
 
 def _is_set(values: NDArray[Any], interpretation: LabelMapInterpretation) -> NDArray[np.bool_]:
     if interpretation.kind != "probability":
         return values > 0
     return values > logit(interpretation.threshold)
-
-
-def _values(card: Card, answer: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return the one output of a network as ``(d, h, w)``."""
-    (output,) = answer.values() if len(answer) == 1 else (None,)
-    kind = card.interpretation.kind
-    if output is not None and kind == "labels" and output.shape in {(1, *shape), (1, 1, *shape)}:
-        return np.asarray(output, np.uint8).reshape(shape)
-    if output is not None and kind == "classes" and output.ndim == 5 and output.shape[2:] == shape:  # noqa: PLR2004
-        return np.asarray(output[0].argmax(axis=0), np.uint8)
-    if output is not None and kind == "probability" and output.shape == (1, 2, *shape):
-        logits: NDArray[Any] = np.asarray(output[0, 1] - output[0, 0], np.float32)
-        return logits
-    shapes = {name: value.shape for name, value in answer.items()}
-    raise CardError(f"{card.id}: the network answers {shapes}, which is not {kind} for an input {shape}; mend the card")

@@ -15,6 +15,8 @@ from models.volume import Volume
 
 DIAMETER = Concept(value="81827009", scheme="SCT", meaning="Diameter")
 SHORT_AXIS = Concept(value="103340004", scheme="SCT", meaning="Short Axis")
+MEAN = Concept(value="373098007", scheme="SCT", meaning="Mean")
+DEVIATION = Concept(value="386136009", scheme="SCT", meaning="Standard Deviation")
 VOLUME = Concept(value="118565006", scheme="SCT", meaning="Volume")
 CERTAINTY = Concept(value="111012", scheme="DCM", meaning="Certainty of Finding")
 MILLIMETRE = Concept(value="mm", scheme="UCUM", meaning="millimeter")
@@ -50,8 +52,7 @@ def take_instances(
         labels[mask] = 0
         found += [(part, box, label) for part, box in _parts(mask)]
     measured = [
-        (part, box, label, *_widest(part, box, source.spacing_mm[1], source.spacing_mm[2]))
-        for part, box, label in found
+        (part, box, label, *widest(part, box, source.spacing_mm[1], source.spacing_mm[2])) for part, box, label in found
     ]
     kept = [entry for entry in measured if entry[4] >= entry[2].smallest_mm]
     kept.sort(key=lambda entry: -int(entry[0].sum()))
@@ -101,7 +102,7 @@ def _parts(mask: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], _Box]]:
         yield numbered[box] == number, box
 
 
-def _widest(part: NDArray[np.bool_], box: _Box, row_mm: float, column_mm: float) -> tuple[int, float, float]:
+def widest(part: NDArray[np.bool_], box: _Box, row_mm: float, column_mm: float) -> tuple[int, float, float]:
     """Return the slice on which a part has its longest diameter, and its two axes there."""
     areas = part.sum(axis=(1, 2))
     # The longest diameter lies on one of the large slices; trying all of a long vessel would take long.

@@ -7,15 +7,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import expit
 
+from models.answers import logit
 from models.card_interpretation import LabelMapInterpretation
 from models.card_parts import Label
-from models.components import fill_holes, largest_component
+from models.components import drop_small, fill_holes, largest_component
 from models.errors import ImplausibleResult
 from models.findings import Detection, Measurement, Reading, Structure
 from models.grid import box_of, grid_of, reach, resample, shape_of
-from models.inference import logit
 from models.instances import MILLILITRE, VOLUME, take_instances
 from models.manifest import Card
+from models.measuring import measure
 from models.sentence import Sentence
 from models.volume import Volume
 
@@ -32,6 +33,9 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
     Raises ImplausibleResult when a volume lies outside the card's range; a label that was not found has 0 ml.
     """
     labels = label_map(interpretation, answer, source)
+    for label in card.labels:
+        if label.smallest_ml > 0:
+            drop_small(labels, label.number, smallest_voxels=label.smallest_ml / source.voxel_ml)
     # Slice by slice: bincount works on a copy of eight bytes a voxel.
     voxels = np.sum([np.bincount(plane.ravel(), minlength=256) for plane in labels], axis=0)
     known = sorted(card.labels, key=lambda label: label.number)
@@ -44,7 +48,14 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
         instances=instances,
         detections=detections,
         structures=tuple(
-            Structure(label=label, voxels=count, measurements=(_volume(count, source.voxel_ml),))
+            Structure(
+                label=label,
+                voxels=count,
+                measurements=(
+                    _volume(count, source.voxel_ml),
+                    *measure(label, labels == label.number, source, interpretation.value_unit),
+                ),
+            )
             for label in known
             if not label.instances and (count := int(voxels[label.number]))
         ),

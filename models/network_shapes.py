@@ -1,6 +1,6 @@
 """Which shapes a network's input can have, as its card says: what an engine is built for."""
 
-from models.card_inference import LocateThenRead, SlidingWindow
+from models.card_inference import LocateThenRead, Slices, SlidingWindow
 from models.card_preparation import ImagePreparation, VolumePreparation, WaveformPreparation
 from models.inference import INPUT
 from models.manifest import Card
@@ -32,14 +32,21 @@ def _sides(card: Card, network: str) -> tuple[tuple[int, ...], tuple[int, ...]] 
     """Return the smallest and the largest sides without the batch; for a waveform they begin with the samples."""
     preparation, inference = card.preparation, card.inference
     if isinstance(preparation, WaveformPreparation):
-        return (preparation.samples,), (preparation.samples,)
+        return _fixed((preparation.samples,))
     if isinstance(preparation, ImagePreparation):
         return _fixed((preparation.channels, *preparation.size))
     if isinstance(inference, SlidingWindow):
         return _fixed((1, *inference.window))
     if isinstance(inference, LocateThenRead) and network == "main":
         return _fixed((1, *inference.read_size))
-    return _volume(preparation)
+    return _slices(preparation, inference) if isinstance(inference, Slices) else _volume(preparation)
+
+
+def _slices(preparation: VolumePreparation, inference: Slices) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    if preparation.size is None or preparation.crop_above is not None:
+        return None
+    rest = [side for axis, side in enumerate(preparation.size) if axis != inference.axis]
+    return _fixed((2 * inference.neighbours + 1, *rest))
 
 
 def _volume(preparation: VolumePreparation) -> tuple[tuple[int, ...], tuple[int, ...]] | None:

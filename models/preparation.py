@@ -32,6 +32,8 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
 
     Raises InputRefused when the volume has no contrast or holds values that are not finite.
     """
+    if preparation.crop_non_zero:
+        volume = _non_zero(volume)
     source, grid, outside = _fitted(volume, preparation)
     fitted = resample(source, grid, interpolation=preparation.interpolation, outside=outside)
     array = fitted.array.astype(np.float32, copy=False)
@@ -46,8 +48,9 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
 def normalise(array: NDArray[np.float32], preparation: VolumePreparation, window: tuple[float, float]) -> None:
     """Bring values to the network's range, in place.
 
-    Values are clipped to the window. Then ``min-max`` maps the window to 0 to 1, ``percentile-z-score`` subtracts the
-    mean and divides by the standard deviation (ddof = 1) of this array. Last, times scale plus offset.
+    Values are clipped to the window. Then ``min-max`` maps the window to 0 to 1; the z-scores subtract the mean and
+    divide by the standard deviation (ddof = 1) of this array, or of what in it is not 0; ``fixed`` does so with the
+    card's numbers. Last, times scale plus offset.
 
     Raises InputRefused when a z-score finds the same value everywhere.
     """
@@ -56,17 +59,38 @@ def normalise(array: NDArray[np.float32], preparation: VolumePreparation, window
     if preparation.normalisation == "min-max":
         array -= np.float32(low)
         array /= np.float32(high - low)
-    else:
-        # float32 sums over 16 million voxels lose digits.
-        array -= np.float32(array.mean(dtype=np.float64))
-        deviation = np.sqrt(np.vdot(array, array) / max(array.size - 1, 1))
-        if not deviation > 0:
-            raise InputRefused("the part that the network would read has the same value everywhere; look at the images")
-        array /= np.float32(deviation)
+    elif preparation.normalisation == "fixed":
+        array -= np.float32(preparation.mean or 0.0)
+        array /= np.float32(preparation.std or 1.0)
+    elif preparation.normalisation == "non-zero-z-score":
+        inside = array != 0
+        array[inside] = _z_score(array[inside])
+    elif preparation.normalisation != "none":
+        _z_score(array)
     if preparation.scale != 1.0:
         array *= np.float32(preparation.scale)
     if preparation.offset != 0.0:
         array += np.float32(preparation.offset)
+
+
+def _z_score(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Subtract the mean and divide by the deviation, in place, and return it."""
+    if not array.size:
+        raise InputRefused("the images hold nothing but 0; look at them")
+    # float32 sums over 16 million voxels lose digits.
+    array -= np.float32(array.mean(dtype=np.float64))
+    deviation = np.sqrt(np.vdot(array, array) / max(array.size - 1, 1))
+    if not deviation > 0:
+        raise InputRefused("the part that the network would read has the same value everywhere; look at the images")
+    array /= np.float32(deviation)
+    return array
+
+
+def _non_zero(volume: Volume) -> Volume:
+    box = box_of(volume.array != 0)
+    if box is None:
+        raise InputRefused("the images hold nothing but 0; look at them")
+    return boxed(volume, box)
 
 
 def _fitted(volume: Volume, preparation: VolumePreparation) -> tuple[Volume, Grid, float | None]:
@@ -74,15 +98,22 @@ def _fitted(volume: Volume, preparation: VolumePreparation) -> tuple[Volume, Gri
     size, spacing_mm = preparation.size, preparation.spacing_mm
     if preparation.fit == "conform" and size is not None and spacing_mm is not None:
         grid = patient_grid(preparation.orientation, spacing_mm, size, grid_of(volume).centre_mm)
-        return volume, grid, float(volume.array.min())
+        lowest = float(volume.array.min())
+        return volume, grid, lowest if preparation.outside is None else preparation.outside
     source = oriented(volume, preparation.orientation)
     if preparation.fit == "spacing" and spacing_mm is not None:
         sides = zip(source.array.shape, source.spacing_mm, spacing_mm, strict=True)
         slices, rows, columns = (max(1, round(count * own / wanted)) for count, own, wanted in sides)
-        return source, grid_of(source).stretched((slices, rows, columns)), None
+        grid = grid_of(source).stretched((slices, rows, columns))
+        return source, _padded(grid, preparation.pad_multiple), preparation.outside
     if preparation.fit == "resize" and size is not None:
-        return source, grid_of(source).stretched(size), None
+        return source, grid_of(source).stretched(size), preparation.outside
     raise CardError(f"preparation: fit = {preparation.fit} lacks its size or spacing_mm; add it to model.toml")
+
+
+def _padded(grid: Grid, multiple: int) -> Grid:
+    slices, rows, columns = (-(-side // multiple) * multiple for side in grid.shape)
+    return Grid(affine=grid.affine, shape=(slices, rows, columns))
 
 
 def _window(array: NDArray[np.float32], preparation: VolumePreparation) -> tuple[float, float]:
@@ -90,7 +121,7 @@ def _window(array: NDArray[np.float32], preparation: VolumePreparation) -> tuple
         if not np.isfinite(array).all():
             raise InputRefused("the images hold values that are not finite; look at their rescale slope and intercept")
         return preparation.window
-    if preparation.percentiles == (0.0, 100.0):
+    if preparation.percentiles == (0.0, 100.0) or preparation.normalisation == "none":
         low, high = float(array.min()), float(array.max())
     else:
         low, high = (float(value) for value in np.percentile(array, preparation.percentiles))

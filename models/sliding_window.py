@@ -15,7 +15,7 @@ _SIGMA = 0.125
 
 
 def ask_windows(
-    infer: Infer, network: str, name: str, array: NDArray[np.float32], strategy: SlidingWindow
+    infer: Infer, network: str, name: str, array: NDArray[np.float32], strategy: SlidingWindow, *, at_once: int = 1
 ) -> NDArray[np.float32]:
     """Return a network's logits for a volume that it reads window by window.
 
@@ -23,33 +23,37 @@ def ask_windows(
         infer: Asks the network.
         network: Its name on the card.
         name: Of its input.
-        array: ``(1, 1, d, h, w)``; sides shorter than the window are filled up with its lowest value.
+        array: ``(1, channels, d, h, w)``; sides shorter than the window are filled up with its lowest value.
         strategy: Window, overlap, blending.
+        at_once: Windows that the network takes along its first axis.
 
     Returns ``(1, classes, d, h, w)`` float32: the mean of all answers to a voxel, weighted by their blending.
 
-    Raises RuntimeFailed, also when the answer to a window is not ``(1, classes, *window)``.
+    Raises RuntimeFailed, also when the answer to n windows is not ``(n, classes, *window)``.
     """
     shape = array.shape[2:]
     padded = np.pad(
-        array[0, 0],
-        [(0, max(0, wide - side)) for side, wide in zip(shape, strategy.window, strict=True)],
+        array[0],
+        [(0, 0), *((0, max(0, wide - side)) for side, wide in zip(shape, strategy.window, strict=True))],
         constant_values=array.min(),
     )
     weight = blending(strategy)
     total: NDArray[np.float32] | None = None
-    weights = np.zeros(padded.shape, np.float32)
-    for box in windows(padded.shape, strategy):
-        (answer,) = infer(network, {name: np.ascontiguousarray(padded[box])[np.newaxis, np.newaxis]}).values()
-        if answer.ndim != 5 or answer.shape[0] != 1 or answer.shape[2:] != strategy.window:  # noqa: PLR2004
+    weights = np.zeros(padded.shape[1:], np.float32)
+    boxes = list(windows(padded.shape[1:], strategy))
+    for start in range(0, len(boxes), at_once):
+        group = boxes[start : start + at_once]
+        (answer,) = infer(network, {name: np.stack([padded[(slice(None), *box)] for box in group])}).values()
+        if answer.ndim != 5 or answer.shape[0] != len(group) or answer.shape[2:] != strategy.window:  # noqa: PLR2004
             raise RuntimeFailed(
-                f"the network answers {answer.shape} to a window of {strategy.window}, not (1, classes, *window): mend "
-                "`window` in the card, or the network"
+                f"the network answers {answer.shape} to {len(group)} windows of {strategy.window}, not "
+                "(windows, classes, *window): mend `window` or `max_batch` in the card, or the network"
             )
         if total is None:
-            total = np.zeros((answer.shape[1], *padded.shape), np.float32)
-        total[(slice(None), *box)] += np.asarray(answer[0], np.float32) * weight
-        weights[box] += weight
+            total = np.zeros((answer.shape[1], *weights.shape), np.float32)
+        for box, one in zip(group, answer, strict=True):
+            total[(slice(None), *box)] += np.asarray(one, np.float32) * weight
+            weights[box] += weight
     assert total is not None  # noqa: S101  # a volume has at least one window
     total /= weights
     return total[(np.newaxis, slice(None), *(slice(0, side) for side in shape))]

@@ -149,3 +149,15 @@ def test_a_structure_at_the_edge_of_the_images_is_warned_of(threshold_model: Cat
     (warning,) = reading.warnings
     assert "edge" in warning
     assert len(warning) <= 90
+
+
+def test_a_card_asks_for_more_than_the_volume(threshold_model: CatalogEntry, ball: Volume, answer: Volume) -> None:
+    """Mean and diameters stand after the volume, and specks below the label's smallest volume are gone."""
+    card = card_with(threshold_model.card, measurements=["mean", "diameters"], smallest_ml=1.0)
+    reading = interpret(card, interpretation(), answer, ball)
+    (structure,) = reading.structures
+    volume, mean, long_axis, short_axis = structure.measurements
+    assert volume.value == pytest.approx(33.5, rel=0.03)
+    assert mean.value == pytest.approx(800, rel=0.05)
+    assert long_axis.value == pytest.approx(40, abs=2.5)
+    assert short_axis.value == pytest.approx(40, abs=2.5)

@@ -21,6 +21,10 @@ def preparation(**changes: object) -> VolumePreparation:
     return VolumePreparation.model_validate(values | changes)
 
 
+#: The grid of `noise` itself.
+AS_IT_IS: dict[str, object] = {"fit": "spacing", "size": None, "spacing_mm": (2.0, 1.5, 1.5), "orientation": "SPL"}
+
+
 def noise(shape: tuple[int, int, int] = (12, 20, 18), dtype: type = np.int16) -> Volume:
     """Return a volume of noise whose axes run along S, P and L."""
     affine = np.array([[0, 0, 1.5, -10], [0, 1.5, 0, -20], [2.0, 0, 0, 5], [0, 0, 0, 1]])
@@ -116,3 +120,73 @@ def test_the_source_is_not_changed() -> None:
     before = np.array(volume.array)
     prepare(volume, preparation(orientation="SPL"))
     np.testing.assert_array_equal(volume.array, before)
+
+
+def test_a_z_score_of_what_is_not_zero_leaves_zero() -> None:
+    """Only what is not 0 is centred and scaled; the air stays 0, as skull-stripped heads are prepared."""
+    volume = noise()
+    values = np.array(volume.array)
+    values[:, :5] = 0
+    prepared = prepare(
+        Volume(array=values, affine=volume.affine),
+        preparation(**AS_IT_IS, normalisation="non-zero-z-score"),
+    ).array[0, 0]
+    air = np.zeros(prepared.shape, bool)
+    air[:, :5] = True
+    assert (prepared[air] == 0).all()
+    assert prepared[~air].mean() == pytest.approx(0, abs=1e-5)
+    assert prepared[~air].std(ddof=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_fixed_numbers_normalise_a_ct() -> None:
+    """Values are clipped to the window, less the card's mean, divided by its deviation, as nnU-Net does for CT."""
+    volume = noise()
+    card = preparation(
+        **AS_IT_IS, normalisation="fixed", mean=100, std=50,
+        window=(50, 200),
+    )  # fmt: skip
+    found = prepare(volume, card).array[0, 0]
+    np.testing.assert_allclose(found, (np.clip(np.asarray(volume.array), 50, 200) - 100) / 50, rtol=1e-6)
+
+
+def test_sides_are_filled_up_to_a_multiple() -> None:
+    """A network with strides gets sides that it can halve; what is filled up lies beyond the images' end."""
+    volume = noise((12, 20, 18))
+    card = preparation(
+        **AS_IT_IS, normalisation="none", pad_multiple=16,
+        outside=-7,
+    )  # fmt: skip
+    prepared = prepare(volume, card)
+    assert prepared.array.shape == (1, 1, 16, 32, 32)
+    np.testing.assert_array_equal(prepared.array[0, 0, :12, :20, :18], volume.array)
+    assert (prepared.array[0, 0, 13:] == -7).all()
+
+
+def test_what_is_zero_around_the_body_is_cropped_first() -> None:
+    """With crop_non_zero the network's grid is the box of what is not 0, at its own place in space."""
+    volume = noise()
+    values = np.zeros(volume.array.shape, np.int16)
+    values[3:9, 4:10, 5:17] = np.asarray(volume.array)[3:9, 4:10, 5:17]
+    card = preparation(
+        **AS_IT_IS, normalisation="none", crop_non_zero=True
+    )  # fmt: skip
+    prepared = prepare(Volume(array=values, affine=volume.affine), card)
+    np.testing.assert_array_equal(prepared.array[0, 0], values[3:9, 4:10, 5:17])
+    np.testing.assert_allclose(prepared.affine[:3, 3], (volume.affine @ [3, 4, 5, 1])[:3])
+    with pytest.raises(InputRefused, match="nothing but 0"):
+        prepare(Volume(array=np.zeros_like(values), affine=volume.affine), card)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"normalisation": "fixed"}, "needs mean and std"),
+        ({"mean": 1.0, "std": 2.0}, "needs mean and std"),
+        ({"pad_multiple": 8}, "pad_multiple goes with fit = spacing"),
+        ({"normalisation": "z"}, "non-zero-z-score"),
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused(changes: dict[str, object], words: str) -> None:
+    """What belongs together must be there together, and a wrong word is answered with those that are allowed."""
+    with pytest.raises(ValueError, match=words):
+        preparation(**changes)

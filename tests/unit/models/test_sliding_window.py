@@ -140,3 +140,20 @@ def test_a_card_reads_a_volume_window_by_window(tmp_path: Path, kind: str) -> No
     assert ball.measurements[0].value == pytest.approx(4 / 3 * np.pi * 2.0**3, rel=0.1)
     assert reading.labels is not None
     assert ((reading.labels == 1) == (distance < 20)).mean() > 0.98
+
+
+def test_windows_in_batches_answer_the_same(tmp_path: Path) -> None:
+    """A network that takes five windows at once is asked less often, and the volume's answer is the same."""
+    asked: list[int] = []
+
+    def infer(_network: str, inputs: Arrays) -> Arrays:
+        (x,) = inputs.values()
+        asked.append(x.shape[0])
+        return {"logits": np.concatenate([x, 1 - 2 * x], axis=1)}
+
+    array = a_volume((20, 20, 30))
+    one = ask_windows(infer, "main", "input", array, STRATEGY)
+    count = len(asked)
+    several = ask_windows(infer, "main", "input", array, STRATEGY, at_once=5)
+    np.testing.assert_array_equal(one, several)
+    assert asked[count:] == [5] * (count // 5) + ([count % 5] if count % 5 else [])

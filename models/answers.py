@@ -1,0 +1,101 @@
+"""What a network's answer means, of a volume or of an image: label numbers, or logits of the one label."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.card_interpretation import LabelMapInterpretation
+from models.errors import CardError
+
+_BACKGROUND_AND_LABEL = 2
+#: No float32 is closer to 1, and nothing is lost for one that is closer to 0.
+_LEAST_PROBABILITY = 1e-7
+
+
+def logit(probability: float) -> float:
+    """Return the logit of a probability between 0 and 1, both excluded."""
+    return float(np.log(probability / (1.0 - probability)))
+
+
+def answered(
+    model_id: str,
+    interpretation: LabelMapInterpretation,
+    answer: Mapping[str, NDArray[np.generic]],
+    shape: tuple[int, ...],
+) -> NDArray[Any]:
+    """Return what the one output of a network says, in the input's shape without batch and channels.
+
+    For kind ``probability`` that is float32 logits of label 1 (of two channels: its own less the background's), for the
+    others uint8 label numbers.
+
+    Args:
+        model_id: For the message.
+        interpretation: The card's.
+        answer: The network's.
+        shape: Of the input, ``(d, h, w)`` or ``(rows, columns)``.
+
+    Raises CardError when the answer is not the card's kind.
+    """
+    output = np.asarray(next(iter(answer.values()))) if len(answer) == 1 else None
+    found = None if output is None else _READERS[interpretation.kind](interpretation, output, shape)
+    if found is None:
+        shapes = {name: array.shape for name, array in answer.items()}
+        raise CardError(
+            f"{model_id}: the network answers {shapes}, which is not {interpretation.kind} for an input {shape}; mend "
+            "the card"
+        )
+    return found
+
+
+def _labels(
+    _interpretation: LabelMapInterpretation, output: NDArray[Any], shape: tuple[int, ...]
+) -> NDArray[Any] | None:
+    return output.astype(np.uint8, copy=False).reshape(shape) if output.shape in {(1, *shape), (1, 1, *shape)} else None
+
+
+def _classes(
+    _interpretation: LabelMapInterpretation, output: NDArray[Any], shape: tuple[int, ...]
+) -> NDArray[Any] | None:
+    if not _is_channels(output, shape):
+        return None
+    return np.asarray(output[0].argmax(axis=0), np.uint8)
+
+
+def _probability(
+    interpretation: LabelMapInterpretation, output: NDArray[Any], shape: tuple[int, ...]
+) -> NDArray[Any] | None:
+    if not _is_channels(output, shape) or output.shape[1] > _BACKGROUND_AND_LABEL:
+        return None
+    values = _logits(interpretation, output)
+    if len(values) == 1 or interpretation.activation == "probabilities":
+        # Of two probabilities the second says all.
+        return np.asarray(values[-1])
+    return np.asarray(values[1] - values[0])
+
+
+def _multi_label(
+    interpretation: LabelMapInterpretation, output: NDArray[Any], shape: tuple[int, ...]
+) -> NDArray[Any] | None:
+    if not _is_channels(output, shape):
+        return None
+    values = _logits(interpretation, output)
+    likeliest = values.argmax(axis=0)
+    above = values.max(axis=0) > logit(interpretation.threshold)
+    return np.asarray(np.where(above, likeliest + 1, 0), np.uint8)
+
+
+_READERS = {"labels": _labels, "classes": _classes, "probability": _probability, "multi-label": _multi_label}
+
+
+def _is_channels(output: NDArray[Any], shape: tuple[int, ...]) -> bool:
+    return output.ndim == len(shape) + 2 and output.shape[0] == 1 and output.shape[2:] == shape
+
+
+def _logits(interpretation: LabelMapInterpretation, output: NDArray[Any]) -> NDArray[np.float32]:
+    values = np.asarray(output[0], np.float32)
+    if interpretation.activation == "logits":
+        return values
+    clipped = np.clip(values, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
+    return np.asarray(np.log(clipped / (1.0 - clipped)), np.float32)

@@ -1,0 +1,38 @@
+"""What a card wants measured in a structure beside its volume: values of the images inside, and diameters in plane."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from models.card_parts import Concept, Label
+from models.findings import Measurement
+from models.instances import DEVIATION, DIAMETER, MEAN, MILLIMETRE, SHORT_AXIS, widest
+from models.volume import Volume
+
+
+def measure(label: Label, mask: NDArray[np.bool_], source: Volume, value_unit: Concept) -> tuple[Measurement, ...]:
+    """Return what the label asks for, in its order.
+
+    Args:
+        label: The card's.
+        mask: Of the structure, on the source grid, not empty.
+        source: What was read.
+        value_unit: Of the source's values.
+    """
+    if not label.measurements:
+        return ()
+    (box,) = ndimage.find_objects(mask.astype(np.uint8))
+    part: NDArray[np.bool_] = mask[box]
+    found: list[Measurement] = []
+    for wanted in label.measurements:
+        if wanted == "diameters":
+            _, long_mm, short_mm = widest(part, box, source.spacing_mm[1], source.spacing_mm[2])
+            found.append(Measurement(name=DIAMETER, value=long_mm, unit=MILLIMETRE))
+            found.append(Measurement(name=SHORT_AXIS, value=short_mm, unit=MILLIMETRE))
+            continue
+        values: NDArray[Any] = np.asarray(source.array[box])[part].astype(np.float64)
+        name, number = (MEAN, values.mean()) if wanted == "mean" else (DEVIATION, values.std())
+        found.append(Measurement(name=name, value=float(number), unit=value_unit))
+    return tuple(found)

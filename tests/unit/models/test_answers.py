@@ -1,0 +1,68 @@
+"""What a network's answer means, by the card's kind."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.answers import answered, logit
+from models.card_interpretation import LabelMapInterpretation
+from models.errors import CardError
+
+SHAPE = (2, 3)
+LOGITS = np.array([[[-2.0, 3.0, 0.1], [0.0, -1.0, 4.0]], [[1.0, 2.0, -3.0], [-1.0, 5.0, 3.0]]], np.float32)[np.newaxis]
+
+
+def meaning(output: Any, **changes: Any) -> Any:
+    """Return what an output says."""
+    return answered("m", LabelMapInterpretation.model_validate(changes), {"output": np.asarray(output)}, SHAPE)
+
+
+def test_overlapping_labels_are_resolved_by_the_likelier() -> None:
+    """multi-label: above the threshold a channel is its label; of two the likelier; of none background."""
+    np.testing.assert_array_equal(meaning(LOGITS, kind="multi-label"), [[2, 1, 1], [0, 2, 1]])
+    sure = meaning(LOGITS, kind="multi-label", threshold=0.9)
+    np.testing.assert_array_equal(sure, [[0, 1, 0], [0, 2, 1]])
+
+
+def test_classes_are_the_highest_channel() -> None:
+    """classes: the first channel is background."""
+    np.testing.assert_array_equal(meaning(LOGITS, kind="classes"), [[1, 0, 0], [0, 1, 0]])
+
+
+def test_one_channel_is_the_labels_own_logit() -> None:
+    """probability: of two channels the difference, of one the channel."""
+    np.testing.assert_array_equal(meaning(LOGITS, kind="probability"), LOGITS[0, 1] - LOGITS[0, 0])
+    np.testing.assert_array_equal(meaning(LOGITS[:, :1], kind="probability"), LOGITS[0, 0])
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_probabilities_become_logits(channels: int) -> None:
+    """A network that ends in a sigmoid or softmax gives the same mask as its logits would; 0 and 1 stay finite."""
+    values = np.linspace(0, 1, 6, dtype=np.float32).reshape(SHAPE)
+    output = np.stack([1 - values, values][-channels:])[np.newaxis]
+    found = meaning(output, kind="probability", activation="probabilities")
+    np.testing.assert_array_equal(found > logit(0.5), values > 0.5)
+    assert np.isfinite(found).all()
+
+
+def test_label_numbers_are_taken_as_they_are() -> None:
+    """labels: any integer type, with or without a channel axis."""
+    numbers = np.arange(6, dtype=np.int64).reshape(1, *SHAPE)
+    for output in (numbers, numbers[np.newaxis]):
+        found = meaning(output, kind="labels")
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found, numbers[0])
+
+
+@pytest.mark.parametrize("kind", ["labels", "classes", "probability", "multi-label"])
+def test_another_shape_is_refused(kind: str) -> None:
+    """An answer that cannot be what the card says names its shape."""
+    with pytest.raises(CardError, match=rf"\(1, 3, 9, 9\).*not {kind}"):
+        meaning(np.zeros((1, 3, 9, 9)), kind=kind)
+
+
+def test_three_channels_are_no_probability() -> None:
+    """Probability is of background and one label."""
+    with pytest.raises(CardError, match="not probability"):
+        meaning(np.zeros((1, 3, *SHAPE)), kind="probability")
