@@ -7,9 +7,10 @@ catalog         the model directories of this machine and their checksums
 weights         weights by reference into a package, fetched and checked (torchscript, linknet_graph); durable_file
 grid            grids in patient space, and the way from one to another
 preparation     from the source grid to the network's
-inference       the order in which networks are asked (sliding_window: window by window)
-interpretation  from the network's answer to a Reading on the source grid (components: connected parts;
-                instances: parts that are counted and measured)
+inference       the order in which networks are asked (sliding_window: window by window; slice_by_slice)
+answers         what a network's answer means, by the card's kind
+interpretation  from the answer to a Reading on the source grid (components: connected parts; measuring; instances:
+                parts that are counted and measured)
 image_reading   the same three steps for images without a place in space: image_preparation, then classification or
                 image_labels; volume_classification, an answer about a whole volume
 ecg             the same three steps for an ECG
@@ -21,7 +22,8 @@ runtimes        the first of the site's order that gives the golden answers (run
 builds          models in lower precisions (precision), used only where they were measured; benching, how fast they are
 reading         all of it in one function, `read`
 checking        golden inputs (golden: how they are made) prove a model on this machine
-brainchop       imports brain-structures from brainchop's files; brainchop_card
+import_kinds    the formats that can be imported: brainchop (brainchop_card), import_onnx, import_torch, import_monai,
+                import_nnunet; imported_model, the directory that all of them write
 critical        which of a card's rules a reading fulfils; critical_reason, why
 torch_export    from a PyTorch module to the files of a model
 testing         a tiny real model and fake runtimes, for tests; testing_classifier, one that classifies;

@@ -28,7 +28,14 @@ class SlidingWindow(Strict):
     strategy: Literal["sliding-window"]
     window: tuple[int, int, int]
     overlap: float = Field(default=0.5, ge=0.0, le=0.9, description="share of a window's side")
-    blending: Literal["gaussian", "constant"] = "gaussian"
+    spread: Literal["even", "steps"] = Field(
+        default="even", description="even: as in nnU-Net; steps: whole steps from the first voxel on, as in MONAI"
+    )
+    blending: Literal["gaussian", "gaussian-nnunet", "constant"] = Field(
+        default="gaussian",
+        description="gaussian: about the window's middle, as in MONAI; gaussian-nnunet: about voxel side // 2, as in "
+        "nnU-Net",
+    )
 
 
 class Slices(Strict):

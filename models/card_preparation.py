@@ -19,6 +19,11 @@ class VolumePreparation(Strict):
     size: tuple[int, int, int] | None = None
     spacing_mm: tuple[float, float, float] | None = None
     interpolation: Literal["linear", "nearest"] = "linear"
+    anchor: Literal["edges", "first-voxel"] = Field(
+        default="edges",
+        description="with fit = spacing, what the new grid shares with the images': outer edges, or the centre of the "
+        "first voxel, as MONAI's Spacing does",
+    )
     outside: float | None = Field(
         default=None, description="source value beyond the images; left out: the lowest for conform, else the edge's"
     )

@@ -134,7 +134,12 @@ def load_card(file: Path) -> Card:
     try:
         return Card.model_validate(table)
     except ValidationError as error:
-        raise CardError(f"{file}: " + "; ".join(_explain(problem) for problem in error.errors())) from error
+        raise CardError(f"{file}: {explained(error)}") from error
+
+
+def explained(error: ValidationError) -> str:
+    """Return what is wrong with a card: each key, and what is allowed."""
+    return "; ".join(_explain(problem) for problem in error.errors())
 
 
 def _explain(problem: Any) -> str:

@@ -102,13 +102,22 @@ def _fitted(volume: Volume, preparation: VolumePreparation) -> tuple[Volume, Gri
         return volume, grid, lowest if preparation.outside is None else preparation.outside
     source = oriented(volume, preparation.orientation)
     if preparation.fit == "spacing" and spacing_mm is not None:
-        sides = zip(source.array.shape, source.spacing_mm, spacing_mm, strict=True)
-        slices, rows, columns = (max(1, round(count * own / wanted)) for count, own, wanted in sides)
-        grid = grid_of(source).stretched((slices, rows, columns))
-        return source, _padded(grid, preparation.pad_multiple), preparation.outside
+        return source, _padded(_spaced(source, spacing_mm, preparation), preparation.pad_multiple), preparation.outside
     if preparation.fit == "resize" and size is not None:
         return source, grid_of(source).stretched(size), preparation.outside
     raise CardError(f"preparation: fit = {preparation.fit} lacks its size or spacing_mm; add it to model.toml")
+
+
+def _spaced(source: Volume, spacing_mm: tuple[float, float, float], preparation: VolumePreparation) -> Grid:
+    """Return the grid of this spacing that covers the source."""
+    sides = list(zip(source.array.shape, source.spacing_mm, spacing_mm, strict=True))
+    if preparation.anchor == "edges":
+        slices, rows, columns = (max(1, round(count * own / wanted)) for count, own, wanted in sides)
+        return grid_of(source).stretched((slices, rows, columns))
+    slices, rows, columns = (round((count - 1) * own / wanted) + 1 for count, own, wanted in sides)
+    affine = source.affine.copy()
+    affine[:3, :3] *= [wanted / own for _, own, wanted in sides]
+    return Grid(affine=affine, shape=(slices, rows, columns))
 
 
 def _padded(grid: Grid, multiple: int) -> Grid:

@@ -10,7 +10,7 @@ from models.card_inference import SlidingWindow
 from models.errors import RuntimeFailed
 from models.runtime import Infer
 
-#: The blending weight falls off with this share of the window's side as its standard deviation, as in nnU-Net.
+#: The blending weight falls off with this share of the window's side as its standard deviation, in MONAI and nnU-Net.
 _SIGMA = 0.125
 
 
@@ -60,12 +60,14 @@ def ask_windows(
 
 
 def windows(shape: tuple[int, ...], strategy: SlidingWindow) -> Iterator[tuple[slice, ...]]:
-    """Yield the boxes that cover a volume: as few as the overlap allows, evenly spread, the last at the end."""
+    """Yield the boxes that cover a volume: as few as the overlap allows, the last at the end."""
     starts = []
     for side, wide in zip(shape, strategy.window, strict=True):
         step = max(1, int(wide * (1.0 - strategy.overlap)))
         count = -(-(side - wide) // step) + 1
-        starts.append([round(place) for place in np.linspace(0, side - wide, count)])
+        even = np.linspace(0, side - wide, count)
+        places = even if strategy.spread == "even" else np.minimum(np.arange(count) * step, side - wide)
+        starts.append([round(place) for place in places])
     for corner in itertools.product(*starts):
         yield tuple(slice(start, start + wide) for start, wide in zip(corner, strategy.window, strict=True))
 
@@ -76,7 +78,8 @@ def blending(strategy: SlidingWindow) -> NDArray[np.float32]:
     if strategy.blending == "constant":
         return weight
     for axis, wide in enumerate(strategy.window):
-        place = (np.arange(wide) - (wide - 1) / 2) / (wide * _SIGMA)
+        middle = wide // 2 if strategy.blending == "gaussian-nnunet" else (wide - 1) / 2
+        place = (np.arange(wide) - middle) / (wide * _SIGMA)
         along = np.exp(-0.5 * place**2).astype(np.float32)
         weight *= along.reshape([-1 if axis == other else 1 for other in range(3)])
     # Not clipped from below: along the volume's faces all windows weigh little, and a floor would make them equal.

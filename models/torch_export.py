@@ -1,5 +1,6 @@
 """From a PyTorch module to the files that a model directory holds; needs the extra `torch`."""
 
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,6 +72,8 @@ def write_pt2(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            logging.getLogger("torch.export").setLevel(logging.ERROR)
+            logging.getLogger("torch._export").setLevel(logging.ERROR)
             program = torch.export.export(
                 _Named(module),
                 (torch.from_numpy(example),),

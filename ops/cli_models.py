@@ -190,22 +190,30 @@ def fetch(
 
 @app.command("import")
 def import_model(
-    kind: Annotated[str, typer.Argument(help="brainchop")],
-    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The model's folder.")],
+    kind: Annotated[str, typer.Argument(help="brainchop, onnx, torchscript, monai or nnunet")],
+    source: Annotated[Path, typer.Argument(exists=True, help="The model's file or folder.")],
+    card: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="TOML with what the model's files do not say.")
+    ] = None,
+    orientation: Annotated[str, typer.Option(help="nnunet: how the training images' axes grow, such as SPL.")] = "",
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Make a model directory from another project's format.
+    """Make a model directory from another project's format: card, ONNX file and golden files.
+
+    TorchScript files and MONAI bundles can run code: import only from somebody you trust.
 
     Example: wetread models import brainchop ~/brainchop/public/models/model18cls
-    """
-    from models.brainchop import import_brainchop  # noqa: PLC0415
 
-    if kind != "brainchop":
-        raise ModelError(f"{kind!r} cannot be imported; known are: brainchop")
+    Example: wetread models import torchscript net.pt --card card.toml
+    """
+    from models.import_kinds import import_from  # noqa: PLC0415
+
     found = _settings(settings, data)
     _prepare(found)
-    made = import_brainchop(folder, found.data / "models")
+    with _progress() as step:
+        step(f"importing from {kind}")
+        made = import_from(kind, source, card, found.data / "models", orientation=orientation)
     typer.echo(f"imported into {made}; prove it with: wetread models check {made.name}")
 
 

@@ -1,0 +1,182 @@
+"""Imports an nnU-Net v2 results folder: ``plans.json``, ``dataset.json``, ``fold_*/checkpoint_*.pth``.
+
+nnU-Net itself is not needed: its networks are in `dynamic-network-architectures`, and what it does around them is what
+the card says. Two things differ and stand in the card's limits: images are resampled linearly instead of by splines,
+and mirrored copies are not averaged.
+"""
+
+import importlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.errors import WeightsRefused
+from models.import_torch import import_module
+from models.imported_model import merged
+
+_CONFIGURATION = "3d_fullres"
+_LARGEST_FILE = 4 << 30
+_LIMITS = "Imported from nnU-Net: resampled linearly, not by splines; no mirrored copies are averaged."
+#: Only these packages may bring a network: a name in a file must not import anything else.
+_TRUSTED = ("dynamic_network_architectures.", "torch.")
+
+
+def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, orientation: str) -> Path:
+    """Write the model directory and return it.
+
+    Args:
+        folder: The results folder of one trained configuration.
+        wishes: What nnU-Net does not know: id, concepts of labels, selection, intended use.
+        target_dir: Directory of this machine's models.
+        orientation: Direction in which slices, rows and columns of the training images grow, such as SPL: nnU-Net
+            reads arrays as they lie in their files and does not note it.
+
+    Raises WeightsRefused for what is not read here, CardError (a draft is written), OSError.
+    """
+    plans, dataset = _json(folder / "plans.json"), _json(folder / "dataset.json")
+    try:
+        configuration = plans["configurations"][_CONFIGURATION]
+        card = _card(plans, configuration, dataset, orientation)
+        module = _network(configuration, channels=1, classes=len(dataset["labels"]))
+        _load(module, _checkpoint(folder))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WeightsRefused(
+            f"{folder} is no results folder of nnU-Net v2 as it is read here ({type(error).__name__}: {error})"
+        ) from error
+    patch = np.zeros((1, 1, *configuration["patch_size"]), np.float32)
+    labels = _labels(card.pop("labels"), wishes.get("labels", []))
+    told = merged(card, {key: value for key, value in wishes.items() if key != "labels"}) | {"labels": labels}
+    return import_module(module, told, target_dir, example=patch, free_sides=False)
+
+
+def _card(
+    plans: Mapping[str, Any], configuration: Mapping[str, Any], dataset: Mapping[str, Any], orientation: str
+) -> dict[str, Any]:
+    if len(dataset["channel_names"]) != 1:
+        raise WeightsRefused(
+            f"{len(dataset['channel_names'])} input channels: only networks of one series are read here"
+        )
+    if any(not isinstance(value, int) for value in dataset["labels"].values()):
+        raise WeightsRefused("region-based training (labels that are lists) is not read here")
+    if configuration.get("previous_stage"):
+        raise WeightsRefused("a cascade (previous_stage) is not read here; take 3d_fullres alone")
+    forward = [int(axis) for axis in plans.get("transpose_forward", [0, 1, 2])]
+    preparation = {
+        "kind": "volume",
+        "orientation": "".join(orientation[axis] for axis in forward),
+        "fit": "spacing",
+        "spacing_mm": [float(value) for value in configuration["spacing"]],
+        "crop_non_zero": True,
+        **_normalisation(configuration, plans),
+    }
+    return {
+        "name": str(dataset.get("name") or plans["dataset_name"])[:40],
+        "version": "nnunet-v2",
+        "limits": _LIMITS,
+        "preparation": preparation,
+        "inference": {
+            "strategy": "sliding-window",
+            "window": [int(side) for side in configuration["patch_size"]],
+            "overlap": 0.5,
+            "blending": "gaussian-nnunet",
+        },
+        "interpretation": {"kind": "classes"},
+        "labels": [{"number": number, "name": name} for name, number in dataset["labels"].items() if number > 0],
+    }
+
+
+def _normalisation(configuration: Mapping[str, Any], plans: Mapping[str, Any]) -> dict[str, Any]:
+    (scheme,), (masked,) = configuration["normalization_schemes"], configuration["use_mask_for_norm"]
+    if scheme == "CTNormalization":
+        seen = plans["foreground_intensity_properties_per_channel"]["0"]
+        return {
+            "normalisation": "fixed",
+            "window": [float(seen["percentile_00_5"]), float(seen["percentile_99_5"])],
+            "mean": float(seen["mean"]),
+            "std": float(seen["std"]),
+        }
+    known = {"ZScoreNormalization": "non-zero-z-score" if masked else "z-score", "NoNormalization": "none",
+             "RescaleTo01Normalization": "min-max"}  # fmt: skip
+    if scheme not in known:
+        raise WeightsRefused(
+            f"the normalisation {scheme} is not read here; known are CTNormalization, {', '.join(known)}"
+        )
+    return {"normalisation": known[scheme]}
+
+
+def _labels(known: list[dict[str, Any]], wishes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return labels with what the user says of each by its number or name."""
+    said = {wish.get("number", wish.get("name")): wish for wish in wishes}
+    return [merged(label, said.get(label["number"], said.get(label["name"], {}))) for label in known]
+
+
+def _network(configuration: Mapping[str, Any], *, channels: int, classes: int) -> Any:
+    architecture = configuration["architecture"]
+    arguments = dict(architecture["arch_kwargs"])
+    for key in architecture["_kw_requires_import"]:
+        arguments[key] = _named(arguments[key]) if arguments[key] is not None else None
+    made = _named(architecture["network_class_name"])(
+        input_channels=channels, num_classes=classes, deep_supervision=False, **arguments
+    )
+    return made.eval()
+
+
+def _named(name: str) -> Any:
+    """Return what a dotted name stands for, from the packages that networks are made of."""
+    if not name.startswith(_TRUSTED):
+        raise WeightsRefused(f"{name} is of no package that networks are made of; nothing of it is loaded")
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise WeightsRefused(f"{name} is not installed: pip install --no-deps dynamic-network-architectures") from error
+
+
+def _checkpoint(folder: Path) -> Path:
+    for name in ("checkpoint_final.pth", "checkpoint_best.pth"):
+        for file in sorted(folder.glob(f"fold_*/{name}")):
+            if file.stat().st_size > _LARGEST_FILE:
+                raise WeightsRefused(f"{file} is larger than any network that is read here")
+            return file
+    raise WeightsRefused(f"{folder} holds no fold_*/checkpoint_final.pth")
+
+
+def _load(module: Any, file: Path) -> None:
+    try:
+        # What nnU-Net's checkpoints hold beside tensors; a pickle may name nothing else.
+        with torch.serialization.safe_globals(_numpy_globals()):
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever the pickle makes it
+        raise WeightsRefused(
+            f"{file} is no checkpoint of tensors ({type(error).__name__}); nothing of it was run"
+        ) from error
+    weights = {
+        name.removeprefix("module.").removeprefix("_orig_mod."): value
+        for name, value in content["network_weights"].items()
+    }
+    # Deep supervision has heads that are not asked here.
+    missing, unknown = module.load_state_dict(weights, strict=False)
+    unknown = [name for name in unknown if "seg_layers" not in name]
+    if missing or unknown:
+        raise WeightsRefused(f"{file} is not of this network: {', '.join([*missing, *unknown][:3])}")
+
+
+def _numpy_globals() -> list[Any]:
+    core: Any = importlib.import_module("numpy._core.multiarray")  # where numpy's own pickles point
+    return [core.scalar, np.dtype, *(type(np.dtype(name)) for name in ("float64", "float32", "int64"))]
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WeightsRefused(f"{file} cannot be read ({error.strerror}); name nnU-Net's results folder") from error
+    except ValueError as error:
+        raise WeightsRefused(f"{file} is no JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise WeightsRefused(f"{file} holds no table")
+    return content

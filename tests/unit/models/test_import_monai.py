@@ -1,0 +1,150 @@
+"""A MONAI bundle, made with MONAI itself, reads as MONAI reads it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.card_preparation import VolumePreparation
+from models.catalog import read_entry
+from models.checking import check
+from models.errors import WeightsRefused
+from models.import_kinds import import_from
+from models.inference import ask
+from models.loaded import LoadedModel
+from models.onnx_runtime import OnnxRuntime
+from models.preparation import prepare
+from models.volume import Volume
+from tests.importing import oblique_head, read_by, wishes
+from tests.optional import need
+from tests.unit.models.test_import_torch import card_file
+
+NETWORK = {
+    "_target_": "monai.networks.nets.UNet",
+    "spatial_dims": 3,
+    "in_channels": 1,
+    "out_channels": 3,
+    "channels": [8, 16],
+    "strides": [2],
+    "norm": "instance",
+}
+PREPROCESSING: list[dict[str, Any]] = [
+    {"_target_": "LoadImaged", "keys": "image"},
+    {"_target_": "EnsureChannelFirstd", "keys": "image"},
+    {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"},
+    {"_target_": "Spacingd", "keys": "image", "pixdim": [2.0, 2.0, 2.0], "mode": "bilinear"},
+    {
+        "_target_": "ScaleIntensityRanged",
+        "keys": "image",
+        "a_min": 0,
+        "a_max": 900,
+        "b_min": 0.0,
+        "b_max": 1.0,
+        "clip": True,
+    },
+]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle with seeded weights, laid out as MONAI lays them out."""
+    torch = need("torch")
+    need("monai")
+    from monai.bundle import ConfigParser  # noqa: PLC0415
+
+    folder = tmp_path / "bundle"
+    (folder / "configs").mkdir(parents=True)
+    (folder / "models").mkdir()
+    config = {
+        "network_def": NETWORK,
+        "preprocessing": {"_target_": "Compose", "transforms": PREPROCESSING},
+        "inferer": {"_target_": "SlidingWindowInferer", "roi_size": [16, 16, 16], "overlap": 0.5, "mode": "gaussian"},
+        "postprocessing": {
+            "_target_": "Compose",
+            "transforms": [
+                {"_target_": "Activationsd", "keys": "pred", "softmax": True},
+                {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
+            ],
+        },
+    }
+    (folder / "configs" / "inference.json").write_text(json.dumps(config))
+    outputs = {"pred": {"channel_def": {"0": "background", "1": "One", "2": "Two"}}}
+    metadata = {"name": "Made for a test", "version": "0.1.0", "network_data_format": {"outputs": outputs}}
+    (folder / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    torch.manual_seed(5)
+    parser = ConfigParser(config)
+    torch.save(parser.get_parsed_content("network_def").state_dict(), folder / "models" / "model.pt")
+    return folder
+
+
+def read_by_monai(folder: Path, volume: Volume) -> NDArray[np.uint8]:
+    """Return what MONAI's own transforms, network and inferer make of a volume, on the network's grid."""
+    import torch  # noqa: PLC0415
+    from monai.bundle import ConfigParser  # noqa: PLC0415
+    from monai.data import MetaTensor  # noqa: PLC0415
+    from monai.transforms import Compose  # noqa: PLC0415
+
+    parser = ConfigParser()
+    parser.read_config(str(folder / "configs" / "inference.json"))
+    network = parser.get_parsed_content("network_def").eval()
+    network.load_state_dict(torch.load(folder / "models" / "model.pt", weights_only=True))
+    # NIfTI's world is RAS, DICOM's LPS; the array's axes are (slices, rows, columns).
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine
+    image = MetaTensor(np.array(volume.array, np.float32)[np.newaxis], affine=torch.from_numpy(affine))
+    steps = Compose([parser.get_parsed_content(f"preprocessing#transforms#{place}") for place in range(2, 5)])
+    prepared = steps({"image": image})
+    with torch.inference_mode():
+        logits = parser.get_parsed_content("inferer")(prepared["image"][None], network)
+    labels: NDArray[np.uint8] = logits[0].argmax(0).numpy().astype(np.uint8)
+    return labels
+
+
+def read_by_us(folder: Path, volume: Volume) -> NDArray[np.uint8]:
+    """Return what the imported model makes of it there: back on the source grid every model goes the same way."""
+    entry = read_entry(folder)
+    model = LoadedModel.load(entry, OnnxRuntime(), 1)
+    assert isinstance(entry.card.preparation, VolumePreparation)
+    answer: NDArray[np.uint8] = np.asarray(
+        ask(entry.card, prepare(volume, entry.card.preparation), volume, model.infer).array
+    )
+    model.close()
+    return answer
+
+
+@pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
+def test_a_bundle_reads_as_monai_reads_it(bundle: Path, tmp_path: Path) -> None:
+    """On the network's grid 99 of 100 voxels of noise agree, and the reading comes back to the source's."""
+    made = import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+    entry = read_entry(made)
+    assert entry.card.preparation.orientation == "RAS"  # type: ignore[union-attr]
+    assert entry.card.inference.strategy == "sliding-window"
+    assert all(verdict.passed for verdict in check(entry, OnnxRuntime()))
+    head = oblique_head()
+    ours, theirs = read_by_us(made, head), read_by_monai(bundle, head)
+    assert len(np.unique(theirs)) > 1
+    assert ours.shape == theirs.shape
+    # Along the faces MONAI gives far windows a least weight, and we do not.
+    inner = (slice(4, -4),) * 3
+    assert np.mean(ours[inner] != theirs[inner]) < 0.01
+    assert read_by(made, head).shape == head.array.shape
+
+
+def test_what_is_not_known_is_refused_by_name(bundle: Path, tmp_path: Path) -> None:
+    """A transform that the card has no words for is not left out in silence."""
+    file = bundle / "configs" / "inference.json"
+    config = json.loads(file.read_text())
+    config["preprocessing"]["transforms"].append({"_target_": "HistogramNormalized", "keys": "image"})
+    file.write_text(json.dumps(config))
+    with pytest.raises(WeightsRefused, match="HistogramNormalized is not read here; known are LoadImaged"):
+        import_from("monai", bundle, None, tmp_path / "models")
+
+
+@pytest.mark.parametrize("missing", ["configs/metadata.json", "configs/inference.json", "models/model.pt"])
+def test_what_is_no_bundle_is_refused(bundle: Path, tmp_path: Path, missing: str) -> None:
+    """Each file that a bundle must have is named when it is not there."""
+    (bundle / missing).unlink()
+    with pytest.raises(WeightsRefused):
+        import_from("monai", bundle, None, tmp_path / "models")

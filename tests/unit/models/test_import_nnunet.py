@@ -1,0 +1,188 @@
+"""A results folder in nnU-Net's own layout reads as nnU-Net reads it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.catalog import read_entry
+from models.checking import check
+from models.errors import ModelError, WeightsRefused
+from models.import_kinds import import_from
+from models.onnx_runtime import OnnxRuntime
+from models.volume import Volume
+from tests.importing import oblique_head, read_by, wishes
+from tests.optional import need
+from tests.unit.models.test_import_torch import card_file
+
+PATCH = [16, 24, 24]
+SEEN = {"percentile_00_5": 5.0, "percentile_99_5": 950.0, "mean": 420.0, "std": 310.0}
+ARCHITECTURE: dict[str, Any] = {
+    "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+    "arch_kwargs": {
+        "n_stages": 3,
+        "features_per_stage": [8, 16, 16],
+        "conv_op": "torch.nn.modules.conv.Conv3d",
+        "kernel_sizes": [[3, 3, 3]] * 3,
+        "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]],
+        "n_conv_per_stage": [2, 2, 2],
+        "n_conv_per_stage_decoder": [2, 2],
+        "conv_bias": True,
+        "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+        "norm_op_kwargs": {"eps": 1e-05, "affine": True},
+        "dropout_op": None,
+        "dropout_op_kwargs": None,
+        "nonlin": "torch.nn.LeakyReLU",
+        "nonlin_kwargs": {"inplace": True},
+    },
+    "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A folder as nnU-Net v2 writes it, with seeded weights that were trained with deep supervision."""
+    torch = need("torch")
+    need("dynamic_network_architectures")
+    from models.import_nnunet import _named  # noqa: PLC0415
+
+    folder = tmp_path / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    (folder / "fold_0").mkdir(parents=True)
+    configuration = {
+        "spacing": [2.0, 1.25, 1.5],
+        "patch_size": PATCH,
+        "normalization_schemes": ["CTNormalization"],
+        "use_mask_for_norm": [False],
+        "architecture": ARCHITECTURE,
+    }
+    plans = {
+        "dataset_name": "Dataset900_Test",
+        "transpose_forward": [0, 1, 2],
+        "foreground_intensity_properties_per_channel": {"0": SEEN},
+        "configurations": {"3d_fullres": configuration},
+    }
+    (folder / "plans.json").write_text(json.dumps(plans))
+    dataset = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "One": 1, "Two": 2}, "file_ending": ".nii.gz"}
+    (folder / "dataset.json").write_text(json.dumps(dataset))
+    torch.manual_seed(7)
+    arguments = dict(ARCHITECTURE["arch_kwargs"])
+    for key in ARCHITECTURE["_kw_requires_import"]:
+        arguments[key] = _named(arguments[key]) if arguments[key] else None
+    network = _named(ARCHITECTURE["network_class_name"])(
+        input_channels=1, num_classes=3, deep_supervision=True, **arguments
+    )
+    checkpoint = {
+        "network_weights": network.state_dict(),
+        "trainer_name": "nnUNetTrainer",
+        "inference_allowed_mirroring_axes": (0, 1, 2),
+        "logging": {"ema_fg_dice": [np.float64(0.5)]},
+        "_best_ema": np.float64(0.5),
+    }
+    torch.save(checkpoint, folder / "fold_0" / "checkpoint_final.pth")
+    return folder
+
+
+def read_plainly(folder: Path, volume: Volume) -> NDArray[np.uint8]:
+    """Return what the network says by nnU-Net's own recipe, written out: normalise, steps of half a patch, Gaussian."""
+    import torch  # noqa: PLC0415
+    from scipy.ndimage import gaussian_filter  # noqa: PLC0415
+
+    from models.import_nnunet import _load, _network  # noqa: PLC0415
+
+    configuration = json.loads((folder / "plans.json").read_text())["configurations"]["3d_fullres"]
+    module = _network(configuration, channels=1, classes=3)
+    _load(module, folder / "fold_0" / "checkpoint_final.pth")
+    values = np.clip(np.asarray(volume.array, np.float32), SEEN["percentile_00_5"], SEEN["percentile_99_5"])
+    values = (values - SEEN["mean"]) / SEEN["std"]
+    weight = np.zeros(PATCH)
+    weight[tuple(side // 2 for side in PATCH)] = 1
+    weight = gaussian_filter(weight, [side / 8 for side in PATCH], mode="constant", cval=0)
+    weight = np.maximum(weight / weight.max(), 1e-6)
+    starts = []
+    for side, wide in zip(values.shape, PATCH, strict=True):
+        count = int(np.ceil((side - wide) / (wide * 0.5))) + 1
+        step = (side - wide) / (count - 1) if count > 1 else 0
+        starts.append([int(np.round(step * place)) for place in range(count)])
+    total, weights = np.zeros((3, *values.shape)), np.zeros(values.shape)
+    with torch.inference_mode():
+        for corner in np.ndindex(*map(len, starts)):
+            box = tuple(slice(starts[a][i], starts[a][i] + PATCH[a]) for a, i in enumerate(corner))
+            logits = module(torch.from_numpy(values[box])[None, None])[0].numpy()
+            total[(slice(None), *box)] += logits * weight
+            weights[box] += weight
+    labels: NDArray[np.uint8] = (total / weights).argmax(0).astype(np.uint8)
+    return labels
+
+
+def test_a_results_folder_reads_as_nnunet_does(results: Path, tmp_path: Path) -> None:
+    """On images that have the plans' spacing the two agree in practically every voxel."""
+    made = import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models", orientation="SPL")
+    entry = read_entry(made)
+    assert all(verdict.passed for verdict in check(entry, OnnxRuntime()))
+    assert "no mirrored copies" in entry.card.limits
+    head = oblique_head()
+    ours, theirs = read_by(made, head), read_plainly(results, head)
+    assert len(np.unique(theirs)) > 1
+    assert np.mean(ours != theirs) < 0.003
+
+
+def test_a_permuted_plan_permutes_the_axes(results: Path, tmp_path: Path) -> None:
+    """transpose_forward orders the network's axes; spacing and patch are given in that order already."""
+    file = results / "plans.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"transpose_forward": [2, 0, 1]}))
+    made = import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models", orientation="SPL")
+    assert read_entry(made).card.preparation.orientation == "LSP"  # type: ignore[union-attr]
+
+
+def test_without_an_orientation_nothing_is_imported(results: Path, tmp_path: Path) -> None:
+    """nnU-Net does not note how its images lay, and a guess could swap left and right."""
+    with pytest.raises(ModelError, match="--orientation"):
+        import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models")
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "words"),
+    [
+        ("dataset.json", {"labels": {"background": 0, "all": [1, 2]}}, "region-based"),
+        ("dataset.json", {"channel_names": {"0": "T1", "1": "T2"}}, "2 input channels"),
+        ("plans.json", {"configurations": {"2d": {}}}, "3d_fullres"),
+    ],
+)
+def test_what_is_not_read_here_is_refused(
+    results: Path, tmp_path: Path, file: str, change: dict[str, Any], words: str
+) -> None:
+    """Regions, several channels and other configurations are refused by name."""
+    path = results / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(WeightsRefused, match=words):
+        import_from("nnunet", results, None, tmp_path / "models", orientation="SPL")
+
+
+def test_a_checkpoint_that_would_run_code_is_not_loaded(results: Path, tmp_path: Path) -> None:
+    """A pickle that names anything but tensors and plain values is refused, and nothing of it is run."""
+    torch = need("torch")
+    mark = tmp_path / "ran"
+
+    class Evil:
+        """Runs a command when it is unpickled."""
+
+        def __reduce__(self) -> Any:
+            return (Path.touch, (mark,))
+
+    torch.save({"network_weights": {}, "evil": Evil()}, results / "fold_0" / "checkpoint_final.pth")
+    with pytest.raises(WeightsRefused, match="nothing of it was run"):
+        import_from("nnunet", results, None, tmp_path / "models", orientation="SPL")
+    assert not mark.exists()
+
+
+def test_a_network_of_a_foreign_package_is_not_made(results: Path, tmp_path: Path) -> None:
+    """A class of another package than those of networks is refused by its name."""
+    path = results / "plans.json"
+    plans = json.loads(path.read_text())
+    plans["configurations"]["3d_fullres"]["architecture"]["network_class_name"] = "subprocess.Popen"
+    path.write_text(json.dumps(plans))
+    with pytest.raises(WeightsRefused, match=r"subprocess\.Popen"):
+        import_from("nnunet", results, None, tmp_path / "models", orientation="SPL")

@@ -1,0 +1,174 @@
+"""ONNX and TorchScript files become models whose answers are their origin's."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import platformdirs
+import pytest
+from onnx import TensorProto, helper
+
+from models.card_network import PackageFile
+from models.catalog import BUILT_IN, ModelState, read_entry
+from models.checking import check
+from models.errors import CardError, ModelError, WeightsRefused
+from models.import_kinds import import_from
+from models.imported_model import DRAFT
+from models.onnx_runtime import OnnxRuntime
+from models.runtimes import runtime_named
+from models.weights import fetch_member
+from tests.importing import oblique_head, read_by, wishes
+from tests.optional import need
+from tests.torch_programs import small_unet
+
+VOLUME: dict[str, Any] = {
+    "preparation": {
+        "kind": "volume",
+        "orientation": "RAS",
+        "fit": "spacing",
+        "spacing_mm": [2.0, 2.0, 2.0],
+        "normalisation": "z-score",
+    },
+    "inference": {"strategy": "sliding-window", "window": [16, 24, 24]},
+    "interpretation": {"kind": "classes"},
+}
+
+
+def card_file(folder: Path, table: dict[str, Any]) -> Path:
+    """Write a table as TOML."""
+    import tomli_w  # noqa: PLC0415
+
+    file = folder / "card.toml"
+    file.write_text(tomli_w.dumps(table))
+    return file
+
+
+def test_a_torchscript_file_becomes_a_model(tmp_path: Path) -> None:
+    """Card, ONNX and golden files of torch's own answers; ONNX Runtime gives them, and the model reads a volume."""
+    torch = need("torch")
+    torch.jit.trace(small_unet(), torch.zeros(1, 1, 16, 24, 24)).save(str(tmp_path / "net.pt"))
+    made = import_from("torchscript", tmp_path / "net.pt", card_file(tmp_path, wishes() | VOLUME), tmp_path / "models")
+    entry = read_entry(made)
+    assert entry.state is ModelState.READY
+    assert entry.card.networks["main"].max_batch == 4
+    (verdict,) = check(entry, OnnxRuntime())
+    assert verdict.passed
+    assert verdict.deviation < 1e-4
+    labels = read_by(made, oblique_head())
+    assert labels.shape == (40, 52, 48)
+    assert len(np.unique(labels)) > 1
+
+
+def test_a_module_brings_a_program_too(tmp_path: Path) -> None:
+    """A module with source is written as an exported program too, which the runtime torch proves by the golden file."""
+    need("torch")
+    from models.import_torch import import_module  # noqa: PLC0415
+
+    example = np.zeros((1, 1, 16, 24, 24), np.float32)
+    made = import_module(small_unet(), wishes() | VOLUME, tmp_path, example=example, free_sides=False)
+    entry = read_entry(made)
+    assert entry.card.networks["main"].pt2_sha256 is not None
+    (verdict,) = check(entry, runtime_named("torch"))
+    assert verdict.passed
+    (made / "model.pt2").write_bytes(b"another")
+    assert read_entry(made).state is ModelState.BROKEN
+
+
+def test_deepbet_from_pypi_is_imported(tmp_path: Path) -> None:
+    """A real TorchScript file of a package gives, through the importer, what it gives in torch."""
+    need("torch")
+    built_in = read_entry(BUILT_IN / "brain_extraction").card
+    reference = built_in.networks["main"].weights
+    assert reference is not None
+    member = PackageFile.model_validate(reference.model_dump(include=set(PackageFile.model_fields)))
+    file = Path(platformdirs.user_cache_dir("wetread-tests")) / "deepbet-model.pt"
+    fetch_member(member, file, wheels=None, report=print)
+    table = wishes(labels=wishes()["labels"][:1]) | {
+        "preparation": {
+            "kind": "volume",
+            "orientation": "RAS",
+            "fit": "resize",
+            "size": [128, 128, 128],
+            "interpolation": "nearest",
+            "normalisation": "percentile-z-score",
+            "percentiles": [0.5, 99.5],
+            "scale": 0.226,
+            "offset": 0.449,
+        },
+        "inference": {"strategy": "whole"},
+        "interpretation": {"kind": "probability", "largest_component": "foreground"},
+    }
+    made = import_from("torchscript", file, card_file(tmp_path, table), tmp_path / "models")
+    (verdict,) = check(read_entry(made), OnnxRuntime(), threads=2)
+    assert verdict.passed
+
+
+def a_network(file: Path, *, name: str = "image", inputs: int = 1) -> Path:
+    """Write an ONNX file that doubles its input, of any batch and size."""
+    shape = ["n", 1, "h", "w"]
+    graph = helper.make_graph(
+        [helper.make_node("Add", [name, name], ["twice"])],
+        "twice",
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n in (name, "other")[:inputs]],
+        [helper.make_tensor_value_info("twice", TensorProto.FLOAT, shape)],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    return file
+
+
+IMAGE: dict[str, Any] = {
+    "preparation": {"kind": "image", "size": [32, 40], "normalisation": "min-max"},
+    "inference": {"strategy": "whole"},
+    "interpretation": {"kind": "multi-label"},
+}
+
+
+def test_an_onnx_file_gets_our_names(tmp_path: Path) -> None:
+    """The input is called what wetread calls it, a free first axis becomes a batch, golden files are its own."""
+    file = a_network(tmp_path / "net.onnx")
+    made = import_from("onnx", file, card_file(tmp_path, wishes() | IMAGE), tmp_path / "models")
+    entry = read_entry(made)
+    assert entry.state is ModelState.READY
+    assert entry.card.networks["main"].max_batch == 4
+    assert [one.name for one in onnx.load(made / "model.onnx").graph.input] == ["input"]
+    assert all(verdict.passed for verdict in check(entry, OnnxRuntime()))
+
+
+def test_what_no_file_says_is_asked_for(tmp_path: Path) -> None:
+    """Without a card there is no model, but a draft, and the message names the keys that are missing."""
+    with pytest.raises(CardError, match=r"labels|id: Field required") as refusal:
+        import_from("onnx", a_network(tmp_path / "net.onnx"), None, tmp_path / "models")
+    draft = tmp_path / "models" / "imported-model" / DRAFT
+    assert str(draft) in str(refusal.value)
+    assert "model.onnx" in draft.read_text()
+    assert not (draft.parent / "model.toml").exists()
+
+
+@pytest.mark.parametrize("wrong", ["two inputs", "no network", "another answer"])
+def test_what_cannot_be_a_model_is_refused(tmp_path: Path, wrong: str) -> None:
+    """Two inputs, bytes that are no network, a network that does not answer the card's shape: nothing is written."""
+    file = a_network(tmp_path / "net.onnx", inputs=2 if wrong == "two inputs" else 1)
+    if wrong == "no network":
+        file.write_bytes(b"\x08\x07 nothing" * 9)
+    table = wishes() | IMAGE
+    if wrong == "another answer":
+        table |= {"preparation": {"kind": "waveform", "channel": "II", "sampling_frequency_hz": 500, "samples": 50,
+                                  "normalisation": "average-rank"}}  # fmt: skip
+    with pytest.raises(ModelError):
+        import_from("onnx", file, card_file(tmp_path, table), tmp_path / "models")
+    assert not list((tmp_path / "models").glob("*/model.toml"))
+
+
+def test_what_is_no_torchscript_is_refused(tmp_path: Path) -> None:
+    """A file that torch cannot load is named, with the remedy."""
+    need("torch")
+    (tmp_path / "net.pt").write_bytes(b"PK nothing")
+    with pytest.raises(WeightsRefused, match=r"no TorchScript file"):
+        import_from("torchscript", tmp_path / "net.pt", None, tmp_path / "models")
+
+
+def test_an_unknown_format_names_the_known_ones(tmp_path: Path) -> None:
+    """A format that does not exist is answered with those that do."""
+    with pytest.raises(ModelError, match="brainchop, onnx, torchscript, monai, nnunet"):
+        import_from("caffe", tmp_path, None, tmp_path)
