@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench bench-inference bench-objects extras prove docs format clean
+.PHONY: demo test check bench bench-inference bench-objects extras gpu-pack prove docs format clean
 
 demo: $(VENV)/.core
 	$(BIN)/wetread demo
@@ -25,6 +25,10 @@ bench-objects: $(VENV)/.dev
 
 bench-inference: $(VENV)/.extras
 	$(BIN)/python -m benchmarks.inference
+
+# For a GPU host without a registry: ops/gpu/README.md.
+gpu-pack: | $(VENV)/bin/python
+	PYTHON=$(BIN)/python bash ops/gpu/pack.sh
 
 # What optional runtimes and importers need: PyTorch, TensorRT-RTX, MONAI. Large; without it their tests are skipped.
 extras: $(VENV)/.extras
