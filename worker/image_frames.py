@@ -11,8 +11,11 @@ from pydicom.pixels import pixel_array
 
 from worker.codestream_size import codestream_size
 from worker.errors import SeriesRefused, SeriesUnreadable
+from worker.frame_decoders import plugin_for, register
 from worker.pydicom_errors import PARSE_ERRORS, told_as_unreadable
 from worker.slice_geometry import Plane
+
+register()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,8 @@ def decode(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
         announced = _codestream_size(dataset, max(number - 1, 0))
         if announced is not None and announced != (*size, samples):
             raise SeriesRefused(f"wrong size: {name} holds {announced} rows, columns, samples; its header {expected}")
-        values = pixel_array(dataset, index=number - 1) if number else pixel_array(dataset)
+        plugin = plugin_for(dataset.file_meta.TransferSyntaxUID, samples)
+        values = pixel_array(dataset, index=number - 1 if number else None, decoding_plugin=plugin)
     except (*PARSE_ERRORS, RuntimeError) as error:
         syntax = dataset.file_meta.TransferSyntaxUID
         raise SeriesUnreadable(

@@ -4,7 +4,9 @@ What has no place in patient space is read by `planar_images`.
 """
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +21,7 @@ from dicom_node.part10 import read_meta
 from models.volume import Source, Volume
 from worker.bounded_inflating import HEADER_BYTES, inflates_within, is_deflated
 from worker.errors import SeriesRefused, SeriesUnreadable
+from worker.frame_decoders import in_parallel
 from worker.image_frames import Frame, decode, frames_of, says_thickness, voxels_announced
 from worker.planar_images import is_planar, load_planar
 from worker.pydicom_errors import PARSE_ERRORS, told_as_unreadable
@@ -36,6 +39,10 @@ _ONE_OF_EACH = {
     "SOPClassUID": "two kinds of object",
     "FrameOfReferenceUID": "two frames of reference",
 }
+#: Two, since a job's neighbours decode too.
+_DECODING_THREADS = min(2, os.cpu_count() or 1)
+#: Integers of at most this size are exact in float32.
+_EXACT_BYTES = 2
 #: Bytes of one voxel at most (Double Float Pixel Data).
 _VOXEL_BYTES = 8
 
@@ -198,20 +205,43 @@ def _values(datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Fra
     """Decode into one array; integers stay integers where nothing is rescaled."""
     rescaled = any(frame.slope != 1 or frame.intercept != 0 for frame in ordered)
     array: NDArray[Any] | None = None
-    for place, frame in enumerate(ordered):
-        values = decode(datasets[frame.dataset], frame.number, names[frame.dataset])
+    for place, (frame, values) in enumerate(zip(ordered, _decoded(datasets, names, ordered), strict=True)):
         if array is None:
             dtype = np.dtype(np.float32) if rescaled else values.dtype
             array = np.empty((len(ordered), *values.shape), dtype=dtype)
         if rescaled:
-            np.multiply(values, np.float32(frame.slope), out=array[place], casting="unsafe")
-            array[place] += np.float32(frame.intercept)
+            _rescale(values, frame, array[place])
         else:
             if not np.can_cast(values.dtype, array.dtype, casting="safe"):
                 array = array.astype(np.promote_types(values.dtype, array.dtype))
             array[place] = values
     assert array is not None  # noqa: S101  # a stack has at least one slice
     return array
+
+
+def _decoded(datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Frame]) -> Iterator[NDArray[Any]]:
+    """Yield the frames in order; decoded side by side where the decoder lets a second thread run."""
+
+    def one(frame: Frame) -> NDArray[Any]:
+        values: NDArray[Any] = decode(datasets[frame.dataset], frame.number, names[frame.dataset])
+        return values
+
+    first = datasets[ordered[0].dataset]
+    if not in_parallel(first.file_meta.TransferSyntaxUID, int(first.get("SamplesPerPixel") or 1)):
+        yield from map(one, ordered)
+        return
+    with ThreadPoolExecutor(_DECODING_THREADS, thread_name_prefix="decode") as pool:
+        yield from pool.map(one, ordered)
+
+
+def _rescale(values: NDArray[Any], frame: Frame, out: NDArray[Any]) -> None:
+    """Write values times slope plus intercept in float32."""
+    if frame.slope == 1 and values.dtype.itemsize <= _EXACT_BYTES:
+        out[...] = values
+    else:
+        np.multiply(values, np.float32(frame.slope), out=out, casting="unsafe")
+    if frame.intercept != 0:
+        out += np.float32(frame.intercept)
 
 
 def _without_bulk(dataset: Any) -> Any:
