@@ -12,7 +12,12 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from models.card_critical import CertaintyRule, CriticalRule, PresenceRule
 from models.card_inference import Inference, LocateThenRead
-from models.card_interpretation import ClassificationInterpretation, EcgInterpretation, LabelMapInterpretation
+from models.card_interpretation import (
+    BoxInterpretation,
+    ClassificationInterpretation,
+    EcgInterpretation,
+    LabelMapInterpretation,
+)
 from models.card_network import Golden, Network
 from models.card_parts import Concept, Identifier, Label, Range, Strict
 from models.card_preparation import ImagePreparation, VolumePreparation, WaveformPreparation
@@ -65,8 +70,8 @@ class Card(Strict):
     networks: dict[Identifier, Network]
     preparation: VolumePreparation | ImagePreparation | WaveformPreparation = Field(discriminator="kind")
     inference: Inference
-    interpretation: LabelMapInterpretation | ClassificationInterpretation | EcgInterpretation = Field(
-        discriminator="kind"
+    interpretation: LabelMapInterpretation | BoxInterpretation | ClassificationInterpretation | EcgInterpretation = (
+        Field(discriminator="kind")
     )
     labels: tuple[Label, ...] = ()
     critical: tuple[CriticalRule, ...] = Field(default=(), description="when somebody must be told at once")
@@ -79,6 +84,8 @@ class Card(Strict):
             raise ValueError("two labels have the same number")
         if isinstance(self.interpretation, LabelMapInterpretation) and not self.labels:
             raise ValueError("a label map needs at least one [[labels]]")
+        if isinstance(self.interpretation, BoxInterpretation):
+            self._check_boxes()
         if isinstance(self.inference, LocateThenRead) and set(self.networks) != {"locator", "main"}:
             raise ValueError("locate-then-read needs the networks locator and main")
         if isinstance(self.preparation, ImagePreparation):
@@ -92,6 +99,14 @@ class Card(Strict):
             if any(one != Range() for one in ranges):
                 raise ValueError("what is outlined on images has an area and no volume: leave out the plausible ml")
         return self
+
+    def _check_boxes(self) -> None:
+        if not self.labels:
+            raise ValueError("boxes need at least one [[labels]]")
+        if self.inference.strategy not in {"whole", "sliding-window"}:
+            raise ValueError("boxes are found by the strategies whole and sliding-window")
+        if any(label.instances or label.measurements for label in self.labels):
+            raise ValueError("boxes have no mask: leave out instances and measurements of [[labels]]")
 
     @model_validator(mode="after")
     def _rules_name_what_there_is(self) -> "Card":
