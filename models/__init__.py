@@ -2,7 +2,8 @@
 
 volume          what goes in: a Volume, an Image or a Waveform
 findings        what comes out: a Reading
-manifest        the card: everything a model says of itself, in model.toml; card_parts and a card_* for each section
+manifest        the card: everything a model says of itself, in model.toml; card_parts and a card_* for each section;
+                card_mistakes, what is wrong with one
 catalog         the model directories of this machine and their checksums
 weights         weights by reference into a package, fetched and checked (torchscript, linknet_graph); durable_file
 grid            grids in patient space, and the way from one to another

@@ -3,12 +3,11 @@
 `models` reads all of it but ``[selection]``, which is DICOM's business and checked by `worker.selection`.
 """
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from models.card_critical import CertaintyRule, CriticalRule, PresenceRule
 from models.card_inference import Inference, LocateThenRead
@@ -18,6 +17,7 @@ from models.card_interpretation import (
     EcgInterpretation,
     LabelMapInterpretation,
 )
+from models.card_mistakes import mistakes
 from models.card_network import Golden, Network
 from models.card_parts import Concept, Identifier, Label, Range, Strict
 from models.card_preparation import ImagePreparation, VolumePreparation, WaveformPreparation
@@ -154,29 +154,4 @@ def load_card(file: Path) -> Card:
 
 def explained(error: ValidationError) -> str:
     """Return what is wrong with a card: each key, and what is allowed."""
-    return "; ".join(_explain(problem) for problem in error.errors())
-
-
-def _explain(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(problem["loc"][-1]), sorted(_known_keys(Card)), n=1)
-        return f"{key}: unknown key" + (f", did you mean {near[0]}?" if near else "")
-    return f"{key}: {problem['msg']}"
-
-
-def _known_keys(model: type[BaseModel]) -> set[str]:
-    keys: set[str] = set()
-    pending: list[Any] = [model]
-    seen: set[Any] = set()
-    while pending:
-        current = pending.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            keys |= {field.alias or name for name, field in current.model_fields.items()}
-            pending += [field.annotation for field in current.model_fields.values()]
-        else:
-            pending += list(getattr(current, "__args__", ()))
-    return keys
+    return mistakes(Card, error)
