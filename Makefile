@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench bench-inference bench-objects extras prove docs format clean
+.PHONY: demo test check bench bench-inference bench-objects bench-arrays extras prove docs format clean
 
 demo: $(VENV)/.core
 	$(BIN)/wetread demo
@@ -22,6 +22,9 @@ bench: $(VENV)/.dev
 
 bench-objects: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.objects
+
+bench-arrays: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.arrays
 
 bench-inference: $(VENV)/.extras
 	$(BIN)/python -m benchmarks.inference
