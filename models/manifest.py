@@ -78,10 +78,18 @@ class Card(Strict):
     golden: tuple[Golden, ...] = ()
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Card":
+    def _labels_are_told_apart(self) -> "Card":
         numbers = [label.number for label in self.labels]
         if len(set(numbers)) != len(numbers):
             raise ValueError("two labels have the same number")
+        if self.interpretation.kind != "multi-label" and any(label.threshold is not None for label in self.labels):
+            raise ValueError(
+                "a threshold of [[labels]] goes with kind = multi-label; else [interpretation] has the one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Card":
         if isinstance(self.interpretation, LabelMapInterpretation) and not self.labels:
             raise ValueError("a label map needs at least one [[labels]]")
         if isinstance(self.interpretation, BoxInterpretation):
