@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench bench-inference bench-objects bench-series extras gpu-pack prove docs format clean
+.PHONY: demo test check bench bench-arrays bench-inference bench-objects bench-series extras gpu-pack prove docs format clean
 
 demo: $(VENV)/.core
 	$(BIN)/wetread demo
@@ -25,6 +25,9 @@ bench-objects: $(VENV)/.dev
 
 bench-series: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.series
+
+bench-arrays: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.arrays
 
 bench-inference: $(VENV)/.extras
 	$(BIN)/python -m benchmarks.inference

@@ -2,7 +2,8 @@
 
 volume          what goes in: a Volume, an Image or a Waveform
 findings        what comes out: a Reading
-manifest        the card: everything a model says of itself, in model.toml; card_parts and a card_* for each section
+manifest        the card: everything a model says of itself, in model.toml; card_parts and a card_* for each section;
+                card_mistakes, what is wrong with one
 catalog         the model directories of this machine and their checksums
 weights         weights by reference into a package, fetched and checked (torchscript, linknet_graph); durable_file
 grid            grids in patient space, and the way from one to another
@@ -13,6 +14,7 @@ interpretation  from the answer to a Reading on the source grid (components: con
                 parts that are counted and measured)
 image_reading   the same three steps for images without a place in space: image_preparation, then classification or
                 image_labels; volume_classification, an answer about a whole volume
+detection       what a detector finds in a volume or in images (boxes: of those that overlap, the best)
 ecg             the same three steps for an ECG
 runtime         what runs a network: load, infer, close (onnx_, openvino_, torch_ and tensorrt_runtime)
 tensorrt_build  from ONNX to an engine (tensorrt_graph, network_shapes); engine_cache keeps it; cuda_driver and

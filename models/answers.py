@@ -1,12 +1,13 @@
 """What a network's answer means, of a volume or of an image: label numbers, or logits of the one label."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.card_interpretation import LabelMapInterpretation
+from models.card_parts import Label
 from models.errors import CardError
 
 _BACKGROUND_AND_LABEL = 2
@@ -24,6 +25,7 @@ def answered(
     interpretation: LabelMapInterpretation,
     answer: Mapping[str, NDArray[np.generic]],
     shape: tuple[int, ...],
+    labels: Sequence[Label] = (),
 ) -> NDArray[Any]:
     """Return what the one output of a network says, in the input's shape without batch and channels.
 
@@ -35,11 +37,12 @@ def answered(
         interpretation: The card's.
         answer: The network's.
         shape: Of the input, ``(d, h, w)`` or ``(rows, columns)``.
+        labels: The card's; for kind ``multi-label`` one may have a threshold of its own.
 
     Raises CardError when the answer is not the card's kind.
     """
     output = np.asarray(next(iter(answer.values()))) if len(answer) == 1 else None
-    found = None if output is None else _READERS[interpretation.kind](interpretation, output, shape)
+    found = None if output is None else _READ[interpretation.kind](interpretation, output, shape, labels)
     if found is None:
         shapes = {name: array.shape for name, array in answer.items()}
         raise CardError(
@@ -50,13 +53,19 @@ def answered(
 
 
 def _labels(
-    _interpretation: LabelMapInterpretation, output: NDArray[Any], shape: tuple[int, ...]
+    _interpretation: LabelMapInterpretation,
+    output: NDArray[Any],
+    shape: tuple[int, ...],
+    _labels_of_card: Sequence[Label],
 ) -> NDArray[Any] | None:
     return output.astype(np.uint8, copy=False).reshape(shape) if output.shape in {(1, *shape), (1, 1, *shape)} else None
 
 
 def _classes(
-    _interpretation: LabelMapInterpretation, output: NDArray[Any], shape: tuple[int, ...]
+    _interpretation: LabelMapInterpretation,
+    output: NDArray[Any],
+    shape: tuple[int, ...],
+    _labels_of_card: Sequence[Label],
 ) -> NDArray[Any] | None:
     if not _is_channels(output, shape):
         return None
@@ -64,7 +73,10 @@ def _classes(
 
 
 def _probability(
-    interpretation: LabelMapInterpretation, output: NDArray[Any], shape: tuple[int, ...]
+    interpretation: LabelMapInterpretation,
+    output: NDArray[Any],
+    shape: tuple[int, ...],
+    _labels_of_card: Sequence[Label],
 ) -> NDArray[Any] | None:
     if not _is_channels(output, shape) or output.shape[1] > _BACKGROUND_AND_LABEL:
         return None
@@ -76,17 +88,22 @@ def _probability(
 
 
 def _multi_label(
-    interpretation: LabelMapInterpretation, output: NDArray[Any], shape: tuple[int, ...]
+    interpretation: LabelMapInterpretation, output: NDArray[Any], shape: tuple[int, ...], labels: Sequence[Label]
 ) -> NDArray[Any] | None:
     if not _is_channels(output, shape):
         return None
     values = _logits(interpretation, output)
-    likeliest = values.argmax(axis=0)
-    above = values.max(axis=0) > logit(interpretation.threshold)
-    return np.asarray(np.where(above, likeliest + 1, 0), np.uint8)
+    own = {label.number: label.threshold for label in labels if label.threshold is not None}
+    best = np.full(shape, -np.inf, np.float32)
+    found = np.zeros(shape, np.uint8)
+    # Label by label: of those above their own threshold the likeliest; of equals the first.
+    for number, channel in enumerate(values, start=1):
+        wins = (channel > logit(own.get(number, interpretation.threshold))) & (channel > best)
+        found[wins], best[wins] = number, channel[wins]
+    return found
 
 
-_READERS = {"labels": _labels, "classes": _classes, "probability": _probability, "multi-label": _multi_label}
+_READ = {"labels": _labels, "classes": _classes, "probability": _probability, "multi-label": _multi_label}
 
 
 def _is_channels(output: NDArray[Any], shape: tuple[int, ...]) -> bool:

@@ -28,6 +28,40 @@ class LabelMapInterpretation(Strict):
     plausible_total_ml: Range = Range()
 
 
+class BoxInterpretation(Strict):
+    """From a detector's boxes, scores and classes to findings that are outlined by a rectangle."""
+
+    kind: Literal["boxes"]
+    boxes_output: str = Field(default="boxes", description="the network's output ``(n, 2 * axes)``, one box a row")
+    scores_output: str = Field(default="scores", description="its output ``(n,)``, probabilities")
+    classes_output: str = Field(default="classes", description="its output ``(n,)``, whole numbers")
+    first_class: int = Field(default=1, ge=0, description="the network's class for label 1; label 2 is the next")
+    corners: Literal["low-high", "centre-size"] = Field(
+        default="low-high", description="what a row holds: lowest edges, then highest; or the centre, then the sides"
+    )
+    axes: Literal["array", "reversed"] = Field(
+        default="array",
+        description="array: in the order of the network's grid, as in MONAI; reversed: the last axis first, as x, y in "
+        "torchvision",
+    )
+    coordinates: Literal["voxels", "fractions"] = Field(
+        default="voxels",
+        description="voxels: of the network's input, from the outer edge of the first; fractions: of the input's sides",
+    )
+    threshold: float = Field(default=0.5, gt=0.0, lt=1.0, description="a box with a lower score is dropped")
+    overlap: float = Field(
+        default=0.5,
+        gt=0.0,
+        le=1.0,
+        description="of two boxes of a label whose intersection over union is above, the one with the lower score is "
+        "dropped",
+    )
+    diameter: Literal["none", "longer-side"] = Field(
+        default="none", description="longer-side: the longer side of a box in the images' plane is told as its diameter"
+    )
+    plausible_count: Range = Field(default=Range(), description="how many there can be; else nothing is sent")
+
+
 class ClassCard(Strict):
     """A class of a network that answers about the whole input."""
 

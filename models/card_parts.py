@@ -57,6 +57,12 @@ class Label(Strict):
     laterality: Literal["left", "right"] | None = None
     colour_rgb: tuple[int, int, int]
     plausible_volume_ml: Range = Range()
+    threshold: float | None = Field(
+        default=None,
+        gt=0.0,
+        lt=1.0,
+        description="with kind = multi-label: its probability must be above; left out: as [interpretation] says",
+    )
     instances: bool = Field(default=False, description="each connected part is a thing of its own, such as a nodule")
     smallest_ml: float = Field(default=0.0, ge=0, description="connected parts that are smaller are dropped")
     measurements: tuple[Literal["mean", "deviation", "diameters"], ...] = Field(

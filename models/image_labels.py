@@ -41,7 +41,7 @@ def labels_of(
 
     Raises CardError when the answer is not the card's kind, ImplausibleResult for a label that is not on the card.
     """
-    values = answered(card.id, interpretation, answer, size)
+    values = answered(card.id, interpretation, answer, size, card.labels)
     if interpretation.kind == "probability":
         # Less the threshold's, so that what the network has not seen, 0, is never above it.
         logits = values - np.float32(logit(interpretation.threshold))

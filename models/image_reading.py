@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card_interpretation import ClassificationInterpretation, LabelMapInterpretation
+from models.card_interpretation import BoxInterpretation, ClassificationInterpretation, LabelMapInterpretation
 from models.card_preparation import ImagePreparation
 from models.classification import class_activation, findings_of, mapped_classes, probabilities, scaled
+from models.detection import boxes_in_frame, detections_of
 from models.errors import CardError, InputRefused
 from models.findings import HeatMap, Reading
 from models.image_labels import labels_of, structure_of
@@ -28,7 +29,11 @@ def read_images(card: Card, preparation: ImagePreparation, image: Image, infer: 
         return _classified(card, card.interpretation, preparation, image, infer)
     if isinstance(card.interpretation, LabelMapInterpretation):
         return _outlined(card, card.interpretation, preparation, image, infer)
-    raise CardError(f"{card.id}: images are interpreted as classification or labels, not as {card.interpretation.kind}")
+    if isinstance(card.interpretation, BoxInterpretation):
+        return _detected(card, card.interpretation, preparation, image, infer)
+    raise CardError(
+        f"{card.id}: images are interpreted as classification, labels or boxes, not as {card.interpretation.kind}"
+    )
 
 
 def _prepared(preparation: ImagePreparation, image: Image) -> Iterator[tuple[int, PreparedFrame]]:
@@ -112,6 +117,18 @@ def _outlined(
         missing=tuple(label for label in known if found[label.number] is None),
         warnings=_warnings(image, read),
     )
+
+
+def _detected(
+    card: Card, interpretation: BoxInterpretation, preparation: ImagePreparation, image: Image, infer: Infer
+) -> Reading:
+    found, read = [], 0
+    for index, prepared in _prepared(preparation, image):
+        answer = infer("main", {INPUT: prepared.array})
+        found += boxes_in_frame(card, interpretation, answer, index, preparation.size, prepared.placement)
+        read += 1
+    detections, missing = detections_of(card, interpretation, found, image.array.shape, image.spacing_mm)
+    return Reading(detections=detections, missing=missing, warnings=_warnings(image, read))
 
 
 def _warnings(image: Image, read: int) -> tuple[str, ...]:

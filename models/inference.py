@@ -43,7 +43,7 @@ def ask(card: Card, prepared: Prepared, volume: Volume, infer: Infer) -> Volume:
         return _locate_then_read(card, card.inference, prepared, volume, infer)
     else:
         raise CardError(f"{card.id}: a volume cannot be read by the strategy {card.inference.strategy}")
-    return Volume(array=answered(card.id, interpretation, answer, shape), affine=prepared.affine)
+    return Volume(array=answered(card.id, interpretation, answer, shape, card.labels), affine=prepared.affine)
 
 
 def _label_map(card: Card) -> LabelMapInterpretation:
@@ -78,7 +78,9 @@ def _locate_then_read(card: Card, strategy: LocateThenRead, prepared: Prepared, 
     preparation, interpretation = card.preparation, _label_map(card)
     if not isinstance(preparation, VolumePreparation):
         raise CardError(f"{card.id}: locate-then-read needs a volume's preparation")
-    coarse = answered(card.id, interpretation, infer("locator", {INPUT: prepared.array}), prepared.array.shape[2:])
+    coarse = answered(
+        card.id, interpretation, infer("locator", {INPUT: prepared.array}), prepared.array.shape[2:], card.labels
+    )
     source = oriented(volume, preparation.orientation)
     found = largest_component(_is_set(coarse, interpretation))
     crop = boxed(source, located_box(found, shape_of(source.array), strategy))
@@ -86,7 +88,7 @@ def _locate_then_read(card: Card, strategy: LocateThenRead, prepared: Prepared, 
     array = fine.array.astype(np.float32)
     normalise(array, preparation, prepared.window)
     answer = infer("main", {INPUT: array[np.newaxis, np.newaxis]})
-    return Volume(array=answered(card.id, interpretation, answer, array.shape), affine=fine.affine)
+    return Volume(array=answered(card.id, interpretation, answer, array.shape, card.labels), affine=fine.affine)
 
 
 def _is_set(values: NDArray[Any], interpretation: LabelMapInterpretation) -> NDArray[np.bool_]:

@@ -3,16 +3,21 @@
 `models` reads all of it but ``[selection]``, which is DICOM's business and checked by `worker.selection`.
 """
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from models.card_critical import CertaintyRule, CriticalRule, PresenceRule
 from models.card_inference import Inference, LocateThenRead
-from models.card_interpretation import ClassificationInterpretation, EcgInterpretation, LabelMapInterpretation
+from models.card_interpretation import (
+    BoxInterpretation,
+    ClassificationInterpretation,
+    EcgInterpretation,
+    LabelMapInterpretation,
+)
+from models.card_mistakes import mistakes
 from models.card_network import Golden, Network
 from models.card_parts import Concept, Identifier, Label, Range, Strict
 from models.card_preparation import ImagePreparation, VolumePreparation, WaveformPreparation
@@ -65,20 +70,30 @@ class Card(Strict):
     networks: dict[Identifier, Network]
     preparation: VolumePreparation | ImagePreparation | WaveformPreparation = Field(discriminator="kind")
     inference: Inference
-    interpretation: LabelMapInterpretation | ClassificationInterpretation | EcgInterpretation = Field(
-        discriminator="kind"
+    interpretation: LabelMapInterpretation | BoxInterpretation | ClassificationInterpretation | EcgInterpretation = (
+        Field(discriminator="kind")
     )
     labels: tuple[Label, ...] = ()
     critical: tuple[CriticalRule, ...] = Field(default=(), description="when somebody must be told at once")
     golden: tuple[Golden, ...] = ()
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Card":
+    def _labels_are_told_apart(self) -> "Card":
         numbers = [label.number for label in self.labels]
         if len(set(numbers)) != len(numbers):
             raise ValueError("two labels have the same number")
+        if self.interpretation.kind != "multi-label" and any(label.threshold is not None for label in self.labels):
+            raise ValueError(
+                "a threshold of [[labels]] goes with kind = multi-label; else [interpretation] has the one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Card":
         if isinstance(self.interpretation, LabelMapInterpretation) and not self.labels:
             raise ValueError("a label map needs at least one [[labels]]")
+        if isinstance(self.interpretation, BoxInterpretation):
+            self._check_boxes()
         if isinstance(self.inference, LocateThenRead) and set(self.networks) != {"locator", "main"}:
             raise ValueError("locate-then-read needs the networks locator and main")
         if isinstance(self.preparation, ImagePreparation):
@@ -92,6 +107,14 @@ class Card(Strict):
             if any(one != Range() for one in ranges):
                 raise ValueError("what is outlined on images has an area and no volume: leave out the plausible ml")
         return self
+
+    def _check_boxes(self) -> None:
+        if not self.labels:
+            raise ValueError("boxes need at least one [[labels]]")
+        if self.inference.strategy not in {"whole", "sliding-window"}:
+            raise ValueError("boxes are found by the strategies whole and sliding-window")
+        if any(label.instances or label.measurements for label in self.labels):
+            raise ValueError("boxes have no mask: leave out instances and measurements of [[labels]]")
 
     @model_validator(mode="after")
     def _rules_name_what_there_is(self) -> "Card":
@@ -139,29 +162,4 @@ def load_card(file: Path) -> Card:
 
 def explained(error: ValidationError) -> str:
     """Return what is wrong with a card: each key, and what is allowed."""
-    return "; ".join(_explain(problem) for problem in error.errors())
-
-
-def _explain(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(problem["loc"][-1]), sorted(_known_keys(Card)), n=1)
-        return f"{key}: unknown key" + (f", did you mean {near[0]}?" if near else "")
-    return f"{key}: {problem['msg']}"
-
-
-def _known_keys(model: type[BaseModel]) -> set[str]:
-    keys: set[str] = set()
-    pending: list[Any] = [model]
-    seen: set[Any] = set()
-    while pending:
-        current = pending.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            keys |= {field.alias or name for name, field in current.model_fields.items()}
-            pending += [field.annotation for field in current.model_fields.values()]
-        else:
-            pending += list(getattr(current, "__args__", ()))
-    return keys
+    return mistakes(Card, error)

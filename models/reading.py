@@ -1,7 +1,8 @@
 """A model reads an input: prepare, ask, interpret."""
 
-from models.card_interpretation import ClassificationInterpretation, LabelMapInterpretation
+from models.card_interpretation import BoxInterpretation, ClassificationInterpretation, LabelMapInterpretation
 from models.card_preparation import ImagePreparation, VolumePreparation
+from models.detection import detect_in_volume
 from models.ecg import read_ecg
 from models.errors import CardError, InputRefused
 from models.findings import Reading
@@ -43,6 +44,8 @@ def _read_volume(card: Card, preparation: VolumePreparation, source: Source, inf
         raise _another(card, "volumes", source)
     if isinstance(card.interpretation, ClassificationInterpretation):
         return classify_volume(card, card.interpretation, prepare(source, preparation), source, infer)
+    if isinstance(card.interpretation, BoxInterpretation):
+        return detect_in_volume(card, card.interpretation, prepare(source, preparation), source, infer)
     if not isinstance(card.interpretation, LabelMapInterpretation):
         raise CardError(
             f"{card.id}: a volume is interpreted as labels or probability, not as {card.interpretation.kind}"

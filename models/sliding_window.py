@@ -32,11 +32,7 @@ def ask_windows(
     Raises RuntimeFailed, also when the answer to n windows is not ``(n, classes, *window)``.
     """
     shape = array.shape[2:]
-    padded = np.pad(
-        array[0],
-        [(0, 0), *((0, max(0, wide - side)) for side, wide in zip(shape, strategy.window, strict=True))],
-        constant_values=array.min(),
-    )
+    padded = filled_up(array, strategy)
     weight = blending(strategy)
     total: NDArray[np.float32] | None = None
     weights = np.zeros(padded.shape[1:], np.float32)
@@ -57,6 +53,12 @@ def ask_windows(
     assert total is not None  # noqa: S101  # a volume has at least one window
     total /= weights
     return total[(np.newaxis, slice(None), *(slice(0, side) for side in shape))]
+
+
+def filled_up(array: NDArray[np.float32], strategy: SlidingWindow) -> NDArray[np.float32]:
+    """Return a batch of one as ``(channels, d, h, w)``, its lowest value beside it where the window is wider."""
+    sides = zip(array.shape[2:], strategy.window, strict=True)
+    return np.pad(array[0], [(0, 0), *((0, max(0, wide - side)) for side, wide in sides)], constant_values=array.min())
 
 
 def windows(shape: tuple[int, ...], strategy: SlidingWindow) -> Iterator[tuple[slice, ...]]:

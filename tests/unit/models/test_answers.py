@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from models.answers import answered, logit
 from models.card_interpretation import LabelMapInterpretation
 from models.errors import CardError
+from tests.readings import LABELS, a_card
 
 SHAPE = (2, 3)
 LOGITS = np.array([[[-2.0, 3.0, 0.1], [0.0, -1.0, 4.0]], [[1.0, 2.0, -3.0], [-1.0, 5.0, 3.0]]], np.float32)[np.newaxis]
@@ -23,6 +25,24 @@ def test_overlapping_labels_are_resolved_by_the_likelier() -> None:
     np.testing.assert_array_equal(meaning(LOGITS, kind="multi-label"), [[2, 1, 1], [0, 2, 1]])
     sure = meaning(LOGITS, kind="multi-label", threshold=0.9)
     np.testing.assert_array_equal(sure, [[0, 1, 0], [0, 2, 1]])
+
+
+def test_each_label_may_have_its_own_threshold() -> None:
+    """multi-label: a label below its own threshold loses to one that is above its, however likely it is."""
+    interpretation = LabelMapInterpretation.model_validate({"kind": "multi-label"})
+    labels = [LABELS[0].model_copy(update={"number": 2, "threshold": 0.995})]
+    found = answered("m", interpretation, {"output": LOGITS}, SHAPE, labels)
+    # Of label 2 the logits are 1, 2, -3, -1, 5 and 3; that of 0.995 is 5.3.
+    np.testing.assert_array_equal(found, [[0, 1, 1], [0, 0, 1]])
+    labels = [LABELS[0].model_copy(update={"number": 2, "threshold": 0.2})]
+    found = answered("m", interpretation, {"output": LOGITS}, SHAPE, labels)
+    np.testing.assert_array_equal(found, [[2, 1, 1], [2, 2, 1]])
+
+
+def test_a_threshold_that_nothing_reads_is_refused() -> None:
+    """A label of a kind with one threshold for all cannot have its own."""
+    with pytest.raises(ValidationError, match="multi-label"):
+        a_card(labels=[LABELS[0].model_dump() | {"threshold": 0.3}])
 
 
 def test_classes_are_the_highest_channel() -> None:

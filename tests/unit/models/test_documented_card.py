@@ -28,7 +28,7 @@ def test_the_documented_card_of_images_is_accepted(tmp_path: Path) -> None:
 def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     """Put into the example, whose labels they then name, they make a card that wetread takes."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1::2])
+    example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1:5:3])
     deadline, _, rules = rules.partition("\n\n")
     label = example[example.index("[[labels]]") : example.index("[[golden]]")]
     labels = "".join(
@@ -39,3 +39,14 @@ def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     file.write_text(f"{deadline}\n{example}\n{labels}\n{rules}".replace("…", "0" * 64), encoding="utf-8")
     card = load_card(file)
     assert (card.deadline_s, len(card.critical)) == (600, 5)
+
+
+def test_the_documented_detector_is_accepted(tmp_path: Path) -> None:
+    """What is said of detectors, put in the place of the example's interpretation, makes a card that wetread takes."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    example, boxes = (block.split("```")[0] for block in text.split("```toml\n")[1:4:2])
+    before, _, after = example.partition("[interpretation]")
+    file = tmp_path / "model.toml"
+    card = f"{before}{boxes}\n[[labels]]{after.partition('[[labels]]')[2]}"
+    file.write_text(card.replace("…", "0" * 64), encoding="utf-8")
+    assert load_card(file).interpretation.kind == "boxes"

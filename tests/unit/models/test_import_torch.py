@@ -141,7 +141,7 @@ def test_an_onnx_file_gets_our_names(tmp_path: Path) -> None:
 
 def test_what_no_file_says_is_asked_for(tmp_path: Path) -> None:
     """Without a card there is no model, but a draft, and the message names the keys that are missing."""
-    with pytest.raises(CardError, match=r"labels|id: Field required") as refusal:
+    with pytest.raises(CardError, match=r"labels|id: must be set") as refusal:
         import_from("onnx", a_network(tmp_path / "net.onnx"), None, tmp_path / "models")
     draft = tmp_path / "models" / "imported-model" / DRAFT
     assert str(draft) in str(refusal.value)

@@ -1,0 +1,111 @@
+"""What is wrong with a card, in words: the key, what it holds, and what is allowed there."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+_QUOTED = re.compile("'([^']*)'")
+
+
+def mistakes(record: type[BaseModel], error: ValidationError) -> str:
+    """Return each mistake that pydantic found in a record, one sentence each, separated by semicolons."""
+    return "; ".join(_mistake(record, problem) for problem in error.errors(include_url=False))
+
+
+def _mistake(record: type[BaseModel], problem: Mapping[str, Any]) -> str:
+    keys, annotation, holder = _followed(record, problem["loc"])
+    key, kind, context = ".".join(keys), problem["type"], problem.get("ctx", {})
+    before = f"{key}: " if key else ""
+    if kind == "extra_forbidden":
+        known = _keys(holder)
+        # A section has up to thirty keys: they are listed only for who is far off.
+        return f"{before}unknown key" + (_nearest(keys[-1], known) or f"; allowed here are {', '.join(known)}")
+    if kind == "missing":
+        return f"{before}must be set"
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        tag = _QUOTED.findall(context["discriminator"])[0]
+        return f"{key}.{tag}: {_choice(context.get('tag'), _tags(annotation, tag))}"
+    if kind == "literal_error":
+        allowed = _QUOTED.findall(context["expected"]) or [context["expected"]]
+        return f"{before}{_choice(problem['input'], allowed)}"
+    if kind == "value_error":
+        return before + str(context["error"])
+    # A table or a list would fill the line.
+    given = f", not {problem['input']!r}" if isinstance(problem["input"], str | int | float) else ""
+    return f"{before}{problem['msg']}{given}"
+
+
+def _choice(given: object, allowed: list[str]) -> str:
+    said = "must be set" if given is None else f"{given!r} is not known{_nearest(str(given), allowed)}"
+    return f"{said}; allowed are {', '.join(allowed)}"
+
+
+def _nearest(given: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(given.lower(), list(known), n=1)
+    return f", did you mean {near[0]}?" if near else ""
+
+
+def _followed(record: type[BaseModel], place: tuple[int | str, ...]) -> tuple[list[str], Any, type[BaseModel]]:
+    """Follow a place that pydantic names.
+
+    Returns its keys without the tags of unions, which nobody wrote in the card, the type there, and the record that
+    holds it.
+    """
+    keys: list[str] = []
+    inside: Any = record
+    holder = record
+    for part in place:
+        records = _records(inside)
+        tagged = next((each for each in records if len(records) > 1 and part in _literals(each)), None)
+        if tagged is not None:
+            inside = holder = tagged
+            continue
+        keys.append(str(part))
+        if get_origin(_bare(inside)) in {dict, tuple}:
+            inside = get_args(_bare(inside))[-1 if get_origin(_bare(inside)) is dict else 0]
+        elif len(records) == 1:
+            holder = records[0]
+            fields = {field.alias or name: field for name, field in holder.model_fields.items()}
+            inside = fields[str(part)].annotation if str(part) in fields else Any
+    return keys, inside, holder
+
+
+def _bare(annotation: Any) -> Any:
+    """Return a type without `Annotated` and without None beside it."""
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        rest = [each for each in get_args(annotation) if each is not type(None)]
+        return _bare(rest[0]) if len(rest) == 1 else annotation
+    return annotation
+
+
+def _records(annotation: Any) -> list[type[BaseModel]]:
+    """Return the records that stand there by themselves, not in a list or a table."""
+    bare = _bare(annotation)
+    if isinstance(bare, type) and issubclass(bare, BaseModel):
+        return [bare]
+    if get_origin(bare) in {Union, UnionType}:
+        return [record for each in get_args(bare) for record in _records(each)]
+    return []
+
+
+def _literals(record: type[BaseModel]) -> list[object]:
+    return [
+        value
+        for field in record.model_fields.values()
+        if get_origin(field.annotation) is Literal and field.is_required()
+        for value in get_args(field.annotation)
+    ]
+
+
+def _tags(annotation: Any, key: str) -> list[str]:
+    return [str(value) for record in _records(annotation) for value in get_args(record.model_fields[key].annotation)]
+
+
+def _keys(record: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in record.model_fields.items()]

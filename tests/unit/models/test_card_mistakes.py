@@ -1,0 +1,56 @@
+"""A wrong card is refused with its file, the key as it stands in the card, and what is allowed there."""
+
+from pathlib import Path
+
+import pytest
+
+from models.errors import CardError
+from models.manifest import load_card
+from models.testing import write_threshold_model
+
+#: What stands in the right card, what somebody wrote instead, and what they are told.
+MISTAKES = [
+    ("licence =", "license =", "license: unknown key, did you mean licence?"),
+    ("fit =", "fitt =", "preparation.fitt: unknown key, did you mean fit?"),
+    ("fit =", "fitt =", "preparation.fit: must be set"),
+    ("[regulatory]", "[zzz]", "zzz: unknown key; allowed here are schema, id, name, version,"),
+    ("number = 1", "number = 1\nqqq = 1", "labels.0.qqq: unknown key; allowed here are number, name, names,"),
+    ('value = "85756007"', 'valeu = "85756007"', "labels.0.concept.valeu: unknown key, did you mean value?"),
+    ('file = "model.onnx"', 'fiel = "model.onnx"', "networks.main.fiel: unknown key, did you mean file?"),
+    ('kind = "volume"', 'kind = "volum"', "preparation.kind: 'volum' is not known, did you mean volume?; allowed are"),
+    ('kind = "volume"', "", "preparation.kind: must be set; allowed are volume, image, waveform"),
+    ('kind = "labels"', 'kind = "lables"', "interpretation.kind: 'lables' is not known, did you mean labels?"),
+    ('kind = "labels"', 'kind = "box"', "interpretation.kind: 'box' is not known, did you mean boxes?"),
+    ('"whole"', '"sliding_window"', "inference.strategy: 'sliding_window' is not known, did you mean sliding-window?"),
+    ('"whole"', '"x"', "allowed are whole, locate-then-read, sliding-window, slices, window"),
+    ('"whole"', '"sliding-window"\nwindow = [1, 2]', "inference.window.2: must be set"),
+    (
+        '"resize"',
+        '"Resize"',
+        "preparation.fit: 'Resize' is not known, did you mean resize?; allowed are conform, resize,",
+    ),
+    ("size = [16, 16, 16]", "", "preparation: fit = conform or resize, and only they, need size"),
+    ('"LPS"', '"LPX"', "preparation.orientation: String should match pattern '^[LRAPIS]{3}$', not 'LPX'"),
+    ('"research"', '"reserch"', "regulatory.status: 'reserch' is not known, did you mean research?"),
+    ("schema = 1", "schema = 2", "schema: 2 is not known; allowed are 1"),
+    ("number = 1", "number = 300", "labels.0.number: Input should be less than or equal to 255, not 300"),
+    ("[[golden]]", '[[critical]]\nwhen = "presnt"\n[[golden]]', "critical.0.when: 'presnt' is not known, did you mean"),
+    (
+        "[[golden]]",
+        '[[critical]]\nwhen = "present"\nlabel = "Brigt"\n[[golden]]',
+        "critical.0.label: no label is named",
+    ),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "told"), MISTAKES, ids=[told[:40] for _, _, told in MISTAKES])
+def test_a_mistake_is_named(tmp_path: Path, right: str, wrong: str, told: str) -> None:
+    """The message begins with the file and says where and what; no tag of pydantic's stands within the key."""
+    file = write_threshold_model(tmp_path) / "model.toml"
+    card = file.read_text(encoding="utf-8")
+    assert right in card
+    file.write_text(card.replace(right, wrong, 1), encoding="utf-8")
+    with pytest.raises(CardError) as refused:
+        load_card(file)
+    assert str(refused.value).startswith(f"{file}: ")
+    assert told in str(refused.value)
