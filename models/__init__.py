@@ -20,6 +20,6 @@ reading         all of it in one function, `read`
 checking        golden inputs (golden: how they are made) prove a model on this machine
 brainchop       imports brain-structures from brainchop's files; brainchop_card
 critical        which of a card's rules a reading fulfils; critical_reason, why
-meshnet         what brainchop's files say, as ONNX and as a plain computation (brain_mask_card, of mindgrab)
 testing         a tiny real model and a constant runtime, for tests; testing_classifier, one that classifies
+meshnet         what brainchop's files say, as ONNX and as a plain computation (brain_mask_card, of mindgrab)
 """
