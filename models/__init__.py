@@ -5,6 +5,7 @@ findings        what comes out: a Reading
 manifest        the card: everything a model says of itself, in model.toml
 catalog         the model directories of this machine and their checksums
 weights         weights by reference into a package, fetched and checked (torchscript, linknet_graph); durable_file
+meshnet         what brainchop's files say, as ONNX and as a plain computation (brain_mask_card, of mindgrab)
 grid            grids in patient space, and the way from one to another
 preparation     from the source grid to the network's
 inference       the order in which networks are asked (sliding_window: window by window)
@@ -21,5 +22,4 @@ checking        golden inputs (golden: how they are made) prove a model on this 
 brainchop       imports brain-structures from brainchop's files; brainchop_card
 critical        which of a card's rules a reading fulfils; critical_reason, why
 testing         a tiny real model and a constant runtime, for tests; testing_classifier, one that classifies
-meshnet         what brainchop's files say, as ONNX and as a plain computation (brain_mask_card, of mindgrab)
 """
