@@ -15,6 +15,7 @@ from models.catalog import ModelState, read_entry
 from models.checking import check
 from models.errors import WeightsRefused
 from models.onnx_runtime import OnnxRuntime
+from tests.optional import need
 
 CHANNELS = 5
 CLASSES = 18
@@ -42,6 +43,24 @@ def elu(name: str, before: str) -> dict[str, Any]:
     return {"class_name": "Activation", "config": config, "inbound_nodes": [[[before, 0, 0, {}]]]}
 
 
+def write_files(
+    source: Path, layers: list[dict[str, Any]], shapes: dict[str, tuple[int, ...]], colormap: dict[str, Any]
+) -> None:
+    """Write brainchop's three files, with random weights."""
+    manifest = [{"name": name, "shape": shape, "dtype": "float32"} for name, shape in shapes.items()]
+    model = {
+        "modelTopology": {"model_config": {"config": {"layers": layers}}},
+        "weightsManifest": [{"paths": ["model.bin"], "weights": manifest}],
+    }
+    source.mkdir()
+    random = np.random.default_rng(5)
+    (source / "model.bin").write_bytes(
+        b"".join(random.normal(0, 0.4, shape).astype("<f4").tobytes() for shape in shapes.values())
+    )
+    (source / "model.json").write_text(json.dumps(model))
+    (source / "colormap.json").write_text(json.dumps(colormap))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A small MeshNet with random weights, in brainchop's files."""
@@ -61,20 +80,28 @@ def folder(tmp_path: Path) -> Path:
         "output/kernel": (1, 1, 1, CHANNELS, CLASSES),
         "output/bias": (CLASSES,),
     }
-    manifest = [{"name": name, "shape": shape, "dtype": "float32"} for name, shape in shapes.items()]
-    model = {
-        "modelTopology": {"model_config": {"config": {"layers": layers}}},
-        "weightsManifest": [{"paths": ["model.bin"], "weights": manifest}],
-    }
     source = tmp_path / "brainchop"
-    source.mkdir()
-    random = np.random.default_rng(5)
-    (source / "model.bin").write_bytes(
-        b"".join(random.normal(0, 0.4, shape).astype("<f4").tobytes() for shape in shapes.values())
-    )
-    (source / "model.json").write_text(json.dumps(model))
     colours = {channel: list(range(CLASSES)) for channel in "RGB"}
-    (source / "colormap.json").write_text(json.dumps({"labels": ["Unknown", *_STRUCTURES], **colours}))
+    write_files(source, layers, shapes, {"labels": ["Unknown", *_STRUCTURES], **colours})
+    return source
+
+
+@pytest.fixture
+def mask_folder(tmp_path: Path) -> Path:
+    """A small mindgrab with random weights, in brainchop's files: no bias, normalised channels, GELU, two classes."""
+    layers = [{"class_name": "InputLayer", "config": {"name": "input"}, "inbound_nodes": []}]
+    before, shapes = "input", {}
+    for number, dilation in enumerate((4, 1)):
+        name = f"conv3d_{number}_gn"
+        layers += [convolution(name, 3, CHANNELS, dilation, before), elu(f"activation_{number}", name)]
+        layers[-2]["config"]["use_bias"] = False
+        layers[-1]["config"]["activation"] = "gelu"
+        before = f"activation_{number}"
+        shapes[f"{name}/kernel"] = (3, 3, 3, CHANNELS if number else 1, CHANNELS)
+    layers.append(convolution("output", 1, 2, 1, before))
+    shapes |= {"output/kernel": (1, 1, 1, CHANNELS, 2), "output/bias": (2,)}
+    source = tmp_path / "mindgrab"
+    write_files(source, layers, shapes, {"labels": ["background", "brain mask"]})
     return source
 
 
@@ -96,6 +123,57 @@ def test_the_graph_answers_what_the_files_say(folder: Path, tmp_path: Path) -> N
     assert answer["labels"].dtype == np.uint8
     np.testing.assert_array_equal(answer["labels"][0], expected)
     assert len(np.unique(expected)) > 5
+
+
+def test_a_mask_network_answers_what_its_files_say(mask_folder: Path, tmp_path: Path) -> None:
+    """Without a bias, normalised over the whole volume, with GELU: ONNX Runtime agrees with the plain computation."""
+    layers = read_meshnet(mask_folder)
+    assert [(layer.normalised, layer.activation) for layer in layers] == [(True, "gelu")] * 2 + [(False, "linear")]
+    file = tmp_path / "model.onnx"
+    file.write_bytes(meshnet_graph(layers).SerializeToString())
+    volume = np.random.default_rng(6).normal(5, 3, size=(9, 14, 11)).astype(np.float32)
+    answer = OnnxRuntime().load(file, threads=1).infer({"input": volume[np.newaxis, np.newaxis]})
+    expected = meshnet_labels(layers, volume)
+    assert np.mean(answer["labels"][0] != expected) < 0.001
+    assert 0.05 < expected.mean() < 0.95
+
+
+def test_a_mask_network_agrees_with_torch(mask_folder: Path) -> None:
+    """A third computation, torch's own convolution, group normalisation and GELU, gives the same labels."""
+    torch = need("torch")
+    layers = read_meshnet(mask_folder)
+    volume = np.random.default_rng(7).normal(5, 3, size=(12, 10, 11)).astype(np.float32)
+    value = torch.from_numpy(volume)[None, None]
+    for layer in layers:
+        kernel = torch.from_numpy(np.ascontiguousarray(layer.kernel.transpose(4, 3, 0, 1, 2)))
+        reach = layer.dilation * (kernel.shape[2] // 2)
+        bias = torch.from_numpy(layer.bias.copy())
+        value = torch.nn.functional.conv3d(value, kernel, bias, padding=reach, dilation=layer.dilation)
+        if layer.normalised:
+            value = torch.nn.functional.group_norm(value, kernel.shape[0])
+        if layer.activation == "gelu":
+            value = torch.nn.functional.gelu(value)
+    assert np.mean(value[0].argmax(0).numpy() != meshnet_labels(layers, volume)) < 0.001
+
+
+def test_mindgrab_becomes_a_brain_mask(mask_folder: Path, tmp_path: Path) -> None:
+    """One label, the whole conformed head without a crop, RESEARCH; the golden file is proven."""
+    entry = read_entry(import_brainchop(mask_folder, tmp_path / "models"))
+    assert (entry.card.id, entry.state) == ("brain-mask", ModelState.READY)
+    assert [label.concept.meaning for label in entry.card.labels] == ["Intracranial"]
+    assert isinstance(entry.card.preparation, VolumePreparation)
+    assert entry.card.preparation.crop_above is None
+    assert entry.card.research
+    (verdict,) = check(entry, OnnxRuntime())
+    assert verdict.passed
+
+
+def test_a_mask_of_more_than_two_classes_is_refused(folder: Path, tmp_path: Path) -> None:
+    """Files of two models that were mixed up make no card."""
+    (folder / "colormap.json").write_text(json.dumps({"labels": ["background", "brain mask"]}))
+    with pytest.raises(WeightsRefused, match="the network has 18 classes"):
+        import_brainchop(folder, tmp_path / "models")
+    assert not (tmp_path / "models").exists()
 
 
 def test_an_imported_model_is_ready_and_proves_itself(folder: Path, tmp_path: Path) -> None:
