@@ -1,10 +1,13 @@
 """``[inference]`` of a card: the order in which its networks are asked."""
 
+import hashlib
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from models.card_parts import Strict
+from models.card_parts import Sha256, Strict
+from models.errors import ChecksumMismatch
 
 
 class Whole(Strict):
@@ -60,4 +63,56 @@ class SingleWindow(Strict):
     )
 
 
-Inference = Annotated[Whole | LocateThenRead | SlidingWindow | Slices | SingleWindow, Field(discriminator="strategy")]
+class EntryPoint(Strict):
+    """No network: Python code reads the source as it is, in a process of its own (group `wetread.models`)."""
+
+    strategy: Literal["entry-point"]
+    name: str = Field(pattern="^[A-Za-z0-9_.-]+$", description="of the entry point")
+    version: str = Field(min_length=1, description="of the package that brings it; another one is refused")
+    python: str = Field(default="", description="interpreter of another environment; left out: wetread's own")
+    memory_gib: float = Field(default=8.0, gt=0, description="more, and an allocation fails there")
+    time_limit_s: float = Field(default=900.0, gt=0, description="longer, and it is ended with all that it started")
+
+
+class Command(Strict):
+    """No network: a program or container that is given a directory of DICOM files and leaves its answer in another."""
+
+    strategy: Literal["command"]
+    argv: tuple[str, ...] = Field(
+        min_length=1,
+        description="program and arguments; {input} and {output} become the two directories; a container image is "
+        "named with @sha256:",
+    )
+    sha256: Sha256 | None = Field(default=None, description="of the program, where argv names no image by its digest")
+    time_limit_s: float = Field(default=1800.0, gt=0, description="longer, and it is ended with all that it started")
+
+    @model_validator(mode="after")
+    def _pinned(self) -> "Command":
+        if self.sha256 is None and not any("@sha256:" in part for part in self.argv):
+            raise ValueError("argv needs an image with @sha256:, or sha256 of the program: else nobody knows what ran")
+        if not any("{output}" in part for part in self.argv):
+            raise ValueError("argv needs {output}, the directory in which the answer is looked for")
+        return self
+
+    @property
+    def identity(self) -> str:
+        """What pins it: the program's checksum or the image's digest."""
+        image = next((part.partition("@sha256:")[2] for part in self.argv if "@sha256:" in part), "")
+        return self.sha256 or image
+
+    def require_pinned(self) -> None:
+        """Raise ChecksumMismatch where the program on this machine is not the one that the card names."""
+        if self.sha256 is None:
+            return
+        try:
+            found = hashlib.sha256(Path(self.argv[0]).read_bytes()).hexdigest()
+        except OSError as error:
+            raise ChecksumMismatch(f"{self.argv[0]} cannot be read ({error.strerror}); install the program") from error
+        if found != self.sha256:
+            raise ChecksumMismatch(f"{self.argv[0]} has sha256 {found}, its card says {self.sha256}")
+
+
+Inference = Annotated[
+    Whole | LocateThenRead | SlidingWindow | Slices | SingleWindow | EntryPoint | Command,
+    Field(discriminator="strategy"),
+]

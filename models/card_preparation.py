@@ -103,6 +103,12 @@ class ImagePreparation(Strict):
         return self
 
 
+class NoPreparation(Strict):
+    """The model that comes as code or as a program does it itself."""
+
+    kind: Literal["none"]
+
+
 class WaveformPreparation(Strict):
     """From the source's channels to the network's input ``(1, samples)`` float32."""
 

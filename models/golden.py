@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from models.card_network import Golden
-from models.card_preparation import ImagePreparation, VolumePreparation
+from models.card_preparation import ImagePreparation, VolumePreparation, WaveformPreparation
+from models.errors import CardError
 from models.manifest import Card, load_card
 
 
@@ -28,6 +29,8 @@ def golden_input(card: Card) -> dict[str, NDArray[np.float32]]:
     if isinstance(card.preparation, VolumePreparation):
         coarse = np.random.default_rng(20).normal(size=(16, 16, 16)).astype(np.float16).astype(np.float32)
         return {"input": np.kron(coarse, np.ones((4, 4, 4), np.float32))[np.newaxis, np.newaxis]}
+    if not isinstance(card.preparation, WaveformPreparation):
+        raise CardError(f"{card.id}: a model that comes as code or as a program has no network to be asked")
     seconds = np.arange(card.preparation.samples) / card.preparation.sampling_frequency_hz
     phase = seconds % 0.9
     waves = ((0.20, 0.025, 0.15), (0.36, 0.010, -0.1), (0.38, 0.011, 1.2), (0.40, 0.010, -0.25), (0.64, 0.045, 0.3))

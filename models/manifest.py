@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from models.card_critical import CertaintyRule, CriticalRule, PresenceRule
-from models.card_inference import Inference, LocateThenRead
+from models.card_inference import Command, EntryPoint, Inference, LocateThenRead
 from models.card_interpretation import (
     BoxInterpretation,
     ClassificationInterpretation,
@@ -20,7 +20,7 @@ from models.card_interpretation import (
 from models.card_mistakes import mistakes
 from models.card_network import Golden, Network
 from models.card_parts import Concept, Identifier, Label, Range, Strict
-from models.card_preparation import ImagePreparation, VolumePreparation, WaveformPreparation
+from models.card_preparation import ImagePreparation, NoPreparation, VolumePreparation, WaveformPreparation
 from models.errors import CardError
 
 
@@ -67,8 +67,10 @@ class Card(Strict):
     regulatory: Regulatory
     patient: Patient = Patient()
     selection: dict[str, Any]
-    networks: dict[Identifier, Network]
-    preparation: VolumePreparation | ImagePreparation | WaveformPreparation = Field(discriminator="kind")
+    networks: dict[Identifier, Network] = Field(default={}, description="empty for a model that comes as code")
+    preparation: VolumePreparation | ImagePreparation | WaveformPreparation | NoPreparation = Field(
+        discriminator="kind"
+    )
     inference: Inference
     interpretation: LabelMapInterpretation | BoxInterpretation | ClassificationInterpretation | EcgInterpretation = (
         Field(discriminator="kind")
@@ -94,6 +96,11 @@ class Card(Strict):
             raise ValueError("a label map needs at least one [[labels]]")
         if isinstance(self.interpretation, BoxInterpretation):
             self._check_boxes()
+        outside = isinstance(self.inference, (EntryPoint, Command))
+        if outside != isinstance(self.preparation, NoPreparation) or outside == bool(self.networks):
+            raise ValueError(
+                "the strategies entry-point and command, and only they, go with preparation.kind = none and no networks"
+            )
         if isinstance(self.inference, LocateThenRead) and set(self.networks) != {"locator", "main"}:
             raise ValueError("locate-then-read needs the networks locator and main")
         if isinstance(self.preparation, ImagePreparation):

@@ -39,6 +39,8 @@ def _sides(card: Card, network: str) -> tuple[tuple[int, ...], tuple[int, ...]] 
         return _fixed((1, *inference.window))
     if isinstance(inference, LocateThenRead) and network == "main":
         return _fixed((1, *inference.read_size))
+    if not isinstance(preparation, VolumePreparation):
+        return None
     return _slices(preparation, inference) if isinstance(inference, Slices) else _volume(preparation)
 
 

@@ -1,10 +1,18 @@
 """A model reads an input: prepare, ask, interpret."""
 
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.card_inference import Command, EntryPoint
 from models.card_interpretation import BoxInterpretation, ClassificationInterpretation, LabelMapInterpretation
 from models.card_preparation import ImagePreparation, VolumePreparation
+from models.classification import findings_of, probabilities
+from models.code_model import ask_code, words_of
 from models.detection import detect_in_volume
 from models.ecg import read_ecg
-from models.errors import CardError, InputRefused
+from models.errors import CardError, InputRefused, RuntimeFailed
 from models.findings import Reading
 from models.image_reading import read_images
 from models.inference import ask
@@ -15,6 +23,8 @@ from models.runtime import Infer
 from models.volume import Image, Source, Volume, Waveform
 from models.volume_classification import classify_volume
 
+#: Code answers probabilities, in the one output of that name.
+_AS_IT_IS = {"activation": "none", "answer_output": "probabilities"}
 _KINDS = {Volume: "a volume", Image: "images without a place in space", Waveform: "a waveform"}
 
 
@@ -28,15 +38,45 @@ def read(card: Card, source: Source, infer: Infer) -> Reading:
 
     Raises InputRefused, ImplausibleResult, RuntimeFailed, or CardError when the card contradicts itself.
     """
+    if isinstance(card.inference, EntryPoint):
+        return _read_by_code(card, card.inference, source)
     if isinstance(card.preparation, VolumePreparation):
         return _read_volume(card, card.preparation, source, infer)
     if isinstance(card.preparation, ImagePreparation):
         if not isinstance(source, Image):
             raise _another(card, "images without a place in space", source)
         return read_images(card, card.preparation, source, infer)
+    if isinstance(card.inference, Command):
+        raise CardError(f"{card.id}: a command reads files, and only a worker has them")
     if not isinstance(source, Waveform):
         raise _another(card, "waveforms", source)
     return read_ecg(card, source, infer)
+
+
+def _read_by_code(card: Card, entry_point: EntryPoint, source: Source) -> Reading:
+    answer, words = ask_code(card, entry_point, source), words_of(entry_point)
+    if isinstance(card.interpretation, ClassificationInterpretation):
+        found = probabilities(card, card.interpretation.model_copy(update=_AS_IT_IS), answer)
+        return Reading(findings=findings_of(card.interpretation, found[np.newaxis]), runtime=words)
+    labels = answer.get("labels")
+    if not isinstance(card.interpretation, LabelMapInterpretation) or not isinstance(source, Volume) or labels is None:
+        raise CardError(f"{card.id}: code answers labels of a volume or probabilities of classes, nothing else")
+    return replace(read_labels(card, card.interpretation, labels, source), runtime=words)
+
+
+def read_labels(
+    card: Card, interpretation: LabelMapInterpretation, labels: NDArray[np.generic], source: Volume
+) -> Reading:
+    """Return the reading of label numbers that somebody else drew on the source's grid.
+
+    Raises RuntimeFailed for another shape or what is no label, ImplausibleResult.
+    """
+    if labels.shape != source.array.shape or not np.issubdtype(labels.dtype, np.integer):
+        raise RuntimeFailed(f"{card.id}: labels {labels.dtype} {labels.shape} for images {source.array.shape}")
+    if labels.size and (labels.min() < 0 or labels.max() > 255):  # noqa: PLR2004
+        raise RuntimeFailed(f"{card.id}: label numbers go from 0 to 255")
+    answer = Volume(array=labels.astype(np.uint8), affine=source.affine)
+    return interpret(card, interpretation.model_copy(update={"kind": "labels"}), answer, source)
 
 
 def _read_volume(card: Card, preparation: VolumePreparation, source: Source, infer: Infer) -> Reading:

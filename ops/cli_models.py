@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ from models.errors import InputRefused, ModelError
 from models.runtime_names import Precision, RuntimeName
 from ops import terminal
 from ops.settings import Settings
+
+if TYPE_CHECKING:
+    from models.runtime import Infer  # numpy comes with it
 
 app = typer.Typer(no_args_is_help=True, help="Models of this machine.", rich_markup_mode=None)
 
@@ -69,6 +72,9 @@ def check(
         except ModelError as error:
             wrong += 1
             typer.echo(f"{entry.card.id}: {error}")
+        if not entry.card.networks:
+            typer.echo(f"{entry.card.id}: comes as code or as a program: prove it with `wetread models run`")
+            continue
         verdicts = [
             verdict
             for name in found.models.runtimes
@@ -243,13 +249,11 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
     from pydicom.misc import is_dicom  # noqa: PLC0415
 
     from dicom_node.sender import files_below  # noqa: PLC0415
-    from models.builds import Builds  # noqa: PLC0415
-    from models.reading import read  # noqa: PLC0415
-    from models.runtimes import in_precision, load_proven, runtime_named  # noqa: PLC0415
     from worker import output_gate, picture, results  # noqa: PLC0415
     from worker.case import Case  # noqa: PLC0415
     from worker.pipeline import recipe_digest  # noqa: PLC0415
     from worker.provenance import Provenance  # noqa: PLC0415
+    from worker.reading_series import read_series  # noqa: PLC0415
     from worker.series_volume import load_series  # noqa: PLC0415
     from worker.site_filter import for_site  # noqa: PLC0415
 
@@ -260,24 +264,19 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
         raise InputRefused(f"{folder} holds no DICOM file (none has DICM after 128 bytes)")
     step("reading the series")
     series = load_series(files, max_voxels=settings.worker.max_voxels)
-    step("loading the model")
-    model = load_proven(
-        entry,
-        [runtime_named(name) for name in settings.models.runtimes],
-        threads=os.cpu_count() or 1,
-        passed_over=lambda name, cause: step(f"{name} passed over: {cause}"),
-        chosen=in_precision(settings.models.precision, Builds(settings.builds)),
-    )
+    infer, ran = _loaded(entry, settings, step)
     step("inferring")
-    reading = for_site(read(entry.card, series.source, model.infer), settings.report)
+    found = read_series(entry.card, series.source, files, infer, loud=True)
+    reading = for_site(found, settings.report)
+    runtime = found.runtime or ran
     step("encoding")
     provenance = Provenance(
         card=entry.card,
         model_digest=entry.digest,
         inputs_digest=series.inputs_digest,
-        recipe_digest=recipe_digest(model.runtime, settings.report),
+        recipe_digest=recipe_digest(runtime, settings.report),
         read_at=datetime.now(UTC).astimezone(settings.report.zone),
-        runtime=model.runtime,
+        runtime=runtime,
     )
     case = Case.of(series, reading, provenance, settings.report)
     objects = results.build(case)
@@ -289,6 +288,28 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
     picture_file = out / "picture.png"
     picture_file.write_bytes(picture.render(case))
     return [*written, picture_file]
+
+
+def _loaded(entry: CatalogEntry, settings: Settings, step: Callable[[str], None]) -> tuple["Infer", str]:
+    """Return what asks a model's networks, and what runs them; a model without networks asks nobody."""
+    from models.builds import Builds  # noqa: PLC0415
+    from models.runtimes import in_precision, load_proven, runtime_named  # noqa: PLC0415
+
+    if not entry.card.networks:
+        return _ask_nobody, ""
+    step("loading the model")
+    model = load_proven(
+        entry,
+        [runtime_named(name) for name in settings.models.runtimes],
+        threads=os.cpu_count() or 1,
+        passed_over=lambda name, cause: step(f"{name} passed over: {cause}"),
+        chosen=in_precision(settings.models.precision, Builds(settings.builds)),
+    )
+    return model.infer, model.runtime
+
+
+def _ask_nobody(network: str, inputs: object) -> NoReturn:  # noqa: ARG001  # as networks are asked
+    raise ModelError(f"no network {network}: this model comes as code or as a program")
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from models.critical import critical_reasons
 from models.durable_file import write_durably
 from models.errors import ModelError, ModelIncomplete, RuntimeFailed
 from models.findings import Reading
-from models.reading import read
 from models.runtime import Infer
 from worker import output_gate, picture, results
 from worker.case import Case
@@ -27,6 +26,7 @@ from worker.object_kinds import Kind
 from worker.prior import Prior
 from worker.priors import Comparison, Priors
 from worker.provenance import Provenance
+from worker.reading_series import read_series
 from worker.result_files import write_result
 from worker.series_volume import LoadedSeries, load_series
 from worker.settings import ReportSettings, WorkerSettings
@@ -117,23 +117,23 @@ class Pipeline:
         entry = self._entry(claim)
         series = load_series([self.spool / file for file in claim.files], max_voxels=self.settings.max_voxels)
         asked = self.host.infer_for(claim.model_id, claim.model_digest)
-        found = read(entry.card, series.source, asked)
+        paths = [self.spool / file for file in claim.files]
+        found = read_series(entry.card, series.source, paths, asked)
         reading = for_site(found, self.report)
         # A number that the site does not show is judged all the same; what is too uncertain for it is not there.
         judged = for_site(found, self.report.model_copy(update={"measurements": ()}))
         reasons = critical_reasons(entry.card.critical, judged)
         compared = self._compared(claim, entry, series, reading)
+        ran = found.runtime or self.host.runtime
         late_after_s = self.ledger.settle_deadline(claim)
         provenance = Provenance(
             card=entry.card,
             model_digest=claim.model_digest,
             inputs_digest=series.inputs_digest,
-            recipe_digest=recipe_digest(
-                self.host.runtime, self.report, late=late_after_s is not None, prior=compared.prior
-            ),
+            recipe_digest=recipe_digest(ran, self.report, late=late_after_s is not None, prior=compared.prior),
             # In the site's own zone: that is how a radiologist reads a time.
             read_at=claim.queued_at.astimezone(self.report.zone),
-            runtime=self.host.runtime,
+            runtime=ran,
         )
         case = replace(
             Case.of(series, reading, provenance, self.report),

@@ -91,6 +91,8 @@ class Shelf:
     def fill(self) -> None:
         """Load every model that is ready and fits; one that cannot be loaded is told and left out."""
         for entry in self._catalog():
+            if not entry.card.networks:
+                continue  # it comes as code or as a program: its process is the job's own
             if entry.state is not ModelState.READY:
                 _log.info("model not loaded", model=entry.card.id, cause=entry.reason)
                 continue

@@ -1,0 +1,76 @@
+"""A foreign program with limits: no shell, a scrubbed environment, a process group that ends with its time."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.errors import RuntimeFailed
+
+#: What a foreign program sees of our environment: no secret of ours is among it.
+_PASSED_ON = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "HOME",
+    "TMPDIR",
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "DOCKER_HOST",
+)
+
+
+def run_bounded(argv: Sequence[str], *, folder: Path, time_limit_s: float, what: str, loud: bool = False) -> int:
+    """Run a program to its end and return its exit status, negative for a signal.
+
+    Its output is thrown away, since it may name a patient; a person who runs it by hand may see it.
+
+    Args:
+        argv: The program and its arguments.
+        folder: Its working directory.
+        time_limit_s: Then it and all that it started are killed.
+        what: Its name in messages.
+        loud: Whether its output goes to ours.
+
+    Raises RuntimeFailed when it cannot be started or takes too long.
+    """
+    environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
+    output = None if loud else subprocess.DEVNULL
+    try:
+        process = subprocess.Popen(  # noqa: S603  # the card's author names it, and the site has installed it
+            list(argv),
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise RuntimeFailed(f"{what} cannot be started ({error.strerror}): is {argv[0]} on this machine?") from error
+    try:
+        return process.wait(timeout=time_limit_s)
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeFailed(f"{what} took longer than its card's {time_limit_s:g} s and was ended") from error
+    finally:
+        # Also what it left running: nothing of a model outlives its job.
+        _end_group(process)
+
+
+def ended(what: str, status: int) -> RuntimeFailed:
+    """Return the error for a program that ended badly."""
+    if status < 0:
+        name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
+        how = f"was ended by {name}"
+    else:
+        how = f"ended with status {status}"
+    return RuntimeFailed(f"{what} {how}; run it by hand with `wetread models run` to see what it says")
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # all of it has ended
+    process.wait()
