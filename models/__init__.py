@@ -15,7 +15,7 @@ interpretation  from the answer to a Reading on the source grid (components: con
 image_reading   the same three steps for images without a place in space: image_preparation, then classification or
                 image_labels; volume_classification, an answer about a whole volume
 detection       what a detector finds in a volume or in images (boxes: of those that overlap, the best)
-ecg             the same three steps for an ECG
+ecg             the same three steps for an ECG (signal_classification: an answer about a whole recording)
 runtime         what runs a network: load, infer, close (onnx_, openvino_, torch_ and tensorrt_runtime)
 tensorrt_build  from ONNX to an engine (tensorrt_graph, network_shapes); engine_cache keeps it; cuda_driver and
                 tensorrt_memory run it

@@ -20,7 +20,7 @@ from models.card_interpretation import (
 from models.card_mistakes import mistakes
 from models.card_network import Golden, Network
 from models.card_parts import Concept, Identifier, Label, Range, Strict
-from models.card_preparation import ImagePreparation, VolumePreparation, WaveformPreparation
+from models.card_preparation import ImagePreparation, SignalsPreparation, VolumePreparation, WaveformPreparation
 from models.errors import CardError
 
 
@@ -68,7 +68,9 @@ class Card(Strict):
     patient: Patient = Patient()
     selection: dict[str, Any]
     networks: dict[Identifier, Network]
-    preparation: VolumePreparation | ImagePreparation | WaveformPreparation = Field(discriminator="kind")
+    preparation: VolumePreparation | ImagePreparation | WaveformPreparation | SignalsPreparation = Field(
+        discriminator="kind"
+    )
     inference: Inference
     interpretation: LabelMapInterpretation | BoxInterpretation | ClassificationInterpretation | EcgInterpretation = (
         Field(discriminator="kind")

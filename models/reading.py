@@ -1,7 +1,7 @@
 """A model reads an input: prepare, ask, interpret."""
 
 from models.card_interpretation import BoxInterpretation, ClassificationInterpretation, LabelMapInterpretation
-from models.card_preparation import ImagePreparation, VolumePreparation
+from models.card_preparation import ImagePreparation, SignalsPreparation, VolumePreparation
 from models.detection import detect_in_volume
 from models.ecg import read_ecg
 from models.errors import CardError, InputRefused
@@ -12,6 +12,7 @@ from models.interpretation import interpret
 from models.manifest import Card
 from models.preparation import prepare
 from models.runtime import Infer
+from models.signal_classification import classify_signals
 from models.volume import Image, Source, Volume, Waveform
 from models.volume_classification import classify_volume
 
@@ -36,6 +37,8 @@ def read(card: Card, source: Source, infer: Infer) -> Reading:
         return read_images(card, card.preparation, source, infer)
     if not isinstance(source, Waveform):
         raise _another(card, "waveforms", source)
+    if isinstance(card.preparation, SignalsPreparation):
+        return classify_signals(card, card.preparation, source, infer)
     return read_ecg(card, source, infer)
 
 
