@@ -17,7 +17,7 @@ image_reading   the same three steps for images without a place in space: image_
                 image_labels; volume_classification, an answer about a whole volume
 detection       what a detector finds in a volume or in images (boxes: of those that overlap, the best)
 code_model      a model that comes as Python code, in a process of its own (code_child, bounded_process)
-ecg             the same three steps for an ECG
+ecg             the same three steps for an ECG (signal_classification: an answer about a whole recording)
 runtime         what runs a network: load, infer, close (onnx_, openvino_, torch_ and tensorrt_runtime)
 tensorrt_build  from ONNX to an engine (tensorrt_graph, network_shapes); engine_cache keeps it; cuda_driver and
                 tensorrt_memory run it

@@ -117,3 +117,15 @@ class WaveformPreparation(Strict):
     sampling_frequency_hz: float = Field(gt=0)
     samples: int = Field(gt=0)
     normalisation: Literal["average-rank"]
+
+
+class SignalsPreparation(Strict):
+    """From channels of the source to the network's input ``(1, channels, samples)`` float32."""
+
+    kind: Literal["signals"]
+    channels: tuple[str, ...] = Field(min_length=1, description="by name, in the network's order, such as I, II, V1")
+    sampling_frequency_hz: float = Field(gt=0, description="resampled to this")
+    samples: int = Field(gt=0, description="the first ones; a shorter recording is refused")
+    normalisation: Literal["z-score", "none"] = Field(
+        description="z-score: each channel less its mean, divided by its deviation; none: millivolt"
+    )

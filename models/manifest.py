@@ -20,7 +20,13 @@ from models.card_interpretation import (
 from models.card_mistakes import mistakes
 from models.card_network import Golden, Network
 from models.card_parts import Concept, Identifier, Label, Range, Strict
-from models.card_preparation import ImagePreparation, NoPreparation, VolumePreparation, WaveformPreparation
+from models.card_preparation import (
+    ImagePreparation,
+    NoPreparation,
+    SignalsPreparation,
+    VolumePreparation,
+    WaveformPreparation,
+)
 from models.errors import CardError
 
 
@@ -68,8 +74,8 @@ class Card(Strict):
     patient: Patient = Patient()
     selection: dict[str, Any]
     networks: dict[Identifier, Network] = Field(default={}, description="empty for a model that comes as code")
-    preparation: VolumePreparation | ImagePreparation | WaveformPreparation | NoPreparation = Field(
-        discriminator="kind"
+    preparation: VolumePreparation | ImagePreparation | WaveformPreparation | SignalsPreparation | NoPreparation = (
+        Field(discriminator="kind")
     )
     inference: Inference
     interpretation: LabelMapInterpretation | BoxInterpretation | ClassificationInterpretation | EcgInterpretation = (

@@ -1,7 +1,7 @@
 """Which shapes a network's input can have, as its card says: what an engine is built for."""
 
 from models.card_inference import LocateThenRead, Slices, SlidingWindow
-from models.card_preparation import ImagePreparation, VolumePreparation, WaveformPreparation
+from models.card_preparation import ImagePreparation, SignalsPreparation, VolumePreparation, WaveformPreparation
 from models.inference import INPUT
 from models.manifest import Card
 from models.runtime import NO_SHAPES, ShapeRange, Shapes
@@ -33,6 +33,8 @@ def _sides(card: Card, network: str) -> tuple[tuple[int, ...], tuple[int, ...]] 
     preparation, inference = card.preparation, card.inference
     if isinstance(preparation, WaveformPreparation):
         return _fixed((preparation.samples,))
+    if isinstance(preparation, SignalsPreparation):
+        return _fixed((len(preparation.channels), preparation.samples))
     if isinstance(preparation, ImagePreparation):
         return _fixed((preparation.channels, *preparation.size))
     if isinstance(inference, SlidingWindow):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from models.card_inference import Command, EntryPoint
 from models.card_interpretation import BoxInterpretation, ClassificationInterpretation, LabelMapInterpretation
-from models.card_preparation import ImagePreparation, VolumePreparation
+from models.card_preparation import ImagePreparation, SignalsPreparation, VolumePreparation
 from models.classification import findings_of, probabilities
 from models.code_model import ask_code, words_of
 from models.detection import detect_in_volume
@@ -20,6 +20,7 @@ from models.interpretation import interpret
 from models.manifest import Card
 from models.preparation import prepare
 from models.runtime import Infer
+from models.signal_classification import classify_signals
 from models.volume import Image, Source, Volume, Waveform
 from models.volume_classification import classify_volume
 
@@ -50,6 +51,8 @@ def read(card: Card, source: Source, infer: Infer) -> Reading:
         raise CardError(f"{card.id}: a command reads files, and only a worker has them")
     if not isinstance(source, Waveform):
         raise _another(card, "waveforms", source)
+    if isinstance(card.preparation, SignalsPreparation):
+        return classify_signals(card, card.preparation, source, infer)
     return read_ecg(card, source, infer)
 
 

@@ -18,7 +18,7 @@ MISTAKES = [
     ('value = "85756007"', 'valeu = "85756007"', "labels.0.concept.valeu: unknown key, did you mean value?"),
     ('file = "model.onnx"', 'fiel = "model.onnx"', "networks.main.fiel: unknown key, did you mean file?"),
     ('kind = "volume"', 'kind = "volum"', "preparation.kind: 'volum' is not known, did you mean volume?; allowed are"),
-    ('kind = "volume"', "", "preparation.kind: must be set; allowed are volume, image, waveform"),
+    ('kind = "volume"', "", "preparation.kind: must be set; allowed are volume, image, waveform, signals"),
     ('kind = "labels"', 'kind = "lables"', "interpretation.kind: 'lables' is not known, did you mean labels?"),
     ('kind = "labels"', 'kind = "box"', "interpretation.kind: 'box' is not known, did you mean boxes?"),
     ('"whole"', '"sliding_window"', "inference.strategy: 'sliding_window' is not known, did you mean sliding-window?"),
