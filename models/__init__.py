@@ -27,7 +27,7 @@ builds          models in lower precisions (precision), used only where they wer
 reading         all of it in one function, `read`
 checking        golden inputs (golden: how they are made) prove a model on this machine
 import_kinds    the formats that can be imported: brainchop (brainchop_card), import_onnx, import_torch, import_monai,
-                import_nnunet; imported_model, the directory that all of them write
+                import_nnunet; monai_transforms; imported_model, the directory that all of them write
 critical        which of a card's rules a reading fulfils; critical_reason, why
 torch_export    from a PyTorch module to the files of a model
 testing         a tiny real model and fake runtimes, for tests; testing_classifier, one that classifies;

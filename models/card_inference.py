@@ -34,10 +34,15 @@ class SlidingWindow(Strict):
     spread: Literal["even", "steps"] = Field(
         default="even", description="even: as in nnU-Net; steps: whole steps from the first voxel on, as in MONAI"
     )
-    blending: Literal["gaussian", "gaussian-nnunet", "constant"] = Field(
+    blending: Literal["gaussian", "gaussian-monai", "gaussian-nnunet", "constant"] = Field(
         default="gaussian",
-        description="gaussian: about the window's middle, as in MONAI; gaussian-nnunet: about voxel side // 2, as in "
-        "nnU-Net",
+        description="gaussian: about the window's middle; gaussian-monai: nowhere below 0.001, as in MONAI; "
+        "gaussian-nnunet: about voxel side // 2, as in nnU-Net",
+    )
+    padding: Literal["lowest", "zero-around"] = Field(
+        default="lowest",
+        description="what fills up a volume that is smaller than a window: lowest: its lowest value, behind it; "
+        "zero-around: 0 after preparation, half before it and half behind, as in nnU-Net and MONAI",
     )
 
 

@@ -22,7 +22,7 @@ class VolumePreparation(Strict):
     anchor: Literal["edges", "first-voxel"] = Field(
         default="edges",
         description="with fit = spacing, what the new grid shares with the images': outer edges, or the centre of the "
-        "first voxel, as MONAI's Spacing does",
+        "first voxel, as MONAI's Spacing does (of oblique images, about the middle)",
     )
     outside: float | None = Field(
         default=None, description="source value beyond the images; left out: the lowest for conform, else the edge's"

@@ -150,11 +150,12 @@ def _asked(card: Card, interpretation: BoxInterpretation, array: NDArray[np.floa
 def _asked_windows(
     card: Card, strategy: SlidingWindow, interpretation: BoxInterpretation, array: NDArray[np.float32], infer: Infer
 ) -> Iterator[Boxes]:
-    padded = filled_up(array, strategy)
+    padded, inside = filled_up(array, strategy)
+    first = np.array([side.start for side in inside], np.float64)
     # One at a time: how many boxes an answer has differs, so answers do not stack.
     for box in windows(padded.shape[1:], strategy):
         part = np.ascontiguousarray(padded[(slice(None), *box)])[np.newaxis]
-        start = np.array([side.start for side in box], np.float64)
+        start = np.array([side.start for side in box], np.float64) - first
         yield boxes_of(card.id, interpretation, infer("main", {INPUT: part}), strategy.window).moved(start)
 
 

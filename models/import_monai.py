@@ -6,8 +6,10 @@ from somebody you trust.
 """
 
 import json
+import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,10 @@ from monai.bundle import ConfigParser
 from models.errors import WeightsRefused
 from models.import_torch import import_module
 from models.imported_model import merged
+from models.monai_transforms import interpretation, preparation
 
+_SIGMA = 0.125
+_LARGEST_BUNDLE = 8 << 30
 _LIMITS = "Imported from a MONAI bundle."
 
 
@@ -26,39 +31,58 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
     """Write the model directory and return it.
 
     Args:
-        folder: The bundle.
+        folder: The bundle, or a zip of it.
         wishes: What a bundle does not know: id, concepts of labels, selection.
         target_dir: Directory of this machine's models.
 
     Raises WeightsRefused for what is not read here, CardError (a draft is written), OSError.
     """
+    if folder.is_file():
+        with tempfile.TemporaryDirectory(prefix="wetread-import-") as scratch:
+            return import_monai(_unpacked(folder, Path(scratch)), wishes, target_dir)
     metadata, parser = _metadata(folder), _parser(folder)
-    preparation = _preparation(parser)
+    prepared = preparation(_transforms(parser, "preprocessing"))
     inference = _inference(parser)
-    interpretation, classes = _interpretation(parser), _classes(metadata)
+    interpreted = interpretation(_transforms(parser, "postprocessing"))
+    names = _names(metadata, first=1 if interpreted["kind"] == "multi-label" else 0)
     module = _network(parser, folder)
     known = {
         "name": str(metadata.get("name") or metadata.get("task") or folder.name)[:40],
         "version": str(metadata.get("version", "1"))[:16],
         "manufacturer": str(metadata.get("authors") or "MONAI")[:64],
         "intended_use": str(metadata.get("intended_use") or metadata.get("description") or ""),
-        "limits": _LIMITS,
-        "preparation": preparation,
+        "limits": " ".join([_LIMITS, str(metadata.get("copyright") or "")]).strip(),
+        "preparation": prepared,
         "inference": inference,
-        "interpretation": interpretation,
+        "interpretation": interpreted,
     }
     said = {wish.get("number", wish.get("name")): wish for wish in wishes.get("labels", [])}
     labels = [
         merged({"number": number, "name": name}, said.get(number, said.get(name, {})))
-        for number, name in classes.items()
+        for number, name in names.items()
         if number > 0
     ]
     told = merged(known, {key: value for key, value in wishes.items() if key != "labels"}) | {"labels": labels}
-    sides = inference.get("window") or preparation.get("size")
+    sides = inference.get("window") or prepared.get("size")
     if not sides:
         raise WeightsRefused("the bundle has neither a SlidingWindowInferer nor a Resized: how large is the input?")
     example = np.zeros((1, 1, *sides), np.float32)
     return import_module(module, told, target_dir, example=example, free_sides=False)
+
+
+def _unpacked(file: Path, scratch: Path) -> Path:
+    """Unpack a bundle and return its folder. Raises WeightsRefused."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if sum(member.file_size for member in archive.infolist()) > _LARGEST_BUNDLE:
+                raise WeightsRefused(f"{file} unpacks to more than {_LARGEST_BUNDLE >> 30} GiB; nothing was unpacked")
+            archive.extractall(scratch)  # zipfile drops drives, absolute paths and ..
+    except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+        raise WeightsRefused(f"{file} is no zip of a MONAI bundle ({error}); give its folder") from error
+    found = next(iter(sorted(scratch.glob("**/configs/metadata.json"))), None)
+    if found is None:
+        raise WeightsRefused(f"{file} holds no configs/metadata.json, so it is no MONAI bundle")
+    return found.parents[1]
 
 
 def _metadata(folder: Path) -> dict[str, Any]:
@@ -103,8 +127,12 @@ def _network(parser: ConfigParser, folder: Path) -> Any:
 
 def _transforms(parser: ConfigParser, key: str) -> list[dict[str, Any]]:
     listed = (parser.config.get(key) or {}).get("transforms", [])
+    if not isinstance(listed, list) or not all(isinstance(item, dict) and "_target_" in item for item in listed):
+        raise WeightsRefused(f"{key} of the bundle is put together by an expression: write its transforms out")
     found = []
     for place, item in enumerate(listed):
+        if str(item.get("_disabled_", False)).lower() == "true":
+            continue
         values = {
             name: value if name == "_target_" else parser.get_parsed_content(f"{key}#transforms#{place}#{name}")
             for name, value in item.items()
@@ -112,78 +140,6 @@ def _transforms(parser: ConfigParser, key: str) -> list[dict[str, Any]]:
         }
         found.append({**values, "_target_": str(item["_target_"]).rpartition(".")[2]})
     return found
-
-
-def _orientation(values: Mapping[str, Any], card: dict[str, Any]) -> None:
-    # MONAI's axcodes name the direction along which an axis grows, as ours do.
-    card["orientation"] = str(values.get("axcodes", "RAS"))
-
-
-def _spacing(values: Mapping[str, Any], card: dict[str, Any]) -> None:
-    modes = values.get("mode", "bilinear")
-    card |= {"fit": "spacing", "spacing_mm": [float(side) for side in values["pixdim"]]}
-    card["anchor"] = "edges" if values.get("scale_extent", False) else "first-voxel"
-    first = modes if isinstance(modes, str) else modes[0]
-    card["interpolation"] = "nearest" if str(first) == "nearest" else "linear"
-
-
-def _range(values: Mapping[str, Any], card: dict[str, Any]) -> None:
-    if not values.get("clip", False):
-        raise WeightsRefused("ScaleIntensityRanged without clip is not read here")
-    low, high = float(values["b_min"]), float(values["b_max"])
-    card |= {"normalisation": "min-max", "window": [float(values["a_min"]), float(values["a_max"])]}
-    card |= {"scale": high - low, "offset": low}
-
-
-def _min_max(values: Mapping[str, Any], card: dict[str, Any]) -> None:
-    low, high = float(values.get("minv", 0.0)), float(values.get("maxv", 1.0))
-    card |= {"normalisation": "min-max", "scale": high - low, "offset": low}
-
-
-def _z_score(values: Mapping[str, Any], card: dict[str, Any]) -> None:
-    if values.get("subtrahend") is not None:
-        card |= {"normalisation": "fixed", "mean": float(values["subtrahend"]), "std": float(values["divisor"])}
-    else:
-        card["normalisation"] = "non-zero-z-score" if values.get("nonzero", False) else "z-score"
-
-
-def _resized(values: Mapping[str, Any], card: dict[str, Any]) -> None:
-    card |= {"fit": "resize", "size": [int(side) for side in values["spatial_size"]]}
-    for key in ("spacing_mm", "anchor"):
-        card.pop(key, None)
-
-
-def _nothing(_values: Mapping[str, Any], _card: dict[str, Any]) -> None:
-    """Do nothing: what it does, wetread does anyway."""
-
-
-#: What each transform says in the card's words; any other is refused.
-_PREPARING: dict[str, Callable[[Mapping[str, Any], dict[str, Any]], None]] = {
-    "LoadImaged": _nothing,
-    "EnsureChannelFirstd": _nothing,
-    "EnsureTyped": _nothing,
-    "CastToTyped": _nothing,
-    "Orientationd": _orientation,
-    "Spacingd": _spacing,
-    "ScaleIntensityRanged": _range,
-    "ScaleIntensityd": _min_max,
-    "NormalizeIntensityd": _z_score,
-    "Resized": _resized,
-}
-
-
-def _preparation(parser: ConfigParser) -> dict[str, Any]:
-    card: dict[str, Any] = {"kind": "volume", "orientation": "RAS", "normalisation": "none", "interpolation": "linear"}
-    for values in _transforms(parser, "preprocessing"):
-        name = values["_target_"]
-        if name not in _PREPARING:
-            raise WeightsRefused(f"the transform {name} is not read here; known are {', '.join(_PREPARING)}")
-        _PREPARING[name](values, card)
-    if "fit" not in card:
-        raise WeightsRefused(
-            "the bundle brings images to no spacing (Spacingd) and to no size (Resized): name one of them"
-        )
-    return card
 
 
 def _inference(parser: ConfigParser) -> dict[str, Any]:
@@ -194,35 +150,28 @@ def _inference(parser: ConfigParser) -> dict[str, Any]:
     if name != "SlidingWindowInferer":
         raise WeightsRefused(f"the inferer {name} is not read here; known are SimpleInferer and SlidingWindowInferer")
     values = {key: parser.get_parsed_content(f"inferer#{key}") for key in inferer if not key.startswith("_")}
+    sides, overlap = values["roi_size"], values.get("overlap", 0.25)
+    fixed = isinstance(sides, list | tuple) and min(sides) > 0 and isinstance(overlap, int | float)
+    if not fixed or values.get("padding_mode", "constant") != "constant" or values.get("cval", 0.0) != 0.0:
+        raise WeightsRefused("SlidingWindowInferer is read with three sides, one overlap, and zeros beyond the images")
+    if values.get("sigma_scale", _SIGMA) != _SIGMA:
+        raise WeightsRefused(f"SlidingWindowInferer with another sigma_scale than {_SIGMA} is not read here")
     return {
         "strategy": "sliding-window",
-        "window": [int(side) for side in values["roi_size"]],
-        "overlap": float(values.get("overlap", 0.25)),
+        "window": [int(side) for side in sides],
+        "overlap": float(overlap),
         "spread": "steps",
-        "blending": "gaussian" if str(values.get("mode", "constant")) == "gaussian" else "constant",
+        "blending": "gaussian-monai" if str(values.get("mode", "constant")) == "gaussian" else "constant",
+        "padding": "zero-around",
     }
 
 
-def _interpretation(parser: ConfigParser) -> dict[str, Any]:
-    card: dict[str, Any] = {"kind": "classes"}
-    for values in _transforms(parser, "postprocessing"):
-        name = values["_target_"]
-        if name == "Activationsd" and values.get("sigmoid"):
-            card["kind"] = "multi-label"
-        elif name == "AsDiscreted" and values.get("threshold") is not None:
-            card |= {"kind": "multi-label", "threshold": float(values["threshold"])}
-        elif name == "KeepLargestConnectedComponentd":
-            card["largest_component"] = "each-label" if values.get("independent", True) else "foreground"
-        elif name not in ("Activationsd", "AsDiscreted", "Invertd", "SaveImaged", "EnsureTyped"):
-            raise WeightsRefused(f"the transform {name} after the network is not read here")
-    return card
-
-
-def _classes(metadata: Mapping[str, Any]) -> dict[int, str]:
+def _names(metadata: Mapping[str, Any], *, first: int) -> dict[int, str]:
+    """Return the names of label numbers; `first` is what the network's first channel stands for."""
     outputs = (metadata.get("network_data_format") or {}).get("outputs") or {}
     channels = (outputs.get("pred") or {}).get("channel_def") or {}
     if not channels:
         raise WeightsRefused(
             "metadata.json does not say what the classes are (network_data_format.outputs.pred.channel_def)"
         )
-    return {int(number): str(name) for number, name in channels.items()}
+    return {int(number) + first: str(name) for number, name in channels.items()}

@@ -20,9 +20,13 @@ from models.imported_model import merged
 
 _CONFIGURATION = "3d_fullres"
 _LARGEST_FILE = 4 << 30
-_LIMITS = "Imported from nnU-Net: resampled linearly, not by splines; no mirrored copies are averaged."
-#: Only these packages may bring a network: a name in a file must not import anything else.
-_TRUSTED = ("dynamic_network_architectures.", "torch.")
+_LIMITS = (
+    "Imported from nnU-Net, one fold: resampled linearly and then normalised, not by splines and after; no mirrored "
+    "copies are averaged."
+)
+#: Only these packages may bring a network: a name in a file must not import anything else. `torch` as a whole would
+#: be too much: torch.hub.load, for one, runs what it is pointed to.
+_TRUSTED = ("dynamic_network_architectures.", "torch.nn.")
 
 
 def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, orientation: str) -> Path:
@@ -41,7 +45,7 @@ def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, 
     try:
         configuration = plans["configurations"][_CONFIGURATION]
         card = _card(plans, configuration, dataset, orientation)
-        module = _network(configuration, channels=1, classes=len(dataset["labels"]))
+        module = _network(configuration, channels=1, classes=len(card["labels"]) + 1)
         _load(module, _checkpoint(folder))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsRefused(
@@ -64,6 +68,10 @@ def _card(
         raise WeightsRefused("region-based training (labels that are lists) is not read here")
     if configuration.get("previous_stage"):
         raise WeightsRefused("a cascade (previous_stage) is not read here; take 3d_fullres alone")
+    # What was left out of training has a number, and no output of the network.
+    numbers = {name: number for name, number in dataset["labels"].items() if name != "ignore"}
+    if sorted(numbers.values()) != list(range(len(numbers))):
+        raise WeightsRefused(f"the labels' numbers {sorted(numbers.values())} are not 0, 1, 2, ...")
     forward = [int(axis) for axis in plans.get("transpose_forward", [0, 1, 2])]
     preparation = {
         "kind": "volume",
@@ -83,9 +91,10 @@ def _card(
             "window": [int(side) for side in configuration["patch_size"]],
             "overlap": 0.5,
             "blending": "gaussian-nnunet",
+            "padding": "zero-around",
         },
         "interpretation": {"kind": "classes"},
-        "labels": [{"number": number, "name": name} for name, number in dataset["labels"].items() if number > 0],
+        "labels": [{"number": number, "name": name} for name, number in numbers.items() if number > 0],
     }
 
 
@@ -131,9 +140,12 @@ def _named(name: str) -> Any:
         raise WeightsRefused(f"{name} is of no package that networks are made of; nothing of it is loaded")
     module, _, attribute = name.rpartition(".")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = getattr(importlib.import_module(module), attribute)
     except ImportError as error:
         raise WeightsRefused(f"{name} is not installed: pip install --no-deps dynamic-network-architectures") from error
+    if not (isinstance(found, type) and issubclass(found, torch.nn.Module)):
+        raise WeightsRefused(f"{name} is no part of a network; nothing of it is run")
+    return found
 
 
 def _checkpoint(folder: Path) -> Path:
@@ -159,7 +171,11 @@ def _load(module: Any, file: Path) -> None:
         for name, value in content["network_weights"].items()
     }
     # Deep supervision has heads that are not asked here.
-    missing, unknown = module.load_state_dict(weights, strict=False)
+    try:
+        missing, unknown = module.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        words = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise WeightsRefused(f"{file} is not of this network: {words[:200]}") from error
     unknown = [name for name in unknown if "seg_layers" not in name]
     if missing or unknown:
         raise WeightsRefused(f"{file} is not of this network: {', '.join([*missing, *unknown][:3])}")

@@ -30,19 +30,26 @@ def shapes_of(card: Card, network: str) -> Shapes:
 
 def _sides(card: Card, network: str) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """Return the smallest and the largest sides without the batch; for a waveform they begin with the samples."""
-    preparation, inference = card.preparation, card.inference
+    preparation = card.preparation
+    if isinstance(preparation, VolumePreparation):
+        return _of_volume(preparation, card, network)
     if isinstance(preparation, WaveformPreparation):
         return _fixed((preparation.samples,))
     if isinstance(preparation, SignalsPreparation):
         return _fixed((len(preparation.channels), preparation.samples))
     if isinstance(preparation, ImagePreparation):
         return _fixed((preparation.channels, *preparation.size))
+    return None
+
+
+def _of_volume(
+    preparation: VolumePreparation, card: Card, network: str
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    inference = card.inference
     if isinstance(inference, SlidingWindow):
         return _fixed((1, *inference.window))
     if isinstance(inference, LocateThenRead) and network == "main":
         return _fixed((1, *inference.read_size))
-    if not isinstance(preparation, VolumePreparation):
-        return None
     return _slices(preparation, inference) if isinstance(inference, Slices) else _volume(preparation)
 
 

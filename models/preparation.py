@@ -11,6 +11,8 @@ from models.errors import CardError, InputRefused
 from models.grid import Grid, box_of, boxed, grid_of, oriented, patient_grid, resample
 from models.volume import Volume
 
+_MONAI_TOLERANCE = 1e-8
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
@@ -117,7 +119,23 @@ def _spaced(source: Volume, spacing_mm: tuple[float, float, float], preparation:
     slices, rows, columns = (round((count - 1) * own / wanted) + 1 for count, own, wanted in sides)
     affine = source.affine.copy()
     affine[:3, :3] *= [wanted / own for _, own, wanted in sides]
+    if not _starts_at_its_corner(source, spacing_mm):
+        # Indices of half the sides, not of the middles: as MONAI does it.
+        halves = np.array(source.array.shape) / 2, np.array((slices, rows, columns)) / 2
+        affine[:3, 3] += source.affine[:3, :3] @ halves[0] - affine[:3, :3] @ halves[1]
     return Grid(affine=affine, shape=(slices, rows, columns))
+
+
+def _starts_at_its_corner(source: Volume, spacing_mm: tuple[float, float, float]) -> bool:
+    """Say whether MONAI's Spacing takes the first voxel: only if no corner lies before it, to eight digits.
+
+    Direction cosines are rounded where they are written, so oblique images are not exactly at right angles, and then
+    MONAI (`compute_shape_offset`) lays both grids' voxels of half their sides upon each other.
+    """
+    axes = source.affine[:3, :3]
+    upright = np.linalg.cholesky(axes.T @ axes).T
+    ends = upright / np.array(spacing_mm)[:, np.newaxis] * (np.array(source.array.shape) - 1)
+    return bool((np.minimum(ends, 0.0).sum(axis=1) >= -_MONAI_TOLERANCE).all())
 
 
 def _padded(grid: Grid, multiple: int) -> Grid:

@@ -12,6 +12,7 @@ from models.runtime import Infer
 
 #: The blending weight falls off with this share of the window's side as its standard deviation, in MONAI and nnU-Net.
 _SIGMA = 0.125
+_MONAI_FLOOR = np.float32(1e-3)
 
 
 def ask_windows(
@@ -23,7 +24,7 @@ def ask_windows(
         infer: Asks the network.
         network: Its name on the card.
         name: Of its input.
-        array: ``(1, channels, d, h, w)``; sides shorter than the window are filled up with its lowest value.
+        array: ``(1, channels, d, h, w)``; sides shorter than the window are filled up as the card says.
         strategy: Window, overlap, blending.
         at_once: Windows that the network takes along its first axis.
 
@@ -31,8 +32,7 @@ def ask_windows(
 
     Raises RuntimeFailed, also when the answer to n windows is not ``(n, classes, *window)``.
     """
-    shape = array.shape[2:]
-    padded = filled_up(array, strategy)
+    padded, inside = filled_up(array, strategy)
     weight = blending(strategy)
     total: NDArray[np.float32] | None = None
     weights = np.zeros(padded.shape[1:], np.float32)
@@ -52,13 +52,22 @@ def ask_windows(
             weights[box] += weight
     assert total is not None  # noqa: S101  # a volume has at least one window
     total /= weights
-    return total[(np.newaxis, slice(None), *(slice(0, side) for side in shape))]
+    return total[(np.newaxis, slice(None), *inside)]
 
 
-def filled_up(array: NDArray[np.float32], strategy: SlidingWindow) -> NDArray[np.float32]:
-    """Return a batch of one as ``(channels, d, h, w)``, its lowest value beside it where the window is wider."""
-    sides = zip(array.shape[2:], strategy.window, strict=True)
-    return np.pad(array[0], [(0, 0), *((0, max(0, wide - side)) for side, wide in sides)], constant_values=array.min())
+def filled_up(
+    array: NDArray[np.float32], strategy: SlidingWindow
+) -> tuple[NDArray[np.float32], tuple[slice, slice, slice]]:
+    """Return a batch of one as ``(channels, d, h, w)``, no smaller than a window, and where in it the volume lies."""
+    around = strategy.padding == "zero-around"
+    sides, places = [(0, 0)], []
+    for side, wide in zip(array.shape[2:], strategy.window, strict=True):
+        missing = max(0, wide - side)
+        before = missing // 2 if around else 0
+        sides.append((before, missing - before))
+        places.append(slice(before, before + side))
+    padded = np.pad(array[0], sides, constant_values=0.0 if around else array.min())
+    return padded, (places[0], places[1], places[2])
 
 
 def windows(shape: tuple[int, ...], strategy: SlidingWindow) -> Iterator[tuple[slice, ...]]:
@@ -84,5 +93,7 @@ def blending(strategy: SlidingWindow) -> NDArray[np.float32]:
         place = (np.arange(wide) - middle) / (wide * _SIGMA)
         along = np.exp(-0.5 * place**2).astype(np.float32)
         weight *= along.reshape([-1 if axis == other else 1 for other in range(3)])
-    # Not clipped from below: along the volume's faces all windows weigh little, and a floor would make them equal.
+    if strategy.blending == "gaussian-monai":
+        np.maximum(weight, _MONAI_FLOOR, out=weight)
+    # Else not clipped from below: along the volume's faces all windows weigh little, and a floor makes them equal.
     return np.asarray(weight / weight.max())

@@ -47,7 +47,8 @@ def meshnet(tmp_path: Path) -> Path:
             kernel=random.normal(size=(side, side, side, a, b)).astype(np.float32) / np.sqrt(side**3 * a),
             bias=random.normal(size=b).astype(np.float32),
             dilation=dilation,
-            elu=side > 1,
+            normalised=False,
+            activation="elu" if side > 1 else "linear",
         )
         for (a, b), side, dilation in zip(itertools.pairwise(widths), (3, 3, 3, 1), (1, 4, 2, 1), strict=True)
     ]

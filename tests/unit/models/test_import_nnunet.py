@@ -1,6 +1,7 @@
 """A results folder in nnU-Net's own layout reads as nnU-Net reads it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,10 @@ def read_plainly(folder: Path, volume: Volume) -> NDArray[np.uint8]:
     _load(module, folder / "fold_0" / "checkpoint_final.pth")
     values = np.clip(np.asarray(volume.array, np.float32), SEEN["percentile_00_5"], SEEN["percentile_99_5"])
     values = (values - SEEN["mean"]) / SEEN["std"]
+    missing = [max(0, wide - side) for side, wide in zip(values.shape, PATCH, strict=True)]
+    before = [side // 2 for side in missing]
+    inside = tuple(slice(first, first + side) for first, side in zip(before, values.shape, strict=True))
+    values = np.pad(values, [(first, side - first) for first, side in zip(before, missing, strict=True)])
     weight = np.zeros(PATCH)
     weight[tuple(side // 2 for side in PATCH)] = 1
     weight = gaussian_filter(weight, [side / 8 for side in PATCH], mode="constant", cval=0)
@@ -114,7 +119,7 @@ def read_plainly(folder: Path, volume: Volume) -> NDArray[np.uint8]:
             total[(slice(None), *box)] += logits * weight
             weights[box] += weight
     labels: NDArray[np.uint8] = (total / weights).argmax(0).astype(np.uint8)
-    return labels
+    return labels[inside]
 
 
 def test_a_results_folder_reads_as_nnunet_does(results: Path, tmp_path: Path) -> None:
@@ -127,6 +132,33 @@ def test_a_results_folder_reads_as_nnunet_does(results: Path, tmp_path: Path) ->
     ours, theirs = read_by(made, head), read_plainly(results, head)
     assert len(np.unique(theirs)) > 1
     assert np.mean(ours != theirs) < 0.003
+
+
+def test_a_slab_thinner_than_the_patch_is_padded_as_nnunet_pads_it(results: Path, tmp_path: Path) -> None:
+    """Zeros of the normalised values, half before the images and half behind."""
+    made = import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models", orientation="SPL")
+    slab = oblique_head((7, 52, 48))
+    ours, theirs = read_by(made, slab), read_plainly(results, slab)
+    assert len(np.unique(theirs)) > 1
+    assert np.mean(ours != theirs) < 0.003
+
+
+def test_what_was_left_out_of_training_is_no_class(results: Path, tmp_path: Path) -> None:
+    """nnU-Net's ignore label has a number, but the network has no output for it."""
+    path = results / "dataset.json"
+    dataset = json.loads(path.read_text())
+    path.write_text(json.dumps(dataset | {"labels": dataset["labels"] | {"ignore": 3}}))
+    made = import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models", orientation="SPL")
+    assert [label.name for label in read_entry(made).card.labels] == ["One", "Two"]
+
+
+def test_weights_of_another_network_are_refused(results: Path, tmp_path: Path) -> None:
+    """A checkpoint with other shapes than the plans' network gives an error with its file and the tensor."""
+    path = results / "dataset.json"
+    dataset = json.loads(path.read_text())
+    path.write_text(json.dumps(dataset | {"labels": dataset["labels"] | {"Three": 3}}))
+    with pytest.raises(WeightsRefused, match=r"checkpoint_final\.pth is not of this network: size mismatch"):
+        import_from("nnunet", results, None, tmp_path / "models", orientation="SPL")
 
 
 def test_a_permuted_plan_permutes_the_axes(results: Path, tmp_path: Path) -> None:
@@ -178,11 +210,14 @@ def test_a_checkpoint_that_would_run_code_is_not_loaded(results: Path, tmp_path:
     assert not mark.exists()
 
 
-def test_a_network_of_a_foreign_package_is_not_made(results: Path, tmp_path: Path) -> None:
-    """A class of another package than those of networks is refused by its name."""
+@pytest.mark.parametrize(
+    "name", ["subprocess.Popen", "torch.hub.load", "torch.nn.init.constant_", "torch.nn.Parameter"]
+)
+def test_what_is_no_part_of_a_network_is_not_called(results: Path, tmp_path: Path, name: str) -> None:
+    """A name in a file of plans calls nothing but classes of networks: torch.hub.load would run a folder's code."""
     path = results / "plans.json"
     plans = json.loads(path.read_text())
-    plans["configurations"]["3d_fullres"]["architecture"]["network_class_name"] = "subprocess.Popen"
+    plans["configurations"]["3d_fullres"]["architecture"]["network_class_name"] = name
     path.write_text(json.dumps(plans))
-    with pytest.raises(WeightsRefused, match=r"subprocess\.Popen"):
+    with pytest.raises(WeightsRefused, match=re.escape(name)):
         import_from("nnunet", results, None, tmp_path / "models", orientation="SPL")

@@ -35,7 +35,8 @@ def meshnet(folder: Path) -> Path:
             kernel=random.normal(size=(side, side, side, a, b)).astype(np.float32),
             bias=np.zeros(b, np.float32),
             dilation=dilation,
-            elu=side > 1,
+            normalised=False,
+            activation="elu" if side > 1 else "linear",
         )
         for a, b, side, dilation in zip(widths, widths[1:], (3, 3, 1), (1, 4, 1), strict=False)
     ]

@@ -1,0 +1,166 @@
+"""MONAI's transforms in the card's words; what the card has no words for is refused by name. Pure.
+
+A card has one order: orientation, grid, intensities, crop. Transforms in another order, or two that say the same
+thing, would give another input than the card's, so they are refused too.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from models.errors import WeightsRefused
+
+Values = Mapping[str, Any]
+_NOTHING, _ORIENTATION, _GRID, _RESIZED, _INTENSITY, _CROPPED = range(6)
+
+
+def preparation(transforms: Sequence[Values]) -> dict[str, Any]:
+    """Return ``[preparation]`` of what comes before the network.
+
+    Args:
+        transforms: Each with `_target_` (its name without modules) and its values.
+
+    Raises WeightsRefused.
+    """
+    card: dict[str, Any] = {"kind": "volume", "normalisation": "none", "interpolation": "linear"}
+    done = _NOTHING
+    for values in transforms:
+        name = values["_target_"]
+        if name not in _PREPARING:
+            raise WeightsRefused(f"the transform {name} is not read here; known are {', '.join(_PREPARING)}")
+        place, say = _PREPARING[name]
+        if place != _NOTHING and place <= done:
+            raise WeightsRefused(
+                f"the transform {name} comes after or beside one that a card has in its place: only orientation, then "
+                "spacing or size, then one change of intensities, then a crop is read here"
+            )
+        try:
+            say(values, card)
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsRefused(
+                f"the values of the transform {name} are not read here ({type(error).__name__}: {error})"
+            ) from error
+        done = max(done, place)
+    if "orientation" not in card:
+        raise WeightsRefused("the bundle takes images as they lie (no Orientationd): left and right could be swapped")
+    if "fit" not in card:
+        raise WeightsRefused("the bundle brings images to no spacing (Spacingd) and to no size (Resized)")
+    return card
+
+
+def interpretation(transforms: Sequence[Values]) -> dict[str, Any]:
+    """Return ``[interpretation]`` of what comes after the network. Raises WeightsRefused."""
+    card: dict[str, Any] = {"kind": "classes"}
+    for values in transforms:
+        name = values["_target_"]
+        if name == "Activationsd" and values.get("sigmoid"):
+            card["kind"] = "multi-label"
+        elif name == "AsDiscreted" and values.get("threshold") is not None:
+            if card["kind"] != "multi-label":
+                raise WeightsRefused("AsDiscreted with a threshold is read after Activationsd with sigmoid only")
+            card["threshold"] = float(values["threshold"])
+        elif name == "KeepLargestConnectedComponentd":
+            _only(values, applied_labels=None, num_components=1)
+            card["largest_component"] = "each-label" if values.get("independent", True) else "foreground"
+        elif name not in ("Activationsd", "AsDiscreted", "Invertd", "SaveImaged", "EnsureTyped"):
+            raise WeightsRefused(f"the transform {name} after the network is not read here")
+    return card
+
+
+def _only(values: Values, **wanted: Any) -> None:
+    """Refuse a value that the card cannot say; one that is left out is the wanted one."""
+    for key, value in wanted.items():
+        if values.get(key, value) != value:
+            raise WeightsRefused(f"{values['_target_']} with {key} = {values[key]!r} is not read here, only {value!r}")
+
+
+def _mode(values: Values, known: Mapping[str, str], default: str) -> str:
+    modes = values.get("mode", default)
+    mode = str(modes if isinstance(modes, (str, int)) else modes[0])
+    if mode not in known:
+        raise WeightsRefused(f"{values['_target_']} with mode = {mode} is not read here; known are {', '.join(known)}")
+    return known[mode]
+
+
+def _orientation(values: Values, card: dict[str, Any]) -> None:
+    # MONAI's axcodes name the direction along which an axis grows, as ours do.
+    card["orientation"] = str(values["axcodes"])
+
+
+def _spacing(values: Values, card: dict[str, Any]) -> None:
+    sides = [float(side) for side in values["pixdim"]]
+    if not all(math.isfinite(side) and side > 0 for side in sides):
+        raise WeightsRefused("Spacingd that leaves a side as it is (pixdim of -1 or nan) is not read here")
+    _only(values, min_pixdim=None, max_pixdim=None)
+    card |= {"fit": "spacing", "spacing_mm": sides}
+    card["anchor"] = "edges" if values.get("scale_extent", False) else "first-voxel"
+    card["interpolation"] = _mode(values, {"bilinear": "linear", "nearest": "nearest", "1": "linear"}, "bilinear")
+
+
+def _resized(values: Values, card: dict[str, Any]) -> None:
+    _only(values, size_mode="all", anti_aliasing=False)
+    size = [int(side) for side in values["spatial_size"]]
+    if min(size) < 1:
+        raise WeightsRefused("Resized that leaves a side as it is (spatial_size of -1) is not read here")
+    card["interpolation"] = _mode(values, {"trilinear": "linear", "nearest": "nearest"}, "area")
+    card |= {"fit": "resize", "size": size}
+    for key in ("spacing_mm", "anchor"):
+        card.pop(key, None)
+
+
+def _range(values: Values, card: dict[str, Any]) -> None:
+    if not values.get("clip", False):
+        raise WeightsRefused("ScaleIntensityRanged without clip is not read here")
+    low, high = float(values["b_min"]), float(values["b_max"])
+    card |= {"normalisation": "min-max", "window": [float(values["a_min"]), float(values["a_max"])]}
+    card |= {"scale": high - low, "offset": low}
+
+
+def _min_max(values: Values, card: dict[str, Any]) -> None:
+    # Given a factor, MONAI passes over minv and maxv only where they are None.
+    _only(values, channel_wise=False)
+    low, high = float(values.get("minv", 0.0)), float(values.get("maxv", 1.0))
+    card |= {"normalisation": "min-max", "scale": high - low, "offset": low}
+
+
+def _z_score(values: Values, card: dict[str, Any]) -> None:
+    subtrahend, divisor = values.get("subtrahend"), values.get("divisor")
+    if (subtrahend is None) != (divisor is None):
+        raise WeightsRefused("NormalizeIntensityd with one of subtrahend and divisor is not read here")
+    if subtrahend is not None and divisor is not None:
+        _only(values, nonzero=False)
+        card |= {"normalisation": "fixed", "mean": _number(subtrahend), "std": _number(divisor)}
+    else:
+        card["normalisation"] = "non-zero-z-score" if values.get("nonzero", False) else "z-score"
+
+
+def _crop(values: Values, card: dict[str, Any]) -> None:
+    _only(values, select_fn=None, channel_indices=None, margin=0, k_divisible=1)
+    card["crop_above"] = 0.0
+
+
+def _number(value: Any) -> float:
+    """Return a number that may stand in a list of one, for one channel."""
+    if isinstance(value, (list, tuple)):
+        (value,) = value
+    return float(value)
+
+
+def _nothing(_values: Values, _card: dict[str, Any]) -> None:
+    """Do nothing: what it does, wetread does anyway."""
+
+
+#: Place in the card's order, and what each says in the card's words.
+_PREPARING: dict[str, tuple[int, Callable[[Values, dict[str, Any]], None]]] = {
+    "LoadImaged": (_NOTHING, _nothing),
+    "EnsureChannelFirstd": (_NOTHING, _nothing),
+    "EnsureTyped": (_NOTHING, _nothing),
+    "CastToTyped": (_NOTHING, _nothing),
+    "Orientationd": (_ORIENTATION, _orientation),
+    "Spacingd": (_GRID, _spacing),
+    "Resized": (_RESIZED, _resized),
+    "ScaleIntensityRanged": (_INTENSITY, _range),
+    "ScaleIntensityd": (_INTENSITY, _min_max),
+    "NormalizeIntensityd": (_INTENSITY, _z_score),
+    "CropForegroundd": (_CROPPED, _crop),
+}

@@ -1,0 +1,93 @@
+"""MONAI's transforms are said in the card's words, or refused by name."""
+
+from typing import Any
+
+import pytest
+
+from models.errors import WeightsRefused
+from models.monai_transforms import interpretation, preparation
+
+
+def step(name: str, **values: Any) -> dict[str, Any]:
+    """Return a transform as the bundle's parser gives it."""
+    return {"_target_": name, **values}
+
+
+AXES = step("Orientationd", axcodes="RAS")
+SPACING = step("Spacingd", pixdim=[1.5, 1.5, 2.0], mode="bilinear")
+HU = step("ScaleIntensityRanged", a_min=-57, a_max=164, b_min=0.0, b_max=1.0, clip=True)
+
+
+def test_the_usual_chain_is_a_preparation() -> None:
+    """Orientation, spacing, a window of values, a crop: the chain of most CT bundles."""
+    assert preparation([step("LoadImaged"), AXES, SPACING, HU, step("CropForegroundd", source_key="image")]) == {
+        "kind": "volume",
+        "orientation": "RAS",
+        "fit": "spacing",
+        "spacing_mm": [1.5, 1.5, 2.0],
+        "anchor": "first-voxel",
+        "interpolation": "linear",
+        "normalisation": "min-max",
+        "window": [-57.0, 164.0],
+        "scale": 1.0,
+        "offset": 0.0,
+        "crop_above": 0.0,
+    }
+
+
+def test_fixed_numbers_may_stand_in_lists() -> None:
+    """Subtrahend and divisor of the one channel become mean and std."""
+    card = preparation([AXES, SPACING, step("NormalizeIntensityd", subtrahend=[10], divisor=[4.0])])
+    assert (card["normalisation"], card["mean"], card["std"]) == ("fixed", 10.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([SPACING, AXES], "Orientationd comes after"),
+        ([AXES, HU, SPACING], "Spacingd comes after"),
+        ([AXES, SPACING, HU, step("NormalizeIntensityd")], "NormalizeIntensityd comes after or beside"),
+        ([SPACING, HU], "left and right could be swapped"),
+        ([AXES, HU], "no spacing"),
+        ([AXES, SPACING | {"pixdim": [1.0, 1.0, -1.0]}], "leaves a side as it is"),
+        ([AXES, SPACING | {"mode": 3}], "mode = 3"),
+        ([AXES, step("Resized", spatial_size=[64, 64, 64])], "mode = area"),
+        ([AXES, step("Resized", spatial_size=[64, 64, 64], size_mode="longest")], "size_mode"),
+        ([AXES, SPACING, HU | {"clip": False}], "without clip"),
+        ([AXES, SPACING, HU | {"b_min": None}], "values of the transform ScaleIntensityRanged"),
+        ([AXES, SPACING, step("NormalizeIntensityd", divisor=2.0)], "one of subtrahend and divisor"),
+        ([AXES, SPACING, step("ScaleIntensityd", minv=None, maxv=None, factor=0.5)], "ScaleIntensityd"),
+        ([AXES, SPACING, HU, step("CropForegroundd", margin=5)], "margin = 5"),
+        ([AXES, step("RandFlipd")], "RandFlipd is not read here"),
+    ],
+)
+def test_what_a_card_cannot_say_is_refused(steps: list[dict[str, Any]], words: str) -> None:
+    """Another order, a second change of intensities, open values: each by the transform's name."""
+    with pytest.raises(WeightsRefused, match=words):
+        preparation(steps)
+
+
+def test_what_comes_after_the_network() -> None:
+    """Softmax and argmax are classes, a sigmoid with a threshold labels by themselves, the largest part is kept."""
+    assert interpretation([step("Activationsd", softmax=True), step("AsDiscreted", argmax=True)]) == {"kind": "classes"}
+    assert interpretation(
+        [
+            step("Activationsd", sigmoid=True),
+            step("AsDiscreted", threshold=0.4),
+            step("KeepLargestConnectedComponentd", independent=False),
+        ]
+    ) == {"kind": "multi-label", "threshold": 0.4, "largest_component": "foreground"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([step("AsDiscreted", threshold=0.5)], "after Activationsd with sigmoid only"),
+        ([step("KeepLargestConnectedComponentd", applied_labels=[1])], "applied_labels"),
+        ([step("Lambdad", func=None)], "Lambdad after the network"),
+    ],
+)
+def test_an_answer_that_a_card_cannot_read_is_refused(steps: list[dict[str, Any]], words: str) -> None:
+    """A threshold of raw numbers, a part of the labels, any code."""
+    with pytest.raises(WeightsRefused, match=words):
+        interpretation(steps)
