@@ -7,9 +7,14 @@ from models.manifest import load_card
 DOCUMENT = Path(__file__).parents[3] / "docs" / "writing-a-model.md"
 
 
+def reference() -> str:
+    """Return the page from the card on: what comes before it is run by a test of its own."""
+    return DOCUMENT.read_text(encoding="utf-8").partition("## The card\n")[2]
+
+
 def test_the_documented_card_is_accepted(tmp_path: Path) -> None:
     """A reader can start from the example as it stands, with the checksum of their own network."""
-    example = DOCUMENT.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
+    example = reference().split("```toml\n")[1].split("```")[0]
     file = tmp_path / "model.toml"
     file.write_text(example.replace("…", "0" * 64), encoding="utf-8")
     card = load_card(file)
@@ -18,7 +23,7 @@ def test_the_documented_card_is_accepted(tmp_path: Path) -> None:
 
 def test_the_documented_card_of_images_is_accepted(tmp_path: Path) -> None:
     """What is said of images, put into the example, makes a card that wetread takes."""
-    example, images = (block.split("```")[0] for block in DOCUMENT.read_text(encoding="utf-8").split("```toml\n")[1:3])
+    example, images = (block.split("```")[0] for block in reference().split("```toml\n")[1:3])
     file = tmp_path / "model.toml"
     file.write_text(example.partition("[preparation]")[0].replace("…", "0" * 64) + images, encoding="utf-8")
     card = load_card(file)
@@ -27,7 +32,7 @@ def test_the_documented_card_of_images_is_accepted(tmp_path: Path) -> None:
 
 def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     """Put into the example, whose labels they then name, they make a card that wetread takes."""
-    text = DOCUMENT.read_text(encoding="utf-8")
+    text = reference()
     example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1:5:3])
     deadline, _, rules = rules.partition("\n\n")
     label = example[example.index("[[labels]]") : example.index("[[golden]]")]
@@ -43,10 +48,27 @@ def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
 
 def test_the_documented_detector_is_accepted(tmp_path: Path) -> None:
     """What is said of detectors, put in the place of the example's interpretation, makes a card that wetread takes."""
-    text = DOCUMENT.read_text(encoding="utf-8")
+    text = reference()
     example, boxes = (block.split("```")[0] for block in text.split("```toml\n")[1:4:2])
     before, _, after = example.partition("[interpretation]")
     file = tmp_path / "model.toml"
     card = f"{before}{boxes}\n[[labels]]{after.partition('[[labels]]')[2]}"
     file.write_text(card.replace("…", "0" * 64), encoding="utf-8")
     assert load_card(file).interpretation.kind == "boxes"
+
+
+def test_the_documented_code_models_are_accepted(tmp_path: Path) -> None:
+    """Both cards of models that come as code, put into the example, are taken."""
+    section = reference().partition("## Models that come as code")[2]
+    code, command = (block.split("```")[0] for block in section.split("```toml\n")[1:3])
+    example = reference().split("```toml\n")[1].split("```")[0]
+    head, labels = (
+        example.partition("[networks.main]")[0],
+        example[example.index("[[labels]]") : example.index("[[golden]]")],
+    )
+    file = tmp_path / "model.toml"
+    file.write_text(f"{head}\n{code}\n{labels}", encoding="utf-8")
+    assert load_card(file).inference.strategy == "entry-point"
+    around = code.partition("[inference]")[0] + "[interpretation]" + code.partition("[interpretation]")[2]
+    file.write_text(f"{head}\n{around}\n{command.replace('…', '0' * 64)}\n{labels}", encoding="utf-8")
+    assert load_card(file).inference.strategy == "command"
