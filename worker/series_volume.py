@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 
 from dicom_node.errors import NodeError
-from dicom_node.part10 import read_meta
+from dicom_node.part10 import FileMeta, read_meta
 from models.volume import Source, Volume
 from worker.bounded_inflating import HEADER_BYTES, inflates_within, is_deflated
 from worker.errors import SeriesRefused, SeriesUnreadable
@@ -74,7 +74,7 @@ def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
     """
     if not files:
         raise SeriesRefused("empty series: it has no files")
-    read = [_read(file, max_voxels) for file in sorted(files)]
+    read = _read(sorted(files), max_voxels)
     datasets, names = [dataset for dataset, _ in read], [file.name for file in sorted(files)]
     digest = _inputs_digest(read)
     _require_one_of_each(datasets, names)
@@ -128,8 +128,18 @@ def _load_images(datasets: list[Any], names: list[str], digest: str, max_voxels:
     )
 
 
-def _read(file: Path, max_voxels: int) -> tuple[Any, str]:
-    """Return the dataset and the sha256 (hex) of its bytes, those after the file meta information."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Fetched:
+    """The bytes of a file, its meta information, and the sha256 (hex) of its dataset."""
+
+    name: str
+    data: bytes
+    meta: FileMeta
+    digest: str
+
+
+def _fetch(file: Path) -> _Fetched:
+    """Read a file; the system and the hash let another thread parse meanwhile."""
     try:
         data = file.read_bytes()
         meta = read_meta(file)
@@ -137,19 +147,30 @@ def _read(file: Path, max_voxels: int) -> tuple[Any, str]:
         raise SeriesUnreadable(f"{file.name}: cannot be read ({error.strerror}); is the spool's disk there?") from error
     except NodeError as error:
         raise SeriesUnreadable(f"{file.name}: is no readable DICOM file") from error
+    digest = hashlib.sha256(memoryview(data)[meta.dataset_start :]).hexdigest()
+    return _Fetched(name=file.name, data=data, meta=meta, digest=digest)
+
+
+def _parsed(fetched: _Fetched, max_voxels: int) -> Any:
+    """Return the dataset, its values parsed far enough to know that they can be."""
+    data, meta, name = fetched.data, fetched.meta, fetched.name
+    if is_deflated(meta) and not inflates_within(data, meta.dataset_start, HEADER_BYTES + _VOXEL_BYTES * max_voxels):
+        raise SeriesRefused(f"too large: {name} inflates to more than worker.max_voxels ({max_voxels}) allows")
     try:
-        if is_deflated(meta) and not inflates_within(
-            data, meta.dataset_start, HEADER_BYTES + _VOXEL_BYTES * max_voxels
-        ):
-            raise SeriesRefused(f"too large: {file.name} inflates to more than worker.max_voxels ({max_voxels}) allows")
         dataset = dcmread(BytesIO(data))
         # Parsed here, so that what cannot be parsed shows here and not later.
         blank = [keyword for keyword in _UIDS if not dataset.get(keyword)]
     except PARSE_ERRORS as error:
-        raise SeriesUnreadable(f"{file.name}: is no readable DICOM object ({type(error).__name__})") from error
+        raise SeriesUnreadable(f"{name}: is no readable DICOM object ({type(error).__name__})") from error
     if blank:
-        raise SeriesRefused(f"blank UIDs: {file.name} has no {', '.join(blank)}, so no result could refer to it")
-    return dataset, hashlib.sha256(memoryview(data)[meta.dataset_start :]).hexdigest()
+        raise SeriesRefused(f"blank UIDs: {name} has no {', '.join(blank)}, so no result could refer to it")
+    return dataset
+
+
+def _read(files: Sequence[Path], max_voxels: int) -> list[tuple[Any, str]]:
+    """Return dataset and digest of each file; the next ones are fetched while one is parsed."""
+    with ThreadPoolExecutor(1, thread_name_prefix="fetch") as pool:
+        return [(_parsed(fetched, max_voxels), fetched.digest) for fetched in pool.map(_fetch, files)]
 
 
 def _inputs_digest(read: Sequence[tuple[Any, str]]) -> str:
