@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from models.card_parts import Axes, Strict
+from models.card_parts import Axes, Identifier, Strict
 
 
 class VolumePreparation(Strict):
@@ -23,6 +23,11 @@ class VolumePreparation(Strict):
         default="edges",
         description="with fit = spacing, what the new grid shares with the images': outer edges, or the centre of the "
         "first voxel, as MONAI's Spacing does (of oblique images, about the middle)",
+    )
+    channels: tuple[Identifier, ...] = Field(
+        default=(),
+        description="names of further series (selection.channels) that are the network's channels after the first, in "
+        "this order, each resampled to the first one's grid and normalised for itself",
     )
     outside: float | None = Field(
         default=None, description="source value beyond the images; left out: the lowest for conform, else the edge's"

@@ -97,6 +97,19 @@ class Card(Strict):
         return self
 
     @model_validator(mode="after")
+    def _channels_are_chosen(self) -> "Card":
+        if isinstance(self.preparation, VolumePreparation) and isinstance(self.selection.get("channels", {}), dict):
+            named, chosen = self.preparation.channels, tuple(self.selection.get("channels", {}))
+            if sorted(named) != sorted(chosen):
+                raise ValueError(
+                    f"preparation.channels names {', '.join(named) or 'none'}, selection.channels "
+                    f"{', '.join(chosen) or 'none'}: they must be the same series"
+                )
+            if named and isinstance(self.inference, LocateThenRead):
+                raise ValueError("locate-then-read goes with one series")
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> "Card":
         if isinstance(self.interpretation, LabelMapInterpretation) and not self.labels:
             raise ValueError("a label map needs at least one [[labels]]")

@@ -45,9 +45,9 @@ def _sides(card: Card, network: str) -> tuple[tuple[int, ...], tuple[int, ...]] 
 def _of_volume(
     preparation: VolumePreparation, card: Card, network: str
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    inference = card.inference
+    inference, channels = card.inference, 1 + len(preparation.channels)
     if isinstance(inference, SlidingWindow):
-        return _fixed((1, *inference.window))
+        return _fixed((channels, *inference.window))
     if isinstance(inference, LocateThenRead) and network == "main":
         return _fixed((1, *inference.read_size))
     return _slices(preparation, inference) if isinstance(inference, Slices) else _volume(preparation)
@@ -57,16 +57,17 @@ def _slices(preparation: VolumePreparation, inference: Slices) -> tuple[tuple[in
     if preparation.size is None or preparation.crop_above is not None:
         return None
     rest = [side for axis, side in enumerate(preparation.size) if axis != inference.axis]
-    return _fixed((2 * inference.neighbours + 1, *rest))
+    return _fixed(((1 + len(preparation.channels)) * (2 * inference.neighbours + 1), *rest))
 
 
 def _volume(preparation: VolumePreparation) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     if preparation.size is None:
         return None
+    channels = 1 + len(preparation.channels)
     if preparation.crop_above is None:
-        return _fixed((1, *preparation.size))
+        return _fixed((channels, *preparation.size))
     least = [min(preparation.crop_multiple, side) for side in preparation.size]
-    return (1, *least), (1, *preparation.size)
+    return (channels, *least), (channels, *preparation.size)
 
 
 def _fixed(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -19,7 +19,7 @@ class Prepared:
     """What a network is given, and where it lies.
 
     Attributes:
-        array: ``(1, 1, d, h, w)`` float32, contiguous.
+        array: ``(1, channels, d, h, w)`` float32, contiguous.
         affine: Of the last three axes, as in `models.volume.Volume`.
         window: The two source values that the preparation's percentiles are; a crop of the same source keeps them.
     """
@@ -34,6 +34,11 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
 
     Raises InputRefused when the volume has no contrast or holds values that are not finite.
     """
+    if len(volume.others) != len(preparation.channels):
+        raise InputRefused(
+            f"the card names {1 + len(preparation.channels)} series as channels, and {1 + len(volume.others)} are here"
+        )
+    others = volume.others
     if preparation.crop_non_zero:
         volume = _non_zero(volume)
     source, grid, outside = _fitted(volume, preparation)
@@ -44,7 +49,17 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
     if preparation.crop_above is not None:
         fitted = _cropped(Volume(array=array, affine=grid.affine), preparation.crop_above, preparation.crop_multiple)
         array = np.ascontiguousarray(fitted.array, np.float32)
-    return Prepared(array=array[np.newaxis, np.newaxis], affine=fitted.affine, window=window)
+    channels = [array, *(_channel(other, fitted, preparation) for other in others)]
+    return Prepared(array=np.stack(channels)[np.newaxis], affine=fitted.affine, window=window)
+
+
+def _channel(other: Volume, fitted: Volume, preparation: VolumePreparation) -> NDArray[np.float32]:
+    """Bring another series to the first one's prepared grid, through patient space, and normalise it for itself."""
+    outside = float(np.min(np.asarray(other.array))) if preparation.outside is None else preparation.outside
+    there = resample(other, grid_of(fitted), interpolation=preparation.interpolation, outside=outside)
+    array = np.ascontiguousarray(there.array, np.float32)
+    normalise(array, preparation, _window(array, preparation))
+    return array
 
 
 def normalise(array: NDArray[np.float32], preparation: VolumePreparation, window: tuple[float, float]) -> None:

@@ -14,10 +14,13 @@ class Volume:
         array: Values after rescale, shape ``(slices, rows, columns)``, any real dtype.
         affine: ``(4, 4)`` float64; maps ``(slice, row, column, 1)`` to patient coordinates in mm, LPS
             (x to the patient's left, y to posterior, z to the head), the centre of a voxel (PS3.3 C.7.6.2.1.1).
+        others: Further series of the same patient space, each on its own grid, in the order of the card's channels;
+            what is found lies on this volume's grid.
     """
 
     array: NDArray[np.generic]
     affine: NDArray[np.float64]
+    others: tuple["Volume", ...] = ()
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

@@ -228,6 +228,9 @@ def run(
     model_id: ModelId,
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="DICOM files of one series.")],
     out: Annotated[Path, typer.Option(help="Where SEG, SR and the picture go.")] = Path("wetread-out"),
+    channel: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER of a further series, for cards with preparation.channels.")
+    ] = None,
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
@@ -238,12 +241,25 @@ def run(
     found = _settings(settings, data)
     entry = _catalog(found).get(model_id)
     with _progress() as step:
-        files = _run(entry, folder, out, found, step)
+        files = _run(entry, [folder, *_channels(entry, channel or [])], out, found, step)
     for file in files:
         typer.echo(str(file))
 
 
-def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step: Any) -> list[Path]:
+def _channels(entry: CatalogEntry, said: list[str]) -> list[Path]:
+    """Return the folders of a card's channels in its order. Raises ModelError."""
+    folders = dict(one.partition("=")[::2] for one in said)
+    wanted = getattr(entry.card.preparation, "channels", ())
+    wanted = wanted if isinstance(wanted, tuple) and entry.card.preparation.kind == "volume" else ()
+    if sorted(folders) != sorted(wanted):
+        raise ModelError(
+            f"{entry.card.id} needs {' '.join(f'--channel {name}=FOLDER' for name in wanted) or 'no --channel'}, "
+            f"and {', '.join(sorted(folders)) or 'none'} is there"
+        )
+    return [Path(folders[name]) for name in wanted]
+
+
+def _run(entry: CatalogEntry, folders: list[Path], out: Path, settings: Settings, step: Any) -> list[Path]:
     from datetime import UTC, datetime  # noqa: PLC0415
 
     from pydicom.misc import is_dicom  # noqa: PLC0415
@@ -251,22 +267,29 @@ def _run(entry: CatalogEntry, folder: Path, out: Path, settings: Settings, step:
     from dicom_node.sender import files_below  # noqa: PLC0415
     from worker import output_gate, picture, results  # noqa: PLC0415
     from worker.case import Case  # noqa: PLC0415
+    from worker.channel_series import load_channels  # noqa: PLC0415
     from worker.pipeline import recipe_digest  # noqa: PLC0415
     from worker.provenance import Provenance  # noqa: PLC0415
     from worker.reading_series import read_series  # noqa: PLC0415
-    from worker.series_volume import load_series  # noqa: PLC0415
+    from worker.selection import rules_of  # noqa: PLC0415
     from worker.site_filter import for_site  # noqa: PLC0415
 
     if entry.state is not ModelState.READY:
         raise ModelError(entry.reason)
-    files = [file for file in files_below([folder]) if is_dicom(file) and file.name != "DICOMDIR"]
-    if not files:
-        raise InputRefused(f"{folder} holds no DICOM file (none has DICM after 128 bytes)")
+    groups = [
+        [file for file in files_below([folder]) if is_dicom(file) and file.name != "DICOMDIR"] for folder in folders
+    ]
+    for folder, files in zip(folders, groups, strict=True):
+        if not files:
+            raise InputRefused(f"{folder} holds no DICOM file (none has DICM after 128 bytes)")
     step("reading the series")
-    series = load_series(files, max_voxels=settings.worker.max_voxels)
+    rules = rules_of(entry.card)
+    series = load_channels(
+        groups, max_voxels=settings.worker.max_voxels, same_frame_of_reference=rules.same_frame_of_reference
+    )
     infer, ran = _loaded(entry, settings, step)
     step("inferring")
-    found = read_series(entry.card, series.source, files, infer, loud=True)
+    found = read_series(entry.card, series.source, groups[0], infer, loud=True)
     reading = for_site(found, settings.report)
     runtime = found.runtime or ran
     step("encoding")

@@ -12,6 +12,7 @@ pipeline       one job: series -> volume -> reading -> objects -> results; heart
 series_volume  files to Volume, Image or Waveform: slice_geometry, image_frames, planar_images (planar_spacing),
                waveform_reading; refusals, what is not read and why; series_repairs, what is mended; pydicom_errors,
                codestream_size and bounded_inflating, what foreign files may not do to us
+channel_series several series as channels
 reading_series a model reads a series; command_model, one that comes as a program
 model_host     the process that holds the resident models; model_client asks it; array_transport between them; shelf,
                which are resident (eviction); model_queue, who waits for one (batching, turnstile)

@@ -109,8 +109,13 @@ class Bundle:
         return tuple(tuple(item for item in items if name_of(item) == MEASUREMENT_GROUP) for items in self.items)
 
 
-def sources_of(datasets: Sequence[Any], frame_numbers: Sequence[int] = (), *, exact: bool) -> Sources:
-    """Gather what results may refer to; with `exact`, `datasets` are in the order of the volume's slices."""
+def sources_of(
+    datasets: Sequence[Any], frame_numbers: Sequence[int] = (), *, exact: bool, others: Sequence[Any] = ()
+) -> Sources:
+    """Gather what results may refer to; with `exact`, `datasets` are in the order of the volume's slices.
+
+    `others` were read as channels: evidence, and no result lies on them.
+    """
     planes: dict[FrameKey, Plane] = {}
     sizes: dict[str, tuple[int, int, int]] = {}
     for dataset in datasets:
@@ -124,8 +129,8 @@ def sources_of(datasets: Sequence[Any], frame_numbers: Sequence[int] = (), *, ex
     return Sources(
         identity=identity_of(datasets[0]),
         instances={
-            (str(dataset.StudyInstanceUID), str(dataset.SeriesInstanceUID), uid): str(dataset.SOPClassUID)
-            for dataset, uid in zip(datasets, uids, strict=True)
+            (str(one.StudyInstanceUID), str(one.SeriesInstanceUID), str(one.SOPInstanceUID)): str(one.SOPClassUID)
+            for one in (*datasets, *others)
         },
         planes=planes,
         sizes=sizes,

@@ -121,7 +121,7 @@ def check(objects: Sequence[ResultObject], case: Case) -> None:
     _pass(
         Bundle(
             objects=tuple(parsed(made.data) for made in objects),
-            sources=sources_of(case.series.datasets, case.series.frame_numbers, exact=True),
+            sources=sources_of(case.series.datasets, case.series.frame_numbers, exact=True, others=case.series.others),
             card=case.provenance.card,
             reading=case.reading,
             prior=case.prior,

@@ -17,6 +17,7 @@ from models.findings import Reading
 from models.runtime import Infer
 from worker import output_gate, picture, results
 from worker.case import Case
+from worker.channel_series import by_folder, load_channels
 from worker.errors import LeaseLost, ModelHostLost, WorkerError
 from worker.heartbeat import Heartbeat
 from worker.job import Claim
@@ -28,7 +29,8 @@ from worker.priors import Comparison, Priors
 from worker.provenance import Provenance
 from worker.reading_series import read_series
 from worker.result_files import write_result
-from worker.series_volume import LoadedSeries, load_series
+from worker.selection import rules_of
+from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings, WorkerSettings
 from worker.site_filter import for_site
 from worker.unread import UnreadNotes
@@ -115,9 +117,13 @@ class Pipeline:
 
     def _do(self, claim: Claim) -> None:
         entry = self._entry(claim)
-        series = load_series([self.spool / file for file in claim.files], max_voxels=self.settings.max_voxels)
-        asked = self.host.infer_for(claim.model_id, claim.model_digest)
         paths = [self.spool / file for file in claim.files]
+        series = load_channels(
+            by_folder(paths),
+            max_voxels=self.settings.max_voxels,
+            same_frame_of_reference=rules_of(entry.card).same_frame_of_reference,
+        )
+        asked = self.host.infer_for(claim.model_id, claim.model_digest)
         found = read_series(entry.card, series.source, paths, asked)
         reading = for_site(found, self.report)
         # A number that the site does not show is judged all the same; what is too uncertain for it is not there.

@@ -18,7 +18,7 @@ def build_region_report(case: Case) -> Dataset:
     """Return the SR of a reading's detections, of which there is at least one."""
     groups = Groups.of(case.provenance)
     made = [groups.of_thing(detection, "1410", [_region(case, detection)]) for detection in case.reading.detections]
-    return measurement_report(case, made, case.series.datasets, "REGION-SR")
+    return measurement_report(case, made, case.series.evidence, "REGION-SR")
 
 
 def _region(case: Case, detection: Detection) -> ImageRegion:

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydicom.uid import UID_dictionary
 
+from models.card_preparation import VolumePreparation
 from models.errors import CardError
 from models.manifest import Card
 from worker.selection_summary import SeriesSummary, StudySummary
@@ -22,8 +23,8 @@ _UID_BY_NAME = {entry[0]: uid for uid, entry in UID_dictionary.items()}
 Preference = Literal["thinnest-slices", "thickest-slices", "most-images", "fewest-images", "largest-coverage"]
 
 
-class SelectionRules(BaseModel):
-    """``[selection]`` of a card; what is left out does not matter."""
+class SeriesRules(BaseModel):
+    """Which series is read; what is left out does not matter."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,13 +67,25 @@ class SelectionRules(BaseModel):
         return tuple(_UID_BY_NAME.get(name, name) for name in value)
 
 
+class SelectionRules(SeriesRules):
+    """``[selection]`` of a card: which series it reads, and which others are channels beside it."""
+
+    channels: dict[str, SeriesRules] = Field(
+        default={}, description="by the names of preparation.channels: further series of the study, one for each"
+    )
+    same_frame_of_reference: bool = Field(
+        default=True, description="channels in another Frame of Reference (0020,0052) than the first are refused"
+    )
+
+
 def tags_of(cards: Iterable[Card]) -> frozenset[str]:
     """Return the keywords that these cards' free rules ask for; a card whose rules are wrong asks for none."""
     found: set[str] = set()
     for card in cards:
         with contextlib.suppress(CardError):
             rules = rules_of(card)
-            found.update(rules.where.tags if rules.where is not None else ())
+            for one in (rules, *rules.channels.values()):
+                found.update(one.where.tags if one.where is not None else ())
     return frozenset(found)
 
 
@@ -119,26 +132,53 @@ def choose(card: Card, study: StudySummary, *, research: bool = True) -> Choice:
         rules = rules_of(card)
     except CardError as error:
         return Choice(model_id=card.id, runs=False, reason=str(error))
+    first = _best(rules, study.series)
+    if isinstance(first, str):
+        return Choice(model_id=card.id, runs=False, reason=first)
+    chosen, why = [first.series], first.why
+    for name in _channel_names(card):
+        free = [series for series in study.series if series not in chosen]
+        found = _best(rules.channels[name], free)
+        if isinstance(found, str):
+            return Choice(model_id=card.id, runs=False, reason=f"channel {name}: {found}")
+        chosen.append(found.series)
+        why += f"; channel {name}: {found.why}"
+    return Choice(
+        model_id=card.id,
+        runs=True,
+        series_instance_uid=first.series.series_instance_uid,
+        # Of one series after the other, the first one's first: a file's folder says which series it is of.
+        files=tuple(file for series in chosen for file in series.files),
+        reason=why,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    series: SeriesSummary
+    why: str
+
+
+def _channel_names(card: Card) -> tuple[str, ...]:
+    return card.preparation.channels if isinstance(card.preparation, VolumePreparation) else ()
+
+
+def _best(rules: SeriesRules, candidates: Sequence[SeriesSummary]) -> _Found | str:
+    """Return the best series by the rules, or why there is none."""
     refused, fitting = [], []
-    for series in study.series:
+    for series in candidates:
         against = next(chain(_objections(rules, series), _where_objections(rules, series)), None)
         if against is None:
             fitting.append(series)
         else:
             refused.append(f"series {series.series_instance_uid}: {against}")
     if not fitting:
-        return Choice(model_id=card.id, runs=False, reason="; ".join(refused) or "the study has no series")
+        return "; ".join(refused) or "the study has no series"
     best = min(fitting, key=lambda one: _rank(rules, one))
     if best.variants:
-        return Choice(
-            model_id=card.id,
-            runs=False,
-            reason=f"series {best.series_instance_uid}: an image came twice with different bytes; which one is right?",
-        )
+        return f"series {best.series_instance_uid}: an image came twice with different bytes; which one is right?"
     why = "the only series that fits" if len(fitting) == 1 else f"the best of {len(fitting)} series that fit"
-    return Choice(
-        model_id=card.id, runs=True, series_instance_uid=best.series_instance_uid, files=best.files, reason=why
-    )
+    return _Found(series=best, why=why)
 
 
 def input_key(files: Sequence[str]) -> str:
@@ -163,7 +203,7 @@ def _why_not_this_patient(card: Card, study: StudySummary, *, research: bool) ->
     return ""
 
 
-def _objections(rules: SelectionRules, series: SeriesSummary) -> Iterator[str]:
+def _objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
     """Say what speaks against a series, the plainest first."""
     if series.own:
         yield "made by wetread"
@@ -191,7 +231,7 @@ def _objections(rules: SelectionRules, series: SeriesSummary) -> Iterator[str]:
     yield from _extent_objections(rules, series)
 
 
-def _extent_objections(rules: SelectionRules, series: SeriesSummary) -> Iterator[str]:
+def _extent_objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
     if rules.orientation and series.orientation not in rules.orientation:
         yield f"orientation {series.orientation or 'unknown'}, not {' or '.join(rules.orientation)}"
     if rules.max_slice_spacing_mm is not None:
@@ -204,12 +244,12 @@ def _extent_objections(rules: SelectionRules, series: SeriesSummary) -> Iterator
         yield f"covers {series.coverage_mm or 0.0:.0f} mm, at least {rules.min_coverage_mm:g} mm needed"
 
 
-def _where_objections(rules: SelectionRules, series: SeriesSummary) -> Iterator[str]:
+def _where_objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
     if rules.where is not None and not rules.where.holds(series.tag_values):
         yield f"the card asks for {rules.where}"
 
 
-def _rank(rules: SelectionRules, series: SeriesSummary) -> tuple[tuple[float, ...], str]:
+def _rank(rules: SeriesRules, series: SeriesSummary) -> tuple[tuple[float, ...], str]:
     thickness = series.slice_spacing_mm or float("inf")
     ranks: dict[Preference, float] = {
         "thinnest-slices": thickness,

@@ -58,6 +58,7 @@ class LoadedSeries:
         frame_numbers: For a multi-frame image the 1-based frame of each slice of the source; else empty.
         inputs_digest: sha256 (hex) over the sorted pairs of SOP Instance UID and sha256 of the dataset's bytes.
         repairs: What was mended and by which rule, one sentence each; goes to the ledger and the text SR.
+        others: Datasets of further series that were read as channels.
     """
 
     source: Source
@@ -65,6 +66,12 @@ class LoadedSeries:
     frame_numbers: tuple[int, ...]
     inputs_digest: str
     repairs: tuple[str, ...]
+    others: tuple[Any, ...] = ()
+
+    @property
+    def evidence(self) -> tuple[Any, ...]:
+        """Every dataset that was read, those of the volume's own series first."""
+        return (*self.datasets, *self.others)
 
 
 def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:

@@ -59,7 +59,7 @@ def _text_document(case: Case, *sections: tuple[CodedConcept, CodedConcept, Iter
         template="2000",
         root=True,
     )
-    return document(root, case.series.datasets, case, kind="TEXT-SR", sop_class_uid=EnhancedSRStorage)
+    return document(root, case.series.evidence, case, kind="TEXT-SR", sop_class_uid=EnhancedSRStorage)
 
 
 def _texts(name: CodedConcept, sentences: Iterable[str]) -> list[TextContentItem]:

@@ -23,7 +23,7 @@ def test_the_documented_card_is_accepted(tmp_path: Path) -> None:
 
 def test_the_documented_card_of_images_is_accepted(tmp_path: Path) -> None:
     """What is said of images, put into the example, makes a card that wetread takes."""
-    example, images = (block.split("```")[0] for block in reference().split("```toml\n")[1:3])
+    example, images = (block.split("```")[0] for block in reference().split("```toml\n")[1:4:2])
     file = tmp_path / "model.toml"
     file.write_text(example.partition("[preparation]")[0].replace("…", "0" * 64) + images, encoding="utf-8")
     card = load_card(file)
@@ -33,7 +33,7 @@ def test_the_documented_card_of_images_is_accepted(tmp_path: Path) -> None:
 def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     """Put into the example, whose labels they then name, they make a card that wetread takes."""
     text = reference()
-    example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1:5:3])
+    example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1:6:4])
     deadline, _, rules = rules.partition("\n\n")
     label = example[example.index("[[labels]]") : example.index("[[golden]]")]
     labels = "".join(
@@ -49,7 +49,7 @@ def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
 def test_the_documented_detector_is_accepted(tmp_path: Path) -> None:
     """What is said of detectors, put in the place of the example's interpretation, makes a card that wetread takes."""
     text = reference()
-    example, boxes = (block.split("```")[0] for block in text.split("```toml\n")[1:4:2])
+    example, boxes = (block.split("```")[0] for block in text.split("```toml\n")[1:5:3])
     before, _, after = example.partition("[interpretation]")
     file = tmp_path / "model.toml"
     card = f"{before}{boxes}\n[[labels]]{after.partition('[[labels]]')[2]}"

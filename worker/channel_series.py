@@ -1,0 +1,55 @@
+"""Several series of one study as the channels of one volume."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from models.volume import Volume
+from worker.errors import SeriesRefused
+from worker.series_volume import LoadedSeries, load_series
+
+
+def load_channels(
+    series: Sequence[Sequence[Path]], *, max_voxels: int, same_frame_of_reference: bool = True
+) -> LoadedSeries:
+    """Read one series, or several of which the first is the volume and the others its channels.
+
+    Args:
+        series: Files of each, the first one's first.
+        max_voxels: Of each.
+        same_frame_of_reference: Whether the others must lie in the first one's Frame of Reference (PS3.3 C.7.4.1).
+
+    Raises SeriesRefused, SeriesUnreadable.
+    """
+    first, *others = [load_series(files, max_voxels=max_voxels) for files in series]
+    if not others:
+        return first
+    volumes = []
+    for place, other in enumerate(others, start=1):
+        if not (isinstance(first.source, Volume) and isinstance(other.source, Volume)):
+            raise SeriesRefused("no volumes: only series with a place in patient space can be channels of one another")
+        for keyword in ("StudyInstanceUID", "PatientID"):
+            if first.datasets[0].get(keyword) != other.datasets[0].get(keyword):
+                raise SeriesRefused(f"two studies: channel {place} differs from the first series in {keyword}")
+        frames = [one.datasets[0].get("FrameOfReferenceUID") for one in (first, other)]
+        if same_frame_of_reference and (frames[0] != frames[1] or not frames[0]):
+            raise SeriesRefused(f"another frame of reference: channel {place} does not lie in the first series' space")
+        volumes.append(other.source)
+    assert isinstance(first.source, Volume)  # noqa: S101  # looked at above
+    digests = "\n".join(one.inputs_digest for one in (first, *others))
+    return replace(
+        first,
+        source=replace(first.source, others=tuple(volumes)),
+        inputs_digest=hashlib.sha256(digests.encode()).hexdigest(),
+        repairs=tuple(dict.fromkeys(repair for one in (first, *others) for repair in one.repairs)),
+        others=tuple(dataset for one in others for dataset in one.datasets),
+    )
+
+
+def by_folder(files: Sequence[Path]) -> list[list[Path]]:
+    """Return files grouped by their folder, which in the spool is their series, in the order in which these come."""
+    groups: dict[Path, list[Path]] = {}
+    for file in files:
+        groups.setdefault(file.parent, []).append(file)
+    return list(groups.values())
