@@ -6,10 +6,6 @@ imagecodecs (CharLS) 26, pyjpegls 48, gdcm 52. JPEG 2000: gdcm 120, imagecodecs 
 these only imagecodecs lets a second thread decode meanwhile.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-import imagecodecs
 from pydicom import uid
 from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders.base import DecodeRunner
@@ -18,13 +14,13 @@ _PLUGIN = "imagecodecs"
 _BITS_A_BYTE = 8
 
 #: Grey frames only: in colour, which conversion a codestream has had differs from codec to codec.
-_IMAGECODECS: dict[str, Callable[[bytes], Any]] = {
-    uid.JPEGLossless: imagecodecs.jpeg8_decode,
-    uid.JPEGLosslessSV1: imagecodecs.jpeg8_decode,
-    uid.JPEGLSLossless: imagecodecs.jpegls_decode,
-    uid.JPEG2000Lossless: imagecodecs.jpeg2k_decode,
-    uid.HTJ2KLossless: imagecodecs.jpeg2k_decode,
-    uid.HTJ2KLosslessRPCL: imagecodecs.jpeg2k_decode,
+_IMAGECODECS: dict[str, str] = {
+    uid.JPEGLossless: "jpeg8_decode",
+    uid.JPEGLosslessSV1: "jpeg8_decode",
+    uid.JPEGLSLossless: "jpegls_decode",
+    uid.JPEG2000Lossless: "jpeg2k_decode",
+    uid.HTJ2KLossless: "jpeg2k_decode",
+    uid.HTJ2KLosslessRPCL: "jpeg2k_decode",
 }
 #: The plugin of pydicom's that is the fastest, for grey and colour.
 _FASTEST = {uid.RLELossless: "pylibjpeg"}
@@ -52,8 +48,10 @@ def in_parallel(transfer_syntax_uid: str, samples: int) -> bool:
 
 def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
     """Decode one grey frame; pydicom's protocol. Raises what imagecodecs raises, as RuntimeError."""
+    import imagecodecs  # noqa: PLC0415  # forty libraries, for who has compressed images
+
     try:
-        values = _IMAGECODECS[runner.transfer_syntax](src)
+        values = getattr(imagecodecs, _IMAGECODECS[runner.transfer_syntax])(src)
     except Exception as error:  # each codec has an exception of its own, some of none of Python's kinds
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
     runner.set_option("bits_allocated", _BITS_A_BYTE * values.dtype.itemsize)

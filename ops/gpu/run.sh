@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Proves and measures on a GPU host, from a copy of the repository and the folders that pack.sh made.
-# usage: bash ops/gpu/run.sh unpack      leg 1: TensorRT-RTX into its place, where the next call finds it
-#        bash ops/gpu/run.sh             leg 2: questions, tests, benchmark; JSON and log go to $OUT (build/gpu/out)
+# usage: bash ops/gpu/run.sh unpack      leg 1: most of TensorRT-RTX into its place, where the next call finds it
+#        bash ops/gpu/run.sh             leg 2: the rest of it, questions, tests, benchmark; JSON and log go to $OUT (build/gpu/out)
 #        bash ops/gpu/run.sh --cpu-dry-run   every step on this machine's CPU, tiny; what needs a GPU says that it is skipped
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -13,13 +13,8 @@ python=${PYTHON:-python3}
 
 if [ "${1:-}" = unpack ]; then
     set -e
-    [ -e "$place/.complete" ] && exit 0
-    mkdir -p "$place"
-    tar xJf "$pack/leg1/small.tar.xz" -C "$place"
-    target=$place/$(cat "$pack/leg1/libtensorrt_rtx.path")
-    xz -dc "$pack/leg1/libtensorrt_rtx.so.1.xz" >"$target"
-    echo "$(cat "$pack/leg1/libtensorrt_rtx.sha256")  $target" | sha256sum -c -
-    touch "$place/.complete"
+    mkdir -p "$place/.leg1"
+    cp "$pack"/leg1/* "$place/.leg1/"
     exit 0
 fi
 
@@ -29,6 +24,15 @@ if [ "${1:-}" = --cpu-dry-run ]; then
     dry=--dry-run
     export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 else
+    # In a function of its own, so that a missing leg 1 costs TensorRT's steps and no other.
+    join() {
+        [ -e "$place/.complete" ] && return
+        tar xJf "$place/.leg1/small.tar.xz" -C "$place" || return
+        target=$place/$(cat "$place/.leg1/library.path")
+        cat "$place/.leg1/library.xz.1" "$pack/leg2/library.xz.2" | xz -dc >"$target" || return
+        echo "$(cat "$place/.leg1/library.sha256")  $target" | sha256sum -c - && touch "$place/.complete"
+    }
+    join || echo "TensorRT-RTX is not complete: run 'ops/gpu/run.sh unpack' with leg 1 first" >&2
     site=$(mktemp -d)
     "$python" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$site" "$pack"/leg2/wheels/*.whl ||
         echo "the wheels of leg 2 could not be installed: steps that need them fail by name" >&2
