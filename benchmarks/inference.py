@@ -7,7 +7,6 @@ A lower precision takes part where `models.builds` has measured that it agrees. 
 
 import argparse
 import functools
-import itertools
 import statistics
 import subprocess
 import sys
@@ -108,48 +107,6 @@ lower = { max_relative_error = 0.1 }
 """
 
 
-def unet3d() -> Any:
-    """Return a 3D U-Net of the nnU-Net kind with seeded weights: four levels and instance norms."""
-    import torch  # noqa: PLC0415  # only the benchmark needs it
-
-    torch.manual_seed(0)
-    channels = (16, 32, 64, 128)
-
-    def block(inside: int, outside: int, stride: int = 1) -> Any:
-        layers: list[Any] = []
-        for width, step in ((inside, stride), (outside, 1)):
-            layers += [
-                torch.nn.Conv3d(width, outside, 3, step, 1),
-                torch.nn.InstanceNorm3d(outside, affine=True),
-                torch.nn.LeakyReLU(0.01),
-            ]
-        return torch.nn.Sequential(*layers)
-
-    class UNet(torch.nn.Module):
-        """Down, up, and skips between."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.down = torch.nn.ModuleList([block(1, 16)] + [block(a, b, 2) for a, b in itertools.pairwise(channels)])
-            pairs = list(zip(channels[:0:-1], channels[-2::-1], strict=True))
-            self.up = torch.nn.ModuleList([torch.nn.ConvTranspose3d(deep, flat, 2, 2) for deep, flat in pairs])
-            self.merge = torch.nn.ModuleList([block(2 * flat, flat) for _, flat in pairs])
-            self.head = torch.nn.Conv3d(16, 2, 1)
-
-        def forward(self, value: Any) -> Any:
-            """Return logits."""
-            kept = []
-            for step in self.down:
-                value = step(value)
-                kept.append(value)
-            kept.pop()
-            for up, merge in zip(self.up, self.merge, strict=True):
-                value = merge(torch.cat([up(value), kept.pop()], 1))
-            return self.head(value)
-
-    return UNet().eval()
-
-
 def export(module: Any, example: NDArray[np.float32], file: Path) -> None:
     """Write the module as ONNX."""
     import torch  # noqa: PLC0415
@@ -196,6 +153,8 @@ def peak_mib(runtime: str, file: Path, example: Path, precision: str = "fp32") -
 def measure(rounds: int) -> list[Row]:
     """Measure the 3D U-Net in every runtime. Raises AssertionError where an answer is not torch's."""
     import torch  # noqa: PLC0415
+
+    from benchmarks.gpu_networks import unet3d  # noqa: PLC0415  # torch comes with it
 
     torch.set_num_threads(_THREADS)
     module = unet3d()

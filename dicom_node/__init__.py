@@ -9,6 +9,7 @@ store_receiver   fragments in, responses out (pdata, command_set: their encoding
 store_scp    one C-STORE: from the request to the status
 head         the UIDs of a dataset, and no more of it
 part10       our file meta information before a dataset that stays as it is
+origin       what a request says of an instance, and whether its dataset agrees
 spool        where instances are kept: written, synced, renamed, synced; disk, its system calls;
              reencoding, whether two instances differ in their encoding only
 assembly     when a study is complete, a pure function

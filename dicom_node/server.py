@@ -14,10 +14,11 @@ from dicom_node.association import Caller, Rejection, judge
 from dicom_node.command_set import Command
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, VERIFICATION, supported
 from dicom_node.errors import ListenFailed
+from dicom_node.origin import Origin
 from dicom_node.pynetdicom_seam import server_class
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.settings import NodeSettings
-from dicom_node.spool import Origin, Spool
+from dicom_node.spool import Spool
 from dicom_node.store_receiver import StoreReceiver
 from dicom_node.store_scp import SUCCESS, Reception, StoreRequest
 

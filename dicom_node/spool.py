@@ -8,7 +8,6 @@ name comes from outside. The same UID with other bytes lies beside it as
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,47 +16,23 @@ import structlog
 from dicom_node.disk import Disk, Part
 from dicom_node.errors import (
     HeadUnreadable,
-    InvalidUid,
-    Mismatch,
     MissingUid,
     NotDicom,
     SpoolFailed,
     SpoolFull,
 )
-from dicom_node.head import Buffer, Head, read_head
-from dicom_node.part10 import FileMeta, dataset_digest, encode_meta, mapped, read_file_head
+from dicom_node.head import Buffer, Head
+from dicom_node.origin import Origin, judge, meta_of, require_uid
+from dicom_node.part10 import FileMeta, dataset_digest, mapped, read_file_head
 from dicom_node.reencoding import same_when_reencoded
 from dicom_node.study import Arrival, StoredInstance
 
 _log = structlog.get_logger()
 
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")  # PS3.5 9.1; leading zeros are wrong there and common in hospitals
-_UID_LENGTH = 64
 _FOLDER = re.compile("[0-9a-f]{32}")
 _FILE = re.compile("[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
 _QUARANTINE = "quarantine"
 _ROOM_CHECKED_EVERY = 64 << 20  # bytes of one instance
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """What a C-STORE request says before its dataset.
-
-    Attributes:
-        sop_class_uid: Affected SOP Class UID of the request.
-        sop_instance_uid: Affected SOP Instance UID of the request.
-        transfer_syntax_uid: Of the presentation context.
-        calling_ae_title: Of the sender.
-        called_ae_title: Ours.
-        sender_address: Host of the sender.
-    """
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    calling_ae_title: str
-    called_ae_title: str
-    sender_address: str
 
 
 def name_of(uid: str) -> str:
@@ -76,11 +51,11 @@ class Spool:
 
     def begin(self, origin: Origin) -> "Arriving":
         """Begin to write an instance aside. Raises SpoolFull, SpoolFailed, InvalidUid (nothing written)."""
-        _require_uid("Affected SOP Instance UID", origin.sop_instance_uid)
-        _require_uid("Affected SOP Class UID", origin.sop_class_uid)
+        require_uid("Affected SOP Instance UID", origin.sop_instance_uid)
+        require_uid("Affected SOP Class UID", origin.sop_class_uid)
         self.require_room()
         try:
-            return Arriving(self, origin, self._disk.begin_part(self.root, _meta_of(origin)))
+            return Arriving(self, origin, self._disk.begin_part(self.root, meta_of(origin)))
         except OSError as error:
             raise self.failure(error) from error
 
@@ -97,7 +72,7 @@ class Spool:
         """Bring what was written aside to its place; for `Arriving`."""
         with mapped(part.path) as view, view[part.start :] as dataset:
             try:
-                head = _judge(origin, dataset)
+                head = judge(origin, dataset)
             except (MissingUid, HeadUnreadable) as refusal:
                 self._quarantine(dataset, part, why=type(refusal).__name__)
                 raise
@@ -267,40 +242,6 @@ def _names(name: str, dataset: memoryview) -> Iterator[str]:
     digest = hashlib.sha256(dataset).hexdigest()
     yield f"{name}~{digest[:16]}.dcm"
     yield f"{name}~{digest}.dcm"
-
-
-def _meta_of(origin: Origin) -> bytes:
-    return encode_meta(
-        sop_class_uid=origin.sop_class_uid,
-        sop_instance_uid=origin.sop_instance_uid,
-        transfer_syntax_uid=origin.transfer_syntax_uid,
-        calling_ae_title=origin.calling_ae_title,
-        called_ae_title=origin.called_ae_title,
-    )
-
-
-def _judge(origin: Origin, dataset: memoryview) -> Head:
-    head = read_head(dataset, origin.transfer_syntax_uid)
-    for name, uid in (
-        ("SOP Instance UID", head.sop_instance_uid),
-        ("Study Instance UID", head.study_instance_uid),
-        ("Series Instance UID", head.series_instance_uid),
-    ):
-        if uid is not None:
-            _require_uid(name, uid)
-    if head.sop_instance_uid != origin.sop_instance_uid:
-        raise Mismatch("Affected SOP Instance UID is not the dataset's SOP Instance UID (0008,0018)")
-    if head.sop_class_uid not in (None, origin.sop_class_uid):
-        raise Mismatch("Affected SOP Class UID is not the dataset's SOP Class UID (0008,0016)")
-    if head.study_instance_uid is None or head.series_instance_uid is None:
-        raise MissingUid("the dataset has no Study Instance UID (0020,000D) or no Series Instance UID (0020,000E)")
-    return head
-
-
-def _require_uid(name: str, uid: str) -> None:
-    if len(uid) > _UID_LENGTH or not _UID.fullmatch(uid):
-        # The value comes from outside and may be anything, a name too: it is not repeated.
-        raise InvalidUid(f"{name} is not a UID (PS3.5 9.1): {len(uid)} characters, not digits and dots in order")
 
 
 def _require_place(file: str, head: Head) -> None:

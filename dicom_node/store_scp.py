@@ -7,7 +7,8 @@ import structlog
 
 from dicom_node.command_set import Command
 from dicom_node.errors import Backlogged, HeadUnreadable, StoreRefused
-from dicom_node.spool import Arriving, Origin, Spool
+from dicom_node.origin import Origin
+from dicom_node.spool import Arriving, Spool
 from dicom_node.study import StoredInstance
 
 _log = structlog.get_logger()

@@ -6,20 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from models.catalog import Catalog, CatalogEntry, ModelState
-from models.errors import InputRefused, ModelError
+from models.catalog import Catalog
+from models.errors import ModelError
 from models.runtime_names import Precision, RuntimeName
 from ops import terminal
 from ops.settings import Settings
-
-if TYPE_CHECKING:
-    from models.runtime import Infer  # numpy comes with it
 
 app = typer.Typer(no_args_is_help=True, help="Models of this machine.", rich_markup_mode=None)
 
@@ -238,101 +235,14 @@ def run(
 
     Example: wetread models run brain-extraction ./t1 --out ./results
     """
+    from ops.model_run import channel_folders, run_model  # noqa: PLC0415  # pulls every library in
+
     found = _settings(settings, data)
     entry = _catalog(found).get(model_id)
     with _progress() as step:
-        files = _run(entry, [folder, *_channels(entry, channel or [])], out, found, step)
+        files = run_model(entry, [folder, *channel_folders(entry, channel or [])], out, found, step)
     for file in files:
         typer.echo(str(file))
-
-
-def _channels(entry: CatalogEntry, said: list[str]) -> list[Path]:
-    """Return the folders of a card's channels in its order. Raises ModelError."""
-    folders = dict(one.partition("=")[::2] for one in said)
-    wanted = getattr(entry.card.preparation, "channels", ())
-    wanted = wanted if isinstance(wanted, tuple) and entry.card.preparation.kind == "volume" else ()
-    if sorted(folders) != sorted(wanted):
-        raise ModelError(
-            f"{entry.card.id} needs {' '.join(f'--channel {name}=FOLDER' for name in wanted) or 'no --channel'}, "
-            f"and {', '.join(sorted(folders)) or 'none'} is there"
-        )
-    return [Path(folders[name]) for name in wanted]
-
-
-def _run(entry: CatalogEntry, folders: list[Path], out: Path, settings: Settings, step: Any) -> list[Path]:
-    from datetime import UTC, datetime  # noqa: PLC0415
-
-    from pydicom.misc import is_dicom  # noqa: PLC0415
-
-    from dicom_node.sender import files_below  # noqa: PLC0415
-    from worker import output_gate, picture, results  # noqa: PLC0415
-    from worker.case import Case  # noqa: PLC0415
-    from worker.channel_series import load_channels  # noqa: PLC0415
-    from worker.pipeline import recipe_digest  # noqa: PLC0415
-    from worker.provenance import Provenance  # noqa: PLC0415
-    from worker.reading_series import read_series  # noqa: PLC0415
-    from worker.selection import rules_of  # noqa: PLC0415
-    from worker.site_filter import for_site  # noqa: PLC0415
-
-    if entry.state is not ModelState.READY:
-        raise ModelError(entry.reason)
-    groups = [
-        [file for file in files_below([folder]) if is_dicom(file) and file.name != "DICOMDIR"] for folder in folders
-    ]
-    for folder, files in zip(folders, groups, strict=True):
-        if not files:
-            raise InputRefused(f"{folder} holds no DICOM file (none has DICM after 128 bytes)")
-    step("reading the series")
-    rules = rules_of(entry.card)
-    series = load_channels(
-        groups, max_voxels=settings.worker.max_voxels, same_frame_of_reference=rules.same_frame_of_reference
-    )
-    infer, ran = _loaded(entry, settings, step)
-    step("inferring")
-    found = read_series(entry.card, series.source, groups[0], infer, loud=True)
-    reading = for_site(found, settings.report)
-    runtime = found.runtime or ran
-    step("encoding")
-    provenance = Provenance(
-        card=entry.card,
-        model_digest=entry.digest,
-        inputs_digest=series.inputs_digest,
-        recipe_digest=recipe_digest(runtime, settings.report),
-        read_at=datetime.now(UTC).astimezone(settings.report.zone),
-        runtime=runtime,
-    )
-    case = Case.of(series, reading, provenance, settings.report)
-    objects = results.build(case)
-    output_gate.check(objects, case)
-    out.mkdir(parents=True, exist_ok=True)
-    written = [out / f"{made.kind.lower()}.dcm" for made in objects]
-    for file, made in zip(written, objects, strict=True):
-        file.write_bytes(made.data)
-    picture_file = out / "picture.png"
-    picture_file.write_bytes(picture.render(case))
-    return [*written, picture_file]
-
-
-def _loaded(entry: CatalogEntry, settings: Settings, step: Callable[[str], None]) -> tuple["Infer", str]:
-    """Return what asks a model's networks, and what runs them; a model without networks asks nobody."""
-    from models.builds import Builds  # noqa: PLC0415
-    from models.runtimes import in_precision, load_proven, runtime_named  # noqa: PLC0415
-
-    if not entry.card.networks:
-        return _ask_nobody, ""
-    step("loading the model")
-    model = load_proven(
-        entry,
-        [runtime_named(name) for name in settings.models.runtimes],
-        threads=os.cpu_count() or 1,
-        passed_over=lambda name, cause: step(f"{name} passed over: {cause}"),
-        chosen=in_precision(settings.models.precision, Builds(settings.builds)),
-    )
-    return model.infer, model.runtime
-
-
-def _ask_nobody(network: str, inputs: object) -> NoReturn:  # noqa: ARG001  # as networks are asked
-    raise ModelError(f"no network {network}: this model comes as code or as a program")
 
 
 @contextmanager

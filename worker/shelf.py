@@ -150,7 +150,11 @@ class Shelf:
             kept=self._settings.verdicts,
             chosen=self._chosen,
         )
-        _warm(entry, model)
+        try:
+            _warm(entry, model)
+        except ModelError:
+            model.close()
+            raise
         queue = ModelQueue(
             model,
             most={name: network.max_batch for name, network in entry.card.networks.items()},
