@@ -1,0 +1,96 @@
+"""`wetread models build`, `bench`, `check` and `run`: what a person types, and what comes back."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from models.testing import write_threshold_model
+from models.testing_classifier import write_image_classifier
+from ops import cli
+from tests.code_models import command_entry
+from worker.testing import write_mr_series
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of this machine reaches a test."""
+    for name in ("WETREAD_SETTINGS", "WETREAD_DATA"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def ask(data: Path, *words: object) -> Result:
+    """Run a command on a data directory."""
+    return CliRunner().invoke(cli.app, ["models", *map(str, words), "--data", str(data)])
+
+
+def with_precision(folder: Path, model_id: str, precision: str) -> Path:
+    """Write a settings file that asks for a lower precision."""
+    file = folder / "settings.toml"
+    file.write_text(f'[models]\nprecision = {{ "{model_id}" = "{precision}" }}\n')
+    return file
+
+
+def test_a_lower_precision_is_built_checked_and_timed(tmp_path: Path) -> None:
+    """Without a build the site's wish is refused with the command; with it, check and bench show the precision."""
+    model_id = write_image_classifier(tmp_path / "models").name
+    settings = with_precision(tmp_path, model_id, "fp16")
+    refused = ask(tmp_path, "check", model_id, "--settings", settings)
+    assert refused.exit_code != 0
+    assert f"wetread models build {model_id} --precision fp16 --runtime onnxruntime" in str(
+        refused.exception or refused.output
+    )
+    built = ask(tmp_path, "build", model_id, "--precision", "fp16")
+    assert built.exit_code == 0, built.output
+    assert "gives its golden answer" in built.output
+    assert f'models.precision = {{ "{model_id}" = "fp16" }}' in built.output
+    checked = ask(tmp_path, "check", model_id, "--settings", settings)
+    assert checked.exit_code == 0
+    assert "cpu fp16" in checked.output
+    timed = ask(tmp_path, "bench", model_id, "--rounds", 2, "--json")
+    timings = json.loads(timed.stdout)
+    assert [one["runtime"].split()[-1] for one in timings] == ["cpu", "fp16"]
+    assert all(one["median_s"] > 0 and one["resident_mib"] > 0 for one in timings)
+    assert "median s" in ask(tmp_path, "bench", model_id, "--rounds", 1).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("build", "{id}", "--precision", "fp8"), "--precision fp8 is not known; allowed are fp16, bf16, int8"),
+        (("build", "{id}", "--precision", "bf16"), "it offers fp32, fp16, int8"),
+        (("build", "{id}", "--precision", "fp16", "--runtime", "cuda"), "--runtime cuda is not known"),
+        (("bench", "nobody"), "no model has the id nobody"),
+        (("run", "{id}", ".", "--channel", "flair=x"), "needs no --channel"),
+        (("import", "caffe", "."), "known are: brainchop, onnx"),
+        (("import", "nnunet", "."), "--orientation"),
+    ],
+)
+def test_what_cannot_be_says_why(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    """A wrong word is answered with those that are right."""
+    model_id = write_threshold_model(tmp_path / "models").name
+    done = ask(tmp_path, *(word.format(id=model_id) for word in words))
+    assert done.exit_code != 0
+    assert said in str(done.exception)
+
+
+def test_a_command_model_is_run_by_hand(tmp_path: Path) -> None:
+    """A model that comes as a program reads a folder of DICOM and leaves a SEG like any other; check says to run it."""
+    command_entry(
+        tmp_path,
+        "import nibabel, numpy as np, pydicom\n"
+        "files = sorted(given.iterdir())\n"
+        "first = pydicom.dcmread(files[0])\n"
+        "mask = np.zeros((first.Columns, first.Rows, len(files)), np.uint8)\n"
+        "mask[4:20, 4:20, 2:6] = 1\n"
+        "affine = np.diag([-first.PixelSpacing[1], -first.PixelSpacing[0], first.SliceThickness, 1.0])\n"
+        "affine[:3, 3] = np.array(first.ImagePositionPatient, float) * (-1, -1, 1)\n"
+        "nibabel.save(nibabel.Nifti1Image(mask, affine), out / 'labels.nii.gz')\n",
+    )
+    assert "comes as code or as a program" in ask(tmp_path, "check", "command-model").output
+    write_mr_series(tmp_path / "series", slices=8)
+    done = ask(tmp_path, "run", "command-model", tmp_path / "series", "--out", tmp_path / "out")
+    assert done.exit_code == 0, f"{done.output}{done.exception}"
+    assert (tmp_path / "out" / "seg.dcm").is_file()
+    assert (tmp_path / "out" / "picture.png").stat().st_size > 1000
