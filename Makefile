@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench bench-arrays bench-inference bench-objects bench-series extras gpu-pack prove docs format clean
+.PHONY: demo test check bench bench-arrays bench-batching bench-inference bench-objects bench-series extras gpu-pack prove docs format clean
 
 demo: $(VENV)/.core
 	$(BIN)/wetread demo
@@ -22,6 +22,9 @@ bench: $(VENV)/.dev
 
 bench-objects: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.objects
+
+bench-batching: $(VENV)/.extras
+	$(BIN)/python -m benchmarks.batching
 
 bench-series: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.series
