@@ -20,7 +20,7 @@ code_model      a model that comes as Python code, in a process of its own (code
 ecg             the same three steps for an ECG (signal_classification: an answer about a whole recording)
 runtime         what runs a network: load, infer, close (onnx_, openvino_, torch_ and tensorrt_runtime)
 tensorrt_build  from ONNX to an engine (tensorrt_graph, network_shapes); engine_cache keeps it; cuda_driver and
-                tensorrt_memory run it
+                tensorrt_memory run it; tensorrt_caches keeps timings and kernels
 loaded          all networks of a model, resident
 runtimes        the first of the site's order that gives the golden answers (runtime_names)
 builds          models in lower precisions (precision), used only where they were measured; benching, how fast they are

@@ -8,12 +8,15 @@ from typing import Any
 
 from models.errors import OutOfDeviceMemory, RuntimeFailed
 from models.runtime import Shapes
+from models.tensorrt_caches import attach_timing_cache, keep_timing_cache
 from models.tensorrt_graph import graph_for_tensorrt
 
 _MOST_WORDS = 600
 
 
-def build_engine(trt: Any, file: Path, shapes: Shapes, *, compute_capabilities: tuple[str, ...] = ()) -> bytes:
+def build_engine(
+    trt: Any, file: Path, shapes: Shapes, *, compute_capabilities: tuple[str, ...] = (), timing: Path | None = None
+) -> bytes:
     """Return the serialised engine of an ONNX file. Types are the file's own: nothing is lowered here.
 
     Args:
@@ -21,6 +24,7 @@ def build_engine(trt: Any, file: Path, shapes: Shapes, *, compute_capabilities: 
         file: The network.
         shapes: Of the inputs that have axes of any length.
         compute_capabilities: Names of `trt.ComputeCapability` to build for; empty leaves it to the builder.
+        timing: File with what earlier builds have timed on this GPU; made where it is missing.
 
     Raises RuntimeFailed with TensorRT's own words, OutOfDeviceMemory.
     """
@@ -37,12 +41,16 @@ def build_engine(trt: Any, file: Path, shapes: Shapes, *, compute_capabilities: 
         for index, name in enumerate(compute_capabilities):
             config.set_compute_capability(getattr(trt.ComputeCapability, name), index)
     _add_profile(builder, network, config, shapes, file)
+    if timing is not None:
+        attach_timing_cache(config, timing)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         words = _words(log)
         if "out of memory" in words.lower():
             raise OutOfDeviceMemory(f"TensorRT has too little memory to build {file.name}: {words}")
         raise RuntimeFailed(_refusal(file, words))
+    if timing is not None:
+        keep_timing_cache(config, timing)
     return bytes(engine)
 
 

@@ -21,6 +21,7 @@ from models.errors import OutOfDeviceMemory, RuntimeFailed
 from models.runtime import NO_SHAPES, Arrays, Shapes
 from models.runtime_names import ENGINE_CACHE, Precision
 from models.tensorrt_build import build_engine
+from models.tensorrt_caches import ContextCache
 from models.tensorrt_memory import Buffers
 
 _log = structlog.get_logger()
@@ -57,7 +58,8 @@ class _TensorrtBase:
         key = self.key(file, gpu, precision, shapes)
         plan = self._cache.get(key, lambda: self.build(file, shapes, gpu), told=self._told)
         try:
-            return TensorrtNetwork(self._trt, self._cuda, plan, file, self._words(gpu, precision))
+            kept = self._kernels(self._cache.root / f"{key.digest}.{gpu.driver}.kernels")
+            return TensorrtNetwork(self._trt, self._cuda, plan, file, self._words(gpu, precision), kept)
         except RuntimeFailed:
             # Kept for another driver, or damaged in a way that its digest does not show: never tried a second time.
             self._cache.forget(key)
@@ -65,7 +67,9 @@ class _TensorrtBase:
 
     def build(self, file: Path, shapes: Shapes, gpu: Gpu) -> bytes:
         """Return the engine of a file for this GPU. Raises RuntimeFailed, OutOfDeviceMemory."""
-        return build_engine(self._trt, file, shapes, compute_capabilities=self._targets(gpu))
+        return build_engine(
+            self._trt, file, shapes, compute_capabilities=self._targets(gpu), timing=self._timing(self._cache.root)
+        )
 
     def key(self, file: Path, gpu: Gpu, precision: Precision, shapes: Shapes) -> EngineKey:
         """Return all that the engine of a file depends on. Raises OSError."""
@@ -86,6 +90,14 @@ class _TensorrtBase:
         lower = "" if precision == "fp32" else f" {precision}"
         return f"{self.name} {self._trt.__version__} {gpu.name.replace(' ', '-')}{lower}"
 
+    def _timing(self, root: Path) -> Path | None:  # noqa: ARG002
+        """Return where timings of builds are kept; None for a flavour that times nothing."""
+        return None
+
+    def _kernels(self, file: Path) -> Path | None:  # noqa: ARG002
+        """Return where kernels of loads are kept; None for a flavour whose engines hold them."""
+        return None
+
     def _targets(self, gpu: Gpu) -> tuple[str, ...]:
         raise NotImplementedError
 
@@ -98,6 +110,9 @@ class TensorrtRuntime(_TensorrtBase):
 
     name = "tensorrt"
     module = "tensorrt"
+
+    def _timing(self, root: Path) -> Path | None:
+        return root / "timing.cache"
 
     def _targets(self, gpu: Gpu) -> tuple[str, ...]:  # noqa: ARG002  # the builder asks the GPU itself
         return ()
@@ -113,6 +128,9 @@ class TensorrtRtxRuntime(_TensorrtBase):
     name = "tensorrt-rtx"
     module = "tensorrt_rtx"
 
+    def _kernels(self, file: Path) -> Path | None:
+        return file
+
     def _targets(self, gpu: Gpu) -> tuple[str, ...]:
         name = f"SM{gpu.compute_capability[0]}{gpu.compute_capability[1]}"
         known = set(self._trt.ComputeCapability.__members__)
@@ -126,8 +144,11 @@ class TensorrtRtxRuntime(_TensorrtBase):
 class TensorrtNetwork:
     """An engine on the GPU."""
 
-    def __init__(self, trt: Any, cuda: Cuda, plan: bytes, file: Path, words: str) -> None:
-        """Deserialise a plan. Raises RuntimeFailed, OutOfDeviceMemory."""
+    def __init__(self, trt: Any, cuda: Cuda, plan: bytes, file: Path, words: str, kernels: Path | None = None) -> None:
+        """Deserialise a plan; `kernels` is where those made for this GPU are kept.
+
+        Raises RuntimeFailed, OutOfDeviceMemory.
+        """
         self._trt, self._cuda, self._file, self._runtime_words = trt, cuda, file, words
         self._lock = threading.Lock()
         self._log = trt.Logger(trt.Logger.ERROR)
@@ -137,7 +158,8 @@ class TensorrtNetwork:
             raise RuntimeFailed(
                 f"{words} does not take its engine of {file.name}: remove the engine cache and try again"
             )
-        self._context = self._engine.create_execution_context()
+        self._kept = ContextCache(trt, self._engine, kernels)
+        self._context = self._kept.context(self._engine)
         if self._context is None:
             raise OutOfDeviceMemory(f"{words} has too little memory for {file.name}")
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
@@ -209,4 +231,5 @@ class TensorrtNetwork:
             self._cuda.enter()
             self._buffers.free()
             self._cuda.close_stream(self._stream)
+            self._kept.keep()
             self._context = self._engine = self._runtime = None

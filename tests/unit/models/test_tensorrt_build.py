@@ -1,6 +1,7 @@
 """The real TensorRT-RTX builds our networks without a GPU, and its refusals become ours. Nothing is run here."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from models.errors import RuntimeFailed
 from models.network_shapes import shapes_of
 from models.runtime import NO_SHAPES, ShapeRange, Shapes
 from models.tensorrt_build import build_engine
+from models.tensorrt_caches import ContextCache
 from models.tensorrt_graph import graph_for_tensorrt
 from tests.optional import need
 
@@ -116,3 +118,43 @@ def test_unsigned_quantisation_is_refused_with_the_remedy(trt: Any, tmp_path: Pa
     file = one_node(tmp_path / "u8.onnx", node, TensorProto.UINT8, scale=np.float32(0.1), zero=np.array(128, np.uint8))
     with pytest.raises(RuntimeFailed, match="s8s8"):
         build_engine(trt, file, SHAPES)
+
+
+@pytest.mark.filterwarnings("ignore:.*Timing cache.*:DeprecationWarning")
+@pytest.mark.parametrize("before", [None, b"", b"nothing of TensorRT's" * 9])
+def test_timings_are_kept_between_builds(trt: Any, tmp_path: Path, before: bytes | None) -> None:
+    """A build leaves its timing cache; one that is not TensorRT's, or empty, is begun anew and costs no build."""
+    timing = tmp_path / "cache" / "timing.cache"
+    if before is not None:
+        timing.parent.mkdir()
+        timing.write_bytes(before)
+    assert build_engine(trt, meshnet(tmp_path), SHAPES, timing=timing)
+    assert timing.read_bytes().startswith(b"ptrt")
+    assert build_engine(trt, meshnet(tmp_path), SHAPES, timing=timing)
+
+
+def test_kernels_are_kept_where_a_flavour_makes_them(trt: Any, tmp_path: Path) -> None:
+    """RTX's context is made with its runtime cache and CUDA graphs; what was kept is handed back at the next load."""
+    said: list[Any] = []
+
+    class Config:
+        """Notes what it is told."""
+
+        cuda_graph_strategy: Any = None
+
+        def create_runtime_cache(self) -> Any:
+            return SimpleNamespace(serialize=lambda: b"kernels", deserialize=said.append)
+
+        def set_runtime_cache(self, cache: Any) -> None:
+            said.append(cache)
+
+    config = Config()
+    engine = SimpleNamespace(create_runtime_config=lambda: config, create_execution_context=lambda given: given)
+    for _ in range(2):
+        kept = ContextCache(trt, engine, tmp_path / "one.kernels")
+        assert kept.context(engine) is config
+        kept.keep()
+    assert config.cuda_graph_strategy == trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+    assert said[1] == b"kernels"
+    assert {"serialize", "deserialize"} <= set(dir(trt.IRuntimeCache))
+    assert {"create_runtime_cache", "set_runtime_cache", "cuda_graph_strategy"} <= set(dir(trt.IRuntimeConfig))
