@@ -11,6 +11,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+import structlog
 
 from tests.orthanc_server import OrthancServer
 from tests.redis_server import RedisServer, started
@@ -23,6 +24,13 @@ def _shared_data_source() -> Path | None:
     named = os.environ.get("WETREAD_TEST_DATA")
     candidates = [Path(named)] if named else [Path(__file__).resolve().parents[2] / "shared" / "data"]
     return next((folder for folder in candidates if (folder / "unpack.sh").is_file()), None)
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_one_test() -> Iterator[None]:
+    """A command run inside a test logs to that test's stderr, which is closed when the next one runs."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

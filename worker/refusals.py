@@ -25,6 +25,14 @@ _AT_SENDER = "correct it at its sender"
 
 #: In the order in which they are looked for.
 REFUSALS: Mapping[str, Refusal] = {
+    "no volumes": Refusal(
+        meaning="it was to be one of several channels, and it has no place in patient space",
+        remedy=_SEND_ORIGINALS,
+    ),
+    "another frame of reference": Refusal(
+        meaning="it was to be one of several channels, and its Frame of Reference UID differs from the first one's",
+        remedy="let [selection] choose series of one examination, or register them first",
+    ),
     "empty series": Refusal(meaning="it has no files", remedy=_SEND_AGAIN),
     "too large": Refusal(
         meaning="its headers announce more values than worker.max_voxels, or it inflates to more",
