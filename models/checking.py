@@ -11,6 +11,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import structlog
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
@@ -20,6 +21,8 @@ from models.errors import CardError
 from models.loaded import LoadedModel, NetworkFiles
 from models.runtime import Arrays, Runtime
 from models.runtime_names import Precision
+
+_log = structlog.get_logger()
 
 #: A label with a smaller share of the voxels is not asked for its Dice: a few voxels would decide.
 _RARE = 1e-3
@@ -77,15 +80,21 @@ def check(
     Raises ModelIncomplete, ChecksumMismatch, RuntimeFailed, or CardError when a golden file cannot be read.
     """
     model = LoadedModel.load(entry, runtime, threads, files)
-    precision = files.precision if files is not None else "fp32"
     try:
-        key = f"{entry.digest} {model.runtime}"
-        earlier = _read(kept)
-        if key in earlier:
-            return [GoldenVerdict(**{**verdict, "seconds": 0.0}) for verdict in earlier[key]]
-        verdicts = [_check_one(entry, golden, model, precision) for golden in entry.card.golden]
+        return prove(entry, model, precision=files.precision if files is not None else "fp32", kept=kept)
     finally:
         model.close()
+
+
+def prove(
+    entry: CatalogEntry, model: LoadedModel, *, precision: Precision = "fp32", kept: Path | None = None
+) -> list[GoldenVerdict]:
+    """Run the golden inputs of a model that is loaded; see `check`. Raises RuntimeFailed, CardError."""
+    key = f"{entry.digest} {model.runtime}"
+    earlier = _read(kept)
+    if key in earlier:
+        return [GoldenVerdict(**{**verdict, "seconds": 0.0}) for verdict in earlier[key]]
+    verdicts = [_check_one(entry, golden, model, precision) for golden in entry.card.golden]
     if kept is not None:
         earlier[key] = [asdict(verdict) for verdict in verdicts]
         _write(kept, earlier)
@@ -165,16 +174,20 @@ def _load_golden(file: Path) -> tuple[Arrays, Arrays]:
 
 
 def _write(kept: Path, verdicts: Mapping[str, object]) -> None:
-    kept.parent.mkdir(parents=True, exist_ok=True)
     # Whole or not at all; what a power cut loses of it is run again.
     part = kept.with_name(f".{kept.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(verdicts, indent=1, sort_keys=True), encoding="utf-8")
-    part.replace(kept)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(verdicts, indent=1, sort_keys=True), encoding="utf-8")
+        part.replace(kept)
+    except OSError as error:
+        # A full disk costs the next start its time; a model that has just proven itself still runs.
+        _log.warning("golden verdicts not kept", file=kept.name, cause=error.strerror)
 
 
 def _read(kept: Path | None) -> dict[str, list[dict[str, Any]]]:
     try:
         verdicts = json.loads(kept.read_text(encoding="utf-8")) if kept else {}
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return {}
     return verdicts if isinstance(verdicts, dict) else {}

@@ -4,6 +4,7 @@ import json
 import sys
 import tempfile
 import zipfile
+import zlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -85,5 +86,5 @@ def _answer(file: Path, what: str, *, limit: int) -> dict[str, NDArray[Any]]:
                 raise RuntimeFailed(f"{what} answers more than its source's size allows")
         with file.open("rb") as stream, NpzFile(stream, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise RuntimeFailed(f"{what} left no answer that can be read ({type(error).__name__})") from error

@@ -41,7 +41,7 @@ class EngineKey:
 
 
 class EngineCache:
-    """A directory of engines. Its methods raise OSError where the disk refuses."""
+    """A directory of engines. Its methods raise OSError where it cannot be made or read."""
 
     def __init__(self, root: Path) -> None:
         """Take the directory; it is made when the first engine is kept."""
@@ -55,16 +55,13 @@ class EngineCache:
         Args:
             key: What it depends on.
             build: Builds it; what it raises is raised.
-            told: Is told why an engine that was there was not taken.
+            told: Is told why an engine that was there was not taken, or one that was built not kept.
         """
         with self._locked(key):
             engine = self._kept(key, told)
             if engine is None:
                 engine = build()
-                write_durably(self._engine(key), engine)
-                # Last: an engine without its record does not count.
-                record = {"key": asdict(key), "sha256": hashlib.sha256(engine).hexdigest()}
-                write_durably(self._record(key), json.dumps(record, indent=1, sort_keys=True).encode())
+                self._keep(key, engine, told)
             return engine
 
     def forget(self, key: EngineKey) -> None:
@@ -72,6 +69,16 @@ class EngineCache:
         with self._locked(key):
             self._record(key).unlink(missing_ok=True)
             self._engine(key).unlink(missing_ok=True)
+
+    def _keep(self, key: EngineKey, engine: bytes, told: Callable[[str], None]) -> None:
+        record = {"key": asdict(key), "sha256": hashlib.sha256(engine).hexdigest()}
+        try:
+            write_durably(self._engine(key), engine)
+            # Last: an engine without its record does not count.
+            write_durably(self._record(key), json.dumps(record, indent=1, sort_keys=True).encode())
+        except OSError as error:
+            # It took minutes to build and is as good as any; only the next load pays again.
+            told(f"{self._engine(key).name} could not be kept ({error.strerror}): the next load builds it anew")
 
     def _kept(self, key: EngineKey, told: Callable[[str], None]) -> bytes | None:
         try:

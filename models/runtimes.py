@@ -7,7 +7,7 @@ from typing import get_args
 
 from models.builds import Builds
 from models.catalog import CatalogEntry
-from models.checking import check
+from models.checking import prove
 from models.errors import RuntimeFailed
 from models.loaded import LoadedModel, NetworkFiles
 from models.runtime import Runtime
@@ -91,11 +91,17 @@ def in_precision(wanted: Mapping[str, Precision], builds: Builds) -> Choose:
 
 
 def _proven(entry: CatalogEntry, runtime: Runtime, threads: int, kept: Path | None, files: NetworkFiles) -> LoadedModel:
-    verdicts = check(entry, runtime, threads=threads, kept=kept, files=files)
+    model = LoadedModel.load(entry, runtime, threads, files)
+    try:
+        verdicts = prove(entry, model, precision=files.precision, kept=kept)
+    except BaseException:
+        model.close()
+        raise
     failed = [str(verdict) for verdict in verdicts if not verdict.passed]
     if failed:
+        model.close()
         raise RuntimeFailed(
             f"{entry.card.id} does not give its golden answer on this machine, so it must not be used: "
             + "; ".join(failed)
         )
-    return LoadedModel.load(entry, runtime, threads, files)
+    return model

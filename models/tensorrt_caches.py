@@ -6,7 +6,11 @@ Both check by themselves that they belong to this GPU, driver and version, and r
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from models.durable_file import write_durably
+
+_log = structlog.get_logger()
 
 
 def attach_timing_cache(config: Any, file: Path) -> None:
@@ -18,10 +22,10 @@ def attach_timing_cache(config: Any, file: Path) -> None:
 
 
 def keep_timing_cache(config: Any, file: Path) -> None:
-    """Keep what a build has timed. Raises OSError."""
+    """Keep what a build has timed."""
     cache = config.get_timing_cache()
     if cache is not None:
-        write_durably(file, bytes(cache.serialize()))
+        _keep(file, bytes(cache.serialize()))
 
 
 class ContextCache:
@@ -48,6 +52,14 @@ class ContextCache:
         )
 
     def keep(self) -> None:
-        """Keep what was made since. Raises OSError."""
+        """Keep what was made since."""
         if self._cache is not None and self._file is not None:
-            write_durably(self._file, bytes(self._cache.serialize()))
+            _keep(self._file, bytes(self._cache.serialize()))
+
+
+def _keep(file: Path, content: bytes) -> None:
+    try:
+        write_durably(file, content)
+    except OSError as error:
+        # A full disk costs time at the next load, and must not cost this one.
+        _log.warning("cache not kept", file=file.name, cause=error.strerror)

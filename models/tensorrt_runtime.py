@@ -51,6 +51,15 @@ class _TensorrtBase:
         """Load an ONNX file. Raises RuntimeFailed, OutOfDeviceMemory, DeviceLost."""
         if not file.is_file():
             raise RuntimeFailed(f"{file} is not there; import or fetch the model")
+        try:
+            return self._load(file, precision, shapes)
+        except OSError as error:
+            raise RuntimeFailed(
+                f"{self.name} cannot use its engine cache {self._cache.root} ({error.strerror}): give wetread that "
+                f"directory, or name another one in {ENGINE_CACHE}"
+            ) from error
+
+    def _load(self, file: Path, precision: Precision, shapes: Shapes) -> "TensorrtNetwork":
         # First: without a driver, deserialising an engine ends the process.
         self._cuda = self._cuda or Cuda()
         self._cuda.enter()

@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 import tempfile
+import zlib
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -106,8 +107,10 @@ def _labels(out: Path, what: str, source: Volume) -> Volume | None:
         affine = _TO_LPS @ np.asarray(image.affine, np.float64)
     except (ImageFileError, HeaderDataError, ValueError, OSError, OverflowError) as error:
         raise RuntimeFailed(f"{what}: {file.name} is no NIfTI file ({type(error).__name__})") from error
-    if values.ndim != 3 or not np.isfinite(affine).all() or not abs(np.linalg.det(affine)) > 0:  # noqa: PLR2004
-        raise RuntimeFailed(f"{what}: {file.name} has {values.ndim} axes or no grid; a label map has three")
+    if values.ndim != 3 or not values.size or not np.isfinite(affine).all() or not abs(np.linalg.det(affine)) > 0:  # noqa: PLR2004
+        raise RuntimeFailed(
+            f"{what}: {file.name} has {values.ndim} axes, no voxels or no grid; a label map has three axes"
+        )
     whole = np.asarray(values, np.float64)
     if not (np.isfinite(whole).all() and (whole == np.floor(whole)).all() and whole.min() >= 0 and whole.max() <= 255):  # noqa: PLR2004
         raise RuntimeFailed(f"{what}: {file.name} holds values that are no label numbers from 0 to 255")
@@ -119,7 +122,7 @@ def _inflated(file: Path, what: str, *, limit: int) -> bytes:
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
             content: bytes = stream.read(limit + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise RuntimeFailed(f"{what}: {file.name} cannot be read ({type(error).__name__})") from error
     if len(content) > limit:
         raise RuntimeFailed(f"{what}: {file.name} is larger than a label map of its source can be")

@@ -136,6 +136,14 @@ class Shelf:
         return self._load(entry)
 
     def _load(self, entry: CatalogEntry) -> ModelQueue:
+        try:
+            return self._proven(entry)
+        except DeviceLost as lost:
+            # While it proved itself or got warm: no other model of this process can use the device any more.
+            self._on_device_lost(lost)
+            raise
+
+    def _proven(self, entry: CatalogEntry) -> ModelQueue:
         self._make_room(self._expected(entry))
         started, before = time.monotonic(), _resident_bytes()
 

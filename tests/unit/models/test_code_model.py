@@ -47,6 +47,16 @@ def test_code_gets_the_source_and_nothing_of_ours(
     assert read(code_entry(tmp_path, body).card, ball, nobody).structures
 
 
+#: An array of half a petabyte, of which the file has the header.
+HUGE = """\
+    import zipfile
+    with zipfile.ZipFile("answer.npz", "w") as archive, archive.open("labels.npy", "w") as stream:
+        described = {"descr": "<f8", "fortran_order": False, "shape": (1 << 46,)}
+        np.lib.format.write_array_header_1_0(stream, described)
+    os._exit(0)
+"""
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -60,6 +70,8 @@ def test_code_gets_the_source_and_nothing_of_ours(
         ("    return {'other': np.zeros(3)}\n", "a dict with labels or probabilities"),
         ("    return 5\n", "a dict with labels or probabilities"),
         ("    np.ones(1 << 33)\n", "ended with status 1"),
+        ("    open('answer.npz', 'wb').write(b'no zip')\n    os._exit(0)\n", "left no answer"),
+        (HUGE, "left no answer"),
     ],
 )
 def test_what_goes_wrong_there_has_a_name_here(tmp_path: Path, ball: Volume, body: str, words: str) -> None:

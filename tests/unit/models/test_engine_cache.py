@@ -1,5 +1,6 @@
 """Engines are built once, checked at every load, and never foreign."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -102,6 +103,21 @@ def test_an_engine_that_did_not_prove_itself_is_forgotten(tmp_path: Path) -> Non
     cache.get(KEY, lambda: b"wrong")
     cache.forget(KEY)
     assert cache.get(KEY, lambda: b"right") == b"right"
+
+
+def test_an_engine_that_cannot_be_kept_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk the engine that took minutes runs, it is told, and the next one who asks builds again."""
+
+    def full(_file: Path, _content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    told: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("models.engine_cache.write_durably", full)
+        assert EngineCache(tmp_path).get(KEY, lambda: b"engine", told=told.append) == b"engine"
+    assert len(told) == 1
+    assert "No space left" in told[0]
+    assert EngineCache(tmp_path).get(KEY, lambda: b"another") == b"another"
 
 
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -66,6 +66,14 @@ def test_the_second_load_builds_nothing(fake: FakeTensorrtRuntime, threshold_mod
     assert fake.built == ["model.onnx"]
 
 
+def test_a_cache_that_cannot_be_used_is_named(tmp_path: Path, threshold_model: CatalogEntry) -> None:
+    """Where the directory of engines cannot be made, the runtime is passed over with the remedy, not a traceback."""
+    (tmp_path / "file").touch()
+    fake = FakeTensorrtRuntime(tmp_path / "file" / "engines", FakeCuda(H200))
+    with pytest.raises(RuntimeFailed, match="WETREAD_ENGINE_CACHE"):
+        fake.load(threshold_model.directory / "model.onnx", threads=1)
+
+
 def test_an_engine_of_another_gpu_is_not_loaded(tmp_path: Path, threshold_model: CatalogEntry) -> None:
     """Another GPU, driver or version builds its own engine beside the first."""
     file, shapes = threshold_model.directory / "model.onnx", shapes_of(threshold_model.card, "main")

@@ -77,6 +77,12 @@ def test_findings_come_as_json(tmp_path: Path) -> None:
     assert [(one.name.meaning, one.value) for one in reading.measurements] == [("Volume", 12.5)]
 
 
+#: A gzip file whose header is right, and what it deflates is not.
+DAMAGE = """
+save(np.zeros((4, 4, 4), np.uint8))
+kept = (out / "labels.nii.gz").read_bytes()
+(out / "labels.nii.gz").write_bytes(kept[:30] + bytes([0xFF] * 40) + kept[70:])
+"""
 NIFTI = """
 import nibabel, numpy as np
 save = lambda array: nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), out / "labels.nii.gz")
@@ -90,11 +96,13 @@ save = lambda array: nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), out / "
         ("os.abort()", "ended by SIGABRT"),
         ("pass", "left neither"),
         (NIFTI + "save(np.zeros((4, 4), np.uint8))", "2 axes"),
+        (NIFTI + "save(np.zeros((4, 4, 0), np.uint8))", "no voxels"),
         (NIFTI + "save(np.full((4, 4, 4), 0.5, np.float32))", "no label numbers"),
         (NIFTI + "save(np.full((4, 4, 4), np.nan, np.float32))", "no label numbers"),
         (NIFTI + "save(np.full((4, 4, 4), 400, np.int16))", "no label numbers"),
         (NIFTI + "save(np.zeros((400, 400, 90), np.uint8))", "larger than a label map"),
         ("(out / 'labels.nii.gz').write_bytes(b'no gzip')", "cannot be read"),
+        (NIFTI + DAMAGE, "cannot be read"),
         ("import gzip; (out / 'labels.nii.gz').write_bytes(gzip.compress(b'no nifti' * 99))", "no NIfTI file"),
         ("(out / 'labels.nii').symlink_to('/etc/passwd')", "left neither"),
         ("os.link(__file__, out / 'findings.json')", "left neither"),
