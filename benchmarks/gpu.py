@@ -21,6 +21,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.gpu_networks import CASES
+from benchmarks.gpu_record import Record
 from models.errors import ModelError
 from models.precision import lowered
 from models.runtime import ShapeRange
@@ -31,23 +32,6 @@ _RUNTIMES = ("tensorrt-rtx", "tensorrt")
 _WARM, _ROUNDS = 5, 20
 _SLIDING = (300, 512, 512)
 _WINDOW_STEP = 48
-
-
-class Record:
-    """Writes figures as they are known."""
-
-    def __init__(self, file: Path, *, dry_run: bool) -> None:
-        """Take the file of JSON lines, and whether this is a walk-through."""
-        self._file = file
-        self.dry_run = dry_run
-        self.gpu = torch.cuda.is_available() and not dry_run
-
-    def say(self, step: str, **values: Any) -> None:
-        """Write one line, to the file and to the screen."""
-        line = json.dumps({"step": step, "dry_run": self.dry_run, **values}, default=str)
-        print(line, flush=True)  # noqa: T201
-        with self._file.open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
 
 
 def environment(record: Record) -> None:
@@ -150,66 +134,11 @@ def _sliding(record: Record, at_once: int) -> None:
 
 
 def study(record: Record) -> None:
-    """Count studies an hour with brain-structures on a real head: decode, prepare, infer, interpret, SEG and SR."""
-    data = os.environ.get("WETREAD_GPU_DATA")
-    if data is None:
-        record.say("study", skipped="WETREAD_GPU_DATA names no folder with t1-head and brainchop-models")
-        return
-    from models.brainchop import import_brainchop  # noqa: PLC0415
-    from models.catalog import read_entry  # noqa: PLC0415
-    from models.loaded import LoadedModel  # noqa: PLC0415
-    from models.reading import read  # noqa: PLC0415
-    from worker import results  # noqa: PLC0415
-    from worker.series_volume import load_series  # noqa: PLC0415
+    """Count studies an hour; see `benchmarks.gpu_study`."""
+    # Here: the other steps do without DICOM's libraries.
+    from benchmarks.gpu_study import study as measure  # noqa: PLC0415
 
-    files = sorted(Path(data).rglob("t1-head/**/*.dcm"))
-    folder = next(Path(data).rglob("model18cls"))
-    with tempfile.TemporaryDirectory() as models:
-        entry = read_entry(import_brainchop(folder, Path(models)))
-        for name in ("tensorrt-rtx", "tensorrt", "onnxruntime"):
-            try:
-                model = LoadedModel.load(entry, runtime_named(name), os.cpu_count() or 1)  # type: ignore[arg-type]
-            except ModelError as error:
-                record.say("study", way=name, runs=False, cause=str(error)[:400])
-                continue
-            times = []
-            for _ in range(3 if record.gpu else 1):
-                moments = [time.perf_counter()]
-                series = load_series(files, max_voxels=10**9)
-                moments.append(time.perf_counter())
-                reading = read(entry.card, series.source, model.infer)
-                moments.append(time.perf_counter())
-                results.build(_case(entry, series, reading, model.runtime), {"SEG", "SR"})
-                moments.append(time.perf_counter())
-                times.append(np.diff(moments))
-            decode_s, read_s, encode_s = (float(value) for value in np.median(times, axis=0))
-            record.say(
-                "study",
-                way=model.runtime,
-                decode_s=decode_s,
-                prepare_infer_interpret_s=read_s,
-                seg_and_sr_s=encode_s,
-                per_hour=3600 / (decode_s + read_s + encode_s),
-                volumes_ml={one.label.name: round(one.measurements[0].value, 1) for one in reading.structures},
-            )
-            model.close()
-
-
-def _case(entry: Any, series: Any, reading: Any, runtime: str) -> Any:
-    from datetime import UTC, datetime  # noqa: PLC0415
-
-    from worker.case import Case  # noqa: PLC0415
-    from worker.provenance import Provenance  # noqa: PLC0415
-
-    provenance = Provenance(
-        card=entry.card,
-        model_digest=entry.digest,
-        inputs_digest=series.inputs_digest,
-        recipe_digest="0" * 64,
-        read_at=datetime.now(UTC),
-        runtime=runtime,
-    )
-    return Case.of(series, reading, provenance)
+    measure(record)
 
 
 def collect(record: Record, file: Path) -> None:

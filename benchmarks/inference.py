@@ -7,24 +7,21 @@ A lower precision takes part where `models.builds` has measured that it agrees. 
 
 import argparse
 import functools
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import platformdirs
 from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks.record import Row, write
 from benchmarks.show import table
+from benchmarks.taking_turns import median_seconds
 from models.brainchop import import_brainchop
 from models.builds import Builds
 from models.catalog import read_entry
@@ -107,38 +104,6 @@ lower = { max_relative_error = 0.1 }
 """
 
 
-def export(module: Any, example: NDArray[np.float32], file: Path) -> None:
-    """Write the module as ONNX."""
-    import torch  # noqa: PLC0415
-
-    with warnings.catch_warnings():
-        # The exporter that needs no further package; it warns of its age.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            (torch.from_numpy(example),),
-            file,
-            opset_version=17,
-            dynamo=False,
-            input_names=["input"],
-            output_names=["logits"],
-        )
-    onnx.checker.check_model(onnx.load(file))
-
-
-def seconds(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median time of each, taken in turns so that a neighbour's noise falls on all."""
-    for run in runs.values():
-        run()
-    taken: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run()
-            taken[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in taken.items()}
-
-
 def peak_mib(runtime: str, file: Path, example: Path, precision: str = "fp32") -> float:
     """Return the peak resident memory of one inference in a process of its own, in MiB."""
     done = subprocess.run(
@@ -155,6 +120,7 @@ def measure(rounds: int) -> list[Row]:
     import torch  # noqa: PLC0415
 
     from benchmarks.gpu_networks import unet3d  # noqa: PLC0415  # torch comes with it
+    from models.torch_export import write_onnx  # noqa: PLC0415
 
     torch.set_num_threads(_THREADS)
     module = unet3d()
@@ -163,12 +129,12 @@ def measure(rounds: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         file, kept = Path(folder) / "unet" / "model.onnx", Path(folder) / "input.npy"
         file.parent.mkdir()
-        export(module, example, file)
+        write_onnx(module, example, file)
         np.save(kept, example)
         tensor = torch.from_numpy(example)
         wanted = module(tensor).numpy()
         ways = _ways(file, example, wanted, Path(folder) / "builds")
-        runs: dict[str, Callable[[], object]] = {"torch eager": lambda: module(tensor)}
+        runs: dict[str, Any] = {"torch eager": lambda: module(tensor)}
         load_s = {}
         for case, (name, precision, chosen) in ways.items():
             started = time.perf_counter()
@@ -178,7 +144,7 @@ def measure(rounds: int) -> list[Row]:
             bound = _AGREES_WITHIN if precision == "fp32" else _LOWER_WITHIN
             assert error < bound, f"{case} differs from torch by {error:.1e}"  # noqa: S101  # a benchmark's proof
             runs[case] = functools.partial(network.infer, {"input": example})
-        taken = seconds(runs, rounds)
+        taken = median_seconds(runs, rounds)
         eager = taken["torch eager"]
         for case, (name, precision, chosen) in ways.items():
             told = f"3D U-Net {_SIDE}^3, {_THREADS} threads, {case}"

@@ -9,11 +9,9 @@ dcm2niix is Debian's; where it is not there its rows have SimpleITK alone as a p
 
 import argparse
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from rich.console import Console
 
 from benchmarks.record import Row, write
 from benchmarks.show import table
+from benchmarks.taking_turns import median_seconds
 from worker.series_volume import load_series
 
 _OWN = "imagecodecs"
@@ -137,13 +136,7 @@ def _rows(syntax: str, folder: Path, rounds: int) -> list[Row]:
             print(f"{syntax}: dcm2niix cannot read it")  # noqa: T201
     volume, theirs = runs["wetread"](), runs["SimpleITK"]()
     assert np.array_equal(volume, theirs), f"{syntax}: the arrays differ"  # noqa: S101  # a benchmark's proof
-    taken: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run()
-            taken[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values) for name, values in taken.items()}
+    medians = median_seconds(runs, rounds)
     case = f"series to volume, {len(volume)} slices, {syntax}"
     return [
         Row(case=case, unit="s", ours=medians["wetread"], target=medians[peer], peer=medians[peer], peer_name=peer)

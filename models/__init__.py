@@ -6,7 +6,8 @@ manifest        the card: everything a model says of itself, in model.toml; card
                 card_mistakes, what is wrong with one
 catalog         the model directories of this machine and their checksums
 weights         weights by reference into a package, fetched and checked (torchscript, linknet_graph); durable_file
-meshnet         what brainchop's files say, as ONNX and as a plain computation (brain_mask_card, of mindgrab)
+meshnet         what brainchop's files say, as ONNX and as a plain computation (brainchop_head, what its cards share;
+                brain_mask_card, of mindgrab)
 grid            grids in patient space, and the way from one to another
 preparation     from the source grid to the network's
 inference       the order in which networks are asked (sliding_window: window by window; slice_by_slice)

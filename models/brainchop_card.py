@@ -1,9 +1,9 @@
 """The card of `brain-structures`: MeshNet's 17 structures in SNOMED CT, brainchop's colours, plausible volumes."""
 
-import hashlib
 import json
 from typing import Any
 
+from models.brainchop_head import GOLDEN, brainchop_head
 from models.errors import WeightsRefused
 
 # brainchop's name: our name, code, scheme, meaning (PS3.16 CID 7140), least and greatest plausible ml in an adult.
@@ -35,62 +35,7 @@ _STRUCTURES: dict[str, tuple[str, str, str, str, float, float]] = {
     "VentralDC": ("Ventral diencephalon", "110700", "DCM", "Ventral Diencephalon", 1, 25),
 }
 
-_HEAD = """\
-# Written by `wetread models import brainchop`.
-schema = 1
-id = "brain-structures"
-name = "MeshNet brain structures"
-version = {version}
-manufacturer = "brainchop (neuroneural)"
-licence = "MIT"
-intended_use = "Volumes of 17 brain structures from a T1-weighted MR of an adult's head; for research."
-limits = "Not a medical device. Left and right are one. Small structures are uncertain; lesions were not trained."
-contact = "https://github.com/neuroneural/brainchop"
-late_images = "rerun"
-
-[regulatory]
-status = "research"
-
-[patient]
-age_years = {{ min = 16 }}
-missing_age = "allow"
-
-[selection]
-sop_classes = ["MR Image Storage", "Enhanced MR Image Storage"]
-modality = ["MR"]
-min_slices = 60
-max_slice_spacing_mm = 3.0
-min_coverage_mm = 100.0
-image_type_excludes = ["LOCALIZER", "PROJECTION IMAGE"]
-description_excludes = '(?i)local|scout|survey|flair|(^|[^a-z0-9])(t2|pd|dwi|dti|adc|swi|tof|mra|bold|asl|fmri)'
-
-[networks.main]
-file = "model.onnx"
-sha256 = "{sha256}"
-
-[preparation]
-kind = "volume"
-orientation = "LIA"
-fit = "conform"
-size = [256, 256, 256]
-spacing_mm = [1.0, 1.0, 1.0]
-interpolation = "linear"
-normalisation = "min-max"
-crop_above = 0.2
-
-[inference]
-strategy = "whole"
-
-[interpretation]
-kind = "labels"
-largest_component = "foreground"
-plausible_total_ml = {{ min = 600, max = 2200 }}
-
-[[golden]]
-network = "main"
-file = "golden.npz"
-max_label_disagreement = 0.001
-"""
+_LIMITS = "Not a medical device. Left and right are one. Small structures are uncertain; lesions were not trained."
 
 
 def brain_structures_card(colormap: dict[str, Any], network: bytes, *, channels: int) -> str:
@@ -103,7 +48,17 @@ def brain_structures_card(colormap: dict[str, Any], network: bytes, *, channels:
 
     Raises WeightsRefused when the labels are not the 17 that are known here.
     """
-    parts = [_HEAD.format(version=_quoted(f"meshnet-{channels}"), sha256=hashlib.sha256(network).hexdigest())]
+    head = brainchop_head(
+        network,
+        id="brain-structures",
+        name="MeshNet brain structures",
+        version=_quoted(f"meshnet-{channels}"),
+        intended_use="Volumes of 17 brain structures from a T1-weighted MR of an adult's head; for research.",
+        limits=_quoted(_LIMITS),
+        plausible_total_ml=(600, 2200),
+        crop="crop_above = 0.2\n",
+    )
+    parts = [f"{head}\n{GOLDEN}"]
     try:
         rows = list(zip(colormap["labels"], colormap["R"], colormap["G"], colormap["B"], strict=True))[1:]
         for number, (name, *colour) in enumerate(rows, start=1):

@@ -19,7 +19,7 @@ from monai.bundle import ConfigParser
 
 from models.errors import WeightsRefused
 from models.import_torch import import_module
-from models.imported_model import merged
+from models.imported_model import with_labels
 from models.monai_transforms import interpretation, preparation
 
 _SIGMA = 0.125
@@ -55,19 +55,13 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
         "preparation": prepared,
         "inference": inference,
         "interpretation": interpreted,
+        "labels": [{"number": number, "name": name} for number, name in names.items() if number > 0],
     }
-    said = {wish.get("number", wish.get("name")): wish for wish in wishes.get("labels", [])}
-    labels = [
-        merged({"number": number, "name": name}, said.get(number, said.get(name, {})))
-        for number, name in names.items()
-        if number > 0
-    ]
-    told = merged(known, {key: value for key, value in wishes.items() if key != "labels"}) | {"labels": labels}
     sides = inference.get("window") or prepared.get("size")
     if not sides:
         raise WeightsRefused("the bundle has neither a SlidingWindowInferer nor a Resized: how large is the input?")
     example = np.zeros((1, 1, *sides), np.float32)
-    return import_module(module, told, target_dir, example=example, free_sides=False)
+    return import_module(module, with_labels(known, wishes), target_dir, example=example, free_sides=False)
 
 
 def _unpacked(file: Path, scratch: Path) -> Path:

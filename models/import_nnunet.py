@@ -16,7 +16,7 @@ import torch
 
 from models.errors import WeightsRefused
 from models.import_torch import import_module
-from models.imported_model import merged
+from models.imported_model import with_labels
 
 _CONFIGURATION = "3d_fullres"
 _LARGEST_FILE = 4 << 30
@@ -52,9 +52,7 @@ def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, 
             f"{folder} is no results folder of nnU-Net v2 as it is read here ({type(error).__name__}: {error})"
         ) from error
     patch = np.zeros((1, 1, *configuration["patch_size"]), np.float32)
-    labels = _labels(card.pop("labels"), wishes.get("labels", []))
-    told = merged(card, {key: value for key, value in wishes.items() if key != "labels"}) | {"labels": labels}
-    return import_module(module, told, target_dir, example=patch, free_sides=False)
+    return import_module(module, with_labels(card, wishes), target_dir, example=patch, free_sides=False)
 
 
 def _card(
@@ -115,12 +113,6 @@ def _normalisation(configuration: Mapping[str, Any], plans: Mapping[str, Any]) -
             f"the normalisation {scheme} is not read here; known are CTNormalization, {', '.join(known)}"
         )
     return {"normalisation": known[scheme]}
-
-
-def _labels(known: list[dict[str, Any]], wishes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return labels with what the user says of each by its number or name."""
-    said = {wish.get("number", wish.get("name")): wish for wish in wishes}
-    return [merged(label, said.get(label["number"], said.get(label["name"], {}))) for label in known]
 
 
 def _network(configuration: Mapping[str, Any], *, channels: int, classes: int) -> Any:

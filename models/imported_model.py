@@ -52,6 +52,13 @@ def merged(known: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
+def with_labels(known: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both tables as one; what the user says of a label is found by its number or its name."""
+    said = {wish.get("number", wish.get("name")): wish for wish in wishes.get("labels", [])}
+    labels = [merged(label, said.get(label["number"], said.get(label["name"], {}))) for label in known["labels"]]
+    return merged(known, {key: value for key, value in wishes.items() if key != "labels"}) | {"labels": labels}
+
+
 def write_model(
     target_dir: Path, table: Mapping[str, Any], network: bytes, answer: Answer, *, program: bytes | None = None
 ) -> Path:

@@ -7,7 +7,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from models.errors import RuntimeFailed
-from models.runtime import NO_SHAPES, Arrays, Shapes
+from models.runtime import NO_SHAPES, Arrays, Shapes, words_of
 from models.runtime_names import Precision
 
 # ONNX Runtime's exceptions have no common base of their own.
@@ -75,9 +75,7 @@ class OnnxNetwork:
     @property
     def runtime(self) -> str:
         """What runs it, with version, device and, where lower, precision."""
-        return f"onnxruntime {onnxruntime.__version__} cpu" + (
-            "" if self._precision == "fp32" else f" {self._precision}"
-        )
+        return words_of("onnxruntime", onnxruntime.__version__, "cpu", self._precision)
 
     def infer(self, inputs: Arrays) -> Arrays:
         """Run once. Raises RuntimeFailed."""

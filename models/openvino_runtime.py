@@ -6,7 +6,7 @@ from typing import Any
 import openvino
 
 from models.errors import RuntimeFailed
-from models.runtime import NO_SHAPES, Arrays, Shapes
+from models.runtime import NO_SHAPES, Arrays, Shapes, words_of
 from models.runtime_names import Precision
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
@@ -52,7 +52,7 @@ class OpenvinoNetwork:
     @property
     def runtime(self) -> str:
         """What runs it, with version, device and, where lower, precision."""
-        return f"openvino {_VERSION} cpu" + ("" if self._precision == "fp32" else f" {self._precision}")
+        return words_of("openvino", _VERSION, "cpu", self._precision)
 
     def infer(self, inputs: Arrays) -> Arrays:
         """Run once. Raises RuntimeFailed."""

@@ -34,6 +34,11 @@ Shapes = Mapping[str, ShapeRange]
 NO_SHAPES: Shapes = MappingProxyType({})
 
 
+def words_of(name: str, version: str, device: str, precision: Precision) -> str:
+    """Return what records and reports call a runtime: name, version, device and, where lower, precision."""
+    return " ".join([name, version, device.replace(" ", "-"), *([] if precision == "fp32" else [precision])])
+
+
 class LoadedNetwork(Protocol):
     """A network that is resident and warm."""
 

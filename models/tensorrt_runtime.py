@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import os
 import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import structlog
 from models.cuda_driver import Cuda, Gpu
 from models.engine_cache import EngineCache, EngineKey
 from models.errors import OutOfDeviceMemory, RuntimeFailed
-from models.runtime import NO_SHAPES, Arrays, Shapes
+from models.runtime import NO_SHAPES, Arrays, Shapes, words_of
 from models.runtime_names import ENGINE_CACHE, Precision
 from models.tensorrt_build import build_engine
 from models.tensorrt_caches import ContextCache
@@ -27,7 +28,7 @@ from models.tensorrt_memory import Buffers
 _log = structlog.get_logger()
 
 
-class _TensorrtBase:
+class _TensorrtBase(ABC):
     name: str
     module: str
 
@@ -68,7 +69,8 @@ class _TensorrtBase:
         plan = self._cache.get(key, lambda: self.build(file, shapes, gpu), told=self._told)
         try:
             kept = self._kernels(self._cache.root / f"{key.digest}.{gpu.driver}.kernels")
-            return TensorrtNetwork(self._trt, self._cuda, plan, file, self._words(gpu, precision), kept)
+            words = words_of(self.name, str(self._trt.__version__), gpu.name, precision)
+            return TensorrtNetwork(self._trt, self._cuda, plan, file, words, kept)
         except RuntimeFailed:
             # Kept for another driver, or damaged in a way that its digest does not show: never tried a second time.
             self._cache.forget(key)
@@ -95,10 +97,6 @@ class _TensorrtBase:
     def _told(self, why: str) -> None:
         _log.warning("engine not taken", runtime=self.name, cause=why)
 
-    def _words(self, gpu: Gpu, precision: Precision) -> str:
-        lower = "" if precision == "fp32" else f" {precision}"
-        return f"{self.name} {self._trt.__version__} {gpu.name.replace(' ', '-')}{lower}"
-
     def _timing(self, root: Path) -> Path | None:  # noqa: ARG002
         """Return where timings of builds are kept; None for a flavour that times nothing."""
         return None
@@ -107,11 +105,13 @@ class _TensorrtBase:
         """Return where kernels of loads are kept; None for a flavour whose engines hold them."""
         return None
 
+    @abstractmethod
     def _targets(self, gpu: Gpu) -> tuple[str, ...]:
-        raise NotImplementedError
+        """Return the compute capabilities that the builder is told; empty leaves them to it."""
 
+    @abstractmethod
     def _target(self, gpu: Gpu) -> str:
-        raise NotImplementedError
+        """Return what of a GPU an engine is for."""
 
 
 class TensorrtRuntime(_TensorrtBase):

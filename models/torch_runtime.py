@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from models.errors import DeviceLost, OutOfDeviceMemory, RuntimeFailed
-from models.runtime import NO_SHAPES, Arrays, Shapes
+from models.runtime import NO_SHAPES, Arrays, Shapes, words_of
 from models.runtime_names import Precision
 
 _VERSION = torch.__version__.split("+", 1)[0]
@@ -69,9 +69,8 @@ class TorchNetwork:
     @property
     def runtime(self) -> str:
         """What runs it, with version, device and, where lower, precision."""
-        where = "cpu" if self._device == "cpu" else torch.cuda.get_device_name().replace(" ", "-")
-        lower = "" if self._precision == "fp32" else f" {self._precision}"
-        return f"torch {_VERSION} {where}{lower}"
+        device = "cpu" if self._device == "cpu" else torch.cuda.get_device_name()
+        return words_of("torch", _VERSION, device, self._precision)
 
     def infer(self, inputs: Arrays) -> Arrays:
         """Run once. Raises RuntimeFailed, OutOfDeviceMemory, DeviceLost."""

@@ -13,12 +13,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from models.manifest import Card
+from ops.generated_section import with_section
 from ops.settings_reference import as_toml, what
 from worker.selection import SelectionRules
 from worker.tag_rules import TagRule
-
-BEGIN = "<!-- begin card: made by `make docs` -->"
-END = "<!-- end card -->"
 
 
 def schema() -> str:
@@ -48,9 +46,7 @@ def tables() -> str:
 
 def replaced(document: str) -> str:
     """Return the document with its tables as they should be."""
-    before, _, rest = document.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
+    return with_section(document, "card", tables())
 
 
 def main() -> None:

@@ -8,10 +8,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from ops.generated_section import with_section
 from ops.settings import Settings, sections_of
-
-BEGIN = "<!-- begin settings: made by `make docs` -->"
-END = "<!-- end settings -->"
 
 
 def tables() -> str:
@@ -31,9 +29,7 @@ def tables() -> str:
 
 def replaced(document: str) -> str:
     """Return the document with its tables as they should be."""
-    before, _, rest = document.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
+    return with_section(document, "settings", tables())
 
 
 def main() -> None:

@@ -4,13 +4,10 @@ import sys
 from pathlib import Path
 
 from models.sentence import Sentence
+from ops.generated_section import with_section
 from worker.identity_rules import RULES, Rule, named
 from worker.refusals import REFUSALS
 from worker.series_repairs import SERIES_REPAIRS
-
-BEGIN = "<!-- begin sources: made by `make docs` -->"
-END = "<!-- end sources -->"
-
 
 #: Looked at where they are used.
 _OTHERS = (
@@ -51,9 +48,7 @@ def tables() -> str:
 
 def replaced(document: str) -> str:
     """Return the document with its tables as they should be."""
-    before, _, rest = document.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
+    return with_section(document, "sources", tables())
 
 
 def main() -> None:

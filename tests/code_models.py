@@ -52,8 +52,7 @@ def install(site: Path, body: str, *, version: str = "1.2.3") -> None:
 def interpreter(folder: Path, site: Path) -> Path:
     """Write an interpreter of another environment: ours with one more folder of packages."""
     file = folder / "python"
-    program = f'#!/bin/sh\nPYTHONPATH={site} exec {sys.executable} "$@"\n'
-    file.write_text(program.replace('"$@"', '"$@"'))
+    file.write_text(f'#!/bin/sh\nPYTHONPATH={site} exec {sys.executable} "$@"\n')
     file.chmod(file.stat().st_mode | stat.S_IXUSR)
     return file
 
