@@ -98,7 +98,7 @@ def read_texts(dataset: Buffer, encoding: Encoding, *, last: Tag) -> dict[Tag, s
             break
         if element.length is None:
             values[element.tag] = ""
-            position = _skip_undefined(dataset, element, encoding)
+            position = skip_undefined(dataset, element, encoding)
             continue
         position = element.start + element.length
         if position > len(dataset):
@@ -133,8 +133,11 @@ def read_element(dataset: Buffer, position: int, encoding: Encoding) -> Element:
     return Element(tag, vr, position + 8, length)
 
 
-def _skip_undefined(dataset: Buffer, element: Element, encoding: Encoding) -> int:
-    """Return the position after a value of undefined length; nesting is a list, so depth costs no stack."""
+def skip_undefined(dataset: Buffer, element: Element, encoding: Encoding) -> int:
+    """Return the position after a value of undefined length; nesting is a list, so depth costs no stack.
+
+    Raises HeadUnreadable.
+    """
     nested = [_inside(element, encoding)]
     position = element.start
     while nested:

@@ -88,13 +88,13 @@ def mapped(file: Path) -> Iterator[memoryview]:
 def read_meta(file: Path) -> FileMeta:
     """Read a file's meta information. Raises NotDicom, OSError."""
     with mapped(file) as view:
-        return _meta(file, view)
+        return meta_in(file, view)
 
 
 def read_file_head(file: Path) -> tuple[FileMeta, Head]:
     """Read a file's meta information and the head of its dataset. Raises NotDicom, HeadUnreadable, OSError."""
     with mapped(file) as view:
-        meta = _meta(file, view)
+        meta = meta_in(file, view)
         with view[meta.dataset_start :] as dataset:
             return meta, read_head(dataset, meta.transfer_syntax_uid)
 
@@ -116,11 +116,12 @@ def read_meta_to_send(file: Path) -> FileMeta:
 
 def dataset_digest(file: Path) -> str:
     """Return the SHA-256 of a file's dataset, hex. Raises NotDicom, OSError."""
-    with mapped(file) as view, view[_meta(file, view).dataset_start :] as dataset:
+    with mapped(file) as view, view[meta_in(file, view).dataset_start :] as dataset:
         return hashlib.sha256(dataset).hexdigest()
 
 
-def _meta(file: Path, view: memoryview) -> FileMeta:
+def meta_in(file: Path, view: memoryview) -> FileMeta:
+    """Read the meta information of a file whose bytes, or first bytes, are here already. Raises NotDicom."""
     if bytes(view[128:132]) != b"DICM":
         raise NotDicom(f"{file}: no DICM at byte 128; is it a DICOM file (PS3.10)?")
     values: dict[Tag, str] = {}

@@ -10,8 +10,9 @@ outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; tasks, what a token does
 pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease
 series_volume  files to Volume, Image or Waveform: slice_geometry, image_frames, planar_images (planar_spacing),
-               waveform_reading; refusals, what is not read and why; series_repairs, what is mended; pydicom_errors,
-               codestream_size and bounded_inflating, what foreign files may not do to us
+               waveform_reading; quick_parsing, plain_frames and frame_decoders, what makes it fast; rescaling;
+               refusals, what is not read and why; series_repairs, what is mended; pydicom_errors, codestream_size and
+               bounded_inflating, what foreign files may not do to us
 channel_series several series as channels
 reading_series a model reads a series; command_model, one that comes as a program
 model_host     the process that holds the resident models; model_client asks it; array_transport between them; shelf,

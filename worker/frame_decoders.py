@@ -22,7 +22,7 @@ _IMAGECODECS: dict[str, str] = {
     uid.HTJ2KLossless: "jpeg2k_decode",
     uid.HTJ2KLosslessRPCL: "jpeg2k_decode",
 }
-#: The plugin of pydicom's that is the fastest, for grey and colour.
+#: The plugin of pydicom's that is the fastest where colour keeps ours away.
 _FASTEST = {uid.RLELossless: "pylibjpeg"}
 
 #: pydicom asks a plugin's module for these two.

@@ -6,16 +6,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.encaps import get_frame
+from pydicom.dataelem import RawDataElement
 from pydicom.pixels import pixel_array
+from pydicom.tag import Tag
 
 from worker.codestream_size import codestream_size
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.frame_decoders import plugin_for, register
+from worker.plain_frames import encapsulated_frame, plain_frame
 from worker.pydicom_errors import PARSE_ERRORS, told_as_unreadable
 from worker.slice_geometry import Plane
 
 register()
+
+_TAGS = {keyword: Tag(keyword) for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,9 @@ def decode(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
     size = (int(dataset.Rows), int(dataset.Columns))
     expected = size if samples == 1 else (*size, samples)
     try:
+        plain = plain_frame(dataset, number)
+        if plain is not None:
+            return plain
         announced = _codestream_size(dataset, max(number - 1, 0))
         if announced is not None and announced != (*size, samples):
             raise SeriesRefused(f"wrong size: {name} holds {announced} rows, columns, samples; its header {expected}")
@@ -142,14 +149,7 @@ def _codestream_size(dataset: Any, index: int) -> tuple[int, int, int] | None:
     """Return rows, columns and samples that the compressed frame itself announces; None where it announces none."""
     if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return None
-    offsets = (dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths"))
-    frame = get_frame(
-        dataset.PixelData,
-        index,
-        number_of_frames=int(dataset.get("NumberOfFrames") or 1),
-        extended_offsets=offsets if all(offsets) else None,
-    )
-    return codestream_size(frame)
+    return codestream_size(encapsulated_frame(dataset, index))
 
 
 def _single_frame(index: int, dataset: Any) -> Frame:
@@ -197,9 +197,9 @@ def _plane(position: Any, orientation: Any, measures: Any, dataset: Any) -> Plan
 
 
 def _numbers(item: Any, keyword: str, count: int) -> tuple[float, ...]:
-    value = _value(item, keyword)
+    numbers: tuple[float, ...]
     try:
-        numbers = tuple(float(part) for part in value)
+        numbers = _raw_numbers(item, keyword) or tuple(float(part) for part in _value(item, keyword))
     except (TypeError, ValueError) as error:
         raise SeriesRefused(f"no geometry: {keyword} is missing or has not {count} values") from error
     if len(numbers) != count:
@@ -207,6 +207,18 @@ def _numbers(item: Any, keyword: str, count: int) -> tuple[float, ...]:
     if not np.all(np.isfinite(numbers)):
         raise SeriesRefused(f"no geometry: {keyword} is not finite")
     return numbers
+
+
+def _raw_numbers(item: Any, keyword: str) -> tuple[float, ...] | None:
+    """Return the numbers of a Decimal String that nobody has asked pydicom for yet, which makes objects of them."""
+    tag = _TAGS[keyword]
+    element = item.get_item(tag) if item is not None and tag in item else None
+    if not isinstance(element, RawDataElement) or element.VR not in (None, "DS") or not element.value:
+        return None
+    try:
+        return tuple(float(part) for part in element.value.split(b"\\"))
+    except ValueError:
+        return None
 
 
 def _kind_of(dataset: Any) -> tuple[str, ...]:
@@ -218,7 +230,8 @@ def _kind_of(dataset: Any) -> tuple[str, ...]:
         "DiffusionBValue",
         "TriggerTime",
     )
-    return tuple(f"{keyword} {dataset.get(keyword)}" for keyword in keywords if dataset.get(keyword) is not None)
+    values = ((keyword, dataset.get(keyword)) for keyword in keywords)
+    return tuple(f"{keyword} {value}" for keyword, value in values if value is not None)
 
 
 def _kind_of_frame(group: Any) -> tuple[str, ...]:

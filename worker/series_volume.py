@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 
 from dicom_node.errors import NodeError
-from dicom_node.part10 import FileMeta, read_meta
+from dicom_node.part10 import FileMeta, meta_in
 from models.volume import Source, Volume
 from worker.bounded_inflating import HEADER_BYTES, inflates_within, is_deflated
 from worker.errors import SeriesRefused, SeriesUnreadable
@@ -25,6 +25,8 @@ from worker.frame_decoders import in_parallel
 from worker.image_frames import Frame, decode, frames_of, says_thickness, voxels_announced
 from worker.planar_images import is_planar, load_planar
 from worker.pydicom_errors import PARSE_ERRORS, told_as_unreadable
+from worker.quick_parsing import quickly_parsed
+from worker.rescaling import add_whole, scale, stay_whole, whole_dtype
 from worker.series_repairs import AS_STORED, THICKNESS, copies_left_out
 from worker.slice_geometry import Stack, stack
 from worker.waveform_reading import read_waveform
@@ -41,8 +43,6 @@ _ONE_OF_EACH = {
 }
 #: Two, since a job's neighbours decode too.
 _DECODING_THREADS = min(2, os.cpu_count() or 1)
-#: Integers of at most this size are exact in float32.
-_EXACT_BYTES = 2
 #: Bytes of one voxel at most (Double Float Pixel Data).
 _VOXEL_BYTES = 8
 
@@ -149,7 +149,7 @@ def _fetch(file: Path) -> _Fetched:
     """Read a file; the system and the hash let another thread parse meanwhile."""
     try:
         data = file.read_bytes()
-        meta = read_meta(file)
+        meta = meta_in(file, memoryview(data))
     except OSError as error:
         raise SeriesUnreadable(f"{file.name}: cannot be read ({error.strerror}); is the spool's disk there?") from error
     except NodeError as error:
@@ -164,7 +164,7 @@ def _parsed(fetched: _Fetched, max_voxels: int) -> Any:
     if is_deflated(meta) and not inflates_within(data, meta.dataset_start, HEADER_BYTES + _VOXEL_BYTES * max_voxels):
         raise SeriesRefused(f"too large: {name} inflates to more than worker.max_voxels ({max_voxels}) allows")
     try:
-        dataset = dcmread(BytesIO(data))
+        dataset = quickly_parsed(data, meta.dataset_start, meta.transfer_syntax_uid) or dcmread(BytesIO(data))
         # Parsed here, so that what cannot be parsed shows here and not later.
         blank = [keyword for keyword in _UIDS if not dataset.get(keyword)]
     except PARSE_ERRORS as error:
@@ -230,19 +230,20 @@ def _without_copies(
 
 
 def _values(datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Frame]) -> NDArray[np.generic]:
-    """Decode into one array; integers stay integers where nothing is rescaled."""
-    rescaled = any(frame.slope != 1 or frame.intercept != 0 for frame in ordered)
+    """Decode into one array of real values."""
     array: NDArray[Any] | None = None
+    whole = True
     for place, (frame, values) in enumerate(zip(ordered, _decoded(datasets, names, ordered), strict=True)):
         if array is None:
-            dtype = np.dtype(np.float32) if rescaled else values.dtype
+            whole = stay_whole(values.dtype, ordered)
+            bits = 8 * values.dtype.itemsize
+            stored = min(int(datasets[frame.dataset].get("BitsStored") or bits), bits)
+            dtype = whole_dtype(values.dtype, stored, ordered) if whole else np.dtype(np.float32)
             array = np.empty((len(ordered), *values.shape), dtype=dtype)
-        if rescaled:
-            _rescale(values, frame, array[place])
+        if whole:
+            array = add_whole(array, place, values, frame.intercept)
         else:
-            if not np.can_cast(values.dtype, array.dtype, casting="safe"):
-                array = array.astype(np.promote_types(values.dtype, array.dtype))
-            array[place] = values
+            scale(values, frame, array[place])
     assert array is not None  # noqa: S101  # a stack has at least one slice
     return array
 
@@ -260,16 +261,6 @@ def _decoded(datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Fr
         return
     with ThreadPoolExecutor(_DECODING_THREADS, thread_name_prefix="decode") as pool:
         yield from pool.map(one, ordered)
-
-
-def _rescale(values: NDArray[Any], frame: Frame, out: NDArray[Any]) -> None:
-    """Write values times slope plus intercept in float32."""
-    if frame.slope == 1 and values.dtype.itemsize <= _EXACT_BYTES:
-        out[...] = values
-    else:
-        np.multiply(values, np.float32(frame.slope), out=out, casting="unsafe")
-    if frame.intercept != 0:
-        out += np.float32(frame.intercept)
 
 
 def _without_bulk(dataset: Any) -> Any:

@@ -60,7 +60,9 @@ def encoded(file: Path, syntax: str) -> Path:
 
 
 @pytest.mark.parametrize("syntax", ENCODERS)
-@pytest.mark.parametrize(("stored", "signed"), [(8, False), (12, False), (12, True), (16, False), (16, True)])
+@pytest.mark.parametrize(
+    ("stored", "signed"), [(8, False), (8, True), (12, False), (12, True), (16, False), (16, True)]
+)
 def test_lossless_is_lossless(tmp_path: Path, syntax: str, stored: int, signed: bool) -> None:  # noqa: FBT001
     """Every value that was stored comes back, the extremes too, in every lossless transfer syntax."""
     plain = a_slice(tmp_path / "slice.dcm", stored=stored, signed=signed)
@@ -70,6 +72,43 @@ def test_lossless_is_lossless(tmp_path: Path, syntax: str, stored: int, signed: 
     found = decode(dataset, 0, "slice")
     assert found.dtype == wanted.dtype
     np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("syntax", ["", *ENCODERS])
+def test_monochrome1_is_decoded_as_stored(tmp_path: Path, syntax: str) -> None:
+    """What is shown dark is not inverted by any decoder: that is for who reads the image."""
+    plain = a_slice(tmp_path / "slice.dcm", stored=12, signed=False, monochrome1=True)
+    wanted = pydicom.dcmread(plain).pixel_array
+    dataset = pydicom.dcmread(encoded(plain, syntax) if syntax else plain)
+    assert dataset.PhotometricInterpretation == "MONOCHROME1"
+    np.testing.assert_array_equal(decode(dataset, 0, "slice"), wanted)
+
+
+@pytest.mark.parametrize("syntax", ["", "1.2.840.10008.1.2.5"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_bits_above_the_stored_ones_say_nothing(tmp_path: Path, syntax: str, signed: bool) -> None:  # noqa: FBT001
+    """PS3.5 8.1.1: an overlay in the unused bits is no brightness, also where the value is signed."""
+    plain = a_slice(tmp_path / "slice.dcm", stored=12, signed=signed)
+    dataset = pydicom.dcmread(plain)
+    wanted = dataset.pixel_array
+    overlaid = (wanted.view(np.uint16) & 0x0FFF) | 0xA000
+    dataset.PixelData = overlaid.tobytes()
+    if syntax:
+        dataset.compress(syntax, encoding_plugin="pydicom")
+    np.testing.assert_array_equal(decode(dataset, 0, "slice"), wanted)
+
+
+@pytest.mark.parametrize("change", [-1, -2, 2])
+def test_pixel_data_of_another_length_than_announced_is_never_read_askew(tmp_path: Path, change: int) -> None:
+    """Too little is unreadable; what is too much is left out, as pydicom does."""
+    dataset = pydicom.dcmread(a_slice(tmp_path / "slice.dcm", stored=16, signed=False))
+    wanted, data = dataset.pixel_array, bytes(dataset.PixelData)
+    dataset.PixelData = data[:change] if change < 0 else data + bytes(change)
+    if change < 0:
+        with pytest.raises(SeriesUnreadable, match="slice"):
+            decode(dataset, 0, "slice")
+    else:
+        np.testing.assert_array_equal(decode(dataset, 0, "slice"), wanted)
 
 
 def test_htj2k_is_lossless_too(tmp_path: Path) -> None:
