@@ -1,7 +1,7 @@
 """The front door: settings, command line, daemons, page. In reading order:
 
-settings     one TOML file, environment overrides; settings_reference, source_reference and card_reference,
-             tables of the documentation (generated_section)
+settings     one TOML file, environment overrides; settings_reference, source_reference, security_reference
+             and card_reference, tables of the documentation (generated_section)
 cli          the console script `wetread`; cli_jobs, cli_models (model_run), cli_alerts; failures, which errors are one
              message
 assembly_line  the objects of the other rooms, built from the settings; prior_search, what finds earlier reads
