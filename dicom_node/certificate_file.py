@@ -2,7 +2,6 @@
 
 import re
 import ssl
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,8 +27,9 @@ def days_left(file: Path, now: datetime) -> float:
 def expiry_of(file: Path) -> datetime:
     """Return when the first of a PEM file's certificates to expire does. Raises CertificateUnusable."""
     try:
-        found = [not_after(ssl.PEM_cert_to_DER_cert(block)) for block in _PEM.findall(file.read_text(encoding="ascii"))]
-        return min(found)
+        # What stands between the certificates may be in any encoding.
+        text = file.read_text(encoding="latin-1")
+        return min(not_after(ssl.PEM_cert_to_DER_cert(block)) for block in _PEM.findall(text))
     except OSError as error:
         raise CertificateUnusable(f"certificate {file}: {error.strerror}; may this user read it?") from error
     except (ValueError, IndexError) as error:
@@ -41,8 +41,8 @@ def expiry_of(file: Path) -> datetime:
 def not_after(certificate: bytes) -> datetime:
     """Return the end of validity of a certificate in DER (RFC 5280 4.1). Raises ValueError, IndexError."""
     ((_, whole),) = _elements(certificate)
-    _, signed = next(_elements(whole))
-    parts = list(_elements(signed))
+    _, signed = _elements(whole)[0]
+    parts = _elements(signed)
     # version (left out in version 1), serialNumber, signature, issuer, validity
     tag, validity = parts[4 if parts[0][0] == _CONTEXT_0 else 3]
     if tag != _SEQUENCE:
@@ -51,8 +51,9 @@ def not_after(certificate: bytes) -> datetime:
     return _time(kind, end.decode("ascii"))
 
 
-def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the (tag, content) of each element (X.690 8.1)."""
+def _elements(data: bytes) -> list[tuple[int, bytes]]:
+    """Return the (tag, content) of each element (X.690 8.1)."""
+    found: list[tuple[int, bytes]] = []
     position = 0
     while position < len(data):
         tag, length = data[position], data[position + 1]
@@ -63,8 +64,9 @@ def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
             position += count
         if position + length > len(data):
             raise ValueError("an element longer than what holds it")
-        yield tag, data[position : position + length]
+        found.append((tag, data[position : position + length]))
         position += length
+    return found
 
 
 def _time(kind: int, text: str) -> datetime:

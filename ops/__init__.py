@@ -8,6 +8,7 @@ assembly_line  the objects of the other rooms, built from the settings; prior_se
 supervisor   starts the parts, restarts what ends, stops in order
 up           all parts with embedded Redis and archive
 node_daemon, worker_daemon, model_host_daemon, deliver_daemon, web_daemon   the parts alone; signals, lean
+certificates which are ours, and what they have left
 embedded     the Redis and the archive that `up` brings along
 notifiers    the clients that tell people: webhook, e-mail, HL7
 logs         events on standard error, no patients

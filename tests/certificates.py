@@ -48,7 +48,9 @@ class Authority:
         """Its certificate: whom it makes trusted."""
         return self._own.certificate
 
-    def issue(self, name: str, *, days: int = 365, names: str = "DNS:localhost, IP:127.0.0.1") -> Pair:
+    def issue(
+        self, name: str, *, days: int = 365, names: str = "DNS:localhost, IP:127.0.0.1", rsa: bool = False
+    ) -> Pair:
         """Issue a certificate; one of `days` below zero has expired."""
         self._serial += 1
         stem = self._folder / f"{self._serial}-{name}"
@@ -59,7 +61,7 @@ class Authority:
             "unique_subject = no\n[any]\ncommonName = supplied\n" + _EXTENSIONS.format(names=f"{names}, DNS:{name}")
         )
         index.touch()
-        _openssl("req", *_NEW_KEY, "-keyout", pair.key, "-subj", f"/CN={name}", "-out", request)
+        _openssl("req", *(_NEW_RSA if rsa else _NEW_KEY), "-keyout", pair.key, "-subj", f"/CN={name}", "-out", request)
         # `openssl ca` and not `x509 -req`: it takes dates, and openssl 3.0's x509 no end in the past.
         start, end = ("20200101000000Z", "20210101000000Z") if days < 0 else (None, None)
         dates = ("-days", days) if start is None else ("-startdate", start, "-enddate", end)
@@ -68,6 +70,10 @@ class Authority:
             "-cert", self._own.certificate, "-keyfile", self._own.key, "-in", request, "-out", pair.certificate, *dates,
         )  # fmt: skip
         return pair
+
+    def lock(self, key: Path, locked: Path, *, password: str) -> None:
+        """Write a key with a password."""
+        _openssl("pkey", "-in", key, "-aes256", "-passout", f"pass:{password}", "-out", locked)
 
     def _self_signed(self, stem: str, name: str) -> Pair:
         pair = Pair(certificate=self._folder / f"{stem}.pem", key=self._folder / f"{stem}.key")
@@ -80,7 +86,8 @@ class Authority:
         return pair
 
 
-_NEW_KEY = ("-newkey", "rsa:2048", "-nodes")
+_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+_NEW_RSA = ("-newkey", "rsa:2048", "-nodes")
 
 
 def _openssl(*arguments: object) -> str:
