@@ -1,9 +1,11 @@
 """DICOM and the wire; no pixels, no queue, no model. In reading order:
 
 study        the records: StoredInstance, AssembledStudy, and the StudyStore they go to
-settings     what a site may set
+settings     what a site may set; peer_settings, who may call; tls_settings, certificates
 contexts     which SOP classes and transfer syntaxes, in which order
-association  who may talk to us
+association  who may talk to us; host_names, the addresses of their names; turned_away, who was not let in
+tls          the profile of TLS; tls_door, handshakes with a deadline; handshake_failures, why they fail;
+             peer_certificate, whose certificate a caller shows; certificate_file, until when one is good
 pynetdicom_seam  where our C-STORE path sits inside pynetdicom's association; wire, PDUs read with deadlines
 store_receiver   fragments in, responses out (pdata, command_set: their encoding)
 store_scp    one C-STORE: from the request to the status

@@ -116,3 +116,16 @@ class QueryFailed(ArchiveError):
 
 class NotDicom(NodeError):
     """A file is not DICOM (PS3.10), or its meta information lacks SOP Class, Instance or Transfer Syntax UID."""
+
+
+class CertificateUnusable(NodeError):
+    """A certificate, its key or a file of CAs cannot be used for TLS; the message names the file and the cause."""
+
+
+class HandshakeFailed(NodeError):
+    """A caller and the node did not come to speak TLS; the message tells what the caller did, `remedy` what helps."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        """Take both."""
+        super().__init__(found)
+        self.remedy = remedy

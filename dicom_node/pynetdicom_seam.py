@@ -13,6 +13,7 @@ to pynetdicom unchanged. It relies on these private names of pynetdicom 3.0, and
     Association._reactor_checkpoint           holds the association's own thread while it is cleared
 """
 
+import socket
 from collections.abc import Callable
 from socketserver import BaseServer
 from typing import Any, Protocol
@@ -109,6 +110,9 @@ class StoreDul(DULServiceProvider):
         """Read a PDU of the negotiation; refused before it is read where it is too long."""
 
         def read() -> None:
+            # Of TLS there may be something to read, and none of it a PDU.
+            if not self._connected().readable(0.0):
+                return
             kind, body = self._pdu(longest=_LONGEST_ASSOCIATE, within_s=self._reading.association_within_s)
             self._pass_on(kind, bytes(body))
 
@@ -118,6 +122,8 @@ class StoreDul(DULServiceProvider):
         """Take PDUs for as long as they are C-STORE's and keep coming."""
         receiver = self._receiver = self._receiver or self._reading.receiver_of(self.assoc)
         reader = self._connected()
+        if not reader.readable(0.0):
+            return
         while True:
             kind, body = self._pdu(longest=self._reading.longest_pdu, within_s=self._reading.data_within_s)
             if kind != P_DATA_TF:
@@ -183,8 +189,19 @@ class StoreDul(DULServiceProvider):
         self.event_queue.put(event)
 
 
-def server_class(reading: Reading) -> type[ThreadedAssociationServer]:
-    """Return a server for `AE.make_server` whose associations take C-STORE requests through the seam."""
+Admit = Callable[[socket.socket, str], socket.socket | None]
+"""Given a connection and its caller's address: what to speak DICOM over, or None where it was closed."""
+
+
+def _as_it_is(connection: socket.socket, _address: str) -> socket.socket:
+    return connection
+
+
+def server_class(reading: Reading, admit: Admit = _as_it_is) -> type[ThreadedAssociationServer]:
+    """Return a server for `AE.make_server` whose associations take C-STORE requests through the seam.
+
+    `admit` is called in a thread of the connection's own: whatever it waits for, others are accepted meanwhile.
+    """
 
     class Handler(RequestHandler):
         """Makes associations with our upper layer."""
@@ -208,6 +225,12 @@ def server_class(reading: Reading) -> type[ThreadedAssociationServer]:
 
         def __init__(self, *arguments: Any, **values: Any) -> None:
             super().__init__(*arguments, request_handler=Handler, **values)
+
+        def process_request_thread(self, request: Any, client_address: Any) -> None:
+            """Speak DICOM with an accepted connection, in its thread."""
+            connection = admit(request, str(client_address[0]))
+            if connection is not None:
+                super().process_request_thread(connection, client_address)
 
         def shutdown(self) -> None:
             """Accept nobody more. pynetdicom's own looks for this server in a list that `make_server` does not fill."""

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import ssl
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +15,11 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.errors import ArchiveUnreachable, AssociationRejected, NotDicom
+from dicom_node.errors import ArchiveUnreachable, AssociationRejected, CertificateUnusable, NotDicom
 from dicom_node.part10 import FileMeta, encode_meta, read_meta_to_send
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.settings import Peer
+from dicom_node.tls import ClientContext, client_context, no_tls
 
 _MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd numbers from 1 to 255
 _FILES_A_BATCH = 1000
@@ -107,6 +109,7 @@ class Requestor:
         entity.acse_timeout = self.acse_timeout_s
         entity.dimse_timeout = self.dimse_timeout_s
         contexts = [build_context(uid) if syntax is None else build_context(uid, syntax) for uid, syntax in kinds]
+        context = self._tls()
         association = entity.associate(
             self.peer.host,
             self.peer.port,
@@ -114,13 +117,22 @@ class Requestor:
             ae_title=self.peer.ae_title,
             ext_neg=list(roles),
             evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once), *handlers],
+            tls_args=None if context is None else (context, self.peer.server_name),
         )
+        if context is not None and isinstance(context.failure, ssl.SSLError):
+            raise ArchiveUnreachable(f"{self}: {no_tls(context.failure)}") from context.failure
         self._require(association)
         try:
             yield association
         finally:
             if association.is_established:
                 association.release()
+
+    def _tls(self) -> ClientContext | None:
+        try:
+            return None if self.peer.tls is None else client_context(self.peer.tls)
+        except CertificateUnusable as error:
+            raise ArchiveUnreachable(f"{self} was not called: {error}") from error
 
     def _require(self, association: Any) -> None:
         if association.is_established:
@@ -134,7 +146,9 @@ class Requestor:
             )
         if association.acceptor.primitive is not None and not association.accepted_contexts:
             return
-        raise ArchiveUnreachable(f"{self} does not answer; is it up, and are host and port right?")
+        # With TLS 1.3 a certificate that is not taken looks like that: the refusal comes after the handshake.
+        more = "" if self.peer.tls is None else ", and does it take our certificate"
+        raise ArchiveUnreachable(f"{self} does not answer; is it up, are host and port right{more}?")
 
 
 def store_files(requestor: Requestor, files: Sequence[FileMeta]) -> Iterator[tuple[Path, StoreOutcome]]:

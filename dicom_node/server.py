@@ -4,23 +4,29 @@ import itertools
 import socket
 import threading
 import time
+from collections import Counter
 from typing import Any
 
 import structlog
 from pynetdicom import AE, evt
 
 from dicom_node.assembler import Assembler
-from dicom_node.association import Caller, Rejection, judge
+from dicom_node.association import Admission, Caller, Crowd, Rejection, judge
 from dicom_node.command_set import Command
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, VERIFICATION, supported
 from dicom_node.errors import ListenFailed
+from dicom_node.host_names import HostNames
 from dicom_node.origin import Origin
+from dicom_node.peer_certificate import shown_by
+from dicom_node.peer_settings import network_of
 from dicom_node.pynetdicom_seam import server_class
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.settings import NodeSettings
 from dicom_node.spool import Spool
 from dicom_node.store_receiver import StoreReceiver
 from dicom_node.store_scp import SUCCESS, Reception, StoreRequest
+from dicom_node.tls_door import TlsDoor
+from dicom_node.turned_away import Stage, TurnedAway, Witness, log, no_witness
 
 __all__ = ["Assembler", "Node"]
 
@@ -30,27 +36,43 @@ _POLL_S = 0.05
 
 
 class Node:
-    """A storage SCP on one port. The assembler is started before it and stopped after it."""
+    """A storage SCP on a port, with TLS on another. The assembler is started before it and stopped after it."""
 
-    def __init__(self, *, settings: NodeSettings, spool: Spool, assembler: Reception) -> None:
-        """Take the settings, where instances are kept, and who is told of them."""
+    def __init__(
+        self, *, settings: NodeSettings, spool: Spool, assembler: Reception, witness: Witness = no_witness
+    ) -> None:
+        """Take the settings, where instances are kept, who is told of them, and who of callers that are turned away."""
         self._settings = settings
         self._spool = spool
         self._reception = assembler
-        self._server: Any = None
+        self._witness = witness
+        self._servers: dict[str, Any] = {}  # "plain", "tls"
+        self._stopping = threading.Event()
         self._serial = itertools.count(1)
         self._lock = threading.Lock()
         self._admitted: dict[Any, str] = {}  # association: the name by which the reception knows it
+        self._admissions: dict[str, Admission] = {}  # by that name
+        self._host_names = HostNames(host for peer in settings.peers for host in peer.hosts if network_of(host) is None)
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports that it listens on, "plain" and "tls"; the real ones where the settings say 0."""
+        return {name: int(server.socket.getsockname()[1]) for name, server in self._servers.items()}
 
     @property
     def port(self) -> int:
-        """The port that it listens on; the real one where the settings say 0."""
-        return int(self._server.socket.getsockname()[1])
+        """The port without TLS."""
+        return self.ports["plain"]
 
     def start(self) -> None:
-        """Listen. Raises ListenFailed."""
+        """Listen. Raises ListenFailed, CertificateUnusable."""
         set_switches()
         settings = self._settings
+        if settings.promiscuous:
+            _log.warning(
+                "promiscuous: any AE title of any host is admitted",
+                remedy="list the peers under [[node.peers]] and take `promiscuous` out of the settings",
+            )
         entity = AE(ae_title=settings.ae_title)
         entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -61,23 +83,38 @@ class Node:
         # Counted by `association.judge`, which also counts what is still being negotiated.
         entity.maximum_associations = 1 << 30
         entity.add_supported_context(VERIFICATION)
+        doors: dict[str, tuple[int, Any]] = {}
+        if settings.plain:
+            doors["plain"] = (settings.port, server_class(self))
+        if settings.tls is not None:
+            door = TlsDoor(settings.tls, stopping=self._stopping.is_set, witness=self._witness)
+            doors["tls"] = (settings.tls.port, server_class(self, door.admit))
+        self._host_names.start()
+        # All of them before any serves: where one port is taken, nobody has been answered.
+        for name, (port, kind) in doors.items():
+            self._servers[name] = self._listening(entity, port, kind)
+        for name, server in self._servers.items():
+            threading.Thread(target=server.serve_forever, name=f"listener-{name}", daemon=True).start()
+        _log.info("node listens", ae_title=settings.ae_title, host=settings.host, ports=self.ports)
+
+    def _listening(self, entity: AE, port: int, kind: Any) -> Any:
+        host = self._settings.host
         try:
-            self._server = entity.make_server(
-                (settings.host, settings.port), evt_handlers=self._handlers(), server_class=server_class(self)
-            )
+            return entity.make_server((host, port), evt_handlers=self._handlers(), server_class=kind)
         except OSError as error:
             raise ListenFailed(
-                f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): does another node run there?"
+                f"cannot listen on {host}:{port} ({error.strerror}): does another node run there?"
             ) from error
-        threading.Thread(target=self._server.serve_forever, name="listener", daemon=True).start()
-        _log.info("node listens", ae_title=settings.ae_title, host=settings.host, port=self.port)
 
     def stop(self, grace_s: float = 10.0) -> None:
         """Accept nobody more, let associations finish for `grace_s` seconds, then abort what is left."""
-        if self._server is None:
+        if not self._servers:
             return
-        server, self._server = self._server, None
-        server.shutdown()
+        servers, self._servers = list(self._servers.values()), {}
+        self._stopping.set()
+        self._host_names.stop()
+        for server in servers:
+            server.shutdown()
         deadline = time.monotonic() + grace_s
         while self.open_associations() and time.monotonic() < deadline:
             time.sleep(_POLL_S)
@@ -100,6 +137,8 @@ class Node:
         with self._lock:
             dead = [association for association in self._admitted if not association.is_alive()]
             names = [self._admitted.pop(association) for association in dead]
+            for name in names:
+                self._admissions.pop(name, None)
         for name in names:
             self._reception.association_ended(name)
 
@@ -124,28 +163,43 @@ class Node:
             calling_ae_title=request.calling_ae_title.strip(),
             called_ae_title=request.called_ae_title.strip(),
             address=association.requestor.address,
+            certificate=shown_by(getattr(association.dul.socket, "socket", None)),
         )
         self._forget_dead()
         with self._lock:
-            rejection = judge(caller, self._settings, open_associations=len(self._admitted))
-            if rejection is None:
-                self._admitted[association] = f"association-{next(self._serial)}"
-        if rejection is not None:
-            self._reject(association, caller, rejection)
+            verdict = judge(caller, self._settings, crowd=self._crowd(), addresses=self._host_names.addresses)
+            if isinstance(verdict, Admission):
+                name = self._admitted[association] = f"association-{next(self._serial)}"
+                self._admissions[name] = verdict
+        if isinstance(verdict, Rejection):
+            self._reject(association, caller, verdict)
             return
         association.requestor.ae_title = caller.calling_ae_title
         proposed = [str(context.abstract_syntax) for context in request.presentation_context_definition_list]
-        association.acceptor.supported_contexts = supported(proposed)
+        association.acceptor.supported_contexts = supported(() if verdict.echo_only else proposed)
+
+    def _crowd(self) -> Crowd:
+        admissions = list(self._admissions.values())
+        echoes = sum(admission.echo_only for admission in admissions)
+        return Crowd(
+            associations=len(admissions) - echoes,
+            of_peer=Counter(admission.peer for admission in admissions),
+            echoes=echoes,
+        )
 
     def _reject(self, association: Any, caller: Caller, rejection: Rejection) -> None:
-        _log.warning(
-            "association rejected",
+        turned_away = TurnedAway(
+            stage=Stage.ASSOCIATION,
+            address=caller.address,
+            found=rejection.found,
+            remedy=rejection.remedy,
             calling_ae_title=caller.calling_ae_title,
             called_ae_title=caller.called_ae_title,
-            address=caller.address,
-            reason=rejection.name.lower(),
+            answer=rejection.answer,
         )
-        association.acse.send_reject(*rejection.value)
+        log(turned_away)
+        self._witness(turned_away)
+        association.acse.send_reject(*rejection.answer)
         association.kill()
 
     @property
@@ -185,5 +239,6 @@ class Node:
     def _closed(self, event: Any) -> None:
         with self._lock:
             name = self._admitted.pop(event.assoc, None)
+            self._admissions.pop(name or "", None)
         if name is not None:
             self._reception.association_ended(name)

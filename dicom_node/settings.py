@@ -1,21 +1,13 @@
 """What a site may set about receiving."""
 
-import ipaddress
-from typing import Annotated
+from typing import Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from dicom_node.peer_settings import AETitle, PeerSettings
+from dicom_node.tls_settings import NodeTlsSettings, TlsClientSettings
 
-def _network(value: str) -> str:
-    ipaddress.ip_network(value, strict=False)  # its ValueError names what is wrong
-    return value
-
-
-AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
-"""PS3.5 6.2, value representation AE: 1 to 16 characters, no backslash, no control characters, no space at the ends."""
-
-Network = Annotated[str, AfterValidator(_network)]
-"""An address or a network in CIDR notation, such as ``192.0.2.7`` or ``192.0.2.0/24``."""
+__all__ = ["AETitle", "NodeSettings", "NodeTlsSettings", "Peer", "PeerSettings", "TlsClientSettings"]
 
 
 class Peer(BaseModel):
@@ -26,6 +18,12 @@ class Peer(BaseModel):
     ae_title: AETitle
     host: str = Field(min_length=1)
     port: int = Field(ge=1, le=65535)
+    tls: TlsClientSettings | None = None
+
+    @property
+    def server_name(self) -> str:
+        """The name that its certificate must have."""
+        return (self.tls.server_name if self.tls is not None else None) or self.host
 
 
 class NodeSettings(BaseModel):
@@ -37,10 +35,19 @@ class NodeSettings(BaseModel):
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=11112, ge=0, le=65535, description="port to listen on; 0: any free one")
     max_associations: int = Field(default=16, ge=1, le=1024, description="more than these are rejected for the moment")
-    calling_ae_titles: tuple[str, ...] = Field(default=("*",), description='who may call; "*": any AE title')
-    peer_hosts: tuple[Network, ...] = Field(
-        default=("127.0.0.0/8", "::1/128"), description="addresses or networks that may call"
+    loopback: bool = Field(
+        default=True,
+        description="callers on this machine need no entry; switch it off where a proxy forwards others from here",
     )
+    promiscuous: bool = Field(
+        default=False, description="admit any AE title from any host; for trials only, warned of at every start"
+    )
+    open_echo: bool = Field(
+        default=False, description="answer C-ECHO, and nothing else, to callers whose AE title is not listed"
+    )
+    peers: tuple[PeerSettings, ...] = ()
+    plain: bool = Field(default=True, description="listen without TLS; false needs [node.tls]")
+    tls: NodeTlsSettings | None = None
     network_timeout_s: float = Field(default=60.0, gt=0, description="an association that is silent longer is aborted")
     acse_timeout_s: float = Field(default=30.0, gt=0, description="wait for an association request or its answer")
     dimse_timeout_s: float = Field(default=60.0, gt=0, description="wait for the rest of a message")
@@ -58,3 +65,24 @@ class NodeSettings(BaseModel):
     max_backlog: int = Field(
         default=500, ge=1, description="complete studies that may wait for the ledger before instances are refused"
     )
+
+    @field_validator("peers")
+    @classmethod
+    def _listed_once(cls, value: tuple[PeerSettings, ...]) -> tuple[PeerSettings, ...]:
+        titles = [peer.ae_title for peer in value]
+        twice = sorted({title for title in titles if titles.count(title) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} is listed twice; list all its hosts in one entry")
+        return value
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.tls is None and not self.plain:
+            raise ValueError("plain = false and no [node.tls]: nobody could call; name a certificate there")
+        pinned = [peer.ae_title for peer in self.peers if peer.pinned]
+        if pinned and (self.tls is None or self.tls.client_certificates == "none"):
+            raise ValueError(
+                f"a certificate of {', '.join(pinned)} is pinned, and nobody can show one: set [node.tls] up, with "
+                'client_certificates = "required"'
+            )
+        return self

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dicom_node.archive import DicomArchive
-from dicom_node.settings import Peer
 from models.catalog import BUILT_IN, Catalog
 from ops.embedded import EmbeddedRedis
 from ops.settings import Settings, SettingsError
@@ -47,7 +46,7 @@ def destinations_of(settings: Settings) -> dict[str, Destination]:
     return {
         item.name: Destination(
             name=item.name,
-            archive=DicomArchive(Peer(ae_title=item.ae_title, host=item.host, port=item.port), settings.node.ae_title),
+            archive=DicomArchive(item.peer, settings.node.ae_title),
             identity_check=item.identity_check,
         )
         for item in settings.destinations

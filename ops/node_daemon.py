@@ -51,6 +51,6 @@ def run(settings: Settings) -> None:
         started.callback(assembler.stop)
         node.start()
         started.callback(node.stop)
-        _log.info("node receives", ae_title=settings.node.ae_title, host=settings.node.host, port=node.port)
+        _log.info("node receives", ae_title=settings.node.ae_title, host=settings.node.host, ports=node.ports)
         stop.wait()
     _log.info("node stopped")

@@ -7,7 +7,6 @@ import structlog
 
 from dicom_node.archive import DicomArchive
 from dicom_node.query import Limits
-from dicom_node.settings import Peer
 from ops.settings import Settings
 from worker.errors import PatientSecretUnusable
 from worker.ledger import Ledger
@@ -36,7 +35,7 @@ def priors_of(settings: Settings, ledger: Ledger) -> Priors | None:
         secret=secret,
         archives={
             item.name: DicomArchive(
-                Peer(ae_title=item.ae_title, host=item.host, port=item.port),
+                item.peer,
                 settings.node.ae_title,
                 connect_timeout_s=_SEARCH_S / 2,
                 acse_timeout_s=_SEARCH_S / 2,

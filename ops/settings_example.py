@@ -7,8 +7,8 @@ from typing import get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ops.settings import Settings, sections_of
-from ops.settings_reference import as_toml, what
+from ops.settings import Settings
+from ops.settings_reference import as_toml, keys, sections, what
 
 _WIDTH = 100
 _HEAD = """\
@@ -20,19 +20,14 @@ _HEAD = """\
 def example() -> str:
     """Return the file. What is commented out is TOML that `ops.settings.load` takes."""
     lines = [_HEAD]
-    sections = []
-    for name, field in Settings.model_fields.items():
-        kinds = sections_of(field.annotation)
-        if kinds:
-            sections.append((name, field, kinds))
-        else:
+    for name, field in keys(Settings):
+        lines += _key(name, field)
+    for place in sections():
+        # What may be left out, or stand several times, has keys without a default.
+        head = f"# {place.header}" if place.repeated or place.optional or "." in place.path else place.header
+        lines += ["", *_about(place.model), head]
+        for name, field in keys(place.model):
             lines += _key(name, field)
-    for name, field, kinds in sections:
-        repeated = "tuple" in str(field.annotation)
-        for kind in kinds:
-            lines += ["", *_about(kind), f"# [[{name}]]" if repeated else f"[{name}]"]
-            for key, inner in kind.model_fields.items():
-                lines += _key(key, inner)
     return "\n".join(lines) + "\n"
 
 

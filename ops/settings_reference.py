@@ -1,6 +1,8 @@
 """The tables of docs/configure.md, made from the settings themselves, so that they cannot differ."""
 
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,18 +14,68 @@ from ops.generated_section import with_section
 from ops.settings import Settings, sections_of
 
 
+@dataclass(frozen=True, kw_only=True)
+class SectionPlace:
+    """A section and where it stands.
+
+    Attributes:
+        path: Such as ``node.tls``.
+        repeated: Whether it may stand several times.
+        optional: Whether it may be left out, and has keys that must be set where it is not.
+        kinds: How many records its `kind` tells apart.
+        model: The record.
+    """
+
+    path: str
+    repeated: bool
+    optional: bool
+    kinds: int
+    model: type[BaseModel]
+
+    @property
+    def header(self) -> str:
+        """As it is written in the file."""
+        return f"[[{self.path}]]" if self.repeated else f"[{self.path}]"
+
+
+def sections(model: type[BaseModel] = Settings, path: str = "") -> Iterator[SectionPlace]:
+    """Yield all sections, each before those inside it."""
+    for name, field in model.model_fields.items():
+        found = [] if _inline(field) else sections_of(field.annotation)
+        for section in found:
+            place = SectionPlace(
+                path=f"{path}{name}",
+                repeated="tuple" in str(field.annotation),
+                optional=field.default is None,
+                kinds=len(found),
+                model=section,
+            )
+            yield place
+            yield from sections(section, f"{place.path}.")
+
+
+def keys(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """Return the keys of a section, without the sections inside it."""
+    return [(name, field) for name, field in model.model_fields.items() if _inline(field)]
+
+
+def _inline(field: FieldInfo) -> bool:
+    """Say whether a field is a key; a small record with a description, such as a secret, is written as its value."""
+    return field.description is not None or not sections_of(field.annotation)
+
+
 def tables() -> str:
     """Return one Markdown table a section, in the order of the settings."""
-    plain = [(name, field) for name, field in Settings.model_fields.items() if not sections_of(field.annotation)]
-    parts = [_table("at the top", plain)]
-    for name, field in Settings.model_fields.items():
-        sections = sections_of(field.annotation)
-        for section in sections:
-            repeated = "tuple" in str(field.annotation)
-            title = f"`[[{name}]]`, once each" if repeated else f"`[{name}]`"
-            if len(sections) > 1:
-                title += f', `kind = "{_kind(section)}"`'
-            parts.append(_table(title, list(section.model_fields.items())))
+    parts = [_table("at the top", keys(Settings))]
+    for place in sections():
+        title = f"`{place.header}`"
+        if place.repeated:
+            title += ", once each"
+        elif place.optional:
+            title += ", where wanted"
+        if place.kinds > 1:
+            title += f', `kind = "{_kind(place.model)}"`'
+        parts.append(_table(title, keys(place.model)))
     return "\n\n".join(parts)
 
 

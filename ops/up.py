@@ -49,13 +49,16 @@ def run(settings: Settings, *, with_archive: bool, say: Callable[[str], None]) -
 
 def _own_parts(settings: Settings, file: Path) -> list[Part]:
     command = [sys.executable, "-P", "-m", "ops.cli"]
-    node = Peer(ae_title=settings.node.ae_title, host=_reachable(settings.node.host), port=settings.node.port)
+    name, host, port = settings.node.ae_title, _reachable(settings.node.host), _node_port(settings)
 
     def node_answers() -> bool:
+        # With TLS alone it would want a certificate of us.
+        if not settings.node.plain:
+            return _listens(host, port)
         try:
-            DicomArchive(node, settings.node.ae_title, connect_timeout_s=2).echo()
+            DicomArchive(Peer(ae_title=name, host=host, port=port), name, connect_timeout_s=2).echo()
         except NodeError:
-            return _listens(node.host, node.port)  # a site may refuse our own AE title
+            return _listens(host, port)  # a site may refuse our own AE title
         return True
 
     def page_answers() -> bool:
@@ -77,7 +80,7 @@ def _how_to_go_on(settings: Settings) -> str:
     node = settings.node
     return (
         f"The page: http://{settings.web.host}:{settings.web.port}\n"
-        f"Send a study: wetread send PATH… --to {node.ae_title}@{_reachable(node.host)}:{node.port}\n"
+        f"Send a study: wetread send PATH… --to {node.ae_title}@{_reachable(node.host)}:{_node_port(settings)}\n"
         "Stop with Ctrl-C."
     )
 
@@ -110,15 +113,23 @@ def _archive_port(settings: Settings) -> int:
 
 
 def _require_free_ports(settings: Settings) -> None:
-    for key, host, port in (
-        ("node.port", settings.node.host, settings.node.port),
-        ("web.port", settings.web.host, settings.web.port),
-    ):
+    ports = [("web.port", settings.web.host, settings.web.port)]
+    if settings.node.plain:
+        ports.append(("node.port", settings.node.host, settings.node.port))
+    if settings.node.tls is not None:
+        ports.append(("node.tls.port", settings.node.host, settings.node.tls.port))
+    for key, host, port in ports:
         if _listens(_reachable(host), port):
             raise SettingsError(
                 f"{key}: port {port} is taken by another program; choose another, such as "
                 f"WETREAD_{key.upper().replace('.', '__')}={port + 1}"
             )
+
+
+def _node_port(settings: Settings) -> int:
+    """Return the port that callers use: the one without TLS, where there is one."""
+    node = settings.node
+    return node.port if node.plain or node.tls is None else node.tls.port
 
 
 def _reachable(host: str) -> str:

@@ -13,6 +13,8 @@ import platformdirs
 import pytest
 import structlog
 
+from tests.certificates import Authority
+from tests.node_process import NodeProcess
 from tests.orthanc_server import OrthancServer
 from tests.redis_server import RedisServer, started
 from tests.stack import Stack
@@ -108,6 +110,20 @@ def redis_server(tmp_path: Path, free_port: Callable[[], int], wait_for: Callabl
     server = started(folder, free_port, wait_for)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A CA that issues certificates for one run of the tests."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def node(tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]) -> Iterator[NodeProcess]:
+    """A node as a process of its own, not started yet."""
+    process = NodeProcess(tmp_path / "node", broker_port=free_port(), wait_for=wait_for)
+    yield process
+    process.close()
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from dicom_node.settings import Peer
+from dicom_node.tls_settings import TlsClientSettings
 from models.runtime_names import Precision, RuntimeName
 from worker.languages import Language
 from worker.object_kinds import DEFAULT_KINDS, INSTEAD, Kind
@@ -130,6 +132,13 @@ class DestinationSettings(Section):
     objects: tuple[Kind, ...] = Field(
         default=DEFAULT_KINDS, min_length=1, description="kinds of object that it gets; docs/viewers.md compares them"
     )
+
+    tls: TlsClientSettings | None = None
+
+    @property
+    def peer(self) -> Peer:
+        """Whom to call."""
+        return Peer(ae_title=self.ae_title, host=self.host, port=self.port, tls=self.tls)
 
     @field_validator("objects")
     @classmethod

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from ops.certificates import DaysLeft
 from worker.errors import LedgerAway
 from worker.ledger_views import LedgerViews
 from worker.overview import Alerts, DoorToResult, Overview
@@ -98,10 +99,37 @@ def _door_to_result(times: DoorToResult) -> Iterator[Metric]:
     )
 
 
-def metrics_route(ledger: LedgerViews, version: str) -> BaseRoute:
+class CertificateCollector(Collector):
+    """Reads our certificates at every scrape; it needs no ledger."""
+
+    def __init__(self, days_left: DaysLeft) -> None:
+        self._days_left = days_left
+
+    def describe(self) -> list[Metric]:
+        """Name nothing in advance."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what is left of each certificate; of one that cannot be read only that."""
+        days = GaugeMetricFamily(
+            "wetread_certificate_days_left", "Days until a certificate of ours expires.", labels=["use"]
+        )
+        readable = GaugeMetricFamily(
+            "wetread_certificate_readable", "Whether the file of a certificate of ours can be read.", labels=["use"]
+        )
+        for use, left in self._days_left().items():
+            readable.add_metric([use], left is not None)
+            if left is not None:
+                days.add_metric([use], left)
+        yield days
+        yield readable
+
+
+def metrics_route(ledger: LedgerViews, version: str, days_left: DaysLeft) -> BaseRoute:
     """Return the route /metrics over a registry of its own."""
     registry = CollectorRegistry()
     registry.register(LedgerCollector(ledger, version))
+    registry.register(CertificateCollector(days_left))
 
     def metrics(request: Request) -> Response:
         del request

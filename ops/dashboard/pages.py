@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from models.critical_reason import CriticalReason
+from ops.certificates import DaysLeft
 from ops.dashboard import wording
 from ops.dashboard.pictures import PICTURE_NAME, Pictures
 from ops.dashboard.state_sentence import state_sentence
@@ -49,8 +50,11 @@ def make_environment(version: str) -> Environment:
 class Pages:
     """The pages over one ledger. A ledger that is away is told by the application's error page."""
 
-    def __init__(self, ledger: LedgerViews, *, results_root: Path, environment: Environment) -> None:
+    def __init__(
+        self, ledger: LedgerViews, *, results_root: Path, environment: Environment, days_left: DaysLeft
+    ) -> None:
         self._ledger = ledger
+        self._days_left = days_left
         self._pictures = Pictures(ledger, results_root)
         self._environment = environment
 
@@ -72,7 +76,7 @@ class Pages:
     def _home(self, request: Request) -> Response:
         del request
         overview = self._ledger.overview()
-        return self._render("home.html", overview=overview, sentence=state_sentence(overview))
+        return self._render("home.html", overview=overview, sentence=state_sentence(overview, self._days_left()))
 
     def _jobs(self, request: Request) -> Response:
         state = request.query_params.get("state") or None

@@ -1,8 +1,11 @@
 """The one sentence at the top of the page: is all well, is there work, or must somebody act? Pure."""
 
 import enum
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dicom_node.certificate_file import WARN_BELOW_DAYS
 from ops.dashboard.wording import count, duration
 from worker.job import JobState
 from worker.notification import NotificationState
@@ -30,9 +33,14 @@ class StateSentence:
     text: str
 
 
-def state_sentence(overview: Overview) -> StateSentence:
-    """Say in one sentence how the house is; what needs a person comes before what merely waits."""
-    troubles = _troubles(overview)
+def state_sentence(overview: Overview, days_left: Mapping[str, float | None] | None = None) -> StateSentence:
+    """Say in one sentence how the house is; what needs a person comes before what merely waits.
+
+    `days_left` is of our certificates, by use; None is one whose file cannot be read.
+    """
+    troubles = _troubles(overview) + [
+        f"the certificate of {use} {words}" for use, left in (days_left or {}).items() if (words := _expiring(left))
+    ]
     if troubles:
         return StateSentence(level=Level.ATTENTION, text=f"Attention: {'; '.join(troubles)}.")
     work = _work(overview)
@@ -59,6 +67,14 @@ def _troubles(overview: Overview) -> list[str]:
                 f"the oldest for {duration(waiting.oldest_s)} (is it reachable?)"
             )
     return troubles
+
+
+def _expiring(days_left: float | None) -> str:
+    if days_left is None:
+        return "cannot be read"
+    if days_left <= 0:
+        return "has expired"
+    return f"expires in {count(math.ceil(days_left), 'day')}" if days_left < WARN_BELOW_DAYS else ""
 
 
 def _untold(alerts: Alerts) -> list[str]:

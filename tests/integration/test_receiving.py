@@ -125,8 +125,8 @@ def test_echo_is_answered(receiver: Receiver) -> None:
     ("settings", "called", "words"),
     [
         ({}, "OTHER", "Called AE Title Not Recognized"),
-        ({"calling_ae_titles": ["PACS"]}, "WETREAD", "Calling AE Title Not Recognized"),
-        ({"peer_hosts": ["192.0.2.0/24"]}, "WETREAD", "No Reason"),
+        ({"loopback": False}, "WETREAD", "Calling AE Title Not Recognized"),
+        ({"peers": [{"ae_title": "ECHOSCU", "hosts": ["192.0.2.0/24"]}]}, "WETREAD", "No Reason"),
     ],
 )
 def test_strangers_are_rejected_with_the_standards_reason(

@@ -10,7 +10,7 @@ def test_defaults_listen_on_loopback_only() -> None:
     """Without a settings file nothing but this machine can reach or use the node."""
     settings = NodeSettings()
     assert (settings.ae_title, settings.host, settings.port) == ("WETREAD", "127.0.0.1", 11112)
-    assert settings.peer_hosts == ("127.0.0.0/8", "::1/128")
+    assert (settings.loopback, settings.peers, settings.promiscuous, settings.open_echo) == (True, (), False, False)
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,15 @@ def test_defaults_listen_on_loopback_only() -> None:
         {"portt": 1},
         {"ae_title": "SEVENTEENLETTERSX"},
         {"ae_title": " X"},
-        {"peer_hosts": ["192.0.2.7/99"]},
+        {"peers": [{"ae_title": "CT1", "hosts": ["192.0.2.7/99"]}]},
+        {"peers": [{"ae_title": "CT1", "hosts": ["192.0.2.999"]}]},
+        {"peers": [{"ae_title": "CT1", "hosts": ["ct1 "]}]},
+        {"peers": [{"ae_title": "CT1", "hosts": []}]},
+        {"peers": [{"ae_title": "CT1", "hosts": ["ct1"]}, {"ae_title": "CT1", "hosts": ["ct2"]}]},
+        {"peers": [{"ae_title": "CT1", "hosts": ["ct1"], "certificate_sha256": ["12:34"]}]},
+        {"peers": [{"ae_title": "CT1", "hosts": ["ct1"], "certificate_name": "ct1"}]},
+        {"plain": False},
+        {"tls": {"certificate": "node.pem", "key": "node.key"}},
         {"port": 70000},
     ],
 )

@@ -219,6 +219,17 @@ def test_metrics_tell_the_ledgers_figures(app: ASGIApp, ledger: LedgerViews) -> 
     assert any(line.startswith("wetread_oldest_queued_seconds 2") for line in lines)
 
 
+def test_metrics_tell_what_certificates_have_left(ledger: LedgerViews, tmp_path: Path) -> None:
+    """Days of each that can be read; of one that cannot, only that, so that an alert can tell."""
+    app = make_app(ledger, results_root=tmp_path, version="1", days_left=lambda: {"node": 12.5, "pacs": None})
+    lines = ask(app, "/metrics").text.splitlines()
+    assert 'wetread_certificate_days_left{use="node"} 12.5' in lines
+    assert not any(line.startswith('wetread_certificate_days_left{use="pacs"}') for line in lines)
+    assert 'wetread_certificate_readable{use="node"} 1.0' in lines
+    assert 'wetread_certificate_readable{use="pacs"} 0.0' in lines
+    assert "the certificate of pacs cannot be read" in ask(app, "/").text
+
+
 def test_ready_names_what_is_away(ledger: LedgerViews, tmp_path: Path, free_port: Callable[[], int]) -> None:
     """The process lives, but Redis does not answer: 503, with cause and remedy, and the ledger is not accused."""
     broker = broker_check(f"redis://127.0.0.1:{free_port()}/0")

@@ -18,7 +18,9 @@ def test_the_defaults_are_safe() -> None:
     """Without any setting only this machine may connect, and the page is for this machine."""
     settings = load(None, {})
     assert settings.node.host == "127.0.0.1"
-    assert all(network.startswith(("127.", "::1")) for network in settings.node.peer_hosts)
+    assert settings.node.loopback
+    assert not settings.node.peers
+    assert not settings.node.promiscuous
     assert settings.web.host == "127.0.0.1"
 
 
@@ -80,8 +82,8 @@ def test_what_up_writes_for_its_parts_is_the_same_settings(tmp_path: Path) -> No
 
 def test_a_value_of_the_environment_is_toml_where_it_parses() -> None:
     """Lists and numbers as in the file; other words as they are."""
-    settings = load(None, {"WETREAD_NODE__CALLING_AE_TITLES": "['A', 'B']", "WETREAD_NODE__AE_TITLE": "READ 2"})
-    assert (settings.node.calling_ae_titles, settings.node.ae_title) == (("A", "B"), "READ 2")
+    settings = load(None, {"WETREAD_MODELS__ENABLED": "['a', 'b']", "WETREAD_NODE__AE_TITLE": "READ 2"})
+    assert (settings.models.enabled, settings.node.ae_title) == (("a", "b"), "READ 2")
 
 
 def test_the_settings_file_may_be_named_in_the_environment(tmp_path: Path) -> None:

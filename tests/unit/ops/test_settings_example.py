@@ -23,9 +23,9 @@ def test_with_every_default_written_out_it_changes_nothing() -> None:
     table = ""
     for line in example().splitlines():
         bare = re.sub(r"^# ", "", line)
-        if re.fullmatch(r"\[\[?\w+\]\]?", bare):
-            table = bare
-        if re.match(r"# \w+ = ", line) and not table.startswith("[[") and not line.endswith("..."):
+        if re.fullmatch(r"\[\[?[\w.]+\]\]?", bare):
+            table = line
+        if re.match(r"# \w+ = ", line) and not table.startswith("#") and not line.endswith("..."):
             lines.append(bare)
         elif line.startswith("["):
             lines.append(line)
@@ -37,5 +37,13 @@ def test_with_every_default_written_out_it_changes_nothing() -> None:
 def test_every_key_is_there() -> None:
     """Each key of each section, with its description above it."""
     text = example()
-    for name in ("min_certainty_percent", "language", "ae_title", "quiet_time_s", "not_read"):
+    for name in (
+        "min_certainty_percent",
+        "language",
+        "ae_title",
+        "quiet_time_s",
+        "not_read",
+        "certificate_name",
+        "handshake_timeout_s",
+    ):
         assert re.search(rf"^## .+\n# {name} = ", text, re.MULTILINE), name

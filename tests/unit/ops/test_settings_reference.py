@@ -18,7 +18,16 @@ def test_the_document_has_the_tables_of_the_code() -> None:
 def test_every_setting_is_there() -> None:
     """No key of any section is left out."""
     told = tables()
-    for key in ("data", "quiet_time_s", "lease_s", "identity_check", "enabled", "first_retry_s", "inside_container"):
+    for key in (
+        "data",
+        "quiet_time_s",
+        "lease_s",
+        "identity_check",
+        "enabled",
+        "first_retry_s",
+        "inside_container",
+        "certificate_sha256",
+    ):
         assert f"`{key}`" in told
 
 

@@ -86,6 +86,22 @@ def test_one_sentence_says_how_the_house_is(overview: Overview, level: Level, te
     assert (sentence.level, sentence.text) == (level, text)
 
 
+@pytest.mark.parametrize(
+    ("days", "level", "words"),
+    [
+        (31.0, Level.WELL, "All is well: nothing waits."),
+        (29.2, Level.ATTENTION, "Attention: the certificate of node expires in 30 days."),
+        (0.4, Level.ATTENTION, "Attention: the certificate of node expires in 1 day."),
+        (-3.0, Level.ATTENTION, "Attention: the certificate of node has expired."),
+        (None, Level.ATTENTION, "Attention: the certificate of node cannot be read."),
+    ],
+)
+def test_a_certificate_that_expires_soon_is_told(days: float | None, level: Level, words: str) -> None:
+    """Thirty days before it does, so that there is time to renew it."""
+    sentence = state_sentence(EMPTY, {"node": days})
+    assert (sentence.level, sentence.text) == (level, words)
+
+
 def test_results_that_were_never_tried_do_not_accuse_the_archive() -> None:
     """A deliverer that is late is no proof that an archive is away."""
     late = Waiting(destination="archive", count=1, oldest_s=4000, tried=0)

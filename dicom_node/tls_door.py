@@ -1,0 +1,157 @@
+"""Where callers become TLS connections: handshakes with a deadline, each in its connection's thread.
+
+The files of certificate, key and CAs are looked at before each handshake: new ones count from then on, and where they
+cannot be used the old ones stay.
+"""
+
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from dicom_node.certificate_file import WARN_BELOW_DAYS, days_left
+from dicom_node.errors import CertificateUnusable, HandshakeFailed, Interrupted
+from dicom_node.handshake_failures import translated
+from dicom_node.tls import server_context
+from dicom_node.tls_settings import NodeTlsSettings
+from dicom_node.turned_away import Stage, TurnedAway, Witness, log
+
+_log = structlog.get_logger()
+
+#: How long a wait may last before it is asked whether the node stops meanwhile.
+_SLICE_S = 0.25
+
+_Stamp = tuple[tuple[int, int, int] | None, ...]
+
+
+class OwnCertificate:
+    """The node's certificate and the CAs of its callers; safe for many threads."""
+
+    def __init__(self, settings: NodeTlsSettings) -> None:
+        """Read the files. Raises CertificateUnusable."""
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._stamp = self._refused = self._files()
+        self._context = server_context(settings)
+        self._tell()
+
+    def context(self) -> ssl.SSLContext:
+        """Return what the next connection is made with: of the files as they are now, if they can be used."""
+        with self._lock:
+            stamp = self._files()
+            if stamp != self._stamp:
+                self._reload(stamp)
+            return self._context
+
+    def _reload(self, stamp: _Stamp) -> None:
+        try:
+            self._context = server_context(self._settings)
+        except CertificateUnusable as error:
+            # Tried again at the next connection: a certificate and its key seldom change in the same moment.
+            if stamp != self._refused:
+                self._refused = stamp
+                _log.error(
+                    "new certificate not used",
+                    cause=str(error),
+                    remedy="mend the files; the certificate from before is used until then",
+                )
+            return
+        self._stamp = self._refused = stamp
+        self._tell()
+
+    def _tell(self) -> None:
+        try:
+            days = days_left(self._settings.certificate, datetime.now(UTC))
+        except CertificateUnusable as error:
+            _log.warning("expiry of our certificate not known", cause=str(error))
+            return
+        _log.info("certificate in use", file=str(self._settings.certificate), days_left=round(days, 1))
+        if days < WARN_BELOW_DAYS:
+            _log.warning(
+                "certificate expires soon" if days > 0 else "certificate has expired",
+                file=str(self._settings.certificate),
+                days_left=round(days, 1),
+                remedy="put a new one in its place; it counts from the next connection on, without a restart",
+            )
+
+    def _files(self) -> _Stamp:
+        settings = self._settings
+        return tuple(_stamp(file) for file in (settings.certificate, settings.key, settings.ca) if file is not None)
+
+
+class TlsDoor:
+    """Makes TLS connections of accepted ones."""
+
+    def __init__(self, settings: NodeTlsSettings, *, stopping: Callable[[], bool], witness: Witness) -> None:
+        """Take the settings, who says that the node stops, and who hears of failures. Raises CertificateUnusable."""
+        self._own = OwnCertificate(settings)
+        self._within_s = settings.handshake_timeout_s
+        self._stopping = stopping
+        self._witness = witness
+
+    def admit(self, connection: socket.socket, address: str) -> ssl.SSLSocket | None:
+        """Shake hands; return the connection to speak over, or None where that failed and it is closed."""
+        secured: ssl.SSLSocket | None = None
+        try:
+            connection.settimeout(0.0)
+            secured = self._own.context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            shake_hands(secured, within_s=self._within_s, interrupted=self._stopping)
+        except HandshakeFailed as failure:
+            self._turn_away(address, failure)
+        except OSError as error:
+            self._turn_away(address, translated(error))
+        except Interrupted:
+            pass
+        else:
+            return secured
+        (secured or connection).close()
+        return None
+
+    def _turn_away(self, address: str, failure: HandshakeFailed) -> None:
+        caller = TurnedAway(stage=Stage.HANDSHAKE, address=address, found=str(failure), remedy=failure.remedy)
+        log(caller)
+        self._witness(caller)
+
+
+def shake_hands(connection: ssl.SSLSocket, *, within_s: float, interrupted: Callable[[], bool]) -> None:
+    """Do the handshake of a connection that never waits. Raises HandshakeFailed (too late), Interrupted, OSError."""
+    deadline = time.monotonic() + within_s
+    poll = select.poll()
+    while True:
+        try:
+            connection.do_handshake()
+        except ssl.SSLWantReadError:
+            poll.register(connection, select.POLLIN)
+        except ssl.SSLWantWriteError:
+            poll.register(connection, select.POLLOUT)
+        else:
+            return
+        left = deadline - time.monotonic()
+        while not poll.poll(max(0.0, min(_SLICE_S, left)) * 1000):
+            left = deadline - time.monotonic()
+            if interrupted():
+                raise Interrupted("the node stops in the middle of a handshake")
+            if left <= 0:
+                raise _silent(within_s)
+        if left <= 0:
+            raise _silent(within_s)
+
+
+def _silent(within_s: float) -> HandshakeFailed:
+    return HandshakeFailed(
+        f"no handshake within {within_s:g} s", "nothing, if it was a probe; else does the caller use TLS at all?"
+    )
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -1,0 +1,33 @@
+"""Which certificates are ours, and how many days each of them has left."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dicom_node.certificate_file import days_left
+from dicom_node.errors import CertificateUnusable
+from ops.settings import Settings
+
+DaysLeft = Callable[[], Mapping[str, float | None]]
+"""Asked anew each time: days by a certificate's use, None where its file cannot be read."""
+
+
+def own_certificates(settings: Settings) -> dict[str, Path]:
+    """Return the file of each certificate of ours, by its use: "node", or the destination that it is shown to."""
+    files = {} if settings.node.tls is None else {"node": settings.node.tls.certificate}
+    for destination in settings.destinations:
+        if destination.tls is not None and destination.tls.certificate is not None:
+            files[destination.name] = destination.tls.certificate
+    return files
+
+
+def days_left_of(files: Mapping[str, Path]) -> DaysLeft:
+    """Return a function that says how long each certificate is good from now on."""
+    return lambda: {use: _days(file) for use, file in files.items()}
+
+
+def _days(file: Path) -> float | None:
+    try:
+        return days_left(file, datetime.now(UTC))
+    except CertificateUnusable:
+        return None

@@ -1,0 +1,130 @@
+"""The wire, rows 11 and 12: who may not call, and who calls once too often."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pynetdicom import AE
+
+from tests.certificates import Authority, Pair
+from tests.node_process import NodeProcess, peer_table, tls_table
+from tests.unit.dicom_node.instances import dataset, write_file
+
+VERIFICATION = "1.2.840.10008.1.1"
+REJECTED = "association rejected"
+
+
+@pytest.fixture(scope="module")
+def of_node(authority: Authority) -> Pair:
+    """The node's certificate."""
+    return authority.issue("node")
+
+
+@pytest.fixture(scope="module")
+def of_ct1(authority: Authority) -> Pair:
+    """A caller's certificate."""
+    return authority.issue("ct1")
+
+
+def test_row_11_strangers_are_rejected_with_the_standards_reason(
+    node: NodeProcess, tmp_path: Path, wait_for: Callable[..., None]
+) -> None:
+    """A wrong called AE title, one that is not listed, and one from another host; the listed peer stores meanwhile."""
+    listed = [peer_table("CT1", "localhost"), peer_table("CT2", "192.0.2.0/24", "198.51.100.7")]
+    node.start("\n".join(["loopback = false", *listed]))
+    for calling, called, words, answer, reason in (
+        ("CT1", "OTHER", "Called AE Title Not Recognized", [1, 1, 7], "called AE title is not ours"),
+        ("CT3", "WETREAD", "Calling AE Title Not Recognized", [1, 1, 3], "calling AE title is not listed"),
+        ("CT2", "WETREAD", "No Reason", [1, 1, 1], "listed for other hosts"),
+    ):
+        told = node.dcmtk("echoscu", calling=calling, called=called)
+        assert told.returncode != 0
+        assert "Rejected Permanent" in told.stdout + told.stderr
+        assert words in told.stdout + told.stderr
+        wait_for(lambda reason=reason: node.heard(REJECTED, reason), what=reason)
+        event = node.events(REJECTED)[-1]
+        assert (event["answer"], event["address"]) == (answer, "127.0.0.1")
+        assert (event["calling_ae_title"], event["called_ae_title"]) == (calling, called)
+        file = write_file(tmp_path / f"{calling}{called}.dcm", dataset(SOPInstanceUID=f"1.{len(node.instances()) + 1}"))
+        assert node.dcmtk("storescu", file).returncode == 0
+    assert len(node.instances()) == 3
+
+
+def test_row_11_a_listed_title_needs_its_pinned_certificate(
+    node: NodeProcess, authority: Authority, of_node: Pair, of_ct1: Pair, wait_for: Callable[..., None]
+) -> None:
+    """Neither another certificate of the same CA nor plain TCP will do; the certificate of its entry does."""
+    pinned = [
+        peer_table("CT1", "127.0.0.1", certificate_sha256=[of_ct1.sha256]),
+        peer_table("CT2", "127.0.0.1", certificate_name="ct2"),
+    ]
+    node.start("\n".join([*pinned, tls_table(of_node, authority)]))
+    of_ct2 = authority.issue("ct2")
+    for own, calling, admitted in (
+        (of_ct1, "CT1", True),
+        (of_ct2, "CT2", True),
+        (of_ct2, "CT1", False),
+        (of_ct1, "CT2", False),
+    ):
+        told = node.dcmtk_tls("echoscu", own=own, authority=authority, calling=calling)
+        assert (told.returncode == 0) is admitted
+        assert admitted or "Rejected Permanent" in told.stdout + told.stderr
+    assert "Rejected Permanent" in node.dcmtk("echoscu", calling="CT1").stderr
+    wait_for(lambda: len(node.events(REJECTED)) == 3, what="the events")
+    assert all("certificate is not the one of this AE title" in event["reason"] for event in node.events(REJECTED))
+
+
+def test_row_11_open_echo_takes_no_images_of_strangers(node: NodeProcess, tmp_path: Path) -> None:
+    """Where the site opens C-ECHO, an AE title that is not listed gets its echo, and no context to store with."""
+    node.start("\n".join(["loopback = false", "open_echo = true", peer_table("CT1", "127.0.0.1")]))
+    file = write_file(tmp_path / "a.dcm")
+    assert node.dcmtk("echoscu", calling="ANYBODY").returncode == 0
+    assert node.dcmtk("storescu", file, calling="ANYBODY").returncode != 0
+    assert node.instances() == []
+    assert node.dcmtk("storescu", file).returncode == 0
+    assert len(node.instances()) == 1
+
+
+def test_row_11_promiscuous_is_warned_of_at_every_start(node: NodeProcess) -> None:
+    """Any AE title is admitted, and the log asks to end that."""
+    for starts in (1, 2):
+        node.start("loopback = false\npromiscuous = true")
+        assert node.dcmtk("echoscu", calling="ANYBODY").returncode == 0
+        warnings = node.events("promiscuous: any AE title of any host is admitted")
+        assert [warning["level"] for warning in warnings] == ["warning"] * starts
+        assert "[[node.peers]]" in warnings[-1]["remedy"]
+        assert node.stop() == 0
+
+
+def test_row_12_more_associations_than_allowed_are_rejected_for_the_moment(
+    node: NodeProcess, wait_for: Callable[..., None]
+) -> None:
+    """Local limit exceeded, transient, of all callers or of one peer; when an association has ended there is room."""
+    node.start("\n".join(["max_associations = 3", peer_table("CT1", "127.0.0.1", max_associations=1)]))
+    with contextlib.ExitStack() as held:
+        last = _held(held, node, "CT1")
+        _rejected_for_the_moment(node, "CT1")
+        _held(held, node, "ANYBODY")
+        assert node.dcmtk("echoscu", calling="CT2").returncode == 0
+        _held(held, node, "ANYBODY")
+        _rejected_for_the_moment(node, "CT2")
+        last.release()
+        wait_for(lambda: node.dcmtk("echoscu", calling="CT1").returncode == 0, what="room for the peer")
+    reasons = [event["reason"] for event in node.events(REJECTED)]
+    assert reasons[:2] == ["too many associations of this peer at once", "too many associations at once"]
+
+
+def _held(held: contextlib.ExitStack, node: NodeProcess, calling: str) -> AE:
+    entity = AE(ae_title=calling)
+    entity.add_requested_context(VERIFICATION)
+    association = entity.associate("127.0.0.1", node.port, ae_title="WETREAD")
+    assert association.is_established
+    held.callback(association.release)
+    return association
+
+
+def _rejected_for_the_moment(node: NodeProcess, calling: str) -> None:
+    told = node.dcmtk("echoscu", calling=calling)
+    assert "Rejected Transient" in told.stdout + told.stderr
+    assert "Local Limit Exceeded" in told.stdout + told.stderr
