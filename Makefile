@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench bench-arrays bench-batching bench-inference bench-objects bench-series extras gpu-pack prove docs format clean
+.PHONY: demo test check bench bench-arrays bench-batching bench-inference bench-objects bench-receive bench-series extras gpu-pack prove torture-receive docs format clean
 
 demo: $(VENV)/.core
 	$(BIN)/wetread demo
@@ -22,6 +22,10 @@ bench: $(VENV)/.dev
 
 bench-objects: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.objects
+
+# Against DCMTK, Orthanc and textbook pynetdicom; about half an hour, on a machine that does nothing else.
+bench-receive: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.receive
 
 bench-batching: $(VENV)/.extras
 	$(BIN)/python -m benchmarks.batching
@@ -44,6 +48,10 @@ extras: $(VENV)/.extras
 
 prove: $(VENV)/.dev
 	$(BIN)/python -m pytest -m campaign tests
+
+# Two hundred receiving processes die under load; WETREAD_SEED replays one schedule.
+torture-receive: $(VENV)/.dev
+	$(BIN)/python -m pytest -m campaign -s tests/faults/test_receiving_processes.py
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m ops.settings_reference docs/configure.md

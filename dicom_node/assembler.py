@@ -6,6 +6,7 @@ it likes; receiving goes on up to a bounded backlog.
 
 import queue
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -25,6 +26,8 @@ _log = structlog.get_logger()
 #: How long the thread sleeps at most; stopping does not wait for it.
 _IDLE_S = 60.0
 _SHORTEST_PAUSE_S = 0.001
+#: What a receiving process leaves, it leaves in its last moment; a day, since clocks may jump.
+_LATELY_S = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +46,17 @@ class _Force:
     study_uid: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Gone:
+    pid: int
+
+
 @dataclass(frozen=True)
 class _Stop:
     pass
 
 
-_Message: TypeAlias = _Heard | _Ended | _Force | _Stop
+_Message: TypeAlias = _Heard | _Ended | _Force | _Gone | _Stop
 
 
 class Assembler:
@@ -77,8 +85,7 @@ class Assembler:
         """Remove half-written files, then adopt and assemble in a thread. Before the node listens. Raises OSError."""
         removed = self._spool.remove_partials()
         folders = self._spool.study_folders()
-        for folder in folders:
-            self._handover.add(Errand.ADOPT, folder, partial(self._adopt, folder))
+        self._adopt_all(folders)
         _log.info("assembler started", partials_removed=removed, study_folders=len(folders))
         self._thread.start()
 
@@ -102,6 +109,10 @@ class Assembler:
     def force(self, study_uid: str) -> None:
         """Close a study now; nothing happens if nothing of it is open."""
         self._heard.put(_Force(study_uid=study_uid))
+
+    def adopt(self, pid: int) -> None:
+        """Look for what a receiving process, which is gone, has left in the spool and told nobody of."""
+        self._heard.put(_Gone(pid=pid))
 
     def open_studies(self) -> int:
         """Return how many studies still collect."""
@@ -146,6 +157,8 @@ class Assembler:
                 self._move(association, "")
             case _Force(study_uid=study_uid):
                 self._apply(study_uid, Forced())
+            case _Gone(pid=pid):
+                self._clear_up(pid)
 
     def _move(self, association: str, study_uid: str) -> None:
         """Note to which study an association's latest instance belongs, and tell the one that it left."""
@@ -186,6 +199,7 @@ class Assembler:
         self._handover.run_due()
 
     def _close(self, study_uid: str, completion: Completion) -> None:
+        self._spool.sync_study(name_of(study_uid))
         stock = take_stock(self._spool, name_of(study_uid), study_uid, completion)
         if stock is not None:
             self._store.close_revision(stock)
@@ -193,6 +207,22 @@ class Assembler:
         if study_uid not in self._open:
             # Told now, the store would take the study for one that still arrives.
             self._handover.drop(Errand.NOTE, study_uid)
+
+    def _clear_up(self, pid: int) -> None:
+        try:
+            removed = self._spool.remove_partials(of=pid)
+            folders = self._spool.study_folders(changed_within_s=_LATELY_S)
+        except OSError as error:
+            _log.error(
+                "spool not looked through", cause=str(error), remedy="is its disk there? It is at the next start"
+            )
+            return
+        self._adopt_all(folders)
+        _log.info("after a receiving process", partials_removed=removed, study_folders=len(folders))
+
+    def _adopt_all(self, folders: Iterable[str]) -> None:
+        for folder in folders:
+            self._handover.add(Errand.ADOPT, folder, partial(self._adopt, folder))
 
     def _adopt(self, folder: str) -> None:
         """Take what a crash left unrecorded in a folder as if it had just arrived."""

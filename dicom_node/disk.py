@@ -18,14 +18,16 @@ _REMEMBERED_FOLDERS = 10_000
 class Disk:
     """What the spool asks of its file system. Every method raises OSError."""
 
-    def __init__(self, root: Path) -> None:
-        """Make the root, durably."""
+    def __init__(self, root: Path, *, syncing: bool = True) -> None:
+        """Make the root, durably. Without `syncing` nothing more is synced until `sync_tree` is called."""
         self._root = root
+        self._syncing = True
         self._serial = itertools.count()
         self._durable: set[Path] = set()
         self._suspect = threading.Event()
         root.mkdir(parents=True, exist_ok=True)
         self.sync_folder(root.parent)
+        self._syncing = syncing
 
     def make_folder(self, folder: Path) -> None:
         """Make a folder below the root with its parents, and sync the parent of each."""
@@ -66,13 +68,22 @@ class Disk:
         self.sync_folder(target.parent)
         self.sync_folder(file.parent)
 
+    def sync(self, part: "Part") -> None:
+        """Bring all of a file to the disk, where this disk syncs."""
+        if self._syncing:
+            part.sync()
+
     def sync_folder(self, folder: Path) -> None:
-        """Make the names in a folder durable."""
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        """Make the names in a folder durable, where this disk syncs."""
+        if self._syncing:
+            _sync(folder)
+
+    def sync_tree(self, folder: Path) -> None:
+        """Bring a folder of the root, and all that is in it, to the disk."""
+        for path in folder.rglob("*"):
+            _sync(path)
+        _sync(folder)
+        _sync(self._root)
 
     def suspect(self) -> None:
         """Note that the disk failed: nothing more is trusted to it until it takes a test file."""
@@ -134,6 +145,14 @@ class Part:
             os.close(self._descriptor)
             self._descriptor = -1
             self.path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, piece: Buffer) -> None:

@@ -70,12 +70,21 @@ class Head:
     own: bool
 
 
+def is_deflated(transfer_syntax_uid: str) -> bool:
+    """Say whether a transfer syntax deflates the whole dataset (PS3.5 A.5)."""
+    return transfer_syntax_uid in _DEFLATED
+
+
+def encoding_of(transfer_syntax_uid: str) -> Encoding:
+    """Return how a transfer syntax writes elements; every one but three is explicit VR little endian."""
+    return Encoding(implicit=transfer_syntax_uid == _IMPLICIT, big_endian=transfer_syntax_uid == _BIG_ENDIAN)
+
+
 def read_head(dataset: Buffer, transfer_syntax_uid: str) -> Head:
     """Read the head of a dataset without file meta information. Raises HeadUnreadable."""
-    if transfer_syntax_uid in _DEFLATED:
+    if is_deflated(transfer_syntax_uid):
         dataset = _inflate(dataset)
-    encoding = Encoding(implicit=transfer_syntax_uid == _IMPLICIT, big_endian=transfer_syntax_uid == _BIG_ENDIAN)
-    values = read_texts(dataset, encoding, last=SERIES_INSTANCE_UID)
+    values = read_texts(dataset, encoding_of(transfer_syntax_uid), last=SERIES_INSTANCE_UID)
     return Head(
         sop_class_uid=values.get(SOP_CLASS_UID),
         sop_instance_uid=values.get(SOP_INSTANCE_UID),

@@ -197,9 +197,12 @@ def _as_it_is(connection: socket.socket, _address: str) -> socket.socket:
     return connection
 
 
-def server_class(reading: Reading, admit: Admit = _as_it_is) -> type[ThreadedAssociationServer]:
+def server_class(
+    reading: Reading, listening: socket.socket, admit: Admit = _as_it_is
+) -> type[ThreadedAssociationServer]:
     """Return a server for `AE.make_server` whose associations take C-STORE requests through the seam.
 
+    It accepts from a socket that listens already, and never waits, for other processes accept from it too.
     `admit` is called in a thread of the connection's own: whatever it waits for, others are accepted meanwhile.
     """
 
@@ -220,11 +223,17 @@ def server_class(reading: Reading, admit: Admit = _as_it_is) -> type[ThreadedAss
     class Server(ThreadedAssociationServer):
         """Accepts connections for the node."""
 
-        # A burst of senders waits here for a moment instead of being refused by the system.
-        request_queue_size = 128
-
         def __init__(self, *arguments: Any, **values: Any) -> None:
             super().__init__(*arguments, request_handler=Handler, **values)
+
+        def server_bind(self) -> None:
+            """Take the socket that listens in place of the one that was made for the address."""
+            self.server_close()
+            self.socket = listening
+            self.server_address = self.socket.getsockname()
+
+        def server_activate(self) -> None:
+            """Leave it as it is."""
 
         def process_request_thread(self, request: Any, client_address: Any) -> None:
             """Speak DICOM with an accepted connection, in its thread."""

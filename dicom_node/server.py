@@ -1,24 +1,23 @@
-"""The listening node: admits callers, answers C-ECHO and C-STORE, and tells its assembler."""
+"""The listening node: asks who may come in, answers C-ECHO and C-STORE, and tells its assembler."""
 
 import itertools
+import os
 import socket
 import threading
 import time
-from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from pynetdicom import AE, evt
 
 from dicom_node.assembler import Assembler
-from dicom_node.association import Admission, Caller, Crowd, Rejection, judge
+from dicom_node.association import Caller, Rejection
 from dicom_node.command_set import Command
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, VERIFICATION, supported
-from dicom_node.errors import ListenFailed
-from dicom_node.host_names import HostNames
+from dicom_node.doorkeeper import Admitting
 from dicom_node.origin import Origin
 from dicom_node.peer_certificate import shown_by
-from dicom_node.peer_settings import network_of
 from dicom_node.pynetdicom_seam import server_class
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.settings import NodeSettings
@@ -36,23 +35,34 @@ _POLL_S = 0.05
 
 
 class Node:
-    """A storage SCP on a port, with TLS on another. The assembler is started before it and stopped after it."""
+    """A storage SCP on a port, with TLS on another; several may serve the same ports, each in its process.
+
+    Doorkeeper and assembler are started before it and stopped after it.
+    """
 
     def __init__(
-        self, *, settings: NodeSettings, spool: Spool, assembler: Reception, witness: Witness = no_witness
+        self,
+        *,
+        settings: NodeSettings,
+        spool: Spool,
+        assembler: Reception,
+        doorkeeper: Admitting,
+        witness: Witness = no_witness,
     ) -> None:
-        """Take the settings, where instances are kept, who is told of them, and who of callers that are turned away."""
+        """Take the settings, where instances are kept, and who is told of them.
+
+        Then who admits callers, and who hears of those that are turned away.
+        """
         self._settings = settings
         self._spool = spool
         self._reception = assembler
+        self._doorkeeper = doorkeeper
         self._witness = witness
         self._servers: dict[str, Any] = {}  # "plain", "tls"
         self._stopping = threading.Event()
         self._serial = itertools.count(1)
         self._lock = threading.Lock()
         self._admitted: dict[Any, str] = {}  # association: the name by which the reception knows it
-        self._admissions: dict[str, Admission] = {}  # by that name
-        self._host_names = HostNames(host for peer in settings.peers for host in peer.hosts if network_of(host) is None)
 
     @property
     def ports(self) -> dict[str, int]:
@@ -64,15 +74,10 @@ class Node:
         """The port without TLS."""
         return self.ports["plain"]
 
-    def start(self) -> None:
-        """Listen. Raises ListenFailed, CertificateUnusable."""
+    def start(self, sockets: Mapping[str, socket.socket]) -> None:
+        """Serve these sockets, which listen ("plain", "tls") and are closed by `stop`. Raises CertificateUnusable."""
         set_switches()
         settings = self._settings
-        if settings.promiscuous:
-            _log.warning(
-                "promiscuous: any AE title of any host is admitted",
-                remedy="list the peers under [[node.peers]] and take `promiscuous` out of the settings",
-            )
         entity = AE(ae_title=settings.ae_title)
         entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -80,31 +85,22 @@ class Node:
         entity.network_timeout = settings.network_timeout_s
         entity.acse_timeout = settings.acse_timeout_s
         entity.dimse_timeout = settings.dimse_timeout_s
-        # Counted by `association.judge`, which also counts what is still being negotiated.
+        # Counted by the doorkeeper, who also counts what other processes hold.
         entity.maximum_associations = 1 << 30
         entity.add_supported_context(VERIFICATION)
-        doors: dict[str, tuple[int, Any]] = {}
-        if settings.plain:
-            doors["plain"] = (settings.port, server_class(self))
-        if settings.tls is not None:
+        kinds = {"plain": lambda listening: server_class(self, listening)}
+        if "tls" in sockets:
+            assert settings.tls is not None  # noqa: S101  # else nobody listens for it
             door = TlsDoor(settings.tls, stopping=self._stopping.is_set, witness=self._witness)
-            doors["tls"] = (settings.tls.port, server_class(self, door.admit))
-        self._host_names.start()
-        # All of them before any serves: where one port is taken, nobody has been answered.
-        for name, (port, kind) in doors.items():
-            self._servers[name] = self._listening(entity, port, kind)
+            kinds["tls"] = lambda listening: server_class(self, listening, door.admit)
+        for name, listening in sockets.items():
+            address = listening.getsockname()
+            self._servers[name] = entity.make_server(
+                address, evt_handlers=self._handlers(), server_class=kinds[name](listening)
+            )
         for name, server in self._servers.items():
             threading.Thread(target=server.serve_forever, name=f"listener-{name}", daemon=True).start()
         _log.info("node listens", ae_title=settings.ae_title, host=settings.host, ports=self.ports)
-
-    def _listening(self, entity: AE, port: int, kind: Any) -> Any:
-        host = self._settings.host
-        try:
-            return entity.make_server((host, port), evt_handlers=self._handlers(), server_class=kind)
-        except OSError as error:
-            raise ListenFailed(
-                f"cannot listen on {host}:{port} ({error.strerror}): does another node run there?"
-            ) from error
 
     def stop(self, grace_s: float = 10.0) -> None:
         """Accept nobody more, let associations finish for `grace_s` seconds, then abort what is left."""
@@ -112,7 +108,6 @@ class Node:
             return
         servers, self._servers = list(self._servers.values()), {}
         self._stopping.set()
-        self._host_names.stop()
         for server in servers:
             server.shutdown()
         deadline = time.monotonic() + grace_s
@@ -137,10 +132,12 @@ class Node:
         with self._lock:
             dead = [association for association in self._admitted if not association.is_alive()]
             names = [self._admitted.pop(association) for association in dead]
-            for name in names:
-                self._admissions.pop(name, None)
         for name in names:
-            self._reception.association_ended(name)
+            self._over(name)
+
+    def _over(self, name: str) -> None:
+        self._doorkeeper.leave(name)
+        self._reception.association_ended(name)
 
     def _handlers(self) -> list[Any]:
         return [
@@ -166,26 +163,17 @@ class Node:
             certificate=shown_by(getattr(association.dul.socket, "socket", None)),
         )
         self._forget_dead()
-        with self._lock:
-            verdict = judge(caller, self._settings, crowd=self._crowd(), addresses=self._host_names.addresses)
-            if isinstance(verdict, Admission):
-                name = self._admitted[association] = f"association-{next(self._serial)}"
-                self._admissions[name] = verdict
+        # With the process in it: the doorkeeper and the assembler may have several nodes.
+        name = f"association-{os.getpid()}-{next(self._serial)}"
+        verdict = self._doorkeeper.admit(caller, name)
         if isinstance(verdict, Rejection):
             self._reject(association, caller, verdict)
             return
+        with self._lock:
+            self._admitted[association] = name
         association.requestor.ae_title = caller.calling_ae_title
         proposed = [str(context.abstract_syntax) for context in request.presentation_context_definition_list]
         association.acceptor.supported_contexts = supported(() if verdict.echo_only else proposed)
-
-    def _crowd(self) -> Crowd:
-        admissions = list(self._admissions.values())
-        echoes = sum(admission.echo_only for admission in admissions)
-        return Crowd(
-            associations=len(admissions) - echoes,
-            of_peer=Counter(admission.peer for admission in admissions),
-            echoes=echoes,
-        )
 
     def _reject(self, association: Any, caller: Caller, rejection: Rejection) -> None:
         turned_away = TurnedAway(
@@ -239,6 +227,5 @@ class Node:
     def _closed(self, event: Any) -> None:
         with self._lock:
             name = self._admitted.pop(event.assoc, None)
-            self._admissions.pop(name or "", None)
         if name is not None:
-            self._reception.association_ended(name)
+            self._over(name)

@@ -1,6 +1,7 @@
 """What a site may set about receiving."""
 
-from typing import Self
+import os
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -24,6 +25,14 @@ class Peer(BaseModel):
     def server_name(self) -> str:
         """The name that its certificate must have."""
         return (self.tls.server_name if self.tls is not None else None) or self.host
+
+
+Fsync = Literal["instance", "study", "off"]
+"""When what was received is brought to the disk: before each answer, before a study is complete, or by the system."""
+
+
+#: More cores do not receive faster over one wire, and the others have work to do.
+_MOST_BY_ITSELF = 4
 
 
 class NodeSettings(BaseModel):
@@ -59,12 +68,25 @@ class NodeSettings(BaseModel):
     hard_cap_s: float = Field(
         default=3600.0, gt=0, description="a revision closes this long after its first instance, whatever happens"
     )
+    processes: int = Field(
+        default=0, ge=0, le=64, description="receiving processes on each port; 0: one a core, at most 4"
+    )
+    fsync: Fsync = Field(
+        default="instance",
+        description='"instance": a power cut loses nothing that was answered; "study": it loses studies that were not '
+        'complete, or damages them; "off": it may lose or damage whatever came in the last half minute',
+    )
     min_free_bytes: int = Field(
         default=1 << 30, ge=0, description="instances are refused while the spool's file system has less free space"
     )
     max_backlog: int = Field(
         default=500, ge=1, description="complete studies that may wait for the ledger before instances are refused"
     )
+
+    @property
+    def receiving_processes(self) -> int:
+        """How many processes receive."""
+        return self.processes or min(_MOST_BY_ITSELF, os.cpu_count() or 1)
 
     @field_validator("peers")
     @classmethod

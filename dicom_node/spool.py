@@ -7,6 +7,7 @@ name comes from outside. The same UID with other bytes lies beside it as
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,9 @@ from dicom_node.head import Buffer, Head
 from dicom_node.origin import Origin, judge, meta_of, require_uid
 from dicom_node.part10 import FileMeta, dataset_digest, mapped, read_file_head
 from dicom_node.reencoding import same_when_reencoded
+from dicom_node.settings import Fsync
 from dicom_node.study import Arrival, StoredInstance
+from dicom_node.wholeness import is_whole
 
 _log = structlog.get_logger()
 
@@ -43,11 +46,12 @@ def name_of(uid: str) -> str:
 class Spool:
     """A directory of received instances; safe for many threads of one process."""
 
-    def __init__(self, root: Path, *, min_free_bytes: int = 0) -> None:
+    def __init__(self, root: Path, *, min_free_bytes: int = 0, fsync: Fsync = "instance") -> None:
         """Open the spool, creating its directory. Raises OSError."""
         self.root = root
         self._min_free_bytes = min_free_bytes
-        self._disk = Disk(root)
+        self._fsync = fsync
+        self._disk = Disk(root, syncing=fsync == "instance")
 
     def begin(self, origin: Origin) -> "Arriving":
         """Begin to write an instance aside. Raises SpoolFull, SpoolFailed, InvalidUid (nothing written)."""
@@ -67,6 +71,10 @@ class Spool:
             return arriving.keep()
         finally:
             arriving.discard()
+
+    def sync(self, part: Part) -> None:
+        """Sync what was written aside, where each instance is synced; for `Arriving`."""
+        self._disk.sync(part)
 
     def keep(self, origin: Origin, part: Part) -> StoredInstance:
         """Bring what was written aside to its place; for `Arriving`."""
@@ -100,16 +108,31 @@ class Spool:
             received_at=datetime.now(UTC),
         )
 
-    def remove_partials(self) -> int:
-        """Remove what a crash left half-written; return how many. Only before anybody stores. Raises OSError."""
-        partials = [*self.root.glob("*.part"), *self.root.glob("*/*.part"), *self.root.glob("*/*/*.part")]
+    def remove_partials(self, *, of: int | None = None) -> int:
+        """Remove what a crash left half-written; return how many. Raises OSError.
+
+        Everybody's, which is right only before anybody stores, or those of one process, which must be gone.
+        """
+        name = "*.part" if of is None else f"{of}-*.part"
+        partials = [*self.root.glob(name), *self.root.glob(f"*/{name}"), *self.root.glob(f"*/*/{name}")]
         for partial in partials:
             partial.unlink(missing_ok=True)
         return len(partials)
 
-    def study_folders(self) -> list[str]:
-        """Return the names of all study folders. Raises OSError."""
-        return sorted(entry.name for entry in self.root.iterdir() if _FOLDER.fullmatch(entry.name))
+    def study_folders(self, *, changed_within_s: float | None = None) -> list[str]:
+        """Return the names of the study folders, all or those in which files were lately named. Raises OSError."""
+        folders = sorted(entry.name for entry in self.root.iterdir() if _FOLDER.fullmatch(entry.name))
+        if changed_within_s is None:
+            return folders
+        since = time.time() - changed_within_s
+        return [folder for folder in folders if self._changed_at(folder) >= since]
+
+    def _changed_at(self, folder: str) -> float:
+        study = self.root / folder
+        try:
+            return max(path.stat().st_mtime for path in (study, *study.iterdir()))
+        except FileNotFoundError:
+            return time.time()  # retention removes it just now; whoever looks into it finds nothing
 
     def files(self, folder: str) -> list[str]:
         """Return the instances of a study folder, relative to the spool, sorted. Raises OSError."""
@@ -127,6 +150,8 @@ class Spool:
         try:
             meta, head = read_file_head(path)
             _require_place(file, head)
+            if self._fsync != "instance":
+                _require_whole(file, path, meta)
         except (NotDicom, HeadUnreadable, UnicodeEncodeError) as error:
             self._disk.move(path, self._quarantine_folder() / file.replace("/", "."))
             _log.error("unreadable file moved to quarantine", file=file, cause=str(error))
@@ -155,6 +180,14 @@ class Spool:
             raise self.failure(error) from error
         if free < self._min_free_bytes:
             raise SpoolFull(f"{self.root}: {free} bytes free, low watermark {self._min_free_bytes}; free some space")
+
+    def sync_study(self, folder: str) -> None:
+        """Bring a study to the disk, where that was put off until it is complete. Raises SpoolFailed."""
+        if self._fsync == "study":
+            try:
+                self._disk.sync_tree(self.root / folder)
+            except OSError as error:
+                raise self.failure(error) from error
 
     def failure(self, error: OSError | NotDicom) -> SpoolFailed:
         """Trust the disk no longer; return what is to be raised."""
@@ -217,12 +250,12 @@ class Arriving:
             raise self._spool.failure(error) from error
 
     def keep(self) -> StoredInstance:
-        """Sync it and give it its name; when this returns it survives a power cut.
+        """Sync it and give it its name; when this returns it survives a power cut, if each instance is synced.
 
         Raises SpoolFailed, Mismatch, InvalidUid (nothing is left), MissingUid, HeadUnreadable (quarantined).
         """
         try:
-            self._part.sync()
+            self._spool.sync(self._part)
             return self._spool.keep(self._origin, self._part)
         except (OSError, NotDicom) as error:
             raise self._spool.failure(error) from error
@@ -248,6 +281,12 @@ def _require_place(file: str, head: Head) -> None:
     uids = (head.study_instance_uid or "", head.series_instance_uid or "")
     if [name_of(uid) for uid in uids] != file.split("/")[:2]:
         raise HeadUnreadable(f"{file}: its UIDs are not the ones that it lies under; was it moved here?")
+
+
+def _require_whole(file: str, path: Path, meta: FileMeta) -> None:
+    with mapped(path) as view, view[meta.dataset_start :] as dataset:
+        if not is_whole(dataset, meta.transfer_syntax_uid):
+            raise HeadUnreadable(f"{file}: cut short; a power cut before it was synced (node.fsync)?")
 
 
 def _described(file: str, meta: FileMeta, head: Head, *, received_at: datetime) -> StoredInstance:

@@ -7,7 +7,8 @@ cli          the console script `wetread`; cli_jobs, cli_models (model_run), cli
 assembly_line  the objects of the other rooms, built from the settings; prior_search, what finds earlier reads
 supervisor   starts the parts, restarts what ends, stops in order
 up           all parts with embedded Redis and archive
-node_daemon, worker_daemon, model_host_daemon, deliver_daemon, web_daemon   the parts alone; signals, lean
+node_daemon, worker_daemon, model_host_daemon, deliver_daemon, web_daemon   the parts alone; signals, lean;
+             receiver_daemon, a receiving process of the node
 certificates which are ours, and what they have left
 embedded     the Redis and the archive that `up` brings along
 notifiers    the clients that tell people: webhook, e-mail, HL7

@@ -38,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
 
 def read_settings(file: Path | None, data: Path | None) -> Settings:
     """Read the settings and set up logging."""
-    logs.configure(json=os.environ.get("WETREAD_LOG_JSON", "") == "1")
+    logs.configure_from_environment()
     environ = {name: value for name, value in os.environ.items() if name != "WETREAD_LOG_JSON"}
     if data is not None:
         environ["WETREAD_DATA"] = str(data)

@@ -1,6 +1,7 @@
 """Logs: one event a line on standard error, bound keys, no patients."""
 
 import logging
+import os
 import sys
 import warnings
 
@@ -19,6 +20,11 @@ _QUIET = (
     "alembic",
     "sqlalchemy",
 )
+
+
+def configure_from_environment() -> None:
+    """Set up logging as WETREAD_LOG_JSON says, which child processes inherit."""
+    configure(json=os.environ.get("WETREAD_LOG_JSON", "") == "1")
 
 
 def configure(*, json: bool = False) -> None:

@@ -1,15 +1,28 @@
-"""`wetread node`: receiving, assembly, selection, and the reconciler of tokens. Imports no numpy: it stays small."""
+"""`wetread node`: receiving, assembly, selection, and the reconciler of tokens. Imports no numpy: it stays small.
 
+This process assembles; associations are taken by others (`receiver_daemon`), as many as `node.processes` says.
+"""
+
+import socket
+import sys
+import tempfile
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 
 import structlog
 
-from dicom_node.server import Assembler, Node
+from dicom_node.assembler import Assembler
+from dicom_node.doorkeeper import Doorkeeper
+from dicom_node.listening import listen
+from dicom_node.receiver_desk import ReceiverDesk
 from dicom_node.spool import Spool
+from dicom_node.tls import server_context
 from ops.assembly_line import broker_url, catalog_of, open_ledger, told_of
 from ops.settings import Settings
 from ops.signals import stop_on_signals
+from ops.supervisor import Part, Supervisor
 from worker.celery_app import TokenPublisher, make_app
 from worker.intake import Intake
 from worker.job import JobState
@@ -17,10 +30,16 @@ from worker.outbox import Reconciler
 
 _log = structlog.get_logger()
 
+#: Longer than associations are given to finish (`dicom_node.server.Node.stop`).
+_GRACE_S = 25.0
+_START_WITHIN_S = 60.0
+
 
 def run(settings: Settings) -> None:
     """Receive until SIGTERM."""
     stop = stop_on_signals()
+    if settings.node.tls is not None:
+        server_context(settings.node.tls)  # said once and at once, where it cannot be used
     ledger = open_ledger(settings)
     publisher = TokenPublisher(make_app(broker_url(settings), settings.worker))
     reconciler = Reconciler(
@@ -36,21 +55,71 @@ def run(settings: Settings) -> None:
         settings=settings.models,
         on_queued=reconciler.wake,
     )
-    spool = Spool(settings.spool, min_free_bytes=settings.node.min_free_bytes)
-    assembler = Assembler(settings=settings.node, spool=spool, store=intake)
-    node = Node(settings=settings.node, spool=spool, assembler=assembler)
+    node = settings.node
+    spool = Spool(settings.spool, min_free_bytes=node.min_free_bytes, fsync=node.fsync)
+    assembler = Assembler(settings=node, spool=spool, store=intake)
+    doorkeeper = Doorkeeper(node)
     reconciling = threading.Thread(target=reconciler.run, args=(stop,), name="reconciler")
     # What was started is stopped in reverse order, also where the next part fails to start: receiving ends first, and
     # what was answered by then is assembled, or adopted at the next start.
     with ExitStack() as started:
         started.callback(ledger.close)
+        sockets = listen(node)
+        for listening in sockets.values():
+            started.callback(listening.close)
         reconciling.start()
         for end in (reconciling.join, reconciler.wake, stop.set):
             started.callback(end)
         assembler.start()
         started.callback(assembler.stop)
-        node.start()
-        started.callback(node.stop)
-        _log.info("node receives", ae_title=settings.node.ae_title, host=settings.node.host, ports=node.ports)
-        stop.wait()
+        doorkeeper.start()
+        started.callback(doorkeeper.stop)
+        address = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="wetread-"))) / "receivers"
+        desk = ReceiverDesk(address, settings=node, spool=settings.spool, assembler=assembler, doorkeeper=doorkeeper)
+        desk.start()
+        started.callback(desk.stop)
+        _receive(address, sockets, settings, desk, stop)
     _log.info("node stopped")
+
+
+def _receive(
+    address: Path,
+    sockets: Mapping[str, socket.socket],
+    settings: Settings,
+    desk: ReceiverDesk,
+    stop: threading.Event,
+) -> None:
+    """Keep receiving processes running until told to stop."""
+    processes = settings.node.receiving_processes
+    command = [sys.executable, "-P", "-m", "ops.receiver_daemon", str(address)]
+    command += [f"{name}={listening.fileno()}" for name, listening in sockets.items()]
+    descriptors = tuple(listening.fileno() for listening in sockets.values())
+    receivers = [
+        Part(
+            name=f"receiver {number}",
+            argv=command,
+            # All are started, then waited for together.
+            ready=(lambda: desk.serving() >= processes) if number == processes else None,
+            ready_within_s=_START_WITHIN_S,
+            grace_s=_GRACE_S,
+            # Callers wait in the queue of the listening socket, or crowd what is left of the others.
+            longest_wait_s=1.0,
+            descriptors=descriptors,
+        )
+        for number in range(1, processes + 1)
+    ]
+    supervisor = Supervisor(receivers)
+    try:
+        supervisor.start(stop)
+        if not stop.is_set():
+            ports = {name: int(listening.getsockname()[1]) for name, listening in sockets.items()}
+            _log.info(
+                "node receives",
+                ae_title=settings.node.ae_title,
+                host=settings.node.host,
+                ports=ports,
+                processes=processes,
+            )
+        supervisor.watch(stop)
+    finally:
+        supervisor.stop(together=True)

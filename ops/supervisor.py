@@ -33,6 +33,8 @@ class Part:
         ready_within_s: Deadline for the first start.
         grace_s: From SIGTERM to SIGKILL.
         environment: Added to ours.
+        descriptors: Open files that it inherits under their numbers.
+        longest_wait_s: Before it is started again.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Part:
     ready_within_s: float = 60.0
     grace_s: float = 20.0
     environment: dict[str, str] = field(default_factory=dict)
+    descriptors: tuple[int, ...] = ()
+    longest_wait_s: float = 30.0
 
 
 def restart_wait_s(lifetimes_s: Sequence[float]) -> float:
@@ -82,8 +86,11 @@ class Supervisor:
             for part in self._parts:
                 self._look_after(part)
 
-    def stop(self) -> None:
-        """Stop the parts in reverse order: SIGTERM, a grace time, SIGKILL."""
+    def stop(self, *, together: bool = False) -> None:
+        """Stop the parts in reverse order: SIGTERM, a grace time, SIGKILL. Equal parts may be told all at once."""
+        if together:
+            for told in self._processes.values():
+                told.terminate()
         for part in reversed(self._parts):
             process = self._processes.pop(part.name, None)
             if process is None:
@@ -110,6 +117,7 @@ class Supervisor:
             start_new_session=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509  # one prctl, no lock; the supervisor has no threads
             env={**os.environ, **part.environment},
+            pass_fds=part.descriptors,
         )
         self._started_at[part.name] = time.monotonic()
 
@@ -132,7 +140,7 @@ class Supervisor:
         if process is not None and process.poll() is not None:
             lifetimes = self._lifetimes[part.name]
             lifetimes.append(now - self._started_at[part.name])
-            wait_s = restart_wait_s(lifetimes)
+            wait_s = min(restart_wait_s(lifetimes), part.longest_wait_s)
             _log.warning("part ended", part=part.name, exit_code=process.returncode, restart_in_s=wait_s)
             del self._processes[part.name]
             self._restart_at[part.name] = now + wait_s

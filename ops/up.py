@@ -67,7 +67,7 @@ def _own_parts(settings: Settings, file: Path) -> list[Part]:
     ready: dict[str, tuple[Callable[[], bool] | None, float]] = {
         "worker": (None, 30.0),
         "deliver": (None, 10.0),
-        "node": (node_answers, 20.0),
+        "node": (node_answers, 45.0),
         "web": (page_answers, 10.0),
     }
     return [

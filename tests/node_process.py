@@ -52,6 +52,11 @@ class NodeProcess:
                 env={**os.environ, "WETREAD_LOG_JSON": "1"},
             )
 
+    @property
+    def pid(self) -> int:
+        """The process id of the node."""
+        return self._processes["node"].pid
+
     def lives(self) -> bool:
         """Say whether the node's process runs."""
         return self._processes["node"].poll() is None

@@ -124,7 +124,7 @@ def test_row_15_days_to_expiry_are_in_the_metrics(
 ) -> None:
     """The page's process tells them, the log warns at the start, and a new certificate counts at once for both."""
     own = _copied(authority.issue("node", days=9), tmp_path)
-    node.start(tls_table(own, authority))
+    node.start("processes = 1\n" + tls_table(own, authority))
     (warning,) = node.events("certificate expires soon")
     assert 8 < warning["days_left"] <= 9
     port = free_port()

@@ -11,6 +11,8 @@ import sys
 import threading
 from pathlib import Path
 
+from dicom_node.doorkeeper import Doorkeeper
+from dicom_node.listening import listen
 from dicom_node.server import Node
 from dicom_node.settings import NodeSettings
 from dicom_node.spool import Spool
@@ -39,7 +41,13 @@ class Dying:
 
 
 if __name__ == "__main__":
-    node = Node(settings=NodeSettings(port=0), spool=Spool(Path(sys.argv[1])), assembler=Dying(int(sys.argv[2])))
-    node.start()
+    settings = NodeSettings(port=0)
+    node = Node(
+        settings=settings,
+        spool=Spool(Path(sys.argv[1])),
+        assembler=Dying(int(sys.argv[2])),
+        doorkeeper=Doorkeeper(settings),
+    )
+    node.start(listen(settings))
     print(node.port, flush=True)  # noqa: T201 - its parent reads it
     threading.Event().wait()

@@ -22,7 +22,9 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import build_context
 
 from dicom_node.archive import DicomArchive, OutcomeKind
+from dicom_node.doorkeeper import Doorkeeper
 from dicom_node.errors import NotDicom
+from dicom_node.listening import listen
 from dicom_node.part10 import encode_meta, read_meta
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.sender import StoreOutcome, send
@@ -46,9 +48,14 @@ class Receiver:
         self.spool = Spool(root, min_free_bytes=min_free_bytes)
         self.store = ListStudyStore()
         self.assembler = Assembler(self.settings, self.spool, self.store)
-        self.node = Node(settings=self.settings, spool=self.spool, assembler=self.assembler)
+        self.node = Node(
+            settings=self.settings,
+            spool=self.spool,
+            assembler=self.assembler,
+            doorkeeper=Doorkeeper(self.settings),
+        )
         self.assembler.start()
-        self.node.start()
+        self.node.start(listen(self.settings))
         self.peer = Peer(ae_title=self.settings.ae_title, host="127.0.0.1", port=self.node.port)
 
     def stop(self) -> None:

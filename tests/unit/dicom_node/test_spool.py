@@ -238,3 +238,54 @@ def test_nothing_is_left_of_what_was_not_kept(spool: Spool) -> None:
     assert _files(spool) == []
     kept = spool.store(origin, data)
     assert _files(spool) == [kept.file]
+
+
+@pytest.mark.parametrize("fsync", ["study", "off"])
+def test_without_a_sync_for_each_instance_none_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: Any
+) -> None:
+    """The system decides when bytes reach the disk; a study is synced whole where that was chosen."""
+    spool = Spool(tmp_path / "spool", fsync=fsync)
+    synced: list[str] = []
+    real = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    stored = spool.store(*incoming())
+    assert not synced
+    spool.sync_study(name_of(STUDY))
+    places = {spool.root, spool.root / name_of(STUDY), spool.root / name_of(STUDY) / name_of(SERIES)}
+    wanted = {str(path) for path in (*places, spool.root / stored.file)} if fsync == "study" else set()
+    assert set(synced) == wanted
+
+
+def test_what_was_cut_before_it_was_synced_is_not_adopted(tmp_path: Path) -> None:
+    """A power cut may leave a part of a file under its name; it goes to quarantine, and whole ones are adopted."""
+    spool = Spool(tmp_path / "spool", fsync="study")
+    whole = spool.store(*incoming())
+    cut = spool.store(*incoming(dataset(SOPInstanceUID="1.2.3.1.1.2"), sop_instance_uid="1.2.3.1.1.2"))
+    path = spool.root / cut.file
+    path.write_bytes(path.read_bytes()[:-3])
+    assert [instance.file for instance in spool.sweep(lambda _: frozenset())] == [whole.file]
+    assert [file for file in _files(spool) if file.startswith("quarantine/")]
+
+
+def test_what_one_process_left_half_written_is_removed(spool: Spool) -> None:
+    """And nothing of those that still write."""
+    for name in ("4711-1.part", "4711-22.part", "47112-1.part", "815-4711.part"):
+        (spool.root / name).write_bytes(b"half")
+    assert spool.remove_partials(of=4711) == 2
+    assert _files(spool) == ["47112-1.part", "815-4711.part"]
+
+
+def test_folders_that_lately_changed(spool: Spool) -> None:
+    """A file named in a series of an old study makes the study one of them."""
+    folder = spool.store(*incoming()).file.split("/", maxsplit=1)[0]
+    other = spool.store(*incoming(dataset(StudyInstanceUID="1.2.9"))).file.split("/", maxsplit=1)[0]
+    for path in (spool.root / other, *(spool.root / other).iterdir(), spool.root / folder):
+        os.utime(path, (1e9, 1e9))
+    assert spool.study_folders(changed_within_s=3600) == [folder]
+    assert spool.study_folders() == sorted([folder, other])

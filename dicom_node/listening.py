@@ -1,0 +1,49 @@
+"""The sockets that callers reach: bound once, then served by as many processes as there are."""
+
+import socket
+
+from dicom_node.errors import ListenFailed
+from dicom_node.settings import NodeSettings
+
+#: A burst of senders waits here for a moment instead of being refused by the system.
+_QUEUE = 128
+
+
+def listen(settings: NodeSettings) -> dict[str, socket.socket]:
+    """Listen on the ports of the settings: "plain", "tls", or both, all or none of them. Raises ListenFailed."""
+    ports: dict[str, int] = {}
+    if settings.plain:
+        ports["plain"] = settings.port
+    if settings.tls is not None:
+        ports["tls"] = settings.tls.port
+    sockets: dict[str, socket.socket] = {}
+    try:
+        for name, port in ports.items():
+            sockets[name] = _listening(settings.host, port)
+    except BaseException:
+        for made in sockets.values():
+            made.close()
+        raise
+    return sockets
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_QUEUE)
+            # Whoever finds that another process was faster must not wait for the next caller.
+            listening.settimeout(0.0)
+        except BaseException:
+            listening.close()
+            raise
+    except OSError as error:
+        raise ListenFailed(
+            f"cannot listen on {host}:{port} ({error.strerror}): does another node run there?"
+        ) from error
+    return listening

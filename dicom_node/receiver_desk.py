@@ -1,0 +1,146 @@
+"""Where receiving processes report: what they tell reaches the one assembler and the one doorkeeper.
+
+A process that dies takes its associations with it, and what it had stored and not told is adopted from the spool.
+"""
+
+import socket
+import threading
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from dicom_node.association import Admission
+from dicom_node.doorkeeper import Admitting
+from dicom_node.receiver_messages import Accepting, Asking, Begin, Ended, Line, Serving, Stored, Verdict
+from dicom_node.settings import NodeSettings
+from dicom_node.store_scp import Reception
+
+_log = structlog.get_logger()
+
+#: How soon receiving processes learn that the backlog is full, or has room again.
+_TELL_EVERY_S = 0.2
+
+
+class Assembling(Reception, Protocol):
+    """The assembler, as the desk needs it."""
+
+    def adopt(self, pid: int) -> None:
+        """Look for what a process, which is gone, has left in the spool and told nobody of."""
+
+
+class ReceiverDesk:
+    """Listens on a Unix socket for receiving processes, and has a thread for each."""
+
+    def __init__(
+        self, address: Path, *, settings: NodeSettings, spool: Path, assembler: Assembling, doorkeeper: Admitting
+    ) -> None:
+        """Take where to listen, what each process is told to do, and whom their messages are for."""
+        self._address = address
+        self._settings = settings
+        self._spool = spool
+        self._assembler = assembler
+        self._doorkeeper = doorkeeper
+        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._lock = threading.Lock()
+        self._lines: dict[Line, int] = {}  # the process id, 0 until it serves
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Listen. Raises OSError."""
+        self._listening.bind(str(self._address))
+        self._address.chmod(0o600)
+        self._listening.listen()
+        for run in (self._accept, self._tell):
+            self._threads.append(threading.Thread(target=run, name="receiver-desk", daemon=True))
+            self._threads[-1].start()
+
+    def stop(self) -> None:
+        """Hang up; the processes end when they hear it. What they had told by then is handled."""
+        self._stop.set()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as waker:
+            waker.connect(str(self._address))  # `accept` is not ended by closing its socket
+        with self._lock:
+            lines = list(self._lines)
+        for line in lines:
+            line.close()
+        for thread in self._threads:
+            thread.join()
+        self._listening.close()
+        self._address.unlink(missing_ok=True)
+
+    def serving(self) -> int:
+        """Return how many processes accept callers."""
+        with self._lock:
+            return sum(pid > 0 for pid in self._lines.values())
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._listening.accept()
+            if self._stop.is_set():
+                connection.close()
+                return
+            thread = threading.Thread(target=self._attend, args=(Line(connection),), name="receiver-desk")
+            self._threads = [known for known in self._threads if known.is_alive()]
+            self._threads.append(thread)
+            thread.start()
+
+    def _tell(self) -> None:
+        told = self._assembler.accepting()
+        while not self._stop.wait(_TELL_EVERY_S):
+            if self._assembler.accepting() is told:
+                continue
+            told = not told
+            with self._lock:
+                lines = list(self._lines)
+            for line in lines:
+                self._say(line, Accepting(accepting=told))
+
+    def _attend(self, line: Line) -> None:
+        with self._lock:
+            self._lines[line] = 0
+        self._say(line, Begin(settings=self._settings, spool=self._spool, accepting=self._assembler.accepting()))
+        inside: set[str] = set()
+        try:
+            for message in line.received():
+                match message:
+                    case Stored(instance=instance, association=association):
+                        self._assembler.instance_stored(instance, association)
+                    case Asking():
+                        self._answer(line, message, inside)
+                    case Ended(association=association):
+                        inside.discard(association)
+                        self._over(association)
+                    case Serving(pid=pid):
+                        with self._lock:
+                            self._lines[line] = pid
+                    case _:
+                        _log.error("message not understood", kind=message.kind)
+        finally:
+            with self._lock:
+                pid = self._lines.pop(line)
+            line.close()
+            for association in inside:
+                self._over(association)
+            # Between naming an instance and telling of it there is an instruction at which a process may die.
+            self._assembler.adopt(pid)
+            _log.info("receiving process is gone", pid=pid, associations=len(inside))
+
+    def _answer(self, line: Line, question: Asking, inside: set[str]) -> None:
+        verdict = self._doorkeeper.admit(question.caller, question.association)
+        admission = verdict if isinstance(verdict, Admission) else None
+        if admission is not None:
+            inside.add(question.association)
+        rejection = None if isinstance(verdict, Admission) else verdict.name
+        self._say(line, Verdict(association=question.association, admission=admission, rejection=rejection))
+
+    def _over(self, association: str) -> None:
+        self._doorkeeper.leave(association)
+        self._assembler.association_ended(association)
+
+    def _say(self, line: Line, message: Accepting | Begin | Verdict) -> None:
+        try:
+            line.send(message)
+        except OSError:
+            _log.debug("receiving process does not hear", kind=message.kind)  # its thread finds that it is gone

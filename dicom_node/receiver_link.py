@@ -1,0 +1,117 @@
+"""A receiving process's end of the line: what its node asks and tells goes to the process with the assembler."""
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from dicom_node.association import Admission, Caller, Rejection
+from dicom_node.receiver_messages import Accepting, Asking, Begin, Ended, Line, Message, Serving, Stored, Verdict
+from dicom_node.study import StoredInstance
+
+_log = structlog.get_logger()
+
+#: Longer than the other process should ever need; a caller that waits so long tries again.
+_ANSWER_WITHIN_S = 10.0
+
+
+class ReceiverLink:
+    """Implements `Reception` and `Admitting` over the line; safe for many threads."""
+
+    def __init__(self, address: Path, *, on_gone: Callable[[], None]) -> None:
+        """Connect, and wait to be told what to do. Raises OSError. `on_gone` is called when the other side is gone."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(str(address))
+        except OSError:
+            connection.close()
+            raise
+        self._line = Line(connection)
+        self._on_gone = on_gone
+        self._lock = threading.Lock()
+        self._asked: dict[str, _Question] = {}
+        self._messages = self._line.received()
+        begin = next(self._messages, None)
+        if not isinstance(begin, Begin):
+            raise ConnectionError("the node's first process has nothing to do for this one")
+        self.begin = begin
+        self._accepting = begin.accepting
+        threading.Thread(target=self._listen, name="receiver-link", daemon=True).start()
+
+    def serving(self, pid: int) -> None:
+        """Tell that callers are accepted now."""
+        self._send(Serving(pid=pid))
+
+    def close(self) -> None:
+        """Hang up."""
+        self._line.close()
+
+    def accepting(self) -> bool:
+        """Say whether instances may be taken, as it was last told."""
+        return self._accepting
+
+    def instance_stored(self, instance: StoredInstance, association: str) -> None:
+        """Tell of an instance. If nobody hears it, it is adopted from the spool at the next start."""
+        self._send(Stored(instance=instance, association=association))
+
+    def association_ended(self, association: str) -> None:
+        """Tell that an association is over."""
+        self._send(Ended(association=association))
+
+    def admit(self, caller: Caller, association: str) -> Admission | Rejection:
+        """Ask whether a caller may come in."""
+        question = _Question()
+        with self._lock:
+            self._asked[association] = question
+        self._send(Asking(caller=caller, association=association))
+        if not question.answered.wait(_ANSWER_WITHIN_S):
+            _log.error("no answer from the node's first process", within_s=_ANSWER_WITHIN_S)
+        with self._lock:
+            self._asked.pop(association, None)
+        if question.verdict is None:
+            # Should it be counted as admitted by now, it is over.
+            self._send(Ended(association=association))
+            return Rejection.LOCAL_LIMIT_EXCEEDED
+        return question.verdict
+
+    def leave(self, association: str) -> None:
+        """Do nothing: that the association ended says it."""
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._line.send(message)
+        except OSError:
+            self._left_alone()
+
+    def _listen(self) -> None:
+        for message in self._messages:
+            match message:
+                case Accepting(accepting=accepting):
+                    self._accepting = accepting
+                case Verdict():
+                    self._answer(message)
+                case _:
+                    _log.error("message not understood", kind=message.kind)
+        self._left_alone()
+
+    def _left_alone(self) -> None:
+        with self._lock:
+            unanswered = list(self._asked.values())
+        for question in unanswered:
+            question.answered.set()
+        self._on_gone()
+
+    def _answer(self, message: Verdict) -> None:
+        with self._lock:
+            question = self._asked.get(message.association)
+        if question is not None:
+            question.verdict = message.admission or Rejection[message.rejection or "LOCAL_LIMIT_EXCEEDED"]
+            question.answered.set()
+
+
+class _Question:
+    def __init__(self) -> None:
+        self.answered = threading.Event()
+        self.verdict: Admission | Rejection | None = None

@@ -1,0 +1,112 @@
+"""What a receiving process and the one with the assembler say to each other: JSON, a line a message."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter
+
+from dicom_node.association import Admission, Caller
+from dicom_node.settings import NodeSettings
+from dicom_node.study import StoredInstance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begin:
+    """To a receiving process, first: what it is to do."""
+
+    settings: NodeSettings
+    spool: Path
+    accepting: bool
+    kind: Literal["begin"] = "begin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepting:
+    """To a receiving process: whether instances may be taken from now on."""
+
+    accepting: bool
+    kind: Literal["accepting"] = "accepting"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """To a receiving process: the answer to a question; `rejection` is the name of a `Rejection`."""
+
+    association: str
+    admission: Admission | None
+    rejection: str | None
+    kind: Literal["verdict"] = "verdict"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """From a receiving process: it accepts callers now."""
+
+    pid: int
+    kind: Literal["serving"] = "serving"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """From a receiving process: may this caller come in?"""
+
+    caller: Caller
+    association: str
+    kind: Literal["asking"] = "asking"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """From a receiving process: an instance is in the spool, and its sender does not know it yet."""
+
+    instance: StoredInstance
+    association: str
+    kind: Literal["stored"] = "stored"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """From a receiving process: an association is over."""
+
+    association: str
+    kind: Literal["ended"] = "ended"
+
+
+Message: TypeAlias = Begin | Accepting | Verdict | Serving | Asking | Stored | Ended
+_ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+
+
+class Line:
+    """A connection that carries messages; sending is for any thread, receiving for one."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Take the connection, which it closes in the end."""
+        self._connection = connection
+        self._sending = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        """Send a message whole. Raises OSError when the other side is gone."""
+        data = _ADAPTER.dump_json(message) + b"\n"
+        with self._sending:
+            self._connection.sendall(data)
+
+    def received(self) -> Iterator[Message]:
+        """Yield messages until the other side is gone. Raises pydantic's ValidationError for what is none."""
+        with self._connection.makefile("rb") as stream:
+            try:
+                for line in stream:
+                    if line.endswith(b"\n"):  # else its sender died within it
+                        yield _ADAPTER.validate_json(line)
+            except OSError:
+                return
+
+    def close(self) -> None:
+        """Close it; who receives is woken."""
+        with contextlib.suppress(OSError):  # it was gone already
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()

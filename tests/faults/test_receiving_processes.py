@@ -1,0 +1,128 @@
+"""The machine, row 32: whatever receiving process dies at whatever instruction, nothing that was answered is lost."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from benchmarks.raw_sender import associated, encode
+from dicom_node.part10 import dataset_digest
+from tests.insisting_senders import send_while, study
+from tests.node_process import NodeProcess
+from tests.stack import tree
+from worker.ledger import Ledger
+
+SEED = 20260101
+SENDERS = 6
+
+
+def receivers(node: NodeProcess) -> list[int]:
+    """Return the receiving processes that live."""
+    own, *children = tree(node.pid)
+    return [pid for pid in children if pid != own]
+
+
+def recorded(node: NodeProcess, files: dict[str, str]) -> set[str]:
+    """Return which of the files are in a revision of a study."""
+    ledger = Ledger.open(f"sqlite:///{node.spool.parent}/ledger.sqlite3")
+    try:
+        folders = {file.split("/", maxsplit=1)[0] for file in files}
+        return {file for folder in folders for file in ledger.recorded_files(folder)} & set(files)
+    finally:
+        ledger.close()
+
+
+def assert_all_there(node: NodeProcess, answered: dict[str, str], wait_for: Callable[..., None]) -> None:
+    """Every answered instance is in the spool to the byte, and in a revision once its study has been quiet."""
+    missing = [file for file in answered if not (node.spool / file).exists()]
+    assert not missing, f"{len(missing)} of {len(answered)} answered instances are gone"
+    changed = [file for file, digest in answered.items() if dataset_digest(node.spool / file) != digest]
+    assert not changed, f"{len(changed)} of {len(answered)} answered instances are not what was sent"
+    wait_for(
+        lambda: len(recorded(node, answered)) == len(answered), what="every answered instance is read", deadline_s=60
+    )
+    assert not list(node.spool.rglob("*.part"))
+
+
+def torture(node: NodeProcess, wait_for: Callable[..., None], *, kills: int, seed: int) -> None:
+    """Kill a receiving process again and again while studies stream in."""
+    print(f"seed {seed}, {kills} kills")  # noqa: T201  # shown when it fails, and by `make torture-receive`
+    chance = random.Random(seed)  # noqa: S311  # the same schedule for the same seed
+    node.start("processes = 3\nquiet_time_s = 1.0\nassociation_hold_s = 1.0\nmax_associations = 64")
+
+    def kill() -> None:
+        time.sleep(chance.uniform(0.0, 0.4))  # the moment is the test
+        wait_for(lambda: receivers(node), what="a receiving process lives")
+        os.kill(chance.choice(receivers(node)), signal.SIGKILL)
+
+    answered, tries = send_while(kill, faults=kills, senders=SENDERS, seed=seed, port=node.port)
+    print(f"{len(answered)} instances answered in {tries} tries")  # noqa: T201
+    assert len(answered) > kills
+    assert_all_there(node, answered, wait_for)
+    assert node.stop() == 0
+
+
+@pytest.mark.timeout(300)
+def test_row_32_twenty_receiving_processes_die_and_nothing_answered_is_lost(
+    node: NodeProcess, wait_for: Callable[..., None]
+) -> None:
+    """SIGKILL at random moments under load; `make torture-receive` has two hundred."""
+    torture(node, wait_for, kills=20, seed=SEED)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(1800)
+def test_row_32_two_hundred_receiving_processes_die(node: NodeProcess, wait_for: Callable[..., None]) -> None:
+    """The long version; WETREAD_SEED replays one."""
+    torture(node, wait_for, kills=200, seed=int(os.environ.get("WETREAD_SEED", SEED)))
+
+
+def test_one_study_through_several_processes_is_one_study(node: NodeProcess, wait_for: Callable[..., None]) -> None:
+    """Its instances come over nine associations at once, which no one process would hold, and end in one revision."""
+    node.start("processes = 3\nquiet_time_s = 2.0\nassociation_hold_s = 2.0")
+    instances = list(study(SEED, 0, 1, 36))
+    with ExitStack() as opened:
+        held = [opened.enter_context(associated(node.port, instances[0])) for _ in range(9)]
+        holding = [pid for pid in receivers(node) if _connections(pid) > 1]
+        for number, instance in enumerate(instances):
+            assert held[number % 9].store(encode(instance, 1, held[0].longest_pdu)) == 0
+    assert len(holding) > 1, "one process holds all associations"
+    wait_for(lambda: node.events("study handed over"), what="the study is complete")
+    assert node.stop() == 0
+    assert [event["series"] for event in node.events("study handed over")] == [1]
+    assert [event["revision"] for event in node.events("study complete") if "revision" in event] == [1]
+    assert len(node.instances()) == 36
+
+
+def _connections(pid: int) -> int:
+    """Return how many sockets a process has open."""
+    links = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            links.append(str(descriptor.readlink()))
+    # Its listening socket, its line to the first process, and a twin of each connection are among them.
+    return sum(link.startswith("socket:") for link in links) - 2
+
+
+def test_a_receiving_process_that_dies_is_replaced(node: NodeProcess, wait_for: Callable[..., None]) -> None:
+    """The others serve meanwhile, and its places are free again."""
+    node.start("processes = 2\nmax_associations = 2")
+    first = receivers(node)
+    os.kill(first[0], signal.SIGKILL)
+    assert node.dcmtk("echoscu").returncode == 0
+    wait_for(lambda: len(receivers(node)) == 2 and receivers(node) != first, what="another process in its place")
+    for _ in range(6):
+        assert node.dcmtk("echoscu").returncode == 0
+
+
+def test_the_node_goes_with_its_first_process(node: NodeProcess, wait_for: Callable[..., None]) -> None:
+    """No receiving process answers for instances that nobody assembles."""
+    node.start("processes = 2")
+    pids = receivers(node)
+    os.kill(node.pid, signal.SIGKILL)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), what="its children are gone")

@@ -1,0 +1,173 @@
+"""A receiving process's questions and reports reach the one assembler and the one doorkeeper, over a real socket."""
+
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dicom_node.association import Admission, Caller, Rejection
+from dicom_node.doorkeeper import Doorkeeper
+from dicom_node.receiver_desk import ReceiverDesk
+from dicom_node.receiver_link import ReceiverLink
+from dicom_node.settings import NodeSettings
+from dicom_node.spool import Spool
+from dicom_node.study import StoredInstance
+from tests.unit.dicom_node.instances import incoming
+
+CALLER = Caller(calling_ae_title="CT1", called_ae_title="WETREAD", address="127.0.0.1")
+
+
+class Hearing:
+    """An assembler that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.taking = True
+        self.stored: list[tuple[StoredInstance, str]] = []
+        self.ended: list[str] = []
+        self.gone: list[int] = []
+
+    def accepting(self) -> bool:
+        """Say what the test says."""
+        return self.taking
+
+    def instance_stored(self, instance: StoredInstance, association: str) -> None:
+        """Keep it."""
+        self.stored.append((instance, association))
+
+    def association_ended(self, association: str) -> None:
+        """Keep it."""
+        self.ended.append(association)
+
+    def adopt(self, pid: int) -> None:
+        """Keep it."""
+        self.gone.append(pid)
+
+
+class House:
+    """A desk and what stands behind it."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.address = folder / "receivers"
+        self.settings = NodeSettings.model_validate(settings)
+        self.assembler = Hearing()
+        self.doorkeeper = Doorkeeper(self.settings)
+        self.desk = ReceiverDesk(
+            self.address,
+            settings=self.settings,
+            spool=folder / "spool",
+            assembler=self.assembler,
+            doorkeeper=self.doorkeeper,
+        )
+        self.desk.start()
+        self.gone = False
+
+    def link(self) -> ReceiverLink:
+        """Call as a receiving process does."""
+        return ReceiverLink(self.address, on_gone=self._hang_up)
+
+    def _hang_up(self) -> None:
+        self.gone = True
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """One that admits two associations."""
+    made = House(tmp_path, max_associations=2)
+    yield made
+    made.desk.stop()
+
+
+def test_a_process_is_told_what_to_do_first(house: House, tmp_path: Path) -> None:
+    """Settings and spool come over the line; only who may read the socket can ask for them."""
+    link = house.link()
+    assert (link.begin.settings, link.begin.spool, link.accepting()) == (house.settings, tmp_path / "spool", True)
+    assert house.address.stat().st_mode & 0o077 == 0
+    link.close()
+
+
+def test_what_is_stored_arrives_as_it_was(house: House, tmp_path: Path, wait_for: Callable[..., None]) -> None:
+    """The record of an instance is the same on the other side, whatever its sender called itself."""
+    stored = Spool(tmp_path / "spool").store(*incoming(calling_ae_title='A"\\n{é'))
+    link = house.link()
+    link.instance_stored(stored, "association-1-1")
+    link.association_ended("association-1-1")
+    wait_for(lambda: house.assembler.ended, what="the end of the association")
+    assert house.assembler.stored == [(stored, "association-1-1")]
+    link.close()
+
+
+def test_the_limit_counts_over_all_processes(house: House) -> None:
+    """Two processes have one place each; the third caller is rejected at either, until one is over."""
+    first, second = house.link(), house.link()
+    assert first.admit(CALLER, "association-1-1") == Admission()
+    assert second.admit(CALLER, "association-2-1") == Admission()
+    for link, name in ((first, "association-1-2"), (second, "association-2-2")):
+        assert link.admit(CALLER, name) is Rejection.LOCAL_LIMIT_EXCEEDED
+    assert second.admit(replace(CALLER, called_ae_title="OTHER"), "x") is Rejection.CALLED_AE_TITLE_NOT_RECOGNISED
+    first.association_ended("association-1-1")
+    assert first.admit(CALLER, "association-1-3") == Admission()
+    first.close()
+    second.close()
+
+
+def test_a_process_that_dies_gives_its_places_back(house: House, wait_for: Callable[..., None]) -> None:
+    """Its associations are over, what it left in the spool is looked for, and others come in."""
+    dying, living = house.link(), house.link()
+    dying.serving(4711)
+    wait_for(lambda: house.desk.serving() == 1, what="the process serves")
+    for number in (1, 2):
+        assert dying.admit(CALLER, f"association-1-{number}") == Admission()
+    dying.close()
+    wait_for(lambda: house.assembler.gone, what="the process is missed")
+    assert house.assembler.gone == [4711]
+    assert sorted(house.assembler.ended) == ["association-1-1", "association-1-2"]
+    assert house.desk.serving() == 0
+    assert living.admit(CALLER, "association-2-1") == Admission()
+    living.close()
+
+
+def test_half_a_report_is_none(house: House, wait_for: Callable[..., None]) -> None:
+    """A process that dies within a message has not said it, and takes nobody with it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dying:
+        dying.connect(str(house.address))
+        dying.sendall(b'{"kind":"ended","associ')
+        dying.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_for(lambda: house.assembler.gone, what="the process is missed")
+    assert not house.assembler.ended
+    link = house.link()
+    assert link.admit(CALLER, "association-2-1") == Admission()
+    link.close()
+
+
+def test_a_full_backlog_is_known_everywhere(house: House, wait_for: Callable[..., None]) -> None:
+    """Every process stops taking instances, and takes them again."""
+    links = [house.link(), house.link()]
+    house.assembler.taking = False
+    wait_for(lambda: not any(link.accepting() for link in links), what="no process takes instances")
+    house.assembler.taking = True
+    wait_for(lambda: all(link.accepting() for link in links), what="both take instances")
+    for link in links:
+        link.close()
+
+
+def test_a_process_hears_when_it_is_left_alone(tmp_path: Path, wait_for: Callable[..., None]) -> None:
+    """It is to end then; who asks meanwhile is told to try again, and who stored has lost nothing."""
+    house = House(tmp_path)
+    link = house.link()
+    house.desk.stop()
+    wait_for(lambda: house.gone, what="the process hears it")
+    stored = Spool(tmp_path / "spool").store(*incoming())
+    link.instance_stored(stored, "association-1-1")
+    assert not house.assembler.stored
+    assert link.admit(CALLER, "association-1-2") is Rejection.LOCAL_LIMIT_EXCEEDED
+    link.close()
+
+
+def test_nobody_to_tell_is_an_error(tmp_path: Path) -> None:
+    """A receiving process without a desk does not receive."""
+    with pytest.raises(OSError, match=os.strerror(2)):
+        ReceiverLink(tmp_path / "nobody", on_gone=lambda: None)
