@@ -61,8 +61,8 @@ class Node:
 
     @property
     def port(self) -> int:
-        """The port without TLS."""
-        return self.ports["plain"]
+        """The port without TLS; where there is none, the one with it."""
+        return next(iter(self.ports.values()))
 
     def start(self) -> None:
         """Listen. Raises ListenFailed, CertificateUnusable."""
