@@ -67,6 +67,7 @@ class Node:
     def start(self) -> None:
         """Listen. Raises ListenFailed, CertificateUnusable."""
         set_switches()
+        self._stopping.clear()
         settings = self._settings
         if settings.promiscuous:
             _log.warning(

@@ -271,6 +271,28 @@ def test_a_witness_hears_of_everybody_who_is_turned_away(
     ]
 
 
+def test_the_documented_commands_make_certificates_that_work(
+    receivers: Callable[..., TlsReceiver], tmp_path: Path
+) -> None:
+    """What docs/operate.md says, word for word: node and caller then speak, and the fingerprint pins the caller."""
+    document = (Path(__file__).parents[2] / "docs" / "operate.md").read_text(encoding="utf-8")
+    commands = document.split("## Certificates")[1].split("```bash\n")[1].split("```")[0]
+    made = subprocess.run(
+        ["bash", "-euc", commands], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    fingerprint = made.stdout.strip().splitlines()[-1].partition("=")[2]
+    tls = {name: tmp_path / file for name, file in (("certificate", "node.pem"), ("key", "node.key"), ("ca", "ca.pem"))}
+    ct1 = {"ae_title": "CT1", "hosts": ["127.0.0.1"], "certificate_sha256": [fingerprint]}
+    receiver = receivers(tls=tls, peers=[ct1])
+    shown = TlsClientSettings(
+        ca=tmp_path / "ca.pem",
+        certificate=tmp_path / "ct1.pem",
+        key=tmp_path / "ct1.key",
+        server_name="wetread.example.org",
+    )
+    DicomArchive(Peer(ae_title="WETREAD", host="127.0.0.1", port=receiver.tls_port, tls=shown), "CT1").echo()
+
+
 def test_orthanc_over_tls_both_ways(
     receivers: Callable[..., TlsReceiver],
     authority: Authority,
