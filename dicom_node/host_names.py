@@ -50,6 +50,7 @@ class HostNames:
 
     def start(self) -> None:
         """Resolve from now on; wait a moment for the first answers. Without names there is nothing to do."""
+        self._stop.clear()
         if self._names:
             threading.Thread(target=self._run, name="host-names", daemon=True).start()
             self._asked.wait(_FIRST_ANSWERS_S)

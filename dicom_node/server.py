@@ -71,12 +71,13 @@ class Node:
 
     @property
     def port(self) -> int:
-        """The port without TLS."""
-        return self.ports["plain"]
+        """The port without TLS; where there is none, the one with it."""
+        return next(iter(self.ports.values()))
 
     def start(self, sockets: Mapping[str, socket.socket]) -> None:
         """Serve these sockets, which listen ("plain", "tls") and are closed by `stop`. Raises CertificateUnusable."""
         set_switches()
+        self._stopping.clear()
         settings = self._settings
         entity = AE(ae_title=settings.ae_title)
         entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID

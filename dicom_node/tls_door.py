@@ -97,56 +97,56 @@ class TlsDoor:
 
     def admit(self, connection: socket.socket, address: str) -> ssl.SSLSocket | None:
         """Shake hands; return the connection to speak over, or None where that failed and it is closed."""
+        deadline = time.monotonic() + self._within_s
         secured: ssl.SSLSocket | None = None
         try:
             connection.settimeout(0.0)
-            secured = self._own.context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-            shake_hands(secured, within_s=self._within_s, interrupted=self._stopping)
+            self._wait(connection, select.POLLIN, deadline)
+            if connection.recv(1, socket.MSG_PEEK):
+                secured = self._own.context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                self._shake_hands(secured, deadline)
+                return secured
+            # Connected and closed without a word: a load balancer asks every second whether somebody listens.
         except HandshakeFailed as failure:
             self._turn_away(address, failure)
         except OSError as error:
             self._turn_away(address, translated(error))
         except Interrupted:
             pass
-        else:
-            return secured
         (secured or connection).close()
         return None
+
+    def _shake_hands(self, connection: ssl.SSLSocket, deadline: float) -> None:
+        while True:
+            try:
+                connection.do_handshake()
+            except ssl.SSLWantReadError:
+                self._wait(connection, select.POLLIN, deadline)
+            except ssl.SSLWantWriteError:
+                self._wait(connection, select.POLLOUT, deadline)
+            else:
+                return
+
+    def _wait(self, connection: socket.socket, what: int, deadline: float) -> None:
+        """Wait for the other side. Raises HandshakeFailed at the deadline, also where it still sends, Interrupted."""
+        poll = select.poll()
+        poll.register(connection, what)
+        ready: object = []
+        while not ready or time.monotonic() >= deadline:
+            if self._stopping():
+                raise Interrupted("the node stops in the middle of a handshake")
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise HandshakeFailed(
+                    f"no handshake within {self._within_s:g} s",
+                    "nothing, if it was a probe; else does the caller use TLS at all?",
+                )
+            ready = poll.poll(min(_SLICE_S, left) * 1000)
 
     def _turn_away(self, address: str, failure: HandshakeFailed) -> None:
         caller = TurnedAway(stage=Stage.HANDSHAKE, address=address, found=str(failure), remedy=failure.remedy)
         log(caller)
         self._witness(caller)
-
-
-def shake_hands(connection: ssl.SSLSocket, *, within_s: float, interrupted: Callable[[], bool]) -> None:
-    """Do the handshake of a connection that never waits. Raises HandshakeFailed (too late), Interrupted, OSError."""
-    deadline = time.monotonic() + within_s
-    poll = select.poll()
-    while True:
-        try:
-            connection.do_handshake()
-        except ssl.SSLWantReadError:
-            poll.register(connection, select.POLLIN)
-        except ssl.SSLWantWriteError:
-            poll.register(connection, select.POLLOUT)
-        else:
-            return
-        left = deadline - time.monotonic()
-        while not poll.poll(max(0.0, min(_SLICE_S, left)) * 1000):
-            left = deadline - time.monotonic()
-            if interrupted():
-                raise Interrupted("the node stops in the middle of a handshake")
-            if left <= 0:
-                raise _silent(within_s)
-        if left <= 0:
-            raise _silent(within_s)
-
-
-def _silent(within_s: float) -> HandshakeFailed:
-    return HandshakeFailed(
-        f"no handshake within {within_s:g} s", "nothing, if it was a probe; else does the caller use TLS at all?"
-    )
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dicom_node.certificate_file import days_left
 from dicom_node.errors import CertificateUnusable
+from dicom_node.tls import client_context, server_context
 from ops.settings import Settings
 
 DaysLeft = Callable[[], Mapping[str, float | None]]
@@ -19,6 +20,15 @@ def own_certificates(settings: Settings) -> dict[str, Path]:
         if destination.tls is not None and destination.tls.certificate is not None:
             files[destination.name] = destination.tls.certificate
     return files
+
+
+def require_usable(settings: Settings) -> None:
+    """Load every certificate, key and CA as the parts would. Raises CertificateUnusable."""
+    if settings.node.tls is not None:
+        server_context(settings.node.tls)
+    for destination in settings.destinations:
+        if destination.tls is not None:
+            client_context(destination.tls)
 
 
 def days_left_of(files: Mapping[str, Path]) -> DaysLeft:

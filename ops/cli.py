@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from ops import cli_alerts, cli_jobs, cli_models, cli_validate
+from ops.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -133,6 +134,9 @@ def web(settings: SettingsFile = None, data: DataFolder = None) -> None:
 def echo(
     peer: Annotated[str, typer.Argument(help="AE@host:port")],
     calling: Annotated[str, typer.Option(help="Our AE title.")] = "WETREAD",
+    tls_ca: TlsCa = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
 ) -> None:
     """Ask a peer whether it answers (C-ECHO).
 
@@ -140,7 +144,8 @@ def echo(
     """
     from dicom_node.archive import DicomArchive  # noqa: PLC0415
 
-    DicomArchive(cli_jobs.parse_peer(peer), calling).echo()
+    called = with_tls(cli_jobs.parse_peer(peer), tls_ca, tls_certificate, tls_key)
+    DicomArchive(called, calling).echo()
     typer.echo(f"{peer} answers")
 
 
@@ -173,14 +178,18 @@ def show_example() -> None:
 
 @config.command("check")
 def check_config(settings: SettingsFile = None, data: DataFolder = None) -> None:
-    """Read the settings and print what they come to.
+    """Read the settings, and the certificates that they name, and print what they come to.
 
     Example: wetread config check --settings /etc/wetread.toml
     """
     import json  # noqa: PLC0415
     import re  # noqa: PLC0415
 
-    printed = cli_jobs.read_settings(settings, data).model_dump(mode="json")
+    from ops.certificates import require_usable  # noqa: PLC0415
+
+    read = cli_jobs.read_settings(settings, data)
+    require_usable(read)
+    printed = read.model_dump(mode="json")
     for section in ("broker", "ledger"):
         printed[section]["url"] = _masked(printed[section]["url"])
     for channel in printed["notifications"]:

@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from dicom_node.settings import Peer
 from ops import logs, terminal
+from ops.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
 from ops.settings import Settings, SettingsError, load
 from worker.job import JobRow, JobState, ModelVersion
 from worker.ledger import Ledger
@@ -69,6 +70,9 @@ def send(
     paths: Annotated[list[Path], typer.Argument(exists=True, help="DICOM files or folders.")],
     to: Annotated[str, typer.Option("--to", help="AE@host:port")],
     calling: Annotated[str, typer.Option(help="Our AE title.")] = "WETREAD-SEND",
+    tls_ca: TlsCa = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
 ) -> None:
     """Send DICOM files to a node or an archive (C-STORE).
 
@@ -79,10 +83,11 @@ def send(
 
     logs.configure()
     files = list(files_below(paths))
+    peer = with_tls(parse_peer(to), tls_ca, tls_certificate, tls_key)
     counts: Counter[str] = Counter()
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("sending", total=len(files))
-        for file, outcome in send(files, parse_peer(to), calling):
+        for file, outcome in send(files, peer, calling):
             counts[outcome.kind.value] += 1
             if outcome.kind not in (OutcomeKind.ACCEPTED, OutcomeKind.WARNING, OutcomeKind.DUPLICATE):
                 progress.console.print(f"{file}: {outcome.text}", markup=False, highlight=False)

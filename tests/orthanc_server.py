@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import pytest
 
 from dicom_node.archive import DicomArchive
-from dicom_node.settings import Peer
+from dicom_node.settings import Peer, TlsClientSettings
 
 _START_DEADLINE_S = 60.0
 #: As Debian and as the Orthanc project install it.
@@ -52,6 +52,7 @@ class OrthancServer:
         http_port: int,
         unknown_sop_classes: bool = True,
         dicomweb_host: str | None = None,
+        tls: TlsClientSettings | None = None,
     ) -> None:
         """Prepare one.
 
@@ -62,8 +63,10 @@ class OrthancServer:
             unknown_sop_classes: Whether it takes SOP classes that it does not know.
             dicomweb_host: With it, DICOMweb is spoken below /dicom-web, and addresses of bulk data begin with this
                 host:port, where a viewer's page comes from too.
+            tls: With it, it takes associations over TLS only, and calls others with this certificate too.
         """
         self.dicom_port = dicom_port
+        self._tls = tls
         self.url = f"http://127.0.0.1:{http_port}"
         self._config = folder / "orthanc.json"
         self._log = folder / "orthanc.log"
@@ -89,12 +92,20 @@ class OrthancServer:
         if dicomweb_host is not None:
             settings["Plugins"] = [str(_dicomweb_plugin())]
             settings["DicomWeb"] = {"Enable": True, "Root": "/dicom-web/", "Host": dicomweb_host}
+        if tls is not None:
+            settings |= {
+                "DicomTlsEnabled": True,
+                "DicomTlsCertificate": str(tls.certificate),
+                "DicomTlsPrivateKey": str(tls.key),
+                "DicomTlsTrustedCertificates": str(tls.ca),
+                "DicomTlsRemoteCertificateRequired": True,
+            }
         self._config.write_text(json.dumps(settings))
 
     @property
     def peer(self) -> Peer:
         """Where it takes associations."""
-        return Peer(ae_title="ORTHANC", host="127.0.0.1", port=self.dicom_port)
+        return Peer(ae_title="ORTHANC", host="127.0.0.1", port=self.dicom_port, tls=self._tls)
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -138,7 +149,8 @@ class OrthancServer:
 
     def know(self, name: str, ae_title: str, port: int) -> None:
         """Let it know a peer on this machine as a modality, so that it can route to it."""
-        self.rest(f"/modalities/{name}", body=[ae_title, "127.0.0.1", port], method="PUT")
+        modality = {"AET": ae_title, "Host": "127.0.0.1", "Port": port, "UseDicomTls": self._tls is not None}
+        self.rest(f"/modalities/{name}", body=modality, method="PUT")
 
     def take(self, files: Sequence[Path]) -> None:
         """Give it files, as a modality would have."""

@@ -64,6 +64,22 @@ def test_row_02_a_silent_handshake_ends_at_its_deadline(
     wait_for(lambda: node.heard(HANDSHAKE, "no handshake within 0.5 s"), what="the event")
 
 
+def test_row_02_a_probe_that_says_nothing_is_not_told(
+    node: NodeProcess, authority: Authority, of_node: Pair, of_ct1: Pair
+) -> None:
+    """A load balancer that connects and closes leaves no line in the log each time; one that half began does."""
+    node.start(tls_table(of_node, authority))
+    for begun in (b"", HALF_A_CLIENT_HELLO):
+        for _ in range(20):
+            with _caller(node.tls_port, begun) as caller:
+                caller.shutdown(socket.SHUT_WR)
+                caller.settimeout(30)
+                while caller.recv(100):
+                    pass
+        assert node.dcmtk_tls("echoscu", own=of_ct1, authority=authority).returncode == 0
+        assert len(node.events(HANDSHAKE)) == (20 if begun else 0)
+
+
 def test_row_02_a_handshake_in_single_bytes_ends_at_its_deadline(
     node: NodeProcess, authority: Authority, of_node: Pair, wait_for: Callable[..., None]
 ) -> None:

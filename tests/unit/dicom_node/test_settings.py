@@ -37,6 +37,15 @@ def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
         NodeSettings(**wrong)
 
 
+def test_settings_travel_as_json() -> None:
+    """What one process writes another reads as the same."""
+    settings = NodeSettings(
+        peers=({"ae_title": "CT1", "hosts": ["ct1", "192.0.2.0/24"], "certificate_sha256": ["AB:" * 31 + "AB"]},),
+        tls={"certificate": "node.pem", "key": "node.key", "ca": "ca.pem"},
+    )
+    assert NodeSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
 def test_peer_needs_a_port() -> None:
     """A peer without a real port is refused."""
     with pytest.raises(ValidationError):

@@ -11,9 +11,12 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
+from dicom_node.errors import CertificateUnusable
+from dicom_node.settings import TlsClientSettings
 from models.testing import write_threshold_model
 from ops import cli
 from ops.cli_jobs import parse_peer
+from ops.cli_tls import with_tls
 from ops.settings import SettingsError
 from tests.filled_ledger import fill_a_day, job_id_in, open_views
 from worker.job import JobState
@@ -186,6 +189,26 @@ def test_config_check_masks_passwords(url: str, tmp_path: Path, monkeypatch: pyt
     printed = json.loads(shown.stdout)
     assert "***" in printed["broker"]["url"]
     assert "***" in printed["ledger"]["url"]
+
+
+def test_config_check_loads_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot be used is told before a daemon needs it."""
+    for key in ("certificate", "key", "ca"):
+        monkeypatch.setenv(f"WETREAD_NODE__TLS__{key.upper()}", str(tmp_path / f"{key}.pem"))
+    shown = ask(tmp_path, "config", "check")
+    assert shown.exit_code == 1
+    assert isinstance(shown.exception, CertificateUnusable)
+    assert str(tmp_path / "certificate.pem") in str(shown.exception)
+
+
+def test_a_peer_is_called_with_tls_where_an_option_says_so(tmp_path: Path) -> None:
+    """A certificate without its key is refused in the words of the options."""
+    peer, file = parse_peer("PACS@pacs.example.org:2762"), tmp_path / "a.pem"
+    assert with_tls(peer, None, None, None).tls is None
+    assert with_tls(peer, file, None, None).tls == TlsClientSettings(ca=file)
+    assert with_tls(peer, None, file, file).tls == TlsClientSettings(certificate=file, key=file)
+    with pytest.raises(SettingsError, match="--tls-certificate and --tls-key belong together"):
+        with_tls(peer, file, file, None)
 
 
 def test_config_check_shows_what_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
