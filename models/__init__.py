@@ -13,7 +13,7 @@ preparation     from the source grid to the network's
 inference       the order in which networks are asked (sliding_window: window by window; slice_by_slice)
 answers         what a network's answer means, by the card's kind
 interpretation  from the answer to a Reading on the source grid (components: connected parts; measuring; instances:
-                parts that are counted and measured)
+                parts that are counted and measured; counting, how many)
 image_reading   the same three steps for images without a place in space: image_preparation, then classification or
                 image_labels; volume_classification, an answer about a whole volume
 detection       what a detector finds in a volume or in images (boxes: of those that overlap, the best)
