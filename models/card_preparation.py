@@ -1,10 +1,12 @@
 """``[preparation]`` of a card: from the source to the network's input."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from models.card_parts import Axes, Identifier, Strict
+
+Side = Annotated[int, Field(ge=0)]
 
 
 class VolumePreparation(Strict):
@@ -35,6 +37,11 @@ class VolumePreparation(Strict):
     crop_non_zero: bool = Field(
         default=False, description="before anything else, keep the box of the source that is not 0 everywhere"
     )
+    crop_centre: tuple[Side, Side, Side] | None = Field(
+        default=None,
+        description="with fit = resize or spacing, before values are normalised: keep so many voxels of the network's "
+        "grid about its middle, as MONAI's CenterSpatialCrop does; 0 keeps a side, and so does more than there is",
+    )
     pad_multiple: int = Field(
         default=1, ge=1, description="with fit = spacing: sides are filled up to a multiple of this, at their ends"
     )
@@ -61,6 +68,8 @@ class VolumePreparation(Strict):
             raise ValueError("fit = conform or spacing, and only they, need spacing_mm")
         if (self.fit != "spacing") != (self.size is not None):
             raise ValueError("fit = conform or resize, and only they, need size")
+        if self.crop_centre is not None and self.fit == "conform":
+            raise ValueError("crop_centre goes with fit = resize or spacing: conform is cut to its size already")
         if self.pad_multiple > 1 and self.fit != "spacing":
             raise ValueError("pad_multiple goes with fit = spacing only: the others have a size")
         if (self.normalisation == "fixed") != (self.mean is not None and self.std is not None):

@@ -18,7 +18,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from models.errors import WeightsRefused
-from models.import_torch import import_module
+from models.import_torch import import_module, sides_of
 from models.imported_model import with_labels
 from models.monai_transforms import interpretation, preparation
 
@@ -57,9 +57,11 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
         "interpretation": interpreted,
         "labels": [{"number": number, "name": name} for number, name in names.items() if number > 0],
     }
-    sides = inference.get("window") or prepared.get("size")
+    sides = sides_of(known)
     if not sides:
-        raise WeightsRefused("the bundle has neither a SlidingWindowInferer nor a Resized: how large is the input?")
+        raise WeightsRefused(
+            "the bundle has no SlidingWindowInferer, no Resized and no CenterSpatialCropd: how large is the input?"
+        )
     example = np.zeros((1, 1, *sides), np.float32)
     return import_module(module, with_labels(known, wishes), target_dir, example=example, free_sides=False)
 

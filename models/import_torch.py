@@ -93,17 +93,29 @@ def torch_answer(module: Any, outputs: Sequence[str]) -> Answer:
 
 def example_of(wishes: Mapping[str, Any]) -> NDArray[np.float32]:
     """Return an input of the size that a card announces. Raises WeightsRefused where it announces none."""
-    preparation, inference = wishes.get("preparation", {}), wishes.get("inference", {})
-    size = inference.get("window") or inference.get("read_size") or preparation.get("size")
+    preparation, size = wishes.get("preparation", {}), sides_of(wishes)
     if preparation.get("kind") == "waveform" and preparation.get("samples"):
         return np.zeros((1, int(preparation["samples"])), np.float32)
     if not size:
         raise WeightsRefused(
-            "the card does not say how large the network's input is: give preparation.size, or inference.window, in "
-            "the file named by --card"
+            "the card does not say how large the network's input is: give preparation.size or crop_centre, or "
+            "inference.window, in the file named by --card"
         )
     channels = int(preparation.get("channels", 1)) if preparation.get("kind") == "image" else 1
     return np.zeros((1, channels, *(min(int(side), _EXAMPLE_SIDE) for side in size)), np.float32)
+
+
+def sides_of(card: Mapping[str, Any]) -> list[int]:
+    """Return the sides of the network's input that a card, or a part of one, announces; empty where it announces none.
+
+    With a crop of the middle the input is mostly as large as that.
+    """
+    preparation, inference = card.get("preparation", {}), card.get("inference", {})
+    announced = inference.get("window") or inference.get("read_size")
+    size, crop = preparation.get("size") or [], preparation.get("crop_centre") or []
+    if not announced and crop and (size or all(crop)):
+        announced = [min(kept or side, side) for side, kept in zip(size or crop, crop, strict=True)]
+    return [int(side) for side in announced or size]
 
 
 _EXAMPLE_SIDE = 128

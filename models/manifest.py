@@ -105,8 +105,11 @@ class Card(Strict):
                     f"preparation.channels names {', '.join(named) or 'none'}, selection.channels "
                     f"{', '.join(chosen) or 'none'}: they must be the same series"
                 )
-            if named and isinstance(self.inference, LocateThenRead):
-                raise ValueError("locate-then-read goes with one series")
+            if isinstance(self.inference, LocateThenRead):
+                if named:
+                    raise ValueError("locate-then-read goes with one series")
+                if self.preparation.crop_centre is not None:
+                    raise ValueError("locate-then-read looks at all of the images: leave out crop_centre")
         return self
 
     @model_validator(mode="after")

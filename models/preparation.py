@@ -119,9 +119,10 @@ def _fitted(volume: Volume, preparation: VolumePreparation) -> tuple[Volume, Gri
         return volume, grid, lowest if preparation.outside is None else preparation.outside
     source = oriented(volume, preparation.orientation)
     if preparation.fit == "spacing" and spacing_mm is not None:
-        return source, _padded(_spaced(source, spacing_mm, preparation), preparation.pad_multiple), preparation.outside
+        grid = _centred(_spaced(source, spacing_mm, preparation), preparation.crop_centre)
+        return source, _padded(grid, preparation.pad_multiple), preparation.outside
     if preparation.fit == "resize" and size is not None:
-        return source, grid_of(source).stretched(size), preparation.outside
+        return source, _centred(grid_of(source).stretched(size), preparation.crop_centre), preparation.outside
     raise CardError(f"preparation: fit = {preparation.fit} lacks its size or spacing_mm; add it to model.toml")
 
 
@@ -151,6 +152,17 @@ def _starts_at_its_corner(source: Volume, spacing_mm: tuple[float, float, float]
     upright = np.linalg.cholesky(axes.T @ axes).T
     ends = upright / np.array(spacing_mm)[:, np.newaxis] * (np.array(source.array.shape) - 1)
     return bool((np.minimum(ends, 0.0).sum(axis=1) >= -_MONAI_TOLERANCE).all())
+
+
+def _centred(grid: Grid, wanted: tuple[int, int, int] | None) -> Grid:
+    """Return the part of a grid about its middle, whose voxel of index side // 2 becomes that of the part."""
+    if wanted is None:
+        return grid
+    sides = []
+    for side, kept in zip(grid.shape, wanted, strict=True):
+        start = max(side // 2 - kept // 2, 0) if kept else 0
+        sides.append(slice(start, min(start + (kept or side), side)))
+    return grid.boxed((sides[0], sides[1], sides[2]))
 
 
 def _padded(grid: Grid, multiple: int) -> Grid:
