@@ -9,7 +9,7 @@ weights         weights by reference into a package, fetched and checked (torchs
 meshnet         what brainchop's files say, as ONNX and as a plain computation (brainchop_head, what its cards share;
                 brain_mask_card, of mindgrab)
 grid            grids in patient space, and the way from one to another
-preparation     from the source grid to the network's
+preparation     from the source grid to the network's (normalisation: its values)
 inference       the order in which networks are asked (sliding_window: window by window; slice_by_slice)
 answers         what a network's answer means, by the card's kind
 interpretation  from the answer to a Reading on the source grid (components: connected parts; measuring; instances:
@@ -28,7 +28,7 @@ builds          models in lower precisions (precision), used only where they wer
 reading         all of it in one function, `read`
 checking        golden inputs (golden: how they are made) prove a model on this machine
 import_kinds    the formats that can be imported: brainchop (brainchop_card), import_onnx, import_torch, import_monai,
-                import_nnunet; monai_transforms; imported_model, the directory that all of them write
+                import_nnunet (nnunet_card); monai_transforms; imported_model, the directory that all of them write
 critical        which of a card's rules a reading fulfils; critical_reason, why
 torch_export    from a PyTorch module to the files of a model
 testing         a tiny real model and fake runtimes, for tests; testing_classifier, one that classifies;

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from models.card_critical import CertaintyRule, CriticalRule, PresenceRule
-from models.card_inference import Command, EntryPoint, Inference, LocateThenRead
+from models.card_inference import Command, EntryPoint, Inference, LocateThenRead, SlidingWindow
 from models.card_interpretation import (
     BoxInterpretation,
     ClassificationInterpretation,
@@ -147,6 +147,8 @@ class Card(Strict):
             raise ValueError("boxes need at least one [[labels]]")
         if self.inference.strategy not in {"whole", "sliding-window"}:
             raise ValueError("boxes are found by the strategies whole and sliding-window")
+        if isinstance(self.inference, SlidingWindow) and self.inference.mirror_axes:
+            raise ValueError("boxes of mirrored copies have no mean: leave out mirror_axes")
         if any(label.instances or set(label.measurements) - {"count"} for label in self.labels):
             raise ValueError("boxes have no mask: leave out instances, and all measurements of [[labels]] but count")
 

@@ -5,7 +5,8 @@ import pytest
 
 from models.card_preparation import VolumePreparation
 from models.errors import InputRefused
-from models.preparation import normalise, prepare
+from models.normalisation import normalise
+from models.preparation import prepare
 from models.volume import Volume
 
 
@@ -195,6 +196,7 @@ def test_what_is_zero_around_the_body_is_cropped_first() -> None:
         ({"pad_multiple": 8}, "pad_multiple goes with fit = spacing"),
         ({"normalisation": "z"}, "non-zero-z-score"),
         ({"fit": "conform", "spacing_mm": (1, 1, 1), "crop_centre": (8, 8, 8)}, "crop_centre goes with"),
+        ({"channel_values": {"flair": {"normalisation": "none"}}}, "channel_values names flair"),
         ({"crop_centre": (8, -8, 8)}, "greater than or equal to 0"),
     ],
 )
