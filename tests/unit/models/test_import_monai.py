@@ -171,6 +171,45 @@ def test_the_middle_is_cropped_as_monai_crops_it(bundle: Path, tmp_path: Path) -
     assert not labels[:, [0, 1, -1]].any()
 
 
+@pytest.mark.filterwarnings("ignore")  # MONAI's and the tracer's
+@pytest.mark.parametrize("without", ["weights", "definition", "both"])
+def test_a_bundle_that_has_its_network_as_torchscript_alone_is_read(bundle: Path, tmp_path: Path, without: str) -> None:
+    """Where weights or definition are missing, models/model.ts is the network, and answers as the bundle's would."""
+    torch = need("torch")
+    head = oblique_head()
+    theirs = read_by_monai(bundle, head)
+    file = bundle / "configs" / "inference.json"
+    config = json.loads(file.read_text())
+    from monai.bundle import ConfigParser  # noqa: PLC0415
+
+    network = ConfigParser(config).get_parsed_content("network_def").eval()
+    network.load_state_dict(torch.load(bundle / "models" / "model.pt", weights_only=True))
+    torch.jit.trace(network, torch.zeros(1, 1, 16, 16, 16)).save(str(bundle / "models" / "model.ts"))
+    if without != "definition":
+        (bundle / "models" / "model.pt").unlink()
+    if without != "weights":
+        del config["network_def"]
+        file.write_text(json.dumps(config))
+    made = import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+    assert all(verdict.passed for verdict in check(read_entry(made), OnnxRuntime()))
+    ours = read_by_us(made, head)
+    assert len(np.unique(theirs)) > 1
+    assert np.mean(ours != theirs) < 0.001
+
+
+def test_a_bundle_without_any_network_is_refused(bundle: Path, tmp_path: Path) -> None:
+    """Neither a definition nor a TorchScript file: both are named."""
+    file = bundle / "configs" / "inference.json"
+    config = json.loads(file.read_text())
+    del config["network_def"]
+    file.write_text(json.dumps(config))
+    with pytest.raises(WeightsRefused, match=r"no network_def, and there is no models/model\.ts"):
+        import_from("monai", bundle, None, tmp_path / "models")
+    (bundle / "models" / "model.ts").write_bytes(b"PK nothing")
+    with pytest.raises(WeightsRefused, match=r"model\.ts is no TorchScript file"):
+        import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+
+
 def test_a_zip_of_a_bundle_without_what_is_switched_off(bundle: Path, tmp_path: Path) -> None:
     """A bundle may come as a zip, below a folder; a transform that it disables has no say; its copyright is kept."""
     file = bundle / "configs" / "inference.json"
