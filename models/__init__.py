@@ -9,15 +9,16 @@ weights         weights by reference into a package, fetched and checked (torchs
 meshnet         what brainchop's files say, as ONNX and as a plain computation (brainchop_head, what its cards share;
                 brain_mask_card, of mindgrab)
 grid            grids in patient space, and the way from one to another
-preparation     from the source grid to the network's
+preparation     from the source grid to the network's (normalisation: its values)
 inference       the order in which networks are asked (sliding_window: window by window; slice_by_slice)
 answers         what a network's answer means, by the card's kind
 interpretation  from the answer to a Reading on the source grid (components: connected parts; measuring; instances:
-                parts that are counted and measured)
+                parts that are counted and measured; counting, how many)
 image_reading   the same three steps for images without a place in space: image_preparation, then classification or
                 image_labels; volume_classification, an answer about a whole volume
 detection       what a detector finds in a volume or in images (boxes: of those that overlap, the best)
-code_model      a model that comes as Python code, in a process of its own (code_child, bounded_process)
+code_model      a model that comes as Python code, in a process of its own (code_child, bounded_process,
+                answer_file)
 ecg             the same three steps for an ECG (signal_classification: an answer about a whole recording)
 runtime         what runs a network: load, infer, close (onnx_, openvino_, torch_ and tensorrt_runtime)
 tensorrt_build  from ONNX to an engine (tensorrt_graph, network_shapes); engine_cache keeps it; cuda_driver and
@@ -27,8 +28,9 @@ runtimes        the first of the site's order that gives the golden answers (run
 builds          models in lower precisions (precision), used only where they were measured; benching, how fast they are
 reading         all of it in one function, `read`
 checking        golden inputs (golden: how they are made) prove a model on this machine
-import_kinds    the formats that can be imported: brainchop (brainchop_card), import_onnx, import_torch, import_monai,
-                import_nnunet; monai_transforms; imported_model, the directory that all of them write
+import_kinds    the formats that can be imported: brainchop (brainchop_card), import_onnx, import_torchscript (in
+                torchscript_child, a process of its own), import_monai, import_nnunet (nnunet_card); monai_transforms;
+                import_torch, modules that they made; imported_model, the directory that all of them write
 critical        which of a card's rules a reading fulfils; critical_reason, why
 torch_export    from a PyTorch module to the files of a model
 testing         a tiny real model and fake runtimes, for tests; testing_classifier, one that classifies;

@@ -52,7 +52,7 @@ def run_bounded(argv: Sequence[str], *, folder: Path, time_limit_s: float, what:
     try:
         return process.wait(timeout=time_limit_s)
     except subprocess.TimeoutExpired as error:
-        raise RuntimeFailed(f"{what} took longer than its card's {time_limit_s:g} s and was ended") from error
+        raise RuntimeFailed(f"{what} took longer than its {time_limit_s:g} s and was ended") from error
     finally:
         # Also what it left running: nothing of a model outlives its job.
         _end_group(process)

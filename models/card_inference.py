@@ -44,6 +44,17 @@ class SlidingWindow(Strict):
         description="what fills up a volume that is smaller than a window: lowest: its lowest value, behind it; "
         "zero-around: 0 after preparation, half before it and half behind, as in nnU-Net and MONAI",
     )
+    mirror_axes: tuple[Literal[0, 1, 2], ...] = Field(
+        default=(),
+        description="axes of the window along which mirrored copies are read too, in all combinations, and answers "
+        "averaged, as in nnU-Net; with n axes a read takes 2^n times as long",
+    )
+
+    @model_validator(mode="after")
+    def _axes_are_told_apart(self) -> "SlidingWindow":
+        if len(set(self.mirror_axes)) < len(self.mirror_axes):
+            raise ValueError("mirror_axes names an axis twice")
+        return self
 
 
 class Slices(Strict):

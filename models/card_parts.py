@@ -65,9 +65,19 @@ class Label(Strict):
     )
     instances: bool = Field(default=False, description="each connected part is a thing of its own, such as a nodule")
     smallest_ml: float = Field(default=0.0, ge=0, description="connected parts that are smaller are dropped")
-    measurements: tuple[Literal["mean", "deviation", "diameters"], ...] = Field(
+    measurements: tuple[Literal["mean", "deviation", "diameters", "count"], ...] = Field(
         default=(),
         description="beside the volume: mean and standard deviation of the images' values inside, longest diameter in "
-        "a slice and the short axis (instances have these always)",
+        "a slice and the short axis (instances have these always); count: how many there are, connected parts of at "
+        "least smallest_ml, or instances, or boxes",
+    )
+    counted_as: Concept = Field(
+        default=Concept(value="246206008", scheme="SCT", meaning="Number of lesions"),
+        description="with the measurement count: what is counted, such as 111038, DCM, Number of calcifications",
     )
     smallest_mm: float = Field(default=0.0, ge=0, description="with instances: parts less wide than this are dropped")
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is told as a number how many there are."""
+        return "count" in self.measurements

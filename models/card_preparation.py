@@ -1,13 +1,40 @@
 """``[preparation]`` of a card: from the source to the network's input."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from models.card_parts import Axes, Identifier, Strict
 
+Side = Annotated[int, Field(ge=0)]
 
-class VolumePreparation(Strict):
+
+class Values(Strict):
+    """How the values of a series are normalised."""
+
+    normalisation: Literal["min-max", "percentile-z-score", "z-score", "non-zero-z-score", "fixed", "none"] = Field(
+        description="min-max: the window of values becomes 0 to 1; z-scores: less the mean, divided by the deviation "
+        "of all (percentile: clipped first) or of what is not 0, which stays 0; fixed: less `mean`, divided by `std`"
+    )
+    mean: float | None = Field(default=None, description="with normalisation = fixed")
+    std: float | None = Field(default=None, gt=0, description="with normalisation = fixed")
+    percentiles: tuple[float, float] = (0.0, 100.0)
+    window: tuple[float, float] | None = Field(
+        default=None, description="values (of a CT: HU) to clip to, instead of percentiles of the volume"
+    )
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @model_validator(mode="after")
+    def _values_are_whole(self) -> "Values":
+        if (self.normalisation == "fixed") != (self.mean is not None and self.std is not None):
+            raise ValueError("normalisation = fixed, and only it, needs mean and std")
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise ValueError("window needs a lower and a higher value, in this order")
+        return self
+
+
+class VolumePreparation(Values):
     """From the source grid to the network's input ``(1, 1, d, h, w)`` float32."""
 
     kind: Literal["volume"]
@@ -29,27 +56,24 @@ class VolumePreparation(Strict):
         description="names of further series (selection.channels) that are the network's channels after the first, in "
         "this order, each resampled to the first one's grid and normalised for itself",
     )
+    channel_values: dict[Identifier, Values] = Field(
+        default={},
+        description="by the names of channels: how that series' values are normalised; left out: as the first one's",
+    )
     outside: float | None = Field(
         default=None, description="source value beyond the images; left out: the lowest for conform, else the edge's"
     )
     crop_non_zero: bool = Field(
-        default=False, description="before anything else, keep the box of the source that is not 0 everywhere"
+        default=False, description="before anything else, keep the box of the source in which a channel is not 0"
+    )
+    crop_centre: tuple[Side, Side, Side] | None = Field(
+        default=None,
+        description="with fit = resize or spacing, before values are normalised: keep so many voxels of the network's "
+        "grid about its middle, as MONAI's CenterSpatialCrop does; 0 keeps a side, and so does more than there is",
     )
     pad_multiple: int = Field(
         default=1, ge=1, description="with fit = spacing: sides are filled up to a multiple of this, at their ends"
     )
-    normalisation: Literal["min-max", "percentile-z-score", "z-score", "non-zero-z-score", "fixed", "none"] = Field(
-        description="min-max: the window of values becomes 0 to 1; z-scores: less the mean, divided by the deviation "
-        "of all (percentile: clipped first) or of what is not 0, which stays 0; fixed: less `mean`, divided by `std`"
-    )
-    mean: float | None = Field(default=None, description="with normalisation = fixed")
-    std: float | None = Field(default=None, gt=0, description="with normalisation = fixed")
-    percentiles: tuple[float, float] = (0.0, 100.0)
-    window: tuple[float, float] | None = Field(
-        default=None, description="values (of a CT: HU) to clip to, instead of percentiles of the volume"
-    )
-    scale: float = 1.0
-    offset: float = 0.0
     crop_above: float | None = Field(default=None, description="after normalisation, keep the box of what is above")
     crop_multiple: int = Field(default=1, ge=1, description="the box's sides are rounded up to a multiple of this")
 
@@ -61,12 +85,13 @@ class VolumePreparation(Strict):
             raise ValueError("fit = conform or spacing, and only they, need spacing_mm")
         if (self.fit != "spacing") != (self.size is not None):
             raise ValueError("fit = conform or resize, and only they, need size")
+        if self.crop_centre is not None and self.fit == "conform":
+            raise ValueError("crop_centre goes with fit = resize or spacing: conform is cut to its size already")
         if self.pad_multiple > 1 and self.fit != "spacing":
             raise ValueError("pad_multiple goes with fit = spacing only: the others have a size")
-        if (self.normalisation == "fixed") != (self.mean is not None and self.std is not None):
-            raise ValueError("normalisation = fixed, and only it, needs mean and std")
-        if self.window is not None and not self.window[0] < self.window[1]:
-            raise ValueError("window needs a lower and a higher value, in this order")
+        stray = sorted(set(self.channel_values) - set(self.channels))
+        if stray:
+            raise ValueError(f"channel_values names {', '.join(stray)}, which channels does not name")
         return self
 
 

@@ -3,17 +3,15 @@
 import json
 import sys
 import tempfile
-import zipfile
-import zlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from models import code_child
+from models.answer_file import arrays_in
 from models.bounded_process import ended, run_bounded
 from models.card_inference import EntryPoint
 from models.errors import ModelError, RuntimeFailed
@@ -48,7 +46,7 @@ def ask_code(card: Card, entry_point: EntryPoint, source: Source, *, loud: bool 
         status = run_bounded(argv, folder=folder, time_limit_s=entry_point.time_limit_s, what=what, loud=loud)
         if status:
             raise _error_of(what, entry_point, status)
-        return _answer(folder / "answer.npz", what, limit=source.array.size * 8 + _SPARE_BYTES)
+        return arrays_in(folder / "answer.npz", what, limit=source.array.size * 8 + _SPARE_BYTES)
 
 
 def words_of(entry_point: EntryPoint) -> str:
@@ -77,14 +75,3 @@ def _write(source: Source, folder: Path) -> None:
     plain = {key: value for key, value in values.items() if key not in arrays}
     plain["kind"] = type(source).__name__.lower()
     (folder / "source.json").write_text(json.dumps(plain), encoding="utf-8")
-
-
-def _answer(file: Path, what: str, *, limit: int) -> dict[str, NDArray[Any]]:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > limit:
-                raise RuntimeFailed(f"{what} answers more than its source's size allows")
-        with file.open("rb") as stream, NpzFile(stream, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise RuntimeFailed(f"{what} left no answer that can be read ({type(error).__name__})") from error

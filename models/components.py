@@ -39,6 +39,12 @@ def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return filled
 
 
+def count_parts(mask: NDArray[np.bool_]) -> int:
+    """Return how many connected parts (26 neighbours) a mask has."""
+    box = box_of(mask)
+    return 0 if box is None else int(ndimage.label(mask[box], structure=_CORNERS)[1])
+
+
 def drop_small(labels: NDArray[np.uint8], number: int, *, smallest_voxels: float) -> None:
     """Set connected parts (26 neighbours) of one label that have fewer voxels to 0, in place."""
     box = box_of(labels == number)

@@ -67,6 +67,19 @@ class Detection:
     laterality: Literal["left", "right"] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """How many things of a label there are.
+
+    Attributes:
+        label: The card's label.
+        measurement: The number, 0 where none was found.
+    """
+
+    label: Label
+    measurement: Measurement
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HeatMap:
     """How much each voxel spoke for something.
@@ -120,6 +133,7 @@ class Reading:
         structures: The segments that were found, by ascending label number; a label that was not found is not here.
         instances: uint16 like `labels`, the number of the detection that a voxel belongs to; None without masks.
         detections: What was found at a place, by ascending number.
+        counts: How many things there are of each label that wants it told, where it has no structure that says so.
         heat_maps: Over the source grid.
         missing: Labels of the card that were looked for and not found.
         measurements: Of the whole input.
@@ -133,6 +147,7 @@ class Reading:
     structures: tuple[Structure, ...] = ()
     instances: NDArray[np.uint16] | None = None
     detections: tuple[Detection, ...] = ()
+    counts: tuple[Count, ...] = ()
     heat_maps: tuple[HeatMap, ...] = ()
     missing: tuple[Label, ...] = ()
     measurements: tuple[Measurement, ...] = ()

@@ -13,7 +13,7 @@ _AXES = re.compile("[LRAPIS]{3}")
 _PLACES: dict[str, tuple[str, str, str]] = {
     "brainchop": ("models.brainchop", "import_brainchop", ""),
     "onnx": ("models.import_onnx", "import_onnx", ""),
-    "torchscript": ("models.import_torch", "import_torchscript", "torch"),
+    "torchscript": ("models.import_torchscript", "import_torchscript", "torch"),
     "monai": ("models.import_monai", "import_monai", "monai"),
     "nnunet": ("models.import_nnunet", "import_nnunet", "nnunet"),
 }

@@ -1,8 +1,9 @@
-"""Imports a MONAI bundle: ``configs/metadata.json``, ``configs/inference.json`` or ``.yaml``, ``models/model.pt``.
+"""Imports a MONAI bundle: ``configs/metadata.json``, ``configs/inference.json`` or ``.yaml``, and its network.
 
-The network is made by MONAI's own parser, its transforms are translated into the card's words, and one that is not
-known here is refused by name. Needs the extra `monai`. The parser makes whatever the bundle's files name: only bundles
-from somebody you trust.
+The network is made by MONAI's own parser with the weights of ``models/model.pt``, or, where the bundle does not have
+both, is the TorchScript of ``models/model.ts``, loaded in a process of its own. The bundle's transforms are translated
+into the card's words, and one that is not known here is refused by name. Needs the extra `monai`. The parser makes
+whatever the bundle's files name: only bundles from somebody you trust.
 """
 
 import json
@@ -18,7 +19,8 @@ import torch
 from monai.bundle import ConfigParser
 
 from models.errors import WeightsRefused
-from models.import_torch import import_module
+from models.import_torch import import_module, sides_of
+from models.import_torchscript import import_script
 from models.imported_model import with_labels
 from models.monai_transforms import interpretation, preparation
 
@@ -45,7 +47,6 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
     inference = _inference(parser)
     interpreted = interpretation(_transforms(parser, "postprocessing"))
     names = _names(metadata, first=1 if interpreted["kind"] == "multi-label" else 0)
-    module = _network(parser, folder)
     known = {
         "name": str(metadata.get("name") or metadata.get("task") or folder.name)[:40],
         "version": str(metadata.get("version", "1"))[:16],
@@ -57,11 +58,17 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
         "interpretation": interpreted,
         "labels": [{"number": number, "name": name} for number, name in names.items() if number > 0],
     }
-    sides = inference.get("window") or prepared.get("size")
+    sides = sides_of(known)
     if not sides:
-        raise WeightsRefused("the bundle has neither a SlidingWindowInferer nor a Resized: how large is the input?")
-    example = np.zeros((1, 1, *sides), np.float32)
-    return import_module(module, with_labels(known, wishes), target_dir, example=example, free_sides=False)
+        raise WeightsRefused(
+            "the bundle has no SlidingWindowInferer, no Resized and no CenterSpatialCropd: how large is the input?"
+        )
+    card, example = with_labels(known, wishes), np.zeros((1, 1, *sides), np.float32)
+    script = folder / "models" / "model.ts"
+    defined = _network_key(parser) and (folder / "models" / "model.pt").is_file()
+    if not defined and script.is_file():
+        return import_script(script, card, target_dir, example=example, free_sides=False)
+    return import_module(_network(parser, folder), card, target_dir, example=example, free_sides=False)
 
 
 def _unpacked(file: Path, scratch: Path) -> Path:
@@ -100,10 +107,15 @@ def _parser(folder: Path) -> ConfigParser:
     raise WeightsRefused(f"{folder} has no configs/inference.json or .yaml")
 
 
+def _network_key(parser: ConfigParser) -> str:
+    """Return what the bundle calls its network; empty where it defines none."""
+    return next((key for key in ("network_def", "network", "net") if key in parser.config), "")
+
+
 def _network(parser: ConfigParser, folder: Path) -> Any:
-    name = next((key for key in ("network_def", "network", "net") if key in parser.config), None)
-    if name is None:
-        raise WeightsRefused("the bundle's inference config has no network_def")
+    name = _network_key(parser)
+    if not name:
+        raise WeightsRefused("the bundle's inference config has no network_def, and there is no models/model.ts")
     try:
         with warnings.catch_warnings():
             # MONAI's own deprecations are not the importing user's business.

@@ -1,8 +1,7 @@
 """Imports an nnU-Net v2 results folder: ``plans.json``, ``dataset.json``, ``fold_*/checkpoint_*.pth``.
 
 nnU-Net itself is not needed: its networks are in `dynamic-network-architectures`, and what it does around them is what
-the card says. Two things differ and stand in the card's limits: images are resampled linearly instead of by splines,
-and mirrored copies are not averaged.
+the card says (`models.nnunet_card`). What differs stands in the card's limits.
 """
 
 import importlib
@@ -17,13 +16,10 @@ import torch
 from models.errors import WeightsRefused
 from models.import_torch import import_module
 from models.imported_model import with_labels
+from models.nnunet_card import limits_of, mirror_axes, nnunet_card
 
 _CONFIGURATION = "3d_fullres"
 _LARGEST_FILE = 4 << 30
-_LIMITS = (
-    "Imported from nnU-Net, one fold: resampled linearly and then normalised, not by splines and after; no mirrored "
-    "copies are averaged."
-)
 #: Only these packages may bring a network: a name in a file must not import anything else. `torch` as a whole would
 #: be too much: torch.hub.load, for one, runs what it is pointed to.
 _TRUSTED = ("dynamic_network_architectures.", "torch.nn.")
@@ -44,75 +40,20 @@ def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, 
     plans, dataset = _json(folder / "plans.json"), _json(folder / "dataset.json")
     try:
         configuration = plans["configurations"][_CONFIGURATION]
-        card = _card(plans, configuration, dataset, orientation)
-        module = _network(configuration, channels=1, classes=len(card["labels"]) + 1)
-        _load(module, _checkpoint(folder))
+        file = _checkpoint(folder)
+        content = _content(file)
+        mirrored = mirror_axes(content.get("inference_allowed_mirroring_axes"))
+        card = with_labels(nnunet_card(plans, configuration, dataset, orientation, mirrored), wishes)
+        card.setdefault("limits", limits_of(card["preparation"], card["inference"]))
+        channels = len(dataset["channel_names"])
+        module = _network(configuration, channels=channels, classes=len(card["labels"]) + 1)
+        _load(module, content, file)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsRefused(
             f"{folder} is no results folder of nnU-Net v2 as it is read here ({type(error).__name__}: {error})"
         ) from error
-    patch = np.zeros((1, 1, *configuration["patch_size"]), np.float32)
-    return import_module(module, with_labels(card, wishes), target_dir, example=patch, free_sides=False)
-
-
-def _card(
-    plans: Mapping[str, Any], configuration: Mapping[str, Any], dataset: Mapping[str, Any], orientation: str
-) -> dict[str, Any]:
-    if len(dataset["channel_names"]) != 1:
-        raise WeightsRefused(
-            f"{len(dataset['channel_names'])} input channels: only networks of one series are read here"
-        )
-    if any(not isinstance(value, int) for value in dataset["labels"].values()):
-        raise WeightsRefused("region-based training (labels that are lists) is not read here")
-    if configuration.get("previous_stage"):
-        raise WeightsRefused("a cascade (previous_stage) is not read here; take 3d_fullres alone")
-    # What was left out of training has a number, and no output of the network.
-    numbers = {name: number for name, number in dataset["labels"].items() if name != "ignore"}
-    if sorted(numbers.values()) != list(range(len(numbers))):
-        raise WeightsRefused(f"the labels' numbers {sorted(numbers.values())} are not 0, 1, 2, ...")
-    forward = [int(axis) for axis in plans.get("transpose_forward", [0, 1, 2])]
-    preparation = {
-        "kind": "volume",
-        "orientation": "".join(orientation[axis] for axis in forward),
-        "fit": "spacing",
-        "spacing_mm": [float(value) for value in configuration["spacing"]],
-        "crop_non_zero": True,
-        **_normalisation(configuration, plans),
-    }
-    return {
-        "name": str(dataset.get("name") or plans["dataset_name"])[:40],
-        "version": "nnunet-v2",
-        "limits": _LIMITS,
-        "preparation": preparation,
-        "inference": {
-            "strategy": "sliding-window",
-            "window": [int(side) for side in configuration["patch_size"]],
-            "overlap": 0.5,
-            "blending": "gaussian-nnunet",
-            "padding": "zero-around",
-        },
-        "interpretation": {"kind": "classes"},
-        "labels": [{"number": number, "name": name} for name, number in numbers.items() if number > 0],
-    }
-
-
-def _normalisation(configuration: Mapping[str, Any], plans: Mapping[str, Any]) -> dict[str, Any]:
-    (scheme,), (masked,) = configuration["normalization_schemes"], configuration["use_mask_for_norm"]
-    if scheme == "CTNormalization":
-        seen = plans["foreground_intensity_properties_per_channel"]["0"]
-        return {
-            "normalisation": "fixed",
-            "window": [float(seen["percentile_00_5"]), float(seen["percentile_99_5"])],
-            "mean": float(seen["mean"]),
-            "std": float(seen["std"]),
-        }
-    known = {"ZScoreNormalization": "non-zero-z-score" if masked else "z-score", "NoNormalization": "none",
-             "RescaleTo01Normalization": "min-max"}  # fmt: skip
-    if scheme not in known:
-        raise WeightsRefused(
-            f"the normalisation {scheme} is not read here; known are CTNormalization, {', '.join(known)}"
-        )
-    return {"normalisation": known[scheme]}
+    patch = np.zeros((1, channels, *configuration["patch_size"]), np.float32)
+    return import_module(module, card, target_dir, example=patch, free_sides=False)
 
 
 def _network(configuration: Mapping[str, Any], *, channels: int, classes: int) -> Any:
@@ -149,15 +90,20 @@ def _checkpoint(folder: Path) -> Path:
     raise WeightsRefused(f"{folder} holds no fold_*/checkpoint_final.pth")
 
 
-def _load(module: Any, file: Path) -> None:
+def _content(file: Path) -> dict[str, Any]:
+    """Return what a checkpoint holds. Raises WeightsRefused."""
     try:
         # What nnU-Net's checkpoints hold beside tensors; a pickle may name nothing else.
         with torch.serialization.safe_globals(_numpy_globals()):
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever the pickle makes it
         raise WeightsRefused(
             f"{file} is no checkpoint of tensors ({type(error).__name__}); nothing of it was run"
         ) from error
+    return content
+
+
+def _load(module: Any, content: Mapping[str, Any], file: Path) -> None:
     weights = {
         name.removeprefix("module.").removeprefix("_orig_mod."): value
         for name, value in content["network_weights"].items()

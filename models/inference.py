@@ -13,7 +13,8 @@ from models.components import largest_component
 from models.errors import CardError, InputRefused
 from models.grid import Box, Shape, boxed, grid_of, oriented, resample, shape_of
 from models.manifest import Card
-from models.preparation import Prepared, normalise
+from models.normalisation import normalise
+from models.preparation import Prepared
 from models.runtime import Infer
 from models.slice_by_slice import ask_slices
 from models.sliding_window import ask_windows

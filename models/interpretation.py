@@ -11,6 +11,7 @@ from models.answers import logit
 from models.card_interpretation import LabelMapInterpretation
 from models.card_parts import Label
 from models.components import drop_small, fill_holes, largest_component
+from models.counting import counts_of
 from models.errors import ImplausibleResult
 from models.findings import Detection, Measurement, Reading, Structure
 from models.grid import box_of, grid_of, reach, resample, shape_of
@@ -43,6 +44,9 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
     warnings = _warnings(labels)
     instances, detections = _instances(known, labels, interpretation, answer, source)
     counted = {detection.label.number for detection in detections}
+    missing = tuple(
+        label for label in known if label.number not in counted and (label.instances or not voxels[label.number])
+    )
     return Reading(
         labels=labels,
         instances=instances,
@@ -59,9 +63,8 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
             for label in known
             if not label.instances and (count := int(voxels[label.number]))
         ),
-        missing=tuple(
-            label for label in known if label.number not in counted and (label.instances or not voxels[label.number])
-        ),
+        missing=missing,
+        counts=counts_of(detections, missing),
         warnings=warnings,
     )
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from models.card_critical import CertaintyRule, CriticalRule, PresenceRule
-from models.card_inference import Command, EntryPoint, Inference, LocateThenRead
+from models.card_inference import Command, EntryPoint, Inference, LocateThenRead, SlidingWindow
 from models.card_interpretation import (
     BoxInterpretation,
     ClassificationInterpretation,
@@ -105,8 +105,11 @@ class Card(Strict):
                     f"preparation.channels names {', '.join(named) or 'none'}, selection.channels "
                     f"{', '.join(chosen) or 'none'}: they must be the same series"
                 )
-            if named and isinstance(self.inference, LocateThenRead):
-                raise ValueError("locate-then-read goes with one series")
+            if isinstance(self.inference, LocateThenRead):
+                if named:
+                    raise ValueError("locate-then-read goes with one series")
+                if self.preparation.crop_centre is not None:
+                    raise ValueError("locate-then-read looks at all of the images: leave out crop_centre")
         return self
 
     @model_validator(mode="after")
@@ -123,24 +126,31 @@ class Card(Strict):
         if isinstance(self.inference, LocateThenRead) and set(self.networks) != {"locator", "main"}:
             raise ValueError("locate-then-read needs the networks locator and main")
         if isinstance(self.preparation, ImagePreparation):
-            if self.inference.strategy != "whole":
-                raise ValueError("images are read by the strategy whole")
-            if any(label.instances for label in self.labels):
-                raise ValueError("instances are counted in volumes only, not on images")
-            ranges = [label.plausible_volume_ml for label in self.labels]
-            if isinstance(self.interpretation, LabelMapInterpretation):
-                ranges.append(self.interpretation.plausible_total_ml)
-            if any(one != Range() for one in ranges):
-                raise ValueError("what is outlined on images has an area and no volume: leave out the plausible ml")
+            self._check_images()
         return self
+
+    def _check_images(self) -> None:
+        if self.inference.strategy != "whole":
+            raise ValueError("images are read by the strategy whole")
+        if any(label.instances for label in self.labels):
+            raise ValueError("instances are counted in volumes only, not on images")
+        if isinstance(self.interpretation, LabelMapInterpretation) and any(label.counted for label in self.labels):
+            raise ValueError("connected parts are counted in volumes only, not on images: leave out count")
+        ranges = [label.plausible_volume_ml for label in self.labels]
+        if isinstance(self.interpretation, LabelMapInterpretation):
+            ranges.append(self.interpretation.plausible_total_ml)
+        if any(one != Range() for one in ranges):
+            raise ValueError("what is outlined on images has an area and no volume: leave out the plausible ml")
 
     def _check_boxes(self) -> None:
         if not self.labels:
             raise ValueError("boxes need at least one [[labels]]")
         if self.inference.strategy not in {"whole", "sliding-window"}:
             raise ValueError("boxes are found by the strategies whole and sliding-window")
-        if any(label.instances or label.measurements for label in self.labels):
-            raise ValueError("boxes have no mask: leave out instances and measurements of [[labels]]")
+        if isinstance(self.inference, SlidingWindow) and self.inference.mirror_axes:
+            raise ValueError("boxes of mirrored copies have no mean: leave out mirror_axes")
+        if any(label.instances or set(label.measurements) - {"count"} for label in self.labels):
+            raise ValueError("boxes have no mask: leave out instances, and all measurements of [[labels]] but count")
 
     @model_validator(mode="after")
     def _rules_name_what_there_is(self) -> "Card":

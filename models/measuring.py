@@ -1,4 +1,4 @@
-"""What a card wants measured in a structure beside its volume: values of the images inside, and diameters in plane."""
+"""What a card wants measured in a structure beside its volume: values inside, diameters in plane, how many parts."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from models.card_parts import Concept, Label
+from models.counting import parts_in
 from models.findings import Measurement
 from models.instances import DEVIATION, DIAMETER, MEAN, MILLIMETRE, SHORT_AXIS, widest
 from models.volume import Volume
@@ -31,6 +32,9 @@ def measure(label: Label, mask: NDArray[np.bool_], source: Volume, value_unit: C
             _, long_mm, short_mm = widest(part, box, source.spacing_mm[1], source.spacing_mm[2])
             found.append(Measurement(name=DIAMETER, value=long_mm, unit=MILLIMETRE))
             found.append(Measurement(name=SHORT_AXIS, value=short_mm, unit=MILLIMETRE))
+            continue
+        if wanted == "count":
+            found.append(parts_in(label, part))
             continue
         values: NDArray[Any] = np.asarray(source.array[box])[part].astype(np.float64)
         name, number = (MEAN, values.mean()) if wanted == "mean" else (DEVIATION, values.std())

@@ -11,7 +11,7 @@ from typing import Any
 from models.errors import WeightsRefused
 
 Values = Mapping[str, Any]
-_NOTHING, _ORIENTATION, _GRID, _RESIZED, _INTENSITY, _CROPPED = range(6)
+_NOTHING, _ORIENTATION, _GRID, _RESIZED, _CENTRED, _INTENSITY, _CROPPED = range(7)
 
 
 def preparation(transforms: Sequence[Values]) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def preparation(transforms: Sequence[Values]) -> dict[str, Any]:
         if place != _NOTHING and place <= done:
             raise WeightsRefused(
                 f"the transform {name} comes after or beside one that a card has in its place: only orientation, then "
-                "spacing or size, then one change of intensities, then a crop is read here"
+                "spacing or size, then a crop of the middle, one change of intensities, a crop of air is read here"
             )
         try:
             say(values, card)
@@ -108,6 +108,13 @@ def _resized(values: Values, card: dict[str, Any]) -> None:
         card.pop(key, None)
 
 
+def _centre(values: Values, card: dict[str, Any]) -> None:
+    sizes = values["roi_size"]
+    wanted = [int(sizes)] * 3 if isinstance(sizes, int) else [int(side) for side in sizes]
+    # MONAI leaves a side as it is where it is not above 0.
+    card["crop_centre"] = [max(side, 0) for side in wanted]
+
+
 def _range(values: Values, card: dict[str, Any]) -> None:
     if not values.get("clip", False):
         raise WeightsRefused("ScaleIntensityRanged without clip is not read here")
@@ -159,6 +166,7 @@ _PREPARING: dict[str, tuple[int, Callable[[Values, dict[str, Any]], None]]] = {
     "Orientationd": (_ORIENTATION, _orientation),
     "Spacingd": (_GRID, _spacing),
     "Resized": (_RESIZED, _resized),
+    "CenterSpatialCropd": (_CENTRED, _centre),
     "ScaleIntensityRanged": (_INTENSITY, _range),
     "ScaleIntensityd": (_INTENSITY, _min_max),
     "NormalizeIntensityd": (_INTENSITY, _z_score),

@@ -54,20 +54,29 @@ def _of_volume(
 
 
 def _slices(preparation: VolumePreparation, inference: Slices) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    if preparation.size is None or preparation.crop_above is not None:
+    size = _size(preparation)
+    if size is None or preparation.crop_above is not None:
         return None
-    rest = [side for axis, side in enumerate(preparation.size) if axis != inference.axis]
+    rest = [side for axis, side in enumerate(size) if axis != inference.axis]
     return _fixed(((1 + len(preparation.channels)) * (2 * inference.neighbours + 1), *rest))
 
 
 def _volume(preparation: VolumePreparation) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    if preparation.size is None:
+    size = _size(preparation)
+    if size is None:
         return None
     channels = 1 + len(preparation.channels)
     if preparation.crop_above is None:
-        return _fixed((channels, *preparation.size))
-    least = [min(preparation.crop_multiple, side) for side in preparation.size]
-    return (channels, *least), (channels, *preparation.size)
+        return _fixed((channels, *size))
+    least = [min(preparation.crop_multiple, side) for side in size]
+    return (channels, *least), (channels, *size)
+
+
+def _size(preparation: VolumePreparation) -> tuple[int, ...] | None:
+    """Return the sides of the network's grid, None where they depend on the images."""
+    if preparation.size is None or preparation.crop_centre is None:
+        return preparation.size
+    return tuple(min(side, kept or side) for side, kept in zip(preparation.size, preparation.crop_centre, strict=True))
 
 
 def _fixed(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

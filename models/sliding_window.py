@@ -39,12 +39,7 @@ def ask_windows(
     boxes = list(windows(padded.shape[1:], strategy))
     for start in range(0, len(boxes), at_once):
         group = boxes[start : start + at_once]
-        (answer,) = infer(network, {name: np.stack([padded[(slice(None), *box)] for box in group])}).values()
-        if answer.ndim != 5 or answer.shape[0] != len(group) or answer.shape[2:] != strategy.window:  # noqa: PLR2004
-            raise RuntimeFailed(
-                f"the network answers {answer.shape} to {len(group)} windows of {strategy.window}, not "
-                "(windows, classes, *window): mend `window` or `max_batch` in the card, or the network"
-            )
+        answer = _mirrored(infer, network, name, np.stack([padded[(slice(None), *box)] for box in group]), strategy)
         if total is None:
             total = np.zeros((answer.shape[1], *weights.shape), np.float32)
         for box, one in zip(group, answer, strict=True):
@@ -53,6 +48,26 @@ def ask_windows(
     assert total is not None  # noqa: S101  # a volume has at least one window
     total /= weights
     return total[(np.newaxis, slice(None), *inside)]
+
+
+def _mirrored(
+    infer: Infer, network: str, name: str, group: NDArray[np.float32], strategy: SlidingWindow
+) -> NDArray[np.float32]:
+    """Return the answers to some windows: the mean over their mirrored copies, each mirrored back."""
+    axes = sorted(axis + 2 for axis in strategy.mirror_axes)
+    ways = [way for count in range(len(axes) + 1) for way in itertools.combinations(axes, count)]
+    total: NDArray[np.float32] | None = None
+    for way in ways:
+        (answer,) = infer(network, {name: np.ascontiguousarray(np.flip(group, way))}).values()
+        if answer.ndim != 5 or answer.shape[0] != len(group) or answer.shape[2:] != strategy.window:  # noqa: PLR2004
+            raise RuntimeFailed(
+                f"the network answers {answer.shape} to {len(group)} windows of {strategy.window}, not "
+                "(windows, classes, *window): mend `window` or `max_batch` in the card, or the network"
+            )
+        values = np.flip(np.asarray(answer, np.float32), way)
+        total = values if total is None else total + values
+    assert total is not None  # noqa: S101  # as it is counts as a way
+    return total / np.float32(len(ways)) if len(ways) > 1 else total
 
 
 def filled_up(

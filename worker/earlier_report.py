@@ -12,11 +12,12 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, Comprehensive3DSRStorage, EnhancedSRStorage
 
 from models.card_parts import Concept
+from models.counting import NO_UNITS
 from models.findings import Measurement
 from models.manifest import Card
 from worker.gate_bundle import MEASUREMENT_GROUP, children, content_items, name_of
 from worker.object_encoding import MANUFACTURER
-from worker.prior import Code, EarlierRead, InstanceReference, Observed
+from worker.prior import NOT_SIZES, Code, EarlierRead, InstanceReference, Observed
 from worker.provenance import derived_uid
 from worker.pydicom_errors import PARSE_ERRORS
 from worker.study_moment import studied_at, study_day
@@ -116,8 +117,8 @@ def _taken(reports: Sequence[Dataset], version: str) -> EarlierRead | None:
         studied_on=day,
         studied_at=studied_at(reports[0]),
         model_version=version,
-        # An answer about the whole image has a group too, with nothing but its certainty.
-        things=tuple(thing for thing in things.values() if any(m.unit.value != "%" for m in thing.measurements)),
+        things=tuple(thing for thing in things.values() if _has_size(thing)),
+        counts=tuple(thing for thing in things.values() if not _has_size(thing) and _has_number(thing)),
         whole=tuple(whole),
         references=tuple(
             InstanceReference(
@@ -129,6 +130,15 @@ def _taken(reports: Sequence[Dataset], version: str) -> EarlierRead | None:
             for report in sorted(reports, key=lambda report: str(report.SOPInstanceUID))
         ),
     )
+
+
+def _has_size(thing: Observed) -> bool:
+    """Say whether a group is of a thing: one of an answer has nothing but its certainty, one of a count its number."""
+    return any(m.unit.value not in (*NOT_SIZES, NO_UNITS.value) for m in thing.measurements)
+
+
+def _has_number(thing: Observed) -> bool:
+    return any(m.unit.value == NO_UNITS.value for m in thing.measurements)
 
 
 def _observed(group: Dataset) -> Observed:

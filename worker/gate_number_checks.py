@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -14,7 +14,7 @@ from models.manifest import Card
 from worker.gate_bundle import Bundle, children, name_of
 from worker.gate_report_checks import is_drawn
 from worker.report import WHOLE_IMAGE
-from worker.segments import Thing, segmented, tracking_name
+from worker.segments import Thing, counting_name, segmented, tracking_name
 
 _TRACKING_IDENTIFIER = ("112039", "DCM")
 _FINDING = ("121071", "DCM")
@@ -61,8 +61,12 @@ def _implausible(bundle: Bundle, card: Card) -> Iterator[str]:
         ]
         if any(volume not in label.plausible_volume_ml for volume in volumes):
             yield f"the volume of {label.name} is not plausible"
+    counted = {(label.counted_as.value, label.counted_as.scheme) for label in card.labels if label.counted}
+    counts = [_number(item) for items in bundle.items for item in items if _is_number_of(item, counted)]
+    if any(count < 0 or count != math.floor(count) for count in counts if math.isfinite(count)):
+        yield "a count is no whole number"
     if isinstance(card.interpretation, EcgInterpretation):
-        rates = [_number(item) for items in bundle.items for item in items if _is_rate(item)]
+        rates = [_number(item) for items in bundle.items for item in items if _is_number_of(item, {_HEART_RATE})]
         if any(rate not in card.interpretation.plausible_heart_rate_bpm for rate in rates):
             yield "the heart rate is not plausible"
 
@@ -82,12 +86,22 @@ def _misquoted(bundle: Bundle, reading: Reading) -> Iterator[str]:
             yield f"the numbers of {tracking_name(thing)} differ from the reading"
     yield from _untold(bundle, segmented(reading), drawn=False)
     yield from _untold(bundle, reading.detections, drawn=True)
+    yield from _miscounted(bundle, reading, tracked)
     whole = [_as_number(measurement) for measurement in reading.measurements]
     if not all(_same(_numbers_in(group), whole) for group in tracked.get(WHOLE_IMAGE, ())):
         yield "the numbers of the whole image differ from the reading"
     leads = [item for items in bundle.items for item in items if name_of(item) == _LEAD_GROUP]
     if not all(_same(_numbers_in(group), whole) for group in leads):
         yield "the numbers of the recording differ from the reading"
+
+
+def _miscounted(bundle: Bundle, reading: Reading, tracked: Mapping[str, list[Dataset]]) -> Iterator[str]:
+    """Each report of things without coordinates says once how many there are, as the reading has it."""
+    reports = sum(bool(groups) and not is_drawn(groups[0]) for groups in bundle.groups)
+    for count in reading.counts:
+        groups = tracked.get(counting_name(count), [])
+        if len(groups) != reports or not all(_same(_numbers_in(g), [_as_number(count.measurement)]) for g in groups):
+            yield f"how many there are of {count.label.name} differs from the reading"
 
 
 def _untold(bundle: Bundle, things: Iterable[Thing], *, drawn: bool) -> Iterator[str]:
@@ -153,8 +167,8 @@ def _numbers_in(group: Dataset) -> list[_Number]:
     ]
 
 
-def _is_rate(item: Dataset) -> bool:
-    return item.get("ValueType") == "NUM" and name_of(item) == _HEART_RATE
+def _is_number_of(item: Dataset, names: Collection[tuple[str, str]]) -> bool:
+    return item.get("ValueType") == "NUM" and name_of(item) in names
 
 
 def _number(item: Dataset) -> float:

@@ -9,6 +9,9 @@ from models.findings import Measurement
 #: Value and scheme of a coded concept; its meaning is for people.
 Code = tuple[str, str]
 
+#: Units of certainties, which are no sizes.
+NOT_SIZES = ("%",)
+
 #: Less than this, in any unit, is nothing: no share of it can be told.
 NOTHING = 1e-6
 
@@ -49,6 +52,7 @@ class EarlierRead:
         studied_at: Date and time of it, for `worker.study_moment`.
         model_version: The version that read it.
         things: Structures and detections with their numbers.
+        counts: How many things there were of a kind: the same, with that number alone.
         whole: Numbers of the whole input.
         references: The reports, all of one study.
     """
@@ -57,6 +61,7 @@ class EarlierRead:
     studied_at: str
     model_version: str
     things: tuple[Observed, ...]
+    counts: tuple[Observed, ...] = ()
     whole: tuple[Measurement, ...]
     references: tuple[InstanceReference, ...]
 
@@ -104,7 +109,7 @@ class Prior:
         studied_on: Date of the earlier study.
         days: From that study to this one.
         model_version: The version that read it; empty where it is today's.
-        changes: Structures and detections first, then the whole input; at least one.
+        changes: Structures and detections first, then counts, then the whole input; at least one.
         unpaired: What was found several times then or now, so that no pair is certain.
         references: The earlier reports.
     """

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 
-from models.findings import Detection, Measurement, Reading
-from worker.prior import NOTHING, Change, Code, EarlierRead, Observed, Prior
+from models.findings import Count, Detection, Measurement, Reading
+from worker.prior import NOT_SIZES, NOTHING, Change, Code, EarlierRead, Observed, Prior
 from worker.prior_pairs import Thing, pairs_of
 from worker.prior_sizes import in_unit
 
@@ -20,8 +20,6 @@ _ABNORMAL: Code = ("49755003", "SCT")
 #: Below these a doubling time says more about the measurement than about the lesion.
 _LEAST_GROWTH = 1.25
 _LEAST_DAYS = 30
-#: Certainties are no sizes.
-_NOT_SIZES = ("%",)
 
 
 def compare(reading: Reading, earlier: EarlierRead, *, studied_on: date, model_version: str) -> Prior | None:
@@ -29,6 +27,7 @@ def compare(reading: Reading, earlier: EarlierRead, *, studied_on: date, model_v
     days = (studied_on - earlier.studied_on).days
     pairs, unpaired = pairs_of(reading, earlier.things)
     changes = [change for thing, then in pairs for change in _changes_of(thing, then, days)]
+    changes += [change for count in reading.counts for change in _changes_of_count(count, earlier.counts)]
     changes += _changes(None, reading.measurements, earlier.whole)
     if days < 0 or not changes:
         return None
@@ -60,6 +59,16 @@ def _changes_of(thing: Thing, then: Observed, days: int) -> Iterator[Change]:
         yield replace(change, doubling_days=doubling)
 
 
+def _changes_of_count(count: Count, then: Iterable[Observed]) -> Iterator[Change]:
+    """Compare how many there are of a label with what the one count of its kind was; none where there is any doubt."""
+    label = count.label
+    key = ((label.concept.value, label.concept.scheme), label.laterality or "")
+    before = [observed for observed in then if (observed.concept, observed.side) == key]
+    if len(before) == 1:
+        for change in _changes(None, (count.measurement,), before[0].measurements):
+            yield replace(change, label=label)
+
+
 def _changes(thing: Thing | None, now: Iterable[Measurement], then: Iterable[Measurement]) -> list[Change]:
     """Compare numbers of one name and method that are each there once; certainties are no sizes and are left out."""
     past: dict[tuple[Code, Code | None], list[Measurement]] = defaultdict(list)
@@ -70,7 +79,7 @@ def _changes(thing: Thing | None, now: Iterable[Measurement], then: Iterable[Mea
         today[_name(measurement)].append(measurement)
     changes = []
     for name, measurements in today.items():
-        if len(measurements) != 1 or len(past.get(name, ())) != 1 or measurements[0].unit.value in _NOT_SIZES:
+        if len(measurements) != 1 or len(past.get(name, ())) != 1 or measurements[0].unit.value in NOT_SIZES:
             continue
         (measured,), (before,) = measurements, past[name]
         earlier = in_unit(before, measured.unit)

@@ -2,6 +2,7 @@
 
 from itertools import groupby
 
+from models.counting import NO_UNITS
 from models.findings import Measurement
 from worker.prior import Change, Prior
 from worker.sentences import Words
@@ -22,7 +23,9 @@ def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
         )
     for _, group in groupby(prior.changes, key=lambda change: (change.label, change.number)):
         changes = list(group)
-        told += [_sentence(change, words, alone=len(changes) == 1) for change in changes]
+        # A bare number beside a name could be of anything.
+        alone = len(changes) == 1 and changes[0].unit.value != NO_UNITS.value
+        told += [_sentence(change, words, alone=alone) for change in changes]
     told += [
         words.say("{name}: found more than once then or now, so sizes are not compared.", name=words.label(label))
         for label in prior.unpaired

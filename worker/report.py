@@ -1,7 +1,7 @@
 """SR-B: what machines read, a Comprehensive 3D SR by TID 1500.
 
-A TID 1411 group for each segment and a TID 1501 group for each answer about the whole image. A group with coordinates
-has no place here: OHIF shows nothing of a report that mixes both.
+A TID 1411 group for each segment and a TID 1501 group for each answer about the whole image and each count. A group
+with coordinates has no place here: OHIF shows nothing of a report that mixes both.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,11 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from models.card_parts import Concept
-from models.findings import Finding, Measurement
+from models.findings import Count, Finding, Measurement
 from models.volume import Waveform
 from worker.case import Case
 from worker.measurement_groups import Groups, abnormal, measurement_report
-from worker.segments import segmented
+from worker.segments import counting_name, segmented, side_of
 from worker.sr_document import coded
 
 _CERTAINTY = Concept(value="111012", scheme="DCM", meaning="Certainty of Finding")
@@ -42,7 +42,7 @@ def has_report(case: Case) -> bool:
         return False
     reading = case.reading
     absent = any(abnormal(label) for label in reading.missing)
-    return bool(segmented(reading) or reading.findings or reading.measurements or absent)
+    return bool(segmented(reading) or reading.findings or reading.measurements or reading.counts or absent)
 
 
 def build_report(case: Case, segmentation: Dataset | None) -> Dataset:
@@ -81,6 +81,8 @@ def _answers(case: Case, groups: Groups) -> Iterator[Dataset]:
         if abnormal(label):
             tracked = _tracked(case, label.name, "missing", str(label.number))
             yield _answer(case, groups, tracked, Finding(name=label.concept, value=ABSENT), ())
+    for count in reading.counts:
+        yield _how_many(case, groups, count)
     if reading.measurements:
         yield _answer(case, groups, _tracked(case, WHOLE_IMAGE, "whole image"), None, reading.measurements)
 
@@ -96,14 +98,29 @@ def _answer(
     finding: Finding | None,
     measurements: Sequence[Measurement],
 ) -> Dataset:
-    images = case.series.datasets if len(case.series.datasets) <= _FEW_IMAGES else ()
     return groups.of_answer(
         tracked,
         finding=finding.name if finding else None,
         measurements=measurements,
         evaluation=_evaluation(finding) if finding else (),
-        images=[SourceImageForMeasurementGroup(image.SOPClassUID, image.SOPInstanceUID) for image in images],
+        images=_images(case),
     )
+
+
+def _how_many(case: Case, groups: Groups, count: Count) -> Dataset:
+    side = side_of(count.label.laterality)
+    return groups.of_answer(
+        _tracked(case, counting_name(count), "count", str(count.label.number)),
+        finding=count.label.concept,
+        measurements=(count.measurement,),
+        evaluation=QualitativeEvaluation(codes.SCT.Laterality, side) if side else (),
+        images=_images(case),
+    )
+
+
+def _images(case: Case) -> list[SourceImageForMeasurementGroup]:
+    images = case.series.datasets if len(case.series.datasets) <= _FEW_IMAGES else ()
+    return [SourceImageForMeasurementGroup(image.SOPClassUID, image.SOPInstanceUID) for image in images]
 
 
 def _evaluation(finding: Finding) -> QualitativeEvaluation:

@@ -1,11 +1,13 @@
 """What becomes a segment, its number, and the name and UID by which SEG and both measurement reports know it."""
 
+from typing import Literal
+
 import numpy as np
 from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 
 from models.card_parts import Concept
-from models.findings import Detection, Reading, Structure
+from models.findings import Count, Detection, Reading, Structure
 from worker.provenance import Provenance
 from worker.sr_document import coded
 
@@ -55,6 +57,11 @@ def tracking_name(thing: Thing) -> str:
     return thing.label.name
 
 
+def counting_name(count: Count) -> str:
+    """Return the Tracking Identifier of how many there are of a label."""
+    return f"{count.label.name}: {count.measurement.name.meaning.lower()}"
+
+
 def tracking_uid(provenance: Provenance, thing: Thing) -> str:
     """Return the Tracking Unique Identifier, the same in every object of a read."""
     if isinstance(thing, Detection):
@@ -65,6 +72,11 @@ def tracking_uid(provenance: Provenance, thing: Thing) -> str:
 def laterality_of(thing: Thing) -> CodedConcept | None:
     """Return the side on which it lies, None where it has none."""
     side = (thing.laterality if isinstance(thing, Detection) else None) or thing.label.laterality
+    return side_of(side)
+
+
+def side_of(side: Literal["left", "right"] | None) -> CodedConcept | None:
+    """Return the code of a side, None where there is none."""
     return coded(_SIDES[side]) if side else None
 
 

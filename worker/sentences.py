@@ -17,6 +17,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
 from models.card_parts import Concept, Label
+from models.counting import NO_UNITS
 from models.findings import Measurement
 from models.sentence import Sentence
 from worker.languages import Language
@@ -80,7 +81,8 @@ class Words:
     def measured(self, measurement: Measurement) -> str:
         """Return a measurement's number with its unit."""
         unit = _UNITS.get(measurement.unit.value, measurement.unit.value)
-        return f"{self.number(measurement.value)} {unit}".strip()
+        whole = measurement.unit.value == NO_UNITS.value and measurement.value.is_integer()
+        return f"{self.number(measurement.value, 0 if whole else None)} {unit}".strip()
 
     def date(self, day: date) -> str:
         """Return a date in the language's form, the year in four digits: "2 Jan 2026", "02.01.2026"."""

@@ -1,11 +1,14 @@
 """What a site does not want to be told is taken out of a reading here, before anything is made of it."""
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from models.card_parts import Concept
-from models.findings import Detection, Finding, Measurement, Reading
+from models.counting import number_of
+from models.findings import Count, Detection, Finding, Measurement, Reading
 from models.instances import CERTAINTY, DIAMETER, MILLIMETRE
 from worker.settings import ReportSettings
 
@@ -18,7 +21,8 @@ def for_site(reading: Reading, report: ReportSettings) -> Reading:
     """Return the reading without what lies below the site's thresholds or is not among its measurements.
 
     Detections keep their numbers, so that text, picture and SR still mean the same thing. A structure's first
-    measurement, its size, always stays.
+    measurement, its size, always stays. What is counted is what is told: things that are taken out do not count, and
+    where all of them are, there is no number, since none and 0 are not the same.
     """
     detections = tuple(one for one in reading.detections if _certain_enough(one, report) and _large_enough(one, report))
     instances = reading.instances
@@ -30,6 +34,7 @@ def for_site(reading: Reading, report: ReportSettings) -> Reading:
         instances=instances,
         detections=tuple(replace(one, measurements=_wanted(one.measurements, report)) for one in detections),
         structures=tuple(replace(one, measurements=_wanted(one.measurements, report)) for one in reading.structures),
+        counts=tuple(_recounted(reading.counts, reading.detections, detections, report)),
         measurements=tuple(one for one in reading.measurements if _is_wanted(one, report)),
         findings=tuple(finding for finding in reading.findings if _finding_certain_enough(finding, report)),
     )
@@ -38,6 +43,16 @@ def for_site(reading: Reading, report: ReportSettings) -> Reading:
 def certainty_of(detection: Detection) -> float | None:
     """Return a detection's certainty or probability in percent, None where it has none."""
     return next((m.value for m in detection.measurements if (m.name.value, m.name.scheme) in _CERTAINTIES), None)
+
+
+def _recounted(
+    counts: Iterable[Count], before: Iterable[Detection], after: Iterable[Detection], report: ReportSettings
+) -> Iterator[Count]:
+    found, told = (Counter(one.label.number for one in detections) for detections in (before, after))
+    for count in counts:
+        number = count.label.number
+        if _is_wanted(count.measurement, report) and (told[number] or not found[number]):
+            yield Count(label=count.label, measurement=number_of(count.label, told[number]))
 
 
 def _certain_enough(detection: Detection, report: ReportSettings) -> bool:

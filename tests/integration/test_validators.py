@@ -2,14 +2,17 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 
+from models.counting import counts_of, number_of
 from ops.validation import Report, validate
 from ops.validators import VALIDATORS, without
-from tests.readings import a_card, a_reading, case_of, load
+from tests.readings import LABELS, NODULE, a_card, a_nodule_card, a_reading, case_of, detections_reading, load
+from worker import output_gate
 from worker.gate_bundle import content_items, name_of
 from worker.results import build
 from worker.testing import write_mr_series
@@ -51,6 +54,31 @@ def test_good_results_are_good_by_everybody(folder: Path) -> None:
     assert [read.together for read in report.reads] == [{"gate": (), "dcentvfy": ()}]
     assert report.problems == 0, [made.problems for read in report.reads for made in read.objects]
     assert {tool for tool, _ in report.false_alarms} >= {"dciodvfy", "DicomSRValidator"}
+
+
+def test_a_report_with_counts_is_good_by_everybody(folder: Path) -> None:
+    """A number without a unit in a group of its own, and one beside a segment's volume: TID 1501 and 1411 hold both."""
+    lesions = LABELS[0].model_copy(update={"measurements": ("count",)})
+    series = load(folder / "source")
+    reading = detections_reading(series)
+    counted = tuple(
+        replace(one, label=lesions, measurements=(*one.measurements, number_of(lesions, 3)))
+        if one.label.number == lesions.number
+        else one
+        for one in reading.structures
+    )
+    nodule = NODULE.model_copy(update={"measurements": ("count",)})
+    detections = tuple(replace(one, label=nodule) for one in reading.detections)
+    reading = replace(reading, structures=counted, detections=detections, counts=counts_of(detections, ()))
+    labels = [label.model_dump() for label in (lesions, *LABELS[1:], nodule)]
+    case = case_of(series, reading, a_nodule_card(labels=labels))
+    made = build(case)
+    output_gate.check(made, case)
+    for each in made:
+        (folder / "results" / f"{each.kind}.dcm").write_bytes(each.data)
+    report = asked(folder)
+    assert "246206008" in str(dcmread(folder / "results" / "SR.dcm"))
+    assert report.problems == 0, [one.problems for read in report.reads for one in read.objects]
 
 
 def test_defects_are_told_without_the_patient(folder: Path) -> None:

@@ -1,7 +1,10 @@
 """A results folder in nnU-Net's own layout reads as nnU-Net reads it."""
 
+import itertools
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.card_preparation import VolumePreparation
 from models.catalog import read_entry
 from models.checking import check
-from models.errors import ModelError, WeightsRefused
+from models.errors import CardError, ModelError, WeightsRefused
 from models.import_kinds import import_from
 from models.onnx_runtime import OnnxRuntime
+from models.preparation import prepare
 from models.volume import Volume
 from tests.importing import oblique_head, read_by, wishes
 from tests.optional import need
@@ -45,7 +50,18 @@ ARCHITECTURE: dict[str, Any] = {
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    """A folder as nnU-Net v2 writes it, with seeded weights that were trained with deep supervision."""
+    """A folder of a network of one CT."""
+    return write_results(tmp_path)
+
+
+def write_results(
+    tmp_path: Path,
+    *,
+    schemes: Sequence[str] = ("CTNormalization",),
+    channels: Sequence[str] = ("CT",),
+    mirrored: object = None,
+) -> Path:
+    """Write a folder as nnU-Net v2 does, with seeded weights that were trained with deep supervision."""
     torch = need("torch")
     need("dynamic_network_architectures")
     from models.import_nnunet import _named  # noqa: PLC0415
@@ -55,30 +71,31 @@ def results(tmp_path: Path) -> Path:
     configuration = {
         "spacing": [2.0, 1.25, 1.5],
         "patch_size": PATCH,
-        "normalization_schemes": ["CTNormalization"],
-        "use_mask_for_norm": [False],
+        "normalization_schemes": list(schemes),
+        "use_mask_for_norm": [False] * len(schemes),
         "architecture": ARCHITECTURE,
     }
     plans = {
         "dataset_name": "Dataset900_Test",
         "transpose_forward": [0, 1, 2],
-        "foreground_intensity_properties_per_channel": {"0": SEEN},
+        "foreground_intensity_properties_per_channel": {str(place): SEEN for place in range(len(channels))},
         "configurations": {"3d_fullres": configuration},
     }
     (folder / "plans.json").write_text(json.dumps(plans))
-    dataset = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "One": 1, "Two": 2}, "file_ending": ".nii.gz"}
+    names = {str(place): name for place, name in enumerate(channels)}
+    dataset = {"channel_names": names, "labels": {"background": 0, "One": 1, "Two": 2}, "file_ending": ".nii.gz"}
     (folder / "dataset.json").write_text(json.dumps(dataset))
     torch.manual_seed(7)
     arguments = dict(ARCHITECTURE["arch_kwargs"])
     for key in ARCHITECTURE["_kw_requires_import"]:
         arguments[key] = _named(arguments[key]) if arguments[key] else None
     network = _named(ARCHITECTURE["network_class_name"])(
-        input_channels=1, num_classes=3, deep_supervision=True, **arguments
+        input_channels=len(channels), num_classes=3, deep_supervision=True, **arguments
     )
     checkpoint = {
         "network_weights": network.state_dict(),
         "trainer_name": "nnUNetTrainer",
-        "inference_allowed_mirroring_axes": (0, 1, 2),
+        "inference_allowed_mirroring_axes": mirrored,
         "logging": {"ema_fg_dice": [np.float64(0.5)]},
         "_best_ema": np.float64(0.5),
     }
@@ -86,36 +103,54 @@ def results(tmp_path: Path) -> Path:
     return folder
 
 
-def read_plainly(folder: Path, volume: Volume) -> NDArray[np.uint8]:
-    """Return what the network says by nnU-Net's own recipe, written out: normalise, steps of half a patch, Gaussian."""
+def read_plainly(folder: Path, volume: Volume, mirrored: Sequence[int] = ()) -> NDArray[np.uint8]:
+    """Return what the network says by nnU-Net's own recipe, written out.
+
+    Normalise each channel, steps of half a patch, the mean over mirrored copies, Gaussian.
+    """
     import torch  # noqa: PLC0415
     from scipy.ndimage import gaussian_filter  # noqa: PLC0415
 
-    from models.import_nnunet import _load, _network  # noqa: PLC0415
+    from models.import_nnunet import _content, _load, _network  # noqa: PLC0415
 
     configuration = json.loads((folder / "plans.json").read_text())["configurations"]["3d_fullres"]
-    module = _network(configuration, channels=1, classes=3)
-    _load(module, folder / "fold_0" / "checkpoint_final.pth")
-    values = np.clip(np.asarray(volume.array, np.float32), SEEN["percentile_00_5"], SEEN["percentile_99_5"])
-    values = (values - SEEN["mean"]) / SEEN["std"]
-    missing = [max(0, wide - side) for side, wide in zip(values.shape, PATCH, strict=True)]
+    schemes = configuration["normalization_schemes"]
+    module = _network(configuration, channels=len(schemes), classes=3)
+    file = folder / "fold_0" / "checkpoint_final.pth"
+    _load(module, _content(file), file)
+    channels = []
+    for scheme, series in zip(schemes, (volume, *volume.others), strict=True):
+        own = np.asarray(series.array, np.float32)
+        if scheme == "CTNormalization":
+            own = (np.clip(own, SEEN["percentile_00_5"], SEEN["percentile_99_5"]) - SEEN["mean"]) / SEEN["std"]
+        else:
+            own = (own - own.mean()) / own.std()
+        channels.append(own)
+    shape = channels[0].shape
+    missing = [max(0, wide - side) for side, wide in zip(shape, PATCH, strict=True)]
     before = [side // 2 for side in missing]
-    inside = tuple(slice(first, first + side) for first, side in zip(before, values.shape, strict=True))
-    values = np.pad(values, [(first, side - first) for first, side in zip(before, missing, strict=True)])
+    inside = tuple(slice(first, first + side) for first, side in zip(before, shape, strict=True))
+    around = [(first, side - first) for first, side in zip(before, missing, strict=True)]
+    values = np.stack([np.pad(own, around) for own in channels])
     weight = np.zeros(PATCH)
     weight[tuple(side // 2 for side in PATCH)] = 1
     weight = gaussian_filter(weight, [side / 8 for side in PATCH], mode="constant", cval=0)
     weight = np.maximum(weight / weight.max(), 1e-6)
     starts = []
-    for side, wide in zip(values.shape, PATCH, strict=True):
+    for side, wide in zip(values.shape[1:], PATCH, strict=True):
         count = int(np.ceil((side - wide) / (wide * 0.5))) + 1
         step = (side - wide) / (count - 1) if count > 1 else 0
         starts.append([int(np.round(step * place)) for place in range(count)])
-    total, weights = np.zeros((3, *values.shape)), np.zeros(values.shape)
+    total, weights = np.zeros((3, *values.shape[1:])), np.zeros(values.shape[1:])
     with torch.inference_mode():
         for corner in np.ndindex(*map(len, starts)):
             box = tuple(slice(starts[a][i], starts[a][i] + PATCH[a]) for a, i in enumerate(corner))
-            logits = module(torch.from_numpy(values[box])[None, None])[0].numpy()
+            given = torch.from_numpy(values[(slice(None), *box)])[None]
+            logits = module(given)
+            ways = [way for n in range(1, 4) for way in itertools.combinations([axis + 2 for axis in mirrored], n)]
+            for way in ways:
+                logits = logits + torch.flip(module(torch.flip(given, way)), way)
+            logits = (logits / (len(ways) + 1))[0].numpy()
             total[(slice(None), *box)] += logits * weight
             weights[box] += weight
     labels: NDArray[np.uint8] = (total / weights).argmax(0).astype(np.uint8)
@@ -132,6 +167,85 @@ def test_a_results_folder_reads_as_nnunet_does(results: Path, tmp_path: Path) ->
     ours, theirs = read_by(made, head), read_plainly(results, head)
     assert len(np.unique(theirs)) > 1
     assert np.mean(ours != theirs) < 0.003
+
+
+@pytest.mark.parametrize("mirrored", [(0, 1, 2), [1]])
+def test_mirrored_copies_are_averaged_as_nnunet_averages_them(tmp_path: Path, mirrored: Sequence[int]) -> None:
+    """The checkpoint says along which axes; whoever wants the read in an eighth of the time says so in the card."""
+    results = write_results(tmp_path, mirrored=mirrored)
+    made = import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models", orientation="SPL")
+    card = read_entry(made).card
+    assert card.inference.mirror_axes == tuple(mirrored)  # type: ignore[union-attr]
+    assert "mirrored" not in card.limits
+    # One window: what is left of a difference is of the mirrored copies alone.
+    head = oblique_head((16, 24, 24))
+    ours, theirs = read_by(made, head), read_plainly(results, head, mirrored)
+    assert np.mean(theirs != read_plainly(results, head)) > 0.01
+    assert np.mean(ours != theirs) < 0.0005
+    plain = wishes(inference={"mirror_axes": []})
+    fast = import_from("nnunet", results, card_file(tmp_path, plain), tmp_path / "fast", orientation="SPL")
+    assert "no mirrored copies" in read_entry(fast).card.limits
+    assert np.mean(read_by(fast, head) != read_plainly(results, head)) < 0.0005
+
+
+MR = {"modality": ["MR"]}
+
+
+def test_several_channels_are_several_series(tmp_path: Path) -> None:
+    """Each is normalised by its own scheme, in the network's order, and the card says which series is which."""
+    names, schemes = ("T1w CE", "FLAIR", "CT"), ("ZScoreNormalization", "ZScoreNormalization", "CTNormalization")
+    results = write_results(tmp_path, channels=names, schemes=schemes)
+    table = wishes(selection=MR | {"channels": {"flair": MR, "ct": {"modality": ["CT"]}}})
+    made = import_from("nnunet", results, card_file(tmp_path, table), tmp_path / "models", orientation="SPL")
+    entry = read_entry(made)
+    assert all(verdict.passed for verdict in check(entry, OnnxRuntime()))
+    assert entry.card.preparation.channels == ("flair", "ct")  # type: ignore[union-attr]
+    head = oblique_head()
+    values = np.asarray(head.array)
+    flair = Volume(array=np.ascontiguousarray(np.sqrt(values)[:, ::-1]), affine=head.affine)
+    ct = Volume(array=values.max() - values, affine=head.affine)
+    given = replace(head, others=(flair, ct))
+    ours, theirs = read_by(made, given), read_plainly(results, given)
+    assert len(np.unique(theirs)) > 1
+    assert np.mean(ours != theirs) < 0.003
+    swapped = replace(head, others=(ct, flair))
+    assert np.mean(ours != read_by(made, swapped)) > 0.01
+
+
+def test_what_is_0_in_one_channel_alone_is_kept(tmp_path: Path) -> None:
+    """The box in which some channel is not 0 is read, as nnU-Net crops it."""
+    results = write_results(tmp_path, channels=("T1", "T2"), schemes=("ZScoreNormalization",) * 2)
+    table = wishes(selection=MR | {"channels": {"t2": MR}})
+    made = import_from("nnunet", results, card_file(tmp_path, table), tmp_path / "models", orientation="SPL")
+    head = oblique_head()
+    cut, other = np.array(head.array), np.array(head.array)
+    cut[:10], cut[-4:], other[:5], other[-4:] = 0, 0, 0, 0
+    preparation = read_entry(made).card.preparation
+    assert isinstance(preparation, VolumePreparation)
+    both = Volume(array=cut, affine=head.affine, others=(Volume(array=other, affine=head.affine),))
+    prepared = prepare(both, preparation)
+    assert prepared.array.shape[2:] == (31, 52, 48)
+    np.testing.assert_allclose(prepared.affine[:3, 3], (head.affine @ [5, 0, 0, 1])[:3])
+    first, second = (Volume(array=series[5:36], affine=head.affine) for series in (cut, other))
+    theirs = read_plainly(results, replace(first, others=(second,)))
+    ours = read_by(made, both)
+    assert np.mean(ours[5:36] != theirs) < 0.003
+    assert not ours[:5].any()
+
+
+def test_without_rules_for_each_series_there_is_a_draft(tmp_path: Path) -> None:
+    """nnU-Net knows the channels' names and not which series they are: the message says what is missing."""
+    results = write_results(tmp_path, channels=("T1", "T2"), schemes=("ZScoreNormalization",) * 2)
+    with pytest.raises(CardError, match=r"channels names t2, selection\.channels none"):
+        import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models", orientation="SPL")
+
+
+@pytest.mark.parametrize("mirrored", [(0, 3), "01", (0, 0), 1])
+def test_axes_that_are_none_are_refused(tmp_path: Path, mirrored: object) -> None:
+    """A checkpoint's axes are three, each once."""
+    results = write_results(tmp_path, mirrored=mirrored)
+    with pytest.raises(WeightsRefused, match="are no axes of a volume"):
+        import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models", orientation="SPL")
 
 
 def test_a_slab_thinner_than_the_patch_is_padded_as_nnunet_pads_it(results: Path, tmp_path: Path) -> None:
@@ -179,14 +293,16 @@ def test_without_an_orientation_nothing_is_imported(results: Path, tmp_path: Pat
     ("file", "change", "words"),
     [
         ("dataset.json", {"labels": {"background": 0, "all": [1, 2]}}, "region-based"),
-        ("dataset.json", {"channel_names": {"0": "T1", "1": "T2"}}, "2 input channels"),
+        ("dataset.json", {"channel_names": {"0": "T1", "1": "T2"}}, "2 channels, plans.json normalises 1"),
+        ("dataset.json", {"channel_names": {"0": "T1", "1": "t1"}}, "called alike"),
+        ("dataset.json", {"channel_names": {"1": "T1"}}, "channels' numbers"),
         ("plans.json", {"configurations": {"2d": {}}}, "3d_fullres"),
     ],
 )
 def test_what_is_not_read_here_is_refused(
     results: Path, tmp_path: Path, file: str, change: dict[str, Any], words: str
 ) -> None:
-    """Regions, several channels and other configurations are refused by name."""
+    """Regions, channels that the plans do not know or that are called alike, other configurations: each by name."""
     path = results / file
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(WeightsRefused, match=words):

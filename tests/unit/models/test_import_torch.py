@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from models.card_network import PackageFile
 from models.catalog import BUILT_IN, ModelState, read_entry
 from models.checking import check
-from models.errors import CardError, ModelError, WeightsRefused
+from models.errors import CardError, ModelError
 from models.import_kinds import import_from
 from models.imported_model import DRAFT
 from models.onnx_runtime import OnnxRuntime
@@ -162,14 +162,6 @@ def test_what_cannot_be_a_model_is_refused(tmp_path: Path, wrong: str) -> None:
     with pytest.raises(ModelError):
         import_from("onnx", file, card_file(tmp_path, table), tmp_path / "models")
     assert not list((tmp_path / "models").glob("*/model.toml"))
-
-
-def test_what_is_no_torchscript_is_refused(tmp_path: Path) -> None:
-    """A file that torch cannot load is named, with the remedy."""
-    need("torch")
-    (tmp_path / "net.pt").write_bytes(b"PK nothing")
-    with pytest.raises(WeightsRefused, match=r"no TorchScript file"):
-        import_from("torchscript", tmp_path / "net.pt", None, tmp_path / "models")
 
 
 def test_an_unknown_format_names_the_known_ones(tmp_path: Path) -> None:

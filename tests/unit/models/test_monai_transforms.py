@@ -47,6 +47,7 @@ def test_fixed_numbers_may_stand_in_lists() -> None:
         ([SPACING, AXES], "Orientationd comes after"),
         ([AXES, HU, SPACING], "Spacingd comes after"),
         ([AXES, SPACING, HU, step("NormalizeIntensityd")], "NormalizeIntensityd comes after or beside"),
+        ([AXES, SPACING, HU, step("CenterSpatialCropd", roi_size=8)], "CenterSpatialCropd comes after"),
         ([SPACING, HU], "left and right could be swapped"),
         ([AXES, HU], "no spacing"),
         ([AXES, SPACING | {"pixdim": [1.0, 1.0, -1.0]}], "leaves a side as it is"),
@@ -65,6 +66,13 @@ def test_what_a_card_cannot_say_is_refused(steps: list[dict[str, Any]], words: s
     """Another order, a second change of intensities, open values: each by the transform's name."""
     with pytest.raises(WeightsRefused, match=words):
         preparation(steps)
+
+
+def test_the_middle_may_be_cropped_before_intensities() -> None:
+    """One number is three, and a side that is not above 0 is left as it is."""
+    cropped = preparation([AXES, SPACING, step("CenterSpatialCropd", roi_size=[96, -1, 64]), HU])
+    assert cropped["crop_centre"] == [96, 0, 64]
+    assert preparation([AXES, SPACING, step("CenterSpatialCropd", roi_size=8)])["crop_centre"] == [8, 8, 8]
 
 
 def test_what_comes_after_the_network() -> None:

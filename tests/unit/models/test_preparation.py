@@ -5,7 +5,8 @@ import pytest
 
 from models.card_preparation import VolumePreparation
 from models.errors import InputRefused
-from models.preparation import normalise, prepare
+from models.normalisation import normalise
+from models.preparation import prepare
 from models.volume import Volume
 
 
@@ -162,6 +163,16 @@ def test_sides_are_filled_up_to_a_multiple() -> None:
     assert (prepared.array[0, 0, 13:] == -7).all()
 
 
+def test_the_middle_is_cropped_before_values_are_normalised() -> None:
+    """The lowest and the highest value are those of the part; sides are filled up after it, a 0 keeps a side."""
+    volume = noise()
+    prepared = prepare(volume, preparation(**AS_IT_IS, crop_centre=(0, 9, 6), pad_multiple=4))
+    assert prepared.array.shape == (1, 1, 12, 12, 8)
+    values = np.asarray(volume.array, np.float32)[:, 6:15, 6:12]
+    expected = (values - values.min()) / (values.max() - values.min())
+    np.testing.assert_allclose(prepared.array[0, 0, :, :9, :6], expected, atol=1e-6)
+
+
 def test_what_is_zero_around_the_body_is_cropped_first() -> None:
     """With crop_non_zero the network's grid is the box of what is not 0, at its own place in space."""
     volume = noise()
@@ -184,6 +195,9 @@ def test_what_is_zero_around_the_body_is_cropped_first() -> None:
         ({"mean": 1.0, "std": 2.0}, "needs mean and std"),
         ({"pad_multiple": 8}, "pad_multiple goes with fit = spacing"),
         ({"normalisation": "z"}, "non-zero-z-score"),
+        ({"fit": "conform", "spacing_mm": (1, 1, 1), "crop_centre": (8, 8, 8)}, "crop_centre goes with"),
+        ({"channel_values": {"flair": {"normalisation": "none"}}}, "channel_values names flair"),
+        ({"crop_centre": (8, -8, 8)}, "greater than or equal to 0"),
     ],
 )
 def test_a_card_that_contradicts_itself_is_refused(changes: dict[str, object], words: str) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from pydantic import ValidationError
 
 from models.card_inference import SlidingWindow
 from models.errors import RuntimeFailed
@@ -157,3 +158,35 @@ def test_windows_in_batches_answer_the_same(tmp_path: Path) -> None:
     several = ask_windows(infer, "main", "input", array, STRATEGY, at_once=5)
     np.testing.assert_array_equal(one, several)
     assert asked[count:] == [5] * (count // 5) + ([count % 5] if count % 5 else [])
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+@pytest.mark.parametrize("axes", [(), (2,), (0, 2), (0, 1, 2)])
+def test_answers_to_mirrored_copies_are_averaged(axes: tuple[int, ...], at_once: int) -> None:
+    """A network that moves everything on by one answers the mean of both directions along each of the axes."""
+    array = a_volume((8, 10, 12))
+    strategy = STRATEGY.model_copy(update={"mirror_axes": axes})
+    asked = []
+
+    def infer(_network: str, inputs: Arrays) -> Arrays:
+        (x,) = inputs.values()
+        asked.append(len(x))
+        return {"logits": np.roll(x, (1, 1, 1), (2, 3, 4))}
+
+    answer = ask_windows(infer, "main", "input", array, strategy, at_once=at_once)
+    expected = array
+    for axis in range(3):
+        forth, back = (np.roll(expected, step, axis + 2) for step in (1, -1))
+        expected = (forth + back) / 2 if axis in axes else forth
+    np.testing.assert_allclose(answer, expected, atol=1e-6)
+    assert sum(asked) == 2 ** len(axes)
+
+
+def test_axes_of_mirrored_copies_are_three_and_each_once() -> None:
+    """Another number, or one twice, is refused; so are mirrored copies of a detector, whose boxes have no mean."""
+    values = STRATEGY.model_dump()
+    for wrong in ((3,), (1, 1)):
+        with pytest.raises(ValidationError):
+            SlidingWindow.model_validate(values | {"mirror_axes": wrong})
+    with pytest.raises(ValidationError, match="leave out mirror_axes"):
+        a_card(inference=values | {"mirror_axes": (0,)}, interpretation={"kind": "boxes"})

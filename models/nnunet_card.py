@@ -1,0 +1,126 @@
+"""What nnU-Net's ``plans.json`` and ``dataset.json`` say, in the card's words."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from models.errors import WeightsRefused
+
+_LIMITS = "Imported from nnU-Net, one fold: resampled linearly and then normalised, not by splines and after"
+_SPATIAL = (0, 1, 2)
+
+
+def nnunet_card(
+    plans: Mapping[str, Any],
+    configuration: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    orientation: str,
+    mirrored: list[int],
+) -> dict[str, Any]:
+    """Return the part of a card that nnU-Net knows.
+
+    Args:
+        plans: All of ``plans.json``.
+        configuration: The one of its configurations that is imported.
+        dataset: All of ``dataset.json``.
+        orientation: Direction in which slices, rows and columns of the training images grow.
+        mirrored: Axes along which the network was trained with mirrored copies.
+
+    Raises WeightsRefused for what no card can say; KeyError, TypeError, ValueError for files that are not nnU-Net's.
+    """
+    if any(not isinstance(value, int) for value in dataset["labels"].values()):
+        raise WeightsRefused("region-based training (labels that are lists) is not read here")
+    if configuration.get("previous_stage"):
+        raise WeightsRefused("a cascade (previous_stage) is not read here; take 3d_fullres alone")
+    # What was left out of training has a number, and no output of the network.
+    numbers = {name: number for name, number in dataset["labels"].items() if name != "ignore"}
+    if sorted(numbers.values()) != list(range(len(numbers))):
+        raise WeightsRefused(f"the labels' numbers {sorted(numbers.values())} are not 0, 1, 2, ...")
+    forward = [int(axis) for axis in plans.get("transpose_forward", _SPATIAL)]
+    channels = channel_names(dataset)
+    schemes = configuration["normalization_schemes"]
+    if len(schemes) != len(channels):
+        raise WeightsRefused(f"dataset.json has {len(channels)} channels, plans.json normalises {len(schemes)}")
+    values = [_values(configuration, plans, place) for place in range(len(channels))]
+    preparation = {
+        "kind": "volume",
+        "orientation": "".join(orientation[axis] for axis in forward),
+        "fit": "spacing",
+        "spacing_mm": [float(value) for value in configuration["spacing"]],
+        "crop_non_zero": True,
+        **values[0],
+    }
+    if len(channels) > 1:
+        preparation["channels"] = channels[1:]
+        preparation["channel_values"] = dict(zip(channels[1:], values[1:], strict=True))
+    return {
+        "name": str(dataset.get("name") or plans["dataset_name"])[:40],
+        "version": "nnunet-v2",
+        "preparation": preparation,
+        "inference": {
+            "strategy": "sliding-window",
+            "window": [int(side) for side in configuration["patch_size"]],
+            "overlap": 0.5,
+            "blending": "gaussian-nnunet",
+            "padding": "zero-around",
+            **({"mirror_axes": mirrored} if mirrored else {}),
+        },
+        "interpretation": {"kind": "classes"},
+        "labels": [{"number": number, "name": name} for name, number in numbers.items() if number > 0],
+    }
+
+
+def limits_of(preparation: Mapping[str, Any], inference: Mapping[str, Any]) -> str:
+    """Return what a read by these parts of a card does otherwise than nnU-Net."""
+    channels = [preparation, *preparation.get("channel_values", {}).values()]
+    limits = [_LIMITS]
+    if len(channels) > 1 and any(values["normalisation"] == "non-zero-z-score" for values in channels):
+        limits.append("z-scores are of what is not 0 in each series by itself")
+    if not inference.get("mirror_axes"):
+        limits.append("no mirrored copies are averaged")
+    return "; ".join(limits) + "."
+
+
+def channel_names(dataset: Mapping[str, Any]) -> list[str]:
+    """Return the channels in the network's order, as a card may call them: T1w CE becomes t1w-ce.
+
+    Raises WeightsRefused where they are not numbered from 0 on, or are called alike.
+    """
+    said = {int(number): str(name) for number, name in dataset["channel_names"].items()}
+    if sorted(said) != list(range(len(said))) or not said:
+        raise WeightsRefused(f"the channels' numbers {sorted(said)} are not 0, 1, 2, ...")
+    names = [
+        re.sub("[^a-z0-9]+", "-", said[number].lower()).strip("-")[:40].strip("-") or f"channel-{number}"
+        for number in sorted(said)
+    ]
+    if len(set(names)) < len(names):
+        raise WeightsRefused(f"two channels are called alike ({', '.join(names)}); rename one in dataset.json")
+    return names
+
+
+def mirror_axes(said: object) -> list[int]:
+    """Return the axes of ``inference_allowed_mirroring_axes``. Raises WeightsRefused."""
+    if said is None:
+        return []
+    if not isinstance(said, (list, tuple)) or any(axis not in _SPATIAL for axis in said) or len(set(said)) < len(said):
+        raise WeightsRefused(f"inference_allowed_mirroring_axes {said!r} are no axes of a volume")
+    return sorted(int(axis) for axis in said)
+
+
+def _values(configuration: Mapping[str, Any], plans: Mapping[str, Any], place: int) -> dict[str, Any]:
+    scheme, masked = configuration["normalization_schemes"][place], configuration["use_mask_for_norm"][place]
+    if scheme == "CTNormalization":
+        seen = plans["foreground_intensity_properties_per_channel"][str(place)]
+        return {
+            "normalisation": "fixed",
+            "window": [float(seen["percentile_00_5"]), float(seen["percentile_99_5"])],
+            "mean": float(seen["mean"]),
+            "std": float(seen["std"]),
+        }
+    known = {"ZScoreNormalization": "non-zero-z-score" if masked else "z-score", "NoNormalization": "none",
+             "RescaleTo01Normalization": "min-max"}  # fmt: skip
+    if scheme not in known:
+        raise WeightsRefused(
+            f"the normalisation {scheme} is not read here; known are CTNormalization, {', '.join(known)}"
+        )
+    return {"normalisation": known[scheme]}
