@@ -116,3 +116,11 @@ class QueryFailed(ArchiveError):
 
 class NotDicom(NodeError):
     """A file is not DICOM (PS3.10), or its meta information lacks SOP Class, Instance or Transfer Syntax UID."""
+
+
+class MetaUnreadable(NotDicom):
+    """A file is DICOM, and its meta information cannot be read or lacks a UID; the message says what."""
+
+
+class MediaUnreadable(NodeError):
+    """A zip file or a media directory (DICOMDIR) cannot be read, or is beyond its limits; the message says why."""

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops import cli_alerts, cli_jobs, cli_models, cli_validate
+from ops import cli_alerts, cli_jobs, cli_models, cli_pull, cli_send, cli_validate
+from ops.peers import peer_named
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +21,8 @@ app = typer.Typer(
 config = typer.Typer(no_args_is_help=True, help="Settings.")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(config, name="config")
+cli_send.add_to(app)
+cli_pull.add_to(app)
 cli_jobs.add_to(app)
 cli_alerts.add_to(app)
 cli_validate.add_to(app)
@@ -131,8 +134,10 @@ def web(settings: SettingsFile = None, data: DataFolder = None) -> None:
 
 @app.command()
 def echo(
-    peer: Annotated[str, typer.Argument(help="AE@host:port")],
+    peer: Annotated[str, typer.Argument(help="AE@host:port, or a destination's name in the settings.")],
     calling: Annotated[str, typer.Option(help="Our AE title.")] = "WETREAD",
+    settings: SettingsFile = None,
+    data: DataFolder = None,
 ) -> None:
     """Ask a peer whether it answers (C-ECHO).
 
@@ -140,7 +145,7 @@ def echo(
     """
     from dicom_node.archive import DicomArchive  # noqa: PLC0415
 
-    DicomArchive(cli_jobs.parse_peer(peer), calling).echo()
+    DicomArchive(peer_named(peer, lambda: cli_jobs.read_settings(settings, data)), calling).echo()
     typer.echo(f"{peer} answers")
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from models.testing import write_threshold_model
 from ops import cli
-from ops.cli_jobs import parse_peer
+from ops.peers import parse_peer
 from ops.settings import SettingsError
 from tests.filled_ledger import fill_a_day, job_id_in, open_views
 from worker.job import JobState
