@@ -14,7 +14,7 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.errors import ArchiveUnreachable, AssociationRejected
+from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected
 from dicom_node.part10 import FileMeta, encode_meta
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.settings import Peer
@@ -238,12 +238,17 @@ def _send_all(requestor: Requestor, files: list[tuple[Path, FileMeta]]) -> Itera
     position, in_vain = 0, 0
     while position < len(files):
         before = position
-        for _, outcome in store_files(requestor, [meta for _, meta in files[position:]]):
-            yield files[position][0], outcome
-            position += 1
-        in_vain = in_vain + 1 if position == before else 0
-        # A peer that drops every association gets no more of them.
-        last = len(files) if in_vain == _MOST_IN_VAIN else min(position + 1, len(files))
+        try:
+            for _, outcome in store_files(requestor, [meta for _, meta in files[position:]]):
+                yield files[position][0], outcome
+                position += 1
+        except ArchiveError:
+            if not before:
+                raise
+            in_vain = _MOST_IN_VAIN  # it was there and has gone
+        in_vain = 0 if position > before else in_vain + 1
+        # A peer that drops every association, or takes none any more, gets no more of them.
+        last = len(files) if in_vain >= _MOST_IN_VAIN else min(position + 1, len(files))
         for name, meta in files[position:last]:
             yield name, _unanswered(meta)
         position = last

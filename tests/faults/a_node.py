@@ -168,17 +168,14 @@ class ANode:
         finally:
             ledger.close()
 
-    def events(self, study_uid: str) -> list[str]:
-        """Return the kinds of event of a study, in order."""
+    def completions(self, study_uid: str) -> list[int]:
+        """Return, for each revision of a study that has been closed, how many instances it has."""
         ledger = Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
         try:
-            return [event.kind for event in ledger.timeline(study_uid)]
+            events = ledger.timeline(study_uid)
         finally:
             ledger.close()
-
-    def completions(self, study_uid: str) -> int:
-        """Return how many revisions of a study have been closed."""
-        return self.events(study_uid).count("study complete")
+        return [int(event.detail["instances"]) for event in events if event.kind == "study complete"]
 
     # What is done to it.
 
