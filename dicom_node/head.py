@@ -1,4 +1,4 @@
-"""The first elements of a dataset, read as far as Series Instance UID (0020,000E) and no further.
+"""The first elements of a dataset, read as far as Series Instance UID (0020,000E), and where its pixels begin.
 
 A walk over tags and lengths: nothing is decoded but a few short values, nothing recurses, and whatever the bytes are,
 the only error is HeadUnreadable.
@@ -74,8 +74,7 @@ def read_head(dataset: Buffer, transfer_syntax_uid: str) -> Head:
     """Read the head of a dataset without file meta information. Raises HeadUnreadable."""
     if transfer_syntax_uid in _DEFLATED:
         dataset = _inflate(dataset)
-    encoding = Encoding(implicit=transfer_syntax_uid == _IMPLICIT, big_endian=transfer_syntax_uid == _BIG_ENDIAN)
-    values = read_texts(dataset, encoding, last=SERIES_INSTANCE_UID)
+    values = read_texts(dataset, _encoding_of(transfer_syntax_uid), last=SERIES_INSTANCE_UID)
     return Head(
         sop_class_uid=values.get(SOP_CLASS_UID),
         sop_instance_uid=values.get(SOP_INSTANCE_UID),
@@ -108,6 +107,30 @@ def read_texts(dataset: Buffer, encoding: Encoding, *, last: Tag) -> dict[Tag, s
         if element.tag == last:
             break  # what comes after it may be as broken as it likes
     return values
+
+
+def first_of_group(dataset: Buffer, transfer_syntax_uid: str, group: int) -> Element | None:
+    """Return the first element of this group or of a later one; None where there is none.
+
+    Raises HeadUnreadable, also for a deflated dataset: it has no places.
+    """
+    if transfer_syntax_uid in _DEFLATED:
+        raise HeadUnreadable("the dataset is deflated")
+    encoding = _encoding_of(transfer_syntax_uid)
+    position = 0
+    while position < len(dataset):
+        element = read_element(dataset, position, encoding)
+        if element.tag[0] >= group:
+            return element
+        if element.length is None:
+            position = _skip_undefined(dataset, element, encoding)
+        else:
+            position = element.start + element.length
+    return None
+
+
+def _encoding_of(transfer_syntax_uid: str) -> Encoding:
+    return Encoding(implicit=transfer_syntax_uid == _IMPLICIT, big_endian=transfer_syntax_uid == _BIG_ENDIAN)
 
 
 def read_element(dataset: Buffer, position: int, encoding: Encoding) -> Element:

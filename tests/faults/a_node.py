@@ -177,6 +177,17 @@ class ANode:
             ledger.close()
         return [int(event.detail["instances"]) for event in events if event.kind == "study complete"]
 
+    def input_of(self, study_uid: str) -> set[Path]:
+        """Claim a study's job as a worker would; return the files in the spool that it is to read."""
+        ledger = Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+        try:
+            while claim := ledger.claim(["cpu"], worker="test", lease_s=3600.0):
+                if claim.study_instance_uid == study_uid:
+                    return {self.spool / file for file in claim.files}
+        finally:
+            ledger.close()
+        pytest.fail(f"no job of study {study_uid} waits")
+
     # What is done to it.
 
     def send(self, *paths: Path) -> list[StoreOutcome]:

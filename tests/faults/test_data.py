@@ -158,6 +158,68 @@ def test_row_19_the_same_bytes_again_are_a_success_and_no_new_job(
     assert [job.state for job in jobs_of(node, study)] == [JobState.QUEUED]
 
 
+def changed(files: list[Path], folder: Path, change: Callable[[Dataset], None]) -> list[Path]:
+    """Write files anew with something changed in each."""
+    folder.mkdir()
+    made = []
+    for file in files:
+        content = pydicom.dcmread(file)
+        change(content)
+        made.append(folder / file.name)
+        content.save_as(made[-1])
+    return made
+
+
+def test_row_20_a_corrected_header_is_kept_and_read_and_makes_no_new_job(
+    node: ANode, tmp_path: Path, settled: Callable[..., None]
+) -> None:
+    """Both versions are in the spool; the job that waits reads the newest header, and there is no other."""
+    files = write_mr_series(tmp_path / "in", seed=20)
+    study = study_of(files)
+    node.send(*files)
+    settled(study, 12)
+    before = set(node.files())
+
+    def rename(content: Dataset) -> None:
+        content.PatientName = "Corrected^Name"
+
+    corrected = changed(files, tmp_path / "corrected", rename)
+    assert {outcome.status for outcome in node.send(*corrected)} == {0}
+    settled(study, 12, 24)
+    newest = set(node.files()) - before
+    assert sorted(map(dataset_digest, newest)) == sorted(map(dataset_digest, corrected))
+    assert [job.state for job in jobs_of(node, study)] == [JobState.QUEUED]
+    assert node.input_of(study) == newest
+
+
+@pytest.mark.parametrize("what", ["pixels", "place"])
+def test_row_20_other_pixels_or_another_place_hold_the_job(
+    node: ANode, tmp_path: Path, settled: Callable[..., None], what: str
+) -> None:
+    """Both versions are in the spool, and nothing is read before an admin has looked."""
+    files = write_mr_series(tmp_path / "in", seed=201 if what == "pixels" else 202)
+    study = study_of(files)
+    node.send(*files)
+    settled(study, 12)
+
+    def alter(content: Dataset) -> None:
+        if what == "pixels":
+            content.PixelData = content.PixelData[:-2] + b"\x07\x07"
+        else:
+            content.PixelSpacing = [9.0, 9.0]
+
+    assert {outcome.status for outcome in node.send(*changed(files[3:4], tmp_path / "other", alter))} == {0}
+    settled(study, 12, 13)
+    first, second = jobs_of(node, study)
+    assert (first.state, second.state) == (JobState.SUPERSEDED, JobState.HELD)
+    assert "which one is right?" in second.reason
+    # The same once more is no other contradiction.
+    node.send(*files)
+    node.send(write_file(tmp_path / "last.dcm", dataset(StudyInstanceUID=f"1.2.20.{len(what)}", SOPInstanceUID="1.3")))
+    settled(f"1.2.20.{len(what)}", 1)
+    assert len(jobs_of(node, study)) == 2
+
+
 def test_row_21_the_same_sop_uid_under_another_study_is_kept_apart(
     node: ANode, tmp_path: Path, settled: Callable[..., None]
 ) -> None:
