@@ -129,3 +129,11 @@ class HandshakeFailed(NodeError):
         """Take both."""
         super().__init__(found)
         self.remedy = remedy
+
+
+class MetaUnreadable(NotDicom):
+    """A file is DICOM, and its meta information cannot be read or lacks a UID; the message says what."""
+
+
+class MediaUnreadable(NodeError):
+    """A zip file or a media directory (DICOMDIR) cannot be read, or is beyond its limits; the message says why."""

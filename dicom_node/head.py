@@ -1,4 +1,4 @@
-"""The first elements of a dataset, read as far as Series Instance UID (0020,000E) and no further.
+"""The first elements of a dataset, read as far as Series Instance UID (0020,000E), and where its pixels begin.
 
 A walk over tags and lengths: nothing is decoded but a few short values, nothing recurses, and whatever the bytes are,
 the only error is HeadUnreadable.
@@ -117,6 +117,26 @@ def read_texts(dataset: Buffer, encoding: Encoding, *, last: Tag) -> dict[Tag, s
         if element.tag == last:
             break  # what comes after it may be as broken as it likes
     return values
+
+
+def first_of_group(dataset: Buffer, transfer_syntax_uid: str, group: int) -> Element | None:
+    """Return the first element of this group or of a later one; None where there is none.
+
+    Raises HeadUnreadable, also for a deflated dataset: it has no places.
+    """
+    if is_deflated(transfer_syntax_uid):
+        raise HeadUnreadable("the dataset is deflated")
+    encoding = encoding_of(transfer_syntax_uid)
+    position = 0
+    while position < len(dataset):
+        element = read_element(dataset, position, encoding)
+        if element.tag[0] >= group:
+            return element
+        if element.length is None:
+            position = skip_undefined(dataset, element, encoding)
+        else:
+            position = element.start + element.length
+    return None
 
 
 def read_element(dataset: Buffer, position: int, encoding: Encoding) -> Element:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.errors import HeadUnreadable, NotDicom
+from dicom_node.errors import HeadUnreadable, MetaUnreadable, NotDicom
 from dicom_node.head import Encoding, Head, Tag, read_element, read_head
 
 _PREAMBLE = bytes(128) + b"DICM"
@@ -137,11 +137,11 @@ def meta_in(file: Path, view: memoryview) -> FileMeta:
     except HeadUnreadable as error:
         # The dataset's own first element may be implicit; the meta information ends before it all the same.
         if not _dataset_begins(view, position):
-            raise NotDicom(f"{file}: its meta information cannot be read ({error})") from error
+            raise MetaUnreadable(f"{file}: its meta information cannot be read ({error})") from error
     missing = [tag for tag in (_SOP_CLASS_UID, _SOP_INSTANCE_UID, _TRANSFER_SYNTAX_UID) if not values.get(tag)]
     if missing:
         names = ", ".join(f"({group:04X},{number:04X})" for group, number in missing)
-        raise NotDicom(f"{file}: its meta information lacks {names}; write the file anew with a DICOM tool")
+        raise MetaUnreadable(f"{file}: its meta information lacks {names}; write the file anew with a DICOM tool")
     return FileMeta(
         file=file,
         sop_class_uid=values[_SOP_CLASS_UID],

@@ -35,6 +35,8 @@ class Fragment(NamedTuple):
 
 def fragments(body: memoryview) -> Iterator[Fragment]:
     """Yield the fragments in the body of a P-DATA-TF PDU, what comes after its header. Raises WireError."""
+    if not body:
+        raise WireError("a P-DATA-TF without a presentation data value")
     position = 0
     while position < len(body):
         if len(body) - position < _ITEM_HEADER.size:

@@ -25,7 +25,6 @@ _PENDING = (0xFF00, 0xFF01)
 _SUCCESS = 0x0000
 _GOT_IN_PART = 0xB000
 _OUT_OF_RESOURCES = 0xA700
-_MOST_ANSWERS = 500
 #: A backslash separates values, the others match anything (PS3.4 C.2.2.2): such an id would find other patients.
 _NOT_IN_A_KEY = "\\*?"
 _ASCII = 127
@@ -39,11 +38,13 @@ class Limits:
         seconds: For one call.
         instances: Taken of one series.
         bytes_all: Received in one call.
+        answers: To one query.
     """
 
     seconds: float = 10.0
     instances: int = 4
     bytes_all: int = 64 << 20
+    answers: int = 500
 
 
 def find_studies(requestor: Requestor, patient_id: str, limits: Limits) -> list[FoundStudy]:
@@ -67,7 +68,7 @@ def find_studies(requestor: Requestor, patient_id: str, limits: Limits) -> list[
             study_time=str(answer.get("StudyTime") or "").strip(),
             identity=StudyIdentity.of(answer),
         )
-        for answer in _answers(requestor, query, limits)
+        for answer in answers_to(requestor, query, limits)
         if str(answer.get("PatientID") or "").strip() == patient_id.strip()
     ]
 
@@ -84,7 +85,7 @@ def find_series(requestor: Requestor, study_instance_uid: str, modality: str, li
             series_instance_uid=str(answer.get("SeriesInstanceUID") or ""),
             series_description=str(answer.get("SeriesDescription") or "").strip(),
         )
-        for answer in _answers(requestor, query, limits)
+        for answer in answers_to(requestor, query, limits)
         if answer.get("Modality") == modality
     ]
 
@@ -131,16 +132,20 @@ def get_series(
     return got
 
 
-def _answers(requestor: Requestor, query: Dataset, limits: Limits) -> Iterator[Dataset]:
+def answers_to(requestor: Requestor, query: Dataset, limits: Limits) -> Iterator[Dataset]:
+    """Yield what the archive answers to a Study Root C-FIND.
+
+    Raises ArchiveUnreachable, AssociationRejected, QueryFailed.
+    """
     handlers = [(evt.EVT_DATA_RECV, _cut_off(limits))]
     with requestor.associate([(STUDY_ROOT_FIND, None)], handlers=handlers) as association:
         if not association.is_established:
             raise QueryFailed(f"{requestor}: no Study Root C-FIND there; enable it, or set `prior = false` for it")
         answers = association.send_c_find(query, STUDY_ROOT_FIND)
         for number, identifier in enumerate(_within(requestor, association, answers, limits)):
-            if number >= _MOST_ANSWERS:
+            if number >= limits.answers:
                 association.abort()
-                raise QueryFailed(f"{requestor}: answered with more than {_MOST_ANSWERS} matches; does it match keys?")
+                raise QueryFailed(f"{requestor}: answered with more than {limits.answers} matches; does it match keys?")
             yield identifier
 
 

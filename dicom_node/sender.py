@@ -15,14 +15,15 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.errors import ArchiveUnreachable, AssociationRejected, CertificateUnusable, NotDicom
-from dicom_node.part10 import FileMeta, encode_meta, read_meta_to_send
+from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, CertificateUnusable
+from dicom_node.part10 import FileMeta, encode_meta
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.settings import Peer
+from dicom_node.sources import Source, batches, sources_of
 from dicom_node.tls import ClientContext, client_context, no_tls
 
-_MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd numbers from 1 to 255
-_FILES_A_BATCH = 1000
+#: Associations in a row that end without an answer.
+_MOST_IN_VAIN = 3
 
 _SUCCESS = 0x0000
 _WARNINGS = (0x0001, 0x0107, 0x0116, 0xB000, 0xB006, 0xB007)  # PS3.4 B.2.3, PS3.7 C.4
@@ -49,7 +50,8 @@ class OutcomeKind(Enum):
     DUPLICATE = "duplicate"  #: it has this instance already, which is as good as stored
     REFUSED = "refused"  #: not stored
     NO_CONTEXT = "no context"  #: it takes no such SOP class in this transfer syntax; never sent
-    NOT_DICOM = "not DICOM"  #: only from `send`: the file is none, and was never sent
+    SKIPPED = "skipped"  #: only from `send`: the file is not DICOM, or a media directory, and was never sent
+    UNREADABLE = "unreadable"  #: only from `send`: named or damaged, cannot be read, and was never sent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,62 +219,62 @@ def outcome_of(sop_instance_uid: str, response: Any) -> StoreOutcome:
 
 
 def send(paths: Iterable[Path], peer: Peer, calling_ae_title: str) -> Iterator[tuple[Path, StoreOutcome]]:
-    """Send DICOM files, folders with everything below them, and yield what became of each.
+    """Send what a person names (`dicom_node.sources`), and yield what became of each file, named as a person finds it.
 
-    A file that is not DICOM is named and skipped; a file that the peer left unanswered is REFUSED.
     Raises ArchiveUnreachable, AssociationRejected, OSError.
     """
-    requestor = Requestor(peer=peer, calling_ae_title=calling_ae_title)
-    for batch in _batches(files_below(paths)):
-        files = [item for item in batch if isinstance(item, FileMeta)]
-        for item in batch:
-            if not isinstance(item, FileMeta):
-                yield item[0], StoreOutcome(sop_instance_uid="", status=0, kind=OutcomeKind.NOT_DICOM, text=item[1])
-        answered = 0
-        for path, outcome in store_files(requestor, files):
-            answered += 1
-            yield path, outcome
-        for file in files[answered:]:
-            yield (
-                file.file,
-                StoreOutcome(
-                    sop_instance_uid=file.sop_instance_uid,
-                    status=0,
-                    kind=OutcomeKind.REFUSED,
-                    text="the association ended before an answer; send it again",
-                ),
-            )
+    return send_sources(sources_of(paths), Requestor(peer=peer, calling_ae_title=calling_ae_title))
 
 
-def files_below(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield files as given and, of folders, everything below them, sorted. Raises OSError for what is not there."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.is_file())
-        elif path.exists():
-            yield path
-        else:
-            raise FileNotFoundError(f"{path}: no such file or folder")
+def send_sources(sources: Iterable[Source], requestor: Requestor) -> Iterator[tuple[Path, StoreOutcome]]:
+    """Send sources, over as many associations as they need, and yield what became of each file.
+
+    A file that is not DICOM is named and skipped; a file that the peer left unanswered is REFUSED, and those behind it
+    go over another association. Raises ArchiveUnreachable, AssociationRejected, OSError.
+    """
+    with tempfile.TemporaryDirectory(prefix="wetread-send-") as folder:
+        for batch in batches(found for source in sources for found in source.files(Path(folder))):
+            to_send: list[tuple[Path, FileMeta]] = []
+            for found in batch:
+                if found.meta is None:
+                    kind = OutcomeKind.UNREADABLE if found.damaged else OutcomeKind.SKIPPED
+                    yield found.name, StoreOutcome(sop_instance_uid="", status=0, kind=kind, text=found.why)
+                else:
+                    to_send.append((found.name, found.meta))
+            yield from _send_all(requestor, to_send)
+            for found in batch:
+                if found.passing and found.meta is not None:
+                    found.meta.file.unlink()
 
 
-def _batches(files: Iterable[Path]) -> Iterator[list[FileMeta | tuple[Path, str]]]:
-    batch: list[FileMeta | tuple[Path, str]] = []
-    kinds: set[tuple[str, str]] = set()
-    for path in files:
+def _send_all(requestor: Requestor, files: list[tuple[Path, FileMeta]]) -> Iterator[tuple[Path, StoreOutcome]]:
+    """Send one batch; an association that ends early costs the file that it left unanswered, not those behind it."""
+    position, in_vain = 0, 0
+    while position < len(files):
+        before = position
         try:
-            item: FileMeta | tuple[Path, str] = read_meta_to_send(path)
-        except NotDicom as error:
-            item = (path, str(error))
-        if isinstance(item, FileMeta):
-            kinds.add((item.sop_class_uid, item.transfer_syntax_uid))
-        if len(kinds) > _MOST_CONTEXTS or len(batch) == _FILES_A_BATCH:
-            yield batch
-            batch, kinds = [], set()
-            if isinstance(item, FileMeta):
-                kinds.add((item.sop_class_uid, item.transfer_syntax_uid))
-        batch.append(item)
-    if batch:
-        yield batch
+            for _, outcome in store_files(requestor, [meta for _, meta in files[position:]]):
+                yield files[position][0], outcome
+                position += 1
+        except ArchiveError:
+            if not before:
+                raise
+            in_vain = _MOST_IN_VAIN  # it was there and has gone
+        in_vain = 0 if position > before else in_vain + 1
+        # A peer that drops every association, or takes none any more, gets no more of them.
+        last = len(files) if in_vain >= _MOST_IN_VAIN else min(position + 1, len(files))
+        for name, meta in files[position:last]:
+            yield name, _unanswered(meta)
+        position = last
+
+
+def _unanswered(file: FileMeta) -> StoreOutcome:
+    return StoreOutcome(
+        sop_instance_uid=file.sop_instance_uid,
+        status=0,
+        kind=OutcomeKind.REFUSED,
+        text="the association ended before an answer; send it again",
+    )
 
 
 def _no_context(file: FileMeta) -> StoreOutcome:

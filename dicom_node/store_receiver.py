@@ -119,8 +119,6 @@ class StoreReceiver:
         command = read_command(self._command_bytes)
         if command.field != C_STORE_RQ:
             return False
-        if not (command.sop_class_uid and command.sop_instance_uid):
-            raise WireError("a C-STORE request without Affected SOP Class or Instance UID")
         self._command = command
         self._storing = self._begin(command, fragment.context_id)
         if self._early:

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops import cli_alerts, cli_jobs, cli_models, cli_validate
+from ops import cli_alerts, cli_jobs, cli_models, cli_pull, cli_send, cli_validate
 from ops.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
+from ops.peers import peer_named
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +22,8 @@ app = typer.Typer(
 config = typer.Typer(no_args_is_help=True, help="Settings.")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(config, name="config")
+cli_send.add_to(app)
+cli_pull.add_to(app)
 cli_jobs.add_to(app)
 cli_alerts.add_to(app)
 cli_validate.add_to(app)
@@ -132,11 +135,13 @@ def web(settings: SettingsFile = None, data: DataFolder = None) -> None:
 
 @app.command()
 def echo(
-    peer: Annotated[str, typer.Argument(help="AE@host:port")],
+    peer: Annotated[str, typer.Argument(help="AE@host:port, or a destination's name in the settings.")],
     calling: Annotated[str, typer.Option(help="Our AE title.")] = "WETREAD",
     tls_ca: TlsCa = None,
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
+    settings: SettingsFile = None,
+    data: DataFolder = None,
 ) -> None:
     """Ask a peer whether it answers (C-ECHO).
 
@@ -144,8 +149,8 @@ def echo(
     """
     from dicom_node.archive import DicomArchive  # noqa: PLC0415
 
-    called = with_tls(cli_jobs.parse_peer(peer), tls_ca, tls_certificate, tls_key)
-    DicomArchive(called, calling).echo()
+    called = peer_named(peer, lambda: cli_jobs.read_settings(settings, data))
+    DicomArchive(with_tls(called, tls_ca, tls_certificate, tls_key), calling).echo()
     typer.echo(f"{peer} answers")
 
 

@@ -1,21 +1,14 @@
-"""`wetread send`, `jobs`, `job`, `retry`, `release-hold`, `cancel`: studies in, and what became of them."""
+"""`wetread jobs`, `job`, `retry`, `release-hold`, `cancel`: what became of studies."""
 
 import json
 import os
-import re
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import Progress
 
-from dicom_node.settings import Peer
 from ops import logs, terminal
-from ops.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
 from ops.settings import Settings, SettingsError, load
 from worker.job import JobRow, JobState, ModelVersion
 from worker.ledger import Ledger
@@ -29,7 +22,6 @@ JobId = Annotated[int, typer.Argument(help="As in `wetread jobs`.")]
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command("send")(send)
     app.command("jobs")(jobs)
     app.command("job")(job)
     app.command("retry")(retry)
@@ -52,50 +44,6 @@ def settings_arguments(file: Path | None, data: Path | None) -> list[str]:
         *(["--settings", str(file)] if file is not None else []),
         *(["--data", str(data)] if data is not None else []),
     ]
-
-
-def parse_peer(text: str) -> Peer:
-    """Read AE@host:port. Raises SettingsError."""
-    match = re.fullmatch(r"([^@]{1,16})@(.+):(\d{1,5})", text)
-    try:
-        if match is not None:
-            return Peer(ae_title=match[1], host=match[2], port=int(match[3]))
-    except ValidationError as error:
-        problems = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
-        raise SettingsError(f"{text!r} is no peer, {problems}; write AE@host:port") from error
-    raise SettingsError(f"{text!r} is no peer: write AE@host:port, such as WETREAD@127.0.0.1:11112")
-
-
-def send(
-    paths: Annotated[list[Path], typer.Argument(exists=True, help="DICOM files or folders.")],
-    to: Annotated[str, typer.Option("--to", help="AE@host:port")],
-    calling: Annotated[str, typer.Option(help="Our AE title.")] = "WETREAD-SEND",
-    tls_ca: TlsCa = None,
-    tls_certificate: TlsCertificate = None,
-    tls_key: TlsKey = None,
-) -> None:
-    """Send DICOM files to a node or an archive (C-STORE).
-
-    Example: wetread send /data/study --to WETREAD@127.0.0.1:11112
-    """
-    from dicom_node.archive import OutcomeKind  # noqa: PLC0415
-    from dicom_node.sender import files_below, send  # noqa: PLC0415
-
-    logs.configure()
-    files = list(files_below(paths))
-    peer = with_tls(parse_peer(to), tls_ca, tls_certificate, tls_key)
-    counts: Counter[str] = Counter()
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("sending", total=len(files))
-        for file, outcome in send(files, peer, calling):
-            counts[outcome.kind.value] += 1
-            if outcome.kind not in (OutcomeKind.ACCEPTED, OutcomeKind.WARNING, OutcomeKind.DUPLICATE):
-                progress.console.print(f"{file}: {outcome.text}", markup=False, highlight=False)
-            progress.advance(task)
-    typer.echo(", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "nothing to send")
-    taken = sum(counts[kind.value] for kind in (OutcomeKind.ACCEPTED, OutcomeKind.WARNING, OutcomeKind.DUPLICATE))
-    if not files or taken < sum(counts.values()):
-        raise typer.Exit(1)
 
 
 def jobs(

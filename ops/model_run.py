@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from pydicom.misc import is_dicom
 
-from dicom_node.sender import files_below
+from dicom_node.sources import files_below
 from models.builds import Builds
 from models.card_preparation import VolumePreparation
 from models.catalog import CatalogEntry, ModelState

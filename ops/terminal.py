@@ -21,3 +21,8 @@ def table(*columns: str) -> Table:
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
+
+
+def plain(text: object) -> str:
+    """Return a text from outside (a file's name, a peer's comment) in one line, without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text))

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.misc import is_dicom
 
-from dicom_node.sender import files_below
+from dicom_node.sources import files_below
 from ops.validators import VALIDATORS, Validator, run
 from worker.errors import WorkerError
 from worker.found_results import Found, Read, found, judge

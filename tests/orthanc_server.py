@@ -51,6 +51,7 @@ class OrthancServer:
         dicom_port: int,
         http_port: int,
         unknown_sop_classes: bool = True,
+        anybody_retrieves: bool = True,
         dicomweb_host: str | None = None,
         tls: TlsClientSettings | None = None,
     ) -> None:
@@ -61,6 +62,7 @@ class OrthancServer:
             dicom_port: Where it takes associations.
             http_port: Of its REST API.
             unknown_sop_classes: Whether it takes SOP classes that it does not know.
+            anybody_retrieves: Whether AE titles that it does not know may ask C-GET and C-MOVE.
             dicomweb_host: With it, DICOMweb is spoken below /dicom-web, and addresses of bulk data begin with this
                 host:port, where a viewer's page comes from too.
             tls: With it, it takes associations over TLS only, and calls others with this certificate too.
@@ -83,6 +85,8 @@ class OrthancServer:
             "DicomAlwaysAllowEcho": True,
             "DicomAlwaysAllowStore": True,
             "DicomAlwaysAllowFind": True,
+            "DicomAlwaysAllowGet": anybody_retrieves,
+            "DicomAlwaysAllowMove": anybody_retrieves,
             "DicomCheckModalityHost": False,
             "UnknownSopClassAccepted": unknown_sop_classes,
             "OverwriteInstances": False,

@@ -1,7 +1,7 @@
 """Where DICOM and models meet. In reading order:
 
 selection      which models read which series of a study, and why not; selection_summary, what it sees of them;
-               tag_rules, free rules on attributes
+               tag_rules, free rules on attributes; image_versions, which of an image that came twice
 intake         from an assembled study to jobs
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
 ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, ledger_unread, and for reading

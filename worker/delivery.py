@@ -11,6 +11,7 @@ from pydicom import dcmread
 from dicom_node.archive import ArchiveClient, OutcomeKind, StoreOutcome
 from dicom_node.errors import NodeError
 from dicom_node.identity import StudyIdentity
+from dicom_node.statuses import store_meaning
 from worker.errors import LeaseLost, LedgerAway
 from worker.job import DeliveryState, OutgoingBatch
 from worker.ledger import Ledger
@@ -134,18 +135,6 @@ class Deliverer:
         )
 
 
-#: PS3.4 B.2.3 and PS3.7 C; by the first digit where the rest is the archive's own.
-_MEANINGS = {
-    0x0111: "it has this SOP Instance already",
-    0x0122: "SOP class not supported",
-    0x0124: "not authorised: does it know our AE title?",
-    0xA700: "out of resources",
-    0xA900: "dataset does not match the SOP class",
-    0xB000: "it coerced data elements",
-    0xB006: "it discarded data elements",
-    0xB007: "it finds that the dataset does not match the SOP class",
-    0xC000: "it cannot understand the dataset",
-}
 _ACCEPTED = (OutcomeKind.ACCEPTED, OutcomeKind.WARNING, OutcomeKind.DUPLICATE)
 
 
@@ -157,8 +146,7 @@ def state_after_answer(outcome: StoreOutcome) -> tuple[DeliveryState, str]:
         return DeliveryState.REFUSED, outcome.text
     state = DeliveryState.ACCEPTED if outcome.kind in _ACCEPTED else DeliveryState.REFUSED
     # Not the archive's own comment: it may quote the dataset, and the ledger is shown on pages and in logs.
-    meaning = _MEANINGS.get(outcome.status) or _MEANINGS.get(outcome.status & 0xF000, "see the archive's log")
-    return state, f"status {outcome.status:04X}, {meaning}"
+    return state, f"status {outcome.status:04X}, {store_meaning(outcome.status).what}"
 
 
 def why_held(received: StudyIdentity, archived: StudyIdentity | None, destination: str) -> str:

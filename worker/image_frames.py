@@ -14,7 +14,7 @@ from worker.codestream_size import codestream_size
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.frame_decoders import plugin_for, register
 from worker.plain_frames import encapsulated_frame, plain_frame
-from worker.pydicom_errors import PARSE_ERRORS, told_as_unreadable
+from worker.pydicom_errors import PARSE_ERRORS, panics_as_errors, told_as_unreadable
 from worker.slice_geometry import Plane
 
 register()
@@ -78,7 +78,8 @@ def decode(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
         if announced is not None and announced != (*size, samples):
             raise SeriesRefused(f"wrong size: {name} holds {announced} rows, columns, samples; its header {expected}")
         plugin = plugin_for(dataset.file_meta.TransferSyntaxUID, samples)
-        values = pixel_array(dataset, index=number - 1 if number else None, decoding_plugin=plugin)
+        with panics_as_errors():
+            values = pixel_array(dataset, index=number - 1 if number else None, decoding_plugin=plugin)
     except (*PARSE_ERRORS, RuntimeError) as error:
         syntax = dataset.file_meta.TransferSyntaxUID
         raise SeriesUnreadable(

@@ -76,8 +76,9 @@ class Intake:
             runs=choice.runs and ready,
             series_instance_uid=choice.series_instance_uid or "",
             files=choice.files,
-            input_key=input_key(choice.files),
+            input_key=input_key(choice),
             late_images=card.late_images,
             deadline_s=card.deadline_s,
+            held=choice.held,
             reason=choice.reason if ready or not choice.runs else f"the model is not ready: {entry.reason}",
         )

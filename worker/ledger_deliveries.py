@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from worker.errors import LeaseLost
+from worker.errors import IllegalTransition, LeaseLost
 from worker.job import (
     DeliveryState,
     JobState,
@@ -166,6 +166,8 @@ class DeliveryLedger(Database):
         """Let a held job's results go, by an admin's word that they belong to the study. Raises IllegalTransition."""
         with self.writing() as session:
             job = session.get_one(Job, job_id)
+            if session.scalar(select(ResultObject.id).where(ResultObject.job_id == job_id).limit(1)) is None:
+                raise IllegalTransition(f"job {job_id} has no results to release; `wetread retry {job_id}` reads it")
             change_job(session, job, JobState.READ, study_id=_study_id(session, job), reason="")
             job.identity_confirmed = True
 

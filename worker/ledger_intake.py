@@ -32,10 +32,11 @@ class Planned(ModelVersion):
         runs: Whether there is a job to do.
         series_instance_uid: Of the input; empty where there is none.
         files: Of the input, relative to the spool.
-        input_key: Digest of `files`: the same key is the same input.
+        input_key: Digest of what is read: the same key is the same input, but for corrected headers.
         late_images: The card's policy.
         deadline_s: From queueing to the read; None where the card names none.
         reason: Why this series, or why not.
+        held: Why an admin must look before it is read; empty where nothing speaks against it.
     """
 
     queue: str
@@ -46,6 +47,7 @@ class Planned(ModelVersion):
     late_images: str
     reason: str
     deadline_s: float | None = None
+    held: str = ""
 
 
 class IntakeLedger(Database):
@@ -185,6 +187,7 @@ def _plan_job(session: Session, study: Study, revision: Revision, planned: Plann
     last_read = next((job for job in earlier if job.state in (JobState.READ, JobState.CLAIMED)), None)
     state, reason = _state_in_revision(planned, earlier[0] if earlier else None, last_read)
     if state is None:
+        _renew_input(session, study, earlier, planned)
         return
     for job in earlier:
         if job.state in _REPLACED_AT_ONCE:
@@ -199,14 +202,19 @@ def _plan_job(session: Session, study: Study, revision: Revision, planned: Plann
         priority=Priority.ROUTINE,
         input_key=planned.input_key,
         reason=reason,
-        supersedes_job_id=last_read.id if last_read is not None and state is JobState.QUEUED else None,
+        supersedes_job_id=last_read.id if last_read is not None and state in (JobState.QUEUED, JobState.HELD) else None,
         queued_at=utc_now(),
     )
     session.add(job)
     session.flush()
     session.add(JobInput(job_id=job.id, series_instance_uid=planned.series_instance_uid, files=list(planned.files)))
     write_event(
-        session, f"job {state}", study_id=study.id, job_id=job.id, model=planned.model_id, reason=planned.reason
+        session,
+        f"job {state}",
+        study_id=study.id,
+        job_id=job.id,
+        model=planned.model_id,
+        reason=reason if state is JobState.HELD else planned.reason,
     )
     if state is JobState.QUEUED:
         queue_token(session, job)
@@ -222,9 +230,21 @@ def _state_in_revision(planned: Planned, last: Job | None, last_read: Job | None
     if not planned.runs:
         # What was read stays read: the model would not choose this study now, but nothing that it read has changed.
         return (None, "") if last_read is not None else (JobState.SKIPPED, planned.reason)
+    if planned.held:
+        return JobState.HELD, planned.held
     if last_read is not None and planned.late_images != "rerun":
         return JobState.SKIPPED, _LATE_REASONS[planned.late_images]
     return JobState.QUEUED, ""
+
+
+def _renew_input(session: Session, study: Study, jobs: Sequence[Job], planned: Planned) -> None:
+    """Let what is not read yet read the newest headers of its images."""
+    for job in jobs:
+        if job.state in _REPLACED_AT_ONCE and job.input_key == planned.input_key:
+            source = session.scalars(select(JobInput).where(JobInput.job_id == job.id)).one()
+            if source.files != list(planned.files):
+                source.files = list(planned.files)
+                write_event(session, "headers corrected", study_id=study.id, job_id=job.id)
 
 
 def _study(session: Session, study_instance_uid: str) -> Study | None:

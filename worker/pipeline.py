@@ -27,6 +27,7 @@ from worker.object_kinds import Kind
 from worker.prior import Prior
 from worker.priors import Comparison, Priors
 from worker.provenance import Provenance
+from worker.pydicom_errors import panics_as_errors
 from worker.reading_series import read_series
 from worker.result_files import write_result
 from worker.selection import rules_of
@@ -92,7 +93,7 @@ class Pipeline:
         log.info("job claimed", files=len(claim.files))
         handed_back = True
         try:
-            with Heartbeat(self.ledger, claim, self.settings.lease_s):
+            with Heartbeat(self.ledger, claim, self.settings.lease_s), panics_as_errors():
                 self._do(claim)
             handed_back = False
             log.info("job read")

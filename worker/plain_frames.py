@@ -8,6 +8,8 @@ from pydicom.encaps import get_frame
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 from rle.utils import decode_frame  # type: ignore[attr-defined]  # made in Rust, known to no type checker
 
+from worker.pydicom_errors import panics_as_errors
+
 _UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _KINDS = {(8, 0): "u1", (8, 1): "i1", (16, 0): "<u2", (16, 1): "<i2"}
 
@@ -65,9 +67,10 @@ def _of_plain(dataset: Any, index: int, length: int, frames: int) -> memoryview 
 
 def _of_rle(dataset: Any, index: int, length: int) -> bytes | None:
     try:
-        data: bytes = decode_frame(
-            encapsulated_frame(dataset, index), int(dataset.Rows * dataset.Columns), dataset.BitsAllocated, "<"
-        )
-    except ValueError:
+        with panics_as_errors():
+            data: bytes = decode_frame(
+                encapsulated_frame(dataset, index), int(dataset.Rows * dataset.Columns), dataset.BitsAllocated, "<"
+            )
+    except (ValueError, RuntimeError):
         return None  # pydicom says what is wrong with it
     return data if len(data) == length else None

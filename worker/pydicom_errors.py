@@ -37,3 +37,17 @@ def told_as_unreadable(name: str) -> Iterator[None]:
         raise SeriesUnreadable(
             f"{name}: a value in its header is not what DICOM allows ({type(error).__name__}); was it cut or altered?"
         ) from error
+
+
+@contextmanager
+def panics_as_errors() -> Iterator[None]:
+    """Raise RuntimeError for the panic of a library written in Rust, such as the decoder of RLE.
+
+    To Python it is a BaseException, as a stop signal is: taken for one, its job would be handed back for ever.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__module__ != "pyo3_runtime":
+            raise
+        raise RuntimeError("a library gave up on these bytes (panic)") from None

@@ -14,6 +14,7 @@ from pydicom.uid import UID_dictionary
 from models.card_preparation import VolumePreparation
 from models.errors import CardError
 from models.manifest import Card
+from worker.image_versions import first_version
 from worker.selection_summary import SeriesSummary, StudySummary
 from worker.tag_rules import TagRule
 
@@ -99,6 +100,7 @@ class Choice:
         series_instance_uid: Of the series that it reads.
         files: Of that series, relative to the spool.
         reason: Why this one, or why none.
+        held: Why an admin must look before it is read; empty where nothing speaks against it.
     """
 
     model_id: str
@@ -106,6 +108,7 @@ class Choice:
     series_instance_uid: str | None = None
     files: tuple[str, ...] = ()
     reason: str
+    held: str = ""
 
 
 def rules_of(card: Card) -> SelectionRules:
@@ -150,6 +153,7 @@ def choose(card: Card, study: StudySummary, *, research: bool = True) -> Choice:
         # Of one series after the other, the first one's first: a file's folder says which series it is of.
         files=tuple(file for series in chosen for file in series.files),
         reason=why,
+        held="; ".join(_contradiction(series) for series in chosen if series.contradictory),
     )
 
 
@@ -175,15 +179,24 @@ def _best(rules: SeriesRules, candidates: Sequence[SeriesSummary]) -> _Found | s
     if not fitting:
         return "; ".join(refused) or "the study has no series"
     best = min(fitting, key=lambda one: _rank(rules, one))
-    if best.variants:
-        return f"series {best.series_instance_uid}: an image came twice with different bytes; which one is right?"
     why = "the only series that fits" if len(fitting) == 1 else f"the best of {len(fitting)} series that fit"
     return _Found(series=best, why=why)
 
 
-def input_key(files: Sequence[str]) -> str:
-    """Return a digest of the files that a model reads; a file's name changes with its bytes."""
-    return hashlib.sha256("\n".join(sorted(files)).encode()).hexdigest()
+def _contradiction(series: SeriesSummary) -> str:
+    return (
+        f"series {series.series_instance_uid}: an image came again with other pixels, or another place or scale; which "
+        "one is right? `wetread retry` reads the newest, `wetread cancel` reads none"
+    )
+
+
+def input_key(choice: Choice) -> str:
+    """Return a digest of what a model reads: another one is another input.
+
+    A file's name changes with its bytes, and a header that was corrected is no other input.
+    """
+    names = choice.files if choice.held else map(first_version, choice.files)
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
 
 
 def _why_not_this_patient(card: Card, study: StudySummary, *, research: bool) -> str:

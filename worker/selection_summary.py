@@ -18,8 +18,9 @@ from pydicom.multival import MultiValue
 
 from dicom_node.errors import NodeError
 from dicom_node.part10 import read_meta
-from dicom_node.study import AssembledSeries, AssembledStudy
+from dicom_node.study import AssembledStudy
 from worker.bounded_inflating import is_deflated, read_deflated_header
+from worker.image_versions import Versions, newest_versions
 from worker.pydicom_errors import PARSE_ERRORS
 
 _IMAGE = (
@@ -47,7 +48,7 @@ class SeriesSummary(BaseModel):
 
     Attributes:
         series_instance_uid: (0020,000E).
-        files: Relative to the spool.
+        files: Relative to the spool; of an image that came several times the newest one.
         sop_classes: Every SOP Class UID among its instances.
         modality: (0008,0060); empty where absent or mixed.
         images: Frames over all instances.
@@ -58,7 +59,7 @@ class SeriesSummary(BaseModel):
         coverage_mm: From the first position to the last; None where positions do not tell.
         orientation: axial, coronal or sagittal by the nearest axis of the patient; empty where positions do not tell.
         tag_values: What cards' free rules ask for, by keyword; never logged and not in the ledger.
-        variants: Whether an instance came twice with different bytes.
+        contradictory: Whether an image came again with other pixels, or something else that a read depends on.
         own: Whether wetread made it.
         unreadable: Names of files that cannot be parsed.
     """
@@ -77,7 +78,7 @@ class SeriesSummary(BaseModel):
     coverage_mm: float | None = None
     orientation: str = ""
     tag_values: dict[str, tuple[str, ...]] = {}
-    variants: bool = False
+    contradictory: bool = False
     own: bool = False
     unreadable: tuple[str, ...] = ()
 
@@ -138,10 +139,11 @@ def summarise(spool: Path, study: AssembledStudy, tags: Collection[str] = ()) ->
     first: _Header | None = None
     summaries = []
     for series in sorted(study.series, key=lambda item: item.series_instance_uid):
-        headers, unreadable = _headers(spool, series, tags)
+        versions = newest_versions(spool, series.files)
+        headers, unreadable = _headers(spool, versions.files, tags)
         patient_ids |= {header.patient_id for header in headers}
         first = first if first is not None else next(iter(headers), None)
-        summaries.append(_summary(series, headers, unreadable))
+        summaries.append(_summary(series.series_instance_uid, versions, headers, unreadable))
     return StudySummary(
         study_instance_uid=study.study_instance_uid,
         series=tuple(summaries),
@@ -151,9 +153,9 @@ def summarise(spool: Path, study: AssembledStudy, tags: Collection[str] = ()) ->
     )
 
 
-def _headers(spool: Path, series: AssembledSeries, tags: Collection[str]) -> tuple[list[_Header], tuple[str, ...]]:
+def _headers(spool: Path, files: Sequence[str], tags: Collection[str]) -> tuple[list[_Header], tuple[str, ...]]:
     headers, unreadable = [], []
-    for file in series.files:
+    for file in files:
         try:
             headers.append(_header(spool / file, tags))
         # One file that nobody can read must not keep its study from being recorded.
@@ -186,12 +188,14 @@ def _header(file: Path, asked: Collection[str]) -> _Header:
     )
 
 
-def _summary(series: AssembledSeries, headers: Sequence[_Header], unreadable: tuple[str, ...]) -> SeriesSummary:
+def _summary(
+    series_uid: str, versions: Versions, headers: Sequence[_Header], unreadable: tuple[str, ...]
+) -> SeriesSummary:
     modalities = {header.modality for header in headers}
     spacing_mm, coverage_mm = _extent_mm([place for header in headers for place in header.places])
     return SeriesSummary(
-        series_instance_uid=series.series_instance_uid,
-        files=series.files,
+        series_instance_uid=series_uid,
+        files=versions.files,
         sop_classes=tuple(sorted({header.sop_class_uid for header in headers})),
         modality=modalities.pop() if len(modalities) == 1 else "",
         images=sum(header.images for header in headers),
@@ -202,7 +206,7 @@ def _summary(series: AssembledSeries, headers: Sequence[_Header], unreadable: tu
         coverage_mm=coverage_mm,
         orientation=_orientation([place for header in headers for place in header.places]),
         tag_values=_tag_values(headers),
-        variants=any("~" in file for file in series.files),
+        contradictory=versions.contradictory,
         own=any(header.own for header in headers),
         unreadable=unreadable,
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_node.command_set import Command, read_command
+from dicom_node.command_set import Command
 from dicom_node.errors import WireError
 from dicom_node.pdata import PDU_HEADER, fragments
 from dicom_node.store_receiver import StoreReceiver
@@ -164,11 +164,11 @@ def test_what_the_standard_does_not_allow_is_a_wire_error(pdus: list[bytes]) -> 
     assert all(stored.ended == "discarded" for stored in desk.stored)
 
 
-def test_a_request_without_uids_is_a_wire_error() -> None:
-    """A C-STORE request that names no SOP class cannot be answered by the standard."""
+def test_a_request_without_uids_goes_to_who_stores() -> None:
+    """Whoever stores refuses it by name; its sender then learns why, and its other instances go on."""
     command = bytearray(request())
-    assert read_command(command)
     at = command.index(b"\0\0\2\0")
     command[at + 8 : at + 8 + len(b"1.2.840.10008.5.1.4.1.1.2\0")] = bytes(26)
-    with pytest.raises(WireError, match="without Affected SOP Class"):
-        Desk().take(item(bytes(command), COMMAND | LAST))
+    desk = Desk()
+    desk.take(item(bytes(command), COMMAND | LAST))
+    assert [stored.command.sop_class_uid for stored in desk.stored] == [""]

@@ -15,8 +15,8 @@ from dicom_node.errors import CertificateUnusable
 from dicom_node.settings import TlsClientSettings
 from models.testing import write_threshold_model
 from ops import cli
-from ops.cli_jobs import parse_peer
 from ops.cli_tls import with_tls
+from ops.peers import parse_peer
 from ops.settings import SettingsError
 from tests.filled_ledger import fill_a_day, job_id_in, open_views
 from worker.job import JobState

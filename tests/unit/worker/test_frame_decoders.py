@@ -1,6 +1,7 @@
 """What other people's encoders wrote is decoded to the bit, by the decoder that the table names."""
 
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate
-from pydicom.uid import HTJ2KLossless
+from pydicom.uid import HTJ2KLossless, RLELossless
 
 from tests.dcmtk import dcmtk
 from worker.errors import SeriesRefused, SeriesUnreadable
@@ -130,6 +131,18 @@ def test_what_is_damaged_is_unreadable(tmp_path: Path, syntax: str) -> None:
     data[40:-16] = bytes(len(data) - 56)
     dataset.PixelData = bytes(data)
     with pytest.raises((SeriesUnreadable, SeriesRefused), match="slice"):
+        decode(dataset, 0, "slice")
+
+
+def test_a_decoder_that_panics_is_unreadable(tmp_path: Path) -> None:
+    """Segments of RLE that hold a hundred thousand times what they should make the decoder panic, and not the job."""
+    dataset = pydicom.dcmread(a_slice(tmp_path / "slice.dcm", stored=12, signed=False))
+    segment = b"\x81\x00" * 250_000
+    head = struct.pack("<16I", 2, 64, 64 + len(segment), *([0] * 13))
+    dataset.PixelData = encapsulate([head + segment * 2])
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = RLELossless
+    with pytest.raises(SeriesUnreadable, match="slice"):
         decode(dataset, 0, "slice")
 
 

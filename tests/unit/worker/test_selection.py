@@ -10,7 +10,7 @@ from models.catalog import read_entry
 from models.errors import CardError
 from models.manifest import Card
 from models.testing import write_threshold_model
-from worker.selection import choose, input_key, rules_of, tags_of
+from worker.selection import Choice, choose, input_key, rules_of, tags_of
 from worker.selection_summary import SeriesSummary, StudySummary, summarise
 from worker.testing import write_mr_series
 
@@ -70,7 +70,6 @@ def study(*of: SeriesSummary, **changes: object) -> StudySummary:
         ({"body_part_examined": ["HEAD"]}, {"body_part_examined": "KNEE"}, "another body part"),
         ({}, {"own": True}, "made by wetread"),
         ({}, {"unreadable": ("x.dcm",)}, "1 files cannot be parsed, the first is x.dcm"),
-        ({}, {"variants": True}, "came twice with different bytes"),
     ],
 )
 def test_why_a_series_is_not_read(
@@ -131,8 +130,23 @@ def test_a_card_with_wrong_rules_reads_nothing_and_says_why(card: Card) -> None:
 
 
 def test_the_input_key_is_of_the_set() -> None:
-    """The same files in another order are the same input."""
-    assert input_key(("a", "b")) == input_key(("b", "a")) != input_key(("a",))
+    """Order does not matter, nor does a corrected header; other images, or other pixels, are another input."""
+
+    def key(*files: str, held: str = "") -> str:
+        return input_key(Choice(model_id="m", runs=True, files=files, reason="", held=held))
+
+    image, version = f"a/b/{'0' * 32}.dcm", f"a/b/{'0' * 32}~{'1' * 16}.dcm"
+    assert key("a", "b") == key("b", "a") != key("a", "c")
+    assert key(image) == key(version)
+    assert key(version, held="contradictory") != key(image)
+
+
+def test_a_contradiction_holds_the_job(card: Card) -> None:
+    """A series that fits and whose images came with other pixels is not read before an admin has looked."""
+    choice = choose(with_rules(card), study(series(contradictory=True)))
+    assert choice.runs
+    assert "which one is right?" in choice.held
+    assert not choose(with_rules(card), study(series())).held
 
 
 def test_a_summary_knows_geometry_and_no_patient(tmp_path: Path) -> None:

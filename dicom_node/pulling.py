@@ -1,0 +1,223 @@
+"""Studies fetched from an archive for a node: C-GET and each instance handed on (PS3.4 C.4.3), or C-MOVE (C.4.2)."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydicom import uid
+from pydicom.dataset import Dataset
+from pynetdicom import build_role, evt
+
+from dicom_node.contents import StudyContents
+from dicom_node.contexts import STUDY_ROOT_GET, STUDY_ROOT_MOVE, TRANSFER_SYNTAXES
+from dicom_node.errors import OUT_OF_RESOURCES, ArchiveUnreachable, NodeError, QueryFailed
+from dicom_node.forwarding import Forwarder
+from dicom_node.sender import OutcomeKind, Requestor, outcome_of
+from dicom_node.statuses import retrieve_meaning, store_meaning
+
+_PENDING = (0xFF00, 0xFF01)
+_SUCCESS, _IN_PART = 0x0000, 0xB000
+_MOST_CONTEXTS = 127  # 128 (PS3.8 9.3.2.2), one of them for C-GET itself
+
+#: What archives hold most comes first: where a study has many SOP classes, each gets only as many as there is room for.
+_SYNTAXES = tuple(
+    dict.fromkeys(
+        (
+            *map(str, (uid.ExplicitVRLittleEndian, uid.JPEGLosslessSV1, uid.JPEG2000Lossless, uid.JPEGLSLossless)),
+            *map(str, (uid.RLELossless, uid.JPEGBaseline8Bit, uid.JPEG2000, uid.ImplicitVRLittleEndian)),
+            *map(str, (uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.HTJ2KLossless, uid.JPEGLossless)),
+            *TRANSFER_SYNTAXES,
+        )
+    )
+)
+#: Asked for where the archive does not say what a study consists of.
+_USUAL_CLASSES = tuple(
+    map(
+        str,
+        (
+            *(uid.CTImageStorage, uid.MRImageStorage, uid.ComputedRadiographyImageStorage, uid.EnhancedCTImageStorage),
+            *(uid.DigitalXRayImageStorageForPresentation, uid.DigitalMammographyXRayImageStorageForPresentation),
+            *(uid.UltrasoundImageStorage, uid.UltrasoundMultiFrameImageStorage, uid.EnhancedMRImageStorage),
+            *(uid.XRayAngiographicImageStorage, uid.NuclearMedicineImageStorage, uid.TwelveLeadECGWaveformStorage),
+            *(uid.PositronEmissionTomographyImageStorage, uid.SecondaryCaptureImageStorage),
+        ),
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulled:
+    """What became of one study.
+
+    Attributes:
+        instances: That the node has now, as far as the archive or the node said.
+        why: Why that is not the whole study; empty where it is.
+        remedy: What to do about it.
+    """
+
+    instances: int
+    why: str = ""
+    remedy: str = ""
+
+
+@dataclass
+class _Tally:
+    """What is known of sub-operations so far."""
+
+    completed: int = 0
+    failed: int = 0
+    status: int = _SUCCESS
+    refused: Counter[int] = field(default_factory=Counter)  # by the node: status to how often
+    trouble: NodeError | OSError | None = None
+
+
+#: Told of every step: how many instances the node has by now.
+Step = Callable[[int], None]
+
+
+def pull_by_get(archive: Requestor, node: Requestor, study_uid: str, contents: StudyContents, step: Step) -> Pulled:
+    """Fetch a study over an association of ours and hand each instance on to the node, whose answer the archive gets.
+
+    Raises ArchiveUnreachable, AssociationRejected, QueryFailed.
+    """
+    tally = _Tally()
+    kinds = kinds_of(contents)
+    with Forwarder(node, kinds) as forwarder:
+
+        def hand_on(event: Any) -> int:
+            if tally.trouble is not None:
+                return OUT_OF_RESOURCES
+            request = event.request
+            try:
+                with request.DataSet.getbuffer() as data:
+                    status = forwarder.store(
+                        sop_class_uid=str(request.AffectedSOPClassUID),
+                        sop_instance_uid=str(request.AffectedSOPInstanceUID),
+                        transfer_syntax_uid=str(event.context.transfer_syntax),
+                        data=data,
+                    )
+            except (NodeError, OSError) as error:
+                tally.trouble = error
+                return OUT_OF_RESOURCES
+            _count(tally, status)
+            step(tally.completed)
+            return status
+
+        classes = dict.fromkeys(sop_class for sop_class, _ in kinds)
+        with archive.associate(
+            [(STUDY_ROOT_GET, None), *kinds],
+            roles=[build_role(sop_class, scp_role=True) for sop_class in classes],
+            handlers=[(evt.EVT_C_STORE, hand_on)],
+        ) as association:
+            _require(archive, association, STUDY_ROOT_GET, "C-GET", "try `--move`")
+            for status in _responses(archive, association, association.send_c_get(_study(study_uid), STUDY_ROOT_GET)):
+                if tally.trouble is not None:
+                    association.abort()
+                    raise _translated(tally.trouble)
+                tally.status = int(status.Status)
+                tally.failed = int(status.get("NumberOfFailedSuboperations") or 0)
+    return judged(tally.status, tally.completed, tally.failed, contents.instances, tally.refused)
+
+
+def pull_by_move(archive: Requestor, destination: str, study_uid: str, contents: StudyContents, step: Step) -> Pulled:
+    """Have the archive send a study to the AE title `destination`, over an association of its own.
+
+    Raises ArchiveUnreachable, AssociationRejected, QueryFailed.
+    """
+    tally = _Tally()
+    with archive.associate([(STUDY_ROOT_MOVE, None)]) as association:
+        _require(archive, association, STUDY_ROOT_MOVE, "C-MOVE", "pull without `--move`")
+        answers = association.send_c_move(_study(study_uid), destination, STUDY_ROOT_MOVE)
+        for status in _responses(archive, association, answers):
+            tally.status = int(status.Status)
+            done = [status.get(f"NumberOf{kind}Suboperations") for kind in ("Completed", "Warning")]
+            if any(count is not None for count in done):
+                tally.completed = sum(int(count or 0) for count in done)
+            tally.failed = int(status.get("NumberOfFailedSuboperations") or 0)
+            step(tally.completed)
+    return judged(tally.status, tally.completed, tally.failed, contents.instances, tally.refused)
+
+
+def judged(status: int, completed: int, failed: int, expected: int | None, refused: Counter[int]) -> Pulled:
+    """Say what the last status and the counts mean.
+
+    Args:
+        status: Of the last C-GET or C-MOVE response.
+        completed: Instances that the node took.
+        failed: Sub-operations that failed, as the archive counts them.
+        expected: Instances that the archive lists for the study; None where it does not say.
+        refused: By the node: statuses to how often.
+    """
+    if refused:
+        worst = refused.most_common(1)[0][0]
+        meaning = store_meaning(worst)
+        why = f"our node refused {refused.total()} instances with status {worst:04X}, {meaning.what}"
+        return Pulled(instances=completed, why=why, remedy=meaning.remedy)
+    if status not in (_SUCCESS, _IN_PART) or failed:
+        meaning = retrieve_meaning(status if status != _SUCCESS else _IN_PART)
+        counts = f"; {failed} instances failed" if failed else ""
+        why = f"the archive ended with status {status:04X}, {meaning.what}{counts}"
+        return Pulled(instances=completed, why=why, remedy=meaning.remedy)
+    if expected is not None and completed < expected:
+        why = f"the archive lists {expected} instances and sent {completed}"
+        return Pulled(instances=completed, why=why, remedy="look at its log for the others, then pull again")
+    return Pulled(instances=completed)
+
+
+def kinds_of(contents: StudyContents) -> list[tuple[str, str]]:
+    """Return the (SOP class, transfer syntax) to propose, each a context of its own, so that nothing is re-encoded."""
+    classes = (contents.sop_classes or _USUAL_CLASSES)[:_MOST_CONTEXTS]
+    each = _MOST_CONTEXTS // len(classes)
+    return [(sop_class, syntax) for sop_class in classes for syntax in _SYNTAXES[:each]]
+
+
+def _count(tally: _Tally, status: int) -> None:
+    response = Dataset()
+    response.Status = status
+    if outcome_of("", response).kind is OutcomeKind.REFUSED:
+        tally.refused[status] += 1
+    else:
+        tally.completed += 1
+
+
+def _study(study_uid: str) -> Dataset:
+    query = Dataset()
+    query.QueryRetrieveLevel = "STUDY"
+    query.StudyInstanceUID = study_uid
+    return query
+
+
+def _require(archive: Requestor, association: Any, model: str, service: str, instead: str) -> None:
+    if not any(context.abstract_syntax == model for context in association.accepted_contexts):
+        raise QueryFailed(f"{archive}: no Study Root {service} there for our AE title; enable it, or {instead}")
+
+
+def _responses(archive: Requestor, association: Any, answers: Iterator[tuple[Dataset, Any]]) -> Iterator[Dataset]:
+    asked = time.monotonic()
+    for status, _ in answers:
+        if "Status" not in status:
+            raise ArchiveUnreachable(_why_silent(archive, time.monotonic() - asked))
+        yield status
+        if status.Status not in _PENDING:
+            return
+        if not association.is_established:
+            raise ArchiveUnreachable(_why_silent(archive, 0.0))
+        asked = time.monotonic()
+
+
+def _why_silent(archive: Requestor, waited_s: float) -> str:
+    if waited_s >= archive.dimse_timeout_s:
+        return f"{archive}: said nothing for {waited_s:.0f} s; give it longer with `--timeout`, or pull less at a time"
+    # Orthanc, for one, does not answer a request that it does not allow.
+    return (
+        f"{archive}: ended the association in the middle; may our AE title {archive.calling_ae_title} retrieve there "
+        "(Orthanc: list it in DicomModalities)? Else see its log"
+    )
+
+
+def _translated(error: NodeError | OSError) -> NodeError:
+    if isinstance(error, NodeError):
+        return error
+    return ArchiveUnreachable(f"an instance could not be written aside ({error.strerror}); is there room in TMPDIR?")

@@ -1,0 +1,70 @@
+"""A list of studies pulled one after the other; one that fails does not hold the others."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from dicom_node.contents import contents_of
+from dicom_node.errors import ArchiveUnreachable, AssociationRejected, NodeError
+from dicom_node.pulling import Pulled, pull_by_get, pull_by_move
+from dicom_node.sender import Requestor
+
+#: Studies in a row for which the archive or our node was away.
+_MOST_IN_VAIN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """From where to where, and how.
+
+    Attributes:
+        archive: It has the studies.
+        node: It gets them.
+        move: C-MOVE, by the node's AE title; else C-GET.
+    """
+
+    archive: Requestor
+    node: Requestor
+    move: bool
+
+
+class Watcher(Protocol):
+    """Who shows how far it is."""
+
+    def begun(self, instances: int | None) -> None:
+        """A study begins, of so many instances; None where the archive does not say."""
+
+    def step(self, instances: int) -> None:
+        """The node has so many instances of it by now."""
+
+
+def pull_studies(studies: Iterable[str], route: Route, watcher: Watcher) -> Iterator[tuple[str, Pulled]]:
+    """Pull each study and yield what became of it. When archive or node stay away, the rest is not tried."""
+    return _each(studies, lambda study_uid: _pull(study_uid, route, watcher))
+
+
+def _each(studies: Iterable[str], pull: Callable[[str], Pulled]) -> Iterator[tuple[str, Pulled]]:
+    in_vain = 0
+    for study_uid in studies:
+        if in_vain == _MOST_IN_VAIN:
+            yield study_uid, Pulled(instances=0, why="not tried: see the studies before", remedy="pull it again then")
+            continue
+        try:
+            pulled = pull(study_uid)
+            in_vain = 0
+        except (ArchiveUnreachable, AssociationRejected) as error:
+            pulled = Pulled(instances=0, why=str(error))
+            in_vain += 1
+        except NodeError as error:
+            pulled = Pulled(instances=0, why=str(error))
+        yield study_uid, pulled
+
+
+def _pull(study_uid: str, route: Route, watcher: Watcher) -> Pulled:
+    contents = contents_of(route.archive, study_uid)
+    if contents is None:
+        return Pulled(instances=0, why="the archive has no such study", remedy="is it the right archive, and UID?")
+    watcher.begun(contents.instances)
+    if route.move:
+        return pull_by_move(route.archive, route.node.peer.ae_title, study_uid, contents, watcher.step)
+    return pull_by_get(route.archive, route.node, study_uid, contents, watcher.step)

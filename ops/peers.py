@@ -1,0 +1,45 @@
+"""Peers as they are typed: AE@host:port, or the name of a destination in the settings."""
+
+import re
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from dicom_node.settings import Peer
+from ops.settings import Settings, SettingsError
+
+_ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
+
+
+def parse_peer(text: str) -> Peer:
+    """Read AE@host:port. Raises SettingsError."""
+    match = re.fullmatch(r"([^@]{1,16})@(.+):(\d{1,5})", text)
+    try:
+        if match is not None:
+            return Peer(ae_title=match[1], host=match[2], port=int(match[3]))
+    except ValidationError as error:
+        problems = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+        raise SettingsError(f"{text!r} is no peer, {problems}; write AE@host:port") from error
+    raise SettingsError(f"{text!r} is no peer: write AE@host:port, such as WETREAD@127.0.0.1:11112")
+
+
+def peer_named(text: str, settings: Callable[[], Settings]) -> Peer:
+    """Return the peer that somebody typed; the settings are read for a name only. Raises SettingsError."""
+    if "@" in text:
+        return parse_peer(text)
+    known = archives_in(settings())
+    if text not in known:
+        names = f"; the settings name {', '.join(known)}" if known else "; the settings name no destination"
+        raise SettingsError(f"{text!r} is no peer: write AE@host:port, such as WETREAD@127.0.0.1:11112{names}")
+    return known[text]
+
+
+def archives_in(settings: Settings) -> dict[str, Peer]:
+    """Return the archives that the settings name."""
+    return {item.name: item.peer for item in settings.destinations}
+
+
+def our_node(settings: Settings) -> Peer:
+    """Return our own node as this machine reaches it."""
+    node = settings.node
+    return Peer(ae_title=node.ae_title, host="127.0.0.1" if node.host in _ANY_ADDRESS else node.host, port=node.port)

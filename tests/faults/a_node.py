@@ -1,0 +1,204 @@
+"""A real `wetread node` process: started, watched through /proc, and ended; for tests that do it harm."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from dicom_node.archive import DicomArchive
+from dicom_node.errors import NodeError
+from dicom_node.part10 import dataset_digest
+from dicom_node.sender import StoreOutcome, send
+from dicom_node.settings import Peer
+from tests.dcmtk import dcmtk
+from tests.stack import tree
+from worker.job import JobRow
+from worker.ledger import Ledger
+
+_START_S = 90.0
+_STOP_S = 60.0
+_PAUSE_S = 0.05
+
+
+class ANode:
+    """`wetread node` as a process of its own, without a broker: what it queues waits in its ledger.
+
+    Attributes:
+        folder: What it is given, and nothing of the test's own is in it.
+        peer: Where it listens.
+    """
+
+    def __init__(
+        self, folder: Path, port: int, *, program: Sequence[str] = ("-m", "ops.cli", "node"), **settings: Any
+    ) -> None:
+        """Prepare one.
+
+        Args:
+            folder: Of its own.
+            port: It listens there.
+            program: Python's arguments, where something else than `wetread node` is to be run with its settings.
+            settings: Of the section `node`.
+        """
+        self.folder = folder
+        self.peer = Peer(ae_title="WETREAD", host="127.0.0.1", port=port)
+        self._program = program
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self.settings_file = folder / "wetread.json"
+        self._log = folder / "node.log"
+        values = {"port": port, "quiet_time_s": 0.5, "association_hold_s": 0.5, "min_free_bytes": 0, **settings}
+        # Nobody listens on port 1: a node receives whether or not there is a broker.
+        content = {"data": str(self.data), "node": values, "broker": {"url": "redis://127.0.0.1:1/0"}}
+        self.settings_file.write_text(json.dumps(content))
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(self, *_ignored: object) -> None:
+        """Stop it, in whatever state it is."""
+        if self._process is not None:
+            self.stop()
+
+    @property
+    def data(self) -> Path:
+        """Its data directory."""
+        return self.folder / "data"
+
+    @property
+    def spool(self) -> Path:
+        """Its spool."""
+        return self.data / "spool"
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started; others may be below it."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it and wait until it answers a C-ECHO."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", *self._program, "--settings", str(self.settings_file)],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_S
+        while not self.answers():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                pytest.fail(f"the node did not start:\n{self.log()[-3000:]}")
+            time.sleep(_PAUSE_S)
+
+    def stop(self) -> int:
+        """Stop it with SIGTERM; return its exit code."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        process.terminate()
+        try:
+            return process.wait(timeout=_STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.wait()
+
+    def kill(self) -> None:
+        """End it and all that it started with SIGKILL, as a power cut would."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def alive(self) -> bool:
+        """Say whether the process that was started still runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def answers(self) -> bool:
+        """Say whether it answers a C-ECHO."""
+        try:
+            DicomArchive(self.peer, "TEST", connect_timeout_s=5, acse_timeout_s=10).echo()
+        except NodeError:
+            return False
+        return True
+
+    def log(self) -> str:
+        """Return what it has logged."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    # What it costs, all of its processes together.
+
+    def resident_kib(self) -> int:
+        """Return its resident memory."""
+        return sum(int(line.split()[1]) for line in self._status() if line.startswith("VmRSS:"))
+
+    def threads(self) -> int:
+        """Return how many threads it has."""
+        return sum(int(line.split()[1]) for line in self._status() if line.startswith("Threads:"))
+
+    def descriptors(self) -> int:
+        """Return how many files and sockets it has open."""
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in tree(self.pid))
+
+    def _status(self) -> list[str]:
+        return [line for pid in tree(self.pid) for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+
+    # What it has.
+
+    def files(self) -> list[Path]:
+        """Return every file in its spool, half-written ones too."""
+        return sorted(path for path in self.spool.rglob("*") if path.is_file())
+
+    def digests(self) -> list[str]:
+        """Return the digests of all datasets in its spool."""
+        return sorted(map(dataset_digest, self.files()))
+
+    def jobs(self) -> list[JobRow]:
+        """Return the jobs in its ledger."""
+        ledger = Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+        try:
+            return ledger.jobs()
+        finally:
+            ledger.close()
+
+    def completions(self, study_uid: str) -> list[int]:
+        """Return, for each revision of a study that has been closed, how many instances it has."""
+        ledger = Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+        try:
+            events = ledger.timeline(study_uid)
+        finally:
+            ledger.close()
+        return [int(event.detail["instances"]) for event in events if event.kind == "study complete"]
+
+    def input_of(self, study_uid: str) -> set[Path]:
+        """Claim a study's job as a worker would; return the files in the spool that it is to read."""
+        ledger = Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+        try:
+            while claim := ledger.claim(["cpu"], worker="test", lease_s=3600.0):
+                if claim.study_instance_uid == study_uid:
+                    return {self.spool / file for file in claim.files}
+        finally:
+            ledger.close()
+        pytest.fail(f"no job of study {study_uid} waits")
+
+    # What is done to it.
+
+    def send(self, *paths: Path) -> list[StoreOutcome]:
+        """Send files as `wetread send` does."""
+        return [outcome for _, outcome in send(paths, self.peer, "SENDER")]
+
+    def send_raw(self, *paths: Path) -> list[StoreOutcome]:
+        """Send files announced by their meta information, right or wrong."""
+        return DicomArchive(self.peer, "SENDER").store(paths)
+
+    def dcmtk(self, tool: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """Run a DCMTK client against it."""
+        command = [dcmtk(tool), "-v", "-aec", "WETREAD", "127.0.0.1", str(self.peer.port), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

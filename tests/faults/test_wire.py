@@ -1,0 +1,362 @@
+"""Rows 1 to 14 of the faults that the wire brings, against a real `wetread node` process."""
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.a_node import ANode
+from tests.faults.wire_bytes import (
+    ABORT,
+    ASSOCIATE_AC,
+    ASSOCIATE_RQ,
+    CLOSED,
+    COMMAND,
+    DATA,
+    EXPLICIT,
+    LAST,
+    RELEASE_RP,
+    RawPeer,
+    associate_rq,
+    pdu,
+    pdv,
+    store_rq,
+)
+from tests.unit.dicom_node.instances import CT, dataset, encode
+from worker.job import JobState
+
+ACSE_S, NETWORK_S = 1.0, 1.5
+#: A deadline that was kept, on a machine that is busy with other things.
+SLACK_S = 8.0
+#: Sooner than any of the timeouts.
+AT_ONCE_S = 0.9
+LONGEST_PDU = 16384
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[ANode]:
+    """One node for all of these tests: each leaves it as it was."""
+    node = ANode(
+        tmp_path_factory.mktemp("wire"),
+        free_port(),
+        acse_timeout_s=ACSE_S,
+        network_timeout_s=NETWORK_S,
+        dimse_timeout_s=NETWORK_S,
+        max_pdu_bytes=LONGEST_PDU,
+        max_associations=64,
+    )
+    with node:
+        yield node
+        assert "Traceback" not in node.log()
+
+
+@pytest.fixture
+def node(process: ANode, wait_for: Callable[..., None]) -> Iterator[ANode]:
+    """The node; after the test it lives, answers, and has the connections that it had."""
+    before = process.descriptors(), process.pid
+    yield process
+    assert process.alive()
+    assert process.answers()
+    assert process.pid == before[1]
+    wait_for(lambda: process.descriptors() <= before[0], what="every connection is closed")
+    assert [file for file in process.files() if file.suffix == ".part"] == []
+
+
+def raw(node: ANode) -> RawPeer:
+    """Connect to the node."""
+    return RawPeer(node.peer.port)
+
+
+def instance(uid: str) -> bytes:
+    """Return a dataset of some length."""
+    return encode(dataset(SOPInstanceUID=uid, StudyInstanceUID="1.2.3.9")) + bytes(40_000)
+
+
+def half_a_message(uid: str) -> bytes:
+    """Return a C-STORE request and the first fragment of its dataset."""
+    command = pdv(store_rq(sop_instance=uid), control=COMMAND | LAST)
+    return pdu(DATA, command) + pdu(DATA, pdv(instance(uid)[:8000]))
+
+
+def test_row_01_silence_after_the_connect_is_closed_at_the_acse_timeout(node: ANode) -> None:
+    """Thirty silent strangers are closed, and while they are there others are answered at once."""
+    began = time.monotonic()
+    strangers = [raw(node) for _ in range(30)]
+    assert node.answers()
+    assert time.monotonic() - began < ACSE_S + SLACK_S
+    assert [stranger.end() for stranger in strangers] == [CLOSED] * 30
+    assert time.monotonic() - began < ACSE_S + SLACK_S
+    for stranger in strangers:
+        stranger.socket.close()
+
+
+@pytest.mark.parametrize("sent", ["two bytes", "half", "a byte at a time"])
+def test_row_03_a_stall_in_the_middle_of_an_a_associate_rq_is_closed_at_a_deadline(node: ANode, sent: str) -> None:
+    """The deadline is for the whole request: bytes that trickle do not move it."""
+    whole = associate_rq()
+    began = time.monotonic()
+    with raw(node) as peer:
+        if sent == "a byte at a time":
+            assert trickle(peer, whole) < len(whole)
+        else:
+            peer.send(whole[:2] if sent == "two bytes" else whole[: len(whole) // 2])
+        assert peer.end() in (ABORT, CLOSED)
+    assert time.monotonic() - began < ACSE_S + SLACK_S
+
+
+@pytest.mark.parametrize("sent", ["a header", "half", "a byte at a time", "nothing of the next"])
+def test_row_04_a_stall_in_the_middle_of_a_p_data_tf_is_closed_at_a_deadline(
+    node: ANode, sent: str, wait_for: Callable[..., None]
+) -> None:
+    """In a PDU, or between two of one dataset: the sender is told, and no partial instance stays."""
+    before = node.files()
+    began = time.monotonic()
+    rest = pdu(DATA, pdv(bytes(6000)))
+    with raw(node).associate() as peer:
+        peer.send(half_a_message("1.2.4.1"))
+        wait_for(lambda: node.files() != before, what="the dataset is being written")
+        if sent == "a byte at a time":
+            assert trickle(peer, rest) < len(rest)
+        elif sent != "nothing of the next":
+            peer.send(rest[:6] if sent == "a header" else rest[:3000])
+        assert peer.end() == ABORT
+    assert time.monotonic() - began < NETWORK_S + SLACK_S
+    wait_for(lambda: node.files() == before, what="the partial instance is gone")
+
+
+@pytest.mark.parametrize("how", ["A-ABORT", "RST", "FIN"])
+def test_row_05_an_end_in_the_middle_of_a_dataset_leaves_what_was_answered(
+    node: ANode, how: str, wait_for: Callable[..., None]
+) -> None:
+    """The partial instance is removed and makes no job; the one before it stays, and its study completes with it."""
+    study, before = f"1.2.5.{sum(how.encode())}", node.files()
+    first = encode(dataset(SOPInstanceUID=f"{study}.1", StudyInstanceUID=study))
+    peer = raw(node).associate()
+    peer.store(first, sop_instance=f"{study}.1")
+    assert peer.status() == 0
+    peer.send(half_a_message(f"{study}.2"))
+    wait_for(lambda: any(file.suffix == ".part" for file in node.files()), what="the dataset is being written")
+    if how == "A-ABORT":
+        peer.send(pdu(ABORT, bytes(4)))
+    if how == "RST":
+        peer.reset()
+    peer.socket.close()
+    wait_for(lambda: len(node.files()) == len(before) + 1, what="only what was answered stays")
+    wait_for(lambda: node.completions(study) == [1], what="the study is complete, with one instance")
+    assert {job.state for job in node.jobs()} == {JobState.SKIPPED}
+
+
+@pytest.mark.parametrize("when", ["before any association", "in an association"])
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x40000000])
+def test_row_06_a_pdu_that_claims_gibibytes_is_refused_before_it_is_read(node: ANode, when: str, length: int) -> None:
+    """The abort comes at once, and no memory was taken for what was promised."""
+    memory_kib = node.resident_kib()
+    with raw(node) as peer:
+        if when == "in an association":
+            peer.associate()
+        began = time.monotonic()
+        peer.send(pdu(DATA if when == "in an association" else ASSOCIATE_RQ, bytes(100), length=length))
+        assert peer.end() == ABORT
+        assert time.monotonic() - began < AT_ONCE_S
+    assert node.resident_kib() - memory_kib < 20_000
+
+
+def test_row_07_p_data_longer_than_the_advertised_maximum_is_aborted(
+    node: ANode, wait_for: Callable[..., None]
+) -> None:
+    """One byte more than we take (PS3.8 D.1) ends the association; as many as we take do not."""
+    before, content = node.files(), encode(dataset(SOPInstanceUID="1.2.7.1"))
+    fitting = pdv(bytes(LONGEST_PDU - 6))
+    with raw(node).associate() as peer:
+        peer.send(pdu(DATA, pdv(store_rq(sop_instance="1.2.7.1"), control=COMMAND | LAST)) + pdu(DATA, pdv(content)))
+        peer.send(pdu(DATA, fitting))
+        peer.send(pdu(DATA, pdv(bytes(LONGEST_PDU - 5))))
+        assert peer.end() == ABORT
+    wait_for(lambda: node.files() == before, what="the partial instance is gone")
+
+
+@pytest.mark.parametrize("length", [0, 1])
+@pytest.mark.parametrize("where", ["first", "in a dataset"])
+def test_row_08_a_pdv_of_length_0_or_1_is_aborted(
+    node: ANode, length: int, where: str, wait_for: Callable[..., None]
+) -> None:
+    """A presentation data value has at least its context id and its control header."""
+    before = node.files()
+    with raw(node).associate() as peer:
+        if where == "in a dataset":
+            peer.send(half_a_message("1.2.8.1"))
+        peer.send(pdu(DATA, pdv(b"", length=length)))
+        assert peer.end() == ABORT
+    wait_for(lambda: node.files() == before, what="the partial instance is gone")
+
+
+def test_row_08_several_pdvs_in_one_pdu_and_interleaved_fragments_are_legal(node: ANode) -> None:
+    """A whole message in one PDU; a command in three fragments with the dataset's between them; two in one PDU."""
+    data = {uid: encode(dataset(SOPInstanceUID=uid, StudyInstanceUID="1.2.8.9")) for uid in ("1.2.8.2", "1.2.8.3")}
+    commands = {uid: store_rq(sop_instance=uid) for uid in data}
+    with raw(node).associate() as peer:
+        one = [pdv(commands["1.2.8.2"], control=COMMAND | LAST), pdv(data["1.2.8.2"], control=LAST)]
+        peer.send(pdu(DATA, b"".join(one)))
+        assert peer.status() == 0
+        command, content = commands["1.2.8.3"], data["1.2.8.3"]
+        peer.send(pdu(DATA, pdv(command[:10], control=COMMAND) + pdv(content[:20])))
+        peer.send(pdu(DATA, pdv(command[10:40], control=COMMAND)))
+        peer.send(pdu(DATA, pdv(content[20:50]) + pdv(command[40:], control=COMMAND | LAST)))
+        peer.send(pdu(DATA, pdv(content[50:], control=LAST)))
+        assert peer.status() == 0
+        # An odd number of bytes: fragments of a dataset need not be even.
+        peer.send(pdu(DATA, pdv(command, control=COMMAND | LAST) + pdv(content[:33]) + pdv(content[33:], control=LAST)))
+        assert peer.status() == 0
+    kept = [file.read_bytes() for file in node.files()]
+    assert all(sum(one.endswith(content) for one in kept) == 1 for content in data.values())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost: wetread\r\n\r\n", id="HTTP"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40), id="TLS"),
+        pytest.param(pdu(0x99, b"abcd"), id="an unknown type"),
+        pytest.param(pdu(0x00), id="type 0"),
+        pytest.param(pdu(DATA, pdv(b"abcd")), id="data before an association"),
+        pytest.param(pdu(ASSOCIATE_AC, bytes(100)), id="an answer to no question"),
+        pytest.param(pdu(RELEASE_RP, bytes(4)), id="a release of nothing"),
+        pytest.param(pdu(ASSOCIATE_RQ, bytes(68)), id="a request of zeros"),
+        pytest.param(pdu(ASSOCIATE_RQ), id="an empty request"),
+    ],
+)
+def test_row_09_what_is_illegal_before_an_association_ends_the_connection(node: ANode, sent: bytes) -> None:
+    """Unknown PDUs and known ones out of their state; it is over, with an A-ABORT or without, and the process lives."""
+    with raw(node) as peer:
+        began = time.monotonic()
+        peer.send(sent)
+        assert peer.end() in (ABORT, CLOSED)
+        assert time.monotonic() - began < AT_ONCE_S
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(pdu(0x99, b"abcd"), id="an unknown type"),
+        pytest.param(associate_rq(), id="a second request"),
+        pytest.param(pdu(ASSOCIATE_AC, bytes(100)), id="an answer to no question"),
+        pytest.param(pdu(RELEASE_RP, bytes(4)), id="a release that nobody asked for"),
+        pytest.param(pdu(DATA), id="data without data"),
+        pytest.param(pdu(DATA, b"abc"), id="three bytes"),
+        pytest.param(pdu(DATA, pdv(bytes(10), length=500)), id="a value beyond its PDU"),
+    ],
+)
+def test_row_09_what_is_illegal_in_an_association_is_aborted(node: ANode, sent: bytes) -> None:
+    """The same in the state of data transfer."""
+    with raw(node).associate() as peer:
+        began = time.monotonic()
+        peer.send(sent)
+        assert peer.end() == ABORT
+        assert time.monotonic() - began < AT_ONCE_S
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(pdv(store_rq(without=[0x0100]), control=COMMAND | LAST), id="no CommandField"),
+        pytest.param(pdv(store_rq(without=[0x0800]), control=COMMAND | LAST), id="no CommandDataSetType"),
+        pytest.param(pdv(store_rq(group_length=10), control=COMMAND | LAST), id="a group length too short"),
+        pytest.param(pdv(store_rq(group_length=1 << 30), control=COMMAND | LAST), id="a group length too long"),
+        pytest.param(pdv(store_rq()[12:], control=COMMAND | LAST), id="no group length"),
+        pytest.param(pdv(store_rq()[:-1], control=COMMAND | LAST), id="an element that breaks off"),
+        pytest.param(pdv(bytes(64), control=COMMAND | LAST), id="zeros"),
+        pytest.param(pdv(b"", control=COMMAND | LAST), id="an empty command set"),
+        pytest.param(pdv(store_rq(), context=99, control=COMMAND | LAST), id="an unknown context"),
+        pytest.param(pdv(store_rq(), context=3, control=COMMAND | LAST), id="a context that was not accepted"),
+        pytest.param(
+            pdv(store_rq(), control=COMMAND | LAST) + pdv(bytes(9), context=5, control=LAST), id="two contexts"
+        ),
+    ],
+)
+def test_row_10_a_command_set_that_is_none_is_aborted(node: ANode, sent: bytes, wait_for: Callable[..., None]) -> None:
+    """Nothing of it is kept, and the process lives."""
+    before = node.files()
+    # Context 3 is proposed for what is no storage class, so it is not accepted.
+    contexts = [(1, CT, EXPLICIT), (3, "1.2.840.10008.1.20.1", EXPLICIT), (5, CT, "1.2.840.10008.1.2")]
+    with raw(node).associate(contexts) as peer:
+        began = time.monotonic()
+        peer.send(pdu(DATA, sent))
+        assert peer.end() == ABORT
+        assert time.monotonic() - began < AT_ONCE_S
+    wait_for(lambda: node.files() == before, what="nothing is kept")
+
+
+def connect_and_close(node: ANode, times: int) -> None:
+    """Do as a load balancer does that asks whether a port is open, with every way of closing."""
+    for number in range(times):
+        peer = socket.create_connection(("127.0.0.1", node.peer.port), timeout=60)
+        if number % 3 == 1:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if number % 3 == 2:
+            peer.shutdown(socket.SHUT_WR)
+        peer.close()
+
+
+def costs_stay_flat(node: ANode, times: int, wait_for: Callable[..., None]) -> None:
+    """Hold that so many connects cost no descriptor, no thread, and less than 8 MiB."""
+    connect_and_close(node, 500)  # what is made once is made by now
+    calm = settled(node, wait_for)
+    connect_and_close(node, times)
+    wait_for(lambda: (node.descriptors(), node.threads()) <= calm[:2], what="descriptors and threads as before")
+    assert node.resident_kib() - calm[2] < 8 << 10
+
+
+def settled(node: ANode, wait_for: Callable[..., None]) -> tuple[int, int, int]:
+    """Return descriptors, threads and KiB once nothing of earlier connections is left."""
+    smallest = [(node.descriptors(), node.threads())]
+
+    def unchanged() -> bool:
+        smallest.append((node.descriptors(), node.threads()))
+        return len(smallest) > 20 and len(set(smallest[-20:])) == 1
+
+    wait_for(unchanged, what="the node is calm")
+    return *smallest[-1], node.resident_kib()
+
+
+def test_row_13_thousands_of_connects_and_closes_cost_nothing(node: ANode, wait_for: Callable[..., None]) -> None:
+    """3000 of them leave memory, threads and descriptors as they were."""
+    costs_stay_flat(node, 3000, wait_for)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
+def test_row_13_a_hundred_thousand_connects_and_closes_cost_nothing(node: ANode, wait_for: Callable[..., None]) -> None:
+    """The same for as long as a weekend's health checks."""
+    costs_stay_flat(node, 100_000, wait_for)
+
+
+def test_row_14_an_answer_that_takes_longer_than_the_network_timeout_still_arrives(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    """A disk three times as slow as the timeout: each instance is answered with success, on one association."""
+    program = (str(Path(__file__).with_name("slow_node.py")), "3.0")
+    with ANode(tmp_path / "slow", free_port(), program=program, network_timeout_s=1.0, dimse_timeout_s=1.0) as slow:
+        with raw(slow).associate() as peer:
+            for number in range(2):
+                uid = f"1.2.14.{number}"
+                began = time.monotonic()
+                peer.store(encode(dataset(SOPInstanceUID=uid)), sop_instance=uid)
+                assert peer.status() == 0
+                assert time.monotonic() - began > 2.0
+            peer.send(pdu(0x05, bytes(4)))
+            assert peer.read()[0] == RELEASE_RP
+        assert len(slow.files()) == 2
+
+
+def trickle(peer: RawPeer, data: bytes) -> int:
+    """Send a byte every now and then until the other side has enough; return how many it took."""
+    for number in range(len(data)):
+        readable, _, _ = select.select([peer.socket], [], [], 0.1)
+        if readable:
+            return number
+        peer.send(data[number : number + 1])
+    return len(data)

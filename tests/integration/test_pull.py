@@ -1,0 +1,147 @@
+"""`wetread pull` from a real Orthanc, by C-GET and by C-MOVE, into a real node process."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from dicom_node.part10 import dataset_digest, read_meta
+from tests.faults.a_node import ANode
+from tests.orthanc_server import OrthancServer
+from tests.unit.dicom_node.instances import dataset, write_file
+
+
+@pytest.fixture
+def node(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[ANode]:
+    """A running node with nothing in it."""
+    with ANode(tmp_path / "node", free_port()) as running:
+        yield running
+
+
+def pull(node: ANode, orthanc: OrthancServer, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command, with the node's settings."""
+    source = f"ORTHANC@127.0.0.1:{orthanc.dicom_port}"
+    command = [sys.executable, "-m", "ops.cli", "pull", *words, "--from", source, "--settings", str(node.settings_file)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def a_study(folder: Path, study: int, images: int = 3) -> list[Path]:
+    """Write a study of two series and two SOP classes."""
+    files = []
+    for number in range(images):
+        values = {"StudyInstanceUID": f"1.2.9.{study}", "SOPInstanceUID": f"1.2.9.{study}.{number}", "Modality": "CT"}
+        if number == images - 1:
+            values |= {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4", "SeriesInstanceUID": f"1.2.9.{study}.77"}
+        files.append(write_file(folder / f"{study}-{number}.dcm", dataset(**values)))
+    return files
+
+
+@pytest.mark.parametrize("how", ["C-GET", "C-MOVE"])
+def test_a_list_of_studies_comes_whole(node: ANode, orthanc: OrthancServer, tmp_path: Path, how: str) -> None:
+    """Two studies of a list, and not the third, are in the node to the byte; a second time nothing is kept twice."""
+    wanted = [*a_study(tmp_path / "in", 1), *a_study(tmp_path / "in", 2)]
+    orthanc.take([*wanted, *a_study(tmp_path / "in", 3)])
+    orthanc.know("wetread", "WETREAD", node.peer.port)
+    (tmp_path / "list.txt").write_text("# a backlog\n1.2.9.1  # first\n\n1.2.9.2\n1.2.9.1\n")
+    for _ in range(2):
+        done = pull(node, orthanc, "--file", str(tmp_path / "list.txt"), *(["--move"] if how == "C-MOVE" else []))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "2 of 2 studies are there, 6 instances\n"
+        assert node.digests() == sorted(map(dataset_digest, wanted))
+
+
+def test_compressed_objects_come_as_they_are(node: ANode, orthanc: OrthancServer, shared_data: Path) -> None:
+    """C-GET proposes each transfer syntax by itself, so that the archive need not decompress anything."""
+    files = list(_one_of_each_syntax(shared_data / "odd-series").values())
+    assert len(files) >= 4
+    orthanc.take(files)
+    done = pull(
+        node, orthanc, *(study["MainDicomTags"]["StudyInstanceUID"] for study in orthanc.rest("/studies?expand"))
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    # Orthanc writes sequences and padding its own way; syntax and pixels are what it was given.
+    assert _pixels(node.files()) == _pixels(files)
+
+
+def test_a_study_that_is_not_there_is_told(node: ANode, orthanc: OrthancServer, tmp_path: Path) -> None:
+    """It is named with what to do, the exit code is 1, and the other study is pulled all the same."""
+    orthanc.take(a_study(tmp_path / "in", 1))
+    done = pull(node, orthanc, "1.2.9.404", "1.2.9.1")
+    assert done.returncode == 1
+    assert "1.2.9.404" in done.stdout
+    assert "the archive has no such study" in done.stdout
+    assert done.stdout.endswith("1 of 2 studies are there, 3 instances\n")
+    assert len(node.files()) == 3
+
+
+def test_an_archive_that_does_not_know_our_node_is_told(node: ANode, orthanc: OrthancServer, tmp_path: Path) -> None:
+    """C-MOVE to an AE title that the archive does not know fails with the remedy."""
+    orthanc.take(a_study(tmp_path / "in", 1))
+    done = pull(node, orthanc, "1.2.9.1", "--move")
+    assert done.returncode == 1
+    assert "does it know our node's AE title?" in done.stdout or "add our node to its list" in done.stdout
+    assert node.files() == []
+
+
+def test_an_archive_that_does_not_allow_us_is_told(node: ANode, tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """Orthanc ends the association without a word where it does not know who asks; the message says what to do."""
+    (tmp_path / "strict").mkdir()
+    strict = OrthancServer(tmp_path / "strict", dicom_port=free_port(), http_port=free_port(), anybody_retrieves=False)
+    strict.start()
+    try:
+        strict.take(a_study(tmp_path / "in", 1))
+        done = pull(node, strict, "1.2.9.1")
+    finally:
+        strict.stop()
+    assert done.returncode == 1
+    assert "may our AE title WETREAD retrieve there" in done.stdout
+
+
+def test_a_node_that_does_not_run_is_told_first(node: ANode, orthanc: OrthancServer, tmp_path: Path) -> None:
+    """Before anything is fetched; nothing is printed but the message."""
+    node.stop()
+    done = pull(node, orthanc, "1.2.9.1")
+    assert done.returncode == 1
+    assert f"WETREAD@127.0.0.1:{node.peer.port} does not answer" in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_archive_that_goes_away_is_not_asked_for_ever(node: ANode, orthanc: OrthancServer) -> None:
+    """After three studies in vain the others are named as not tried."""
+    orthanc.stop()
+    done = pull(node, orthanc, *(f"1.2.9.{number}" for number in range(1, 6)))
+    assert done.returncode == 1
+    assert done.stdout.count("does not answer") == 3
+    assert done.stdout.count("not tried") == 2
+
+
+def test_what_our_node_refuses_is_told(tmp_path: Path, free_port: Callable[[], int], orthanc: OrthancServer) -> None:
+    """A node below its low watermark refuses, and the table says why and what to do."""
+    orthanc.take(a_study(tmp_path / "in", 1))
+    with ANode(tmp_path / "full", free_port(), min_free_bytes=1 << 60) as full:
+        done = pull(full, orthanc, "1.2.9.1")
+        assert done.returncode == 1
+        assert "our node refused 3 instances with status A700, out of resources" in done.stdout
+        assert full.files() == []
+
+
+def _one_of_each_syntax(folder: Path) -> dict[str, Path]:
+    """Return an instance for each transfer syntax; the folder holds the same ones in several."""
+    chosen: dict[str, Path] = {}
+    taken: set[str] = set()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.read_bytes()[128:132] == b"DICM":
+            meta = read_meta(path)
+            if meta.transfer_syntax_uid not in chosen and meta.sop_instance_uid not in taken:
+                chosen[meta.transfer_syntax_uid] = path
+                taken.add(meta.sop_instance_uid)
+    return chosen
+
+
+def _pixels(files: Iterable[Path]) -> dict[str, tuple[str, bytes]]:
+    """Return transfer syntax and encoded pixels by instance."""
+    read = [dcmread(file) for file in files]
+    return {str(one.SOPInstanceUID): (str(one.file_meta.TransferSyntaxUID), one.PixelData) for one in read}
