@@ -7,6 +7,7 @@ to the input in ``answer.npz``; where it cannot be done, ``words.txt`` says why.
 """
 
 import json
+import os
 import resource
 import sys
 import warnings
@@ -30,6 +31,8 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # CUDA's driver reserves more address space than the limit; nothing here needs a GPU.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     # The same wetread as the parent's, wherever it lies.
     sys.path.insert(0, str(Path(__file__).parents[1]))
     task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
