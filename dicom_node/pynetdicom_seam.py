@@ -91,6 +91,9 @@ class StoreDul(DULServiceProvider):
                 self._receiver.discard()
             if self._reader is not None:
                 self._reader.close()
+            # The association's own thread waits for a request for as long as the ACSE timeout, though nobody is there
+            # any more: a load balancer's connects would be thousands of threads. None is what a timeout gives it.
+            self.to_user_queue.put(None)
 
     def _is_transport_event(self) -> bool:
         if self.state_machine.current_state != _DATA_TRANSFER:

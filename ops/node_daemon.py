@@ -33,6 +33,8 @@ _log = structlog.get_logger()
 #: Longer than associations are given to finish (`dicom_node.server.Node.stop`).
 _GRACE_S = 25.0
 _START_WITHIN_S = 60.0
+#: Python's arguments for a receiving process; those that follow say whom it tells and where it listens.
+RECEIVER: tuple[str, ...] = ("-P", "-m", "ops.receiver_daemon")
 
 
 def run(settings: Settings) -> None:
@@ -91,7 +93,7 @@ def _receive(
 ) -> None:
     """Keep receiving processes running until told to stop."""
     processes = settings.node.receiving_processes
-    command = [sys.executable, "-P", "-m", "ops.receiver_daemon", str(address)]
+    command = [sys.executable, *RECEIVER, str(address)]
     command += [f"{name}={listening.fileno()}" for name, listening in sockets.items()]
     descriptors = tuple(listening.fileno() for listening in sockets.values())
     receivers = [

@@ -13,7 +13,9 @@ import pytest
 from pynetdicom.presentation import build_context
 
 from dicom_node.archive import DicomArchive
+from dicom_node.doorkeeper import Doorkeeper
 from dicom_node.errors import ArchiveUnreachable
+from dicom_node.listening import listen
 from dicom_node.part10 import read_meta
 from dicom_node.sender import Requestor, send
 from dicom_node.server import Node
@@ -253,9 +255,10 @@ def test_a_witness_hears_of_everybody_who_is_turned_away(
         settings=receiver.settings,
         spool=Spool(tmp_path / "spool"),
         assembler=receiver.assembler,
+        doorkeeper=Doorkeeper(receiver.settings),
         witness=heard.append,
     )
-    node.start()
+    node.start(listen(receiver.settings))
     try:
         target = ("localhost", node.ports["tls"])
         shown = _shown(of_ct1, authority)
