@@ -29,12 +29,14 @@ from tests.faults.wire_bytes import (
 from tests.unit.dicom_node.instances import CT, dataset, encode
 from worker.job import JobState
 
-ACSE_S, NETWORK_S = 1.0, 1.5
+ACSE_S, NETWORK_S = 2.0, 2.5
 #: A deadline that was kept, on a machine that is busy with other things.
 SLACK_S = 8.0
 #: Sooner than any of the timeouts.
-AT_ONCE_S = 0.9
+AT_ONCE_S = 1.8
 LONGEST_PDU = 16384
+#: What a burst leaves to the allocator: the same after a thousand connects and after a hundred thousand.
+TIDES_KIB = 16 << 10
 
 
 @pytest.fixture(scope="module")
@@ -301,13 +303,16 @@ def connect_and_close(node: ANode, times: int) -> None:
         peer.close()
 
 
-def costs_stay_flat(node: ANode, times: int, wait_for: Callable[..., None]) -> None:
-    """Hold that so many connects cost no descriptor, no thread, and less than 8 MiB."""
-    connect_and_close(node, 500)  # what is made once is made by now
-    calm = settled(node, wait_for)
+def costs_stay_flat(node: ANode, times: int, wait_for: Callable[..., None], *, warm: int) -> None:
+    """Hold that so many connects cost no descriptor, no thread, and no memory beyond the allocator's own tides.
+
+    A connection that is forgotten as a whole costs tens of KiB, so that a leak shows within a thousand of them.
+    """
+    connect_and_close(node, warm)  # what is made once is made by now
+    descriptors, threads, memory_kib = settled(node, wait_for)
     connect_and_close(node, times)
-    wait_for(lambda: (node.descriptors(), node.threads()) <= calm[:2], what="descriptors and threads as before")
-    assert node.resident_kib() - calm[2] < 8 << 10
+    wait_for(lambda: node.descriptors() <= descriptors and node.threads() <= threads, what="as few as before")
+    assert node.resident_kib() - memory_kib < TIDES_KIB
 
 
 def settled(node: ANode, wait_for: Callable[..., None]) -> tuple[int, int, int]:
@@ -324,14 +329,14 @@ def settled(node: ANode, wait_for: Callable[..., None]) -> tuple[int, int, int]:
 
 def test_row_13_thousands_of_connects_and_closes_cost_nothing(node: ANode, wait_for: Callable[..., None]) -> None:
     """3000 of them leave memory, threads and descriptors as they were."""
-    costs_stay_flat(node, 3000, wait_for)
+    costs_stay_flat(node, 3000, wait_for, warm=1000)
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(3600)
 def test_row_13_a_hundred_thousand_connects_and_closes_cost_nothing(node: ANode, wait_for: Callable[..., None]) -> None:
     """The same for as long as a weekend's health checks."""
-    costs_stay_flat(node, 100_000, wait_for)
+    costs_stay_flat(node, 100_000, wait_for, warm=10_000)
 
 
 def test_row_14_an_answer_that_takes_longer_than_the_network_timeout_still_arrives(
