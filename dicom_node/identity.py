@@ -52,6 +52,16 @@ class StudyIdentity:
             and not (keyword in _OPTIONAL and not (mine[keyword] and theirs[keyword]))
         )
 
+    def lacks_characters_of(self, other: "StudyIdentity") -> bool:
+        """Say whether the name is the other's without characters that are not ASCII.
+
+        An archive that answers in a character set of its own leaves out what that cannot express.
+        """
+        mine, theirs = _normalised(self)["PatientName"], _normalised(other)["PatientName"]
+        left_out = {character for character in theirs if not character.isascii()} - set(mine)
+        kept = "".join(character for character in theirs if character not in left_out)
+        return bool(left_out) and _normalised_name(kept) == mine
+
     def __repr__(self) -> str:
         """Name the attributes that have a value, not the values."""
         filled = [keyword for keyword, value in _normalised(self).items() if value]
@@ -61,9 +71,12 @@ class StudyIdentity:
 def _normalised(identity: StudyIdentity) -> dict[str, str]:
     values = (unicodedata.normalize("NFC", getattr(identity, field.name)).strip(" \0") for field in fields(identity))
     normal = dict(zip(_KEYWORDS, values, strict=True))
-    groups = [_name_group(group) for group in normal["PatientName"].split("=")]
-    normal["PatientName"] = "=".join(groups).rstrip("=")
+    normal["PatientName"] = _normalised_name(normal["PatientName"])
     return normal
+
+
+def _normalised_name(name: str) -> str:
+    return "=".join(_name_group(group) for group in name.split("=")).rstrip("=")
 
 
 def _name_group(group: str) -> str:

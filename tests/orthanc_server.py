@@ -52,6 +52,7 @@ class OrthancServer:
         http_port: int,
         unknown_sop_classes: bool = True,
         anybody_retrieves: bool = True,
+        encoding: str = "Latin1",
         dicomweb_host: str | None = None,
         tls: TlsClientSettings | None = None,
     ) -> None:
@@ -63,6 +64,7 @@ class OrthancServer:
             http_port: Of its REST API.
             unknown_sop_classes: Whether it takes SOP classes that it does not know.
             anybody_retrieves: Whether AE titles that it does not know may ask C-GET and C-MOVE.
+            encoding: In which it answers queries, whatever the objects are in.
             dicomweb_host: With it, DICOMweb is spoken below /dicom-web, and addresses of bulk data begin with this
                 host:port, where a viewer's page comes from too.
             tls: With it, it takes associations over TLS only, and calls others with this certificate too.
@@ -90,6 +92,7 @@ class OrthancServer:
             "DicomCheckModalityHost": False,
             "UnknownSopClassAccepted": unknown_sop_classes,
             "OverwriteInstances": False,
+            "DefaultEncoding": encoding,
             "StableAge": 1,
             "Plugins": [],
         }

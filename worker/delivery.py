@@ -160,6 +160,11 @@ def why_held(received: StudyIdentity, archived: StudyIdentity | None, destinatio
             "archive only ever gets results, set `identity_check = false` for it"
         )
     different = archived.differs_from(received)
+    if different == ("PatientName",) and archived.lacks_characters_of(received):
+        return (
+            f"PatientName in {destination} lacks characters of what we received: it answers queries in a character set "
+            "without them; let it answer in UTF-8 (Orthanc: DefaultEncoding)"
+        )
     if different:
         names = ", ".join(different)
         return f"{names} in {destination} differ from what we received: was the patient corrected or merged?"

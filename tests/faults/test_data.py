@@ -7,19 +7,18 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from dicom_node.errors import NotDicom
-from dicom_node.part10 import dataset_digest, encode_meta, read_meta
+from dicom_node.part10 import dataset_digest, read_meta
 from dicom_node.sender import OutcomeKind
 from models.testing import write_threshold_model
 from tests.faults.a_node import ANode
-from tests.faults.wire_bytes import EXPLICIT, RawPeer
+from tests.faults.bad_data import COMPRESSED, announced, changed, everything, jobs_of, odd_files, study_of, with_uid
+from tests.faults.wire_bytes import RawPeer
 from tests.reading_house import House
-from tests.unit.dicom_node.instances import CT, SOP, dataset, encode, write_file
-from worker.job import JobRow, JobState
+from tests.unit.dicom_node.instances import SOP, dataset, encode, write_file
+from worker.job import JobState
 from worker.ledger import Ledger
 from worker.testing import write_mr_series
 
-MODEL = "constant-answer"
 MR = "1.2.840.10008.5.1.4.1.1.4"
 
 
@@ -54,27 +53,6 @@ def settled(node: ANode, wait_for: Callable[..., None]) -> Callable[..., None]:
     return wait
 
 
-def announced(path: Path, data: bytes, *, sop: str = SOP, syntax: str = EXPLICIT) -> Path:
-    """Write a file whose meta information, and so the request made from it, says what it is told to."""
-    meta = encode_meta(
-        sop_class_uid=CT, sop_instance_uid=sop, transfer_syntax_uid=syntax, calling_ae_title="A", called_ae_title="B"
-    )
-    path.write_bytes(meta + data)
-    return path
-
-
-def jobs_of(node: ANode, study: str) -> list[JobRow]:
-    """Return the model's jobs for a study, oldest first."""
-    return sorted(
-        (job for job in node.jobs() if (job.study_instance_uid, job.model_id) == (study, MODEL)), key=lambda job: job.id
-    )
-
-
-def study_of(files: list[Path]) -> str:
-    """Return the study that files belong to."""
-    return str(pydicom.dcmread(files[0]).StudyInstanceUID)
-
-
 def test_row_16_another_instance_than_announced_is_answered_with_a900(node: ANode, tmp_path: Path) -> None:
     """Instance or class, whichever differs; nothing is kept."""
     before = node.files()
@@ -102,28 +80,6 @@ def test_row_17_a_uid_that_is_none_is_answered_with_cxxx_and_writes_nothing(node
         peer.store(data, sop_instance=uid if where in ("request", "SOPInstanceUID") else SOP)
         assert peer.status() >> 12 == 0xC
     assert everything(node.folder) == before
-
-
-def with_uid(content: Dataset, keyword: str, uid: str) -> bytes:
-    """Return a dataset's bytes with whatever stands for a UID in one element."""
-    setattr(content, keyword, "1.2.17")
-    value = uid.encode("latin-1")
-    value += b"\0" if len(value) % 2 else b""
-    data = encode(content)
-    tag = pydicom.datadict.tag_for_keyword(keyword)
-    assert tag is not None
-    head = (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little") + b"UI"
-    start = data.index(head)
-    return data[:start] + head + len(value).to_bytes(2, "little") + value + data[start + 8 + 6 :]
-
-
-def everything(folder: Path) -> set[Path]:
-    """Return every file that is no log and no database: what a request can have written."""
-    return {
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix != ".log" and not path.name.startswith("ledger.sqlite3")
-    }
 
 
 @pytest.mark.parametrize("missing", ["StudyInstanceUID", "SeriesInstanceUID"])
@@ -156,18 +112,6 @@ def test_row_19_the_same_bytes_again_are_a_success_and_no_new_job(
     settled(study, 12)
     assert len(node.files()) == len(kept) + 1
     assert [job.state for job in jobs_of(node, study)] == [JobState.QUEUED]
-
-
-def changed(files: list[Path], folder: Path, change: Callable[[Dataset], None]) -> list[Path]:
-    """Write files anew with something changed in each."""
-    folder.mkdir()
-    made = []
-    for file in files:
-        content = pydicom.dcmread(file)
-        change(content)
-        made.append(folder / file.name)
-        content.save_as(made[-1])
-    return made
 
 
 def test_row_20_a_corrected_header_is_kept_and_read_and_makes_no_new_job(
@@ -317,18 +261,3 @@ def test_row_27_private_classes_are_taken_and_skipped_with_the_reason(
     settled("1.2.27.3", 1)
     (job,) = jobs_of(node, "1.2.27.3")
     assert (job.state, "another kind of object" in job.reason) == (JobState.SKIPPED, True)
-
-
-COMPRESSED = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
-
-
-def odd_files(shared_data: Path) -> list[Path]:
-    """Return the DICOM files among real odd ones."""
-    found = []
-    for path in sorted((shared_data / "odd-series").rglob("*")):
-        if path.is_file():
-            try:
-                found.append(read_meta(path).file)
-            except NotDicom:
-                continue
-    return found

@@ -1,11 +1,8 @@
-"""Rows 1 to 14 of the faults that the wire brings, against a real `wetread node` process."""
+"""Rows 1 to 10 of the faults that the wire brings, against a real `wetread node` process."""
 
 import select
-import socket
-import struct
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -29,11 +26,11 @@ from tests.faults.wire_bytes import (
 from tests.unit.dicom_node.instances import CT, dataset, encode
 from worker.job import JobState
 
-ACSE_S, NETWORK_S = 1.0, 1.5
+ACSE_S, NETWORK_S = 2.0, 2.5
 #: A deadline that was kept, on a machine that is busy with other things.
 SLACK_S = 8.0
 #: Sooner than any of the timeouts.
-AT_ONCE_S = 0.9
+AT_ONCE_S = 1.8
 LONGEST_PDU = 16384
 
 
@@ -288,68 +285,6 @@ def test_row_10_a_command_set_that_is_none_is_aborted(node: ANode, sent: bytes, 
         assert peer.end() == ABORT
         assert time.monotonic() - began < AT_ONCE_S
     wait_for(lambda: node.files() == before, what="nothing is kept")
-
-
-def connect_and_close(node: ANode, times: int) -> None:
-    """Do as a load balancer does that asks whether a port is open, with every way of closing."""
-    for number in range(times):
-        peer = socket.create_connection(("127.0.0.1", node.peer.port), timeout=60)
-        if number % 3 == 1:
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        if number % 3 == 2:
-            peer.shutdown(socket.SHUT_WR)
-        peer.close()
-
-
-def costs_stay_flat(node: ANode, times: int, wait_for: Callable[..., None]) -> None:
-    """Hold that so many connects cost no descriptor, no thread, and less than 8 MiB."""
-    connect_and_close(node, 500)  # what is made once is made by now
-    calm = settled(node, wait_for)
-    connect_and_close(node, times)
-    wait_for(lambda: (node.descriptors(), node.threads()) <= calm[:2], what="descriptors and threads as before")
-    assert node.resident_kib() - calm[2] < 8 << 10
-
-
-def settled(node: ANode, wait_for: Callable[..., None]) -> tuple[int, int, int]:
-    """Return descriptors, threads and KiB once nothing of earlier connections is left."""
-    smallest = [(node.descriptors(), node.threads())]
-
-    def unchanged() -> bool:
-        smallest.append((node.descriptors(), node.threads()))
-        return len(smallest) > 20 and len(set(smallest[-20:])) == 1
-
-    wait_for(unchanged, what="the node is calm")
-    return *smallest[-1], node.resident_kib()
-
-
-def test_row_13_thousands_of_connects_and_closes_cost_nothing(node: ANode, wait_for: Callable[..., None]) -> None:
-    """3000 of them leave memory, threads and descriptors as they were."""
-    costs_stay_flat(node, 3000, wait_for)
-
-
-@pytest.mark.campaign
-@pytest.mark.timeout(3600)
-def test_row_13_a_hundred_thousand_connects_and_closes_cost_nothing(node: ANode, wait_for: Callable[..., None]) -> None:
-    """The same for as long as a weekend's health checks."""
-    costs_stay_flat(node, 100_000, wait_for)
-
-
-def test_row_14_an_answer_that_takes_longer_than_the_network_timeout_still_arrives(
-    tmp_path: Path, free_port: Callable[[], int]
-) -> None:
-    """A disk three times as slow as the timeout: each instance is answered with success, on one association."""
-    program = (str(Path(__file__).with_name("slow_node.py")), "3.0")
-    with ANode(tmp_path / "slow", free_port(), program=program, network_timeout_s=1.0, dimse_timeout_s=1.0) as slow:
-        with raw(slow).associate() as peer:
-            for number in range(2):
-                uid = f"1.2.14.{number}"
-                began = time.monotonic()
-                peer.store(encode(dataset(SOPInstanceUID=uid)), sop_instance=uid)
-                assert peer.status() == 0
-                assert time.monotonic() - began > 2.0
-            peer.send(pdu(0x05, bytes(4)))
-            assert peer.read()[0] == RELEASE_RP
-        assert len(slow.files()) == 2
 
 
 def trickle(peer: RawPeer, data: bytes) -> int:

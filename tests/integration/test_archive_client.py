@@ -257,6 +257,22 @@ def test_an_abort_in_the_middle_ends_the_list(peculiar: Peculiar, tmp_path: Path
     assert [item.sop_instance_uid for item in outcomes] == ["1.1"]
 
 
+def test_send_goes_on_after_an_abort(peculiar: Peculiar, tmp_path: Path) -> None:
+    """The file that made the peer abort is refused, and those behind it go over another association."""
+    files = [write_file(tmp_path / f"{n}.dcm", dataset(SOPInstanceUID=f"1.{n}")) for n in range(1, 5)]
+    peculiar.answers["1.2"] = -1
+    kinds = [outcome.kind for _, outcome in send(files, peculiar.peer, "SENDER")]
+    assert kinds == [OutcomeKind.ACCEPTED, OutcomeKind.REFUSED, OutcomeKind.ACCEPTED, OutcomeKind.ACCEPTED]
+
+
+def test_a_peer_that_always_aborts_is_left_in_peace(peculiar: Peculiar, tmp_path: Path) -> None:
+    """After three associations without an answer the rest is refused without another."""
+    files = [write_file(tmp_path / f"{n}.dcm", dataset(SOPInstanceUID=f"1.{n}")) for n in range(1, 8)]
+    peculiar.answers = {f"1.{n}": -1 for n in range(1, 8)}
+    assert {outcome.kind for _, outcome in send(files, peculiar.peer, "SENDER")} == {OutcomeKind.REFUSED}
+    assert peculiar.seen == ["1.1", "1.2", "1.3"]
+
+
 def test_a_rejection_names_its_reason(peculiar: Peculiar) -> None:
     """Calling the wrong AE title is AssociationRejected with the archive's reason."""
     peer = peculiar.peer.model_copy(update={"ae_title": "OTHER"})

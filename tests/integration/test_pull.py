@@ -9,9 +9,12 @@ import pytest
 from pydicom import dcmread
 
 from dicom_node.part10 import dataset_digest, read_meta
+from dicom_node.sender import send
+from ops.embedded import EmbeddedArchive
+from ops.settings import Settings
 from tests.faults.a_node import ANode
 from tests.orthanc_server import OrthancServer
-from tests.unit.dicom_node.instances import dataset, write_file
+from tests.unit.dicom_node.instances import STUDY, dataset, write_file
 
 
 @pytest.fixture
@@ -23,7 +26,11 @@ def node(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[ANode]:
 
 def pull(node: ANode, orthanc: OrthancServer, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command, with the node's settings."""
-    source = f"ORTHANC@127.0.0.1:{orthanc.dicom_port}"
+    return wetread_pull(node, f"ORTHANC@127.0.0.1:{orthanc.dicom_port}", *words)
+
+
+def wetread_pull(node: ANode, source: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run it for any archive."""
     command = [sys.executable, "-m", "ops.cli", "pull", *words, "--from", source, "--settings", str(node.settings_file)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
@@ -64,6 +71,24 @@ def test_compressed_objects_come_as_they_are(node: ANode, orthanc: OrthancServer
     assert done.returncode == 0, done.stdout + done.stderr
     # Orthanc writes sequences and padding its own way; syntax and pixels are what it was given.
     assert _pixels(node.files()) == _pixels(files)
+
+
+def test_an_archive_that_says_little_is_asked_for_the_usual_classes(
+    node: ANode, tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
+    """An archive such as pynetdicom's qrscp tells no SOP classes; CT comes all the same."""
+    archive = EmbeddedArchive(Settings(data=tmp_path / "archive"), free_port())
+    with subprocess.Popen(list(archive.part().argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(archive.answers, what="the archive answers")
+            files = [write_file(tmp_path / f"{n}.dcm", dataset(SOPInstanceUID=f"1.2.8.{n}")) for n in range(3)]
+            assert all(outcome.accepted for _, outcome in send(files, archive.peer, "TEST"))
+            source = f"{archive.peer.ae_title}@127.0.0.1:{archive.peer.port}"
+            done = wetread_pull(node, source, STUDY)
+        finally:
+            process.terminate()
+    assert (done.returncode, done.stdout) == (0, "1 of 1 studies are there, 3 instances\n"), done.stderr
+    assert node.digests() == sorted(map(dataset_digest, files))
 
 
 def test_a_study_that_is_not_there_is_told(node: ANode, orthanc: OrthancServer, tmp_path: Path) -> None:

@@ -45,3 +45,12 @@ def test_read_from_a_dataset() -> None:
     """An identity is read from a dataset; what is absent is empty."""
     identity = StudyIdentity.of(dataset(AccessionNumber=None))
     assert (identity.patient_name, identity.patient_id, identity.accession_number) == ("Canary^Bird", "canary", "")
+
+
+def test_characters_that_an_archive_cannot_express_are_seen() -> None:
+    """As Orthanc answers in Latin 1; another name, and one that only looks shorter, are no such thing."""
+    name = replace(_IDENTITY, patient_name="Yamada^Tarou=山田^太郎=やまだ^たろう")
+    assert replace(name, patient_name="Yamada^Tarou=^=^").lacks_characters_of(name)
+    for other in ("Yamada^Jiro=^=^", "Yamada^Tarou=山田^次郎=^", "Yamada", name.patient_name):
+        assert not replace(name, patient_name=other).lacks_characters_of(name)
+    assert not replace(_IDENTITY, patient_name="Canary^Bir").lacks_characters_of(_IDENTITY)

@@ -134,3 +134,7 @@ def test_a_hold_names_attributes_and_no_values() -> None:
     assert "OTHER-9" not in reason
     assert "TEST-1" not in reason
     assert why_held(IDENTITY, IDENTITY, "pacs") == ""
+    japanese = StudyIdentity(patient_name="Yamada^Tarou=山田^太郎")
+    reason = why_held(japanese, StudyIdentity(patient_name="Yamada^Tarou=^"), "pacs")
+    assert "let it answer in UTF-8" in reason
+    assert "Yamada" not in reason

@@ -1,0 +1,52 @@
+"""Peers as they are typed, and what the settings know."""
+
+import pytest
+
+from ops.cli_pull import _archive
+from ops.peers import our_node, peer_named
+from ops.settings import Settings, SettingsError
+
+
+def settings(*names: str, host: str = "127.0.0.1") -> Settings:
+    """Return settings with destinations of these names."""
+    destinations = [
+        {"name": name, "ae_title": name.upper(), "host": f"{name}.example.org", "port": 104} for name in names
+    ]
+    return Settings.model_validate({"destinations": destinations, "node": {"host": host, "port": 11112}})
+
+
+def test_an_address_needs_no_settings() -> None:
+    """A command for a peer that is typed in full runs where nothing is set."""
+
+    def unread() -> Settings:
+        raise AssertionError("the settings were read")
+
+    assert peer_named("PACS@192.0.2.7:104", unread).host == "192.0.2.7"
+
+
+def test_a_name_is_a_destinations() -> None:
+    """With AE title, host and port as they are set."""
+    peer = peer_named("two", lambda: settings("one", "two"))
+    assert (peer.ae_title, peer.host, peer.port) == ("TWO", "two.example.org", 104)
+
+
+def test_an_unknown_name_is_told_with_those_known() -> None:
+    """Or that there is none."""
+    with pytest.raises(SettingsError, match="the settings name one, two"):
+        peer_named("three", lambda: settings("one", "two"))
+    with pytest.raises(SettingsError, match="name no destination"):
+        peer_named("three", settings)
+
+
+@pytest.mark.parametrize(("host", "reached"), [("0.0.0.0", "127.0.0.1"), ("192.0.2.9", "192.0.2.9")])  # noqa: S104
+def test_our_node_is_reached_from_here(host: str, reached: str) -> None:
+    """An address that means all of them is none to connect to."""
+    assert our_node(settings(host=host)).host == reached
+
+
+def test_the_only_destination_is_where_studies_are_pulled_from() -> None:
+    """With none or several somebody has to say."""
+    assert _archive("", settings("one")).ae_title == "ONE"
+    for known in ([], ["one", "two"]):
+        with pytest.raises(SettingsError, match="--from"):
+            _archive("", settings(*known))
