@@ -6,6 +6,7 @@ the only error is HeadUnreadable.
 
 import struct
 import zlib
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -21,6 +22,16 @@ _CONTRIBUTING_EQUIPMENT_SEQUENCE: Tag = (0x0018, 0xA001)
 STUDY_INSTANCE_UID: Tag = (0x0020, 0x000D)
 SERIES_INSTANCE_UID: Tag = (0x0020, 0x000E)
 
+_OF_HEAD = frozenset(
+    (
+        SOP_CLASS_UID,
+        SOP_INSTANCE_UID,
+        _MANUFACTURER,
+        _CONTRIBUTING_EQUIPMENT_SEQUENCE,
+        STUDY_INSTANCE_UID,
+        SERIES_INSTANCE_UID,
+    )
+)
 _ITEM: Tag = (0xFFFE, 0xE000)
 _ITEM_END: Tag = (0xFFFE, 0xE00D)
 _SEQUENCE_END: Tag = (0xFFFE, 0xE0DD)
@@ -33,6 +44,14 @@ _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205")
 #: More than any head needs, and a bound on what a deflate bomb can cost.
 _INFLATE_LIMIT = 4 << 20
+
+
+_ITEM_GROUP = _ITEM[0]
+#: What an element begins with, by whether it is big endian: explicit VR, implicit VR, the longer length of some VRs.
+_HEADERS = {
+    big_endian: tuple(struct.Struct(order + layout).unpack_from for layout in ("HH2sH", "HHI", "I"))
+    for big_endian, order in ((False, "<"), (True, ">"))
+}
 
 
 class Encoding(NamedTuple):
@@ -84,7 +103,7 @@ def read_head(dataset: Buffer, transfer_syntax_uid: str) -> Head:
     """Read the head of a dataset without file meta information. Raises HeadUnreadable."""
     if is_deflated(transfer_syntax_uid):
         dataset = _inflate(dataset)
-    values = read_texts(dataset, encoding_of(transfer_syntax_uid), last=SERIES_INSTANCE_UID)
+    values = read_texts(dataset, encoding_of(transfer_syntax_uid), last=SERIES_INSTANCE_UID, only=_OF_HEAD)
     return Head(
         sop_class_uid=values.get(SOP_CLASS_UID),
         sop_instance_uid=values.get(SOP_INSTANCE_UID),
@@ -94,8 +113,8 @@ def read_head(dataset: Buffer, transfer_syntax_uid: str) -> Head:
     )
 
 
-def read_texts(dataset: Buffer, encoding: Encoding, *, last: Tag) -> dict[Tag, str]:
-    """Return the values of all elements up to tag `last`, as Latin-1 text cut to 128 characters, padding off.
+def read_texts(dataset: Buffer, encoding: Encoding, *, last: Tag, only: Container[Tag] | None = None) -> dict[Tag, str]:
+    """Return the values of all elements, or of some, up to tag `last`: Latin-1, cut to 128 characters, padding off.
 
     Raises HeadUnreadable.
     """
@@ -112,8 +131,9 @@ def read_texts(dataset: Buffer, encoding: Encoding, *, last: Tag) -> dict[Tag, s
         position = element.start + element.length
         if position > len(dataset):
             raise HeadUnreadable(f"{_name(element.tag)} claims {element.length} bytes, more than there are; truncated?")
-        cut = min(element.length, _TEXT_LIMIT)
-        values[element.tag] = bytes(dataset[element.start : element.start + cut]).decode("latin-1").rstrip(" \0")
+        if only is None or element.tag in only:
+            cut = min(element.length, _TEXT_LIMIT)
+            values[element.tag] = bytes(dataset[element.start : element.start + cut]).decode("latin-1").rstrip(" \0")
         if element.tag == last:
             break  # what comes after it may be as broken as it likes
     return values
@@ -141,25 +161,22 @@ def first_of_group(dataset: Buffer, transfer_syntax_uid: str, group: int) -> Ele
 
 def read_element(dataset: Buffer, position: int, encoding: Encoding) -> Element:
     """Read the tag, VR and length at a position (PS3.5 7.1). Raises HeadUnreadable."""
-    order = ">" if encoding.big_endian else "<"
+    explicit, implicit, long_length = _HEADERS[encoding.big_endian]
     try:
-        group, number = struct.unpack_from(f"{order}HH", dataset, position)
-        tag = (group, number)
-        if encoding.implicit or group == _ITEM[0]:
-            (length,) = struct.unpack_from(f"{order}I", dataset, position + 4)
-            return Element(tag, b"", position + 8, None if length == _UNDEFINED else length)
-        vr = bytes(dataset[position + 4 : position + 6])
+        group, number, vr, length = explicit(dataset, position)
+        if encoding.implicit or group == _ITEM_GROUP:
+            group, number, length = implicit(dataset, position)
+            return Element((group, number), b"", position + 8, None if length == _UNDEFINED else length)
         if vr in _LONG_VRS:
-            (length,) = struct.unpack_from(f"{order}I", dataset, position + 8)
-            return Element(tag, vr, position + 12, None if length == _UNDEFINED else length)
-        (length,) = struct.unpack_from(f"{order}H", dataset, position + 6)
+            (length,) = long_length(dataset, position + 8)
+            return Element((group, number), vr, position + 12, None if length == _UNDEFINED else length)
     except struct.error as error:
         raise HeadUnreadable(f"the dataset ends inside an element at byte {position}; truncated?") from error
     if not (vr.isalpha() and vr.isupper()):
         raise HeadUnreadable(
-            f"{_name(tag)} at byte {position} has no VR; is the transfer syntax the one that was agreed?"
+            f"{_name((group, number))} at byte {position} has no VR; is the transfer syntax the one that was agreed?"
         )
-    return Element(tag, vr, position + 8, length)
+    return Element((group, number), vr, position + 8, length)
 
 
 def skip_undefined(dataset: Buffer, element: Element, encoding: Encoding) -> int:

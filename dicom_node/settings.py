@@ -60,7 +60,7 @@ class NodeSettings(BaseModel):
     network_timeout_s: float = Field(default=60.0, gt=0, description="an association that is silent longer is aborted")
     acse_timeout_s: float = Field(default=30.0, gt=0, description="wait for an association request or its answer")
     dimse_timeout_s: float = Field(default=60.0, gt=0, description="wait for the rest of a message")
-    max_pdu_bytes: int = Field(default=131072, ge=4096, le=1 << 24, description="largest PDU we take")
+    max_pdu_bytes: int = Field(default=1 << 20, ge=4096, le=1 << 24, description="largest PDU we take")
     quiet_time_s: float = Field(default=30.0, gt=0, description="a study is complete when nothing came for this long")
     association_hold_s: float = Field(
         default=60.0, ge=0, description="an association that is still open keeps its study open for at most this long"
