@@ -36,15 +36,12 @@ def endurance_rows(*, quick: bool) -> list[Row]:
     ):
         _send_huge(receiver, huge_bytes)
         rows = [_peak(f"an instance of {huge_bytes >> 20} MiB", receiver)]
-        receiver.forget()
         seconds(receiver.door, _small(64, 525_000), associations=_ASSOCIATIONS)
         rows.append(_peak(f"{_ASSOCIATIONS} associations at once", receiver))
-        receiver.forget()
         before = _settled(receiver)
         for batch in range(0, many, 5000):
             seconds(receiver.door, _small(min(5000, many), 2_000, batch), associations=4)
-            receiver.forget()
-        after = _settled(receiver)
+            after = _settled(receiver)
     names = {"resident memory": ("MB", _MORE_MB), "threads": ("threads", _MORE_THINGS), "descriptors": ("", 0.0)}
     for name, (unit, more) in names.items():
         case = f"{name} after {many} instances"
@@ -86,7 +83,9 @@ def _small(count: int, length: int, first: int = 0) -> list[Instance]:
     made = []
     for number in range(first, first + count):
         sop = f"2.25.88{length}.{number}"
-        values = dataset(SOPInstanceUID=sop, StudyInstanceUID=f"2.25.88{length}", SeriesInstanceUID="2.25.881")
+        values = dataset(
+            SOPInstanceUID=sop, StudyInstanceUID=f"2.25.88{length}.{first}", SeriesInstanceUID=f"2.25.881.{first}"
+        )
         values.PixelData = bytes(length)
         values["PixelData"].VR = "OW"
         made.append(

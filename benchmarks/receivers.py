@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,29 +31,10 @@ class Receiver:
     Attributes:
         door: Where it listens.
         process: Of it.
-        kept: What it keeps lies below.
-        studies_url: Where it is told to forget a study; empty where its files are simply removed.
     """
 
     door: Door
     process: subprocess.Popen[bytes]
-    kept: Path
-    studies_url: str = ""
-
-    def forget(self) -> None:
-        """Remove what it has kept."""
-        if self.studies_url:
-            with urllib.request.urlopen(self.studies_url) as answer:  # noqa: S310 - our own loopback port
-                studies = json.load(answer)
-            for study in studies:
-                request = urllib.request.Request(f"{self.studies_url}/{study}", method="DELETE")  # noqa: S310
-                urllib.request.urlopen(request).close()  # noqa: S310
-            return
-        for path in self.kept.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.suffix != ".part":
-                path.unlink()
 
 
 @contextmanager
@@ -77,7 +57,7 @@ def wetread(folder: Path, *, fsync: str, tls: bool = False) -> Iterator[Receiver
     settings.write_text("\n".join(lines))
     command = [sys.executable, "-P", "-m", "ops.cli", "node", "--settings", str(settings)]
     with _running(command, folder, port) as process:
-        yield Receiver(door=Door(port=port, tls=credentials), process=process, kept=folder / "data" / "spool")
+        yield Receiver(door=Door(port=port, tls=credentials), process=process)
 
 
 @contextmanager
@@ -92,7 +72,7 @@ def storescp(folder: Path, *, tls: bool = False) -> Iterator[Receiver]:
         command += ["+tls", str(own[1]), str(own[0]), "+cf", str(authority)]
         credentials = (*senders, authority)
     with _running([*command, str(port)], folder, port) as process:
-        yield Receiver(door=Door(port=port, called="STORESCP", tls=credentials), process=process, kept=kept)
+        yield Receiver(door=Door(port=port, called="STORESCP", tls=credentials), process=process)
 
 
 @contextmanager
@@ -117,10 +97,7 @@ def orthanc(folder: Path, *, fsync: bool) -> Iterator[Receiver]:
     file.write_text(json.dumps(settings))
     program = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
     with _running([program, str(file)], folder, port) as process:
-        studies = f"http://127.0.0.1:{http_port}/studies"
-        yield Receiver(
-            door=Door(port=port, called="ORTHANC"), process=process, kept=folder / "kept", studies_url=studies
-        )
+        yield Receiver(door=Door(port=port, called="ORTHANC"), process=process)
 
 
 @contextmanager
@@ -130,7 +107,7 @@ def textbook(folder: Path) -> Iterator[Receiver]:
     kept.mkdir()
     command = [sys.executable, "-m", "benchmarks.textbook_scp", str(port), str(kept)]
     with _running(command, folder, port) as process:
-        yield Receiver(door=Door(port=port, called="TEXTBOOK"), process=process, kept=kept)
+        yield Receiver(door=Door(port=port, called="TEXTBOOK"), process=process)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from dicom_node.errors import (
     NotDicom,
     SpoolFailed,
     SpoolFull,
+    StoreRefused,
 )
 from dicom_node.head import Buffer, Head
 from dicom_node.origin import Origin, judge, meta_of, require_uid
@@ -35,6 +36,8 @@ _log = structlog.get_logger()
 _FOLDER = re.compile("[0-9a-f]{32}")
 _FILE = re.compile("[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
 _QUARANTINE = "quarantine"
+#: Where the UIDs of most datasets are; the rest is looked at where they are not.
+_BEGINNING_BYTES = 32 << 10
 _ROOM_CHECKED_EVERY = 64 << 20  # bytes of one instance
 
 
@@ -76,23 +79,21 @@ class Spool:
         """Sync what was written aside, where each instance is synced; for `Arriving`."""
         self._disk.sync(part)
 
-    def keep(self, origin: Origin, part: Part) -> StoredInstance:
-        """Bring what was written aside to its place; for `Arriving`."""
-        with mapped(part.path) as view, view[part.start :] as dataset:
-            try:
-                head = judge(origin, dataset)
-            except (MissingUid, HeadUnreadable) as refusal:
-                self._quarantine(dataset, part, why=type(refusal).__name__)
-                raise
-            study, series, sop = head.study_instance_uid or "", head.series_instance_uid or "", origin.sop_instance_uid
-            folder = f"{name_of(study)}/{name_of(series)}"
-            try:
-                arrival, file = self._place(origin, dataset, part, folder, name_of(sop))
-            except FileNotFoundError:
-                # Retention, or an admin, removed the study's folder since its last instance.
-                self._disk.forget_folders()
-                arrival, file = self._place(origin, dataset, part, folder, name_of(sop))
-            size = len(view)
+    def keep(self, origin: Origin, part: Part, beginning: bytes) -> StoredInstance:
+        """Bring what was written aside to its place; for `Arriving`, which kept the dataset's first bytes."""
+        try:
+            head = judge(origin, memoryview(beginning))
+        except StoreRefused:
+            # They may have been too few of them.
+            head = self._judged_whole(origin, part)
+        study, series, sop = head.study_instance_uid or "", head.series_instance_uid or "", origin.sop_instance_uid
+        folder = f"{name_of(study)}/{name_of(series)}"
+        try:
+            arrival, file = self._place(origin, part, folder, name_of(sop))
+        except FileNotFoundError:
+            # Retention, or an admin, removed the study's folder since its last instance.
+            self._disk.forget_folders()
+            arrival, file = self._place(origin, part, folder, name_of(sop))
         return StoredInstance(
             study_instance_uid=study,
             series_instance_uid=series,
@@ -100,7 +101,7 @@ class Spool:
             sop_class_uid=origin.sop_class_uid,
             transfer_syntax_uid=origin.transfer_syntax_uid,
             file=file,
-            size_bytes=size,
+            size_bytes=part.size,
             arrival=arrival,
             own=head.own,
             calling_ae_title=origin.calling_ae_title,
@@ -194,25 +195,25 @@ class Spool:
         self._disk.suspect()
         return SpoolFailed(f"{self.root}: {error}; instances are refused until the disk takes a test file again")
 
-    def _place(self, origin: Origin, dataset: memoryview, part: Part, folder: str, name: str) -> tuple[Arrival, str]:
+    def _judged_whole(self, origin: Origin, part: Part) -> Head:
+        with mapped(part.path) as view, view[part.start :] as dataset:
+            try:
+                return judge(origin, dataset)
+            except (MissingUid, HeadUnreadable) as refusal:
+                self._quarantine(dataset, part, why=type(refusal).__name__)
+                raise
+
+    def _place(self, origin: Origin, part: Part, folder: str, name: str) -> tuple[Arrival, str]:
         directory = self.root / folder
         self._disk.make_folder(directory)
-        for candidate in _names(name, dataset):
-            target = directory / candidate
-            if part.named(target):
-                arrival = Arrival.VARIANT if "~" in candidate else Arrival.NEW
-                break
-            if dataset_digest(target) == hashlib.sha256(dataset).hexdigest() or same_when_reencoded(
-                target, dataset, origin.transfer_syntax_uid
-            ):
-                arrival = Arrival.SAME
-                break
-        else:
-            raise _names_taken(directory)
+        arrival, file = Arrival.NEW, f"{name}.dcm"
+        if not part.named(directory / file):
+            with mapped(part.path) as view, view[part.start :] as dataset:
+                arrival, file = _beside(origin, dataset, part, directory, name)
         # After the rename: without it a power cut can forget the name while the sender already has our Success.
         # For the same instance again too: whoever wrote it first may not have come to this line.
         self._disk.sync_folder(directory)
-        return arrival, f"{folder}/{candidate}"
+        return arrival, f"{folder}/{file}"
 
     def _quarantine_folder(self) -> Path:
         folder = self.root / _QUARANTINE
@@ -237,9 +238,12 @@ class Arriving:
         self._origin = origin
         self._part = part
         self._unchecked = 0
+        self._beginning = b""
 
     def write(self, piece: Buffer) -> None:
         """Write the next bytes of the dataset. Raises SpoolFull, SpoolFailed."""
+        if not self._beginning:
+            self._beginning = bytes(memoryview(piece)[:_BEGINNING_BYTES])
         self._unchecked += len(piece)
         if self._unchecked > _ROOM_CHECKED_EVERY:
             self._unchecked = 0
@@ -256,7 +260,7 @@ class Arriving:
         """
         try:
             self._spool.sync(self._part)
-            return self._spool.keep(self._origin, self._part)
+            return self._spool.keep(self._origin, self._part, self._beginning)
         except (OSError, NotDicom) as error:
             raise self._spool.failure(error) from error
 
@@ -269,12 +273,16 @@ def _names_taken(directory: Path) -> NotDicom:
     return NotDicom(f"{directory}: every name for this instance is taken by others; was the spool edited by hand?")
 
 
-def _names(name: str, dataset: memoryview) -> Iterator[str]:
-    """Yield the file names that an instance may lie under; most need no digest."""
-    yield f"{name}.dcm"
+def _beside(origin: Origin, dataset: memoryview, part: Part, directory: Path, name: str) -> tuple[Arrival, str]:
+    """Name an instance whose UID another file has already, or find that it is the same again."""
     digest = hashlib.sha256(dataset).hexdigest()
-    yield f"{name}~{digest[:16]}.dcm"
-    yield f"{name}~{digest}.dcm"
+    for file in (f"{name}.dcm", f"{name}~{digest[:16]}.dcm", f"{name}~{digest}.dcm"):
+        target = directory / file
+        if part.named(target):
+            return Arrival.VARIANT if "~" in file else Arrival.NEW, file
+        if dataset_digest(target) == digest or same_when_reencoded(target, dataset, origin.transfer_syntax_uid):
+            return Arrival.SAME, file
+    raise _names_taken(directory)
 
 
 def _require_place(file: str, head: Head) -> None:

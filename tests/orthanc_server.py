@@ -54,6 +54,7 @@ class OrthancServer:
         anybody_retrieves: bool = True,
         encoding: str = "Latin1",
         dicomweb_host: str | None = None,
+        scripts: Sequence[Path] = (),
         tls: TlsClientSettings | None = None,
     ) -> None:
         """Prepare one.
@@ -65,6 +66,7 @@ class OrthancServer:
             unknown_sop_classes: Whether it takes SOP classes that it does not know.
             anybody_retrieves: Whether AE titles that it does not know may ask C-GET and C-MOVE.
             encoding: In which it answers queries, whatever the objects are in.
+            scripts: In Lua, which it runs.
             dicomweb_host: With it, DICOMweb is spoken below /dicom-web, and addresses of bulk data begin with this
                 host:port, where a viewer's page comes from too.
             tls: With it, it takes associations over TLS only, and calls others with this certificate too.
@@ -95,6 +97,7 @@ class OrthancServer:
             "DefaultEncoding": encoding,
             "StableAge": 1,
             "Plugins": [],
+            "LuaScripts": [str(script) for script in scripts],
         }
         if dicomweb_host is not None:
             settings["Plugins"] = [str(_dicomweb_plugin())]
