@@ -1,9 +1,11 @@
 """Builds the objects of worker and dicom_node from the settings; each daemon takes what it needs."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 from dicom_node.archive import DicomArchive
+from dicom_node.disk import sync_folder
 from models.catalog import BUILT_IN, Catalog
 from ops.embedded import EmbeddedRedis
 from ops.settings import Settings, SettingsError
@@ -33,6 +35,10 @@ def prepare_data(settings: Settings) -> None:
                 f"{folder} cannot be made ({error.strerror}); name another data directory with --data or `data`, "
                 "or let this user write there"
             ) from error
+    # Else a power cut can forget the directory with all that was synced in it.
+    for folder in settings.data.resolve().parents[:2]:
+        with contextlib.suppress(OSError):  # of others, who may not let us look; it was there before us then
+            sync_folder(folder)
 
 
 def catalog_of(settings: Settings) -> Callable[[], Catalog]:
