@@ -19,10 +19,15 @@ def broker_url(settings: Settings) -> str:
     return settings.broker.url or EmbeddedRedis(settings).url
 
 
-def open_ledger(settings: Settings) -> Ledger:
-    """Open the ledger; the data directory is made where need be, readable by its owner only."""
+def open_ledger(settings: Settings, *, busy_s: float | None = None) -> Ledger:
+    """Open the ledger; the data directory is made where need be, readable by its owner only.
+
+    Args:
+        settings: They say where.
+        busy_s: How long to wait while others write, where that is not as long as usual.
+    """
     prepare_data(settings)
-    return Ledger.open(settings.ledger_url)
+    return Ledger.open(settings.ledger_url, busy_s=busy_s)
 
 
 def prepare_data(settings: Settings) -> None:
