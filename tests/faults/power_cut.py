@@ -68,6 +68,11 @@ class PowerCut:
                 self._names(target)[Path(target).name] = self._names(source).pop(Path(source).name)
             case "unlink", [path]:
                 self._names(path).pop(Path(path).name, None)
+            case _:
+                self._replay_sync(number, event, values)
+
+    def _replay_sync(self, number: int, event: str, values: list[str]) -> None:
+        match event, values:
             case "syncing", [serial, path, size]:
                 node = self._find(path)
                 if node is not None:

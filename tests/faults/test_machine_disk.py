@@ -7,7 +7,6 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from pydicom.dataset import Dataset
 
 from benchmarks.raw_sender import Instance, RawAssociation, associated, encode
 from tests.faults.a_node import ANode
@@ -41,7 +40,7 @@ def instances(size_bytes: int) -> Iterator[Instance]:
     """Yield instances of so many bytes, each of another study."""
     for number in count(1):
         root = f"1.2.28.{size_bytes}.{number}"
-        values: Dataset = dataset(SOPInstanceUID=f"{root}.1.1", StudyInstanceUID=root, SeriesInstanceUID=f"{root}.1")
+        values = dataset(SOPInstanceUID=f"{root}.1.1", StudyInstanceUID=root, SeriesInstanceUID=f"{root}.1")
         values.PixelData = bytes(size_bytes)
         values["PixelData"].VR = "OW"
         yield Instance(
@@ -120,7 +119,7 @@ def failing(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], in
 def test_row_29_a_disk_that_fails_takes_nothing_until_it_takes_a_test_file(
     failing: tuple[ANode, Path], calls: str
 ) -> None:
-    """Every receiving process finds out by itself and answers A700, with an alarm in the log; each resumes by itself."""
+    """Every receiving process finds out by itself, answers A700 with an alarm in the log, and resumes by itself."""
     node, when = failing
     size = {"write": 1000, "fsync": 2000, "link": 3000}[calls]
     coming = instances(size)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from benchmarks.raw_sender import associated, encode
 from dicom_node.part10 import dataset_digest
 from dicom_node.spool import name_of
