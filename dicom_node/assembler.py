@@ -123,14 +123,15 @@ class Assembler:
         return self._handover.count(Errand.CLOSE)
 
     def step(self, timeout_s: float = 0.0) -> bool:
-        """Wait for one message and handle it and everything due; return False when told to stop."""
-        try:
-            message: _Message | None = self._heard.get(timeout=timeout_s) if timeout_s > 0 else self._heard.get_nowait()
-        except queue.Empty:
-            message = None
-        if isinstance(message, _Stop):
-            return False
-        if message is not None:
+        """Wait for one message, handle all that are there, then everything due; return False when told to stop."""
+        # Before anything is due: a store that is away takes seconds to say so, and what came meanwhile came in time.
+        for _ in range(max(1, self._heard.qsize())):
+            try:
+                message = self._heard.get(timeout=timeout_s) if timeout_s > 0 else self._heard.get_nowait()
+            except queue.Empty:
+                break
+            if isinstance(message, _Stop):
+                return False
             self._handle(message)
         self._catch_up()
         return True

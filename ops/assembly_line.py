@@ -1,9 +1,11 @@
 """Builds the objects of worker and dicom_node from the settings; each daemon takes what it needs."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 from dicom_node.archive import DicomArchive
+from dicom_node.disk import sync_folder
 from models.catalog import BUILT_IN, Catalog
 from ops.embedded import EmbeddedRedis
 from ops.settings import Settings, SettingsError
@@ -17,10 +19,15 @@ def broker_url(settings: Settings) -> str:
     return settings.broker.url or EmbeddedRedis(settings).url
 
 
-def open_ledger(settings: Settings) -> Ledger:
-    """Open the ledger; the data directory is made where need be, readable by its owner only."""
+def open_ledger(settings: Settings, *, busy_s: float | None = None) -> Ledger:
+    """Open the ledger; the data directory is made where need be, readable by its owner only.
+
+    Args:
+        settings: They say where.
+        busy_s: How long to wait while others write, where that is not as long as usual.
+    """
     prepare_data(settings)
-    return Ledger.open(settings.ledger_url)
+    return Ledger.open(settings.ledger_url, busy_s=busy_s)
 
 
 def prepare_data(settings: Settings) -> None:
@@ -33,6 +40,10 @@ def prepare_data(settings: Settings) -> None:
                 f"{folder} cannot be made ({error.strerror}); name another data directory with --data or `data`, "
                 "or let this user write there"
             ) from error
+    # Else a power cut can forget the directory with all that was synced in it.
+    for folder in settings.data.resolve().parents[:2]:
+        with contextlib.suppress(OSError):  # of others, who may not let us look; it was there before us then
+            sync_folder(folder)
 
 
 def catalog_of(settings: Settings) -> Callable[[], Catalog]:

@@ -33,6 +33,9 @@ _log = structlog.get_logger()
 #: Longer than associations are given to finish (`dicom_node.server.Node.stop`).
 _GRACE_S = 25.0
 _START_WITHIN_S = 60.0
+#: While the assembler waits for a ledger that others hold, no study is complete and no backlog is seen to grow. What
+#: the ledger does not take is told it again.
+_LEDGER_BUSY_S = 2.0
 #: Python's arguments for a receiving process; those that follow say whom it tells and where it listens.
 RECEIVER: tuple[str, ...] = ("-P", "-m", "ops.receiver_daemon")
 
@@ -42,7 +45,7 @@ def run(settings: Settings) -> None:
     stop = stop_on_signals()
     if settings.node.tls is not None:
         server_context(settings.node.tls)  # said once and at once, where it cannot be used
-    ledger = open_ledger(settings)
+    ledger = open_ledger(settings, busy_s=_LEDGER_BUSY_S)
     publisher = TokenPublisher(make_app(broker_url(settings), settings.worker))
     reconciler = Reconciler(
         ledger,

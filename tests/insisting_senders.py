@@ -37,15 +37,17 @@ class InsistingSender(threading.Thread):
     Attributes:
         answered: File in the spool and SHA-256 of the dataset, of each instance that was answered 0000.
         tries: How often an instance was sent, and an association asked for.
+        given_up: Set where no answer will come: what is left is not sent.
     """
 
     def __init__(self, number: int, *, seed: int, port: int, stop: threading.Event, instances: int = 8) -> None:
         """Take which one it is, and the port of the node on this machine."""
-        super().__init__(name=f"sender-{number}")
+        super().__init__(name=f"sender-{number}", daemon=True)
         self._number, self._seed, self._port, self._instances = number, seed, port, instances
         self._stop_after_study = stop
         self.answered: dict[str, str] = {}
         self.tries = 0
+        self.given_up = False
 
     def run(self) -> None:
         """Send."""
@@ -53,7 +55,7 @@ class InsistingSender(threading.Thread):
         while not self._stop_after_study.is_set():
             number += 1
             left = list(study(self._seed, self._number, number, self._instances))
-            while left:
+            while left and not self.given_up:
                 self.tries += 1
                 try:
                     with associated(self._port, left[0]) as association:
@@ -83,6 +85,10 @@ def send_while(
     try:
         for _ in range(faults):
             fault()
+    except BaseException:
+        for thread in threads:
+            thread.given_up = True
+        raise
     finally:
         stop.set()
         for thread in threads:

@@ -67,6 +67,9 @@ def _settings(settings: WorkerSettings) -> dict[str, Any]:
             "socket_connect_timeout": 5,
             "socket_timeout": 30,
             "retry_on_timeout": True,
+            # Else kombu tries until a time of the wall clock, which hours may be missing to when that is set back, and
+            # nobody reconciles meanwhile. Whoever publishes tries again by himself.
+            "max_retries": 1,
         },
         # A stopping worker waits so long for its jobs; then its children hand them back (worker.tasks).
         "worker_soft_shutdown_timeout": 5.0,

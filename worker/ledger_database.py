@@ -27,16 +27,22 @@ class Database:
         self.clock = clock
 
     @classmethod
-    def open(cls, url: str, *, clock: LedgerClock | None = None) -> Self:
+    def open(cls, url: str, *, clock: LedgerClock | None = None, busy_s: float | None = None) -> Self:
         """Open the ledger at a SQLAlchemy URL and bring its tables up to date.
 
         Raises LedgerAway when the database cannot be reached.
+
+        Args:
+            url: Where it is.
+            clock: For leases and waits, where it is not the machine's.
+            busy_s: How long to wait for a SQLite file that others write, once it is open.
         """
-        engine = create_engine(url)
-        if engine.dialect.name == "sqlite":
-            _make_durable(engine)
+        engine = _engine(url, _BUSY_S)
         with _translated():
             migrate(engine)
+        if busy_s is not None:
+            engine.dispose()
+            engine = _engine(url, busy_s)
         return cls(engine, clock or BootClock())
 
     def close(self) -> None:
@@ -82,7 +88,14 @@ def migrate(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
-def _make_durable(engine: Engine) -> None:
+def _engine(url: str, busy_s: float) -> Engine:
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        _make_durable(engine, busy_s)
+    return engine
+
+
+def _make_durable(engine: Engine, busy_s: float) -> None:
     """Set SQLite up so that a commit survives a power cut and writers wait for each other."""
 
     @event.listens_for(engine, "connect")
@@ -90,7 +103,7 @@ def _make_durable(engine: Engine) -> None:
         # The driver must not begin transactions by itself: it would begin them without the write lock.
         connection.isolation_level = None
         for pragma in (
-            f"busy_timeout = {_BUSY_S * 1000}",
+            f"busy_timeout = {round(busy_s * 1000)}",
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,7 +36,14 @@ class ANode:
     """
 
     def __init__(
-        self, folder: Path, port: int, *, program: Sequence[str] = ("-m", "ops.cli", "node"), **settings: Any
+        self,
+        folder: Path,
+        port: int,
+        *,
+        program: Sequence[str] = ("-m", "ops.cli", "node"),
+        environment: Mapping[str, str] | None = None,
+        worker: Mapping[str, Any] | None = None,
+        **settings: Any,
     ) -> None:
         """Prepare one.
 
@@ -44,11 +51,14 @@ class ANode:
             folder: Of its own.
             port: It listens there.
             program: Python's arguments, where something else than `wetread node` is to be run with its settings.
+            environment: Added to ours.
+            worker: Settings of the section `worker`.
             settings: Of the section `node`.
         """
         self.folder = folder
         self.peer = Peer(ae_title="WETREAD", host="127.0.0.1", port=port)
         self._program = program
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.settings_file = folder / "wetread.json"
@@ -56,6 +66,8 @@ class ANode:
         values = {"port": port, "quiet_time_s": 0.5, "association_hold_s": 0.5, "min_free_bytes": 0, **settings}
         # Nobody listens on port 1: a node receives whether or not there is a broker.
         content = {"data": str(self.data), "node": values, "broker": {"url": "redis://127.0.0.1:1/0"}}
+        if worker:
+            content["worker"] = worker
         self.settings_file.write_text(json.dumps(content))
 
     def __enter__(self) -> Self:
@@ -92,6 +104,7 @@ class ANode:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env=self._environment,
             )
         deadline = time.monotonic() + _START_S
         while not self.answers():
@@ -114,8 +127,21 @@ class ANode:
         """End it and all that it started with SIGKILL, as a power cut would."""
         assert self._process is not None
         process, self._process = self._process, None
-        os.killpg(process.pid, signal.SIGKILL)
+        # Stopped first: those below it hear of its death, and would end in order.
+        process.send_signal(signal.SIGSTOP)
+        below = [pid for pid in tree(process.pid) if pid != process.pid]
+        for pid in (*below, process.pid):
+            os.kill(pid, signal.SIGKILL)
         process.wait()
+        deadline = time.monotonic() + _STOP_S
+        while any(_runs(pid) for pid in below):
+            assert time.monotonic() < deadline, "processes outlive SIGKILL"
+            time.sleep(_PAUSE_S)
+
+    def receivers(self) -> list[int]:
+        """Return its receiving processes."""
+        own, *below = tree(self.pid)
+        return [pid for pid in below if pid != own]
 
     def alive(self) -> bool:
         """Say whether the process that was started still runs."""
@@ -202,3 +228,11 @@ class ANode:
         """Run a DCMTK client against it."""
         command = [dcmtk(tool), "-v", "-aec", "WETREAD", "127.0.0.1", str(self.peer.port), *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def _runs(pid: int) -> bool:
+    """Say whether a process is there, and not only its exit code."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

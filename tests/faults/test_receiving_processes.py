@@ -1,4 +1,4 @@
-"""The machine, row 32: whatever receiving process dies at whatever instruction, nothing that was answered is lost."""
+"""Several receiving processes: they have one limit (the wire, row 12), and may die at any instruction (row 32)."""
 
 import os
 import random
@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.raw_sender import associated, encode
 from dicom_node.part10 import dataset_digest
+from tests.faults.wire_bytes import ASSOCIATE_AC, RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq, pdu
 from tests.insisting_senders import send_while, study
 from tests.node_process import NodeProcess
 from tests.stack import tree
@@ -80,6 +81,33 @@ def test_row_32_twenty_receiving_processes_die_and_nothing_answered_is_lost(
 def test_row_32_two_hundred_receiving_processes_die(node: NodeProcess, wait_for: Callable[..., None]) -> None:
     """The long version; WETREAD_SEED replays one."""
     torture(node, wait_for, kills=200, seed=int(os.environ.get("WETREAD_SEED", SEED)))
+
+
+def test_row_12_the_limit_is_counted_over_all_receiving_processes(
+    node: NodeProcess, wait_for: Callable[..., None]
+) -> None:
+    """Callers at once get exactly as many places as there are; the others (2, 3, 2), until a place is free again."""
+    node.start("processes = 3\nmax_associations = 9")
+    with ExitStack() as opened:
+        calls = [opened.enter_context(RawPeer(node.port)) for _ in range(24)]
+        for call in calls:
+            call.send(associate_rq())
+        answers = [call.read() for call in calls]
+        inside = [call for call, (kind, _) in zip(calls, answers, strict=True) if kind == ASSOCIATE_AC]
+        refusals = {body for kind, body in answers if kind != ASSOCIATE_AC}
+        assert len(inside) == 9
+        assert refusals == {bytes((0, 2, 3, 2))}
+        assert sum(_connections(pid) > 1 for pid in receivers(node)) > 1, "one process holds all associations"
+        inside[0].send(pdu(RELEASE_RQ, bytes(4)))
+        assert inside[0].read()[0] == RELEASE_RP
+
+        def admitted() -> bool:
+            call = opened.enter_context(RawPeer(node.port))
+            call.send(associate_rq())
+            return call.read()[0] == ASSOCIATE_AC
+
+        wait_for(admitted, what="the free place is taken")
+        assert not admitted()
 
 
 def test_one_study_through_several_processes_is_one_study(node: NodeProcess, wait_for: Callable[..., None]) -> None:

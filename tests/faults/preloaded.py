@@ -1,0 +1,32 @@
+"""C code that stands between a process and its system, compiled when a test wants it (LD_PRELOAD)."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_SHIMS = Path(__file__).parent / "shims"
+
+
+def preloaded(name: str, folder: Path, **values: Path) -> dict[str, str]:
+    """Compile a shim into a folder; return the environment of a process that is to have it.
+
+    Args:
+        name: Of its file in `shims`.
+        folder: For the library.
+        values: By the names that the shim looks for, without its own before them.
+    """
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        reason = "no C compiler on Linux: install gcc"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    library = folder / f"{name}.so"
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(_SHIMS / f"{name}.c"), "-ldl"], check=True
+    )
+    return {"LD_PRELOAD": str(library), **{f"{name}_{key}".upper(): str(value) for key, value in values.items()}}

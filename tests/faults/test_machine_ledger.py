@@ -1,0 +1,75 @@
+"""The machine, row 30: another process holds the ledger, and studies arrive."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.raw_sender import associated, encode
+from tests.faults.a_node import ANode
+from tests.insisting_senders import study
+
+SUCCESS, OUT_OF_RESOURCES = 0x0000, 0xA700
+BACKLOG = 3
+
+
+@contextmanager
+def held(node: ANode) -> Iterator[None]:
+    """Hold the ledger's write lock, as a backup or a person with a database browser may."""
+    connection = sqlite3.connect(node.data / "ledger.sqlite3", isolation_level=None)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+        connection.execute("ROLLBACK")
+    finally:
+        connection.close()
+
+
+def _send_one(node: ANode, number: int) -> int:
+    """Send a study of one instance; return the status."""
+    (instance,) = study(30, 0, number, 1)
+    with associated(node.peer.port, instance) as association:
+        return association.store(encode(instance, 1, association.longest_pdu))
+
+
+def _uid(number: int) -> str:
+    return f"1.2.826.30.0.{number}"
+
+
+def test_row_30_a_ledger_that_is_held_stops_receiving_at_the_backlog(
+    tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
+    """Studies are taken up to the backlog, then A700; with the ledger back all are recorded, and it goes on by itself.
+
+    A node that is told to stop meanwhile stops in order, and what it could not hand over is adopted.
+    """
+    node = ANode(tmp_path / "node", free_port(), processes=2, max_backlog=BACKLOG, quiet_time_s=0.2)
+    with node:
+        taken: list[int] = []
+        with held(node):
+            for number in range(1, BACKLOG + 1):
+                assert _send_one(node, number) == SUCCESS
+                taken.append(number)
+
+            def full() -> bool:
+                if _send_one(node, len(taken) + 1) == OUT_OF_RESOURCES:
+                    return True
+                taken.append(len(taken) + 1)
+                return False
+
+            wait_for(full, what="the backlog is full", deadline_s=40)
+            print(f"{len(taken)} studies taken")  # noqa: T201  # shown when it fails
+            assert node.answers()
+        wait_for(lambda: all(node.completions(_uid(number)) == [1] for number in taken), what="all are recorded")
+        wait_for(lambda: _send_one(node, 9001) == SUCCESS, what="it takes studies again")
+        wait_for(lambda: node.completions(_uid(9001)) == [1], what="the next one is recorded")
+        with held(node):
+            assert _send_one(node, 9002) == SUCCESS
+            wait_for(lambda: "store refused" in node.log().rsplit("study handed over", 1)[-1], what="it is not taken")
+            began = time.monotonic()
+            assert node.stop() == 0
+            assert time.monotonic() - began < 25
+        assert node.completions(_uid(9002)) == []
+        node.start()
+        wait_for(lambda: node.completions(_uid(9002)) == [1], what="it is adopted")

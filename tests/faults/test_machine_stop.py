@@ -1,0 +1,50 @@
+"""The machine, row 34: SIGTERM while studies stream in."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dicom_node.part10 import dataset_digest
+from ops.node_daemon import _GRACE_S
+from tests.faults.a_node import ANode
+from tests.insisting_senders import send_while
+from worker.ledger import Ledger
+
+STOPS = 2
+
+
+def test_row_34_sigterm_under_load_drains_and_loses_nothing(
+    tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
+    """Exit code 0 within the grace time, nobody is listening then and nothing is half-written; all answered is read."""
+    node = ANode(
+        tmp_path / "node", free_port(), processes=3, max_associations=64, quiet_time_s=1.0, association_hold_s=1.0
+    )
+
+    def stop() -> None:
+        held = len(node.files())
+        wait_for(lambda: len(node.files()) > held + 50, what="studies stream in")
+        began = time.monotonic()
+        assert node.stop() == 0
+        assert time.monotonic() - began < _GRACE_S
+        assert not list(node.spool.rglob("*.part"))
+        assert not node.answers()
+        node.start()
+
+    with node:
+        answered, tries = send_while(stop, faults=STOPS, senders=6, seed=34, port=node.peer.port)
+        assert 50 * STOPS < len(answered) < tries
+        for file, digest in answered.items():
+            assert dataset_digest(node.spool / file) == digest
+        ledger = Ledger.open(f"sqlite:///{node.data}/ledger.sqlite3")
+        try:
+            folders = {file.split("/", 1)[0] for file in answered}
+            wait_for(
+                lambda: set(answered) <= {file for folder in folders for file in ledger.recorded_files(folder)},
+                what="every answered instance is read",
+                deadline_s=60,
+            )
+        finally:
+            ledger.close()
+        assert "part killed" not in node.log()
+        assert "Traceback" not in node.log()
