@@ -22,9 +22,9 @@ from socketserver import BaseServer
 from typing import Any, Protocol
 
 import structlog
+from pynetdicom import fsm
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
-from pynetdicom.fsm import AA_1, AA_2
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dicom_node.errors import Interrupted, Silent, WireError
@@ -40,6 +40,8 @@ PRIVATE_NAMES: tuple[tuple[Any, str], ...] = (
     (DULServiceProvider, "_read_pdu_data"),
     (DULServiceProvider, "_decode_pdu"),
     (RequestHandler, "_create_association"),
+    (fsm, "AA_1"),
+    (fsm, "AA_2"),
 )
 #: Of an instance, made in its __init__.
 PRIVATE_ATTRIBUTES: tuple[tuple[Any, str], ...] = (
@@ -108,8 +110,8 @@ class StoreDul(DULServiceProvider):
         """Abort and close, for a thread that ends: whoever waits for the state in which it may end is let go."""
         machine = self.state_machine
         if machine.current_state not in (_IDLE, _CLOSING):
-            AA_1(self)
-        machine.transition(AA_2(self))
+            fsm.AA_1(self)
+        machine.transition(fsm.AA_2(self))
 
     def _is_transport_event(self) -> bool:
         if self.state_machine.current_state == _CLOSING:

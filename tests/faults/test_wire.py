@@ -304,11 +304,10 @@ def test_row_10_a_command_set_that_is_none_is_aborted(node: ANode, sent: bytes, 
         pytest.param((0x30,), id="the abstract syntax"),
         pytest.param((0x40,), id="the transfer syntax"),
         pytest.param((0x30, 0x40), id="both"),
-        pytest.param((0x50,), id="the user information"),
     ],
 )
 def test_row_09_a_request_that_lacks_something_ends_in_an_abort(node: ANode, lacks: tuple[int, ...]) -> None:
-    """What no negotiation is possible with is aborted; without user information nothing is known of the caller."""
+    """No context can be negotiated without its abstract syntax, or without a transfer syntax."""
     body = associate_rq()[6:]
     items = items_of(body[FIXED:])
     kept = [item for item in items if item.kind not in lacks]

@@ -19,9 +19,9 @@ from tests.fuzz.wire_case import wire_case
 from tests.fuzz.wire_proof import Findings, prove_wire
 
 CASES = 100_000
-_LOOK_EVERY = 5000
+_LOOK_EVERY, _STEP = 5000, 200
 
-#: Takes a step forward: how many cases, and what there is to say.
+#: Told how many cases more are done, and what there is to say, if anything.
 Done = Callable[[int, str], None]
 
 
@@ -60,7 +60,7 @@ def _with_progress(kind: str, seed: int, numbers: range) -> None:
         task = progress.add_task(kind, total=len(numbers))
 
         def done(cases: int, figures: str) -> None:
-            progress.update(task, advance=cases, description=f"{kind}: {figures}")
+            progress.update(task, advance=cases, **({"description": f"{kind}: {figures}"} if figures else {}))
 
         KINDS[kind](Path(folder), seed, numbers, done)
 
@@ -69,20 +69,13 @@ def _wire(folder: Path, seed: int, numbers: range, done: Done) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    prove_wire(
-        folder,
-        port,
-        seed=seed,
-        numbers=numbers,
-        look_every=_LOOK_EVERY,
-        done=lambda cases, proof: done(cases, "{} threads, {} descriptors, {} KiB".format(*proof.figures)),
-    )
+    prove_wire(folder, port, seed=seed, numbers=numbers, look_every=_LOOK_EVERY, done=done)
 
 
 def _instances(folder: Path, seed: int, numbers: range, done: Done) -> None:
     proof = InstanceProof(folder)
-    for start in range(numbers.start, numbers.stop, _LOOK_EVERY):
-        part = range(start, min(start + _LOOK_EVERY, numbers.stop))
+    for start in range(numbers.start, numbers.stop, _STEP):
+        part = range(start, min(start + _STEP, numbers.stop))
         proof.run(instance_case(seed, number) for number in part)
         done(len(part), f"{proof.stored} stored, {proof.refused} refused, slowest {proof.slowest_s:.2f} s")
         if proof.troubles:

@@ -17,8 +17,8 @@ from worker.quick_parsing import quickly_parsed
 
 #: What a dataset may be refused with; anything else is a mistake of ours.
 REFUSALS = (Mismatch, InvalidUid, MissingUid, HeadUnreadable)
-#: Processor time for one dataset, in all that looks into it; the slowest ones take a tenth.
-MOST_S = 2.0
+#: Processor time for one dataset, in all that looks into it; the slowest ones, bombs, take a fifth.
+MOST_S = 5.0
 #: What all of them together may add to the process; a bomb that is inflated as a whole adds as much by itself.
 MOST_KIB = 48 << 10
 _PIXELS = 0x7FE0

@@ -7,8 +7,8 @@ from pathlib import Path
 from dicom_node.spool import name_of
 from tests.faults.a_node import ANode
 from tests.faults.wire_bytes import RELEASE_RP, RELEASE_RQ, RawPeer, pdu
-from tests.fuzz.wire_case import Case, wire_case
-from tests.fuzz.wire_run import AT_ONCE, Told, run_cases
+from tests.fuzz.wire_case import Case, right_case, wire_case
+from tests.fuzz.wire_run import Told, run_cases
 from tests.stack import tree
 from tests.unit.dicom_node.instances import dataset, encode
 
@@ -26,6 +26,7 @@ SETTINGS = {
 #: What a burst leaves to the allocators of three processes.
 TIDES_KIB = 48 << 10
 _CALM_S = 40.0
+_WARM_UP = 400
 _WORST = ("Traceback", "part ended", "part killed", "Exception in thread")
 
 
@@ -36,12 +37,13 @@ class Findings(Exception):
 class WireProof:
     """One node, and what it cost before the cases."""
 
-    def __init__(self, node: ANode) -> None:
-        """Take a node that runs; it is warmed up, so that what is made once is made."""
+    def __init__(self, node: ANode, done: Callable[[int, str], None]) -> None:
+        """Take a node that runs, and who hears of progress; it is warmed up, so that what is made once is made."""
         self._node = node
+        self._done = done
         self._kept: set[str] = set()
         self.troubles: list[str] = []
-        run_cases((wire_case(0, number) for number in range(400)), node.peer.port, self._told)
+        run_cases((right_case(0, number) for number in range(_WARM_UP)), node.peer.port, lambda _case, _told: None)
         self._calm = self._at_rest(None)
         self._pids = list(tree(node.pid))
         self.figures = self._calm
@@ -50,11 +52,13 @@ class WireProof:
         """Run cases, then hold the node to what it was. Raises Findings."""
         run_cases(cases, self._node.peer.port, self._told)
         self.figures = self._at_rest(self._calm)
+        self._done(0, "{} threads, {} descriptors, {} KiB".format(*self.figures))
         self._look()
         if self.troubles:
             raise Findings("\n".join(self.troubles))
 
     def _told(self, case: Case, told: Told) -> None:
+        self._done(1, "")
         self._kept |= told.kept
         if told.trouble:
             self._trouble(case, told.trouble)
@@ -111,7 +115,7 @@ class WireProof:
 
 
 def prove_wire(
-    folder: Path, port: int, *, seed: int, numbers: range, look_every: int, done: Callable[[int, WireProof], None]
+    folder: Path, port: int, *, seed: int, numbers: range, look_every: int, done: Callable[[int, str], None]
 ) -> None:
     """Run cases against a node of their own. Raises Findings.
 
@@ -121,16 +125,12 @@ def prove_wire(
         seed: Of the cases.
         numbers: Of the cases.
         look_every: So many cases the node is looked at.
-        done: Told how many cases were run, each time that it was looked at.
+        done: Told of each case, (1, ""), and what the node costs whenever it was looked at, (0, words).
     """
     with ANode(folder, port, **SETTINGS) as node:
-        proof = WireProof(node)
+        proof = WireProof(node, done)
         for start in range(numbers.start, numbers.stop, look_every):
             part = range(start, min(start + look_every, numbers.stop))
             proof.run(wire_case(seed, number) for number in part)
-            done(len(part), proof)
         if node.stop() != 0:
             raise Findings("the node did not stop in order")
-
-
-__all__ = ["AT_ONCE", "SETTINGS", "Findings", "WireProof", "prove_wire"]
