@@ -1,4 +1,4 @@
-"""Command sets of C-STORE (PS3.7 6.3 and 9.3.1): the request read, the response written."""
+"""Command sets of C-STORE and C-ECHO (PS3.7 6.3, 9.3.1 and 9.3.5): the request read, the response written."""
 
 import struct
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from dicom_node.errors import WireError
 
 C_STORE_RQ = 0x0001
-_C_STORE_RSP = 0x8001
+C_ECHO_RQ = 0x0030
+#: Added to a request's Command Field it is the response's (PS3.7 E.1).
+_RESPONSE = 0x8000
 _NO_DATASET = 0x0101  # PS3.7 E.1: Command Data Set Type
 _ELEMENT = struct.Struct("<HHI")  # implicit VR little endian, always (PS3.7 6.3.1)
 
@@ -69,16 +71,17 @@ def read_command(data: bytes | bytearray) -> Command:
     )
 
 
-def store_response(request: Command, *, status: int, comment: str = "") -> bytes:
-    """Return the command set of a C-STORE-RSP (PS3.7 9.3.1.2), its Error Comment of at most 64 characters."""
+def response_to(request: Command, *, status: int, comment: str = "") -> bytes:
+    """Return the command set of the response (PS3.7 9.3.1.2, 9.3.5.2), its Error Comment of at most 64 characters."""
+    instance = _padded(request.sop_instance_uid, b"\0")
     elements = [
         (_AFFECTED_SOP_CLASS_UID, _padded(request.sop_class_uid, b"\0")),
-        (_COMMAND_FIELD, struct.pack("<H", _C_STORE_RSP)),
+        (_COMMAND_FIELD, struct.pack("<H", _RESPONSE | request.field)),
         (_MESSAGE_ID_BEING_RESPONDED_TO, struct.pack("<H", request.message_id)),
         (_COMMAND_DATA_SET_TYPE, struct.pack("<H", _NO_DATASET)),
         (_STATUS, struct.pack("<H", status)),
         *([(_ERROR_COMMENT, _padded(comment, b" "))] if comment else []),
-        (_AFFECTED_SOP_INSTANCE_UID, _padded(request.sop_instance_uid, b"\0")),
+        *([(_AFFECTED_SOP_INSTANCE_UID, instance)] if request.field == C_STORE_RQ else []),
     ]
     body = b"".join(_ELEMENT.pack(0, element, len(value)) + value for element, value in elements)
     return _ELEMENT.pack(0, _GROUP_LENGTH, 4) + struct.pack("<I", len(body)) + body

@@ -23,14 +23,12 @@ class Fragment(NamedTuple):
         command: Whether it is of the command set, else of the dataset.
         last: Whether it is the last one of the command set, or of the dataset.
         data: Its bytes; a view of the PDU.
-        start: Where its item begins in the PDU's body.
     """
 
     context_id: int
     command: bool
     last: bool
     data: memoryview
-    start: int
 
 
 def fragments(body: memoryview) -> Iterator[Fragment]:
@@ -45,7 +43,7 @@ def fragments(body: memoryview) -> Iterator[Fragment]:
         start, end = position + _ITEM_HEADER.size, position + 4 + length
         if length < _CONTEXT_AND_CONTROL or end > len(body):
             raise WireError(f"a presentation data value claims {length} bytes in a P-DATA-TF of {len(body)}")
-        yield Fragment(context_id, bool(control & _COMMAND), bool(control & _LAST), body[start:end], position)
+        yield Fragment(context_id, bool(control & _COMMAND), bool(control & _LAST), body[start:end])
         position = end
 
 

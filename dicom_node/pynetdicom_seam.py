@@ -1,8 +1,9 @@
 """Where our C-STORE data path sits inside pynetdicom's association.
 
-Negotiation, ACSE, C-ECHO and every other service stay pynetdicom's. In the state Sta6 (PS3.8 9.2: ready for data
-transfer) PDUs are read here, with deadlines, C-STORE requests go straight to the spool, whatever else comes is given
-to pynetdicom unchanged. It relies on these private names of pynetdicom 3.0, and a test names the one that moved:
+Negotiation and ACSE stay pynetdicom's. In the state Sta6 (PS3.8 9.2: ready for data transfer) PDUs are read here, with
+deadlines; C-STORE requests go straight to the spool, C-ECHO is answered, every other message ends the association, and
+a release or an abort is given to pynetdicom. What pynetdicom trips over ends the association and nothing else.
+It relies on these private names of pynetdicom 3.0, and a test names the one that moved:
 
     DULServiceProvider._is_transport_event    called whenever there may be something to read
     DULServiceProvider._read_pdu_data         reads one PDU and queues it with its event
@@ -11,21 +12,24 @@ to pynetdicom unchanged. It relies on these private names of pynetdicom 3.0, and
     DULServiceProvider._kill_thread           set when its thread is to end
     RequestHandler._create_association        makes the association of a connection
     Association._reactor_checkpoint           holds the association's own thread while it is cleared
+    fsm.AA_1, fsm.AA_2                        abort, close (PS3.8 9.2.3)
 """
 
+import contextlib
 import socket
 from collections.abc import Callable
 from socketserver import BaseServer
 from typing import Any, Protocol
 
 import structlog
+from pynetdicom import fsm
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dicom_node.errors import Interrupted, Silent, WireError
 from dicom_node.pdata import P_DATA_TF, PDU_HEADER
-from dicom_node.store_receiver import Foreign, StoreReceiver
+from dicom_node.store_receiver import StoreReceiver
 from dicom_node.wire import PduReader
 
 _log = structlog.get_logger()
@@ -36,6 +40,8 @@ PRIVATE_NAMES: tuple[tuple[Any, str], ...] = (
     (DULServiceProvider, "_read_pdu_data"),
     (DULServiceProvider, "_decode_pdu"),
     (RequestHandler, "_create_association"),
+    (fsm, "AA_1"),
+    (fsm, "AA_2"),
 )
 #: Of an instance, made in its __init__.
 PRIVATE_ATTRIBUTES: tuple[tuple[Any, str], ...] = (
@@ -44,9 +50,11 @@ PRIVATE_ATTRIBUTES: tuple[tuple[Any, str], ...] = (
     (Association, "_reactor_checkpoint"),
 )
 
-_DATA_TRANSFER = "Sta6"
+_IDLE, _DATA_TRANSFER, _CLOSING = "Sta1", "Sta6", "Sta13"  # PS3.8 9.2.1
 _CLOSED, _INVALID_PDU = "Evt17", "Evt19"  # PS3.8 9.2.3
 _KINDS = range(0x01, 0x08)
+_ASSOCIATE_RQ = 0x01
+_BY_PROVIDER = 0x02  # who aborts (PS3.8 9.3.8)
 #: An A-ASSOCIATE-RQ with 128 contexts of 40 transfer syntaxes each has 400 kB.
 _LONGEST_ASSOCIATE = 1 << 20
 #: How long the next PDU is waited for after a message, before pynetdicom's threads get their turn.
@@ -86,6 +94,9 @@ class StoreDul(DULServiceProvider):
         """Run until the association is over; what was not complete by then is forgotten."""
         try:
             super().run_reactor()
+        except Exception as error:  # noqa: BLE001 - the outermost frame of the thread: the others go on
+            _log.warning("association aborted", reason=f"what came has no place in its state ({type(error).__name__})")
+            self._break_off()
         finally:
             if self._receiver is not None:
                 self._receiver.discard()
@@ -95,7 +106,16 @@ class StoreDul(DULServiceProvider):
             # any more: a load balancer's connects would be thousands of threads. None is what a timeout gives it.
             self.to_user_queue.put(None)
 
+    def _break_off(self) -> None:
+        """Abort and close, for a thread that ends: whoever waits for the state in which it may end is let go."""
+        machine = self.state_machine
+        if machine.current_state not in (_IDLE, _CLOSING):
+            fsm.AA_1(self)
+        machine.transition(fsm.AA_2(self))
+
     def _is_transport_event(self) -> bool:
+        if self.state_machine.current_state == _CLOSING:
+            return self._close_when_silent()
         if self.state_machine.current_state != _DATA_TRANSFER:
             return bool(super()._is_transport_event())
         # What was passed on is pynetdicom's turn first: it takes its events one a round.
@@ -107,6 +127,16 @@ class StoreDul(DULServiceProvider):
             self._end_with(self._transfer)
         finally:
             self.assoc._reactor_checkpoint.set()  # noqa: SLF001
+        return True
+
+    def _close_when_silent(self) -> bool:
+        """Close, once the peer says no more: closed over unread bytes, a connection loses the abort that was sent."""
+        assert self.socket is not None  # noqa: S101  # there was a connection
+        # Not taken for PDUs: they would be thousands of wrong ones, each answered with another abort.
+        with contextlib.suppress(OSError):
+            if self.socket.ready and self._connected().discard():
+                return True
+        self.socket.close()
         return True
 
     def _read_pdu_data(self) -> None:
@@ -132,12 +162,9 @@ class StoreDul(DULServiceProvider):
             if kind != P_DATA_TF:
                 self._pass_on(kind, bytes(body))
                 return
-            answer, foreign = receiver.take(body)
+            answer = receiver.take(body)
             if answer:
                 reader.send(answer)
-            if foreign is not None:
-                self._pass_on_message(body, foreign)
-                return
             if receiver.in_message:
                 reader.wait(self._reading.data_within_s)
             elif not reader.readable(_LINGER_S):
@@ -179,13 +206,11 @@ class StoreDul(DULServiceProvider):
             raise WireError(f"a PDU of the unknown type {kind}")
         return kind, body
 
-    def _pass_on_message(self, body: memoryview, foreign: Foreign) -> None:
-        for part in (*foreign.earlier, bytes(body[foreign.start :])):
-            self._pass_on(P_DATA_TF, part)
-
     def _pass_on(self, kind: int, body: bytes) -> None:
         try:
             pdu, event = self._decode_pdu(bytearray(PDU_HEADER.pack(kind, 0, len(body)) + body))
+            if kind == _ASSOCIATE_RQ:
+                pdu.to_primitive()
         except Exception as error:  # pynetdicom raises anything over bytes that are no PDU
             raise WireError(f"a PDU of type {kind} that cannot be read ({type(error).__name__})") from error
         self._recv_pdu.put(pdu)
@@ -198,6 +223,26 @@ Admit = Callable[[socket.socket, str], socket.socket | None]
 
 def _as_it_is(connection: socket.socket, _address: str) -> socket.socket:
     return connection
+
+
+def _negotiating(association: Any) -> Callable[[], None]:
+    """Return the association's negotiation; what it trips over aborts the association."""
+    negotiate = association.acse.negotiate_association
+
+    def negotiate_or_abort() -> None:
+        try:
+            negotiate()
+        except Exception as error:  # noqa: BLE001 - contexts without syntaxes, and whatever else pynetdicom trips over
+            abort(association, f"a request that cannot be negotiated ({type(error).__name__})")
+
+    return negotiate_or_abort
+
+
+def abort(association: Any, reason: str) -> None:
+    """Abort an association that is being negotiated, from its own thread."""
+    _log.warning("association aborted", reason=reason)
+    association.acse.send_abort(_BY_PROVIDER)
+    association.kill()
 
 
 def server_class(
@@ -221,6 +266,7 @@ def server_class(
             # Set once more: the association gave them to the upper layer that it was made with.
             association.acse_timeout = association.acse_timeout
             association.network_timeout = association.network_timeout
+            association.acse.negotiate_association = _negotiating(association)
             return association
 
     class Server(ThreadedAssociationServer):

@@ -18,12 +18,12 @@ from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from dicom_node.doorkeeper import Admitting
 from dicom_node.origin import Origin
 from dicom_node.peer_certificate import shown_by
-from dicom_node.pynetdicom_seam import server_class
+from dicom_node.pynetdicom_seam import abort, server_class
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.settings import NodeSettings
 from dicom_node.spool import Spool
 from dicom_node.store_receiver import StoreReceiver
-from dicom_node.store_scp import SUCCESS, Reception, StoreRequest
+from dicom_node.store_scp import Reception, StoreRequest
 from dicom_node.tls_door import TlsDoor
 from dicom_node.turned_away import Stage, TurnedAway, Witness, log, no_witness
 
@@ -144,7 +144,6 @@ class Node:
         return [
             (evt.EVT_CONN_OPEN, self._connected),
             (evt.EVT_REQUESTED, self._requested),
-            (evt.EVT_C_ECHO, lambda _event: SUCCESS),
             (evt.EVT_CONN_CLOSE, self._closed),
         ]
 
@@ -156,7 +155,13 @@ class Node:
         raw.settimeout(self._settings.network_timeout_s)
 
     def _requested(self, event: Any) -> None:
-        association, request = event.assoc, event.assoc.requestor.primitive
+        try:
+            self._judge(event.assoc)
+        except Exception as error:  # noqa: BLE001 - pynetdicom would go on as if the caller had been admitted
+            abort(event.assoc, f"a request that cannot be judged ({type(error).__name__})")
+
+    def _judge(self, association: Any) -> None:
+        request = association.requestor.primitive
         caller = Caller(
             calling_ae_title=request.calling_ae_title.strip(),
             called_ae_title=request.called_ae_title.strip(),
@@ -207,8 +212,9 @@ class Node:
         return self._settings.network_timeout_s
 
     def receiver_of(self, association: Any) -> StoreReceiver:
-        """Return who takes the C-STORE requests of an association that was just accepted."""
-        contexts = {context.context_id: context for context in association.accepted_contexts}
+        """Return who takes the messages of an association that was just accepted."""
+        transfer_syntaxes = {item.context_id: str(item.transfer_syntax[0]) for item in association.accepted_contexts}
+        contexts = {item.context_id: str(item.abstract_syntax) for item in association.accepted_contexts}
         calling, called = association.requestor.ae_title.strip(), association.acceptor.ae_title.strip()
         address, name = association.requestor.address, self._admitted.get(association, "")
 
@@ -216,7 +222,7 @@ class Node:
             origin = Origin(
                 sop_class_uid=command.sop_class_uid,
                 sop_instance_uid=command.sop_instance_uid,
-                transfer_syntax_uid=str(contexts[context_id].transfer_syntax[0]),
+                transfer_syntax_uid=transfer_syntaxes[context_id],
                 calling_ae_title=calling,
                 called_ae_title=called,
                 sender_address=address,

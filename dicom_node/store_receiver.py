@@ -1,10 +1,10 @@
-"""C-STORE from the wire to the spool: fragments in, a response out. Every other message is somebody else's."""
+"""C-STORE from the wire to the spool, and C-ECHO: fragments in, a response out. No other message is taken."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
-from dicom_node.command_set import C_STORE_RQ, Command, read_command, store_response
+from dicom_node.command_set import C_ECHO_RQ, C_STORE_RQ, Command, read_command, response_to
+from dicom_node.contexts import VERIFICATION
 from dicom_node.errors import WireError
 from dicom_node.pdata import Fragment, fragments, p_data
 
@@ -26,57 +26,35 @@ class Storing(Protocol):
         """Forget what came so far."""
 
 
+_SUCCESS = 0x0000
+
 #: Begins to store: the request, and the id of its presentation context.
 Begin = Callable[[Command, int], Storing]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Foreign:
-    """The rest of a PDU that belongs to a message which is no C-STORE request.
-
-    Attributes:
-        earlier: Bodies of P-DATA-TF PDUs with the first fragments of its command set.
-        start: Where it begins in the body of this one.
-    """
-
-    earlier: tuple[bytes, ...]
-    start: int
-
-
 class StoreReceiver:
-    """The messages of one association: a C-STORE request at a time (no asynchronous operations are negotiated)."""
+    """The messages of one association: a request at a time (no asynchronous operations are negotiated)."""
 
-    def __init__(self, *, begin: Begin, contexts: Mapping[int, object], longest_pdu: int) -> None:
-        """Take who stores, the accepted presentation contexts by id, and the longest PDU that the peer takes."""
+    def __init__(self, *, begin: Begin, contexts: Mapping[int, str], longest_pdu: int) -> None:
+        """Take who stores, the accepted contexts' abstract syntaxes by id, and the longest PDU that the peer takes."""
         self._begin = begin
         self._contexts = contexts
         self._longest_pdu = longest_pdu
-        self._foreign = _ForeignMessage()
-        self._start = 0  # in the body of the PDU: where the message's first fragment in it begins
         self._forget()
 
     @property
     def in_message(self) -> bool:
         """Whether a message has begun and is not complete."""
-        return self._context_id is not None or self._foreign.open
+        return self._context_id is not None
 
-    def take(self, body: memoryview) -> tuple[bytes, Foreign | None]:
-        """Take the body of a P-DATA-TF PDU.
-
-        Returns what is to be sent, empty for nothing, and what somebody else must take. Raises WireError.
-        """
+    def take(self, body: memoryview) -> bytes:
+        """Take the body of a P-DATA-TF PDU; return what is to be sent, empty for nothing. Raises WireError."""
         answers = b""
         for fragment in fragments(body):
-            if self._foreign.open:
-                return answers, self._pass_on(body, fragment.start)
-            if not self._belongs(fragment):
-                return answers, self._pass_on(body, fragment.start)
+            self._take(fragment)
             if self._command is not None and self._dataset_complete:
                 answers += self._answer(self._command)
-        if self._context_id is not None and self._command is None:
-            self._raw.append(bytes(body[self._start :]))
-            self._start = 0
-        return answers, None
+        return answers
 
     def discard(self) -> None:
         """Forget what is not complete: the association is over."""
@@ -91,40 +69,50 @@ class StoreReceiver:
         self._early = bytearray()
         self._dataset_complete = False
         self._storing: Storing | None = None
-        self._raw: list[bytes] = []
-        self._start = 0
 
-    def _belongs(self, fragment: Fragment) -> bool:
-        """Take a fragment; False when it shows that the message is no C-STORE request."""
+    def _take(self, fragment: Fragment) -> None:
         if self._context_id is None:
             if fragment.context_id not in self._contexts:
                 raise WireError("a message on a presentation context that was not accepted")
             self._context_id = fragment.context_id
-            self._start = fragment.start
         elif fragment.context_id != self._context_id:
             raise WireError("one message on two presentation contexts")
         if fragment.command:
-            return self._take_command(fragment)
-        self._take_data(fragment)
-        return True
+            self._take_command(fragment)
+        else:
+            self._take_data(fragment)
 
-    def _take_command(self, fragment: Fragment) -> bool:
+    def _take_command(self, fragment: Fragment) -> None:
         if self._command is not None:
             raise WireError("a command set goes on after its last fragment")
         self._command_bytes += fragment.data
         if len(self._command_bytes) > _LONGEST_COMMAND:
             raise WireError(f"a command set of more than {_LONGEST_COMMAND} bytes")
         if not fragment.last:
-            return True
+            return
         command = read_command(self._command_bytes)
-        if command.field != C_STORE_RQ:
-            return False
+        if command.field == C_STORE_RQ:
+            self._begin_to_store(command, fragment.context_id)
+        elif command.field == C_ECHO_RQ:
+            self._require_echo(command)
+        else:
+            raise WireError(f"a message with the Command Field {command.field:04X}; C-STORE and C-ECHO are served here")
         self._command = command
-        self._storing = self._begin(command, fragment.context_id)
+        self._dataset_complete = self._dataset_complete or not command.has_dataset
+
+    def _begin_to_store(self, command: Command, context_id: int) -> None:
+        # A caller may have been given Verification and nothing else.
+        if self._contexts[context_id] == VERIFICATION:
+            raise WireError("a C-STORE request on a presentation context for Verification")
+        self._storing = self._begin(command, context_id)
         if self._early:
             self._storing.write(memoryview(self._early))
-        self._dataset_complete = self._dataset_complete or not command.has_dataset
-        return True
+
+    def _require_echo(self, command: Command) -> None:
+        if command.sop_class_uid != VERIFICATION:
+            raise WireError("a C-ECHO request without the Verification SOP Class as its Affected SOP Class UID")
+        if command.has_dataset or self._early or self._dataset_complete:
+            raise WireError("a C-ECHO request with a dataset")
 
     def _take_data(self, fragment: Fragment) -> None:
         if self._dataset_complete:
@@ -140,40 +128,8 @@ class StoreReceiver:
 
     def _answer(self, command: Command) -> bytes:
         storing, context_id = self._storing, self._context_id
-        assert storing is not None  # noqa: S101  # it began with the command
-        assert context_id is not None  # noqa: S101
-        status, comment = storing.finish()
+        assert context_id is not None  # noqa: S101  # it began with the first fragment
+        status, comment = storing.finish() if storing is not None else (_SUCCESS, "")
         self._forget()
-        response = store_response(command, status=status, comment=comment)
+        response = response_to(command, status=status, comment=comment)
         return p_data(context_id, response, longest_pdu=self._longest_pdu)
-
-    def _pass_on(self, body: memoryview, start: int) -> Foreign:
-        """Give the message to somebody else, from its first fragment on, and see where it ends."""
-        begun = self._context_id is not None
-        earlier = tuple(self._raw)
-        first = self._start if begun else start
-        self._forget()
-        for part in (*earlier, bytes(body[first:])):
-            for fragment in fragments(memoryview(part)):
-                self._foreign.take(fragment)
-        return Foreign(earlier=earlier, start=first)
-
-
-class _ForeignMessage:
-    """Where a message of somebody else ends: with its command set, or with the dataset that this announces."""
-
-    def __init__(self) -> None:
-        self._command = bytearray()
-        self.open = False
-
-    def take(self, fragment: Fragment) -> None:
-        self.open = True
-        if not fragment.command:
-            self.open = not fragment.last
-            return
-        self._command += fragment.data
-        if len(self._command) > _LONGEST_COMMAND:
-            raise WireError(f"a command set of more than {_LONGEST_COMMAND} bytes")
-        if fragment.last:
-            self.open = read_command(self._command).has_dataset
-            self._command.clear()

@@ -81,6 +81,11 @@ class PduReader:
             self._fill(body, deadline)
         return kind, body
 
+    def discard(self) -> bool:
+        """Read what is there and forget it; False where nothing is, or the other side has closed. Raises OSError."""
+        with self._not_waiting():
+            return bool(not self._ended and self._received(memoryview(self._buffer)))
+
     def send(self, data: bytes) -> None:
         """Send all of it. Raises Silent when the peer takes nothing for the socket's timeout, OSError."""
         try:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -97,7 +98,8 @@ class ANode:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it and wait until it answers a C-ECHO."""
+        """Start it and wait until it answers a C-ECHO, and all of its processes serve."""
+        started = self._serving()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", *self._program, "--settings", str(self.settings_file)],
@@ -107,7 +109,7 @@ class ANode:
                 env=self._environment,
             )
         deadline = time.monotonic() + _START_S
-        while not self.answers():
+        while not self.answers() or self._serving() == started:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 pytest.fail(f"the node did not start:\n{self.log()[-3000:]}")
             time.sleep(_PAUSE_S)
@@ -159,6 +161,10 @@ class ANode:
         """Return what it has logged."""
         return self._log.read_text() if self._log.exists() else ""
 
+    def _serving(self) -> int:
+        """Return how often all of its processes have come to serve."""
+        return self.log().count("node receives")
+
     # What it costs, all of its processes together.
 
     def resident_kib(self) -> int:
@@ -171,7 +177,16 @@ class ANode:
 
     def descriptors(self) -> int:
         """Return how many files and sockets it has open."""
-        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in tree(self.pid))
+        return len(self.open_files())
+
+    def open_files(self) -> list[str]:
+        """Return what it has open, the ledger's files left out: the connections in its pool come and go."""
+        found = []
+        for pid in tree(self.pid):
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(FileNotFoundError):
+                    found.append(str(descriptor.readlink()))
+        return sorted(link for link in found if "ledger.sqlite3" not in link)
 
     def _status(self) -> list[str]:
         return [line for pid in tree(self.pid) for line in Path(f"/proc/{pid}/status").read_text().splitlines()]

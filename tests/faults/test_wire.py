@@ -1,11 +1,13 @@
 """Rows 1 to 10 of the faults that the wire brings, against a real `wetread node` process."""
 
+import contextlib
 import select
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from dicom_node.contexts import VERIFICATION
 from tests.faults.a_node import ANode
 from tests.faults.wire_bytes import (
     ABORT,
@@ -17,12 +19,15 @@ from tests.faults.wire_bytes import (
     EXPLICIT,
     LAST,
     RELEASE_RP,
+    RELEASE_RQ,
     RawPeer,
     associate_rq,
+    echo_rq,
     pdu,
     pdv,
     store_rq,
 )
+from tests.fuzz.wire_grammar import FIXED, items_of
 from tests.unit.dicom_node.instances import CT, dataset, encode
 from worker.job import JobState
 
@@ -267,6 +272,11 @@ def test_row_09_what_is_illegal_in_an_association_is_aborted(node: ANode, sent: 
         pytest.param(pdv(store_rq()[:-1], control=COMMAND | LAST), id="an element that breaks off"),
         pytest.param(pdv(bytes(64), control=COMMAND | LAST), id="zeros"),
         pytest.param(pdv(b"", control=COMMAND | LAST), id="an empty command set"),
+        pytest.param(pdv(echo_rq(without=[0x0002]), context=7, control=COMMAND | LAST), id="C-ECHO of nothing"),
+        pytest.param(pdv(echo_rq(field=0x0020), context=7, control=COMMAND | LAST), id="C-FIND"),
+        pytest.param(pdv(echo_rq(field=0x0002), context=7, control=COMMAND | LAST), id="an unknown command"),
+        pytest.param(pdv(echo_rq(field=0x8030), context=7, control=COMMAND | LAST), id="an answer to no question"),
+        pytest.param(pdv(store_rq(), context=7, control=COMMAND | LAST), id="C-STORE on a context for C-ECHO"),
         pytest.param(pdv(store_rq(), context=99, control=COMMAND | LAST), id="an unknown context"),
         pytest.param(pdv(store_rq(), context=3, control=COMMAND | LAST), id="a context that was not accepted"),
         pytest.param(
@@ -279,12 +289,57 @@ def test_row_10_a_command_set_that_is_none_is_aborted(node: ANode, sent: bytes, 
     before = node.files()
     # Context 3 is proposed for what is no storage class, so it is not accepted.
     contexts = [(1, CT, EXPLICIT), (3, "1.2.840.10008.1.20.1", EXPLICIT), (5, CT, "1.2.840.10008.1.2")]
+    contexts.append((7, VERIFICATION, "1.2.840.10008.1.2"))
     with raw(node).associate(contexts) as peer:
         began = time.monotonic()
         peer.send(pdu(DATA, sent))
         assert peer.end() == ABORT
         assert time.monotonic() - began < AT_ONCE_S
     wait_for(lambda: node.files() == before, what="nothing is kept")
+
+
+@pytest.mark.parametrize(
+    "lacks",
+    [
+        pytest.param((0x30,), id="the abstract syntax"),
+        pytest.param((0x40,), id="the transfer syntax"),
+        pytest.param((0x30, 0x40), id="both"),
+    ],
+)
+def test_row_09_a_request_that_lacks_something_ends_in_an_abort(node: ANode, lacks: tuple[int, ...]) -> None:
+    """No context can be negotiated without its abstract syntax, or without a transfer syntax."""
+    body = associate_rq()[6:]
+    items = items_of(body[FIXED:])
+    kept = [item for item in items if item.kind not in lacks]
+    for item in kept:
+        item.inner = [inner for inner in item.inner if inner.kind not in lacks]
+    with raw(node) as peer:
+        began = time.monotonic()
+        peer.send(pdu(ASSOCIATE_RQ, body[:FIXED] + b"".join(item.encode() for item in kept)))
+        assert peer.end() == ABORT
+        assert time.monotonic() - began < AT_ONCE_S
+
+
+def test_row_09_what_still_comes_after_an_abort_is_not_looked_at(node: ANode) -> None:
+    """Megabytes behind the PDU that was wrong: one abort, one line in the log, and the connection ends."""
+    before = len(node.log())
+    with raw(node).associate() as peer:
+        peer.send(pdu(0x99, b"abcd"))
+        with contextlib.suppress(ConnectionError):
+            peer.send(bytes(1 << 20))
+        assert peer.end() in (ABORT, CLOSED)
+    assert node.log()[before:].count("association aborted") <= 1
+
+
+def test_row_10_messages_that_do_not_wait_are_all_answered_before_the_release(node: ANode) -> None:
+    """C-ECHO, C-STORE, C-ECHO and the release in one piece: three answers in order, then the release's."""
+    content = encode(dataset(SOPInstanceUID="1.2.10.1", StudyInstanceUID="1.2.10"))
+    echo = pdu(DATA, pdv(echo_rq(), context=3, control=COMMAND | LAST))
+    store = pdv(store_rq(sop_instance="1.2.10.1"), control=COMMAND | LAST) + pdv(content, control=LAST)
+    with raw(node).associate([(1, CT, EXPLICIT), (3, VERIFICATION, "1.2.840.10008.1.2")]) as peer:
+        peer.send(echo + pdu(DATA, store) + echo + pdu(RELEASE_RQ, bytes(4)))
+        assert [peer.status() for _ in range(3)] == [0, 0, 0]
+        assert peer.read()[0] == RELEASE_RP
 
 
 def trickle(peer: RawPeer, data: bytes) -> int:

@@ -8,8 +8,9 @@ import pytest
 from pynetdicom import AE
 
 from tests.certificates import Authority, Pair
+from tests.faults.wire_bytes import ABORT, RawPeer
 from tests.node_process import NodeProcess, peer_table, tls_table
-from tests.unit.dicom_node.instances import dataset, write_file
+from tests.unit.dicom_node.instances import dataset, encode, write_file
 
 VERIFICATION = "1.2.840.10008.1.1"
 REJECTED = "association rejected"
@@ -81,6 +82,10 @@ def test_row_11_open_echo_takes_no_images_of_strangers(node: NodeProcess, tmp_pa
     file = write_file(tmp_path / "a.dcm")
     assert node.dcmtk("echoscu", calling="ANYBODY").returncode == 0
     assert node.dcmtk("storescu", file, calling="ANYBODY").returncode != 0
+    # Nor on the context that it has, which is for C-ECHO.
+    with RawPeer(node.port).associate([(1, VERIFICATION, "1.2.840.10008.1.2")]) as stranger:
+        stranger.store(encode(dataset(), implicit=True))
+        assert stranger.end() == ABORT
     assert node.instances() == []
     assert node.dcmtk("storescu", file).returncode == 0
     assert len(node.instances()) == 1

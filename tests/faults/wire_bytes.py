@@ -5,6 +5,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+from dicom_node.contexts import VERIFICATION
 from tests.unit.dicom_node.instances import CT, SOP
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -69,6 +70,21 @@ def store_rq(
         0x0800: struct.pack("<H", 1),
         0x1000: _even(sop_instance.encode("latin-1")),
     }
+    return _command(elements, without=without, group_length=group_length)
+
+
+def echo_rq(*, message: int = 1, without: Sequence[int] = (), field: int = 0x0030) -> bytes:
+    """Return the command set of a C-ECHO-RQ (PS3.7 9.3.5.1), or of what calls itself something else by `field`."""
+    elements = {
+        0x0002: _even(VERIFICATION.encode()),
+        0x0100: struct.pack("<H", field),
+        0x0110: struct.pack("<H", message),
+        0x0800: struct.pack("<H", 0x0101),
+    }
+    return _command(elements, without=without)
+
+
+def _command(elements: Mapping[int, bytes], *, without: Sequence[int], group_length: int | None = None) -> bytes:
     body = b"".join(
         struct.pack("<HHI", 0, number, len(value)) + value
         for number, value in elements.items()

@@ -1,4 +1,4 @@
-"""Command sets of C-STORE."""
+"""Command sets of C-STORE and C-ECHO."""
 
 from io import BytesIO
 from typing import Any
@@ -10,7 +10,7 @@ from pydicom.filereader import read_dataset
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
-from dicom_node.command_set import read_command, store_response
+from dicom_node.command_set import read_command, response_to
 from dicom_node.errors import WireError
 from tests.unit.dicom_node.instances import CT, SOP
 
@@ -38,7 +38,7 @@ def test_a_request_is_read_as_it_was_written() -> None:
 
 def test_a_response_is_one_that_others_read() -> None:
     """What pydicom reads of a response: status, comment and identifiers; every value has an even length."""
-    data = store_response(read_command(request()), status=0xA700, comment="spool full!")
+    data = response_to(read_command(request()), status=0xA700, comment="spool full!")
     found = read_dataset(BytesIO(data), is_implicit_VR=True, is_little_endian=True)
     assert (found.CommandField, found.MessageIDBeingRespondedTo, found.CommandDataSetType) == (0x8001, 7, 0x0101)
     assert (found.Status, found.ErrorComment) == (0xA700, "spool full!")
@@ -49,7 +49,7 @@ def test_a_response_is_one_that_others_read() -> None:
 def test_success_has_no_comment() -> None:
     """A response without a comment lacks Error Comment (0000,0902)."""
     found = read_dataset(
-        BytesIO(store_response(read_command(request()), status=0)), is_implicit_VR=True, is_little_endian=True
+        BytesIO(response_to(read_command(request()), status=0)), is_implicit_VR=True, is_little_endian=True
     )
     assert "ErrorComment" not in found
 

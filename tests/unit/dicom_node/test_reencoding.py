@@ -75,3 +75,14 @@ def test_what_cannot_be_parsed_is_a_variant(tmp_path: Path) -> None:
     spool.store(*incoming(encode(rich())))
     broken = encode(rich(), implicit=True)[:-3]
     assert spool.store(*incoming(broken, transfer_syntax_uid=IMPLICIT)).arrival is Arrival.VARIANT
+
+
+@pytest.mark.parametrize("ending", ["081140115351000000ffffffff", "feff00e0ffffffff", "290010105351"], ids=str)
+def test_bytes_that_break_off_are_not_the_same_and_no_fault_of_the_disk(tmp_path: Path, ending: str) -> None:
+    """The parser calls them an error of the system; the instance is kept beside the other, and the disk is trusted."""
+    spool = Spool(tmp_path)
+    spool.store(*incoming(encode(rich())))
+    broken = encode(dataset(), implicit=True) + b"\x08\x00\x40\x11\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    broken += bytes.fromhex(ending)
+    assert spool.store(*incoming(broken, transfer_syntax_uid=IMPLICIT)).arrival is Arrival.VARIANT
+    spool.require_room()

@@ -1,4 +1,4 @@
-"""Fragments become stored instances and answers; every other message is passed on whole."""
+"""Fragments become stored instances and answers; no message but C-STORE and C-ECHO is taken."""
 
 from dataclasses import dataclass, field
 
@@ -6,14 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicom_node.command_set import Command
+from dicom_node.command_set import Command, read_command
+from dicom_node.contexts import VERIFICATION
 from dicom_node.errors import WireError
 from dicom_node.pdata import PDU_HEADER, fragments
 from dicom_node.store_receiver import StoreReceiver
+from tests.unit.dicom_node.instances import CT
 from tests.unit.dicom_node.test_command_set import request
 from tests.unit.dicom_node.test_pdata import item
 
 COMMAND, LAST = 1, 2
+#: Tag and length of Command Field (0000,0100).
+FIELD = b"\0\0\0\1\2\0\0\0"
 #: C-ECHO-RQ: implicit little endian, no dataset.
 ECHO = bytes.fromhex(
     "00000000040000003800000000000200120000003" + "12e322e3834302e31303030382e312e3100" + "00000001020000003000"
@@ -49,7 +53,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.stored: list[Stored] = []
-        self.receiver = StoreReceiver(begin=self._begin, contexts={1: None, 3: None}, longest_pdu=16384)
+        self.receiver = StoreReceiver(begin=self._begin, contexts={1: CT, 3: CT, 5: VERIFICATION}, longest_pdu=16384)
 
     def _begin(self, command: Command, context_id: int) -> Stored:
         self.stored.append(Stored(command, context_id))
@@ -57,8 +61,7 @@ class Desk:
 
     def take(self, *items: bytes) -> list[int]:
         """Take one PDU; return the message ids that were answered."""
-        answers, foreign = self.receiver.take(memoryview(b"".join(items)))
-        assert foreign is None
+        answers = self.receiver.take(memoryview(b"".join(items)))
         return [_answered(answers, start) for start in _starts(answers)]
 
 
@@ -116,28 +119,23 @@ def test_data_that_overtakes_its_command_is_kept() -> None:
     assert bytes(desk.stored[0].data) == b"early late"
 
 
-def test_another_message_is_passed_on_from_its_first_fragment() -> None:
-    """A C-ECHO after a C-STORE is given away whole, also when its command comes in pieces; then C-STORE goes on."""
-    desk = Desk()
-    desk.take(item(request(), COMMAND | LAST), item(b"x", LAST))
-    first, second = item(ECHO[:10], COMMAND), item(ECHO[10:], COMMAND | LAST)
-    assert desk.receiver.take(memoryview(first)) == (b"", None)
-    answer, foreign = desk.receiver.take(memoryview(second))
-    assert answer == b""
-    assert foreign is not None
-    assert (*foreign.earlier, second[foreign.start :]) == (first, second)
-    assert not desk.receiver.in_message
-    assert desk.take(item(request(), COMMAND | LAST), item(b"x", LAST)) == [7]
-
-
-def test_an_echo_behind_a_store_in_one_pdu() -> None:
-    """The store is answered, and what is passed on begins where the other message begins."""
+def test_an_echo_is_answered_in_its_turn() -> None:
+    """A C-ECHO before, between and behind C-STORE requests, in pieces or in one PDU with them, is answered in order."""
     desk = Desk()
     store = item(request(), COMMAND | LAST) + item(b"x", LAST)
-    answer, foreign = desk.receiver.take(memoryview(store + item(ECHO, COMMAND | LAST)))
-    assert answer
-    assert foreign is not None
-    assert (foreign.earlier, foreign.start) == ((), len(store))
+    assert desk.take(item(ECHO, COMMAND | LAST, 5), store, item(ECHO, COMMAND | LAST, 5)) == [1, 7, 1]
+    assert desk.take(item(ECHO[:10], COMMAND, 5)) == []
+    assert desk.take(item(ECHO[10:], COMMAND | LAST, 5), store) == [1, 7]
+    assert not desk.receiver.in_message
+
+
+def test_the_answer_to_an_echo_is_a_c_echo_rsp() -> None:
+    """Verification, success, no dataset, and no SOP Instance UID (PS3.7 9.3.5.2)."""
+    answer = Desk().receiver.take(memoryview(item(ECHO, COMMAND | LAST, 5)))
+    command = bytes(next(fragments(memoryview(answer)[PDU_HEADER.size :])).data)
+    said = read_command(command)
+    assert (said.field, said.sop_class_uid, said.has_dataset) == (0x8030, VERIFICATION, False)
+    assert command.endswith(b"\0\0\0\x09\2\0\0\0\0\0")
 
 
 @pytest.mark.parametrize(
@@ -150,8 +148,26 @@ def test_an_echo_behind_a_store_in_one_pdu() -> None:
         [item(b"no command", COMMAND | LAST)],
         [item(b"x" * 70_000, COMMAND)],
         [item(b"x" * (1 << 20), 0), item(b"x", 0)],
+        [item(request(), COMMAND | LAST, 5)],
+        [item(request().replace(FIELD + b"\1", FIELD + b"\x20"), COMMAND | LAST)],
+        [item(ECHO.replace(b"1.2.840.10008.1.1", b"1.2.840.10008.1.9"), COMMAND | LAST, 5)],
+        [item(ECHO.replace(b"\0\0\0\x08\2\0\0\0\1\1", b"\0\0\0\x08\2\0\0\0\1\0"), COMMAND | LAST, 5)],
+        [item(b"x", 0, 5), item(ECHO, COMMAND | LAST, 5)],
     ],
-    ids=["context", "two contexts", "two commands", "two datasets", "nonsense", "endless command", "no command"],
+    ids=[
+        "context",
+        "two contexts",
+        "two commands",
+        "two datasets",
+        "nonsense",
+        "endless command",
+        "no command",
+        "a store for an echo's context",
+        "another service",
+        "an echo of something else",
+        "an echo with a dataset",
+        "an echo behind a dataset",
+    ],
 )
 def test_what_the_standard_does_not_allow_is_a_wire_error(pdus: list[bytes]) -> None:
     """Whatever is no message ends in a wire error, and what was begun is not kept."""

@@ -194,3 +194,19 @@ def test_what_tls_says_for_itself_is_no_pdu(authority: Authority, own: Pair, wai
         peer.sendall(_pdu(b"now"))
         assert reader.readable(30)
         assert reader.read(longest=100, within_s=30)[1] == b"now"
+
+
+def test_what_is_there_can_be_forgotten(line: Line) -> None:
+    """Bytes that are no PDU are read and gone, whatever they are; when the peer has closed there is nothing more."""
+    line.peer.sendall(bytes(3000))
+    line.peer.close()
+    deadline = time.monotonic() + 10
+    forgotten = 0
+    while time.monotonic() < deadline and not line.reader._ended:
+        if not line.reader._something(1.0):
+            continue
+        if not line.reader.discard():
+            break
+        forgotten += 1
+    assert forgotten > 0
+    assert not line.reader.discard()

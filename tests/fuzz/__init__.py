@@ -1,0 +1,12 @@
+"""Streams and instances that are wrong in many ways at once, made from a seed: `make fuzz`. In reading order:
+
+wire_grammar       what a stream is made of: items of an association request, commands, values, PDUs
+wire_mutations     ways of being wrong, a table for each level of the grammar
+wire_case          seed and number of a case: its bytes, in steps
+wire_run           cases, many at a time, over real sockets; what came back
+wire_proof         a node process under them, and that it is as it was before
+instance_mutations ways for a dataset to be wrong
+instance_case      seed and number of a case: a dataset, and what its request says of it
+instance_proof     a dataset given to all that looks into it when it arrives; what may come of it
+__main__           the command line: many cases, or one again
+"""
