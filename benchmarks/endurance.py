@@ -41,7 +41,7 @@ def endurance_rows(*, quick: bool) -> list[Row]:
         before = _settled(receiver)
         for batch in range(0, many, 5000):
             seconds(receiver.door, _small(min(5000, many), 2_000, batch), associations=4)
-            after = _settled(receiver)
+        after = _settled(receiver)
     names = {"resident memory": ("MB", _MORE_MB), "threads": ("threads", _MORE_THINGS), "descriptors": ("", 0.0)}
     for name, (unit, more) in names.items():
         case = f"{name} after {many} instances"

@@ -18,6 +18,8 @@ LONGEST_PDU = 1 << 20
 _ASSOCIATE_RQ, _ASSOCIATE_AC, _P_DATA, _RELEASE_RQ = 0x01, 0x02, 0x04, 0x05
 _COMMAND_LAST, _DATA, _DATA_LAST = 0x03, 0x00, 0x02  # message control headers, PS3.8 E.2
 _ANSWER_WITHIN_S = 120.0
+_PDV_HEADER = 6
+_STATUS = 0x0900
 
 
 class NotAccepted(Exception):
@@ -78,8 +80,7 @@ class RawAssociation:
         kind, body = self._receive_pdu()
         if kind != _P_DATA:
             raise EOFError(f"PDU type {kind} where an answer was due")
-        where = body.find(struct.pack("<HHI", 0, 0x0900, 2))
-        return int(struct.unpack_from("<H", body, where + 8)[0])
+        return _status(body)
 
     def release(self) -> None:
         """Ask to be released, and wait for the answer."""
@@ -128,6 +129,17 @@ def encode(instance: Instance, message_id: int, longest_pdu: int) -> bytes:
 def encoded(instances: Sequence[Instance], longest_pdu: int) -> list[bytes]:
     """Return each instance's request."""
     return [encode(instance, number % 65000 + 1, longest_pdu) for number, instance in enumerate(instances)]
+
+
+def _status(body: bytes) -> int:
+    """Return the Status (0000,0900) of a response in one PDV, whose command set is implicit VR little endian."""
+    position = _PDV_HEADER
+    while position < len(body):
+        _, number, length = struct.unpack_from("<HHI", body, position)
+        if number == _STATUS:
+            return int(struct.unpack_from("<H", body, position + 8)[0])
+        position += 8 + length
+    raise EOFError("a response without a status")
 
 
 def _associate_rq(called: str, calling: str, of: Instance) -> bytes:
