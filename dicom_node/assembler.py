@@ -95,8 +95,8 @@ class Assembler:
         self._thread.join()
 
     def accepting(self) -> bool:
-        """Say whether fewer complete studies wait for the store than the backlog allows."""
-        return self.waiting_studies() < self._max_backlog
+        """Say whether fewer complete studies wait for the store than the backlog allows, and each could be synced."""
+        return self.waiting_studies() < self._max_backlog and self._spool.trusted()
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
         """Hear of an instance in the spool."""

@@ -186,9 +186,14 @@ class Spool:
         """Bring a study to the disk, where that was put off until it is complete. Raises SpoolFailed."""
         if self._fsync == "study":
             try:
+                self._disk.require_health()
                 self._disk.sync_tree(self.root / folder)
             except OSError as error:
                 raise self.failure(error) from error
+
+    def trusted(self) -> bool:
+        """Say whether the disk has not failed here since it last took a test file."""
+        return not self._disk.suspected()
 
     def failure(self, error: OSError | NotDicom) -> SpoolFailed:
         """Trust the disk no longer; return what is to be raised."""

@@ -68,7 +68,9 @@ class StoreRequest:
 
     def _begin(self, command: Command) -> None:
         if not self._reception.accepting():
-            raise Backlogged("too many complete studies wait for the ledger; is its database up?")
+            raise Backlogged(
+                "too many complete studies wait for the ledger (is its database up?), or the disk failed to sync one"
+            )
         if not command.has_dataset:
             raise HeadUnreadable("the request has no dataset")
         self._arriving = self._spool.begin(self._origin)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.dcmtk import dcmtk
@@ -153,6 +154,16 @@ def tree(pid: int) -> Iterator[int]:
     yield pid
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         yield from tree(int(child))
+
+
+def connections(pid: int) -> int:
+    """Return how many connections a receiving process has open, or more: a twin of each may be among them."""
+    links = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            links.append(str(descriptor.readlink()))
+    # Not its listening socket, nor its line to the first process.
+    return sum(link.startswith("socket:") for link in links) - 2
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:

@@ -67,13 +67,17 @@ def test_row_33_a_clock_that_jumps_neither_closes_a_study_nor_holds_it(
     """What comes after the jump belongs to the revision that was open before, which ends after its quiet time."""
     node, clock = machine
     first, second = study(33, 0, HOUR_S + jump_s, 2)
-    (other,) = study(33, 1, HOUR_S + jump_s, 1)
-    uid = first.sop_instance_uid.rsplit(".", 2)[0]
+    (whole,) = study(33, 1, HOUR_S + jump_s, 1)
+    (other,) = study(33, 2, HOUR_S + jump_s, 1)
+    uid, uid_of_whole = (instance.sop_instance_uid.rsplit(".", 2)[0] for instance in (first, whole))
     clock.jump(0)
     with associated(node.peer.port, first) as association:
-        _store(association, first)
-        clock.jump(jump_s)
         began = time.monotonic()
+        with associated(node.peer.port, whole) as another:
+            _store(another, whole)
+        _store(association, first)
+        wait_for(lambda: all(_arriving(node, each) for each in (uid, uid_of_whole)), what="the assembler has heard")
+        clock.jump(jump_s)
         with associated(node.peer.port, other) as another:
             _store(another, other)  # the assembler looks at the time
         assert node.completions(uid) == []
@@ -83,6 +87,7 @@ def test_row_33_a_clock_that_jumps_neither_closes_a_study_nor_holds_it(
     wait_for(lambda: node.completions(uid), what="it is complete", deadline_s=20)
     assert time.monotonic() - last >= QUIET_S
     assert node.completions(uid) == [2]
+    wait_for(lambda: node.completions(uid_of_whole) == [1], what="so is the one of which nothing came", deadline_s=20)
     # It did jump: the log tells of it.
     stamps = [line for line in node.log().splitlines() if "study handed over" in line and uid in line]
     shifted = time.time() + jump_s
@@ -116,6 +121,14 @@ def test_row_33_a_clock_that_jumps_ends_no_lease(
             assert lost != held.job_id
             wait_for(lambda lost=lost: _state(node, lost) is JobState.QUEUED, what="the lease ran out")
             assert _state(node, held.job_id) is JobState.CLAIMED
+    finally:
+        ledger.close()
+
+
+def _arriving(node: ANode, study_uid: str) -> bool:
+    ledger = Ledger.open(f"sqlite:///{node.data}/ledger.sqlite3")
+    try:
+        return bool(ledger.timeline(study_uid))
     finally:
         ledger.close()
 

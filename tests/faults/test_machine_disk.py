@@ -11,6 +11,7 @@ import pytest
 from benchmarks.raw_sender import Instance, RawAssociation, associated, encode
 from tests.faults.a_node import ANode
 from tests.faults.preloaded import preloaded
+from tests.stack import connections
 from tests.unit.dicom_node.instances import CT, dataset
 from tests.unit.dicom_node.instances import encode as encode_dataset
 
@@ -110,14 +111,16 @@ def failing(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], in
     folder = tmp_path_factory.mktemp("failing")
     when, data = folder / "failing", folder / "node"
     environment = preloaded("failing_disk", folder, when=when, under=data / "data" / "spool")
-    with ANode(data, free_port(), processes=2, environment={**environment, "WETREAD_LOG_JSON": "1"}) as node:
+    with ANode(
+        data, free_port(), processes=2, max_associations=200, environment={**environment, "WETREAD_LOG_JSON": "1"}
+    ) as node:
         yield node, when
         assert "Traceback" not in node.log()
 
 
 @pytest.mark.parametrize("calls", ["write", "fsync", "link"])
 def test_row_29_a_disk_that_fails_takes_nothing_until_it_takes_a_test_file(
-    failing: tuple[ANode, Path], calls: str
+    failing: tuple[ANode, Path], wait_for: Callable[..., None], calls: str
 ) -> None:
     """Every receiving process finds out by itself, answers A700 with an alarm in the log, and resumes by itself."""
     node, when = failing
@@ -126,7 +129,13 @@ def test_row_29_a_disk_that_fails_takes_nothing_until_it_takes_a_test_file(
     first = next(coming)
     before, alarms = len(node.files()), node.log().count("spool disk failed")
     with ExitStack() as opened:
-        held = [opened.enter_context(associated(node.peer.port, first)) for _ in range(8)]
+        held: list[RawAssociation] = []
+
+        def spread() -> bool:
+            held.append(opened.enter_context(associated(node.peer.port, first)))
+            return all(connections(pid) > 0 for pid in node.receivers())
+
+        wait_for(spread, what="each process has an association")
         sent = [next(coming) for _ in held]
         when.write_text(calls)
         try:
@@ -137,7 +146,9 @@ def test_row_29_a_disk_that_fails_takes_nothing_until_it_takes_a_test_file(
             assert len(node.files()) == before
         finally:
             when.unlink()
-        assert [store(association, instance) for association, instance in zip(held, sent, strict=True)] == [SUCCESS] * 8
+        assert [store(association, instance) for association, instance in zip(held, sent, strict=True)] == [
+            SUCCESS
+        ] * len(held)
     assert len(node.files()) == before + len(held)
     told = [line for line in node.log().splitlines() if "spool disk failed" in line]
     # Each process tells it once for each time that it lost its trust.

@@ -16,7 +16,7 @@ from tests.insisting_senders import send_while, study
 from worker.ledger import Ledger
 
 SEED = 20260201
-CUTS = 3
+CUTS = 2
 
 
 class Machine:

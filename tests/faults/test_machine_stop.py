@@ -10,7 +10,7 @@ from tests.faults.a_node import ANode
 from tests.insisting_senders import send_while
 from worker.ledger import Ledger
 
-STOPS = 2
+STOPS = 1
 
 
 def test_row_34_sigterm_under_load_drains_and_loses_nothing(

@@ -5,7 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from dicom_node.part10 import dataset_digest
 from tests.faults.wire_bytes import ASSOCIATE_AC, RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq, pdu
 from tests.insisting_senders import send_while, study
 from tests.node_process import NodeProcess
-from tests.stack import tree
+from tests.stack import connections, tree
 from worker.ledger import Ledger
 
 SEED = 20260101
@@ -89,7 +89,13 @@ def test_row_12_the_limit_is_counted_over_all_receiving_processes(
     """Callers at once get exactly as many places as there are; the others (2, 3, 2), until a place is free again."""
     node.start("processes = 3\nmax_associations = 9")
     with ExitStack() as opened:
-        calls = [opened.enter_context(RawPeer(node.port)) for _ in range(24)]
+        calls: list[RawPeer] = []
+
+        def spread() -> bool:
+            calls.append(opened.enter_context(RawPeer(node.port)))
+            return len(calls) >= 24 and sum(connections(pid) > 0 for pid in receivers(node)) > 1
+
+        wait_for(spread, what="several processes have callers")
         for call in calls:
             call.send(associate_rq())
         answers = [call.read() for call in calls]
@@ -97,7 +103,6 @@ def test_row_12_the_limit_is_counted_over_all_receiving_processes(
         refusals = {body for kind, body in answers if kind != ASSOCIATE_AC}
         assert len(inside) == 9
         assert refusals == {bytes((0, 2, 3, 2))}
-        assert sum(_connections(pid) > 1 for pid in receivers(node)) > 1, "one process holds all associations"
         inside[0].send(pdu(RELEASE_RQ, bytes(4)))
         assert inside[0].read()[0] == RELEASE_RP
 
@@ -116,7 +121,7 @@ def test_one_study_through_several_processes_is_one_study(node: NodeProcess, wai
     instances = list(study(SEED, 0, 1, 36))
     with ExitStack() as opened:
         held = [opened.enter_context(associated(node.port, instances[0])) for _ in range(9)]
-        holding = [pid for pid in receivers(node) if _connections(pid) > 1]
+        holding = [pid for pid in receivers(node) if connections(pid) > 1]
         for number, instance in enumerate(instances):
             assert held[number % 9].store(encode(instance, 1, held[0].longest_pdu)) == 0
     assert len(holding) > 1, "one process holds all associations"
@@ -125,16 +130,6 @@ def test_one_study_through_several_processes_is_one_study(node: NodeProcess, wai
     assert [event["series"] for event in node.events("study handed over")] == [1]
     assert [event["revision"] for event in node.events("study complete") if "revision" in event] == [1]
     assert len(node.instances()) == 36
-
-
-def _connections(pid: int) -> int:
-    """Return how many sockets a process has open."""
-    links = []
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            links.append(str(descriptor.readlink()))
-    # Its listening socket, its line to the first process, and a twin of each connection are among them.
-    return sum(link.startswith("socket:") for link in links) - 2
 
 
 def test_a_receiving_process_that_dies_is_replaced(node: NodeProcess, wait_for: Callable[..., None]) -> None:

@@ -1,5 +1,7 @@
 """Studies are put together."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,6 +134,27 @@ def test_a_store_that_is_away_loses_nothing(house: House) -> None:
     house.wait(30)
     assert house.assembler.accepting()
     assert sorted(study.study_instance_uid for study in house.store.revisions) == ["3.1", "3.2"]
+
+
+def test_a_study_that_cannot_be_synced_stops_receiving_until_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where studies are synced whole, a disk that fails then is trusted again with a test file, and the study told."""
+    house = House(tmp_path)
+    house.spool = Spool(tmp_path / "spool", fsync="study")
+    house.assembler = Assembler(SETTINGS, house.spool, house.store, house.clock)
+    file = house.receive()
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        house.wait(30)
+        house.wait(30)
+        assert (house.store.revisions, house.assembler.accepting()) == ([], False)
+    house.wait(30)
+    assert (house.files(), house.assembler.accepting()) == ([[file]], True)
 
 
 def test_a_study_that_the_store_chokes_on_does_not_hold_the_others(
