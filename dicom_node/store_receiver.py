@@ -11,6 +11,7 @@ from dicom_node.pdata import Fragment, fragments, p_data
 #: The longest command set, and the most of a dataset that may come before its command is complete.
 _LONGEST_COMMAND = 64 * 1024
 _LONGEST_EARLY = 1 << 20
+_SUCCESS = 0x0000
 
 
 class Storing(Protocol):
@@ -25,8 +26,6 @@ class Storing(Protocol):
     def discard(self) -> None:
         """Forget what came so far."""
 
-
-_SUCCESS = 0x0000
 
 #: Begins to store: the request, and the id of its presentation context.
 Begin = Callable[[Command, int], Storing]

@@ -1,7 +1,9 @@
 """Streams and instances that are wrong in many ways at once, made from a seed: `make fuzz`. In reading order:
 
 wire_grammar       what a stream is made of: items of an association request, commands, values, PDUs
-wire_mutations     ways of being wrong, a table for each level of the grammar
+mutations          what can be done to anything
+request_mutations  ways for an association request to be wrong
+wire_mutations     ways for messages to be wrong, a table for each level of the grammar
 wire_case          seed and number of a case: its bytes, in steps
 wire_run           cases, many at a time, over real sockets; what came back
 wire_proof         a node process under them, and that it is as it was before

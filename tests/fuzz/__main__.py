@@ -19,7 +19,7 @@ from tests.fuzz.wire_case import wire_case
 from tests.fuzz.wire_proof import Findings, prove_wire
 
 CASES = 100_000
-_LOOK_EVERY, _STEP = 5000, 200
+_LOOK_EVERY, _STEP = 5000, 1000
 
 #: Told how many cases more are done, and what there is to say, if anything.
 Done = Callable[[int, str], None]

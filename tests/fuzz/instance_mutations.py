@@ -5,9 +5,8 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import TypeAlias
 
-from tests.fuzz.wire_mutations import doubled, dropped, edge, flipped, resized, shuffled, swapped
+from tests.fuzz.mutations import ORDER, Change, edge, flipped, one, resized
 
 _VRS = (
     b"UI",
@@ -66,17 +65,6 @@ class DataElement:
         return head + self.vr + struct.pack(f"{order}H", length & 0xFFFF) + self.value
 
 
-Change: TypeAlias = Callable[[Random, list[DataElement]], None]
-
-
-def _one(change: Callable[[Random, DataElement], None]) -> Change:
-    def on_any(chance: Random, elements: list[DataElement]) -> None:
-        if elements:
-            change(chance, chance.choice(elements))
-
-    return on_any
-
-
 def _value(chance: Random, element: DataElement) -> None:
     element.value = chance.choice((flipped, resized))(chance, element.value)
 
@@ -119,15 +107,12 @@ def _many(chance: Random, elements: list[DataElement]) -> None:
 
 #: Given the elements of a dataset.
 OF_ELEMENTS: Mapping[str, Change] = {
-    "dropped": dropped,
-    "doubled": doubled,
-    "swapped": swapped,
-    "shuffled": shuffled,
-    "value": _one(_value),
-    "text": _one(_text),
-    "claims": _one(_claims),
-    "VR": _one(_vr),
-    "tag": _one(_tag),
+    **ORDER,
+    "value": one(_value),
+    "text": one(_text),
+    "claims": one(_claims),
+    "VR": one(_vr),
+    "tag": one(_tag),
     "deep": _deep,
     "many": _many,
 }

@@ -17,7 +17,8 @@ from tests.faults.wire_bytes import (
     echo_rq,
     store_rq,
 )
-from tests.fuzz import wire_mutations as wrong
+from tests.fuzz import request_mutations, wire_mutations
+from tests.fuzz.mutations import Change
 from tests.fuzz.wire_grammar import FIXED, Item, Message, Unit, Value, elements_of, items_of, pieces, values_of
 from tests.unit.dicom_node.instances import CT, dataset, encode
 
@@ -91,20 +92,20 @@ class _Maker:
         ending = chance.choices(list(ENDINGS), weights=list(ENDINGS.values()))[0] if self._levels else "release"
         messages = [self._message() for _ in range(chance.choice((1, 1, 2, 2, 3, 5)))]
         answers = len(messages)
-        self._wrong("messages", wrong.OF_MESSAGES, messages)
+        self._wrong("messages", wire_mutations.OF_MESSAGES, messages)
         if messages:
-            self._wrong("elements", wrong.OF_ELEMENTS, chance.choice(messages).elements)
+            self._wrong("elements", wire_mutations.OF_ELEMENTS, chance.choice(messages).elements)
         units = [self._request(), *self._data(messages)]
         if ending in ("release", "abort"):
             units.append(Unit(kind=RELEASE_RQ if ending == "release" else ABORT, body=_RELEASE))
-        self._wrong("units", wrong.OF_UNITS, units)
+        self._wrong("units", wire_mutations.OF_UNITS, units)
         steps = [(unit.encode(), unit.awaited) for unit in units] or [(b"", False)]
-        self._wrong("bytes", wrong.OF_BYTES, steps)
+        self._wrong("bytes", wire_mutations.OF_BYTES, steps)
         return Case(
             number=self._number, steps=tuple(steps), ending=ending, mutations=tuple(self._done), answers=answers
         )
 
-    def _wrong(self, level: str, table: Mapping[str, wrong.Change], parts: list[Any]) -> None:
+    def _wrong(self, level: str, table: Mapping[str, Change], parts: list[Any]) -> None:
         for _ in range(self._levels.count(level)):
             name = self._chance.choice(list(table))
             table[name](self._chance, parts)
@@ -114,9 +115,9 @@ class _Maker:
         body = associate_rq(CONTEXTS, calling="FUZZ")[6:]
         items = items_of(body[FIXED:])
         level: list[Item] = self._chance.choice([items, *(item.inner for item in items if item.inner)])
-        self._wrong("items", wrong.OF_ITEMS, level)
+        self._wrong("items", request_mutations.OF_ITEMS, level)
         header = [body[:FIXED]]
-        self._wrong("header", wrong.OF_HEADER, header)
+        self._wrong("header", request_mutations.OF_HEADER, header)
         encoded = header[0] + b"".join(item.encode() for item in items)
         return Unit(kind=ASSOCIATE_RQ, body=encoded, awaited=True)
 
@@ -140,7 +141,7 @@ class _Maker:
         for message in messages:
             values += self._values(message)
             last_of.append(id(values[-1]))
-        self._wrong("values", wrong.OF_VALUES, values)
+        self._wrong("values", wire_mutations.OF_VALUES, values)
         units: list[Unit] = []
         at_once = chance.random() < 0.3
         while values:

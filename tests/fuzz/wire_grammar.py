@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tests.faults.wire_bytes import COMMAND, DATA, LAST, pdu, pdv
+from tests.faults.wire_bytes import LAST, pdu, pdv
 
 #: Bytes of an A-ASSOCIATE-RQ before its items (PS3.8 9.3.2).
 FIXED = 68
@@ -165,6 +165,3 @@ def values_of(parts: Sequence[bytes], *, context: int, control: int) -> list[Val
         Value(data=part, context=context, control=control | (LAST if number == len(parts) else 0))
         for number, part in enumerate(parts, 1)
     ]
-
-
-__all__ = ["COMMAND", "DATA", "FIXED", "LAST", "Element", "Item", "Message", "Unit", "Value", "elements_of", "items_of"]

@@ -1,17 +1,14 @@
-"""Ways for a stream to be wrong, a table for each level of the grammar; each changes what it is given, by chance."""
+"""Ways for the messages of an association to be wrong, a table for each level: commands, values, PDUs, bytes."""
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any
 
 from tests.faults.wire_bytes import ABORT, ASSOCIATE_AC, ASSOCIATE_RQ, COMMAND, DATA, LAST, RELEASE_RP, RELEASE_RQ
-from tests.fuzz.wire_grammar import Element, Item, Message, Unit, Value
+from tests.fuzz.mutations import ORDER, Change, edge, flipped, one, resized
+from tests.fuzz.wire_grammar import Element, Message, Unit, Value
 
-Change: TypeAlias = Callable[[Random, list[Any]], None]
-
-#: Lengths, numbers and counts at which readers go wrong.
-EDGES = (0, 1, 2, 3, 5, 6, 7, 8, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 #: Command fields of PS3.7 E.1, and some that are none.
 COMMAND_FIELDS = (
     *(0x0001, 0x0010, 0x0020, 0x0021, 0x0030, 0x0100, 0x0110, 0x0120, 0x0130, 0x0140, 0x0150, 0x0FFF),
@@ -22,136 +19,7 @@ COMMAND_ELEMENTS = (
     *(0x0001, 0x0002, 0x0003, 0x0010, 0x0100, 0x0110, 0x0120, 0x0200, 0x0600, 0x0700, 0x0800, 0x0900, 0x0901, 0x0902),
     *(0x1000, 0x1001, 0x1002, 0x1005, 0x1008, 0x1020, 0x1021, 0x1023, 0x1030, 0x1031, 0x4000, 0x5110, 0x51B0, 0x0777),
 )
-#: Items of association requests (PS3.8 9.3.2, PS3.7 D.3.3).
-ITEM_KINDS = (0x10, 0x20, 0x21, 0x30, 0x40, 0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58, 0x59, 0x00, 0xFF)
 _PDU_KINDS = (0, ASSOCIATE_RQ, ASSOCIATE_AC, 3, DATA, RELEASE_RQ, RELEASE_RP, ABORT, 8, 0x16, 0xFF)
-
-
-def flipped(chance: Random, data: bytes) -> bytes:
-    """Return bytes of which up to four are others; some where there were none."""
-    if not data:
-        return chance.randbytes(chance.randint(1, 8))
-    changed = bytearray(data)
-    for _ in range(chance.randint(1, 4)):
-        changed[chance.randrange(len(changed))] = chance.choice((0, 1, 0x2E, 0x5C, 0x7F, 0xFF, chance.randrange(256)))
-    return bytes(changed)
-
-
-def resized(chance: Random, data: bytes) -> bytes:
-    """Return bytes that end early, or go on."""
-    if data and chance.random() < 0.6:
-        return data[: chance.randrange(len(data))]
-    return data + chance.randbytes(chance.choice((1, 2, 3, 64, 300)))
-
-
-def edge(chance: Random, truth: int) -> int:
-    """Return a length that is not the truth: near it, or an edge."""
-    return chance.choice((truth - 1, truth + 1, truth - 2, truth + 2, truth * 2, *EDGES)) & 0xFFFFFFFF
-
-
-def dropped(chance: Random, parts: list[Any]) -> None:
-    """Leave one out."""
-    if parts:
-        del parts[chance.randrange(len(parts))]
-
-
-def doubled(chance: Random, parts: list[Any]) -> None:
-    """Say one twice."""
-    if parts:
-        parts.insert(chance.randint(0, len(parts)), chance.choice(parts))
-
-
-def swapped(chance: Random, parts: list[Any]) -> None:
-    """Change the order of two."""
-    if len(parts) > 1:
-        one, other = chance.sample(range(len(parts)), 2)
-        parts[one], parts[other] = parts[other], parts[one]
-
-
-def shuffled(chance: Random, parts: list[Any]) -> None:
-    """Change the order of all."""
-    chance.shuffle(parts)
-
-
-_ORDER: Mapping[str, Change] = {"dropped": dropped, "doubled": doubled, "swapped": swapped, "shuffled": shuffled}
-
-
-def _one(change: Callable[[Random, Any], None]) -> Change:
-    def on_any(chance: Random, parts: list[Any]) -> None:
-        if parts:
-            change(chance, chance.choice(parts))
-
-    return on_any
-
-
-def _header_flipped(chance: Random, parts: list[bytes]) -> None:
-    parts[0] = flipped(chance, parts[0])
-
-
-def _header_version(chance: Random, parts: list[bytes]) -> None:
-    parts[0] = struct.pack(">H", chance.choice((0, 2, 3, 0x8000, 0xFFFF))) + parts[0][2:]
-
-
-def _header_titles(chance: Random, parts: list[bytes]) -> None:
-    odd = (
-        b" " * 16,
-        bytes(16),
-        b"WETREAD\0\0".ljust(16),
-        b"\\" * 16,
-        b"\xff" * 16,
-        b"wetread".ljust(16),
-        b"\x1b[2J\n\r".ljust(16),
-    )
-    start = chance.choice((4, 20))
-    parts[0] = parts[0][:start] + chance.choice(odd) + parts[0][start + 16 :]
-
-
-#: Given what comes before the items of an association request, as the one part: protocol version, AE titles.
-OF_HEADER: Mapping[str, Change] = {
-    "flipped": _header_flipped,
-    "version": _header_version,
-    "titles": _header_titles,
-}
-
-
-def _item_body(chance: Random, item: Item) -> None:
-    item.body = chance.choice((flipped, resized))(chance, item.body)
-
-
-def _item_text(chance: Random, item: Item) -> None:
-    item.body = chance.choice((b"", b"\0", b"1..2", b"1.2.840.10008.1.1", b"\xff" * 70, b"9" * 65, b"1.2 ", b"\\" * 3))
-
-
-def _item_claims(chance: Random, item: Item) -> None:
-    item.claims = edge(chance, len(item.encode()) - 4)
-
-
-def _item_kind(chance: Random, item: Item) -> None:
-    item.kind = chance.choice(ITEM_KINDS)
-
-
-def _new_item(chance: Random, items: list[Item]) -> None:
-    kind = chance.choice(ITEM_KINDS)
-    length = chance.choice((0, 1, 2, 4, 8, 30))
-    text = struct.pack(">H", chance.choice((0, 4, 17, 0xFFFF))) + b"1.2.840.10008.1.1" + chance.randbytes(4)
-    items.insert(chance.randint(0, len(items)), Item(kind=kind, body=chance.choice((chance.randbytes(length), text))))
-
-
-def _many_items(chance: Random, items: list[Item]) -> None:
-    if items:
-        items.extend([chance.choice(items)] * chance.choice((128, 300)))
-
-
-#: Given the items of one level of an association request.
-OF_ITEMS: Mapping[str, Change] = {
-    **_ORDER,
-    "body": _one(_item_body),
-    "text": _one(_item_text),
-    "claims": _one(_item_claims),
-    "kind": _one(_item_kind),
-    "new": _new_item,
-    "many": _many_items,
-}
 
 
 def _element_value(chance: Random, element: Element) -> None:
@@ -188,12 +56,12 @@ def _another_service(chance: Random, elements: list[Element]) -> None:
 
 #: Given the elements of a command set.
 OF_ELEMENTS: Mapping[str, Change] = {
-    **_ORDER,
-    "value": _one(_element_value),
-    "number": _one(_element_number),
-    "claims": _one(_element_claims),
-    "tag": _one(_element_tag),
-    "group": _one(_element_group),
+    **ORDER,
+    "value": one(_element_value),
+    "number": one(_element_number),
+    "claims": one(_element_claims),
+    "tag": one(_element_tag),
+    "group": one(_element_group),
     "new": _new_element,
     "service": _another_service,
 }
@@ -214,10 +82,10 @@ def _message_dataset(chance: Random, message: Message) -> None:
 
 #: Given the messages of an association.
 OF_MESSAGES: Mapping[str, Change] = {
-    **_ORDER,
-    "group length": _one(_group_length),
-    "context": _one(_message_context),
-    "dataset": _one(_message_dataset),
+    **ORDER,
+    "group length": one(_group_length),
+    "context": one(_message_context),
+    "dataset": one(_message_dataset),
 }
 
 
@@ -239,11 +107,11 @@ def _value_data(chance: Random, value: Value) -> None:
 
 #: Given the fragments of all messages.
 OF_VALUES: Mapping[str, Change] = {
-    **_ORDER,
-    "context": _one(_value_context),
-    "control": _one(_value_control),
-    "claims": _one(_value_claims),
-    "data": _one(_value_data),
+    **ORDER,
+    "context": one(_value_context),
+    "control": one(_value_control),
+    "claims": one(_value_claims),
+    "data": one(_value_data),
 }
 
 
@@ -270,11 +138,11 @@ def _new_unit(chance: Random, units: list[Unit]) -> None:
 
 #: Given the PDUs of a stream.
 OF_UNITS: Mapping[str, Change] = {
-    **_ORDER,
-    "kind": _one(_unit_kind),
-    "claims": _one(_unit_claims),
-    "waits": _one(_unit_waits),
-    "body": _one(_unit_body),
+    **ORDER,
+    "kind": one(_unit_kind),
+    "claims": one(_unit_claims),
+    "waits": one(_unit_waits),
+    "body": one(_unit_body),
     "new": _new_unit,
 }
 

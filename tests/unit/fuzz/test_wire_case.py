@@ -4,7 +4,7 @@ from dicom_node.command_set import read_command
 from dicom_node.pdata import PDU_HEADER, fragments
 from dicom_node.store_receiver import StoreReceiver
 from tests.faults.wire_bytes import ASSOCIATE_RQ, DATA, RELEASE_RQ, associate_rq, echo_rq, store_rq
-from tests.fuzz import wire_mutations
+from tests.fuzz import request_mutations, wire_mutations
 from tests.fuzz.wire_case import CONTEXTS, ENDINGS, right_case, wire_case
 from tests.fuzz.wire_grammar import FIXED, Element, Message, elements_of, items_of, pieces
 from tests.unit.dicom_node.test_store_receiver import Stored
@@ -73,8 +73,8 @@ def test_every_way_of_being_wrong_is_taken() -> None:
     cases = [wire_case(1, number) for number in range(4000)]
     taken = {name for case in cases for name in case.mutations}
     levels = {
-        "header": wire_mutations.OF_HEADER,
-        "items": wire_mutations.OF_ITEMS,
+        "header": request_mutations.OF_HEADER,
+        "items": request_mutations.OF_ITEMS,
         "elements": wire_mutations.OF_ELEMENTS,
         "messages": wire_mutations.OF_MESSAGES,
         "values": wire_mutations.OF_VALUES,
