@@ -5,7 +5,7 @@ selection      which models read which series of a study, and why not; selection
 intake         from an assembled study to jobs
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
 ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, ledger_unread, and for reading
-               ledger_views; ledger_database and ledger_clock below them
+               ledger_views (ledger_peers); ledger_database and ledger_clock below them
 outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; tasks, what a token does
 pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease

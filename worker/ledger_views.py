@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from worker.job import DeliveryRow, DeliveryState, EventRow, JobRow, JobState, Priority
 from worker.ledger_alerts import AlertViews
 from worker.ledger_overview import read_overview
+from worker.ledger_peers import PeerViews
 from worker.overview import Overview, StudyRow, is_delivered, study_state
 from worker.tables import Delivery, Event, Job, JobInput, Model, ResultObject, Revision, Study
 
@@ -18,7 +19,7 @@ from worker.tables import Delivery, Event, Job, JobInput, Model, ResultObject, R
 _Query = Any
 
 
-class LedgerViews(AlertViews):
+class LedgerViews(AlertViews, PeerViews):
     """What people and pages ask. Every method raises LedgerAway when the database does not answer."""
 
     def ping(self) -> None:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from ops.peers import parse_peer
 from ops.settings import SettingsError
 from tests.filled_ledger import fill_a_day, job_id_in, open_views
 from worker.job import JobState
+from worker.tables import Peer as PeerRecord
 
 
 def _commands(command: object, name: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -235,6 +237,17 @@ def test_jobs_can_be_narrowed(day: Path) -> None:
     wrong = ask(day, "jobs", "--state", "done")
     assert wrong.exit_code == 2
     assert "queued" in wrong.output
+
+
+def test_peers_are_those_who_may_and_those_who_did(tmp_path: Path) -> None:
+    """A house that nobody has sent to says who may; one that somebody has, who did."""
+    views = open_views(tmp_path)
+    with views.writing() as session:
+        session.add(PeerRecord(ae_title="CT1", address="192.0.2.7", last_seen_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    views.close()
+    (row,) = json.loads(ask(tmp_path, "peers", "--json").stdout)
+    assert (row["ae_title"], row["address"], row["studies"]) == ("CT1", "192.0.2.7", 0)
+    assert "this machine may call" in ask(tmp_path, "peers").stdout
 
 
 def test_an_empty_ledger_says_how_to_start(tmp_path: Path) -> None:
