@@ -53,7 +53,6 @@ PRIVATE_ATTRIBUTES: tuple[tuple[Any, str], ...] = (
 _IDLE, _DATA_TRANSFER, _CLOSING = "Sta1", "Sta6", "Sta13"  # PS3.8 9.2.1
 _CLOSED, _INVALID_PDU = "Evt17", "Evt19"  # PS3.8 9.2.3
 _KINDS = range(0x01, 0x08)
-_ASSOCIATE_RQ = 0x01
 _BY_PROVIDER = 0x02  # who aborts (PS3.8 9.3.8)
 #: An A-ASSOCIATE-RQ with 128 contexts of 40 transfer syntaxes each has 400 kB.
 _LONGEST_ASSOCIATE = 1 << 20
@@ -209,8 +208,8 @@ class StoreDul(DULServiceProvider):
     def _pass_on(self, kind: int, body: bytes) -> None:
         try:
             pdu, event = self._decode_pdu(bytearray(PDU_HEADER.pack(kind, 0, len(body)) + body))
-            if kind == _ASSOCIATE_RQ:
-                pdu.to_primitive()
+            # What its state machine will do with it, in a thread that would end with whatever this raises.
+            pdu.to_primitive()
         except Exception as error:  # pynetdicom raises anything over bytes that are no PDU
             raise WireError(f"a PDU of type {kind} that cannot be read ({type(error).__name__})") from error
         self._recv_pdu.put(pdu)

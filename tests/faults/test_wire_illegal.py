@@ -78,6 +78,8 @@ def test_row_09_what_is_illegal_before_an_association_ends_the_connection(node: 
         pytest.param(pdu(DATA), id="data without data"),
         pytest.param(pdu(DATA, b"abc"), id="three bytes"),
         pytest.param(pdu(DATA, pdv(bytes(10), length=500)), id="a value beyond its PDU"),
+        pytest.param(pdu(ABORT, b"\0\0\x02\x09"), id="an abort for a reason that there is none"),
+        pytest.param(pdu(ABORT, b"\0\0\x55\0"), id="an abort by nobody"),
     ],
 )
 def test_row_09_what_is_illegal_in_an_association_is_aborted(node: ANode, sent: bytes) -> None:

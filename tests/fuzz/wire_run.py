@@ -20,6 +20,8 @@ _END_S = 20.0
 _REJECT = 0x03
 _ANSWERS = (ASSOCIATE_AC, _REJECT, DATA, RELEASE_RP, ABORT)
 _LONGEST_ANSWER = 1 << 20
+_PDV_HEADER = struct.Struct(">IBB")  # PS3.8 9.3.5.1, and the message control header (E.2)
+_LAST = 0x02
 
 
 @dataclass(kw_only=True)
@@ -31,12 +33,14 @@ class Told:
         statuses: Of the responses, in order (0000,0900).
         kept: SOP Instance UIDs whose storing was answered with success.
         trouble: What a node must never do; empty where it did nothing of the kind.
+        command: Fragments of a response's command set that is not whole yet.
     """
 
     kinds: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
     trouble: str = ""
+    command: bytearray = field(default_factory=bytearray)
 
 
 def run_cases(cases: Iterable[Case], port: int, told: Callable[[Case, Told], None]) -> None:
@@ -125,10 +129,23 @@ async def _listen(reader: asyncio.StreamReader, told: Told, heard: asyncio.Condi
 
 
 def _note(told: Told, kind: int, body: bytes) -> None:
-    told.kinds.append(kind)
+    """Note an answer; one in many fragments, for a caller that takes short PDUs only, when it is whole."""
     if kind != DATA:
+        told.kinds.append(kind)
         return
-    values = {element.number: element.value for element in elements_of(body[6:])}
+    position = 0
+    while position < len(body):
+        length, _, control = _PDV_HEADER.unpack_from(body, position)
+        told.command += body[position + _PDV_HEADER.size : position + 4 + length]
+        position += 4 + length
+        if control & _LAST:
+            told.kinds.append(kind)
+            _note_command(told, bytes(told.command))
+            told.command.clear()
+
+
+def _note_command(told: Told, command: bytes) -> None:
+    values = {element.number: element.value for element in elements_of(command)}
     status = int.from_bytes(values.get(0x0900, b""), "little")
     told.statuses.append(status)
     if status == 0 and values.get(0x0100) == b"\x01\x80":
