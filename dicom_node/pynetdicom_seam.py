@@ -109,7 +109,9 @@ class StoreDul(DULServiceProvider):
         """Abort and close, for a thread that ends: whoever waits for the state in which it may end is let go."""
         machine = self.state_machine
         if machine.current_state not in (_IDLE, _CLOSING):
-            fsm.AA_1(self)
+            # pynetdicom may have closed the socket, and with it forgotten it, before it failed.
+            with contextlib.suppress(OSError, AttributeError):
+                fsm.AA_1(self)
         machine.transition(fsm.AA_2(self))
 
     def _is_transport_event(self) -> bool:

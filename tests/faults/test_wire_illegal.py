@@ -57,6 +57,7 @@ def node(process: ANode, wait_for: Callable[..., None]) -> Iterator[ANode]:
         pytest.param(pdu(RELEASE_RP, bytes(4)), id="a release of nothing"),
         pytest.param(pdu(ASSOCIATE_RQ, bytes(68)), id="a request of zeros"),
         pytest.param(pdu(ASSOCIATE_RQ), id="an empty request"),
+        pytest.param(associate_rq() + pdu(ABORT, b"\0\0\x55\0"), id="a request, and an abort by nobody"),
     ],
 )
 def test_row_09_what_is_illegal_before_an_association_ends_the_connection(node: ANode, sent: bytes) -> None:
