@@ -12,6 +12,7 @@ from benchmarks.blast import seconds
 from benchmarks.raw_sender import Instance, RawAssociation, encode
 from benchmarks.receivers import Receiver
 from benchmarks.record import Row, peak_gib, resident_mb
+from tests.faults.wire_bytes import DATA, LAST, pdu, pdv
 from tests.stack import tree
 from tests.unit.dicom_node.instances import dataset
 from tests.unit.dicom_node.instances import encode as encode_dataset
@@ -124,5 +125,4 @@ def _pieces(start: Instance, length: int, longest_pdu: int) -> Iterator[bytes]:
     block = bytes(step)
     for sent in range(0, length, step):
         body = block[: min(step, length - sent)]
-        control = 0x02 if sent + step >= length else 0x00
-        yield struct.pack(">BBIIBB", 4, 0, len(body) + 6, len(body) + 2, 1, control) + body
+        yield pdu(DATA, pdv(body, control=LAST if sent + step >= length else 0))

@@ -14,7 +14,8 @@ part10       our file meta information before a dataset that stays as it is
 origin       what a request says of an instance, and whether its dataset agrees
 listening    the sockets that callers reach; doorkeeper, who is in, over all receiving processes
 receiver_desk    where receiving processes report; receiver_link, their end of the line; receiver_messages
-spool        where instances are kept: written, synced, renamed, synced; disk, its system calls; wholeness;
+spool        where instances are kept: written, synced, renamed, synced; disk, its system calls; wholeness; namesakes,
+             what comes under a UID that is there already;
              reencoding, whether two instances differ in their encoding only
 assembly     when a study is complete, a pure function
 assembler    the thread that hands complete studies to the store; stocktaking, what a folder holds;

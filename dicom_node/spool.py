@@ -24,12 +24,12 @@ from dicom_node.errors import (
     StoreRefused,
 )
 from dicom_node.head import Buffer, Head
+from dicom_node.namesakes import named_beside
 from dicom_node.origin import Origin, judge, meta_of, require_uid
-from dicom_node.part10 import FileMeta, dataset_digest, mapped, read_file_head
-from dicom_node.reencoding import same_when_reencoded
+from dicom_node.part10 import FileMeta, mapped, read_file_head
 from dicom_node.settings import Fsync
 from dicom_node.study import Arrival, StoredInstance
-from dicom_node.wholeness import is_whole
+from dicom_node.wholeness import require_whole
 
 _log = structlog.get_logger()
 
@@ -152,7 +152,7 @@ class Spool:
             meta, head = read_file_head(path)
             _require_place(file, head)
             if self._fsync != "instance":
-                _require_whole(file, path, meta)
+                require_whole(file, path, meta)
         except (NotDicom, HeadUnreadable, UnicodeEncodeError) as error:
             self._disk.move(path, self._quarantine_folder() / file.replace("/", "."))
             _log.error("unreadable file moved to quarantine", file=file, cause=str(error))
@@ -214,7 +214,7 @@ class Spool:
         arrival, file = Arrival.NEW, f"{name}.dcm"
         if not part.named(directory / file):
             with mapped(part.path) as view, view[part.start :] as dataset:
-                arrival, file = _beside(origin, dataset, part, directory, name)
+                arrival, file = named_beside(origin, dataset, part, directory, name)
         # After the rename: without it a power cut can forget the name while the sender already has our Success.
         # For the same instance again too: whoever wrote it first may not have come to this line.
         self._disk.sync_folder(directory)
@@ -274,32 +274,10 @@ class Arriving:
         self._part.close()
 
 
-def _names_taken(directory: Path) -> NotDicom:
-    return NotDicom(f"{directory}: every name for this instance is taken by others; was the spool edited by hand?")
-
-
-def _beside(origin: Origin, dataset: memoryview, part: Part, directory: Path, name: str) -> tuple[Arrival, str]:
-    """Name an instance whose UID another file has already, or find that it is the same again."""
-    digest = hashlib.sha256(dataset).hexdigest()
-    for file in (f"{name}.dcm", f"{name}~{digest[:16]}.dcm", f"{name}~{digest}.dcm"):
-        target = directory / file
-        if part.named(target):
-            return Arrival.VARIANT if "~" in file else Arrival.NEW, file
-        if dataset_digest(target) == digest or same_when_reencoded(target, dataset, origin.transfer_syntax_uid):
-            return Arrival.SAME, file
-    raise _names_taken(directory)
-
-
 def _require_place(file: str, head: Head) -> None:
     uids = (head.study_instance_uid or "", head.series_instance_uid or "")
     if [name_of(uid) for uid in uids] != file.split("/")[:2]:
         raise HeadUnreadable(f"{file}: its UIDs are not the ones that it lies under; was it moved here?")
-
-
-def _require_whole(file: str, path: Path, meta: FileMeta) -> None:
-    with mapped(path) as view, view[meta.dataset_start :] as dataset:
-        if not is_whole(dataset, meta.transfer_syntax_uid):
-            raise HeadUnreadable(f"{file}: cut short; a power cut before it was synced (node.fsync)?")
 
 
 def _described(file: str, meta: FileMeta, head: Head, *, received_at: datetime) -> StoredInstance:

@@ -1,9 +1,11 @@
 """Whether a dataset is all there: its elements end where its bytes do. A file that was not synced may have been cut."""
 
 import zlib
+from pathlib import Path
 
 from dicom_node.errors import HeadUnreadable
 from dicom_node.head import Buffer, encoding_of, is_deflated, read_element, skip_undefined
+from dicom_node.part10 import FileMeta, mapped
 
 _PIECE = 1 << 20
 
@@ -24,6 +26,13 @@ def is_whole(dataset: Buffer, transfer_syntax_uid: str) -> bool:
     except HeadUnreadable:
         return False
     return position == len(dataset)
+
+
+def require_whole(file: str, path: Path, meta: FileMeta) -> None:
+    """Raise HeadUnreadable, naming the spool's file, for one whose dataset is cut short. Raises NotDicom, OSError."""
+    with mapped(path) as view, view[meta.dataset_start :] as dataset:
+        if not is_whole(dataset, meta.transfer_syntax_uid):
+            raise HeadUnreadable(f"{file}: cut short; a power cut before it was synced (node.fsync)?")
 
 
 def _inflates_to_its_end(dataset: Buffer) -> bool:
