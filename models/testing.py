@@ -21,6 +21,8 @@ from models.runtime_names import Precision
 _OPSET = 17
 _IR_VERSION = 8  # the one that belongs to opset 17
 _SIDE = 16
+#: Prepared volumes go from 0 to 1.
+_GOLDEN_MAXIMUM = 2.0
 _LOOK_EVERY_S = 0.02
 
 _CARD = """\
@@ -95,14 +97,15 @@ def write_threshold_model(
         modality: What ``[selection]`` accepts; empty accepts all.
         sop_classes: What ``[selection]`` accepts; empty accepts all.
         late_images: The card's policy.
-        slow_rounds: Rounds of a loop in the network, about a million a second: for what must happen while it runs.
+        slow_rounds: Rounds of a loop in the network, about a million a second: for what must happen while it runs. The
+            golden input, which alone is brighter than 1, does not wait: a busy machine would take minutes to load it.
         max_batch: The card's: how many inputs the network takes at once.
     """
     target = directory / id
     target.mkdir(parents=True, exist_ok=True)
     network = _threshold_graph(threshold, slow_rounds).SerializeToString(deterministic=True)
     (target / "model.onnx").write_bytes(network)
-    ramp = np.linspace(0.0, 1.0, _SIDE**3, dtype=np.float32).reshape(1, 1, _SIDE, _SIDE, _SIDE)
+    ramp = np.linspace(0.0, _GOLDEN_MAXIMUM, _SIDE**3, dtype=np.float32).reshape(1, 1, _SIDE, _SIDE, _SIDE)
     golden: dict[str, Any] = {"input.input": ramp, "expected.labels": (ramp[0] > threshold).astype(np.uint8)}
     np.savez_compressed(target / "golden.npz", **golden)
     wanted = {"modality": list(modality), "sop_classes": list(sop_classes)}
@@ -231,10 +234,15 @@ def _threshold_graph(threshold: float, slow_rounds: int) -> onnx.ModelProto:
     nodes, constants, value = [], [numpy_helper.from_array(np.float32(threshold), "threshold")], "input"
     if slow_rounds:
         constants += [
-            numpy_helper.from_array(np.int64(slow_rounds), "rounds"),
+            numpy_helper.from_array(np.int64(slow_rounds), "slow_rounds"),
+            numpy_helper.from_array(np.int64(0), "no_rounds"),
+            numpy_helper.from_array(np.float32(1.0), "brightest"),
             numpy_helper.from_array(np.float32(0.0), "nothing"),
         ]
         nodes += [
+            helper.make_node("ReduceMax", ["input"], ["maximum"], keepdims=0),
+            helper.make_node("Greater", ["maximum", "brightest"], ["golden"]),
+            helper.make_node("Where", ["golden", "no_rounds", "slow_rounds"], ["rounds"]),
             helper.make_node("Loop", ["rounds", "", "nothing"], ["waited"], body=_idle_round()),
             helper.make_node("Add", ["input", "waited"], ["late"]),
         ]

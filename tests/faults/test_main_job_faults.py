@@ -104,7 +104,7 @@ def test_a_stopped_worker_hands_its_job_back(
     stack: Stack, orthanc: OrthancServer, study: list[Path], wait_for: Callable[..., None]
 ) -> None:
     """Row 34: SIGTERM in the middle of a job costs the study no attempt, and another worker takes it at once."""
-    write_threshold_model(stack.models, slow_rounds=20_000_000)
+    write_threshold_model(stack.models, slow_rounds=8_000_000)
     stack.start()
     wait_for(stack.listening, what="the node listens", deadline_s=60)
     orthanc.take(study)
@@ -114,7 +114,7 @@ def test_a_stopped_worker_hands_its_job_back(
     job = the_job(stack)
     assert job is not None
     assert (job.state, job.attempts, job.reason) == (JobState.QUEUED, 0, "the worker was stopped"), stack.diagnosis()
-    write_threshold_model(stack.models, slow_rounds=20_000_000)
+    write_threshold_model(stack.models, slow_rounds=8_000_000)
     stack.start("worker")
     wait_for(is_delivered(stack), what="the results are delivered", deadline_s=120)
     one_set(stack, orthanc)
