@@ -22,6 +22,7 @@ from worker.settings import (
     LedgerSettings,
     ModelsSettings,
     ReportSettings,
+    RetentionSettings,
     Section,
     WorkerSettings,
 )
@@ -59,6 +60,7 @@ class Settings(Section):
     broker: BrokerSettings = BrokerSettings()
     delivery: DeliverySettings = DeliverySettings()
     report: ReportSettings = ReportSettings()
+    retention: RetentionSettings = RetentionSettings()
     destinations: tuple[DestinationSettings, ...] = ()
     notifications: tuple[ChannelSettings, ...] = ()
     notifying: NotifyingSettings = NotifyingSettings()
