@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench bench-arrays bench-batching bench-inference bench-objects bench-receive bench-series extras gpu-pack prove torture torture-receive fuzz docs format clean
+.PHONY: demo test check bench bench-arrays bench-batching bench-inference bench-load bench-objects bench-receive bench-series extras gpu-pack prove torture torture-receive fuzz docs format clean
 
 demo: $(VENV)/.core
 	$(BIN)/wetread demo
@@ -26,6 +26,10 @@ bench-objects: $(VENV)/.dev
 # Against DCMTK, Orthanc and textbook pynetdicom; about half an hour, on a machine that does nothing else.
 bench-receive: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.receive
+
+# 3000 studies in an hour under faults, and ledgers of 100,000 studies; more than an hour, on a machine that does nothing else.
+bench-load: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.load
 
 bench-batching: $(VENV)/.extras
 	$(BIN)/python -m benchmarks.batching

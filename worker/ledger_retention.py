@@ -91,18 +91,18 @@ class RetentionLedger(Database):
         """Remove every row of a study, whose images and results must be gone."""
         with self.writing() as session:
             for table in reversed(Base.metadata.sorted_tables):
-                owned = _owned(table, study_id)
+                owned = rows_of_study(table, study_id)
                 if owned is not None:
                     session.execute(delete(table).where(owned))
 
 
-def _owned(table: FromClause, study_id: int) -> ColumnElement[bool] | None:
+def rows_of_study(table: FromClause, study_id: int) -> ColumnElement[bool] | None:
     """Return the condition that a row belongs to a study, by way of what it points to; None where none does."""
     if table is Study.__table__:
         return Study.id == study_id
     ways = []
     for key in table.foreign_keys:
-        owned = _owned(key.column.table, study_id) if key.column.table is not table else None
+        owned = rows_of_study(key.column.table, study_id) if key.column.table is not table else None
         if owned is not None:
             ways.append(key.parent.in_(select(key.column).where(owned)))
     return or_(*ways) if ways else None
