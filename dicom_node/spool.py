@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from dicom_node.disk import Disk, Part
+from dicom_node.disk import HOST, Disk, Part
 from dicom_node.errors import (
     HeadUnreadable,
     MissingUid,
@@ -40,6 +40,7 @@ _FILE = re.compile("[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
 _QUARANTINE = "quarantine"
 #: Where the UIDs of most datasets are; the rest is looked at where they are not.
 _BEGINNING_BYTES = 32 << 10
+_FORSAKEN_S = 86_400.0
 _ROOM_CHECKED_EVERY = 64 << 20  # bytes of one instance
 
 
@@ -122,10 +123,12 @@ class Spool:
     def remove_partials(self, *, of: int | None = None) -> int:
         """Remove what a crash left half-written; return how many. Raises OSError.
 
-        Everybody's, which is right only before anybody stores, or those of one process, which must be gone.
+        Everybody's of this machine, which is right only before anybody stores here, or those of one process, which must
+        be gone; without a process those of other machines too that share the spool, once nobody writes them any more.
         """
-        name = "*.part" if of is None else f"{of}-*.part"
-        partials = [*self.root.glob(name), *self.root.glob(f"*/{name}"), *self.root.glob(f"*/*/{name}")]
+        name = "*.part" if of is None else f"{of}-*@{HOST}.part"
+        found = [*self.root.glob(name), *self.root.glob(f"*/{name}"), *self.root.glob(f"*/*/{name}")]
+        partials = [partial for partial in found if not _of_another(partial)]
         for partial in partials:
             partial.unlink(missing_ok=True)
         return len(partials)
@@ -322,6 +325,17 @@ class Arriving:
     def discard(self) -> None:
         """Forget what was not kept; after `keep` nothing."""
         self._part.close()
+
+
+def _of_another(partial: Path) -> bool:
+    """Say whether another machine may be writing this now."""
+    _, _, host = partial.stem.rpartition("@")
+    if "@" not in partial.name or host == HOST:
+        return False
+    try:
+        return time.time() - partial.stat().st_mtime < _FORSAKEN_S
+    except FileNotFoundError:
+        return True  # it has its name by now
 
 
 def _require_place(file: str, head: Head) -> None:
