@@ -12,9 +12,10 @@ import structlog
 
 from dicom_node.association import Admission
 from dicom_node.doorkeeper import Admitting
-from dicom_node.receiver_messages import Accepting, Asking, Begin, Ended, Line, Serving, Stored, Verdict
+from dicom_node.receiver_messages import Accepting, Asking, Begin, Ended, Line, Refused, Serving, Stored, Verdict
 from dicom_node.settings import NodeSettings
 from dicom_node.store_scp import Reception
+from dicom_node.turned_away import Witness, no_witness
 
 _log = structlog.get_logger()
 
@@ -33,14 +34,25 @@ class ReceiverDesk:
     """Listens on a Unix socket for receiving processes, and has a thread for each."""
 
     def __init__(
-        self, address: Path, *, settings: NodeSettings, spool: Path, assembler: Assembling, doorkeeper: Admitting
+        self,
+        address: Path,
+        *,
+        settings: NodeSettings,
+        spool: Path,
+        assembler: Assembling,
+        doorkeeper: Admitting,
+        witness: Witness = no_witness,
     ) -> None:
-        """Take where to listen, what each process is told to do, and whom their messages are for."""
+        """Take where to listen, what each process is told to do, and whom their messages are for.
+
+        `witness` hears of callers that are turned away.
+        """
         self._address = address
         self._settings = settings
         self._spool = spool
         self._assembler = assembler
         self._doorkeeper = doorkeeper
+        self._witness = witness
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._lock = threading.Lock()
         self._lines: dict[Line, int] = {}  # the process id, 0 until it serves
@@ -112,6 +124,8 @@ class ReceiverDesk:
                     case Ended(association=association):
                         inside.discard(association)
                         self._over(association)
+                    case Refused(caller=caller):
+                        self._witness(caller)
                     case Serving(pid=pid):
                         with self._lock:
                             self._lines[line] = pid

@@ -8,8 +8,20 @@ from pathlib import Path
 import structlog
 
 from dicom_node.association import Admission, Caller, Rejection
-from dicom_node.receiver_messages import Accepting, Asking, Begin, Ended, Line, Message, Serving, Stored, Verdict
+from dicom_node.receiver_messages import (
+    Accepting,
+    Asking,
+    Begin,
+    Ended,
+    Line,
+    Message,
+    Refused,
+    Serving,
+    Stored,
+    Verdict,
+)
 from dicom_node.study import StoredInstance
+from dicom_node.turned_away import TurnedAway
 
 _log = structlog.get_logger()
 
@@ -59,6 +71,10 @@ class ReceiverLink:
     def association_ended(self, association: str) -> None:
         """Tell that an association is over."""
         self._send(Ended(association=association))
+
+    def turned_away(self, caller: TurnedAway) -> None:
+        """Tell of a caller that was turned away; a `dicom_node.turned_away.Witness`."""
+        self._send(Refused(caller=caller))
 
     def admit(self, caller: Caller, association: str) -> Admission | Rejection:
         """Ask whether a caller may come in."""

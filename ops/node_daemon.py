@@ -19,7 +19,8 @@ from dicom_node.listening import listen
 from dicom_node.receiver_desk import ReceiverDesk
 from dicom_node.spool import Spool
 from dicom_node.tls import server_context
-from ops.assembly_line import broker_url, catalog_of, open_ledger, told_of
+from ops.assembly_line import broker_url, catalog_of, open_ledger, told_of, trail_of
+from ops.audit.overhearing import AuditedStore, Overhearing
 from ops.settings import Settings
 from ops.signals import stop_on_signals
 from ops.supervisor import Part, Supervisor
@@ -62,7 +63,13 @@ def run(settings: Settings) -> None:
     )
     node = settings.node
     spool = Spool(settings.spool, min_free_bytes=node.min_free_bytes, fsync=node.fsync)
-    assembler = Assembler(settings=node, spool=spool, store=intake)
+    trail = trail_of(settings, "node")
+    assembler = Assembler(
+        settings=node,
+        spool=spool,
+        store=AuditedStore(intake, trail),
+        on_adopted=lambda instance: trail.instance_stored(instance, ""),
+    )
     doorkeeper = Doorkeeper(node)
     reconciling = threading.Thread(target=reconciler.run, args=(stop,), name="reconciler")
     # What was started is stopped in reverse order, also where the next part fails to start: receiving ends first, and
@@ -72,6 +79,8 @@ def run(settings: Settings) -> None:
         sockets = listen(node)
         for listening in sockets.values():
             started.callback(listening.close)
+        trail.start()
+        started.callback(trail.stop)
         reconciling.start()
         for end in (reconciling.join, reconciler.wake, stop.set):
             started.callback(end)
@@ -80,7 +89,14 @@ def run(settings: Settings) -> None:
         doorkeeper.start()
         started.callback(doorkeeper.stop)
         address = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="wetread-"))) / "receivers"
-        desk = ReceiverDesk(address, settings=node, spool=settings.spool, assembler=assembler, doorkeeper=doorkeeper)
+        desk = ReceiverDesk(
+            address,
+            settings=node,
+            spool=settings.spool,
+            assembler=Overhearing(assembler, trail),
+            doorkeeper=doorkeeper,
+            witness=trail.turned_away,
+        )
         desk.start()
         started.callback(desk.stop)
         _receive(address, sockets, settings, desk, stop)
