@@ -7,5 +7,5 @@ received     what associations have brought and nobody has told yet; alerts, cal
 outgoing     messages on their way, a file each
 syslog_message  RFC 5424, 5425 and 5426; trail_file, a file of its own
 sending      the thread that sends them
-trail        all of it for one process; overhearing, how the node's trail hears
+trail        all of it for one process; overhearing and delivering, how it hears; watch, how it is
 """

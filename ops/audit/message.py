@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dicom_node.identity import StudyIdentity
-from ops.audit.records import Activity, Alert, Lapse, Query, Record, Side, Transfer
+from ops.audit.records import Activity, Alert, Lapse, Record, Side, Transfer
 
 #: A value from outside is cut to this: the longest message stays below the 32768 bytes of PS3.15 A.6.
 _LONGEST = 256
@@ -54,10 +54,9 @@ _START, _STOP = _Code("110120", "Application Start"), _Code("110121", "Applicati
 _ALERT = _Code("110113", "Security Alert")
 _NODE_AUTHENTICATION = _Code("110126", "Node Authentication")
 _RECORDING = _Code("110134", "Audit Recording Started")
-_QUERY = _Code("110112", "Query")
 _APPLICATION = _Code("110150", "Application")
 _SOURCE, _DESTINATION = _Code("110153", "Source Role ID"), _Code("110152", "Destination Role ID")
-_STUDY, _SOP_CLASS = _Code("110180", "Study Instance UID"), _Code("110181", "SOP Class UID")
+_STUDY = _Code("110180", "Study Instance UID")
 _NODE_ID = _Code("110182", "Node ID")
 _PATIENT = _Code("2", "Patient Number", "RFC-3881")
 
@@ -92,8 +91,6 @@ def message(record: Record, teller: Teller, patient: StudyIdentity) -> bytes:
             _lapse(root, record, teller)
         case Activity():
             _activity(root, record, teller)
-        case Query():
-            _query(root, record, teller)
     return ('<?xml version="1.0" encoding="UTF-8"?>' + ET.tostring(root, encoding="unicode")).encode()
 
 
@@ -142,23 +139,6 @@ def _activity(root: ET.Element, record: Activity, teller: Teller) -> None:
     _event(root, _ACTIVITY, _EXECUTE, record.at, outcome=_SUCCESS, kind=_START if record.started else _STOP)
     _participant(root, teller.side(requestor=False), _APPLICATION)
     _audit_source(root, teller)
-
-
-def _query(root: ET.Element, record: Query, teller: Teller) -> None:
-    _event(root, _QUERY, _EXECUTE, record.at, outcome=_SUCCESS)
-    _participant(root, teller.side(requestor=True), _SOURCE)
-    _participant(root, record.archive, _DESTINATION)
-    _audit_source(root, teller)
-    asked = ET.SubElement(
-        root,
-        "ParticipantObjectIdentification",
-        ParticipantObjectID=_clean(record.sop_class_uid),
-        ParticipantObjectTypeCode=_SYSTEM_OBJECT,
-        ParticipantObjectTypeCodeRole=_ROLE_REPORT,
-    )
-    _coded(asked, "ParticipantObjectIDTypeCode", _SOP_CLASS)
-    ET.SubElement(asked, "ParticipantObjectQuery").text = base64.b64encode(record.identifier).decode()
-    _detail(asked, "TransferSyntax", record.transfer_syntax_uid.encode())
 
 
 def _event(

@@ -97,23 +97,4 @@ class Activity:
     started: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Query:
-    """We ask an archive what it has (PS3.15 A.5.3.10).
-
-    Attributes:
-        at: UTC.
-        archive: Who is asked.
-        sop_class_uid: Of the query.
-        identifier: The query's dataset, encoded.
-        transfer_syntax_uid: In which it is encoded.
-    """
-
-    at: datetime
-    archive: Side
-    sop_class_uid: str
-    identifier: bytes
-    transfer_syntax_uid: str
-
-
-Record: TypeAlias = Transfer | Alert | Lapse | Activity | Query
+Record: TypeAlias = Transfer | Alert | Lapse | Activity

@@ -35,6 +35,7 @@ class Sender:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._away = False
+        self._unreadable: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="audit-sender", daemon=True)
 
     def start(self) -> None:
@@ -86,13 +87,15 @@ class Sender:
         waiting = self._outgoing.waiting()
         for first in range(0, len(waiting), _MOST_AT_ONCE):
             batch = waiting[first : first + _MOST_AT_ONCE]
+            readable = {one.file: outward for one in batch if (outward := self._read(one)) is not None}
             try:
-                self._destination.send([_outward(one) for one in batch])
+                if readable:
+                    self._destination.send(list(readable.values()))
             except AuditAway as error:
                 self._tell_away(str(error))
                 return False
-            for one in batch:
-                one.file.unlink(missing_ok=True)
+            for file in readable:
+                file.unlink(missing_ok=True)
         if self._away:
             self._away = False
             _log.info("audit messages are taken again")
@@ -103,11 +106,19 @@ class Sender:
             _log.error("audit messages not taken", cause=cause, remedy="mend it; they wait, and are sent then")
         self._away = True
 
-
-def _outward(waiting: Waiting) -> Outward:
-    return Outward(
-        at=datetime.fromtimestamp(waiting.at_ns / 1e9, UTC),
-        pid=waiting.pid,
-        severity=waiting.severity,
-        xml=waiting.file.read_bytes(),
-    )
+    def _read(self, waiting: Waiting) -> Outward | None:
+        """Read a message; one that cannot be read stays, and does not hold the others."""
+        try:
+            xml = waiting.file.read_bytes()
+        except OSError as error:
+            if waiting.file.name not in self._unreadable:
+                self._unreadable.add(waiting.file.name)
+                _log.error(
+                    "audit message not readable",
+                    file=str(waiting.file),
+                    cause=error.strerror,
+                    remedy="let this user read it; it is sent then",
+                )
+            return None
+        at = datetime.fromtimestamp(waiting.at_ns / 1e9, UTC)
+        return Outward(at=at, pid=waiting.pid, severity=waiting.severity, xml=xml)
