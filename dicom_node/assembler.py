@@ -107,6 +107,10 @@ class Assembler:
         """Say whether fewer complete studies wait for the store than the backlog allows, and each could be synced."""
         return self.waiting_studies() < self._max_backlog and self._spool.trusted()
 
+    def full_peers(self) -> frozenset[str]:
+        """Return nobody: who has how much of the spool, others count (`dicom_node.shares`)."""
+        return frozenset()
+
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
         """Hear of an instance in the spool."""
         self._heard.put(_Heard(instance=instance, association=association))

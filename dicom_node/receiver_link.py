@@ -49,7 +49,7 @@ class ReceiverLink:
         if not isinstance(begin, Begin):
             raise ConnectionError("the node's first process has nothing to do for this one")
         self.begin = begin
-        self._accepting = begin.accepting
+        self._accepting, self._full_peers = begin.accepting, begin.full_peers
         threading.Thread(target=self._listen, name="receiver-link", daemon=True).start()
 
     def serving(self, pid: int) -> None:
@@ -63,6 +63,10 @@ class ReceiverLink:
     def accepting(self) -> bool:
         """Say whether instances may be taken, as it was last told."""
         return self._accepting
+
+    def full_peers(self) -> frozenset[str]:
+        """Return from whom nothing may be taken, as it was last told."""
+        return self._full_peers
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
         """Tell of an instance. If nobody hears it, it is adopted from the spool at the next start."""
@@ -104,8 +108,8 @@ class ReceiverLink:
     def _listen(self) -> None:
         for message in self._messages:
             match message:
-                case Accepting(accepting=accepting):
-                    self._accepting = accepting
+                case Accepting(accepting=accepting, full_peers=full_peers):
+                    self._accepting, self._full_peers = accepting, full_peers
                 case Verdict():
                     self._answer(message)
                 case _:

@@ -23,14 +23,16 @@ class Begin:
     settings: NodeSettings
     spool: Path
     accepting: bool
+    full_peers: frozenset[str] = frozenset()
     kind: Literal["begin"] = "begin"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accepting:
-    """To a receiving process: whether instances may be taken from now on."""
+    """To a receiving process: whether instances may be taken from now on, and from whom not."""
 
     accepting: bool
+    full_peers: frozenset[str] = frozenset()
     kind: Literal["accepting"] = "accepting"
 
 

@@ -17,6 +17,7 @@ from dicom_node.assembler import Assembler
 from dicom_node.doorkeeper import Doorkeeper
 from dicom_node.listening import listen
 from dicom_node.receiver_desk import ReceiverDesk
+from dicom_node.shares import Shares
 from dicom_node.spool import Spool
 from dicom_node.tls import server_context
 from ops.assembly_line import broker_url, catalog_of, open_ledger, told_of, trail_of
@@ -71,6 +72,7 @@ def run(settings: Settings) -> None:
         on_adopted=lambda instance: trail.instance_stored(instance, ""),
     )
     doorkeeper = Doorkeeper(node)
+    shares = Shares(node, spool)
     reconciling = threading.Thread(target=reconciler.run, args=(stop,), name="reconciler")
     # What was started is stopped in reverse order, also where the next part fails to start: receiving ends first, and
     # what was answered by then is assembled, or adopted at the next start.
@@ -88,6 +90,8 @@ def run(settings: Settings) -> None:
         started.callback(assembler.stop)
         doorkeeper.start()
         started.callback(doorkeeper.stop)
+        shares.start()
+        started.callback(shares.stop)
         address = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="wetread-"))) / "receivers"
         desk = ReceiverDesk(
             address,
@@ -95,6 +99,7 @@ def run(settings: Settings) -> None:
             spool=settings.spool,
             assembler=Overhearing(assembler, trail),
             doorkeeper=doorkeeper,
+            shares=shares,
             witness=trail.turned_away,
         )
         desk.start()

@@ -17,6 +17,10 @@ class Overhearing:
         """Say what the assembler says."""
         return self._assembler.accepting()
 
+    def full_peers(self) -> frozenset[str]:
+        """Return whom the assembler returns."""
+        return self._assembler.full_peers()
+
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
         """Count it, before the assembler can close its study."""
         self._trail.instance_stored(instance, association)

@@ -14,6 +14,7 @@ from dicom_node.doorkeeper import Doorkeeper
 from dicom_node.receiver_desk import ReceiverDesk
 from dicom_node.receiver_link import ReceiverLink
 from dicom_node.settings import NodeSettings
+from dicom_node.shares import Shares
 from dicom_node.spool import Spool
 from dicom_node.study import StoredInstance
 from dicom_node.turned_away import Stage, TurnedAway
@@ -34,6 +35,10 @@ class Hearing:
     def accepting(self) -> bool:
         """Say what the test says."""
         return self.taking
+
+    def full_peers(self) -> frozenset[str]:
+        """Nobody is full here."""
+        return frozenset()
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
         """Keep it."""
@@ -56,6 +61,7 @@ class House:
         self.settings = NodeSettings.model_validate(settings)
         self.assembler = Hearing()
         self.doorkeeper = Doorkeeper(self.settings)
+        self.shares = Shares(self.settings, Spool(folder / "spool"))
         self.turned_away: list[TurnedAway] = []
         self.desk = ReceiverDesk(
             self.address,
@@ -63,6 +69,7 @@ class House:
             spool=folder / "spool",
             assembler=self.assembler,
             doorkeeper=self.doorkeeper,
+            shares=self.shares,
             witness=self.turned_away.append,
         )
         self.desk.start()
