@@ -12,8 +12,9 @@ from tests.certificates import Authority, Pair
 
 _HEADER = re.compile(rb"<(\d+)>1 (\S+) (\S+) wetread (\d+) DICOM\+RFC3881 - \xef\xbb\xbf(<.*)", re.DOTALL)
 
-#: How the other side ends a connection: as TLS wants it, by closing it, or by closing it before it has read everything.
-Ending = Literal["notify", "close", "reset"]
+#: How the other side ends a connection: as TLS wants it, by closing it, with bytes that are no TLS (rsyslog does),
+#: or by closing it before it has read everything.
+Ending = Literal["notify", "close", "garble", "reset"]
 
 
 def opened(framed: bytes) -> tuple[int, Told]:
@@ -29,6 +30,8 @@ class _Receiver:
     def __init__(self) -> None:
         self.received: list[bytes] = []
         self._socket: socket.socket
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run_until_it_ends, daemon=True)
 
     @property
     def port(self) -> int:
@@ -41,15 +44,21 @@ class _Receiver:
         return [one for one in found if event in ("", one.event)]
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._run, daemon=True).start()
+        self._socket.settimeout(0.05)
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes who waits
+        self._ends.set()
+        self._thread.join()
         self._socket.close()
 
-    def _run(self) -> None:
+    def _run_until_it_ends(self) -> None:
+        while not self._ends.is_set():
+            with contextlib.suppress(TimeoutError):
+                self._take_one()
+
+    def _take_one(self) -> None:
         raise NotImplementedError
 
 
@@ -61,10 +70,8 @@ class UdpReceiver(_Receiver):
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", port))
 
-    def _run(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                self.received.append(self._socket.recv(65536))
+    def _take_one(self) -> None:
+        self.received.append(self._socket.recv(65536))
 
 
 class TlsReceiver(_Receiver):
@@ -80,12 +87,10 @@ class TlsReceiver(_Receiver):
         self._context.verify_mode = ssl.CERT_REQUIRED
         self._socket = socket.create_server(("127.0.0.1", port))
 
-    def _run(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
+    def _take_one(self) -> None:
+        connection, _ = self._socket.accept()
+        with connection:
+            connection.settimeout(30)
             self.connections += 1
             with contextlib.suppress(OSError), self._context.wrap_socket(connection, server_side=True) as secured:
                 self._take(secured)
@@ -98,6 +103,8 @@ class TlsReceiver(_Receiver):
                 self.received.append(stream.read(length))
         if self.ending == "notify":
             connection.unwrap()
+        if self.ending == "garble":
+            socket.socket.sendall(connection, b"no TLS at all")
 
     @staticmethod
     def _length(digits: bytes, stream: object) -> int:

@@ -2,10 +2,12 @@
 
 import array
 import fcntl
+import os
 import re
 import socket
 import ssl
 import termios
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +23,7 @@ _APP_NAME, _MSGID = "wetread", "DICOM+RFC3881"
 #: RFC 5424 6.4: what is UTF-8 begins with it.
 _BOM = b"\xef\xbb\xbf"
 _CONNECT_S, _ANSWER_S = 10.0, 10.0
+_LOOK_EVERY_S = 0.005
 
 
 class AuditAway(Exception):
@@ -53,11 +56,7 @@ def frame(message: Outward, host: str) -> bytes:
 
 
 class TlsSyslog:
-    """Sends over TLS, a connection for each batch: its end proves that the other side has read everything.
-
-    RFC 5425 has no acknowledgement. But close_notify comes after all that was sent, and is answered (or the connection
-    ended) by whoever has read up to there.
-    """
+    """Sends over TLS, a connection for each batch: RFC 5425 has no acknowledgement, but the connection's end is one."""
 
     def __init__(self, settings: SyslogSettings, host: str) -> None:
         """Take where to, and the name of this machine."""
@@ -109,20 +108,33 @@ class UdpSyslog:
 
 
 def _require_read(connection: ssl.SSLSocket) -> None:
-    """End a connection; raise OSError where the other side has not read all that was sent over it."""
+    """End a connection; raise OSError where the other side has not read all that was sent over it.
+
+    A peer that closes over unread bytes, or has closed before they came, resets the connection (RFC 9293 3.10.4). So
+    all was read where it ends in order, with every byte acknowledged.
+    """
     try:
         connection.unwrap()
     except TimeoutError:
-        # It keeps its side open. Then at least its system must have everything.
-        if _unacknowledged(connection):
+        pass  # it keeps its side open; then at least its system must have everything
+    except ssl.SSLError as error:
+        if "ALERT" in (error.reason or ""):
             raise
-    except ssl.SSLEOFError:
-        pass  # closed without a word, in order: with something unread its system would have reset the connection
-    except ssl.SSLError:
-        raise
-    except OSError as error:
-        if error.errno:  # else the same, as OpenSSL tells it to older Pythons
-            raise
+        # An end without a word, or (rsyslog's OpenSSL driver) with bytes that are no TLS: it is the end that counts.
+    # Not the methods of the TLS connection, which is over.
+    try:
+        socket.socket.shutdown(connection, socket.SHUT_WR)
+        while socket.socket.recv(connection, 4096):
+            pass
+    except TimeoutError:
+        pass
+    deadline = time.monotonic() + _ANSWER_S
+    while _unacknowledged(connection) and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY_S)
+    if number := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(number, os.strerror(number))
+    if _unacknowledged(connection):
+        raise TimeoutError("not acknowledged")
 
 
 def _unacknowledged(connection: socket.socket) -> int:

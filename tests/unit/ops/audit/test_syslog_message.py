@@ -39,7 +39,7 @@ def test_the_header_is_that_of_the_standard() -> None:
     assert opened(framed)[0] == 85
 
 
-@pytest.mark.parametrize("ending", ["notify", "close"])
+@pytest.mark.parametrize("ending", ["notify", "close", "garble"])
 def test_over_tls_all_come_in_order(own: Pair, authority: Authority, ending: Ending) -> None:
     """Each with the length before it, over one connection, whose end shows that all were read."""
     with TlsReceiver(own, authority, ending=ending) as repository:
@@ -69,6 +69,20 @@ def test_a_repository_that_is_not_ours_gets_nothing(own: Pair, authority: Author
         with pytest.raises(AuditAway, match=r"missing\.pem"):
             TlsSyslog(broken, "h").send(MESSAGES)
         assert not repository.received
+
+
+def test_a_repository_that_does_not_take_our_certificate_is_away(
+    own: Pair, authority: Authority, tmp_path: Path
+) -> None:
+    """With TLS 1.3 it says so when we have sent everything already; whatever comes first, it was not sent."""
+    ours = Authority(tmp_path / "other", "Other CA").issue("stranger")
+    tls = TlsClientSettings(ca=authority.file, certificate=ours.certificate, key=ours.key)
+    for messages in [MESSAGES[:1]] * 20 + [MESSAGES] * 20:
+        with TlsReceiver(own, authority) as repository:
+            settings = SyslogSettings(host="localhost", port=repository.port, tls=tls)
+            with pytest.raises(AuditAway, match=str(repository.port)):
+                TlsSyslog(settings, "h").send(messages)
+            assert not repository.received
 
 
 def test_over_udp_each_is_a_datagram() -> None:
