@@ -132,3 +132,14 @@ def test_the_schema_refuses_what_does_not_fit(wrong: bytes) -> None:
     """The yardstick itself can fail."""
     with pytest.raises(AssertionError):
         Told(wrong)
+
+
+def test_the_example_in_the_documentation_is_one(request: pytest.FixtureRequest) -> None:
+    """docs/audit.md shows a message that fits the schema, and is made like that."""
+    text = (request.config.rootpath / "docs" / "audit.md").read_text(encoding="utf-8")
+    shown = "".join(line.strip() for line in text.partition("```xml\n")[2].partition("```")[0].splitlines())
+    record = replace(TRANSFER, study_instance_uid="1.2.840.99.1", sop_classes=TRANSFER.sop_classes[:1])
+    patient = StudyIdentity(patient_id="4711", patient_name="Doe^Jane", accession_number="A7")
+    made = message(record, replace(TELLER, site_id="Radiology"), patient)
+    assert Told(shown.encode()).patient == ("4711", "Doe^Jane")
+    assert shown.encode() == made
