@@ -6,7 +6,7 @@ it likes; receiving goes on up to a bounded backlog.
 
 import queue
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -63,9 +63,17 @@ class Assembler:
     """Assembles studies from the instances of a spool; implements `dicom_node.store_scp.Reception`."""
 
     def __init__(
-        self, settings: NodeSettings, spool: Spool, store: StudyStore, clock: clocks.Clock = clocks.MONOTONIC
+        self,
+        settings: NodeSettings,
+        spool: Spool,
+        store: StudyStore,
+        clock: clocks.Clock = clocks.MONOTONIC,
+        on_adopted: Callable[[StoredInstance], None] = lambda _instance: None,
     ) -> None:
-        """Take the waits, the spool, where complete studies go, and a monotonic clock."""
+        """Take the waits, the spool, where complete studies go, and a monotonic clock.
+
+        `on_adopted` hears of what a crash has left in the spool and nobody has told.
+        """
         self._timing = Timing(
             quiet_time_s=settings.quiet_time_s,
             association_hold_s=settings.association_hold_s,
@@ -75,6 +83,7 @@ class Assembler:
         self._spool = spool
         self._store = store
         self._clock = clock
+        self._on_adopted = on_adopted
         self._heard: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._open: dict[str, Open] = {}
         self._latest: dict[str, str] = {}  # association: the study of its latest instance
@@ -97,6 +106,10 @@ class Assembler:
     def accepting(self) -> bool:
         """Say whether fewer complete studies wait for the store than the backlog allows, and each could be synced."""
         return self.waiting_studies() < self._max_backlog and self._spool.trusted()
+
+    def full_peers(self) -> frozenset[str]:
+        """Return nobody: who has how much of the spool, others count (`dicom_node.shares`)."""
+        return frozenset()
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
         """Hear of an instance in the spool."""
@@ -232,4 +245,5 @@ class Assembler:
             instance = None if file in known else self._spool.describe(file)
             if instance is not None and not instance.own:
                 _log.info("instance adopted", file=file)
+                self._on_adopted(instance)
                 self._take(instance, "")

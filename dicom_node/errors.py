@@ -50,6 +50,16 @@ class SpoolFull(StoreRefused):
     comment = "spool full"
 
 
+class ShareFull(StoreRefused):
+    """The sender's instances fill as much of the spool as they may, so more are refused until there is room.
+
+    Remove studies of its that are done with, or raise `max_bytes` of its `[[node.peers]]`.
+    """
+
+    status = OUT_OF_RESOURCES
+    comment = "the sender's share of the spool is full"
+
+
 class SpoolFailed(StoreRefused):
     """The spool's disk did not take an instance, so instances are refused until it takes a test file again.
 

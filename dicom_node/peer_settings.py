@@ -59,6 +59,11 @@ class PeerSettings(BaseModel):
     max_associations: int | None = Field(
         default=None, ge=1, le=1024, description="more at once than these are rejected for the moment"
     )
+    max_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="bytes of the spool that its instances may fill; more are refused (A700) until there is room again",
+    )
     certificate_sha256: tuple[Fingerprint, ...] = Field(
         default=(), description="fingerprints of its certificates (two while one is renewed); then it must use TLS"
     )

@@ -12,13 +12,15 @@ import structlog
 
 from dicom_node.association import Admission
 from dicom_node.doorkeeper import Admitting
-from dicom_node.receiver_messages import Accepting, Asking, Begin, Ended, Line, Serving, Stored, Verdict
+from dicom_node.receiver_messages import Accepting, Asking, Begin, Ended, Line, Refused, Serving, Stored, Verdict
 from dicom_node.settings import NodeSettings
+from dicom_node.shares import Shares
 from dicom_node.store_scp import Reception
+from dicom_node.turned_away import Witness, no_witness
 
 _log = structlog.get_logger()
 
-#: How soon receiving processes learn that the backlog is full, or has room again.
+#: How soon receiving processes learn that backlog or a peer's share is full, or has room again.
 _TELL_EVERY_S = 0.2
 
 
@@ -33,14 +35,27 @@ class ReceiverDesk:
     """Listens on a Unix socket for receiving processes, and has a thread for each."""
 
     def __init__(
-        self, address: Path, *, settings: NodeSettings, spool: Path, assembler: Assembling, doorkeeper: Admitting
+        self,
+        address: Path,
+        *,
+        settings: NodeSettings,
+        spool: Path,
+        assembler: Assembling,
+        doorkeeper: Admitting,
+        shares: Shares,
+        witness: Witness = no_witness,
     ) -> None:
-        """Take where to listen, what each process is told to do, and whom their messages are for."""
+        """Take where to listen, what each process is told to do, and whom their messages are for.
+
+        `witness` hears of callers that are turned away.
+        """
         self._address = address
         self._settings = settings
         self._spool = spool
         self._assembler = assembler
         self._doorkeeper = doorkeeper
+        self._shares = shares
+        self._witness = witness
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._lock = threading.Lock()
         self._lines: dict[Line, int] = {}  # the process id, 0 until it serves
@@ -87,31 +102,42 @@ class ReceiverDesk:
             thread.start()
 
     def _tell(self) -> None:
-        told = self._assembler.accepting()
+        told = self._state()
         while not self._stop.wait(_TELL_EVERY_S):
-            if self._assembler.accepting() is told:
+            state = self._state()
+            if state == told:
                 continue
-            told = not told
+            told = state
             with self._lock:
                 lines = list(self._lines)
             for line in lines:
-                self._say(line, Accepting(accepting=told))
+                self._say(line, told)
+
+    def _state(self) -> Accepting:
+        return Accepting(accepting=self._assembler.accepting(), full_peers=self._shares.full())
 
     def _attend(self, line: Line) -> None:
         with self._lock:
             self._lines[line] = 0
-        self._say(line, Begin(settings=self._settings, spool=self._spool, accepting=self._assembler.accepting()))
+        state = self._state()
+        begin = Begin(
+            settings=self._settings, spool=self._spool, accepting=state.accepting, full_peers=state.full_peers
+        )
+        self._say(line, begin)
         inside: set[str] = set()
         try:
             for message in line.received():
                 match message:
                     case Stored(instance=instance, association=association):
+                        self._shares.stored(instance)
                         self._assembler.instance_stored(instance, association)
                     case Asking():
                         self._answer(line, message, inside)
                     case Ended(association=association):
                         inside.discard(association)
                         self._over(association)
+                    case Refused(caller=caller):
+                        self._witness(caller)
                     case Serving(pid=pid):
                         with self._lock:
                             self._lines[line] = pid

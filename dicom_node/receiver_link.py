@@ -8,8 +8,20 @@ from pathlib import Path
 import structlog
 
 from dicom_node.association import Admission, Caller, Rejection
-from dicom_node.receiver_messages import Accepting, Asking, Begin, Ended, Line, Message, Serving, Stored, Verdict
+from dicom_node.receiver_messages import (
+    Accepting,
+    Asking,
+    Begin,
+    Ended,
+    Line,
+    Message,
+    Refused,
+    Serving,
+    Stored,
+    Verdict,
+)
 from dicom_node.study import StoredInstance
+from dicom_node.turned_away import TurnedAway
 
 _log = structlog.get_logger()
 
@@ -37,7 +49,7 @@ class ReceiverLink:
         if not isinstance(begin, Begin):
             raise ConnectionError("the node's first process has nothing to do for this one")
         self.begin = begin
-        self._accepting = begin.accepting
+        self._accepting, self._full_peers = begin.accepting, begin.full_peers
         threading.Thread(target=self._listen, name="receiver-link", daemon=True).start()
 
     def serving(self, pid: int) -> None:
@@ -52,6 +64,10 @@ class ReceiverLink:
         """Say whether instances may be taken, as it was last told."""
         return self._accepting
 
+    def full_peers(self) -> frozenset[str]:
+        """Return from whom nothing may be taken, as it was last told."""
+        return self._full_peers
+
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
         """Tell of an instance. If nobody hears it, it is adopted from the spool at the next start."""
         self._send(Stored(instance=instance, association=association))
@@ -59,6 +75,10 @@ class ReceiverLink:
     def association_ended(self, association: str) -> None:
         """Tell that an association is over."""
         self._send(Ended(association=association))
+
+    def turned_away(self, caller: TurnedAway) -> None:
+        """Tell of a caller that was turned away; a `dicom_node.turned_away.Witness`."""
+        self._send(Refused(caller=caller))
 
     def admit(self, caller: Caller, association: str) -> Admission | Rejection:
         """Ask whether a caller may come in."""
@@ -88,8 +108,8 @@ class ReceiverLink:
     def _listen(self) -> None:
         for message in self._messages:
             match message:
-                case Accepting(accepting=accepting):
-                    self._accepting = accepting
+                case Accepting(accepting=accepting, full_peers=full_peers):
+                    self._accepting, self._full_peers = accepting, full_peers
                 case Verdict():
                     self._answer(message)
                 case _:

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 from dicom_node.association import Admission, Caller
 from dicom_node.settings import NodeSettings
 from dicom_node.study import StoredInstance
+from dicom_node.turned_away import TurnedAway
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +23,16 @@ class Begin:
     settings: NodeSettings
     spool: Path
     accepting: bool
+    full_peers: frozenset[str] = frozenset()
     kind: Literal["begin"] = "begin"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accepting:
-    """To a receiving process: whether instances may be taken from now on."""
+    """To a receiving process: whether instances may be taken from now on, and from whom not."""
 
     accepting: bool
+    full_peers: frozenset[str] = frozenset()
     kind: Literal["accepting"] = "accepting"
 
 
@@ -77,7 +80,15 @@ class Ended:
     kind: Literal["ended"] = "ended"
 
 
-Message: TypeAlias = Begin | Accepting | Verdict | Serving | Asking | Stored | Ended
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """From a receiving process: a caller was turned away, at the handshake or at the door."""
+
+    caller: TurnedAway
+    kind: Literal["refused"] = "refused"
+
+
+Message: TypeAlias = Begin | Accepting | Verdict | Serving | Asking | Stored | Ended | Refused
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

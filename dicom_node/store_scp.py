@@ -6,7 +6,7 @@ from typing import Protocol
 import structlog
 
 from dicom_node.command_set import Command
-from dicom_node.errors import Backlogged, HeadUnreadable, StoreRefused
+from dicom_node.errors import Backlogged, HeadUnreadable, ShareFull, StoreRefused
 from dicom_node.origin import Origin
 from dicom_node.spool import Arriving, Spool
 from dicom_node.study import StoredInstance
@@ -21,6 +21,9 @@ class Reception(Protocol):
 
     def accepting(self) -> bool:
         """Say whether instances may still be taken; False makes the node answer A700."""
+
+    def full_peers(self) -> frozenset[str]:
+        """Return the AE titles of those from whom nothing more may be taken for now; they get A700."""
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
         """An instance is in the spool, and its sender does not know it yet."""
@@ -71,6 +74,8 @@ class StoreRequest:
             raise Backlogged(
                 "too many complete studies wait for the ledger (is its database up?), or the disk failed to sync one"
             )
+        if self._origin.calling_ae_title in self._reception.full_peers():
+            raise ShareFull("the sender's instances fill as much of the spool as its `max_bytes` allows; make room")
         if not command.has_dataset:
             raise HeadUnreadable("the request has no dataset")
         self._arriving = self._spool.begin(self._origin)

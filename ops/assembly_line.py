@@ -7,6 +7,7 @@ from pathlib import Path
 from dicom_node.archive import DicomArchive
 from dicom_node.disk import sync_folder
 from models.catalog import BUILT_IN, Catalog
+from ops.audit.trail import Trail
 from ops.embedded import EmbeddedRedis
 from ops.settings import Settings, SettingsError
 from worker.delivery import Destination
@@ -62,6 +63,17 @@ def destinations_of(settings: Settings) -> dict[str, Destination]:
         )
         for item in settings.destinations
     }
+
+
+def trail_of(settings: Settings, process: str) -> Trail:
+    """Return the audit trail of a process, such as "node"."""
+    return Trail(
+        settings.audit,
+        process=process,
+        ae_title=settings.node.ae_title,
+        folder=settings.audit_folder,
+        spool=settings.spool,
+    )
 
 
 def told_of(settings: Settings) -> dict[str, tuple[JobState, ...]]:

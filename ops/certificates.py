@@ -7,6 +7,7 @@ from pathlib import Path
 from dicom_node.certificate_file import days_left
 from dicom_node.errors import CertificateUnusable
 from dicom_node.tls import client_context, server_context
+from dicom_node.tls_settings import TlsClientSettings
 from ops.settings import Settings
 
 DaysLeft = Callable[[], Mapping[str, float | None]]
@@ -19,6 +20,9 @@ def own_certificates(settings: Settings) -> dict[str, Path]:
     for destination in settings.destinations:
         if destination.tls is not None and destination.tls.certificate is not None:
             files[destination.name] = destination.tls.certificate
+    audit = _of_audit(settings)
+    if audit is not None and audit.certificate is not None:
+        files["audit"] = audit.certificate
     return files
 
 
@@ -29,6 +33,14 @@ def require_usable(settings: Settings) -> None:
     for destination in settings.destinations:
         if destination.tls is not None:
             client_context(destination.tls)
+    audit = _of_audit(settings)
+    if audit is not None:
+        client_context(audit)
+
+
+def _of_audit(settings: Settings) -> TlsClientSettings | None:
+    syslog = settings.audit.syslog
+    return syslog.tls if settings.audit.to == "syslog" and syslog is not None else None
 
 
 def days_left_of(files: Mapping[str, Path]) -> DaysLeft:

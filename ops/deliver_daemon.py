@@ -4,7 +4,8 @@ import threading
 
 import structlog
 
-from ops.assembly_line import destinations_of, open_ledger
+from ops.assembly_line import destinations_of, open_ledger, trail_of
+from ops.audit.delivering import Deliveries
 from ops.notifiers.channels import channels_of
 from ops.settings import Settings
 from ops.signals import stop_on_signals
@@ -28,6 +29,8 @@ def run(settings: Settings) -> None:
     notifier = Notifier(
         ledger=ledger, channels=channels, spool=settings.spool, report=settings.report, settings=settings.notifying
     )
+    trail = trail_of(settings, "deliver")
+    trail.start()
     telling = threading.Thread(target=notifier.run, args=(stop,), name="notifier")
     telling.start()
     _log.info("deliverer serves", destinations=sorted(destinations), channels=sorted(channels))
@@ -37,8 +40,10 @@ def run(settings: Settings) -> None:
         spool=settings.spool,
         results=settings.results,
         settings=settings.delivery,
+        witness=Deliveries(trail, {item.name: item.peer for item in settings.destinations}),
     ).run(stop)
     stop.wait()
     telling.join()
+    trail.stop()
     ledger.close()
     _log.info("deliverer stopped")

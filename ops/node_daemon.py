@@ -17,9 +17,11 @@ from dicom_node.assembler import Assembler
 from dicom_node.doorkeeper import Doorkeeper
 from dicom_node.listening import listen
 from dicom_node.receiver_desk import ReceiverDesk
+from dicom_node.shares import Shares
 from dicom_node.spool import Spool
 from dicom_node.tls import server_context
-from ops.assembly_line import broker_url, catalog_of, open_ledger, told_of
+from ops.assembly_line import broker_url, catalog_of, open_ledger, told_of, trail_of
+from ops.audit.overhearing import AuditedStore, Overhearing
 from ops.retention import Retention
 from ops.settings import Settings
 from ops.signals import stop_on_signals
@@ -63,8 +65,15 @@ def run(settings: Settings) -> None:
     )
     node = settings.node
     spool = Spool(settings.spool, min_free_bytes=node.min_free_bytes, fsync=node.fsync)
-    assembler = Assembler(settings=node, spool=spool, store=intake)
+    trail = trail_of(settings, "node")
+    assembler = Assembler(
+        settings=node,
+        spool=spool,
+        store=AuditedStore(intake, trail),
+        on_adopted=lambda instance: trail.instance_stored(instance, ""),
+    )
     doorkeeper = Doorkeeper(node)
+    shares = Shares(node, spool)
     reconciling = threading.Thread(target=reconciler.run, args=(stop,), name="reconciler")
     retention = Retention(ledger=ledger, spool=spool, settings=settings)
     clearing = threading.Thread(target=retention.run, args=(stop,), name="retention")
@@ -75,6 +84,8 @@ def run(settings: Settings) -> None:
         sockets = listen(node)
         for listening in sockets.values():
             started.callback(listening.close)
+        trail.start()
+        started.callback(trail.stop)
         reconciling.start()
         clearing.start()
         for end in (clearing.join, reconciling.join, reconciler.wake, stop.set):
@@ -83,8 +94,18 @@ def run(settings: Settings) -> None:
         started.callback(assembler.stop)
         doorkeeper.start()
         started.callback(doorkeeper.stop)
+        shares.start()
+        started.callback(shares.stop)
         address = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="wetread-"))) / "receivers"
-        desk = ReceiverDesk(address, settings=node, spool=settings.spool, assembler=assembler, doorkeeper=doorkeeper)
+        desk = ReceiverDesk(
+            address,
+            settings=node,
+            spool=settings.spool,
+            assembler=Overhearing(assembler, trail),
+            doorkeeper=doorkeeper,
+            shares=shares,
+            witness=trail.turned_away,
+        )
         desk.start()
         started.callback(desk.stop)
         _receive(address, sockets, settings, desk, stop)

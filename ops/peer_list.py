@@ -60,6 +60,8 @@ def _words(peer: PeerSettings) -> str:
         words.append("with its certificate")
     if peer.max_associations is not None:
         words.append(f"{peer.max_associations} associations at once")
+    if peer.max_bytes is not None:
+        words.append(f"{peer.max_bytes} bytes kept")
     return ", ".join(words)
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from dicom_node.disk import HOST
 from dicom_node.settings import NodeSettings
+from ops.audit.settings import AuditSettings
 from worker.notification_settings import ChannelSettings, NotifyingSettings
 from worker.settings import (
     BrokerSettings,
@@ -66,6 +67,7 @@ class Settings(Section):
     notifications: tuple[ChannelSettings, ...] = ()
     notifying: NotifyingSettings = NotifyingSettings()
     web: WebSettings = WebSettings()
+    audit: AuditSettings = AuditSettings()
 
     @field_validator("data")
     @classmethod
@@ -90,6 +92,11 @@ class Settings(Section):
     def spool(self) -> Path:
         """Where instances are kept."""
         return self.data / "spool"
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the audit trail is, and its messages wait."""
+        return self.data / "audit"
 
     @property
     def results(self) -> Path:

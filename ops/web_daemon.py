@@ -5,6 +5,7 @@ from importlib.metadata import version
 import structlog
 
 from ops.assembly_line import broker_url, open_ledger
+from ops.audit.watch import watch_of
 from ops.certificates import days_left_of, own_certificates
 from ops.dashboard.app import make_app
 from ops.dashboard.readiness import broker_check
@@ -25,6 +26,7 @@ def run(settings: Settings) -> None:
         version=version("wetread"),
         ready_checks={"broker": broker_check(broker_url(settings))},
         days_left=days_left_of(own_certificates(settings)),
+        audit=watch_of(settings),
     )
     _log.info("page serves", address=f"http://{settings.web.host}:{settings.web.port}")
     serve(app, settings.web.host, settings.web.port, stop)

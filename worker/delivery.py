@@ -1,7 +1,7 @@
 """Results leave: one thread a destination asks the ledger what is due, and tells it what the archive answered."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from dicom_node.archive import ArchiveClient, OutcomeKind, StoreOutcome
 from dicom_node.errors import NodeError
 from dicom_node.identity import StudyIdentity
 from dicom_node.statuses import may_pass, store_meaning
+from worker.delivery_witness import DeliveryWitness, NoWitness
 from worker.errors import LeaseLost, LedgerAway
 from worker.job import DeliveryState, OutgoingBatch
 from worker.ledger import Ledger
@@ -50,13 +51,18 @@ class Deliverer:
         spool: Path,
         results: Path,
         settings: DeliverySettings,
+        witness: DeliveryWitness | None = None,
     ) -> None:
-        """Take the ledger, the destinations by name, the roots of spool and results, and the waits."""
+        """Take the ledger, the destinations by name, the roots of spool and results, and the waits.
+
+        `witness` hears of each attempt.
+        """
         self._ledger = ledger
         self._destinations = destinations
         self._spool = spool
         self._results = results
         self._settings = settings
+        self._witness = witness or NoWitness()
 
     def run(self, stop: threading.Event) -> None:
         """Serve each destination in a thread of its own, so that one in trouble does not hold another."""
@@ -113,13 +119,8 @@ class Deliverer:
         return True
 
     def _send(self, batch: OutgoingBatch, destination: Destination) -> None:
-        outcomes = {
-            outcome.sop_instance_uid: outcome
-            for outcome in destination.archive.store([self._results / item.file for item in batch.objects])
-        }
-        later = (
-            [] if len(outcomes) == len(batch.objects) else ["the association ended before every object was answered"]
-        )
+        outcomes = {outcome.sop_instance_uid: outcome for outcome in self._stored(batch, destination)}
+        later = [] if len(outcomes) == len(batch.objects) else [_UNANSWERED]
         for item in batch.objects:
             outcome = outcomes.get(item.sop_instance_uid)
             if outcome is None:
@@ -132,6 +133,21 @@ class Deliverer:
         if later:
             self._postpone(batch, later[-1])
 
+    def _stored(self, batch: OutgoingBatch, destination: Destination) -> list[StoreOutcome]:
+        """Send what is due, before the eyes of the witness; what the archive answered."""
+        files = {item.sop_instance_uid: self._results / item.file for item in batch.objects}
+        study_uid = batch.study_instance_uid
+        self._witness.begins(destination.name, study_uid, tuple(files.values()))
+        try:
+            outcomes = destination.archive.store(list(files.values()))
+        except NodeError as error:
+            self._witness.ended(destination.name, study_uid, tuple(files.values()), str(error))
+            raise
+        # Before the ledger knows it: after a crash in between they are sent, and told, once more.
+        for failure, uids in _by_failure(files, outcomes).items():
+            self._witness.ended(destination.name, study_uid, tuple(files[uid] for uid in uids), failure)
+        return outcomes
+
     def _postpone(self, batch: OutgoingBatch, reason: str) -> None:
         self._ledger.postpone(
             batch,
@@ -142,6 +158,7 @@ class Deliverer:
         )
 
 
+_UNANSWERED = "the association ended before every object was answered"
 _ACCEPTED = (OutcomeKind.ACCEPTED, OutcomeKind.WARNING, OutcomeKind.DUPLICATE)
 
 
@@ -160,6 +177,16 @@ def state_after_answer(outcome: StoreOutcome) -> tuple[DeliveryState, str]:
         state = DeliveryState.PENDING if may_pass(outcome.status) else DeliveryState.REFUSED
     # Not the archive's own comment: it may quote the dataset, and the ledger is shown on pages and in logs.
     return state, f"status {outcome.status:04X}, {store_meaning(outcome.status).what}"
+
+
+def _by_failure(sent: Iterable[str], outcomes: Iterable[StoreOutcome]) -> dict[str, list[str]]:
+    """Return the SOP Instance UIDs by why they were not accepted; under "" those that were."""
+    answered = {outcome.sop_instance_uid: state_after_answer(outcome) for outcome in outcomes}
+    found: dict[str, list[str]] = {}
+    for uid in sent:
+        state, reason = answered.get(uid, (DeliveryState.REFUSED, _UNANSWERED))
+        found.setdefault("" if state is DeliveryState.ACCEPTED else reason or "refused", []).append(uid)
+    return found
 
 
 def why_held(received: StudyIdentity, archived: StudyIdentity | None, destination: str) -> str:

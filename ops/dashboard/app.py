@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from ops.audit.watch import AuditWatch, all_well
 from ops.certificates import DaysLeft
 from ops.dashboard.metrics import metrics_route
 from ops.dashboard.pages import Pages, make_environment
@@ -37,6 +38,7 @@ def make_app(
     version: str,
     ready_checks: Mapping[str, ReadyCheck] | None = None,
     days_left: DaysLeft = dict,
+    audit: AuditWatch = all_well,
     allowed_hosts: Sequence[str] = LOOPBACK_HOSTS,
 ) -> Starlette:
     """Build the page over an open ledger.
@@ -47,14 +49,17 @@ def make_app(
         version: Shown and exported.
         ready_checks: What /readyz asks beside the ledger, by name (see `readiness.broker_check`).
         days_left: What our certificates have left; asked at each scrape and for the first page.
+        audit: How the audit trail is; asked likewise.
         allowed_hosts: Names by which the page may be addressed.
     """
     environment = make_environment(version)
     errors = ErrorPages(environment)
     return Starlette(
         routes=[
-            *Pages(ledger, results_root=results_root, environment=environment, days_left=days_left).routes(),
-            metrics_route(ledger, version, days_left),
+            *Pages(
+                ledger, results_root=results_root, environment=environment, days_left=days_left, audit=audit
+            ).routes(),
+            metrics_route(ledger, version, days_left, audit),
             *health_routes({"ledger": ledger_check(ledger), **(ready_checks or {})}),
             Mount("/static", StaticFiles(packages=[("ops.dashboard", "static")])),
         ],

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from ops.audit.watch import AuditWatch
 from ops.certificates import DaysLeft
 from worker.errors import LedgerAway
 from worker.ledger_views import LedgerViews
@@ -125,11 +126,40 @@ class CertificateCollector(Collector):
         yield readable
 
 
-def metrics_route(ledger: LedgerViews, version: str, days_left: DaysLeft) -> BaseRoute:
+class AuditCollector(Collector):
+    """Looks at the audit trail's folder at every scrape."""
+
+    def __init__(self, watch: AuditWatch) -> None:
+        self._watch = watch
+
+    def describe(self) -> list[Metric]:
+        """Name nothing in advance."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures; of a folder that cannot be read only that."""
+        figures = self._watch().figures
+        yield GaugeMetricFamily(
+            "wetread_audit_readable", "Whether the audit trail's folder can be read.", figures is not None
+        )
+        if figures is not None:
+            yield GaugeMetricFamily(
+                "wetread_audit_messages_waiting", "Audit messages that nobody has taken yet.", figures.waiting
+            )
+            yield GaugeMetricFamily(
+                "wetread_audit_oldest_seconds", "Age of the oldest of them; 0 when none waits.", figures.oldest_s
+            )
+            yield GaugeMetricFamily(
+                "wetread_audit_messages_lost", "Audit messages that could not be kept, ever.", figures.lost
+            )
+
+
+def metrics_route(ledger: LedgerViews, version: str, days_left: DaysLeft, audit: AuditWatch) -> BaseRoute:
     """Return the route /metrics over a registry of its own."""
     registry = CollectorRegistry()
     registry.register(LedgerCollector(ledger, version))
     registry.register(CertificateCollector(days_left))
+    registry.register(AuditCollector(audit))
 
     def metrics(request: Request) -> Response:
         del request

@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from models.critical_reason import CriticalReason
+from ops.audit.watch import AuditWatch
 from ops.certificates import DaysLeft
 from ops.dashboard import wording
 from ops.dashboard.pictures import PICTURE_NAME, Pictures
@@ -51,10 +52,17 @@ class Pages:
     """The pages over one ledger. A ledger that is away is told by the application's error page."""
 
     def __init__(
-        self, ledger: LedgerViews, *, results_root: Path, environment: Environment, days_left: DaysLeft
+        self,
+        ledger: LedgerViews,
+        *,
+        results_root: Path,
+        environment: Environment,
+        days_left: DaysLeft,
+        audit: AuditWatch,
     ) -> None:
         self._ledger = ledger
         self._days_left = days_left
+        self._audit = audit
         self._pictures = Pictures(ledger, results_root)
         self._environment = environment
 
@@ -76,7 +84,8 @@ class Pages:
     def _home(self, request: Request) -> Response:
         del request
         overview = self._ledger.overview()
-        return self._render("home.html", overview=overview, sentence=state_sentence(overview, self._days_left()))
+        sentence = state_sentence(overview, self._days_left(), self._audit())
+        return self._render("home.html", overview=overview, sentence=sentence)
 
     def _jobs(self, request: Request) -> Response:
         state = request.query_params.get("state") or None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dicom_node.certificate_file import WARN_BELOW_DAYS
+from ops.audit.watch import AuditState
 from ops.dashboard.wording import count, duration
 from worker.job import JobState
 from worker.notification import NotificationState
@@ -33,7 +34,9 @@ class StateSentence:
     text: str
 
 
-def state_sentence(overview: Overview, days_left: Mapping[str, float | None] | None = None) -> StateSentence:
+def state_sentence(
+    overview: Overview, days_left: Mapping[str, float | None] | None = None, audit: AuditState | None = None
+) -> StateSentence:
     """Say in one sentence how the house is; what needs a person comes before what merely waits.
 
     `days_left` is of our certificates, by use; None is one whose file cannot be read.
@@ -41,6 +44,7 @@ def state_sentence(overview: Overview, days_left: Mapping[str, float | None] | N
     troubles = _troubles(overview) + [
         f"the certificate of {use} {words}" for use, left in (days_left or {}).items() if (words := _expiring(left))
     ]
+    troubles += _untraced(audit) if audit is not None else []
     if troubles:
         return StateSentence(level=Level.ATTENTION, text=f"Attention: {'; '.join(troubles)}.")
     work = _work(overview)
@@ -67,6 +71,17 @@ def _troubles(overview: Overview) -> list[str]:
                 f"the oldest for {duration(waiting.oldest_s)} (is it reachable?)"
             )
     return troubles
+
+
+def _untraced(audit: AuditState) -> list[str]:
+    if audit.figures is None:
+        return ["the audit trail's folder cannot be read"]
+    if audit.figures.oldest_s <= ARCHIVE_PATIENCE_S:
+        return []
+    waiting = audit.figures.waiting
+    verb = "waits" if waiting == 1 else "wait"
+    age = duration(audit.figures.oldest_s)
+    return [f"{count(waiting, 'audit message')} {verb}, the oldest for {age} (is the repository reachable?)"]
 
 
 def _expiring(days_left: float | None) -> str:

@@ -10,6 +10,7 @@ import pytest
 from dicom_node.sender import send
 from dicom_node.settings import Peer
 from models.testing import write_threshold_model
+from tests.audit_schema import Told
 from tests.orthanc_server import OrthancServer
 from tests.stack import Stack
 from worker.testing import write_mr_series
@@ -42,7 +43,10 @@ def web(stack: Stack, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPa
 def test_a_canary_is_found_nowhere(
     stack: Stack, web: str, orthanc: OrthancServer, tmp_path: Path, wait_for: Callable[..., None]
 ) -> None:
-    """Studies whose every patient field is a canary go right, wrong and on hold; it is only in spool and results."""
+    """Studies whose every patient field is a canary go right, wrong and on hold.
+
+    It is in spool, results and audit trail, which are for their owner's eyes only, and nowhere else.
+    """
     write_threshold_model(stack.models)
     stack.start()
     wait_for(stack.listening, what="the node listens", deadline_s=60)
@@ -91,3 +95,24 @@ def test_a_canary_is_found_nowhere(
     assert "constant-answer" in seen
     assert CANARY not in seen
     assert PATIENT["PatientBirthDate"] not in seen
+    assert_the_audit_trail_names_the_patient(stack, wait_for)
+
+
+def assert_the_audit_trail_names_the_patient(stack: Stack, wait_for: Callable[..., None]) -> None:
+    """Of each study that came, and of the results that went: who, whose, how many; readable by its owner only."""
+    file = stack.data / "audit" / "trail.log"
+
+    def told(event: str) -> list[Told]:
+        lines = file.read_bytes().splitlines() if file.exists() else []
+        return [one for one in map(Told, lines) if one.event == event]
+
+    wait_for(lambda: len(told("110104")) >= 6, what="five studies that came, results that went")
+    came = [one for one in told("110104") if one.sides[0][1] == "TEST"]
+    went = [one for one in told("110104") if one.sides[0][1] == "WETREAD"]
+    assert sum(count for one in came for count in one.sop_classes.values()) >= 12 * 5 - 1
+    assert {one.patient for one in came} >= {(PATIENT["PatientID"], PATIENT["PatientName"])}
+    assert {one.patient for one in went} == {(PATIENT["PatientID"], PATIENT["PatientName"])}
+    assert {one.sides[1][1] for one in went} == {"ORTHANC"}
+    assert {one.study for one in told("110102")} == {one.study for one in went}
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert all(part.stat().st_mode & 0o077 == 0 for part in (stack.data / "audit").rglob("*"))

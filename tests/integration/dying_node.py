@@ -30,6 +30,10 @@ class Dying:
         """Take everything."""
         return True
 
+    def full_peers(self) -> frozenset[str]:
+        """Take it from everybody."""
+        return frozenset()
+
     def instance_stored(self, _instance: StoredInstance, _association: str) -> None:
         """Count down and die."""
         self._left -= 1

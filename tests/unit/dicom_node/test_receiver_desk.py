@@ -14,8 +14,10 @@ from dicom_node.doorkeeper import Doorkeeper
 from dicom_node.receiver_desk import ReceiverDesk
 from dicom_node.receiver_link import ReceiverLink
 from dicom_node.settings import NodeSettings
+from dicom_node.shares import Shares
 from dicom_node.spool import Spool
 from dicom_node.study import StoredInstance
+from dicom_node.turned_away import Stage, TurnedAway
 from tests.unit.dicom_node.instances import incoming
 
 CALLER = Caller(calling_ae_title="CT1", called_ae_title="WETREAD", address="127.0.0.1")
@@ -33,6 +35,10 @@ class Hearing:
     def accepting(self) -> bool:
         """Say what the test says."""
         return self.taking
+
+    def full_peers(self) -> frozenset[str]:
+        """Nobody is full here."""
+        return frozenset()
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
         """Keep it."""
@@ -55,12 +61,16 @@ class House:
         self.settings = NodeSettings.model_validate(settings)
         self.assembler = Hearing()
         self.doorkeeper = Doorkeeper(self.settings)
+        self.shares = Shares(self.settings, Spool(folder / "spool"))
+        self.turned_away: list[TurnedAway] = []
         self.desk = ReceiverDesk(
             self.address,
             settings=self.settings,
             spool=folder / "spool",
             assembler=self.assembler,
             doorkeeper=self.doorkeeper,
+            shares=self.shares,
+            witness=self.turned_away.append,
         )
         self.desk.start()
         self.gone = False
@@ -97,6 +107,18 @@ def test_what_is_stored_arrives_as_it_was(house: House, tmp_path: Path, wait_for
     link.association_ended("association-1-1")
     wait_for(lambda: house.assembler.ended, what="the end of the association")
     assert house.assembler.stored == [(stored, "association-1-1")]
+    link.close()
+
+
+def test_who_is_turned_away_is_told(house: House, wait_for: Callable[..., None]) -> None:
+    """The witness of the first process hears of callers of all processes, as they are."""
+    link = house.link()
+    caller = TurnedAway(
+        stage=Stage.ASSOCIATION, address="::1", found="why", remedy="none", calling_ae_title='A"\n', answer=(1, 1, 3)
+    )
+    link.turned_away(caller)
+    wait_for(lambda: house.turned_away, what="the caller")
+    assert house.turned_away == [caller]
     link.close()
 
 

@@ -10,6 +10,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from ops.audit.outgoing import Figures
+from ops.audit.watch import AuditState
 from ops.dashboard.app import make_app
 from ops.dashboard.readiness import NotReady, broker_check
 from ops.dashboard.security import SECURITY_HEADERS
@@ -228,6 +230,23 @@ def test_metrics_tell_what_certificates_have_left(ledger: LedgerViews, tmp_path:
     assert 'wetread_certificate_readable{use="node"} 1.0' in lines
     assert 'wetread_certificate_readable{use="pacs"} 0.0' in lines
     assert "the certificate of pacs cannot be read" in ask(app, "/").text
+
+
+def test_the_audit_trail_is_in_the_metrics_and_its_trouble_on_the_page(ledger: LedgerViews, tmp_path: Path) -> None:
+    """What waits and was lost; messages that wait for long, and a folder that cannot be read, need a person."""
+    state = [AuditState(figures=Figures(waiting=3, oldest_s=20.0, lost=1))]
+    app = make_app(ledger, results_root=tmp_path, version="1", audit=lambda: state[0])
+    lines = ask(app, "/metrics").text.splitlines()
+    assert "wetread_audit_messages_waiting 3.0" in lines
+    assert "wetread_audit_messages_lost 1.0" in lines
+    assert "wetread_audit_oldest_seconds 20.0" in lines
+    assert "wetread_audit_readable 1.0" in lines
+    assert "All is well" in ask(app, "/").text
+    state[0] = AuditState(figures=Figures(waiting=3, oldest_s=4000.0, lost=0))
+    assert "3 audit messages wait, the oldest for 1 h 6 min" in ask(app, "/").text
+    state[0] = AuditState(figures=None)
+    assert "wetread_audit_readable 0.0" in ask(app, "/metrics").text.splitlines()
+    assert "the audit trail&#39;s folder cannot be read" in ask(app, "/").text
 
 
 def test_ready_names_what_is_away(ledger: LedgerViews, tmp_path: Path, free_port: Callable[[], int]) -> None:

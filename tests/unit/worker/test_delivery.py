@@ -1,6 +1,6 @@
 """Deliveries against the shipped fake of an archive, which is held to the same contract as a real one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pydicom
@@ -17,6 +17,7 @@ from worker.object_kinds import DEFAULT_KINDS
 from worker.settings import DeliverySettings
 from worker.testing import write_mr_series
 
+STUDY = "1.2.3"
 IDENTITY = StudyIdentity(patient_id="TEST-1", patient_name="Test^Head")
 
 
@@ -26,8 +27,31 @@ def archive() -> InMemoryArchive:
     return InMemoryArchive()
 
 
+class Hearing:
+    """A witness that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, ...]] = []
+
+    def begins(self, destination: str, study_instance_uid: str, files: Sequence[Path]) -> None:
+        """Keep it."""
+        self.heard.append(("begins", destination, study_instance_uid, *(file.name for file in files)))
+
+    def ended(self, destination: str, study_instance_uid: str, files: Sequence[Path], failure: str) -> None:
+        """Keep it."""
+        self.heard.append(("ended", destination, study_instance_uid, *(file.name for file in files), failure))
+
+
 @pytest.fixture
-def deliverer(tmp_path: Path, ledger: Ledger, archive: InMemoryArchive, queue_job: Callable[..., int]) -> Deliverer:
+def witness() -> Hearing:
+    """Who hears of deliveries."""
+    return Hearing()
+
+
+@pytest.fixture
+def deliverer(
+    tmp_path: Path, ledger: Ledger, archive: InMemoryArchive, queue_job: Callable[..., int], witness: Hearing
+) -> Deliverer:
     """A deliverer with one job that was read: its source in the spool, one result on disk."""
     (source, *_) = write_mr_series(tmp_path / "spool" / "s", slices=2)
     (result, *_) = write_mr_series(tmp_path / "results" / "f", seed=9, slices=2)
@@ -57,6 +81,7 @@ def deliverer(tmp_path: Path, ledger: Ledger, archive: InMemoryArchive, queue_jo
         spool=tmp_path / "spool",
         results=tmp_path / "results",
         settings=DeliverySettings(),
+        witness=witness,
     )
 
 
@@ -80,6 +105,34 @@ def test_without_the_check_results_are_sent(deliverer: Deliverer, ledger: Ledger
     assert deliver(deliverer, archive, identity_check=False)
     (job,) = ledger.jobs()
     assert job.delivered
+
+
+def test_each_attempt_has_a_witness(
+    deliverer: Deliverer, ledger: Ledger, archive: InMemoryArchive, clock: ManualLedgerClock, witness: Hearing
+) -> None:
+    """Before it is sent and afterwards, with the reason where it was not; before the ledger says that it was."""
+    archive.away = True
+    deliver(deliverer, archive, identity_check=False)
+    away = "the in-memory archive is away; set `away = False`"
+    assert witness.heard == [("begins", "pacs", STUDY, "0000.dcm"), ("ended", "pacs", STUDY, "0000.dcm", away)]
+    archive.away = False
+    clock.seconds += 31
+    deliver(deliverer, archive, identity_check=False)
+    assert witness.heard[2:] == [("begins", "pacs", STUDY, "0000.dcm"), ("ended", "pacs", STUDY, "0000.dcm", "")]
+
+
+def test_a_refusal_has_a_witness(deliverer: Deliverer, archive: InMemoryArchive, witness: Hearing) -> None:
+    """With its status, without the archive's own words."""
+    archive.refuse_with = dict.fromkeys(
+        [str(pydicom.dcmread(file).SOPInstanceUID) for file in results(deliverer)], 0xA700
+    )
+    deliver(deliverer, archive, identity_check=False)
+    assert witness.heard[1][-1].startswith("status A700")
+
+
+def results(deliverer: Deliverer) -> list[Path]:
+    """Return the files that wait."""
+    return sorted(deliverer._results.rglob("*.dcm"))
 
 
 def test_nothing_due_is_nothing_done(deliverer: Deliverer, archive: InMemoryArchive) -> None:
