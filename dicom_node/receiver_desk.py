@@ -11,8 +11,21 @@ from typing import Protocol
 import structlog
 
 from dicom_node.association import Admission
+from dicom_node.commitment_service import CommitmentDesk
 from dicom_node.doorkeeper import Admitting
-from dicom_node.receiver_messages import Accepting, Asking, Begin, Ended, Line, Serving, Stored, Verdict
+from dicom_node.receiver_messages import (
+    Accepting,
+    Asking,
+    Begin,
+    CommitmentAsked,
+    CommitmentLeft,
+    Ended,
+    Line,
+    Listed,
+    Serving,
+    Stored,
+    Verdict,
+)
 from dicom_node.settings import NodeSettings
 from dicom_node.store_scp import Reception
 
@@ -29,11 +42,28 @@ class Assembling(Reception, Protocol):
         """Look for what a process, which is gone, has left in the spool and told nobody of."""
 
 
+class Committing(CommitmentDesk, Protocol):
+    """Who reports storage commitment, as the desk needs it."""
+
+    def association_ended(self, association: str) -> None:
+        """Report on what an association has left."""
+
+    def look_again(self) -> None:
+        """Look for requests that a process, which is gone, has kept and told nobody of. Raises OSError."""
+
+
 class ReceiverDesk:
     """Listens on a Unix socket for receiving processes, and has a thread for each."""
 
     def __init__(
-        self, address: Path, *, settings: NodeSettings, spool: Path, assembler: Assembling, doorkeeper: Admitting
+        self,
+        address: Path,
+        *,
+        settings: NodeSettings,
+        spool: Path,
+        assembler: Assembling,
+        doorkeeper: Admitting,
+        commitments: Committing,
     ) -> None:
         """Take where to listen, what each process is told to do, and whom their messages are for."""
         self._address = address
@@ -41,6 +71,7 @@ class ReceiverDesk:
         self._spool = spool
         self._assembler = assembler
         self._doorkeeper = doorkeeper
+        self._commitments = commitments
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._lock = threading.Lock()
         self._lines: dict[Line, int] = {}  # the process id, 0 until it serves
@@ -112,6 +143,12 @@ class ReceiverDesk:
                     case Ended(association=association):
                         inside.discard(association)
                         self._over(association)
+                    case Listed():
+                        self._assembler.listed(message.study_instance_uid, message.sop_instance_uids, message.source)
+                    case CommitmentAsked(name=name, association=association):
+                        self._commitments.commitment_asked(name, association)
+                    case CommitmentLeft(name=name):
+                        self._commitments.commitment_left(name)
                     case Serving(pid=pid):
                         with self._lock:
                             self._lines[line] = pid
@@ -125,6 +162,7 @@ class ReceiverDesk:
                 self._over(association)
             # Between naming an instance and telling of it there is an instruction at which a process may die.
             self._assembler.adopt(pid)
+            self._look_for_commitments()
             _log.info("receiving process is gone", pid=pid, associations=len(inside))
 
     def _answer(self, line: Line, question: Asking, inside: set[str]) -> None:
@@ -138,6 +176,15 @@ class ReceiverDesk:
     def _over(self, association: str) -> None:
         self._doorkeeper.leave(association)
         self._assembler.association_ended(association)
+        self._commitments.association_ended(association)
+
+    def _look_for_commitments(self) -> None:
+        try:
+            self._commitments.look_again()
+        except OSError as error:
+            _log.error(
+                "spool not looked through", cause=str(error), remedy="is its disk there? It is at the next start"
+            )
 
     def _say(self, line: Line, message: Accepting | Begin | Verdict) -> None:
         try:

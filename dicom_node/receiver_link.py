@@ -8,7 +8,20 @@ from pathlib import Path
 import structlog
 
 from dicom_node.association import Admission, Caller, Rejection
-from dicom_node.receiver_messages import Accepting, Asking, Begin, Ended, Line, Message, Serving, Stored, Verdict
+from dicom_node.receiver_messages import (
+    Accepting,
+    Asking,
+    Begin,
+    CommitmentAsked,
+    CommitmentLeft,
+    Ended,
+    Line,
+    Listed,
+    Message,
+    Serving,
+    Stored,
+    Verdict,
+)
 from dicom_node.study import StoredInstance
 
 _log = structlog.get_logger()
@@ -18,7 +31,7 @@ _ANSWER_WITHIN_S = 10.0
 
 
 class ReceiverLink:
-    """Implements `Reception` and `Admitting` over the line; safe for many threads."""
+    """Implements `Reception`, `Admitting` and `CommitmentDesk` over the line; safe for many threads."""
 
     def __init__(self, address: Path, *, on_gone: Callable[[], None]) -> None:
         """Connect, and wait to be told what to do. Raises OSError. `on_gone` is called when the other side is gone."""
@@ -59,6 +72,18 @@ class ReceiverLink:
     def association_ended(self, association: str) -> None:
         """Tell that an association is over."""
         self._send(Ended(association=association))
+
+    def listed(self, study_instance_uid: str, sop_instance_uids: frozenset[str], source: str) -> None:
+        """Tell what a study consists of."""
+        self._send(Listed(study_instance_uid=study_instance_uid, sop_instance_uids=sop_instance_uids, source=source))
+
+    def commitment_asked(self, name: str, association: str) -> None:
+        """Tell of a request for storage commitment. If nobody hears it, it is found in the spool."""
+        self._send(CommitmentAsked(name=name, association=association))
+
+    def commitment_left(self, name: str) -> None:
+        """Tell that somebody else must report on it."""
+        self._send(CommitmentLeft(name=name))
 
     def admit(self, caller: Caller, association: str) -> Admission | Rejection:
         """Ask whether a caller may come in."""

@@ -6,15 +6,16 @@ name comes from outside. The same UID with other bytes lies beside it as
 """
 
 import hashlib
+import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from dicom_node.disk import Disk, Part
+from dicom_node.disk import Disk, Part, sync_folder
 from dicom_node.errors import (
     HeadUnreadable,
     MissingUid,
@@ -24,6 +25,7 @@ from dicom_node.errors import (
     StoreRefused,
 )
 from dicom_node.head import Buffer, Head
+from dicom_node.held_instances import HeldInstances
 from dicom_node.namesakes import named_beside
 from dicom_node.origin import Origin, judge, meta_of, require_uid
 from dicom_node.part10 import FileMeta, mapped, read_file_head
@@ -38,12 +40,14 @@ _FILE = re.compile("[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
 _QUARANTINE = "quarantine"
 #: Where the UIDs of most datasets are; the rest is looked at where they are not.
 _BEGINNING_BYTES = 32 << 10
+_NAME_LENGTH = 32
+_PIECE = 1 << 20
 _ROOM_CHECKED_EVERY = 64 << 20  # bytes of one instance
 
 
 def name_of(uid: str) -> str:
     """Return the name under which a UID appears in the spool: 32 hex digits."""
-    return hashlib.sha256(uid.encode("ascii")).hexdigest()[:32]
+    return hashlib.sha256(uid.encode("ascii")).hexdigest()[:_NAME_LENGTH]
 
 
 class Spool:
@@ -146,7 +150,10 @@ class Spool:
         )
 
     def describe(self, file: str) -> StoredInstance | None:
-        """Read what a kept file is; None, and the file in quarantine, if it cannot be read. Raises OSError."""
+        """Read what a kept file is; None, and the file in quarantine, if it cannot be read. Raises OSError.
+
+        One that we have taken responsibility for stays where it is.
+        """
         path = self.root / file
         try:
             meta, head = read_file_head(path)
@@ -154,6 +161,9 @@ class Spool:
             if self._fsync != "instance":
                 require_whole(file, path, meta)
         except (NotDicom, HeadUnreadable, UnicodeEncodeError) as error:
+            if file in HeldInstances(self.root).of_study(file.partition("/")[0]):
+                _log.error("committed instance cannot be read", file=file, cause=str(error), remedy="restore it")
+                return None
             self._disk.move(path, self._quarantine_folder() / file.replace("/", "."))
             _log.error("unreadable file moved to quarantine", file=file, cause=str(error))
             return None
@@ -190,6 +200,52 @@ class Spool:
                 self._disk.sync_tree(self.root / folder)
             except OSError as error:
                 raise self.failure(error) from error
+
+    def find(self, sop_instance_uids: Iterable[str]) -> dict[str, list[str]]:
+        """Return the files, relative to the spool, that lie under each of these UIDs; none for one that is not here.
+
+        Looks where instances came last first, and ends when each has been found. Raises OSError.
+        """
+        names = {name_of(uid): uid for uid in sop_instance_uids}
+        found: dict[str, list[str]] = {uid: [] for uid in names.values()}
+        sought = set(names)
+        for folder in sorted(self.study_folders(), key=self._changed_at, reverse=True):
+            if not sought:
+                break
+            for file in self._files_of(folder):
+                name = file.rpartition("/")[2][:_NAME_LENGTH]
+                if name in names:
+                    found[names[name]].append(file)
+                    sought.discard(name)
+        return found
+
+    def _files_of(self, folder: str) -> list[str]:
+        try:
+            return self.files(folder)
+        except FileNotFoundError:
+            return []  # retention removes it just now
+
+    def require_readable(self, file: str) -> FileMeta:
+        """Bring a kept file to the disk, whatever `fsync` says, read all of it and return what it is.
+
+        Its name is brought there by `sync_names`. Raises NotDicom, HeadUnreadable, OSError.
+        """
+        path = self.root / file
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+            # Before it is mapped: a disk that fails under a mapping ends the process.
+            while stream.read(_PIECE):
+                pass
+        meta, head = read_file_head(path)
+        _require_place(file, head)
+        require_whole(file, path, meta)
+        return meta
+
+    def sync_names(self, files: Iterable[str]) -> None:
+        """Bring the names of files to the disk, whatever `fsync` says. Raises OSError."""
+        series = {(self.root / file).parent for file in files}
+        for folder in sorted({*series, *(folder.parent for folder in series), self.root}, reverse=True):
+            sync_folder(folder)
 
     def trusted(self) -> bool:
         """Say whether the disk has not failed here since it last took a test file."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from dicom_node.assembler import Assembler
+from dicom_node.commitment_reporter import CommitmentReporter
 from dicom_node.doorkeeper import Doorkeeper
 from dicom_node.listening import listen
 from dicom_node.receiver_desk import ReceiverDesk
@@ -64,6 +65,7 @@ def run(settings: Settings) -> None:
     spool = Spool(settings.spool, min_free_bytes=node.min_free_bytes, fsync=node.fsync)
     assembler = Assembler(settings=node, spool=spool, store=intake)
     doorkeeper = Doorkeeper(node)
+    commitments = CommitmentReporter(node, spool)
     reconciling = threading.Thread(target=reconciler.run, args=(stop,), name="reconciler")
     # What was started is stopped in reverse order, also where the next part fails to start: receiving ends first, and
     # what was answered by then is assembled, or adopted at the next start.
@@ -79,8 +81,17 @@ def run(settings: Settings) -> None:
         started.callback(assembler.stop)
         doorkeeper.start()
         started.callback(doorkeeper.stop)
+        commitments.start()
+        started.callback(commitments.stop)
         address = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="wetread-"))) / "receivers"
-        desk = ReceiverDesk(address, settings=node, spool=settings.spool, assembler=assembler, doorkeeper=doorkeeper)
+        desk = ReceiverDesk(
+            address,
+            settings=node,
+            spool=settings.spool,
+            assembler=assembler,
+            doorkeeper=doorkeeper,
+            commitments=commitments,
+        )
         desk.start()
         started.callback(desk.stop)
         _receive(address, sockets, settings, desk, stop)

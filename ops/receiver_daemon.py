@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
         return 1
     begin = link.begin
     spool = Spool(begin.spool, min_free_bytes=begin.settings.min_free_bytes, fsync=begin.settings.fsync)
-    node = Node(settings=begin.settings, spool=spool, assembler=link, doorkeeper=link)
+    node = Node(settings=begin.settings, spool=spool, assembler=link, doorkeeper=link, commitments=link)
     node.start(sockets)
     link.serving(os.getpid())
     stop.wait()

@@ -29,6 +29,7 @@ class Hearing:
         self.stored: list[tuple[StoredInstance, str]] = []
         self.ended: list[str] = []
         self.gone: list[int] = []
+        self.lists: list[tuple[str, frozenset[str], str]] = []
 
     def accepting(self) -> bool:
         """Say what the test says."""
@@ -42,9 +43,36 @@ class Hearing:
         """Keep it."""
         self.ended.append(association)
 
+    def listed(self, study_instance_uid: str, sop_instance_uids: frozenset[str], source: str) -> None:
+        """Keep it."""
+        self.lists.append((study_instance_uid, sop_instance_uids, source))
+
     def adopt(self, pid: int) -> None:
         """Keep it."""
         self.gone.append(pid)
+
+
+class Reporting:
+    """Who reports storage commitment; keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, ...]] = []
+
+    def commitment_asked(self, name: str, association: str) -> None:
+        """Keep it."""
+        self.heard.append(("asked", name, association))
+
+    def commitment_left(self, name: str) -> None:
+        """Keep it."""
+        self.heard.append(("left", name))
+
+    def association_ended(self, association: str) -> None:
+        """Keep it."""
+        self.heard.append(("ended", association))
+
+    def look_again(self) -> None:
+        """Keep it."""
+        self.heard.append(("again",))
 
 
 class House:
@@ -55,12 +83,14 @@ class House:
         self.settings = NodeSettings.model_validate(settings)
         self.assembler = Hearing()
         self.doorkeeper = Doorkeeper(self.settings)
+        self.commitments = Reporting()
         self.desk = ReceiverDesk(
             self.address,
             settings=self.settings,
             spool=folder / "spool",
             assembler=self.assembler,
             doorkeeper=self.doorkeeper,
+            commitments=self.commitments,
         )
         self.desk.start()
         self.gone = False
@@ -98,6 +128,26 @@ def test_what_is_stored_arrives_as_it_was(house: House, tmp_path: Path, wait_for
     wait_for(lambda: house.assembler.ended, what="the end of the association")
     assert house.assembler.stored == [(stored, "association-1-1")]
     link.close()
+
+
+def test_lists_and_requests_for_commitment_arrive(house: House, wait_for: Callable[..., None]) -> None:
+    """In their order; a process that is gone leaves its associations, and what it told nobody of is looked for."""
+    link = house.link()
+    assert link.admit(CALLER, "association-1-1") == Admission()
+    link.listed("1.2.3", frozenset(("1.2.3.1", "1.2.3.2")), "MPPS")
+    link.commitment_asked("ab", "association-1-1")
+    link.commitment_asked("cd", "association-1-1")
+    link.commitment_left("cd")
+    link.close()
+    wait_for(lambda: ("again",) in house.commitments.heard, what="the end of the process")
+    assert house.assembler.lists == [("1.2.3", frozenset(("1.2.3.1", "1.2.3.2")), "MPPS")]
+    assert house.commitments.heard == [
+        ("asked", "ab", "association-1-1"),
+        ("asked", "cd", "association-1-1"),
+        ("left", "cd"),
+        ("ended", "association-1-1"),
+        ("again",),
+    ]
 
 
 def test_the_limit_counts_over_all_processes(house: House) -> None:

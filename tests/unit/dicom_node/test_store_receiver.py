@@ -1,4 +1,4 @@
-"""Fragments become stored instances and answers; no message but C-STORE and C-ECHO is taken."""
+"""Fragments become stored instances and answers; a request that nobody serves gets a status."""
 
 from dataclasses import dataclass, field
 
@@ -149,7 +149,8 @@ def test_the_answer_to_an_echo_is_a_c_echo_rsp() -> None:
         [item(b"x" * 70_000, COMMAND)],
         [item(b"x" * (1 << 20), 0), item(b"x", 0)],
         [item(request(), COMMAND | LAST, 5)],
-        [item(request().replace(FIELD + b"\1", FIELD + b"\x20"), COMMAND | LAST)],
+        [item(request().replace(FIELD + b"\1", FIELD + b"\2"), COMMAND | LAST)],
+        [item(request().replace(FIELD + b"\1\0", FIELD + b"\0\x81"), COMMAND | LAST)],
         [item(ECHO.replace(b"1.2.840.10008.1.1", b"1.2.840.10008.1.9"), COMMAND | LAST, 5)],
         [item(ECHO.replace(b"\0\0\0\x08\2\0\0\0\1\1", b"\0\0\0\x08\2\0\0\0\1\0"), COMMAND | LAST, 5)],
         [item(b"x", 0, 5), item(ECHO, COMMAND | LAST, 5)],
@@ -163,7 +164,8 @@ def test_the_answer_to_an_echo_is_a_c_echo_rsp() -> None:
         "endless command",
         "no command",
         "a store for an echo's context",
-        "another service",
+        "no service",
+        "an answer to no question",
         "an echo of something else",
         "an echo with a dataset",
         "an echo behind a dataset",
