@@ -18,7 +18,7 @@ from dicom_node.services import ServiceRefused, Status
 _NAME = re.compile("[0-9a-f]{64}")
 _ADAPTER = TypeAdapter(CommitmentRequest)
 #: Of all peers. Reports that are taken at once leave none of them.
-_MOST_OPEN = 10_000
+_MOST_OPEN = 2000
 
 
 class CommitmentRequests:

@@ -77,7 +77,8 @@ class CommitmentService:
         self._message_id = 0
 
     def asked(self, request: Request) -> str:
-        """Keep an N-ACTION request. Raises ServiceRefused, HeadUnreadable, OSError."""
+        """Keep an N-ACTION request. Raises ServiceRefused, StoreRefused, OSError."""
+        self._spool.require_room()
         asked = read_request(request, peer=self._peer, now=datetime.now(UTC))
         name = self._requests.keep(asked)
         self._desk.commitment_asked(name, self._association)

@@ -8,7 +8,7 @@ another archive has: `HeldInstances.release`.
 import fcntl
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,16 +28,18 @@ class HeldInstances:
         """Take the spool's directory; nothing is made before it is needed."""
         self._root = spool / "commitment"
 
-    def hold(self, files: Iterable[str]) -> frozenset[str]:
-        """Hold files, relative to the spool; return those that were not held before. Synced when this returns."""
-        new: set[str] = set()
+    def hold(self, files: Iterable[str], still_there: Callable[[str], bool]) -> frozenset[str]:
+        """Hold those files, relative to the spool, that are still there; return them. Synced when this returns.
+
+        Whatever removes files does it under the same lock (`removing_from`), so they are there until they are released.
+        """
         with self._locked():
-            for folder, lines in _by_study(files).items():
+            there = frozenset(file for file in files if still_there(file))
+            for folder, lines in _by_study(there).items():
                 added = lines - self._lines(folder)
                 if added:
                     self._append(folder, added)
-                    new |= {f"{folder}/{line}" for line in added}
-        return frozenset(new)
+        return there
 
     def release(self, files: Iterable[str]) -> None:
         """Let files go, relative to the spool: their archive is known to hold them. Not held: nothing happens."""

@@ -6,16 +6,15 @@ name comes from outside. The same UID with other bytes lies beside it as
 """
 
 import hashlib
-import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from dicom_node.disk import Disk, Part, sync_folder
+from dicom_node.disk import Disk, Part
 from dicom_node.errors import (
     HeadUnreadable,
     MissingUid,
@@ -40,14 +39,12 @@ _FILE = re.compile("[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
 _QUARANTINE = "quarantine"
 #: Where the UIDs of most datasets are; the rest is looked at where they are not.
 _BEGINNING_BYTES = 32 << 10
-_NAME_LENGTH = 32
-_PIECE = 1 << 20
 _ROOM_CHECKED_EVERY = 64 << 20  # bytes of one instance
 
 
 def name_of(uid: str) -> str:
     """Return the name under which a UID appears in the spool: 32 hex digits."""
-    return hashlib.sha256(uid.encode("ascii")).hexdigest()[:_NAME_LENGTH]
+    return hashlib.sha256(uid.encode("ascii")).hexdigest()[:32]
 
 
 class Spool:
@@ -132,6 +129,10 @@ class Spool:
         since = time.time() - changed_within_s
         return [folder for folder in folders if self._changed_at(folder) >= since]
 
+    def latest_folders(self) -> list[str]:
+        """Return the names of the study folders, those first in which files were named last. Raises OSError."""
+        return sorted(self.study_folders(), key=self._changed_at, reverse=True)
+
     def _changed_at(self, folder: str) -> float:
         study = self.root / folder
         try:
@@ -157,7 +158,7 @@ class Spool:
         path = self.root / file
         try:
             meta, head = read_file_head(path)
-            _require_place(file, head)
+            require_place(file, head)
             if self._fsync != "instance":
                 require_whole(file, path, meta)
         except (NotDicom, HeadUnreadable, UnicodeEncodeError) as error:
@@ -200,52 +201,6 @@ class Spool:
                 self._disk.sync_tree(self.root / folder)
             except OSError as error:
                 raise self.failure(error) from error
-
-    def find(self, sop_instance_uids: Iterable[str]) -> dict[str, list[str]]:
-        """Return the files, relative to the spool, that lie under each of these UIDs; none for one that is not here.
-
-        Looks where instances came last first, and ends when each has been found. Raises OSError.
-        """
-        names = {name_of(uid): uid for uid in sop_instance_uids}
-        found: dict[str, list[str]] = {uid: [] for uid in names.values()}
-        sought = set(names)
-        for folder in sorted(self.study_folders(), key=self._changed_at, reverse=True):
-            if not sought:
-                break
-            for file in self._files_of(folder):
-                name = file.rpartition("/")[2][:_NAME_LENGTH]
-                if name in names:
-                    found[names[name]].append(file)
-                    sought.discard(name)
-        return found
-
-    def _files_of(self, folder: str) -> list[str]:
-        try:
-            return self.files(folder)
-        except FileNotFoundError:
-            return []  # retention removes it just now
-
-    def require_readable(self, file: str) -> FileMeta:
-        """Bring a kept file to the disk, whatever `fsync` says, read all of it and return what it is.
-
-        Its name is brought there by `sync_names`. Raises NotDicom, HeadUnreadable, OSError.
-        """
-        path = self.root / file
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-            # Before it is mapped: a disk that fails under a mapping ends the process.
-            while stream.read(_PIECE):
-                pass
-        meta, head = read_file_head(path)
-        _require_place(file, head)
-        require_whole(file, path, meta)
-        return meta
-
-    def sync_names(self, files: Iterable[str]) -> None:
-        """Bring the names of files to the disk, whatever `fsync` says. Raises OSError."""
-        series = {(self.root / file).parent for file in files}
-        for folder in sorted({*series, *(folder.parent for folder in series), self.root}, reverse=True):
-            sync_folder(folder)
 
     def trusted(self) -> bool:
         """Say whether the disk has not failed here since it last took a test file."""
@@ -330,7 +285,8 @@ class Arriving:
         self._part.close()
 
 
-def _require_place(file: str, head: Head) -> None:
+def require_place(file: str, head: Head) -> None:
+    """Raise HeadUnreadable for a file that does not lie where its UIDs say."""
     uids = (head.study_instance_uid or "", head.series_instance_uid or "")
     if [name_of(uid) for uid in uids] != file.split("/")[:2]:
         raise HeadUnreadable(f"{file}: its UIDs are not the ones that it lies under; was it moved here?")
