@@ -26,6 +26,12 @@ WELL_KNOWN = "1.2.840.10008.1.20.1.1"
 SERVICES = (StorageCommitmentPushModel, ModalityPerformedProcedureStep, InstanceAvailabilityNotification)
 
 
+def believing(ae_title: str, port: int) -> dict[str, Any]:
+    """Return the entry of a peer that may ask for storage commitment, and takes reports at a port of this machine."""
+    to = {"host": "127.0.0.1", "port": port}
+    return {"ae_title": ae_title, "hosts": ["127.0.0.1"], "storage_commitment": True, "report_to": to}
+
+
 class House:
     """A node of two receiving processes, and who may ask it for storage commitment.
 
@@ -39,11 +45,7 @@ class House:
         self.reports: list[CommitmentReport] = []
         self._listener: CommitmentListener | None = None
 
-        def peer(title: str, port: int) -> dict[str, Any]:
-            to = {"host": "127.0.0.1", "port": port}
-            return {"ae_title": title, "hosts": ["127.0.0.1"], "storage_commitment": True, "report_to": to}
-
-        peers = [peer("MODALITY", self.report_port), peer("ORTHANC", orthanc_port)]
+        peers: list[dict[str, Any]] = [believing("MODALITY", self.report_port), believing("ORTHANC", orthanc_port)]
         peers.append({"ae_title": "CT1", "hosts": ["127.0.0.1"]})
         self.node = ANode(folder, free_port(), processes=2, fsync="off", peers=peers)
 
@@ -80,18 +82,18 @@ class House:
 class Modality:
     """An association of pynetdicom's that asks, and hears reports on the same association."""
 
-    def __init__(self, house: House, *, takes_with: int = 0, calling: str = "MODALITY") -> None:
+    def __init__(self, node: ANode, *, takes_with: int = 0, calling: str = "MODALITY") -> None:
         self.reports: list[CommitmentReport] = []
         self._takes_with = takes_with
         set_switches()
         entity = AE(ae_title=calling)
         for sop_class in (*SERVICES, CTImageStorage):
             entity.add_requested_context(sop_class)
-        peer = house.node.peer
+        peer = node.peer
         self.association = entity.associate(
             peer.host, peer.port, ae_title=peer.ae_title, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._heard)]
         )
-        assert self.association.is_established, house.node.log()
+        assert self.association.is_established, node.log()
 
     def _heard(self, event: Any) -> tuple[int, None]:
         self.reports.append(report_of(event.event_type, event.event_information))
@@ -118,9 +120,9 @@ class Modality:
 
 
 @contextmanager
-def modality(house: House, **values: Any) -> Iterator[Modality]:
+def modality(node: ANode, **values: Any) -> Iterator[Modality]:
     """Hold an association."""
-    made = Modality(house, **values)
+    made = Modality(node, **values)
     try:
         yield made
     finally:

@@ -53,7 +53,7 @@ def stored(house: House, folder: Path, *, seed: int) -> list[tuple[str, str]]:
 def test_who_keeps_the_association_is_told_there(house: House, tmp_path: Path, wait_for: Wait) -> None:
     """Event type 1 for what is there; then the request is closed, and the instances are held."""
     references = stored(house, tmp_path, seed=1)
-    with modality(house) as asking:
+    with modality(house.node) as asking:
         assert asking.ask("1.2.3.1", references) == 0
         wait_for(lambda: asking.reports, what="the report on the same association", deadline_s=60)
         wait_for(lambda: not house.open_requests(), what="the request is closed")
@@ -65,7 +65,7 @@ def test_who_keeps_the_association_is_told_there(house: House, tmp_path: Path, w
 def test_what_is_not_so_is_not_promised(house: House, tmp_path: Path, wait_for: Wait) -> None:
     """Event type 2: an instance that is not here, and one under another SOP class, which is not held either."""
     (right, other, _) = stored(house, tmp_path, seed=2)
-    with modality(house) as asking:
+    with modality(house.node) as asking:
         assert asking.ask("1.2.3.2", [right, (CTImageStorage, other[1]), (right[0], "1.2.3.404")]) == 0
         wait_for(lambda: asking.reports, what="the report on the same association", deadline_s=60)
     assert asking.reports == [
@@ -85,10 +85,10 @@ def test_who_leaves_or_refuses_is_told_on_a_new_association(house: House, tmp_pa
     references = stored(house, tmp_path, seed=3)
     house.listen()
     try:
-        with modality(house, takes_with=0x0110) as refusing:
+        with modality(house.node, takes_with=0x0110) as refusing:
             assert refusing.ask("1.2.3.3", references) == 0
             wait_for(lambda: refusing.reports, what="the report that is refused", deadline_s=60)
-        with modality(house) as leaving:
+        with modality(house.node) as leaving:
             assert leaving.ask("1.2.3.4", references) == 0
         wait_for(lambda: len(house.reports) >= 2, what="both reports", deadline_s=60)
         wait_for(lambda: not house.open_requests(), what="both requests are closed")
@@ -135,7 +135,7 @@ def test_a_report_survives_whoever_dies(house: House, tmp_path: Path, wait_for: 
     """SIGKILL between answer and report, of the receiving processes, then of the whole node: both reports come."""
     references = stored(house, tmp_path, seed=6)
     # Refused, so that a slow machine, whose node says it before it dies, does not close the request.
-    with modality(house, takes_with=0x0110) as first:
+    with modality(house.node, takes_with=0x0110) as first:
         assert first.ask("1.2.3.6", references) == 0
         for pid in house.node.receivers():
             os.kill(pid, signal.SIGKILL)
@@ -143,7 +143,7 @@ def test_a_report_survives_whoever_dies(house: House, tmp_path: Path, wait_for: 
     wait_for(lambda: house.reports_of("1.2.3.6"), what="the report, after the receiving processes died", deadline_s=90)
     house.close()
     wait_for(house.node.answers, what="others receive")
-    with modality(house, takes_with=0x0110) as second:
+    with modality(house.node, takes_with=0x0110) as second:
         assert second.ask("1.2.3.7", references) == 0
         house.node.kill()
     house.listen()
@@ -159,7 +159,7 @@ def test_wrong_requests_are_answered_and_the_association_goes_on(house: House) -
     asked = [("1.2.840.10008.5.1.4.1.1.4", "1.2.3")]
     changed = Dataset()
     changed.PerformedProcedureStepStatus = "COMPLETED"
-    with modality(house) as asking:
+    with modality(house.node) as asking:
         assert asking.ask("1.2.3.8", asked, action=2) == 0x0123
         assert asking.ask("1.2.3.8", asked, instance="1.2.3.4") == 0x0112
         assert asking.ask("1.2.3.8", []) == 0x0115
@@ -177,7 +177,7 @@ def test_wrong_requests_are_answered_and_the_association_goes_on(house: House) -
 def test_a_peer_gets_the_services_of_its_entry(house: House) -> None:
     """Announcements for everybody who is listed, storage commitment where the entry says so, nothing for others."""
     for calling, services in (("MODALITY", set(SERVICES)), ("CT1", set(SERVICES[1:])), ("STRANGER", set())):
-        with modality(house, calling=calling) as caller:
+        with modality(house.node, calling=calling) as caller:
             accepted = {str(context.abstract_syntax) for context in caller.association.accepted_contexts}
         assert accepted - {CTImageStorage} == services
 
@@ -194,7 +194,7 @@ def test_steps_and_notifications_list_a_study(house: House, wait_for: Wait) -> N
     series.SeriesInstanceUID = "1.2.9.1.1"
     series.ReferencedImageSequence = [_reference(f"1.2.9.1.1.{number}") for number in range(5)]
     completed.PerformedSeriesSequence = [series]
-    with modality(house, calling="CT1") as first, modality(house, calling="CT1") as second:
+    with modality(house.node, calling="CT1") as first, modality(house.node, calling="CT1") as second:
         kind = ModalityPerformedProcedureStep
         assert first.association.send_n_create(created, kind, "1.2.9")[0].Status == 0
         assert first.association.send_n_create(created, kind, "1.2.9")[0].Status == 0x0111
