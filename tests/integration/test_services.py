@@ -1,6 +1,8 @@
 """A node that provides services beside storage, with pynetdicom and Orthanc as their users."""
 
+import json
 import os
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from dicom_node.commitment import CommitmentReport
 from dicom_node.sender import send
 from dicom_node.spool import name_of
 from tests.integration.services_house import SERVICES, WELL_KNOWN, House, modality
+from tests.integration.test_connect_a_pacs import block
 from tests.orthanc_server import OrthancServer
 from worker.testing import write_mr_series
 
@@ -101,34 +104,41 @@ def test_who_leaves_or_refuses_is_told_on_a_new_association(house: House, tmp_pa
 def test_orthanc_asks_and_is_told(
     house: House, tmp_path: Path, orthanc_port: int, free_port: Callable[[], int], wait_for: Wait
 ) -> None:
-    """By its REST API, as docs/connect-a-pacs.md has it; an instance that only Orthanc has is reported as missing."""
+    """By the calls in docs/connect-a-pacs.md; an instance that Orthanc has and the node has not is named."""
     folder = tmp_path / "orthanc"
     folder.mkdir()
     orthanc = OrthancServer(folder, dicom_port=orthanc_port, http_port=free_port())
     orthanc.start()
     try:
         orthanc.know("wetread", "WETREAD", house.node.peer.port)
-        orthanc.take(write_mr_series(tmp_path / "both", slices=2, seed=4))
-        instances = orthanc.rest("/instances")
-        orthanc.rest("/modalities/wetread/store", body={"Resources": instances, "StorageCommitment": False})
-        orthanc.take(write_mr_series(tmp_path / "alone", slices=1, seed=5))
-        whole = orthanc.rest("/modalities/wetread/storage-commitment", body={"Resources": instances})["ID"]
-        everything = {"Resources": orthanc.rest("/instances")}
-        partly = orthanc.rest("/modalities/wetread/storage-commitment", body=everything)["ID"]
-
-        def report(transaction: str) -> Any:
-            return orthanc.rest(f"/storage-commitment/{transaction}")
-
-        wait_for(lambda: report(whole)["Status"] != "Pending", what="the report of what the node has", deadline_s=60)
-        wait_for(lambda: report(partly)["Status"] != "Pending", what="the report of what it has not")
-        said = report(whole), report(partly)
+        orthanc.take(write_mr_series(tmp_path / "study", slices=2, seed=4))
+        (study,) = orthanc.rest("/studies")
+        sent = documented(orthanc, 1, study)["StorageCommitmentTransactionUID"]
+        orthanc.take(write_mr_series(tmp_path / "more", slices=3, seed=4)[2:])
+        partly = documented(orthanc, 0, study)["ID"]
+        reports = []
+        for transaction in (sent, partly):
+            wait_for(
+                lambda uid=transaction: documented(orthanc, 2, uid)["Status"] != "Pending",
+                what="the report",
+                deadline_s=60,
+            )
+            reports.append(documented(orthanc, 2, transaction))
     finally:
         orthanc.stop()
-    assert [(each["Status"], len(each["Success"]), len(each["Failures"])) for each in said] == [
+    assert [(each["Status"], len(each["Success"]), len(each["Failures"])) for each in reports] == [
         ("Success", 2, 0),
         ("Failure", 2, 1),
     ]
-    assert said[1]["Failures"][0]["FailureReason"] == NO_SUCH_OBJECT_INSTANCE
+    assert reports[1]["Failures"][0]["FailureReason"] == NO_SUCH_OBJECT_INSTANCE
+
+
+def documented(orthanc: OrthancServer, number: int, what: str) -> Any:
+    """Make one of the calls that the documentation has, for a study or a transaction; return the answer."""
+    line = [line for line in block("bash").splitlines() if line.startswith("curl")][number]
+    words = shlex.split(line.replace("ORTHANC-ID", what).replace("TRANSACTION", what))
+    path = next(word.partition(":8042")[2] for word in words if ":8042" in word)
+    return orthanc.rest(path, body=json.loads(words[words.index("-d") + 1]) if "-d" in words else None)
 
 
 def test_a_report_survives_whoever_dies(house: House, tmp_path: Path, wait_for: Wait) -> None:
