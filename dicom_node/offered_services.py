@@ -32,6 +32,7 @@ def services_of(
     reception: Reception,
     commitments: CommitmentDesk | None,
     peer: str,
+    calling_ae_title: str,
     association: str,
     answer_within_s: float,
 ) -> Services:
@@ -43,7 +44,7 @@ def services_of(
         (N_CREATE_RQ, INSTANCE_AVAILABILITY): announcements.availability_created,
     }
     if commitments is None:
-        return Services(operations, contexts)
+        return Services(operations, contexts, calling_ae_title=calling_ae_title)
     committing = CommitmentService(
         spool=spool,
         desk=commitments,
@@ -53,4 +54,4 @@ def services_of(
         clock=MONOTONIC,
     )
     operations[N_ACTION_RQ, STORAGE_COMMITMENT] = committing.asked
-    return Services(operations, contexts, committing)
+    return Services(operations, contexts, committing, calling_ae_title=calling_ae_title)

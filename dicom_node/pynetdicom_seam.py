@@ -9,6 +9,7 @@ It relies on these private names of pynetdicom 3.0, and a test names the one tha
     DULServiceProvider._read_pdu_data         reads one PDU and queues it with its event
     DULServiceProvider._decode_pdu            makes a PDU object and its event of bytes
     DULServiceProvider._recv_pdu              the queue of PDUs that go with the events
+    DULServiceProvider._idle_timer            how long there has been nothing to read
     DULServiceProvider._kill_thread           set when its thread is to end
     RequestHandler._create_association        makes the association of a connection
     Association._reactor_checkpoint           holds the association's own thread while it is cleared
@@ -46,6 +47,7 @@ PRIVATE_NAMES: tuple[tuple[Any, str], ...] = (
 #: Of an instance, made in its __init__.
 PRIVATE_ATTRIBUTES: tuple[tuple[Any, str], ...] = (
     (DULServiceProvider, "_recv_pdu"),
+    (DULServiceProvider, "_idle_timer"),
     (DULServiceProvider, "_kill_thread"),
     (Association, "_reactor_checkpoint"),
 )
@@ -130,6 +132,8 @@ class StoreDul(DULServiceProvider):
         try:
             self._end_with(self._transfer if comes else self._speak)
         finally:
+            # That thread looks at the timer first, and what was done may have taken longer than the network timeout.
+            self._idle_timer.restart()
             self.assoc._reactor_checkpoint.set()  # noqa: SLF001
         return True
 

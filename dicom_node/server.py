@@ -266,6 +266,7 @@ class Node:
                 reception=self._reception,
                 commitments=self._commitments,
                 peer=admitted.peer,
+                calling_ae_title=calling,
                 association=admitted.name,
                 answer_within_s=self._settings.dimse_timeout_s,
             ),

@@ -164,6 +164,8 @@ class Services:
         operations: Mapping[tuple[int, str], Operation],
         contexts: Mapping[int, tuple[str, str]],
         reporting: Reporting | None = None,
+        *,
+        calling_ae_title: str = "",
     ) -> None:
         """Take the table, by Command Field and SOP class, the contexts, and who reports.
 
@@ -171,7 +173,9 @@ class Services:
             operations: What is served.
             contexts: Abstract and transfer syntax of the accepted contexts, by id.
             reporting: None where nothing is ever reported.
+            calling_ae_title: For the log.
         """
+        self._calling_ae_title = calling_ae_title
         self._operations = operations
         self._contexts = contexts
         self._reporting = reporting
@@ -231,5 +235,11 @@ class Services:
     def _refused(
         self, command: Command, status: Status, comment: str, cause: str, error_id: int | None = None
     ) -> Answer:
-        _log.warning("request refused", command=f"{command.field:04X}", status=f"{status.code:04X}", cause=cause)
+        _log.warning(
+            "request refused",
+            calling_ae_title=self._calling_ae_title,
+            command=f"{command.field:04X}",
+            status=f"{status.code:04X}",
+            cause=cause,
+        )
         return Answer(status=status.code, comment=comment[:64], error_id=error_id)

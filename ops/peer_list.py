@@ -60,6 +60,8 @@ def _words(peer: PeerSettings) -> str:
         words.append("with its certificate")
     if peer.max_associations is not None:
         words.append(f"{peer.max_associations} associations at once")
+    if peer.storage_commitment:
+        words.append("asks for storage commitment")
     return ", ".join(words)
 
 

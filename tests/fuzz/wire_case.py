@@ -44,7 +44,7 @@ _ECHO = 5
 #: One study for so many cases, and so many instances in it.
 _CASES_A_STUDY, _INSTANCES_A_STUDY = 500, 40
 _UNCHANGED_SHARE = 0.04
-_SERVICE_SHARE = 0.3
+_SERVICE_SHARE = 0.15
 _RELEASE, _ABORT = bytes(4), bytes(4)
 
 #: How a peer ends: what it says of it, if anything, and how often.

@@ -60,3 +60,5 @@ def test_who_commits_needs_an_address_for_its_reports() -> None:
     to = {"host": "ct1.example.org", "port": 104}
     assert NodeSettings.model_validate({"peers": [{**entry, "report_to": to}]}).peers[0].storage_commitment
     assert not NodeSettings.model_validate({"peers": [{**entry, "storage_commitment": False}]}).peers[0].report_to
+    with pytest.raises(ValidationError, match="anybody under the AE title of CT1"):
+        NodeSettings.model_validate({"peers": [{**entry, "report_to": to}], "promiscuous": True})
