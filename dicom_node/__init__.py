@@ -8,6 +8,11 @@ tls          the profile of TLS; tls_door, handshakes with a deadline; handshake
              peer_certificate, whose certificate a caller shows; certificate_file, until when one is good
 pynetdicom_seam  where our C-STORE path sits inside pynetdicom's association; wire, PDUs read with deadlines
 store_receiver   fragments in, responses out (pdata, command_set: their encoding)
+services     other requests and their statuses; offered_services, who gets which; wanted_elements, what they read
+commitment_request   storage commitment as SCP: what is asked and reported; commitment_requests, what is open;
+             commitment_service, on one association; committing, what is true (safekeeping, held_instances);
+             commitment_reporter, on others
+announcements    MPPS and availability; performed_steps, what is under way; announcement_service; durable_note
 store_scp    one C-STORE: from the request to the status
 head         the UIDs of a dataset, and no more of it
 part10       our file meta information before a dataset that stays as it is

@@ -119,6 +119,10 @@ class Assembler:
         """Hear that an association is over."""
         self._heard.put(_Ended(association=association))
 
+    def listed(self, study_instance_uid: str, sop_instance_uids: frozenset[str], source: str) -> None:
+        """Hear which instances a study consists of, as an "MPPS" or an "IAN" lists them."""
+        _log.info("study listed", study=study_instance_uid, instances=len(sop_instance_uids), source=source)
+
     def force(self, study_uid: str) -> None:
         """Close a study now; nothing happens if nothing of it is open."""
         self._heard.put(_Force(study_uid=study_uid))

@@ -70,6 +70,11 @@ class CommitmentListener:
             (host, port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._heard)]
         )
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.socket.getsockname()[1])
+
     def close(self) -> None:
         """Stop listening."""
         self._server.shutdown()

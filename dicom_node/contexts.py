@@ -1,6 +1,6 @@
 """Which SOP classes and transfer syntaxes we take, and in which order."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -16,6 +16,9 @@ IMPLEMENTATION_CLASS_UID = "2.25.88748531076648248132764909547493520487"
 IMPLEMENTATION_VERSION_NAME = "WETREAD_0_1"  # PS3.7 D.3.3.2.4, at most 16 characters
 
 VERIFICATION = "1.2.840.10008.1.1"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"  # Push Model, PS3.4 J
+PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"  # Modality Performed Procedure Step, PS3.4 F
+INSTANCE_AVAILABILITY = "1.2.840.10008.5.1.4.33"  # Instance Availability Notification, PS3.4 R
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
@@ -40,6 +43,9 @@ TRANSFER_SYNTAXES: tuple[str, ...] = (
     *(str(syntax) for syntax in _UNCOMPRESSED_LAST),
 )
 
+#: Of services beside storage: small datasets, and nothing that has to be inflated.
+SERVICE_TRANSFER_SYNTAXES: tuple[str, ...] = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+
 
 def is_private(sop_class_uid: str) -> bool:
     """Say whether a SOP class is not the standard's."""
@@ -51,10 +57,14 @@ def is_storage(sop_class_uid: str) -> bool:
     return is_private(sop_class_uid) or sop_class_uid in _STORAGE or sop_class_uid.startswith(_STORAGE_ROOT)
 
 
-def supported(proposed: Iterable[str]) -> list[PresentationContext]:
+def supported(proposed: Iterable[str], services: Collection[str] = ()) -> list[PresentationContext]:
     """Return a context for each proposed abstract syntax that we take, transfer syntaxes in our order.
+
+    `services` are SOP classes beside storage and verification that this caller may use.
 
     Built from the proposal, so that private classes can be taken, and no association copies 200 contexts.
     """
-    contexts = [build_context(uid, list(TRANSFER_SYNTAXES)) for uid in dict.fromkeys(proposed) if is_storage(uid)]
-    return [build_context(VERIFICATION), *contexts]
+    asked = dict.fromkeys(proposed)
+    contexts = [build_context(uid, list(TRANSFER_SYNTAXES)) for uid in asked if is_storage(uid)]
+    others = [build_context(uid, list(SERVICE_TRANSFER_SYNTAXES)) for uid in asked if uid in services]
+    return [build_context(VERIFICATION), *contexts, *others]

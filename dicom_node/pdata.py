@@ -47,19 +47,24 @@ def fragments(body: memoryview) -> Iterator[Fragment]:
         position = end
 
 
-def p_data(context_id: int, command: bytes, *, longest_pdu: int) -> bytes:
-    """Return the P-DATA-TF PDUs that carry a command set to a peer.
+def p_data(context_id: int, command: bytes, *, longest_pdu: int, dataset: bytes = b"") -> bytes:
+    """Return the P-DATA-TF PDUs that carry a message to a peer.
 
     Args:
         context_id: Of the presentation context.
         command: The command set.
         longest_pdu: What the peer takes (PS3.8 D.1); 0 for any length.
+        dataset: What follows the command set; empty for nothing.
     """
-    room = max(longest_pdu - _ITEM_HEADER.size, 1) if longest_pdu else len(command)
-    pdus = []
-    for start in range(0, len(command), room):
-        part = command[start : start + room]
-        control = _COMMAND | (_LAST if start + room >= len(command) else 0)
+    return b"".join(
+        [*_pdus(context_id, command, _COMMAND, longest_pdu), *_pdus(context_id, dataset, 0, longest_pdu)],
+    )
+
+
+def _pdus(context_id: int, data: bytes, kind: int, longest_pdu: int) -> Iterator[bytes]:
+    room = max(longest_pdu - _ITEM_HEADER.size, 1) if longest_pdu else max(len(data), 1)
+    for start in range(0, len(data), room):
+        part = data[start : start + room]
+        control = kind | (_LAST if start + room >= len(data) else 0)
         item = _ITEM_HEADER.pack(len(part) + _CONTEXT_AND_CONTROL, context_id, control) + part
-        pdus.append(PDU_HEADER.pack(P_DATA_TF, 0, len(item)) + item)
-    return b"".join(pdus)
+        yield PDU_HEADER.pack(P_DATA_TF, 0, len(item)) + item

@@ -2,9 +2,11 @@
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from dicom_node.tls_settings import TlsClientSettings
 
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)([.](?!-)[A-Za-z0-9_-]{1,63}(?<!-))*[.]?")
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
@@ -47,6 +49,16 @@ Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 """SHA-256 of a certificate, with or without colons; kept as 64 lower-case digits."""
 
 
+class ReportToSettings(BaseModel):
+    """Where a peer takes reports of storage commitment, under its AE title."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field(min_length=1, description="address or host name")
+    port: int = Field(ge=1, le=65535, description="port")
+    tls: TlsClientSettings | None = None
+
+
 class PeerSettings(BaseModel):
     """An application entity that may call."""
 
@@ -72,6 +84,22 @@ class PeerSettings(BaseModel):
         min_length=1,
         description="common name, or DNS name (subjectAltName), that its certificate must have; then it must use TLS",
     )
+
+    storage_commitment: bool = Field(
+        default=False,
+        description="whether it may ask the node to take responsibility for instances; it may then delete its only "
+        "copy, so each start warns of it",
+    )
+    report_to: ReportToSettings | None = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.storage_commitment and self.report_to is None:
+            raise ValueError(
+                f"storage_commitment of {self.ae_title} needs [node.peers.report_to] with host and port: what it does "
+                "not hear where it asked, it is told there"
+            )
+        return self
 
     @property
     def pinned(self) -> bool:

@@ -1,14 +1,15 @@
 """Where our C-STORE data path sits inside pynetdicom's association.
 
 Negotiation and ACSE stay pynetdicom's. In the state Sta6 (PS3.8 9.2: ready for data transfer) PDUs are read here, with
-deadlines; C-STORE requests go straight to the spool, C-ECHO is answered, every other message ends the association, and
-a release or an abort is given to pynetdicom. What pynetdicom trips over ends the association and nothing else.
+deadlines; C-STORE requests go straight to the spool, other messages are answered (`dicom_node.store_receiver`), and a
+release or an abort is given to pynetdicom. What pynetdicom trips over ends the association and nothing else.
 It relies on these private names of pynetdicom 3.0, and a test names the one that moved:
 
     DULServiceProvider._is_transport_event    called whenever there may be something to read
     DULServiceProvider._read_pdu_data         reads one PDU and queues it with its event
     DULServiceProvider._decode_pdu            makes a PDU object and its event of bytes
     DULServiceProvider._recv_pdu              the queue of PDUs that go with the events
+    DULServiceProvider._idle_timer            how long there has been nothing to read
     DULServiceProvider._kill_thread           set when its thread is to end
     RequestHandler._create_association        makes the association of a connection
     Association._reactor_checkpoint           holds the association's own thread while it is cleared
@@ -46,6 +47,7 @@ PRIVATE_NAMES: tuple[tuple[Any, str], ...] = (
 #: Of an instance, made in its __init__.
 PRIVATE_ATTRIBUTES: tuple[tuple[Any, str], ...] = (
     (DULServiceProvider, "_recv_pdu"),
+    (DULServiceProvider, "_idle_timer"),
     (DULServiceProvider, "_kill_thread"),
     (Association, "_reactor_checkpoint"),
 )
@@ -120,15 +122,25 @@ class StoreDul(DULServiceProvider):
         if self.state_machine.current_state != _DATA_TRANSFER:
             return bool(super()._is_transport_event())
         # What was passed on is pynetdicom's turn first: it takes its events one a round.
-        if not self.event_queue.empty() or self.socket is None or not self.socket.ready:
+        if not self.event_queue.empty() or self.socket is None:
+            return False
+        comes = self.socket.ready
+        if not comes and (self._receiver is None or not self._receiver.has_to_speak):
             return False
         # The association's own thread would poll meanwhile, a thousand times a second.
         self.assoc._reactor_checkpoint.clear()  # noqa: SLF001 - see above
         try:
-            self._end_with(self._transfer)
+            self._end_with(self._transfer if comes else self._speak)
         finally:
+            # That thread looks at the timer first, and what was done may have taken longer than the network timeout.
+            self._idle_timer.restart()
             self.assoc._reactor_checkpoint.set()  # noqa: SLF001
         return True
+
+    def _speak(self) -> None:
+        """Send what the node has to say without having been asked, if the peer is still there."""
+        if self._receiver is not None and self.event_queue.empty():
+            self._connected().send(self._receiver.unasked())
 
     def _close_when_silent(self) -> bool:
         """Close, once the peer says no more: closed over unread bytes, a connection loses the abort that was sent."""

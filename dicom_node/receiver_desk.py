@@ -11,8 +11,23 @@ from typing import Protocol
 import structlog
 
 from dicom_node.association import Admission
+from dicom_node.commitment_service import CommitmentDesk
 from dicom_node.doorkeeper import Admitting
-from dicom_node.receiver_messages import Accepting, Asking, Begin, Ended, Line, Refused, Serving, Stored, Verdict
+from dicom_node.receiver_messages import (
+    Accepting,
+    Asking,
+    Begin,
+    CommitmentAsked,
+    CommitmentLeft,
+    Ended,
+    Line,
+    Listed,
+    Message,
+    Refused,
+    Serving,
+    Stored,
+    Verdict,
+)
 from dicom_node.settings import NodeSettings
 from dicom_node.shares import Shares
 from dicom_node.store_scp import Reception
@@ -31,6 +46,16 @@ class Assembling(Reception, Protocol):
         """Look for what a process, which is gone, has left in the spool and told nobody of."""
 
 
+class Committing(CommitmentDesk, Protocol):
+    """Who reports storage commitment, as the desk needs it."""
+
+    def association_ended(self, association: str) -> None:
+        """Report on what an association has left."""
+
+    def look_again(self) -> None:
+        """Look for requests that a process, which is gone, has kept and told nobody of. Raises OSError."""
+
+
 class ReceiverDesk:
     """Listens on a Unix socket for receiving processes, and has a thread for each."""
 
@@ -44,6 +69,7 @@ class ReceiverDesk:
         doorkeeper: Admitting,
         shares: Shares,
         witness: Witness = no_witness,
+        commitments: Committing,
     ) -> None:
         """Take where to listen, what each process is told to do, and whom their messages are for.
 
@@ -56,6 +82,7 @@ class ReceiverDesk:
         self._doorkeeper = doorkeeper
         self._shares = shares
         self._witness = witness
+        self._commitments = commitments
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._lock = threading.Lock()
         self._lines: dict[Line, int] = {}  # the process id, 0 until it serves
@@ -127,22 +154,7 @@ class ReceiverDesk:
         inside: set[str] = set()
         try:
             for message in line.received():
-                match message:
-                    case Stored(instance=instance, association=association):
-                        self._shares.stored(instance)
-                        self._assembler.instance_stored(instance, association)
-                    case Asking():
-                        self._answer(line, message, inside)
-                    case Ended(association=association):
-                        inside.discard(association)
-                        self._over(association)
-                    case Refused(caller=caller):
-                        self._witness(caller)
-                    case Serving(pid=pid):
-                        with self._lock:
-                            self._lines[line] = pid
-                    case _:
-                        _log.error("message not understood", kind=message.kind)
+                self._heard(line, message, inside)
         finally:
             with self._lock:
                 pid = self._lines.pop(line)
@@ -151,7 +163,32 @@ class ReceiverDesk:
                 self._over(association)
             # Between naming an instance and telling of it there is an instruction at which a process may die.
             self._assembler.adopt(pid)
+            self._look_for_commitments()
             _log.info("receiving process is gone", pid=pid, associations=len(inside))
+
+    def _heard(self, line: Line, message: Message, inside: set[str]) -> None:
+        match message:
+            case Stored(instance=instance, association=association):
+                self._shares.stored(instance)
+                self._assembler.instance_stored(instance, association)
+            case Asking():
+                self._answer(line, message, inside)
+            case Ended(association=association):
+                inside.discard(association)
+                self._over(association)
+            case Refused(caller=caller):
+                self._witness(caller)
+            case Listed():
+                self._assembler.listed(message.study_instance_uid, message.sop_instance_uids, message.source)
+            case CommitmentAsked(name=name, association=association):
+                self._commitments.commitment_asked(name, association)
+            case CommitmentLeft(name=name):
+                self._commitments.commitment_left(name)
+            case Serving(pid=pid):
+                with self._lock:
+                    self._lines[line] = pid
+            case _:
+                _log.error("message not understood", kind=message.kind)
 
     def _answer(self, line: Line, question: Asking, inside: set[str]) -> None:
         verdict = self._doorkeeper.admit(question.caller, question.association)
@@ -164,6 +201,15 @@ class ReceiverDesk:
     def _over(self, association: str) -> None:
         self._doorkeeper.leave(association)
         self._assembler.association_ended(association)
+        self._commitments.association_ended(association)
+
+    def _look_for_commitments(self) -> None:
+        try:
+            self._commitments.look_again()
+        except OSError as error:
+            _log.error(
+                "spool not looked through", cause=str(error), remedy="is its disk there? It is at the next start"
+            )
 
     def _say(self, line: Line, message: Accepting | Begin | Verdict) -> None:
         try:

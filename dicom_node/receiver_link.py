@@ -12,8 +12,11 @@ from dicom_node.receiver_messages import (
     Accepting,
     Asking,
     Begin,
+    CommitmentAsked,
+    CommitmentLeft,
     Ended,
     Line,
+    Listed,
     Message,
     Refused,
     Serving,
@@ -30,7 +33,7 @@ _ANSWER_WITHIN_S = 10.0
 
 
 class ReceiverLink:
-    """Implements `Reception` and `Admitting` over the line; safe for many threads."""
+    """Implements `Reception`, `Admitting` and `CommitmentDesk` over the line; safe for many threads."""
 
     def __init__(self, address: Path, *, on_gone: Callable[[], None]) -> None:
         """Connect, and wait to be told what to do. Raises OSError. `on_gone` is called when the other side is gone."""
@@ -79,6 +82,18 @@ class ReceiverLink:
     def turned_away(self, caller: TurnedAway) -> None:
         """Tell of a caller that was turned away; a `dicom_node.turned_away.Witness`."""
         self._send(Refused(caller=caller))
+
+    def listed(self, study_instance_uid: str, sop_instance_uids: frozenset[str], source: str) -> None:
+        """Tell what a study consists of."""
+        self._send(Listed(study_instance_uid=study_instance_uid, sop_instance_uids=sop_instance_uids, source=source))
+
+    def commitment_asked(self, name: str, association: str) -> None:
+        """Tell of a request for storage commitment. If nobody hears it, it is found in the spool."""
+        self._send(CommitmentAsked(name=name, association=association))
+
+    def commitment_left(self, name: str) -> None:
+        """Tell that somebody else must report on it."""
+        self._send(CommitmentLeft(name=name))
 
     def admit(self, caller: Caller, association: str) -> Admission | Rejection:
         """Ask whether a caller may come in."""

@@ -88,7 +88,46 @@ class Refused:
     kind: Literal["refused"] = "refused"
 
 
-Message: TypeAlias = Begin | Accepting | Verdict | Serving | Asking | Stored | Ended | Refused
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """From a receiving process: somebody lists what a study consists of ("MPPS", "IAN")."""
+
+    study_instance_uid: str
+    sop_instance_uids: frozenset[str]
+    source: str
+    kind: Literal["listed"] = "listed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitmentAsked:
+    """From a receiving process: a request for storage commitment is kept under this name, and not answered yet."""
+
+    name: str
+    association: str
+    kind: Literal["commitment asked"] = "commitment asked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitmentLeft:
+    """From a receiving process: it does not report on this request."""
+
+    name: str
+    kind: Literal["commitment left"] = "commitment left"
+
+
+Message: TypeAlias = (
+    Begin
+    | Accepting
+    | Verdict
+    | Serving
+    | Asking
+    | Stored
+    | Ended
+    | Refused
+    | Listed
+    | CommitmentAsked
+    | CommitmentLeft
+)
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

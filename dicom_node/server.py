@@ -1,4 +1,4 @@
-"""The listening node: asks who may come in, answers C-ECHO and C-STORE, and tells its assembler."""
+"""The listening node: asks who may come in, answers C-ECHO, C-STORE and services, and tells its assembler."""
 
 import itertools
 import os
@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -14,8 +15,10 @@ from pynetdicom import AE, evt
 from dicom_node.assembler import Assembler
 from dicom_node.association import Caller, Rejection
 from dicom_node.command_set import Command
+from dicom_node.commitment_service import CommitmentDesk
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, VERIFICATION, supported
 from dicom_node.doorkeeper import Admitting
+from dicom_node.offered_services import offered, services_of
 from dicom_node.origin import Origin
 from dicom_node.peer_certificate import shown_by
 from dicom_node.pynetdicom_seam import abort, server_class
@@ -34,6 +37,19 @@ _log = structlog.get_logger()
 _POLL_S = 0.05
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Admitted:
+    """An association that is in.
+
+    Attributes:
+        name: By which the reception knows it.
+        peer: AE title of the entry that lists it; empty for none.
+    """
+
+    name: str
+    peer: str
+
+
 class Node:
     """A storage SCP on a port, with TLS on another; several may serve the same ports, each in its process.
 
@@ -48,21 +64,25 @@ class Node:
         assembler: Reception,
         doorkeeper: Admitting,
         witness: Witness = no_witness,
+        commitments: CommitmentDesk | None = None,
     ) -> None:
         """Take the settings, where instances are kept, and who is told of them.
 
-        Then who admits callers, and who hears of those that are turned away.
+        Then who admits callers, who hears of those that are turned away, and who reports storage commitment where we
+        do not; without the latter it is offered to nobody.
         """
         self._settings = settings
         self._spool = spool
         self._reception = assembler
         self._doorkeeper = doorkeeper
         self._witness = witness
+        self._commitments = commitments
+        self._peers = {peer.ae_title: peer for peer in settings.peers}
         self._servers: dict[str, Any] = {}  # "plain", "tls"
         self._stopping = threading.Event()
         self._serial = itertools.count(1)
         self._lock = threading.Lock()
-        self._admitted: dict[Any, str] = {}  # association: the name by which the reception knows it
+        self._admitted: dict[Any, _Admitted] = {}
 
     @property
     def ports(self) -> dict[str, int]:
@@ -132,7 +152,7 @@ class Node:
         """Forget associations whose thread has died: a malformed message ends it without a word to anybody."""
         with self._lock:
             dead = [association for association in self._admitted if not association.is_alive()]
-            names = [self._admitted.pop(association) for association in dead]
+            names = [self._admitted.pop(association).name for association in dead]
         for name in names:
             self._over(name)
 
@@ -176,10 +196,13 @@ class Node:
             self._reject(association, caller, verdict)
             return
         with self._lock:
-            self._admitted[association] = name
+            self._admitted[association] = _Admitted(name=name, peer=verdict.peer)
         association.requestor.ae_title = caller.calling_ae_title
         proposed = [str(context.abstract_syntax) for context in request.presentation_context_definition_list]
-        association.acceptor.supported_contexts = supported(() if verdict.echo_only else proposed)
+        association.acceptor.supported_contexts = supported(
+            () if verdict.echo_only else proposed,
+            offered(self._peers.get(verdict.peer), commitment=self._commitments is not None),
+        )
 
     def _reject(self, association: Any, caller: Caller, rejection: Rejection) -> None:
         turned_away = TurnedAway(
@@ -213,26 +236,44 @@ class Node:
 
     def receiver_of(self, association: Any) -> StoreReceiver:
         """Return who takes the messages of an association that was just accepted."""
-        transfer_syntaxes = {item.context_id: str(item.transfer_syntax[0]) for item in association.accepted_contexts}
-        contexts = {item.context_id: str(item.abstract_syntax) for item in association.accepted_contexts}
+        contexts = {
+            item.context_id: (str(item.abstract_syntax), str(item.transfer_syntax[0]))
+            for item in association.accepted_contexts
+        }
         calling, called = association.requestor.ae_title.strip(), association.acceptor.ae_title.strip()
-        address, name = association.requestor.address, self._admitted.get(association, "")
+        address, admitted = association.requestor.address, self._admitted.get(association, _Admitted(name="", peer=""))
 
         def begin(command: Command, context_id: int) -> StoreRequest:
             origin = Origin(
                 sop_class_uid=command.sop_class_uid,
                 sop_instance_uid=command.sop_instance_uid,
-                transfer_syntax_uid=transfer_syntaxes[context_id],
+                transfer_syntax_uid=contexts[context_id][1],
                 calling_ae_title=calling,
                 called_ae_title=called,
                 sender_address=address,
             )
-            return StoreRequest(command, origin, spool=self._spool, reception=self._reception, association=name)
+            return StoreRequest(
+                command, origin, spool=self._spool, reception=self._reception, association=admitted.name
+            )
 
-        return StoreReceiver(begin=begin, contexts=contexts, longest_pdu=association.requestor.maximum_length)
+        return StoreReceiver(
+            begin=begin,
+            contexts={number: abstract_syntax for number, (abstract_syntax, _) in contexts.items()},
+            longest_pdu=association.requestor.maximum_length,
+            services=services_of(
+                contexts,
+                spool=self._spool,
+                reception=self._reception,
+                commitments=self._commitments,
+                peer=admitted.peer,
+                calling_ae_title=calling,
+                association=admitted.name,
+                answer_within_s=self._settings.dimse_timeout_s,
+            ),
+        )
 
     def _closed(self, event: Any) -> None:
         with self._lock:
-            name = self._admitted.pop(event.assoc, None)
-        if name is not None:
-            self._over(name)
+            admitted = self._admitted.pop(event.assoc, None)
+        if admitted is not None:
+            self._over(admitted.name)

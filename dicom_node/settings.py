@@ -101,6 +101,12 @@ class NodeSettings(BaseModel):
     def _possible(self) -> Self:
         if self.tls is None and not self.plain:
             raise ValueError("plain = false and no [node.tls]: nobody could call; name a certificate there")
+        believing = [peer.ae_title for peer in self.peers if peer.storage_commitment]
+        if believing and self.promiscuous:
+            raise ValueError(
+                f"promiscuous = true admits anybody under the AE title of {', '.join(believing)}, and "
+                "storage_commitment is for those who are known: switch one of them off"
+            )
         pinned = [peer.ae_title for peer in self.peers if peer.pinned]
         if pinned and (self.tls is None or self.tls.client_certificates == "none"):
             raise ValueError(

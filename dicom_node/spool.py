@@ -26,6 +26,7 @@ from dicom_node.errors import (
     StoreRefused,
 )
 from dicom_node.head import Buffer, Head
+from dicom_node.held_instances import HeldInstances
 from dicom_node.namesakes import named_beside
 from dicom_node.origin import Origin, judge, meta_of, require_uid
 from dicom_node.part10 import FileMeta, mapped, read_file_head
@@ -141,6 +142,10 @@ class Spool:
         since = time.time() - changed_within_s
         return [folder for folder in folders if self._changed_at(folder) >= since]
 
+    def latest_folders(self) -> list[str]:
+        """Return the names of the study folders, those first in which files were named last. Raises OSError."""
+        return sorted(self.study_folders(), key=self._changed_at, reverse=True)
+
     def _changed_at(self, folder: str) -> float:
         study = self.root / folder
         try:
@@ -159,14 +164,20 @@ class Spool:
         )
 
     def describe(self, file: str) -> StoredInstance | None:
-        """Read what a kept file is; None, and the file in quarantine, if it cannot be read. Raises OSError."""
+        """Read what a kept file is; None, and the file in quarantine, if it cannot be read. Raises OSError.
+
+        One that we have taken responsibility for stays where it is.
+        """
         path = self.root / file
         try:
             meta, head = read_file_head(path)
-            _require_place(file, head)
+            require_place(file, head)
             if self._fsync != "instance":
                 require_whole(file, path, meta)
         except (NotDicom, HeadUnreadable, UnicodeEncodeError) as error:
+            if file in HeldInstances(self.root).of_study(file.partition("/")[0]):
+                _log.error("committed instance cannot be read", file=file, cause=str(error), remedy="restore it")
+                return None
             self._disk.move(path, self._quarantine_folder() / file.replace("/", "."))
             _log.error("unreadable file moved to quarantine", file=file, cause=str(error))
             return None
@@ -338,7 +349,8 @@ def _of_another(partial: Path) -> bool:
         return True  # it has its name by now
 
 
-def _require_place(file: str, head: Head) -> None:
+def require_place(file: str, head: Head) -> None:
+    """Raise HeadUnreadable for a file that does not lie where its UIDs say."""
     uids = (head.study_instance_uid or "", head.series_instance_uid or "")
     if [name_of(uid) for uid in uids] != file.split("/")[:2]:
         raise HeadUnreadable(f"{file}: its UIDs are not the ones that it lies under; was it moved here?")

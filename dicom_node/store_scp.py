@@ -31,6 +31,9 @@ class Reception(Protocol):
     def association_ended(self, association: str) -> None:
         """An association is over, in whatever way."""
 
+    def listed(self, study_instance_uid: str, sop_instance_uids: frozenset[str], source: str) -> None:
+        """Somebody lists what a study consists of: a completed step ("MPPS") or a notification ("IAN")."""
+
 
 class StoreRequest:
     """A C-STORE request that is being received; a `dicom_node.store_receiver.Storing`.

@@ -1,6 +1,6 @@
 """Which certificates are ours, and how many days each of them has left."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,32 +15,31 @@ DaysLeft = Callable[[], Mapping[str, float | None]]
 
 
 def own_certificates(settings: Settings) -> dict[str, Path]:
-    """Return the file of each certificate of ours, by its use: "node", or the destination that it is shown to."""
+    """Return the file of each certificate of ours, by its use: "node", "audit", or whom it is shown to."""
     files = {} if settings.node.tls is None else {"node": settings.node.tls.certificate}
-    for destination in settings.destinations:
-        if destination.tls is not None and destination.tls.certificate is not None:
-            files[destination.name] = destination.tls.certificate
-    audit = _of_audit(settings)
-    if audit is not None and audit.certificate is not None:
-        files["audit"] = audit.certificate
-    return files
+    shown = {name: tls.certificate for name, tls in _calls(settings) if tls.certificate is not None}
+    return files | shown
 
 
 def require_usable(settings: Settings) -> None:
     """Load every certificate, key and CA as the parts would. Raises CertificateUnusable."""
     if settings.node.tls is not None:
         server_context(settings.node.tls)
+    for _, tls in _calls(settings):
+        client_context(tls)
+
+
+def _calls(settings: Settings) -> Iterator[tuple[str, TlsClientSettings]]:
+    """Yield whom we call with TLS: destinations by name, peers that take reports by AE title, and the audit trail's."""
     for destination in settings.destinations:
         if destination.tls is not None:
-            client_context(destination.tls)
-    audit = _of_audit(settings)
-    if audit is not None:
-        client_context(audit)
-
-
-def _of_audit(settings: Settings) -> TlsClientSettings | None:
+            yield destination.name, destination.tls
+    for peer in settings.node.peers:
+        if peer.report_to is not None and peer.report_to.tls is not None:
+            yield f"reports to {peer.ae_title}", peer.report_to.tls
     syslog = settings.audit.syslog
-    return syslog.tls if settings.audit.to == "syslog" and syslog is not None else None
+    if settings.audit.to == "syslog" and syslog is not None and syslog.tls is not None:
+        yield "audit", syslog.tls
 
 
 def days_left_of(files: Mapping[str, Path]) -> DaysLeft:

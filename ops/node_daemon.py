@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from dicom_node.assembler import Assembler
+from dicom_node.commitment_reporter import CommitmentReporter
 from dicom_node.doorkeeper import Doorkeeper
 from dicom_node.listening import listen
 from dicom_node.receiver_desk import ReceiverDesk
@@ -74,6 +75,7 @@ def run(settings: Settings) -> None:
     )
     doorkeeper = Doorkeeper(node)
     shares = Shares(node, spool)
+    commitments = CommitmentReporter(node, spool)
     reconciling = threading.Thread(target=reconciler.run, args=(stop,), name="reconciler")
     retention = Retention(ledger=ledger, spool=spool, settings=settings)
     clearing = threading.Thread(target=retention.run, args=(stop,), name="retention")
@@ -96,6 +98,8 @@ def run(settings: Settings) -> None:
         started.callback(doorkeeper.stop)
         shares.start()
         started.callback(shares.stop)
+        commitments.start()
+        started.callback(commitments.stop)
         address = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="wetread-"))) / "receivers"
         desk = ReceiverDesk(
             address,
@@ -105,6 +109,7 @@ def run(settings: Settings) -> None:
             doorkeeper=doorkeeper,
             shares=shares,
             witness=trail.turned_away,
+            commitments=commitments,
         )
         desk.start()
         started.callback(desk.stop)

@@ -62,6 +62,8 @@ def _words(peer: PeerSettings) -> str:
         words.append(f"{peer.max_associations} associations at once")
     if peer.max_bytes is not None:
         words.append(f"{peer.max_bytes} bytes kept")
+    if peer.storage_commitment:
+        words.append("asks for storage commitment")
     return ", ".join(words)
 
 

@@ -40,7 +40,14 @@ def main(arguments: list[str]) -> int:
         return 1
     begin = link.begin
     spool = Spool(begin.spool, min_free_bytes=begin.settings.min_free_bytes, fsync=begin.settings.fsync)
-    node = Node(settings=begin.settings, spool=spool, assembler=link, doorkeeper=link, witness=link.turned_away)
+    node = Node(
+        settings=begin.settings,
+        spool=spool,
+        assembler=link,
+        doorkeeper=link,
+        commitments=link,
+        witness=link.turned_away,
+    )
     node.start(sockets)
     link.serving(os.getpid())
     stop.wait()

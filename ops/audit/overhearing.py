@@ -31,6 +31,10 @@ class Overhearing:
         self._trail.association_ended(association)
         self._assembler.association_ended(association)
 
+    def listed(self, study_instance_uid: str, sop_instance_uids: frozenset[str], source: str) -> None:
+        """Pass it on."""
+        self._assembler.listed(study_instance_uid, sop_instance_uids, source)
+
     def adopt(self, pid: int) -> None:
         """Leave it to the assembler, who tells what it finds."""
         self._assembler.adopt(pid)

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.raw_sender import associated, encode
+from dicom_node.commitment_requests import CommitmentRequests
+from dicom_node.held_instances import HeldInstances
 from dicom_node.part10 import dataset_digest
 from dicom_node.spool import name_of
 from tests.faults.a_node import ANode
 from tests.faults.power_cut import PowerCut
 from tests.faults.preloaded import preloaded
 from tests.insisting_senders import send_while, study
+from tests.integration.services_house import believing, modality
+from tests.unit.dicom_node.instances import CT
 from worker.ledger import Ledger
 
 SEED = 20260201
@@ -117,6 +121,33 @@ def test_row_31_with_a_sync_for_each_study_complete_studies_are_kept(
         node.start()
         assert complete <= machine.recorded()
         assert _send(machine, 3, 2)
+
+
+def test_row_31_what_was_committed_is_kept_whatever_the_setting_says(
+    tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
+    """Storage commitment syncs what it promises, and that it did, though nothing else is ever synced."""
+    peers = [believing("MODALITY", free_port())]
+    machine = Machine(tmp_path, free_port(), fsync="off", quiet_time_s=600.0, association_hold_s=600.0, peers=peers)
+    with machine.node as node:
+        committed = {file: _digest(node.spool / file) for file in _send(machine, 1, 6)}
+        _send(machine, 2)
+        references = [(CT, instance.sop_instance_uid) for instance in study(SEED, 99, 1, 6)]
+        # Refused, so that the request stays open.
+        with modality(node, takes_with=0x0110) as asking:
+            assert asking.ask("1.2.3.1", references) == 0
+            wait_for(lambda: asking.reports, what="the report", deadline_s=60)
+        assert asking.reports[0].event_type == 1
+        assert machine.lose_power() > 0, "what nobody was promised was synced too"
+        machine.assert_kept(committed)
+        assert {file for file in committed if file in _held(node)} == set(committed)
+        assert len(CommitmentRequests(node.spool).names()) == 1
+        node.start()
+
+
+def _held(node: ANode) -> set[str]:
+    held = HeldInstances(node.spool)
+    return {file for folder in node.spool.iterdir() for file in held.of_study(folder.name)}
 
 
 def test_row_31_without_any_sync_nothing_half_written_is_adopted(

@@ -104,7 +104,6 @@ def test_row_09_what_is_illegal_in_an_association_is_aborted(node: ANode, sent: 
         pytest.param(pdv(bytes(64), control=COMMAND | LAST), id="zeros"),
         pytest.param(pdv(b"", control=COMMAND | LAST), id="an empty command set"),
         pytest.param(pdv(echo_rq(without=[0x0002]), context=7, control=COMMAND | LAST), id="C-ECHO of nothing"),
-        pytest.param(pdv(echo_rq(field=0x0020), context=7, control=COMMAND | LAST), id="C-FIND"),
         pytest.param(pdv(echo_rq(field=0x0002), context=7, control=COMMAND | LAST), id="an unknown command"),
         pytest.param(pdv(echo_rq(field=0x8030), context=7, control=COMMAND | LAST), id="an answer to no question"),
         pytest.param(pdv(store_rq(), context=7, control=COMMAND | LAST), id="C-STORE on a context for C-ECHO"),
@@ -127,6 +126,15 @@ def test_row_10_a_command_set_that_is_none_is_aborted(node: ANode, sent: bytes, 
         assert peer.end() == ABORT
         assert time.monotonic() - began < AT_ONCE_S
     wait_for(lambda: node.files() == before, what="nothing is kept")
+
+
+@pytest.mark.parametrize("field", [0x0010, 0x0020, 0x0021, 0x0100, 0x0110, 0x0120, 0x0130, 0x0140, 0x0150])
+def test_row_10_an_operation_that_is_not_served_is_answered(node: ANode, field: int) -> None:
+    """Unrecognised operation (PS3.7 C.5.23), and the association goes on."""
+    with raw(node).associate([(7, VERIFICATION, "1.2.840.10008.1.2")]) as peer:
+        for command, status in ((echo_rq(field=field), 0x0211), (echo_rq(), 0)):
+            peer.send(pdu(DATA, pdv(command, context=7, control=COMMAND | LAST)))
+            assert peer.status() == status
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,27 @@ def echo_rq(*, message: int = 1, without: Sequence[int] = (), field: int = 0x003
     return _command(elements, without=without)
 
 
+def service_rq(
+    field: int,
+    sop_class: str,
+    sop_instance: str,
+    *,
+    message: int = 1,
+    requested: bool = False,
+    action: int | None = None,
+) -> bytes:
+    """Return the command set of a DIMSE-N request with a dataset (PS3.7 10.3)."""
+    elements = {
+        0x0003 if requested else 0x0002: _even(sop_class.encode()),
+        0x0100: struct.pack("<H", field),
+        0x0110: struct.pack("<H", message),
+        0x0800: struct.pack("<H", 1),
+        0x1001 if requested else 0x1000: _even(sop_instance.encode()),
+        **({} if action is None else {0x1008: struct.pack("<H", action)}),
+    }
+    return _command(elements, without=())
+
+
 def _command(elements: Mapping[int, bytes], *, without: Sequence[int], group_length: int | None = None) -> bytes:
     body = b"".join(
         struct.pack("<HHI", 0, number, len(value)) + value

@@ -4,6 +4,7 @@ wire_grammar       what a stream is made of: items of an association request, co
 mutations          what can be done to anything
 request_mutations  ways for an association request to be wrong
 wire_mutations     ways for messages to be wrong, a table for each level of the grammar
+service_messages   requests of the services beside storage
 wire_case          seed and number of a case: its bytes, in steps
 wire_run           cases, many at a time, over real sockets; what came back
 wire_proof         a node process under them, and that it is as it was before

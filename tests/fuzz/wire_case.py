@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from dicom_node.contexts import VERIFICATION
+from dicom_node.contexts import (
+    INSTANCE_AVAILABILITY,
+    PERFORMED_PROCEDURE_STEP,
+    STORAGE_COMMITMENT,
+    VERIFICATION,
+)
 from tests.faults.wire_bytes import (
     ABORT,
     ASSOCIATE_RQ,
@@ -19,22 +24,27 @@ from tests.faults.wire_bytes import (
 )
 from tests.fuzz import request_mutations, wire_mutations
 from tests.fuzz.mutations import Change
+from tests.fuzz.service_messages import service_message
 from tests.fuzz.wire_grammar import FIXED, Item, Message, Unit, Value, elements_of, items_of, pieces, values_of
 from tests.unit.dicom_node.instances import CT, dataset, encode
 
 IMPLICIT = "1.2.840.10008.1.2"
-#: The last one is for what is no storage class, so it is not accepted.
+#: 7 is for what is neither a storage class nor a service that we have, so it is not accepted.
 CONTEXTS = (
     (1, CT, EXPLICIT),
     (3, CT, IMPLICIT),
     (5, VERIFICATION, IMPLICIT),
     (7, "1.2.840.10008.5.1.4.31", IMPLICIT),
+    (9, STORAGE_COMMITMENT, EXPLICIT),
+    (11, PERFORMED_PROCEDURE_STEP, IMPLICIT),
+    (13, INSTANCE_AVAILABILITY, EXPLICIT),
 )
 _STORES = {1: False, 3: True}
 _ECHO = 5
 #: One study for so many cases, and so many instances in it.
 _CASES_A_STUDY, _INSTANCES_A_STUDY = 500, 40
 _UNCHANGED_SHARE = 0.04
+_SERVICE_SHARE = 0.15
 _RELEASE, _ABORT = bytes(4), bytes(4)
 
 #: How a peer ends: what it says of it, if anything, and how often.
@@ -127,6 +137,8 @@ class _Maker:
             return Message(elements=elements_of(echo_rq(message=chance.randint(1, 9))), dataset=None, context=_ECHO)
         study = f"1.2.99.{self._number // _CASES_A_STUDY}"
         sop = f"{study}.1.{chance.randrange(_INSTANCES_A_STUDY)}"
+        if chance.random() < _SERVICE_SHARE:
+            return service_message(chance, study, sop)
         context = chance.choice(list(_STORES))
         content = dataset(SOPInstanceUID=sop, StudyInstanceUID=study, SeriesInstanceUID=f"{study}.1")
         command = store_rq(sop_instance=sop, message=chance.randint(1, 9))

@@ -1,14 +1,17 @@
 """A node process under many cases: afterwards it answers, has lost nothing, and costs what it cost before."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from dicom_node.commitment import CommitmentListener
 from dicom_node.spool import name_of
 from tests.faults.a_node import ANode
 from tests.faults.wire_bytes import RELEASE_RP, RELEASE_RQ, RawPeer, pdu
 from tests.fuzz.wire_case import Case, right_case, wire_case
 from tests.fuzz.wire_run import Told, run_cases
+from tests.integration.services_house import believing
 from tests.stack import tree
 from tests.unit.dicom_node.instances import dataset, encode
 
@@ -114,6 +117,16 @@ class WireProof:
             return stored and peer.read()[0] == RELEASE_RP
 
 
+@contextmanager
+def _reports_taken() -> Iterator[int]:
+    """Take reports of storage commitment, so that requests for it do not become more and more; give the port."""
+    listener = CommitmentListener("FUZZ", "127.0.0.1", 0, lambda _report: None)
+    try:
+        yield listener.port
+    finally:
+        listener.close()
+
+
 def prove_wire(
     folder: Path, port: int, *, seed: int, numbers: range, look_every: int, done: Callable[[int, str], None]
 ) -> None:
@@ -127,7 +140,10 @@ def prove_wire(
         look_every: So many cases the node is looked at.
         done: Told of each case, (1, ""), and what the node costs whenever it was looked at, (0, words).
     """
-    with ANode(folder, port, **SETTINGS) as node:
+    with (
+        _reports_taken() as report_port,
+        ANode(folder, port, **SETTINGS, peers=[believing("FUZZ", report_port)]) as node,
+    ):
         proof = WireProof(node, done)
         for start in range(numbers.start, numbers.stop, look_every):
             part = range(start, min(start + look_every, numbers.stop))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from dicom_node.pdata import PDU_HEADER
-from tests.faults.wire_bytes import ABORT, ASSOCIATE_AC, DATA, RELEASE_RP
+from tests.faults.wire_bytes import ABORT, ASSOCIATE_AC, COMMAND, DATA, LAST, RELEASE_RP
 from tests.fuzz.wire_case import Case
 from tests.fuzz.wire_grammar import elements_of
 
@@ -20,8 +20,8 @@ _END_S = 20.0
 _REJECT = 0x03
 _ANSWERS = (ASSOCIATE_AC, _REJECT, DATA, RELEASE_RP, ABORT)
 _LONGEST_ANSWER = 1 << 20
+_RESPONSE = 0x8000  # in a Command Field
 _PDV_HEADER = struct.Struct(">IBB")  # PS3.8 9.3.5.1, and the message control header (E.2)
-_LAST = 0x02
 
 
 @dataclass(kw_only=True)
@@ -136,9 +136,12 @@ def _note(told: Told, kind: int, body: bytes) -> None:
     position = 0
     while position < len(body):
         length, _, control = _PDV_HEADER.unpack_from(body, position)
-        told.command += body[position + _PDV_HEADER.size : position + 4 + length]
+        data = body[position + _PDV_HEADER.size : position + 4 + length]
         position += 4 + length
-        if control & _LAST:
+        if not control & COMMAND:
+            continue  # of a report of storage commitment
+        told.command += data
+        if control & LAST:
             told.kinds.append(kind)
             _note_command(told, bytes(told.command))
             told.command.clear()
@@ -146,6 +149,8 @@ def _note(told: Told, kind: int, body: bytes) -> None:
 
 def _note_command(told: Told, command: bytes) -> None:
     values = {element.number: element.value for element in elements_of(command)}
+    if not int.from_bytes(values.get(0x0100, b""), "little") & _RESPONSE:
+        return
     status = int.from_bytes(values.get(0x0900, b""), "little")
     told.statuses.append(status)
     if status == 0 and values.get(0x0100) == b"\x01\x80":

@@ -43,6 +43,9 @@ class Dying:
     def association_ended(self, association: str) -> None:
         """Ignore it."""
 
+    def listed(self, study_instance_uid: str, sop_instance_uids: frozenset[str], source: str) -> None:
+        """Ignore it."""
+
 
 if __name__ == "__main__":
     settings = NodeSettings(port=0)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.peer_settings import ReportToSettings
 from dicom_node.sender import send
 from dicom_node.settings import Peer
 from ops.settings import load
@@ -19,11 +20,9 @@ from worker.testing import write_mr_series
 TEXT = (Path(__file__).parents[2] / "docs" / "connect-a-pacs.md").read_text()
 
 
-def block(language: str) -> str:
-    """Return the first code block of a language."""
-    found = re.search(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
-    assert found, f"no {language} in the document"
-    return found[1]
+def block(language: str, number: int = 0) -> str:
+    """Return a code block of a language, the first one or a later one."""
+    return str(re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)[number])
 
 
 @pytest.fixture
@@ -77,3 +76,7 @@ def test_the_settings_are_read(tmp_path: Path) -> None:
     settings = load(file, {})
     assert settings.destinations[0].peer == Peer(ae_title="ORTHANC", host="pacs.example.org", port=4242)
     assert settings.node.peers[0].hosts == ("pacs.example.org",)
+    file.write_text(block("toml", 1))
+    (peer,) = load(file, {}).node.peers
+    assert peer.storage_commitment
+    assert peer.report_to == ReportToSettings(host="pacs.example.org", port=4242)

@@ -1,4 +1,4 @@
-"""Command sets of C-STORE and C-ECHO."""
+"""Command sets: requests and responses read, responses and event reports written."""
 
 from io import BytesIO
 from typing import Any
@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.filereader import read_dataset
-from pynetdicom.dimse_messages import C_STORE_RQ
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dimse_messages import C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RSP
+from pynetdicom.dimse_primitives import C_STORE, N_ACTION, N_EVENT_REPORT
 
-from dicom_node.command_set import read_command, response_to
+from dicom_node.command_set import event_report, read_command, response_to
 from dicom_node.errors import WireError
 from tests.unit.dicom_node.instances import CT, SOP
 
@@ -67,6 +67,42 @@ def test_a_truncated_command_is_refused(cut: int) -> None:
     """A command set that breaks off is a wire error."""
     with pytest.raises(WireError):
         read_command(request()[:-cut])
+
+
+def _normalised(primitive: Any, message: Any) -> bytes:
+    message.primitive_to_message(primitive)
+    return b"".join(
+        data[1:] for pdata in message.encode_msg(1, 0) for _, data in pdata.presentation_data_value_list if data[0] & 1
+    )
+
+
+def test_an_action_names_what_it_is_requested_of() -> None:
+    """Requested SOP Class and Instance UID, and the action (PS3.7 10.3.4.1); its response calls them affected."""
+    primitive = N_ACTION()
+    primitive.MessageID, primitive.ActionTypeID = 9, 1
+    primitive.RequestedSOPClassUID, primitive.RequestedSOPInstanceUID = CT, SOP
+    command = read_command(_normalised(primitive, N_ACTION_RQ()))
+    assert (command.field, command.sop_class_uid, command.sop_instance_uid) == (0x0130, CT, SOP)
+    assert (command.action_type_id, command.has_dataset, command.is_response) == (1, False, False)
+    data = response_to(command, status=0x0110, comment="over", error_id=0xA506)
+    found = read_dataset(BytesIO(data), is_implicit_VR=True, is_little_endian=True)
+    assert (found.CommandField, found.Status, found.ErrorID) == (0x8130, 0x0110, 0xA506)
+    assert (found.AffectedSOPClassUID, found.AffectedSOPInstanceUID) == (CT, SOP)
+
+
+def test_an_event_report_is_one_that_others_read_and_its_answer_is_read() -> None:
+    """Our request, and pynetdicom's response (PS3.7 10.3.1)."""
+    data = event_report(message_id=3, sop_class_uid=CT, sop_instance_uid=SOP, event_type_id=2)
+    found = read_dataset(BytesIO(data), is_implicit_VR=True, is_little_endian=True)
+    assert (found.CommandField, found.MessageID, found.EventTypeID) == (0x0100, 3, 2)
+    assert (found.AffectedSOPClassUID, found.AffectedSOPInstanceUID) == (CT, SOP)
+    assert found.CommandDataSetType != 0x0101
+    assert found.CommandGroupLength == len(data) - 12
+    primitive = N_EVENT_REPORT()
+    primitive.MessageIDBeingRespondedTo, primitive.Status, primitive.AffectedSOPClassUID = 3, 0x0110, CT
+    command = read_command(_normalised(primitive, N_EVENT_REPORT_RSP()))
+    assert (command.field, command.responds_to, command.status) == (0x8100, 3, 0x0110)
+    assert command.is_response
 
 
 @given(st.binary(max_size=300))

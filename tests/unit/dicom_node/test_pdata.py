@@ -59,3 +59,17 @@ def test_a_command_is_cut_to_what_the_peer_takes(command: bytes, longest: int) -
         sent = sent[6 + length :]
     assert b"".join(parts) == command
     assert lasts == [False] * (len(lasts) - 1) + [True]
+
+
+@given(st.binary(max_size=100), st.sampled_from([0, 16, 64]))
+def test_a_dataset_follows_its_command(dataset: bytes, longest: int) -> None:
+    """In fragments of its own, the last one marked; none for none."""
+    sent, parts = p_data(3, b"command", dataset=dataset, longest_pdu=longest), []
+    while sent:
+        _, _, length = PDU_HEADER.unpack_from(sent)
+        parts += [(each.command, each.last, bytes(each.data)) for each in fragments(memoryview(sent)[6 : 6 + length])]
+        sent = sent[6 + length :]
+    data = [part for part in parts if not part[0]]
+    assert b"".join(part[2] for part in data) == dataset
+    assert [part[1] for part in data] == [False] * (len(data) - 1) + [True] * bool(data)
+    assert parts[len(parts) - len(data) :] == data

@@ -31,6 +31,7 @@ class Hearing:
         self.stored: list[tuple[StoredInstance, str]] = []
         self.ended: list[str] = []
         self.gone: list[int] = []
+        self.lists: list[tuple[str, frozenset[str], str]] = []
 
     def accepting(self) -> bool:
         """Say what the test says."""
@@ -48,9 +49,36 @@ class Hearing:
         """Keep it."""
         self.ended.append(association)
 
+    def listed(self, study_instance_uid: str, sop_instance_uids: frozenset[str], source: str) -> None:
+        """Keep it."""
+        self.lists.append((study_instance_uid, sop_instance_uids, source))
+
     def adopt(self, pid: int) -> None:
         """Keep it."""
         self.gone.append(pid)
+
+
+class Reporting:
+    """Who reports storage commitment; keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, ...]] = []
+
+    def commitment_asked(self, name: str, association: str) -> None:
+        """Keep it."""
+        self.heard.append(("asked", name, association))
+
+    def commitment_left(self, name: str) -> None:
+        """Keep it."""
+        self.heard.append(("left", name))
+
+    def association_ended(self, association: str) -> None:
+        """Keep it."""
+        self.heard.append(("ended", association))
+
+    def look_again(self) -> None:
+        """Keep it."""
+        self.heard.append(("again",))
 
 
 class House:
@@ -63,6 +91,7 @@ class House:
         self.doorkeeper = Doorkeeper(self.settings)
         self.shares = Shares(self.settings, Spool(folder / "spool"))
         self.turned_away: list[TurnedAway] = []
+        self.commitments = Reporting()
         self.desk = ReceiverDesk(
             self.address,
             settings=self.settings,
@@ -71,6 +100,7 @@ class House:
             doorkeeper=self.doorkeeper,
             shares=self.shares,
             witness=self.turned_away.append,
+            commitments=self.commitments,
         )
         self.desk.start()
         self.gone = False
@@ -120,6 +150,26 @@ def test_who_is_turned_away_is_told(house: House, wait_for: Callable[..., None])
     wait_for(lambda: house.turned_away, what="the caller")
     assert house.turned_away == [caller]
     link.close()
+
+
+def test_lists_and_requests_for_commitment_arrive(house: House, wait_for: Callable[..., None]) -> None:
+    """In their order; a process that is gone leaves its associations, and what it told nobody of is looked for."""
+    link = house.link()
+    assert link.admit(CALLER, "association-1-1") == Admission()
+    link.listed("1.2.3", frozenset(("1.2.3.1", "1.2.3.2")), "MPPS")
+    link.commitment_asked("ab", "association-1-1")
+    link.commitment_asked("cd", "association-1-1")
+    link.commitment_left("cd")
+    link.close()
+    wait_for(lambda: ("again",) in house.commitments.heard, what="the end of the process")
+    assert house.assembler.lists == [("1.2.3", frozenset(("1.2.3.1", "1.2.3.2")), "MPPS")]
+    assert house.commitments.heard == [
+        ("asked", "ab", "association-1-1"),
+        ("asked", "cd", "association-1-1"),
+        ("left", "cd"),
+        ("ended", "association-1-1"),
+        ("again",),
+    ]
 
 
 def test_the_limit_counts_over_all_processes(house: House) -> None:

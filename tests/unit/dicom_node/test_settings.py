@@ -50,3 +50,15 @@ def test_peer_needs_a_port() -> None:
     """A peer without a real port is refused."""
     with pytest.raises(ValidationError):
         Peer(ae_title="PACS", host="192.0.2.7", port=0)
+
+
+def test_who_commits_needs_an_address_for_its_reports() -> None:
+    """The message names the peer and the table."""
+    entry = {"ae_title": "CT1", "hosts": ["192.0.2.7"], "storage_commitment": True}
+    with pytest.raises(ValidationError, match=r"CT1 needs \[node.peers.report_to\]"):
+        NodeSettings.model_validate({"peers": [entry]})
+    to = {"host": "ct1.example.org", "port": 104}
+    assert NodeSettings.model_validate({"peers": [{**entry, "report_to": to}]}).peers[0].storage_commitment
+    assert not NodeSettings.model_validate({"peers": [{**entry, "storage_commitment": False}]}).peers[0].report_to
+    with pytest.raises(ValidationError, match="anybody under the AE title of CT1"):
+        NodeSettings.model_validate({"peers": [{**entry, "report_to": to}], "promiscuous": True})

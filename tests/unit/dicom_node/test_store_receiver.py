@@ -1,6 +1,8 @@
-"""Fragments become stored instances and answers; no message but C-STORE and C-ECHO is taken."""
+"""Fragments become stored instances and answers; a request that nobody serves gets a status."""
 
+import struct
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from dicom_node.command_set import Command, read_command
 from dicom_node.contexts import VERIFICATION
 from dicom_node.errors import WireError
 from dicom_node.pdata import PDU_HEADER, fragments
+from dicom_node.services import Answer, Incoming, Report
 from dicom_node.store_receiver import StoreReceiver
 from tests.unit.dicom_node.instances import CT
 from tests.unit.dicom_node.test_command_set import request
@@ -51,9 +54,11 @@ class Stored:
 class Desk:
     """A receiver and what it began."""
 
-    def __init__(self) -> None:
+    def __init__(self, services: Any = None) -> None:
         self.stored: list[Stored] = []
-        self.receiver = StoreReceiver(begin=self._begin, contexts={1: CT, 3: CT, 5: VERIFICATION}, longest_pdu=16384)
+        self.receiver = StoreReceiver(
+            begin=self._begin, contexts={1: CT, 3: CT, 5: VERIFICATION}, longest_pdu=16384, services=services
+        )
 
     def _begin(self, command: Command, context_id: int) -> Stored:
         self.stored.append(Stored(command, context_id))
@@ -149,7 +154,8 @@ def test_the_answer_to_an_echo_is_a_c_echo_rsp() -> None:
         [item(b"x" * 70_000, COMMAND)],
         [item(b"x" * (1 << 20), 0), item(b"x", 0)],
         [item(request(), COMMAND | LAST, 5)],
-        [item(request().replace(FIELD + b"\1", FIELD + b"\x20"), COMMAND | LAST)],
+        [item(request().replace(FIELD + b"\1", FIELD + b"\2"), COMMAND | LAST)],
+        [item(request().replace(FIELD + b"\1\0", FIELD + b"\0\x81"), COMMAND | LAST)],
         [item(ECHO.replace(b"1.2.840.10008.1.1", b"1.2.840.10008.1.9"), COMMAND | LAST, 5)],
         [item(ECHO.replace(b"\0\0\0\x08\2\0\0\0\1\1", b"\0\0\0\x08\2\0\0\0\1\0"), COMMAND | LAST, 5)],
         [item(b"x", 0, 5), item(ECHO, COMMAND | LAST, 5)],
@@ -163,7 +169,8 @@ def test_the_answer_to_an_echo_is_a_c_echo_rsp() -> None:
         "endless command",
         "no command",
         "a store for an echo's context",
-        "another service",
+        "no service",
+        "an answer to no question",
         "an echo of something else",
         "an echo with a dataset",
         "an echo behind a dataset",
@@ -178,6 +185,81 @@ def test_what_the_standard_does_not_allow_is_a_wire_error(pdus: list[bytes]) -> 
         desk.take(pdus[-1])
     desk.receiver.discard()
     assert all(stored.ended == "discarded" for stored in desk.stored)
+
+
+class Speaking:
+    """Services that keep datasets, and say what they are given."""
+
+    def __init__(self) -> None:
+        self.datasets: list[bytes] = []
+        self.to_say: list[Report] = []
+        self.answers: list[int | None] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to say."""
+        return bool(self.to_say)
+
+    def due(self) -> Report | None:
+        """Say it."""
+        return self.to_say.pop()
+
+    def answered(self, command: Command) -> bool:
+        """Take answers to message 4."""
+        self.answers.append(command.status)
+        return command.responds_to == 4
+
+    def answer(self, command: Command, context_id: int, incoming: Incoming) -> Answer:
+        """Keep the dataset."""
+        assert (command.field, context_id) == (0x0140, 1)
+        self.datasets.append(bytes(incoming.data))
+        return Answer(status=0x0110, comment="no", sop_instance_uid="1.2.9")
+
+
+def test_other_requests_go_to_the_services_in_their_turn() -> None:
+    """With their dataset, in pieces or before the command's end; C-STORE goes on beside them."""
+    services = Speaking()
+    desk = Desk(services)
+    create = request().replace(FIELD + b"\1\0", FIELD + b"\x40\1")
+    store = item(request(), COMMAND | LAST) + item(b"x", LAST)
+    assert desk.take(store, item(create, COMMAND | LAST), item(b"ab", 0), item(b"cd", LAST), store) == [7, 7, 7]
+    assert desk.take(item(create[:20], COMMAND), item(b"early ", 0), item(create[20:], COMMAND | LAST)) == []
+    assert desk.take(item(b"late", LAST)) == [7]
+    assert services.datasets == [b"abcd", b"early late"]
+    assert len(desk.stored) == 2
+
+
+def test_what_is_said_unasked_is_answered_once() -> None:
+    """An event report between messages; its answer, with or without a dataset, gets none. Another answer is wrong."""
+    services = Speaking()
+    desk = Desk(services)
+    services.to_say.append(
+        Report(context_id=1, message_id=4, sop_class_uid=CT, sop_instance_uid="1.2", event_type_id=1, dataset=b"report")
+    )
+    assert desk.take(item(request(), COMMAND | LAST)) == []
+    assert not desk.receiver.has_to_speak
+    assert desk.take(item(b"x", LAST)) == [7]
+    assert desk.receiver.has_to_speak
+    said = desk.receiver.unasked()
+    parts = [bytes(each.data) for start in _starts(said) for each in fragments(memoryview(_body(said, start)))]
+    assert (read_command(parts[0]).field, parts[1:]) == (0x0100, [b"report"])
+    assert not desk.receiver.has_to_speak
+    for has_dataset in (b"\1\1", b"\1\0"):
+        assert desk.take(item(_response(4, has_dataset), COMMAND | LAST)) == []
+    assert desk.take(item(b"reply", LAST)) == []
+    assert services.answers == [0, 0]
+    with pytest.raises(WireError, match="8100"):
+        desk.take(item(_response(5, b"\1\1"), COMMAND | LAST))
+
+
+def _body(answers: bytes, start: int) -> bytes:
+    return answers[start + PDU_HEADER.size :][: PDU_HEADER.unpack_from(answers, start)[2]]
+
+
+def _response(message: int, data_set_type: bytes) -> bytes:
+    elements = [(0x0100, b"\0\x81"), (0x0120, bytes((message, 0))), (0x0800, data_set_type), (0x0900, b"\0\0")]
+    body = b"".join(struct.pack("<HHI", 0, number, 2) + value for number, value in elements)
+    return struct.pack("<HHII", 0, 0, 4, len(body)) + body
 
 
 def test_a_request_without_uids_goes_to_who_stores() -> None:

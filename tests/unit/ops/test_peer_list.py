@@ -13,7 +13,13 @@ NODE = NodeSettings.model_validate(
     {
         "peers": [
             {"ae_title": "CT1", "hosts": ["192.0.2.7", "ct1.example.org"], "max_associations": 2},
-            {"ae_title": "MR1", "hosts": ["192.0.2.0/24"], "certificate_name": "mr1"},
+            {
+                "ae_title": "MR1",
+                "hosts": ["192.0.2.0/24"],
+                "certificate_name": "mr1",
+                "storage_commitment": True,
+                "report_to": {"host": "192.0.2.8", "port": 104},
+            },
         ],
         "tls": {"certificate": "a", "key": "b", "ca": "c"},
     }
@@ -43,7 +49,7 @@ def test_who_sent_comes_first_and_who_never_did_is_there_too() -> None:
             address="192.0.2.7",
             studies=3,
         ),
-        PeerRow(ae_title="MR1", may_call="from 192.0.2.0/24, with its certificate"),
+        PeerRow(ae_title="MR1", may_call="from 192.0.2.0/24, with its certificate, asks for storage commitment"),
     ]
 
 

@@ -1,0 +1,226 @@
+"""Reports of storage commitment over associations of our own (PS3.4 J.3.3), until each is taken.
+
+A thread of the node's first process. What it has to do is on the disk (`dicom_node.commitment_requests`): a crash, here
+or in a receiving process, loses nothing, and repeats a report at most.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import build_role
+
+from dicom_node.clock import MONOTONIC, Clock
+from dicom_node.commitment_request import WELL_KNOWN_INSTANCE, CommitmentRequest, Verdict, event_information
+from dicom_node.commitment_requests import CommitmentRequests
+from dicom_node.committing import commit
+from dicom_node.contexts import STORAGE_COMMITMENT
+from dicom_node.errors import ArchiveError
+from dicom_node.peer_settings import PeerSettings
+from dicom_node.sender import Requestor
+from dicom_node.settings import NodeSettings, Peer
+from dicom_node.spool import Spool
+
+_log = structlog.get_logger()
+
+_FIRST_RETRY_S = 5.0
+_LONGEST_RETRY_S = 900.0
+_IDLE_S = 60.0
+#: Stopping waits for it.
+_ANSWER_WITHIN_S = 20.0
+#: Whoever has not taken its report by then has long asked again, or given the examination up.
+_GIVEN_UP_AFTER = timedelta(days=7)
+_SUCCESS = 0x0000
+
+
+@dataclass(kw_only=True)
+class _Waiting:
+    """A request that is to be reported on.
+
+    Attributes:
+        association: That will report on it; empty: nobody but us.
+        at: When it is tried next, by the clock.
+        wait_s: How long it is waited after that.
+    """
+
+    association: str
+    at: float
+    wait_s: float = _FIRST_RETRY_S
+
+
+class CommitmentReporter:
+    """Reports what was not reported where it was asked; a `dicom_node.commitment_service.CommitmentDesk`."""
+
+    def __init__(self, settings: NodeSettings, spool: Spool, clock: Clock = MONOTONIC) -> None:
+        """Take whom to report to and what is true."""
+        self._settings = settings
+        self._peers = {peer.ae_title: peer for peer in settings.peers if peer.storage_commitment}
+        self._spool = spool
+        self._requests = CommitmentRequests(spool.root)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: dict[str, _Waiting] = {}
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="commitment-reporter")
+
+    def start(self) -> None:
+        """Take up what was left, and report from now on; warn of the peers that believe us. Raises OSError."""
+        for peer in self._peers:
+            _log.warning(
+                "storage commitment is on: this peer may delete its only copy on our word",
+                peer=peer,
+                remedy="keep the spool's disk as safe as an archive's, or take `storage_commitment` out of its entry",
+            )
+        self.look_again()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what is not reported is taken up at the next start."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+
+    def commitment_asked(self, name: str, association: str) -> None:
+        """A request is kept, and its association will report on it."""
+        with self._lock:
+            self._waiting[name] = _Waiting(association=association, at=self._clock.now())
+
+    def commitment_left(self, name: str) -> None:
+        """Its association does not report on it."""
+        with self._lock:
+            self._waiting[name] = _Waiting(association="", at=self._clock.now())
+        self._wake.set()
+
+    def association_ended(self, association: str) -> None:
+        """Take up what an association has left."""
+        with self._lock:
+            left = [waiting for waiting in self._waiting.values() if waiting.association == association]
+            for waiting in left:
+                waiting.association = ""
+        if left:
+            self._wake.set()
+
+    def look_again(self) -> None:
+        """Take up requests that nobody told of: whoever kept them has died. Raises OSError."""
+        names = self._requests.names()
+        with self._lock:
+            for name in names - set(self._waiting):
+                self._waiting[name] = _Waiting(association="", at=self._clock.now())
+        self._wake.set()
+
+    def step(self) -> None:
+        """Report what is due, each peer over one association."""
+        for peer, requests in self._due().items():
+            if self._stopping.is_set():
+                return
+            self._report_to(peer, requests)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(self._pause_s())
+            self._wake.clear()
+            try:
+                self.step()
+            except Exception as error:  # noqa: BLE001 - the outermost frame of the thread: what it did not do, it does again
+                _log.error("reports of storage commitment failed", kind=type(error).__name__, cause=str(error))
+                self._stopping.wait(_FIRST_RETRY_S)
+
+    def _pause_s(self) -> float:
+        with self._lock:
+            due = [waiting.at for waiting in self._waiting.values() if not waiting.association]
+        now = self._clock.now()
+        return min(_IDLE_S, max(0.0, min(due, default=now + _IDLE_S) - now))
+
+    def _due(self) -> dict[str, dict[str, CommitmentRequest]]:
+        """Return what is due, by peer; what is not open any more is forgotten."""
+        now = self._clock.now()
+        with self._lock:
+            names = [name for name, waiting in self._waiting.items() if not waiting.association and waiting.at <= now]
+        due: dict[str, dict[str, CommitmentRequest]] = {}
+        for name in names:
+            request = self._requests.load(name)
+            if request is None:
+                self._forget(name)
+            elif datetime.now(UTC) - request.asked_at > _GIVEN_UP_AFTER:
+                _log.error(
+                    "a report of storage commitment was never taken", peer=request.peer, remedy="it must ask again"
+                )
+                self._requests.remove(name)
+                self._forget(name)
+            else:
+                due.setdefault(request.peer, {})[name] = request
+        return due
+
+    def _report_to(self, ae_title: str, requests: Mapping[str, CommitmentRequest]) -> None:
+        left = set(requests)
+        try:
+            for name in self._taken(ae_title, requests):
+                self._requests.remove(name)
+                self._forget(name)
+                left.discard(name)
+        except (ArchiveError, OSError) as error:
+            _log.warning("storage commitment not reported", peer=ae_title, requests=len(left), cause=str(error))
+        self._postpone(left)
+
+    def _taken(self, ae_title: str, requests: Mapping[str, CommitmentRequest]) -> Iterable[str]:
+        """Report, and yield the names of those that the peer has taken. Raises ArchiveError, OSError."""
+        peer = self._peers.get(ae_title)
+        if peer is None:
+            raise ArchiveError(f"{ae_title} has no `storage_commitment` in the settings any more; it must ask again")
+        requestor = Requestor(
+            peer=_address_of(peer), calling_ae_title=self._settings.ae_title, dimse_timeout_s=_ANSWER_WITHIN_S
+        )
+        with requestor.associate([(STORAGE_COMMITMENT, None)], roles=[_as_provider()]) as association:
+            if not association.accepted_contexts:
+                raise ArchiveError(f"{requestor} takes no reports of storage commitment; are host and port right?")
+            for number, (name, request) in enumerate(requests.items()):
+                status = _reported(association, request, commit(self._spool, request), number % 0xFFFF + 1)
+                if status == _SUCCESS:
+                    yield name
+                elif status is None:
+                    raise ArchiveError(f"{requestor} ended the association, or did not answer a report")
+                else:
+                    _log.warning("report of storage commitment not taken", peer=ae_title, status=f"{status:04X}")
+
+    def _postpone(self, names: Iterable[str]) -> None:
+        now = self._clock.now()
+        with self._lock:
+            for waiting in (self._waiting[name] for name in names if name in self._waiting):
+                waiting.at = now + waiting.wait_s
+                waiting.wait_s = min(waiting.wait_s * 2, _LONGEST_RETRY_S)
+
+    def _forget(self, name: str) -> None:
+        with self._lock:
+            self._waiting.pop(name, None)
+
+
+def _reported(association: Any, request: CommitmentRequest, verdict: Verdict, message_id: int) -> int | None:
+    """Send a report; return the status of its answer, None for no answer."""
+    try:
+        response, _ = association.send_n_event_report(
+            event_information(request.transaction_uid, verdict),
+            verdict.event_type_id,
+            STORAGE_COMMITMENT,
+            WELL_KNOWN_INSTANCE,
+            msg_id=message_id,
+        )
+    except RuntimeError:
+        return None  # the peer has ended the association
+    status = response.get("Status")
+    return None if status is None else int(status)
+
+
+def _address_of(peer: PeerSettings) -> Peer:
+    to = peer.report_to
+    assert to is not None  # noqa: S101  # the settings demand it
+    return Peer(ae_title=peer.ae_title, host=to.host, port=to.port, tls=to.tls)
+
+
+def _as_provider() -> SCP_SCU_RoleSelectionNegotiation:
+    """Return the role that we propose: who calls is the provider of this service (PS3.7 D.3.3.4)."""
+    return build_role(STORAGE_COMMITMENT, scp_role=True)

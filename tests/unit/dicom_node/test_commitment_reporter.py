@@ -1,0 +1,162 @@
+"""Which reports the node's first process makes, and when; by a clock of the test's own, and peers that are away."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+
+from dicom_node.commitment import CommitmentListener, CommitmentReport
+from dicom_node.commitment_reporter import CommitmentReporter
+from dicom_node.commitment_request import CommitmentRequest, Reference
+from dicom_node.commitment_requests import CommitmentRequests
+from dicom_node.settings import NodeSettings
+from dicom_node.spool import Spool
+from dicom_node.testing import ManualClock
+from tests.unit.dicom_node.instances import CT, SOP, incoming
+
+
+def settings(port: int, *titles: str) -> NodeSettings:
+    """Return those of a node that reports to these AE titles, all at one port."""
+    to = {"host": "127.0.0.1", "port": port}
+    entry = {"hosts": ["127.0.0.1"], "storage_commitment": True, "report_to": to}
+    return NodeSettings.model_validate({"peers": [{"ae_title": title, **entry} for title in titles]})
+
+
+class House:
+    """A reporter that is stepped by hand."""
+
+    def __init__(self, folder: Path, port: int, *titles: str) -> None:
+        self.port = port
+        self.clock = ManualClock()
+        self.spool = Spool(folder)
+        self.spool.store(*incoming())
+        self.requests = CommitmentRequests(folder)
+        self.reporter = CommitmentReporter(settings(port, *(titles or ("CT1",))), self.spool, self.clock)
+
+    def keep(self, transaction: str, *, peer: str = "CT1", age: timedelta = timedelta()) -> str:
+        """Keep a request, as a receiving process does."""
+        return self.requests.keep(
+            CommitmentRequest(
+                peer=peer,
+                transaction_uid=transaction,
+                references=(Reference(CT, SOP),),
+                asked_at=datetime.now(UTC) - age,
+            )
+        )
+
+    def heard(self, steps: int = 1) -> Sequence[CommitmentReport]:
+        """Step while somebody listens; return what it hears, in order of the transactions."""
+        reports: list[CommitmentReport] = []
+        listener = CommitmentListener("CT1", "127.0.0.1", self.port, reports.append)
+        try:
+            for _ in range(steps):
+                self.reporter.step()
+        finally:
+            listener.close()
+        return sorted(reports, key=lambda report: report.transaction_uid)
+
+    def attempts(self) -> int:
+        """Step; return how many peers were called in vain."""
+        with structlog.testing.capture_logs() as logs:
+            self.reporter.step()
+        return sum(entry["event"] == "storage commitment not reported" for entry in logs)
+
+
+@pytest.fixture
+def house(tmp_path: Path, free_port: Callable[[], int]) -> House:
+    """One whose peer is away."""
+    return House(tmp_path, free_port())
+
+
+def test_what_was_left_is_reported_over_one_association(house: House) -> None:
+    """Everything that is open at the start; then it is closed."""
+    house.keep("1.2.3")
+    house.keep("1.2.4")
+    house.reporter.look_again()
+    assert [(report.transaction_uid, report.committed) for report in house.heard()] == [
+        ("1.2.3", {SOP}),
+        ("1.2.4", {SOP}),
+    ]
+    assert house.requests.names() == frozenset()
+    assert house.heard() == []
+
+
+def test_an_association_reports_on_its_own_requests_until_it_ends(house: House) -> None:
+    """Another's end, and a look at the disk, change nothing."""
+    name = house.keep("1.2.3")
+    house.reporter.commitment_asked(name, "a-1")
+    house.reporter.association_ended("a-2")
+    house.reporter.look_again()
+    assert house.heard() == []
+    house.reporter.association_ended("a-1")
+    assert len(house.heard()) == 1
+
+
+def test_a_request_that_is_left_is_reported_though_the_association_goes_on(house: House) -> None:
+    """Its report was refused there."""
+    name = house.keep("1.2.3")
+    house.reporter.commitment_asked(name, "a-1")
+    house.reporter.commitment_left(name)
+    assert len(house.heard()) == 1
+
+
+def test_a_request_that_was_reported_elsewhere_is_forgotten(house: House) -> None:
+    """Its file is gone by the time the association ends."""
+    name = house.keep("1.2.3")
+    house.reporter.commitment_asked(name, "a-1")
+    house.requests.remove(name)
+    house.reporter.association_ended("a-1")
+    assert house.heard() == []
+
+
+def test_a_peer_that_is_away_is_tried_again_and_later_each_time(house: House) -> None:
+    """After 5 s, 10 s and so on; when it is back it hears everything."""
+    house.keep("1.2.3")
+    house.reporter.look_again()
+    assert house.attempts() == 1
+    for wait in (5, 10, 20):
+        house.clock.advance(wait - 1)
+        assert house.attempts() == 0
+        house.clock.advance(1.5)
+        assert house.attempts() == 1
+    house.clock.advance(1000)
+    assert len(house.heard()) == 1
+
+
+def test_nobody_is_told_for_ever(house: House) -> None:
+    """A week; or a peer that has lost its right is told for as long, should it come back."""
+    house.keep("1.2.3", age=timedelta(days=8))
+    kept = house.keep("1.2.4", peer="CT9")
+    house.reporter.look_again()
+    assert house.attempts() == 1
+    assert house.requests.names() == {kept}
+
+
+def test_each_start_warns_of_each_peer_that_believes_us(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """By its AE title, with a remedy."""
+    house = House(tmp_path, free_port(), "CT1", "CT2")
+    with structlog.testing.capture_logs() as logs:
+        house.reporter.start()
+        house.reporter.stop()
+    warnings = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert [entry["peer"] for entry in warnings] == ["CT1", "CT2"]
+    assert all("only copy" in entry["event"] and entry["remedy"] for entry in warnings)
+
+
+def test_the_thread_reports_by_itself(house: House, wait_for: Callable[..., None]) -> None:
+    """Woken by the end of an association."""
+    name = house.keep("1.2.3")
+    reports: list[CommitmentReport] = []
+    listener = CommitmentListener("CT1", "127.0.0.1", house.port, reports.append)
+    reporter = CommitmentReporter(settings(house.port, "CT1"), house.spool)
+    reporter.commitment_asked(name, "a-1")
+    reporter.start()
+    try:
+        reporter.association_ended("a-1")
+        wait_for(lambda: reports and not house.requests.names(), what="the report is taken")
+    finally:
+        reporter.stop()
+        listener.close()
+    assert reports[0].event_type == 1
