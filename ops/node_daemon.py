@@ -19,10 +19,11 @@ from dicom_node.listening import listen
 from dicom_node.receiver_desk import ReceiverDesk
 from dicom_node.spool import Spool
 from dicom_node.tls import server_context
-from ops.assembly_line import broker_url, catalog_of, open_ledger, told_of
+from ops.assembly_line import asker_of, broker_url, catalog_of, open_ledger, told_of
 from ops.settings import Settings
 from ops.signals import stop_on_signals
 from ops.supervisor import Part, Supervisor
+from worker import forcing
 from worker.celery_app import TokenPublisher, make_app
 from worker.intake import Intake
 from worker.job import JobState
@@ -62,9 +63,11 @@ def run(settings: Settings) -> None:
     )
     node = settings.node
     spool = Spool(settings.spool, min_free_bytes=node.min_free_bytes, fsync=node.fsync)
-    assembler = Assembler(settings=node, spool=spool, store=intake)
+    asker = asker_of(settings)
+    assembler = Assembler(settings=node, spool=spool, store=intake, asker=asker)
     doorkeeper = Doorkeeper(node)
     reconciling = threading.Thread(target=reconciler.run, args=(stop,), name="reconciler")
+    forced = threading.Thread(target=forcing.run, args=(ledger, assembler.force, stop), name="forcing")
     # What was started is stopped in reverse order, also where the next part fails to start: receiving ends first, and
     # what was answered by then is assembled, or adopted at the next start.
     with ExitStack() as started:
@@ -75,8 +78,13 @@ def run(settings: Settings) -> None:
         reconciling.start()
         for end in (reconciling.join, reconciler.wake, stop.set):
             started.callback(end)
+        asker.start()
+        started.callback(asker.stop)
         assembler.start()
         started.callback(assembler.stop)
+        forced.start()
+        for end in (forced.join, stop.set):
+            started.callback(end)
         doorkeeper.start()
         started.callback(doorkeeper.stop)
         address = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="wetread-"))) / "receivers"
