@@ -84,8 +84,9 @@ class OpenStudy:
         self._apply(Counted(alike=not differing, asked_at=asked_at), now)
         for series in list(self._series):
             self._apply_to(series, Counted(alike=series not in differing, asked_at=asked_at), now)
-        alike = [state for state in (self._state, *self._series.values()) if state and state.alike_at is not None]
-        self._asked = self._asked.answered(now, asking, alike=bool(alike))
+        states = [state for state in (self._state, *self._series.values()) if state is not None]
+        soon = any(state.alike_at is not None or asked_at <= state.latest_at for state in states)
+        self._asked = self._asked.answered(now, asking, soon=soon)
         self._look_at = self._asked.next_at(self._silent_since(), asking) if self.archive else _NEVER
 
     def listed(self, lists: Collection[frozenset[str]], now: float) -> None:

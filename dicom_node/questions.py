@@ -37,10 +37,10 @@ class Asked:
         """Return what follows a question."""
         return replace(self, waiting=True)
 
-    def answered(self, now: float, asking: Asking, *, alike: bool) -> "Asked":
-        """Return what follows its answer; after one that was alike, the next decides."""
+    def answered(self, now: float, asking: Asking, *, soon: bool) -> "Asked":
+        """Return what follows its answer; the next comes soon after one that was alike, or overtaken."""
         patient = min(self.wait_s * 2, _LONGEST_WAIT_S)
-        return Asked(answered_at=now, wait_s=asking.settle_s if alike else max(patient, asking.settle_s))
+        return Asked(answered_at=now, wait_s=asking.settle_s if soon else max(patient, asking.settle_s))
 
     def arrived(self, asking: Asking) -> "Asked":
         """Return what follows another instance: the archive may have it soon."""
