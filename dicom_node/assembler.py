@@ -22,7 +22,7 @@ from dicom_node.patience import Patience
 from dicom_node.settings import NodeSettings
 from dicom_node.spool import Spool, name_of
 from dicom_node.stocktaking import instance_of, series_of, take_holdings, take_stock
-from dicom_node.study import Arrival, Completion, StoredInstance, StudyStore
+from dicom_node.study import Arrival, Completion, SeriesWish, StoredInstance, StudyStore
 
 _log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ class Assembler:
         self._latest: dict[str, str] = {}  # association: the study of its latest instance
         self._lists = InstanceLists()
         self._list_numbers = itertools.count()
-        self._each_series = False  # whether any model waits for single series
+        self._wish = SeriesWish.NOTHING
         self._handover = Handover(clock)
         self._thread = threading.Thread(target=self._run, name="assembler")
 
@@ -201,13 +201,13 @@ class Assembler:
             )
             held = {}
         study = OpenStudy(held)
-        study.each_series = self._each_series
+        study.each_series = self._wish is not SeriesWish.NOTHING
         return study
 
     def _note(self, instance: StoredInstance) -> None:
-        self._each_series = self._store.reads_series()
+        self._wish = self._store.series_wish()
         if instance.study_instance_uid in self._open:
-            self._open[instance.study_instance_uid].each_series = self._each_series
+            self._open[instance.study_instance_uid].each_series = self._wish is not SeriesWish.NOTHING
         self._store.study_receiving(instance)
 
     def _answered(self, study_uid: str, asked_at: float, counts: Counts | None) -> None:
@@ -268,10 +268,12 @@ class Assembler:
         if study is None:
             return
         folder = name_of(study_uid)
+        series = study.complete_series() if self._wish is SeriesWish.TOGETHER else frozenset(study.untold)
         self._spool.sync_study(folder)
-        stock = take_stock(self._spool, folder, study_uid, Completion.SERIES, series=study.complete_series())
+        stock = take_stock(self._spool, folder, study_uid, Completion.SERIES, series=series)
         if stock is not None:
             self._store.series_complete(stock)
+        study.untold -= series
 
     def _close(self, study_uid: str, completion: Completion) -> None:
         self._spool.sync_study(name_of(study_uid))

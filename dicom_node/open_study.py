@@ -24,6 +24,7 @@ class OpenStudy:
         archive: Which one is asked for counts: that of the latest instance's sender; empty: none.
         each_series: Whether somebody waits for single series.
         series_completed: Whether one has become complete; for whoever waits to set back.
+        untold: Series that have become complete; for whoever waits to take out.
     """
 
     def __init__(self, held: Mapping[str, Iterable[str]]) -> None:
@@ -33,6 +34,7 @@ class OpenStudy:
         self.archive = ""
         self.each_series = False
         self.series_completed = False
+        self.untold: set[str] = set()
         self._held = {series: set(names) for series, names in held.items()}
         self._count = sum(map(len, self._held.values()))
         self._state: Open | None = None
@@ -166,10 +168,12 @@ class OpenStudy:
         match next_state(self._series.get(series), event, now, self.timing):
             case Open() as state:
                 self._series[series] = state
+                self.untold.discard(series)
                 self._series_due = min(self._series_due, state.deadline(self.timing))
             case Closed():
                 self._series.pop(series, None)
                 self.series_completed = True
+                self.untold.add(series)
             case None:
                 pass
 

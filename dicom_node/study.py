@@ -97,6 +97,14 @@ class AssembledStudy:
     last_received_at: datetime
 
 
+class SeriesWish(Enum):
+    """What the models want to be told of before the whole study is complete."""
+
+    NOTHING = "nothing"  #: every model waits for the study
+    EACH = "each"  #: each series, as soon as it is complete
+    TOGETHER = "together"  #: each time all that are complete: some model reads several series
+
+
 class StudyStore(Protocol):
     """Where assembled studies go; `worker.ledger` implements it and `ops` hands it in."""
 
@@ -106,8 +114,8 @@ class StudyStore(Protocol):
     def study_receiving(self, instance: StoredInstance) -> None:
         """Note that a study (or a later image of it) is arriving, so that the admin sees it. Idempotent."""
 
-    def reads_series(self) -> bool:
-        """Say whether any model wants to read a series as soon as that is complete, before its study is."""
+    def series_wish(self) -> SeriesWish:
+        """Say what is to be told of series that are complete before their study is."""
 
     def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
         """Return those of the SOP Instance UIDs that are results of ours."""

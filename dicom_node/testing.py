@@ -11,7 +11,7 @@ from dicom_node.errors import ArchiveUnreachable
 from dicom_node.found import FoundSeries, FoundStudy
 from dicom_node.part10 import dataset_digest, read_file_head, read_meta
 from dicom_node.sender import outcome_of
-from dicom_node.study import AssembledStudy, StoredInstance
+from dicom_node.study import AssembledStudy, SeriesWish, StoredInstance
 
 
 class ManualClock:
@@ -39,7 +39,7 @@ class ListStudyStore:
 
     Attributes:
         away: While True every method raises StoreAway.
-        series_models: What `reads_series` answers.
+        wish: What `series_wish` answers.
         own: What `made_here` knows as ours.
         early: What `series_complete` was told, in order, without repetitions of the latest of a study.
         receiving: What `study_receiving` was told, in order.
@@ -49,7 +49,7 @@ class ListStudyStore:
     def __init__(self) -> None:
         """Start empty and present."""
         self.away = False
-        self.series_models = False
+        self.wish = SeriesWish.NOTHING
         self.own: set[str] = set()
         self.early: list[AssembledStudy] = []
         self.receiving: list[StoredInstance] = []
@@ -71,10 +71,10 @@ class ListStudyStore:
         self._require_presence()
         self.receiving.append(instance)
 
-    def reads_series(self) -> bool:
-        """Say whether a model waits for single series."""
+    def series_wish(self) -> SeriesWish:
+        """Say what the test wants."""
         self._require_presence()
-        return self.series_models
+        return self.wish
 
     def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
         """Return those that are ours."""

@@ -6,11 +6,11 @@ from typing import Any
 
 import structlog
 
-from dicom_node.study import AssembledStudy, StoredInstance
+from dicom_node.study import AssembledStudy, SeriesWish, StoredInstance
 from models.catalog import Catalog, CatalogEntry, ModelState
 from worker.ledger import Ledger
 from worker.ledger_intake import Planned
-from worker.selection import choose, input_key, tags_of
+from worker.selection import channel_names, choose, input_key, tags_of
 from worker.selection_summary import StudySummary, summarise
 from worker.settings import ModelsSettings
 
@@ -44,9 +44,12 @@ class Intake:
         """Note that a study is arriving."""
         self._ledger.study_receiving(instance)
 
-    def reads_series(self) -> bool:
-        """Say whether any model reads a series before its study is complete."""
-        return bool(self._of_series())
+    def series_wish(self) -> SeriesWish:
+        """Say what models with `trigger = "series"` need to be told."""
+        entries = self._of_series()
+        if any(channel_names(entry.card) for entry in entries):
+            return SeriesWish.TOGETHER
+        return SeriesWish.EACH if entries else SeriesWish.NOTHING
 
     def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
         """Return those of the SOP Instance UIDs that are results of ours."""

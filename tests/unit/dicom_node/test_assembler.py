@@ -13,7 +13,7 @@ from dicom_node.asker import Answer, Counts
 from dicom_node.assembler import Assembler
 from dicom_node.settings import NodeSettings
 from dicom_node.spool import Spool
-from dicom_node.study import Completion
+from dicom_node.study import Completion, SeriesWish
 from dicom_node.testing import ListStudyStore, ManualClock
 from tests.unit.dicom_node.instances import STUDY, dataset, incoming
 
@@ -365,8 +365,8 @@ def test_lists_wait_for_a_store_that_is_away(house: House) -> None:
 
 
 def test_a_complete_series_is_told_while_the_study_arrives(house: House) -> None:
-    """Where a model waits for series, one that is complete is told at once, and again when more of it has come."""
-    house.store.series_models = True
+    """Where a model waits for series, one that is complete is told at once, before the study is."""
+    house.store.wish = SeriesWish.EACH
     first = house.receive("1.2.3", series="1")
     house.receive("1.2.4", series="2")
     for pause in (2, 5):
@@ -378,6 +378,27 @@ def test_a_complete_series_is_told_while_the_study_arrives(house: House) -> None
     house.listed("1.2.3", "1.2.4")
     assert house.completions() == [Completion.LISTED]
     assert len(house.store.early) == 1
+
+
+@pytest.mark.parametrize(("wish", "told"), [(SeriesWish.EACH, [1, 1, 1]), (SeriesWish.TOGETHER, [1, 2, 2])])
+def test_series_are_told_as_models_want_them(house: House, wish: SeriesWish, told: list[int]) -> None:
+    """Each by itself, or with those that are complete; one that has grown is told again; what failed, is told later."""
+    house.store.wish = wish
+    house.receive("1.2.3", series="1")
+    house.receive("1.2.4", series="2")
+    house.receive("1.2.5", series="3")
+    house.listed("1.2.3")
+    house.store.away = True
+    house.assembler.listed(STUDY, frozenset({"1.2.4"}), "MPPS")
+    house.wait(0)
+    assert len(house.store.early) == 1
+    house.store.away = False
+    house.wait(1)
+    house.wait(1)
+    house.receive("1.2.6", series="1")
+    house.listed("1.2.3", "1.2.6")
+    assert [len(study.series) for study in house.store.early] == told
+    assert sum(len(series.files) for series in house.store.early[-1].series) == told[-1] + 1
 
 
 def test_no_series_is_told_where_no_model_waits_for_one(house: House) -> None:
