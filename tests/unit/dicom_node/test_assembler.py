@@ -380,6 +380,22 @@ def test_a_complete_series_is_told_while_the_study_arrives(house: House) -> None
     assert len(house.store.early) == 1
 
 
+def test_what_was_told_early_is_adopted_after_a_crash(house: House, wait_for: Callable[..., None]) -> None:
+    """A node that dies between the early read and the end of the study closes the study when it is there again."""
+    house.store.wish = SeriesWish.EACH
+    first = house.receive("1.2.3", series="1")
+    second = house.receive("1.2.4", series="2")
+    house.listed("1.2.3")
+    assert (len(house.store.early), house.completions()) == (1, [])
+    assembler = Assembler(NodeSettings(quiet_time_s=0.01), house.spool, house.store)
+    assembler.start()
+    try:
+        wait_for(house.completions, what="the study is complete")
+    finally:
+        assembler.stop()
+    assert house.files() == [sorted([first, second])]
+
+
 @pytest.mark.parametrize(("wish", "told"), [(SeriesWish.EACH, [1, 1, 1]), (SeriesWish.TOGETHER, [1, 2, 2])])
 def test_series_are_told_as_models_want_them(house: House, wish: SeriesWish, told: list[int]) -> None:
     """Each by itself, or with those that are complete; one that has grown is told again; what failed, is told later."""

@@ -1,14 +1,11 @@
 """An admin calls a study complete."""
 
-import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
 from dicom_node.study import Arrival, StoredInstance
 from tests.unit.worker.conftest import assembled
-from worker import forcing
 from worker.errors import IllegalTransition, UnknownStudy
 from worker.ledger import Ledger
 
@@ -51,19 +48,3 @@ def test_what_cannot_be_closed_is_told(ledger: Ledger) -> None:
     ledger.close_revision(assembled(STUDY), {}, [])
     with pytest.raises(IllegalTransition, match="complete already"):
         ledger.ask_completion(STUDY)
-
-
-def test_the_node_hears_of_it(ledger: Ledger, wait_for: Callable[..., None]) -> None:
-    """Within about a second, and again while it stands."""
-    ledger.study_receiving(INSTANCE)
-    ledger.ask_completion(STUDY)
-    heard: list[str] = []
-    stop = threading.Event()
-    thread = threading.Thread(target=forcing.run, args=(ledger, heard.append, stop))
-    thread.start()
-    try:
-        wait_for(lambda: heard, what="the node hears it", deadline_s=60)
-    finally:
-        stop.set()
-        thread.join()
-    assert set(heard) == {STUDY}
