@@ -67,7 +67,10 @@ class OpenStudy:
         self._apply_to(series, Stored(association=association), now)
         self._compare([series], lists, now)
         self._asked = self._asked.arrived(asking)
-        next_at = self._asked.next_at(now, asking) if archive else _NEVER
+        if not archive:
+            self._look_at = _NEVER
+            return
+        next_at = self._asked.next_at(now, asking)
         # Others may be silent already: while somebody waits for them, this one does not put the question off.
         self._look_at = min(self._look_at, next_at) if self.each_series else next_at
 

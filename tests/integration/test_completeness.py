@@ -21,7 +21,7 @@ from tests.orthanc_server import OrthancServer
 from tests.results_in_orthanc import results_of
 from tests.stack import Stack
 from tests.unit.dicom_node.instances import dataset, encode, incoming, write_file
-from worker.job import JobState
+from worker.job import EventRow, JobState
 from worker.testing import write_mr_series
 
 SETTINGS = NodeSettings(
@@ -138,14 +138,12 @@ def test_a_series_is_read_at_once_and_the_rest_when_all_is_there(
     ], stack.diagnosis()
     assert early < results_of(orthanc)
     assert completions(stack, uid) == ["series complete", "archive counts"]
-    doors = [job.door_to_result_s for job in stack.jobs() if job.delivered]
-    print("door to result, s:", doors)  # noqa: T201 - for whoever measures
 
     other = write_mr_series(tmp_path / "other", seed=5)
     uid = str(pydicom.dcmread(other[0]).StudyInstanceUID)
     orthanc.take(other)
     stack.send(other[:8])
-    wait_for(lambda: completions(stack, uid) == [] and stack.ledger().study(uid), what="it arrives", deadline_s=60)
+    wait_for(lambda: happened(stack, uid), what="it arrives", deadline_s=60)
     command = [sys.executable, "-P", "-m", "ops.cli", "force-complete", uid, "--settings", str(stack.settings_file)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     wait_for(lambda: completions(stack, uid) == ["forced"], what="the study is closed", deadline_s=60)
@@ -159,9 +157,13 @@ def delivered(stack: Stack, model: str) -> list[str]:
 
 def completions(stack: Stack, study: str) -> list[object]:
     """Return why each revision of a study was closed."""
+    return [event.detail["completion"] for event in happened(stack, study) if "completion" in event.detail]
+
+
+def happened(stack: Stack, study: str) -> list[EventRow]:
+    """Return a study's timeline."""
     ledger = stack.ledger()
     try:
-        timeline = ledger.timeline(study)
+        return ledger.timeline(study)
     finally:
         ledger.close()
-    return [event.detail["completion"] for event in timeline if "completion" in event.detail]

@@ -33,6 +33,7 @@ class World:
         study: What is open.
         revisions: What each closed revision held.
         completions: How they closed.
+        series_wanted: Whether somebody waits for single series.
         counted_at: When the archive had what we had, of the moments at which it was asked.
     """
 
@@ -43,6 +44,7 @@ class World:
     revisions: list[dict[str, frozenset[str]]] = field(default_factory=list)
     completions: Counter[Completion] = field(default_factory=Counter)
     counted_at: list[float] = field(default_factory=list)
+    series_wanted: bool = True
     now: float = 0.0
     opened_at: float = 0.0
     arrived_at: float = 0.0
@@ -53,10 +55,18 @@ class World:
         self.archive_receives(series, number)
         if self.study is None:
             self.study, self.opened_at, self.pending = OpenStudy(self.spool), self.now, None
-            self.study.each_series = True
+            self.study.each_series = self.series_wanted
         self.spool.setdefault(series, set()).add(f"{series}{number}")
         self.arrived_at = self.now
-        store(self.study, series, f"{series}{number}", self.now, association=association, lists=self.lists)
+        store(
+            self.study,
+            series,
+            f"{series}{number}",
+            self.now,
+            association=association,
+            lists=self.lists,
+            archive="" if association == "y" else "pacs",
+        )
         self.follow()
 
     def archive_receives(self, series: str, number: int) -> None:
@@ -74,6 +84,7 @@ class World:
         if self.study is None or not self.study.question(self.now, ASKING):
             return
         assert self.pending is None
+        assert self.study.archive
         if all(len(self.archive[series]) == len(names) for series, names in self.spool.items()):
             self.counted_at.append(self.now)
         counts: dict[str, int | None] = {series: len(names) for series, names in self.archive.items()}

@@ -4,7 +4,7 @@ import random
 from typing import TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dicom_node.assembly import Closed, Counted, Event, Forced, Left, Listed, Open, Stored, Tick, Timing, next_state
@@ -170,7 +170,7 @@ def _require_invariants(history: History) -> None:
         assert (state is not None) == (pending > 0)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(_events, _pauses), max_size=40))
 def test_the_invariants_hold_in_any_order(history: History) -> None:
     """None waits for ever, none is left out, counts close only what has settled; the smallest order that breaks it."""

@@ -5,7 +5,8 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dicom_node.open_study import OpenStudy, longest
 from dicom_node.study import Completion
@@ -106,6 +107,16 @@ def test_the_archive_of_the_latest_sender_is_asked() -> None:
     assert (study.question(22, ASKING), study.archive) == (True, "other")
 
 
+def test_a_sender_without_an_archive_ends_the_questions() -> None:
+    """Also where somebody waits for series: nobody is asked, and there is nothing to look for before the deadline."""
+    study = OpenStudy({})
+    study.each_series = True
+    store(study, "a", "1", 0)
+    store(study, "b", "2", 1, archive="")
+    assert study.due() == 30
+    assert not study.question(20, ASKING)
+
+
 def test_questions_come_after_silence_and_ever_less_often() -> None:
     """The first after 2 s of silence, one at a time; after each that differs twice as late, at least 5 s apart."""
     study = OpenStudy({})
@@ -195,14 +206,14 @@ def test_a_hundred_thousand_instances_cost_seconds() -> None:
 # Whatever the order.
 
 
-def _require_invariants(order: Order) -> Counter[Completion]:
+def _require_invariants(order: Order, *, series_wanted: bool) -> Counter[Completion]:
     """Take the steps, then let time pass, and require what must hold whatever the order; return how revisions closed.
 
     A revision that counts close had held, for the settle time, as many as the archive; one that a list closes holds
     what that names (`World.follow`). At the end nothing is open: it has closed, at a time that it named by itself, with
     all that has come.
     """
-    world = World()
+    world = World(series_wanted=series_wanted)
     for pause, step, *values in order:
         world.let_time_pass(world.now + pause)
         getattr(world, step)(*values)
@@ -215,11 +226,11 @@ def _require_invariants(order: Order) -> Counter[Completion]:
     return world.completions
 
 
-@settings(deadline=None)
-@given(ORDERS)
-def test_nothing_is_left_out_and_nothing_waits_for_ever(order: Order) -> None:
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(order=ORDERS, series_wanted=st.booleans())
+def test_nothing_is_left_out_and_nothing_waits_for_ever(order: Order, *, series_wanted: bool) -> None:
     """In any order of instances, counts, lists, associations and ticks; the smallest order that breaks it."""
-    _require_invariants(order)
+    _require_invariants(order, series_wanted=series_wanted)
 
 
 def test_nothing_is_left_out_in_three_thousand_orders() -> None:
@@ -227,7 +238,7 @@ def test_nothing_is_left_out_in_three_thousand_orders() -> None:
     closed: Counter[Completion] = Counter()
     for seed in range(3_000):
         try:
-            closed += _require_invariants(random_order(seed))
+            closed += _require_invariants(random_order(seed), series_wanted=seed % 2 == 0)
         except AssertionError as error:
             raise AssertionError(f"seed {seed}") from error
     for completion in set(Completion) - {Completion.SERIES}:

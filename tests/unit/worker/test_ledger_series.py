@@ -29,12 +29,12 @@ def test_a_series_is_read_early_and_once(ledger: Ledger) -> None:
     assert ledger.series_complete(EARLY, {}, [planned()]) == 1
     row = ledger.study(STUDY)
     assert row is not None
-    assert row.receiving
+    assert (row.receiving, row.revisions) == (True, 0)
     ledger.close_revision(WHOLE, {}, [planned(), OTHER])
     assert jobs(ledger) == [("constant-answer", 1, JobState.QUEUED), ("other", 2, JobState.QUEUED)]
     row = ledger.study(STUDY)
     assert row is not None
-    assert not row.receiving
+    assert (row.receiving, row.revisions) == (False, 1)
     kinds = [event.kind for event in ledger.timeline(STUDY)]
     assert [kind for kind in kinds if kind.endswith("complete")] == ["series complete", "study complete"]
 
