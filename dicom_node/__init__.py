@@ -23,9 +23,11 @@ receiver_desk    where receiving processes report; receiver_link, their end of t
 spool        where instances are kept: written, synced, renamed, synced; disk, its system calls; wholeness; namesakes,
              what comes under a UID that is there already;
              reencoding, whether two instances differ in their encoding only
-assembly     when a study is complete, a pure function
-assembler    the thread that hands complete studies to the store; stocktaking, what a folder holds;
-             handover, what the store must still be told
+assembly     when a study is complete, a pure function; open_study, what is held of one, and the function applied to
+             it and its series; patience, how long is waited for whom; questions, when an archive is asked for counts;
+             instance_lists, what MPPS and availability notifications have listed
+assembler    the thread that hands complete studies to the store; assembler_messages, what it is told; asker, who asks
+             archives for counts; stocktaking, what a folder holds; handover, what the store must still be told
 server       the listening node
 archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose study it is; sender, C-STORE;
              query, what it holds of a patient, as found says it; retrieve, C-GET of a study;

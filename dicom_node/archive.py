@@ -40,6 +40,12 @@ class ArchiveClient(Protocol):
     def find_series(self, study_uid: str, modality: str) -> list[FoundSeries]:
         """Return the series of this modality in a study. Raises QueryFailed too."""
 
+    def count_series(self, study_uid: str) -> dict[str, int | None]:
+        """Return how many instances it has of each series of a study; None where it does not say it.
+
+        Raises QueryFailed too.
+        """
+
     def get_series(self, study_uid: str, series_uid: str, sop_classes: Sequence[str]) -> list[bytes]:
         """Return the first instances of these classes in a series as DICOM files.
 
@@ -121,6 +127,10 @@ class DicomArchive:
     def find_series(self, study_uid: str, modality: str) -> list[FoundSeries]:
         """C-FIND, level SERIES. Raises ArchiveUnreachable, AssociationRejected, QueryFailed."""
         return query.find_series(self._requestor, study_uid, modality, self._limits)
+
+    def count_series(self, study_uid: str) -> dict[str, int | None]:
+        """C-FIND, level SERIES, for counts. Raises ArchiveUnreachable, AssociationRejected, QueryFailed."""
+        return query.count_series(self._requestor, study_uid, self._limits)
 
     def get_series(self, study_uid: str, series_uid: str, sop_classes: Sequence[str]) -> list[bytes]:
         """C-GET, level SERIES. Raises ArchiveUnreachable, AssociationRejected, QueryFailed."""

@@ -4,22 +4,25 @@ It keeps nothing that the spool does not: after a crash the sweep tells it again
 it likes; receiving goes on up to a bounded backlog.
 """
 
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 import structlog
 
 from dicom_node import clock as clocks
-from dicom_node.assembly import Closed, Event, Forced, Left, Open, Stored, Tick, Timing, next_state
+from dicom_node.asker import Ask, Counts
+from dicom_node.assembler_messages import Announced, Answered, Ended, Force, Gone, Heard, Message, Stop
 from dicom_node.handover import Errand, Handover
+from dicom_node.instance_lists import InstanceLists, objection
+from dicom_node.open_study import OpenStudy
+from dicom_node.patience import Patience
 from dicom_node.settings import NodeSettings
 from dicom_node.spool import Spool, name_of
-from dicom_node.stocktaking import take_stock
-from dicom_node.study import Arrival, Completion, StoredInstance, StudyStore
+from dicom_node.stocktaking import instance_of, series_of, take_holdings, take_stock
+from dicom_node.study import Arrival, Completion, SeriesWish, StoredInstance, StudyStore
 
 _log = structlog.get_logger()
 
@@ -28,35 +31,8 @@ _IDLE_S = 60.0
 _SHORTEST_PAUSE_S = 0.001
 #: What a receiving process leaves, it leaves in its last moment; a day, since clocks may jump.
 _LATELY_S = 86_400.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Heard:
-    instance: StoredInstance
-    association: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Ended:
-    association: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Force:
-    study_uid: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Gone:
-    pid: int
-
-
-@dataclass(frozen=True)
-class _Stop:
-    pass
-
-
-_Message: TypeAlias = _Heard | _Ended | _Force | _Gone | _Stop
+#: While the store is away; each may be large.
+_MOST_LISTS_WAITING = 64
 
 
 class Assembler:
@@ -69,24 +45,25 @@ class Assembler:
         store: StudyStore,
         clock: clocks.Clock = clocks.MONOTONIC,
         on_adopted: Callable[[StoredInstance], None] = lambda _instance: None,
+        asker: Ask | None = None,
     ) -> None:
         """Take the waits, the spool, where complete studies go, and a monotonic clock.
 
-        `on_adopted` hears of what a crash has left in the spool and nobody has told.
+        `on_adopted` hears of what a crash has left in the spool and nobody has told; `asker` asks archives for counts.
         """
-        self._timing = Timing(
-            quiet_time_s=settings.quiet_time_s,
-            association_hold_s=settings.association_hold_s,
-            hard_cap_s=settings.hard_cap_s,
-        )
+        self._patience = Patience(settings)
+        self._asker = asker
         self._max_backlog = settings.max_backlog
         self._spool = spool
         self._store = store
         self._clock = clock
         self._on_adopted = on_adopted
-        self._heard: queue.SimpleQueue[_Message] = queue.SimpleQueue()
-        self._open: dict[str, Open] = {}
+        self._heard: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._open: dict[str, OpenStudy] = {}
         self._latest: dict[str, str] = {}  # association: the study of its latest instance
+        self._lists = InstanceLists()
+        self._list_numbers = itertools.count()
+        self._wish = SeriesWish.NOTHING
         self._handover = Handover(clock)
         self._thread = threading.Thread(target=self._run, name="assembler")
 
@@ -100,7 +77,7 @@ class Assembler:
 
     def stop(self) -> None:
         """Handle what has been heard, then end. What is open stays in the spool and is adopted at the next start."""
-        self._heard.put(_Stop())
+        self._heard.put(Stop())
         self._thread.join()
 
     def accepting(self) -> bool:
@@ -113,23 +90,30 @@ class Assembler:
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
         """Hear of an instance in the spool."""
-        self._heard.put(_Heard(instance=instance, association=association))
+        self._heard.put(Heard(instance=instance, association=association))
 
     def association_ended(self, association: str) -> None:
         """Hear that an association is over."""
-        self._heard.put(_Ended(association=association))
-
-    def listed(self, study_instance_uid: str, sop_instance_uids: frozenset[str], source: str) -> None:
-        """Hear which instances a study consists of, as an "MPPS" or an "IAN" lists them."""
-        _log.info("study listed", study=study_instance_uid, instances=len(sop_instance_uids), source=source)
+        self._heard.put(Ended(association=association))
 
     def force(self, study_uid: str) -> None:
         """Close a study now; nothing happens if nothing of it is open."""
-        self._heard.put(_Force(study_uid=study_uid))
+        self._heard.put(Force(study_uid=study_uid))
+
+    def listed(self, study_instance_uid: str, sop_instance_uids: frozenset[str], source: str) -> None:
+        """Hear that somebody (`source`) lists the instances of a study (MPPS, Instance Availability Notification).
+
+        It may come before the first instance; from any thread. What is no list of UIDs is left out, and logged.
+        """
+        wrong = objection(study_instance_uid, sop_instance_uids)
+        if wrong:
+            _log.warning("list of instances left out", source=source, cause=wrong)
+            return
+        self._heard.put(Announced(study_uid=study_instance_uid, sop_instance_uids=sop_instance_uids, source=source))
 
     def adopt(self, pid: int) -> None:
         """Look for what a receiving process, which is gone, has left in the spool and told nobody of."""
-        self._heard.put(_Gone(pid=pid))
+        self._heard.put(Gone(pid=pid))
 
     def open_studies(self) -> int:
         """Return how many studies still collect."""
@@ -147,7 +131,7 @@ class Assembler:
                 message = self._heard.get(timeout=timeout_s) if timeout_s > 0 else self._heard.get_nowait()
             except queue.Empty:
                 break
-            if isinstance(message, _Stop):
+            if isinstance(message, Stop):
                 return False
             self._handle(message)
         self._catch_up()
@@ -159,23 +143,29 @@ class Assembler:
         _log.info("assembler stopped", open_studies=len(self._open), waiting_studies=self.waiting_studies())
 
     def _pause_s(self) -> float:
-        due = [state.deadline(self._timing) for state in self._open.values()]
+        due = [study.due() for study in self._open.values()]
         errand_due = self._handover.next_due()
         if errand_due is not None:
             due.append(errand_due)
         now = self._clock.now()
         return min(_IDLE_S, max(_SHORTEST_PAUSE_S, min(due, default=now + _IDLE_S) - now))
 
-    def _handle(self, message: _Message) -> None:
+    def _handle(self, message: Message) -> None:
         match message:
-            case _Heard(instance=instance, association=association):
+            case Heard(instance=instance, association=association):
                 self._move(association, instance.study_instance_uid)
                 self._take(instance, association)
-            case _Ended(association=association):
+            case Ended(association=association):
                 self._move(association, "")
-            case _Force(study_uid=study_uid):
-                self._apply(study_uid, Forced())
-            case _Gone(pid=pid):
+            case Force(study_uid=study_uid):
+                if study_uid in self._open:
+                    self._open[study_uid].forced(self._clock.now())
+                    self._follow(study_uid)
+            case Answered():
+                self._counted(message)
+            case Announced():
+                self._announced(message)
+            case Gone(pid=pid):
                 self._clear_up(pid)
 
     def _move(self, association: str, study_uid: str) -> None:
@@ -185,8 +175,9 @@ class Assembler:
         before = self._latest.pop(association, "")
         if study_uid:
             self._latest[association] = study_uid
-        if before and before != study_uid:
-            self._apply(before, Left(association=association))
+        if before != study_uid and before in self._open:
+            self._open[before].left(association, self._clock.now())
+            self._follow(before)
 
     def _take(self, instance: StoredInstance, association: str) -> None:
         study_uid = instance.study_instance_uid
@@ -195,26 +186,103 @@ class Assembler:
         if instance.arrival is Arrival.SAME and study_uid not in self._open:
             return
         if study_uid not in self._open:
-            self._handover.add(Errand.NOTE, study_uid, partial(self._store.study_receiving, instance))
-        self._apply(study_uid, Stored(association=association))
+            self._open[study_uid] = self._opened(name_of(study_uid))
+            self._handover.add(Errand.NOTE, study_uid, partial(self._note, instance))
+        self._open[study_uid].stored(
+            series_of(instance.file),
+            instance_of(instance.file),
+            association,
+            self._clock.now(),
+            timing=self._patience.timing(instance.calling_ae_title),
+            asking=self._patience.asking,
+            archive="" if self._asker is None else self._patience.archive(instance.calling_ae_title),
+            lists=self._lists.of(study_uid),
+        )
+        self._follow(study_uid)
 
-    def _apply(self, study_uid: str, event: Event) -> None:
-        match next_state(self._open.get(study_uid), event, self._clock.now(), self._timing):
-            case Open() as state:
-                self._open[study_uid] = state
-            case Closed(completion=completion):
-                self._open.pop(study_uid, None)
-                self._handover.add(Errand.CLOSE, study_uid, partial(self._close, study_uid, completion))
-                _log.info("study complete", study=study_uid, completion=completion.value)
-            case None:
-                pass
+    def _opened(self, folder: str) -> OpenStudy:
+        try:
+            held = take_holdings(self._spool, folder)
+        except OSError as error:
+            # Then counts and lists will differ from what is held, and the quiet time applies.
+            _log.warning(
+                "study folder not looked through", folder=folder, cause=str(error), remedy="is its disk there?"
+            )
+            held = {}
+        study = OpenStudy(held)
+        study.each_series = self._wish is not SeriesWish.NOTHING
+        return study
+
+    def _note(self, instance: StoredInstance) -> None:
+        self._wish = self._store.series_wish()
+        if instance.study_instance_uid in self._open:
+            self._open[instance.study_instance_uid].each_series = self._wish is not SeriesWish.NOTHING
+        self._store.study_receiving(instance)
+
+    def _answered(self, study_uid: str, asked_at: float, counts: Counts | None) -> None:
+        self._heard.put(Answered(study_uid=study_uid, asked_at=asked_at, counts=counts))
+
+    def _counted(self, answer: Answered) -> None:
+        study = self._open.get(answer.study_uid)
+        if study is None:
+            return
+        counts = answer.counts
+        named = None if counts is None else {name_of(uid): count for uid, count in counts.items() if uid.isascii()}
+        study.counted(named, answer.asked_at, self._clock.now(), self._patience.asking)
+        self._follow(answer.study_uid)
+
+    def _announced(self, announced: Announced) -> None:
+        if self._handover.count(Errand.LIST) >= _MOST_LISTS_WAITING:
+            _log.warning("list of instances left out", source=announced.source, cause="too many wait for the store")
+            return
+        key = f"{announced.study_uid}, list {next(self._list_numbers)}"
+        self._handover.add(Errand.LIST, key, partial(self._compare_list, announced))
+
+    def _compare_list(self, announced: Announced) -> None:
+        study_uid, uids, now = announced.study_uid, announced.sop_instance_uids, self._clock.now()
+        theirs = uids - self._store.made_here(sorted(uids))
+        if self._lists.keep(study_uid, frozenset(map(name_of, theirs)), now):
+            _log.info("instances listed", study=study_uid, source=announced.source, instances=len(theirs))
+        if study_uid in self._open:
+            self._open[study_uid].listed(self._lists.of(study_uid), now)
+            self._follow(study_uid)
+
+    def _follow(self, study_uid: str) -> None:
+        """Do what follows from what a study has become."""
+        study = self._open[study_uid]
+        if study.closed is not None:
+            completion = study.closed.completion
+            del self._open[study_uid]
+            self._handover.drop(Errand.SERIES, study_uid)
+            self._handover.add(Errand.CLOSE, study_uid, partial(self._close, study_uid, completion))
+            _log.info("study complete", study=study_uid, completion=completion.value)
+        elif study.each_series and study.series_completed:
+            study.series_completed = False
+            self._handover.add(Errand.SERIES, study_uid, partial(self._tell_of_series, study_uid))
 
     def _catch_up(self) -> None:
-        """Close what is due, and try again what the store refused."""
+        """Close what is due, ask what is due, and try again what the store refused."""
         now = self._clock.now()
-        for study_uid in [uid for uid, state in self._open.items() if state.deadline(self._timing) <= now]:
-            self._apply(study_uid, Tick())
+        for study_uid in [uid for uid, study in self._open.items() if study.due() <= now]:
+            study = self._open[study_uid]
+            study.tick(now)
+            self._follow(study_uid)
+            if self._asker is not None and study.question(now, self._patience.asking):
+                self._asker.ask(study.archive, study_uid, partial(self._answered, study_uid))
+        self._lists.forget_old(now)
         self._handover.run_due()
+
+    def _tell_of_series(self, study_uid: str) -> None:
+        study = self._open.get(study_uid)
+        if study is None:
+            return
+        folder = name_of(study_uid)
+        series = study.complete_series() if self._wish is SeriesWish.TOGETHER else frozenset(study.untold)
+        self._spool.sync_study(folder)
+        stock = take_stock(self._spool, folder, study_uid, Completion.SERIES, series=series)
+        if stock is not None:
+            self._store.series_complete(stock)
+        study.untold -= series
 
     def _close(self, study_uid: str, completion: Completion) -> None:
         self._spool.sync_study(name_of(study_uid))

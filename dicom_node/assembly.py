@@ -1,8 +1,13 @@
-"""When a study is complete: a pure function of (state, event, now).
+"""When a study is complete: a pure function of (state, event, now). A series is assembled by the same table.
 
-DICOM does not say (PS3.4 B.4: the end of an association means nothing), so a revision of a study closes after a quiet
-time since its latest instance, at a hard cap, or when an admin says so. A sender that is in the middle of it holds it
-back a little longer. All times are seconds of one monotonic clock.
+DICOM does not say (PS3.4 B.4: the end of an association means nothing), so a revision of a study closes
+- when an archive has twice counted as many instances as we hold, with some time between and nothing arriving in it;
+- at once when a list (MPPS, Instance Availability Notification) names exactly what we hold;
+- else after a quiet time since its latest instance, which a sender in the middle of it makes a little longer;
+- at a hard cap, or when an admin says so.
+
+Whether counts are alike, and whether a list is what we hold, is found by `dicom_node.open_study`, which keeps what is
+held. All times are seconds of one monotonic clock.
 """
 
 from dataclasses import dataclass, replace
@@ -19,11 +24,14 @@ class Timing:
         quiet_time_s: Since the latest instance.
         association_hold_s: Instead of the quiet time, where longer, while a sender is in the middle of the study.
         hard_cap_s: Since the first instance of the revision.
+        settle_s: Between two counts that are alike. One proves nothing: with autoroute on receipt the archive holds
+            one image, and so do we.
     """
 
     quiet_time_s: float
     association_hold_s: float
     hard_cap_s: float
+    settle_s: float = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +48,22 @@ class Left:
     association: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """An archive was asked, at `asked_at`, how many instances it holds of each series.
+
+    `alike`: of every series that we hold it has as many. Not so if it is away, or does not count.
+    """
+
+    alike: bool
+    asked_at: float
+
+
+@dataclass(frozen=True)
+class Listed:
+    """We hold everything that a list names, and nothing else."""
+
+
 @dataclass(frozen=True)
 class Tick:
     """Time has passed."""
@@ -50,7 +74,7 @@ class Forced:
     """An admin says that the study is complete."""
 
 
-Event: TypeAlias = Stored | Left | Tick | Forced
+Event: TypeAlias = Stored | Left | Counted | Listed | Tick | Forced
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +85,13 @@ class Open:
         opened_at: When its first instance came.
         latest_at: When its latest instance came.
         senders: Open associations whose latest instance belongs to this study.
+        alike_at: Since when the archive's counts are known to be ours, nothing having come since; None: they are not.
     """
 
     opened_at: float
     latest_at: float
     senders: frozenset[str] = frozenset()
+    alike_at: float | None = None
 
     def deadline(self, timing: Timing) -> float:
         """Return when it closes if nothing more happens."""
@@ -90,6 +116,10 @@ def next_state(state: Open | None, event: Event, now: float, timing: Timing) -> 
         return None
     if isinstance(event, Forced):
         return Closed(completion=Completion.FORCED)
+    if isinstance(event, Listed):
+        return Closed(completion=Completion.LISTED)
+    if isinstance(event, Counted) and _confirms(following, event, timing):
+        return Closed(completion=Completion.COUNTED)
     if now < following.deadline(timing):
         return following
     capped = now >= following.opened_at + timing.hard_cap_s
@@ -102,8 +132,22 @@ def _after(state: Open | None, event: Event, now: float) -> Open | None:
             senders = frozenset({association}) if association else frozenset()
             if state is None:
                 return Open(opened_at=now, latest_at=now, senders=senders)
-            return replace(state, latest_at=now, senders=state.senders | senders)
+            return replace(state, latest_at=now, senders=state.senders | senders, alike_at=None)
         case Left(association=association) if state is not None:
             return replace(state, senders=state.senders - {association})
+        case Counted(alike=alike, asked_at=asked_at) if state is not None and asked_at > state.latest_at:
+            since = now if state.alike_at is None else state.alike_at
+            return replace(state, alike_at=since if alike else None)
         case _:
+            # A count that was asked for before the latest instance came says nothing of what we hold now.
             return state
+
+
+def _confirms(state: Open, counted: Counted, timing: Timing) -> bool:
+    """Say whether this is the second of two counts that are alike; the first one's answer was there at `alike_at`."""
+    return (
+        counted.alike
+        and counted.asked_at > state.latest_at
+        and state.alike_at is not None
+        and counted.asked_at >= state.alike_at + timing.settle_s
+    )

@@ -21,6 +21,8 @@ class Errand(Enum):
 
     NOTE = "note"  #: a study is arriving
     CLOSE = "close"  #: a study is complete
+    SERIES = "series"  #: some series of a study are complete, which still arrives
+    LIST = "list"  #: somebody lists a study's instances; the store knows which of them are ours
     ADOPT = "adopt"  #: which files of a folder it knows already
 
 

@@ -59,6 +59,10 @@ class ReportToSettings(BaseModel):
     tls: TlsClientSettings | None = None
 
 
+CountsFrom = Annotated[str, Field(pattern=r"^([a-z0-9]+(-[a-z0-9]+)*|[^@]{1,16}@.+:[0-9]{1,5})?$", max_length=255)]
+"""An archive: the name of a destination, ``AE@host:port``, or nothing."""
+
+
 class PeerSettings(BaseModel):
     """An application entity that may call."""
 
@@ -83,6 +87,16 @@ class PeerSettings(BaseModel):
         default=None,
         min_length=1,
         description="common name, or DNS name (subjectAltName), that its certificate must have; then it must use TLS",
+    )
+    quiet_time_s: float | None = Field(
+        default=None, gt=0, description="instead of `node.quiet_time_s`; of several senders of a study the longest"
+    )
+    hard_cap_s: float | None = Field(
+        default=None, gt=0, description="instead of `node.hard_cap_s`; of several senders of a study the longest"
+    )
+    counts_from: CountsFrom | None = Field(
+        default=None,
+        description='instead of `node.counts_from`, while the latest instance of a study is of this peer; "": nobody',
     )
 
     storage_commitment: bool = Field(

@@ -4,6 +4,7 @@ Keys and answers name patients: nothing here logs them, and no error quotes them
 """
 
 import contextlib
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ _OUT_OF_RESOURCES = 0xA700
 #: A backslash separates values, the others match anything (PS3.4 C.2.2.2): such an id would find other patients.
 _NOT_IN_A_KEY = "\\*?"
 _ASCII = 127
+_COUNT = re.compile("[0-9]{1,12}")  # PS3.5 6.2, value representation IS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,35 @@ def find_series(requestor: Requestor, study_instance_uid: str, modality: str, li
     ]
 
 
+def count_series(requestor: Requestor, study_instance_uid: str, limits: Limits) -> dict[str, int | None]:
+    """Return how many instances the archive has of each series of a study; None where it does not say it.
+
+    Number of Series Related Instances (0020,1209) is optional (PS3.4 C.6.1.1.4), and an archive may answer anything.
+    Raises ArchiveUnreachable, AssociationRejected, QueryFailed.
+    """
+    query = Dataset()
+    query.QueryRetrieveLevel = "SERIES"
+    query.StudyInstanceUID = study_instance_uid
+    query.SeriesInstanceUID = query.NumberOfSeriesRelatedInstances = ""
+    counts: dict[str, int | None] = {}
+    for answer in answers_to(requestor, query, limits):
+        series = str(answer.get("SeriesInstanceUID") or "")
+        # An archive that ignores the key answers with the series of all its studies.
+        if str(answer.get("StudyInstanceUID") or study_instance_uid) != study_instance_uid or not series:
+            continue
+        count = _count_in(answer)
+        counts[series] = count if counts.get(series, count) == count else None
+    return counts
+
+
+def _count_in(answer: Dataset) -> int | None:
+    try:
+        text = str(answer.get("NumberOfSeriesRelatedInstances", "")).strip()
+    except (ValueError, TypeError, OverflowError):  # pydicom reads the value here
+        return None
+    return int(text) if _COUNT.fullmatch(text) else None
+
+
 def get_series(
     requestor: Requestor,
     study_instance_uid: str,
@@ -140,7 +171,10 @@ def answers_to(requestor: Requestor, query: Dataset, limits: Limits) -> Iterator
     handlers = [(evt.EVT_DATA_RECV, _cut_off(limits))]
     with requestor.associate([(STUDY_ROOT_FIND, None)], handlers=handlers) as association:
         if not association.is_established:
-            raise QueryFailed(f"{requestor}: no Study Root C-FIND there; enable it, or set `prior = false` for it")
+            raise QueryFailed(
+                f"{requestor}: no Study Root C-FIND there; enable it, or set `prior = false` for it, and name it in no "
+                "`counts_from`"
+            )
         answers = association.send_c_find(query, STUDY_ROOT_FIND)
         for number, identifier in enumerate(_within(requestor, association, answers, limits)):
             if number >= limits.answers:

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from dicom_node.peer_settings import AETitle, PeerSettings
+from dicom_node.peer_settings import AETitle, CountsFrom, PeerSettings
 from dicom_node.tls_settings import NodeTlsSettings, TlsClientSettings
 
 __all__ = ["AETitle", "NodeSettings", "NodeTlsSettings", "Peer", "PeerSettings", "TlsClientSettings"]
@@ -68,6 +68,15 @@ class NodeSettings(BaseModel):
     hard_cap_s: float = Field(
         default=3600.0, gt=0, description="a revision closes this long after its first instance, whatever happens"
     )
+    counts_from: CountsFrom = Field(
+        default="",
+        description="archive that is asked (C-FIND) how many instances it holds of each series: a destination's name, "
+        "or AE@host:port; a study is complete when it has twice as many as we hold; empty: nobody is asked",
+    )
+    settle_s: float = Field(
+        default=5.0, gt=0, description="between two equal counts, with nothing arriving in between; one proves nothing"
+    )
+    ask_after_s: float = Field(default=2.0, gt=0, description="of silence, before the archive is asked for its counts")
     processes: int = Field(
         default=0, ge=0, le=64, description="receiving processes on each port; 0: one a core, at most 4"
     )

@@ -1,5 +1,6 @@
 """The records that leave this package: a stored instance, an assembled study, and where they go."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -53,6 +54,9 @@ class Completion(Enum):
     QUIET = "quiet time"  #: nothing came for the quiet time
     HARD_CAP = "hard cap"  #: it had been open for the longest time allowed
     FORCED = "forced"  #: an admin said so
+    COUNTED = "archive counts"  #: an archive has twice counted as many instances as we hold
+    LISTED = "list complete"  #: an MPPS or an Instance Availability Notification lists exactly what we hold
+    SERIES = "series complete"  #: only some of its series are, and the study goes on; never of a whole study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +75,8 @@ class AssembledSeries:
 @dataclass(frozen=True, kw_only=True)
 class AssembledStudy:
     """A study at the moment it was taken to be complete: everything received so far, earlier revisions included.
+
+    With Completion.SERIES only those of its series that are complete, while the study still arrives.
 
     Attributes:
         study_instance_uid: (0020,000D).
@@ -91,6 +97,14 @@ class AssembledStudy:
     last_received_at: datetime
 
 
+class SeriesWish(Enum):
+    """What the models want to be told of before the whole study is complete."""
+
+    NOTHING = "nothing"  #: every model waits for the study
+    EACH = "each"  #: each series, as soon as it is complete
+    TOGETHER = "together"  #: each time all that are complete: some model reads several series
+
+
 class StudyStore(Protocol):
     """Where assembled studies go; `worker.ledger` implements it and `ops` hands it in."""
 
@@ -99,6 +113,18 @@ class StudyStore(Protocol):
 
     def study_receiving(self, instance: StoredInstance) -> None:
         """Note that a study (or a later image of it) is arriving, so that the admin sees it. Idempotent."""
+
+    def series_wish(self) -> SeriesWish:
+        """Say what is to be told of series that are complete before their study is."""
+
+    def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+        """Return those of the SOP Instance UIDs that are results of ours."""
+
+    def series_complete(self, study: AssembledStudy) -> None:
+        """Queue the jobs that do not wait for the whole study; idempotent as `close_revision`, which still follows.
+
+        `recorded_files` does not list these files: they are to be in a revision of the study yet.
+        """
 
     def close_revision(self, study: AssembledStudy) -> None:
         """Record a revision, choose its jobs and queue them, in one transaction.

@@ -11,7 +11,7 @@ from dicom_node.errors import ArchiveUnreachable
 from dicom_node.found import FoundSeries, FoundStudy
 from dicom_node.part10 import dataset_digest, read_file_head, read_meta
 from dicom_node.sender import outcome_of
-from dicom_node.study import AssembledStudy, StoredInstance
+from dicom_node.study import AssembledStudy, SeriesWish, StoredInstance
 
 
 class ManualClock:
@@ -39,6 +39,9 @@ class ListStudyStore:
 
     Attributes:
         away: While True every method raises StoreAway.
+        wish: What `series_wish` answers.
+        own: What `made_here` knows as ours.
+        early: What `series_complete` was told, in order, without repetitions of the latest of a study.
         receiving: What `study_receiving` was told, in order.
         revisions: What `close_revision` was told, in order, without repetitions of the latest of a study.
     """
@@ -46,6 +49,9 @@ class ListStudyStore:
     def __init__(self) -> None:
         """Start empty and present."""
         self.away = False
+        self.wish = SeriesWish.NOTHING
+        self.own: set[str] = set()
+        self.early: list[AssembledStudy] = []
         self.receiving: list[StoredInstance] = []
         self.revisions: list[AssembledStudy] = []
 
@@ -65,16 +71,35 @@ class ListStudyStore:
         self._require_presence()
         self.receiving.append(instance)
 
+    def series_wish(self) -> SeriesWish:
+        """Say what the test wants."""
+        self._require_presence()
+        return self.wish
+
+    def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+        """Return those that are ours."""
+        self._require_presence()
+        return frozenset(self.own & set(sop_instance_uids))
+
+    def series_complete(self, study: AssembledStudy) -> None:
+        """Record what is complete of a study, unless it is the same as the latest of that."""
+        self._require_presence()
+        _add_if_new(self.early, study)
+
     def close_revision(self, study: AssembledStudy) -> None:
         """Record a revision unless it is the same as the study's latest."""
         self._require_presence()
-        earlier = [item for item in self.revisions if item.study_instance_uid == study.study_instance_uid]
-        if not earlier or earlier[-1].series != study.series:
-            self.revisions.append(study)
+        _add_if_new(self.revisions, study)
 
     def _require_presence(self) -> None:
         if self.away:
             raise StoreAway("the fake store is away; set `away = False`")
+
+
+def _add_if_new(studies: list[AssembledStudy], study: AssembledStudy) -> None:
+    earlier = [item for item in studies if item.study_instance_uid == study.study_instance_uid]
+    if not earlier or earlier[-1].series != study.series:
+        studies.append(study)
 
 
 class InMemoryArchive:
@@ -130,6 +155,12 @@ class InMemoryArchive:
             if head.StudyInstanceUID == study_uid and head.get("Modality") == modality
         }
         return [FoundSeries(series_instance_uid=uid, series_description=text) for uid, text in series.items()]
+
+    def count_series(self, study_uid: str) -> dict[str, int | None]:
+        """Return how many instances of each series of a study are stored."""
+        self.echo()
+        series = [str(head.SeriesInstanceUID) for head in self._heads() if head.StudyInstanceUID == study_uid]
+        return {uid: series.count(uid) for uid in series}
 
     def get_series(self, study_uid: str, series_uid: str, sop_classes: Sequence[str]) -> list[bytes]:
         """Return the files of what is stored."""

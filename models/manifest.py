@@ -66,7 +66,10 @@ class Card(Strict):
     contact: str = ""
     device_uid: str = Field(default="", description="left out, it is derived from id and version")
     family: Concept = Concept(value="123110", scheme="DCM", meaning="Artificial Intelligence")
-    trigger: Literal["study", "series"] = "study"
+    trigger: Literal["study", "series"] = Field(
+        default="study",
+        description="when it runs: once the study is complete, or as soon as what it reads is, for what cannot wait",
+    )
     late_images: Literal["rerun", "addendum", "ignore"] = "rerun"
     deadline_s: float | None = Field(default=None, gt=0, description="from queueing to the read; then it is late")
     queue: Identifier = "cpu"

@@ -82,6 +82,7 @@ def write_threshold_model(
     modality: Sequence[str] = (),
     sop_classes: Sequence[str] = (),
     late_images: str = "rerun",
+    trigger: str = "study",
     slow_rounds: int = 0,
     max_batch: int = 1,
 ) -> Path:
@@ -97,6 +98,7 @@ def write_threshold_model(
         modality: What ``[selection]`` accepts; empty accepts all.
         sop_classes: What ``[selection]`` accepts; empty accepts all.
         late_images: The card's policy.
+        trigger: The card's.
         slow_rounds: Rounds of a loop in the network, about a million a second: for what must happen while it runs. The
             golden input, which alone is brighter than 1, does not wait: a busy machine would take minutes to load it.
         max_batch: The card's: how many inputs the network takes at once.
@@ -113,7 +115,7 @@ def write_threshold_model(
     card = _CARD.format(
         id=json.dumps(id),
         name=json.dumps(id),
-        extra=f"late_images = {json.dumps(late_images)}\n",
+        extra=f"late_images = {json.dumps(late_images)}\ntrigger = {json.dumps(trigger)}\n",
         selection=selection,
         sha256=hashlib.sha256(network).hexdigest(),
         side=_SIDE,

@@ -2,8 +2,8 @@
 
 settings     one TOML file, environment overrides; settings_reference, source_reference, security_reference
              and card_reference, tables of the documentation (generated_section)
-cli          the console script `wetread`; cli_jobs, cli_tls, cli_models (model_run), cli_alerts; failures, which
-             errors are one message; peers, as they are typed
+cli          the console script `wetread`; cli_jobs, cli_tls, cli_models (model_run), cli_alerts, cli_studies;
+             failures, which errors are one message; peers, as they are typed
 cli_send     files to a peer; send_summary, what became of them
 cli_peers    who may call, and who did (peer_list)
 cli_pull     studies from an archive; study_list, which; backlog, one after the other

@@ -5,14 +5,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dicom_node.archive import DicomArchive
+from dicom_node.asker import Asker
 from dicom_node.disk import sync_folder
+from dicom_node.query import Limits
 from models.catalog import BUILT_IN, Catalog
 from ops.audit.trail import Trail
 from ops.embedded import EmbeddedRedis
+from ops.peers import peer_named
 from ops.settings import Settings, SettingsError
 from worker.delivery import Destination
 from worker.job import JobState
 from worker.ledger import Ledger
+
+#: An archive that is slower is not worth waiting for: counts are to save time.
+_COUNTS_WITHIN_S = 5.0
+#: Of one study, in an archive's answer.
+_MOST_SERIES = 5000
 
 
 def broker_url(settings: Settings) -> str:
@@ -73,6 +81,25 @@ def trail_of(settings: Settings, process: str) -> Trail:
         ae_title=settings.node.ae_title,
         folder=settings.audit_folder,
         spool=settings.spool,
+    )
+
+
+def asker_of(settings: Settings) -> Asker:
+    """Return who asks the archives that the node's settings name how much they hold. Raises SettingsError."""
+    named = {settings.node.counts_from, *(peer.counts_from for peer in settings.node.peers)}
+    peers = {name: peer_named(name, lambda: settings) for name in sorted(name for name in named if name)}
+    return Asker(
+        {
+            name: DicomArchive(
+                peer,
+                settings.node.ae_title,
+                connect_timeout_s=_COUNTS_WITHIN_S,
+                acse_timeout_s=_COUNTS_WITHIN_S,
+                dimse_timeout_s=_COUNTS_WITHIN_S,
+                limits=Limits(seconds=2 * _COUNTS_WITHIN_S, answers=_MOST_SERIES),
+            )
+            for name, peer in peers.items()
+        }
     )
 
 

@@ -21,12 +21,13 @@ from dicom_node.receiver_desk import ReceiverDesk
 from dicom_node.shares import Shares
 from dicom_node.spool import Spool
 from dicom_node.tls import server_context
-from ops.assembly_line import broker_url, catalog_of, open_ledger, told_of, trail_of
+from ops.assembly_line import asker_of, broker_url, catalog_of, open_ledger, told_of, trail_of
 from ops.audit.overhearing import AuditedStore, Overhearing
 from ops.retention import Retention
 from ops.settings import Settings
 from ops.signals import stop_on_signals
 from ops.supervisor import Part, Supervisor
+from worker import forcing
 from worker.celery_app import TokenPublisher, make_app
 from worker.intake import Intake
 from worker.job import JobState
@@ -67,10 +68,12 @@ def run(settings: Settings) -> None:
     node = settings.node
     spool = Spool(settings.spool, min_free_bytes=node.min_free_bytes, fsync=node.fsync)
     trail = trail_of(settings, "node")
+    asker = asker_of(settings)
     assembler = Assembler(
         settings=node,
         spool=spool,
         store=AuditedStore(intake, trail),
+        asker=asker,
         on_adopted=lambda instance: trail.instance_stored(instance, ""),
     )
     doorkeeper = Doorkeeper(node)
@@ -79,6 +82,7 @@ def run(settings: Settings) -> None:
     reconciling = threading.Thread(target=reconciler.run, args=(stop,), name="reconciler")
     retention = Retention(ledger=ledger, spool=spool, settings=settings)
     clearing = threading.Thread(target=retention.run, args=(stop,), name="retention")
+    forced = threading.Thread(target=forcing.run, args=(ledger, assembler.force, stop), name="forcing")
     # What was started is stopped in reverse order, also where the next part fails to start: receiving ends first, and
     # what was answered by then is assembled, or adopted at the next start.
     with ExitStack() as started:
@@ -92,8 +96,13 @@ def run(settings: Settings) -> None:
         clearing.start()
         for end in (clearing.join, reconciling.join, reconciler.wake, stop.set):
             started.callback(end)
+        asker.start()
+        started.callback(asker.stop)
         assembler.start()
         started.callback(assembler.stop)
+        forced.start()
+        for end in (forced.join, stop.set):
+            started.callback(end)
         doorkeeper.start()
         started.callback(doorkeeper.stop)
         shares.start()

@@ -8,10 +8,10 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import platformdirs
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from dicom_node.disk import HOST
 from dicom_node.settings import NodeSettings
@@ -80,6 +80,15 @@ class Settings(Section):
         if not value.inside_container and value.host not in ("127.0.0.1", "::1", "localhost"):
             raise ValueError("web.host must be a loopback address: the page has no log-in yet; put a proxy in front")
         return value
+
+    @model_validator(mode="after")
+    def _archives_are_known(self) -> Self:
+        names = [item.name for item in self.destinations]
+        for name in (self.node.counts_from, *(peer.counts_from for peer in self.node.peers)):
+            if name and "@" not in name and name not in names:
+                allowed = ", ".join(names) or "none, there is no [[destinations]]"
+                raise ValueError(f"counts_from: no destination is named {name!r}; allowed are AE@host:port, {allowed}")
+        return self
 
     @field_validator("notifications")
     @classmethod

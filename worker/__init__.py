@@ -4,8 +4,9 @@ selection      which models read which series of a study, and why not; selection
                tag_rules, free rules on attributes; image_versions, which of an image that came twice
 intake         from an assembled study to jobs
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
-ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, ledger_unread, and for reading
-               ledger_views (ledger_peers); ledger_database and ledger_clock below them
+ledger         its transactions: ledger_intake (ledger_revisions), ledger_forced, ledger_jobs, ledger_deliveries,
+               ledger_unread, and for reading ledger_views (ledger_peers); ledger_database and ledger_clock below them
+forcing        an admin's wish that a study be closed, on its way to the node
 outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; tasks, what a token does
 pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease

@@ -1,15 +1,16 @@
 """From an assembled study to jobs: selection looks at the headers, the ledger records what it decided."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from dicom_node.study import AssembledStudy, StoredInstance
+from dicom_node.study import AssembledStudy, SeriesWish, StoredInstance
 from models.catalog import Catalog, CatalogEntry, ModelState
 from worker.ledger import Ledger
 from worker.ledger_intake import Planned
-from worker.selection import choose, input_key, tags_of
+from worker.selection import channel_names, choose, input_key, tags_of
 from worker.selection_summary import StudySummary, summarise
 from worker.settings import ModelsSettings
 
@@ -43,12 +44,28 @@ class Intake:
         """Note that a study is arriving."""
         self._ledger.study_receiving(instance)
 
+    def series_wish(self) -> SeriesWish:
+        """Say what models with `trigger = "series"` need to be told."""
+        entries = self._of_series()
+        if any(channel_names(entry.card) for entry in entries):
+            return SeriesWish.TOGETHER
+        return SeriesWish.EACH if entries else SeriesWish.NOTHING
+
+    def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+        """Return those of the SOP Instance UIDs that are results of ours."""
+        return self._ledger.made_here(sop_instance_uids)
+
+    def series_complete(self, study: AssembledStudy) -> None:
+        """Choose among the models that read single series, and queue what is new."""
+        plan, summaries = self._plan(self._of_series(), study)
+        number = self._ledger.series_complete(study, summaries, plan)
+        if number is not None:
+            _log.info("series complete", study=study.study_instance_uid, revision=number, series=len(study.series))
+            self._on_queued()
+
     def close_revision(self, study: AssembledStudy) -> None:
         """Choose models for the study and record the revision with its jobs."""
-        entries = [entry for entry in self._catalog() if self._enabled(entry)]
-        summary = summarise(self._spool, study, tags_of(entry.card for entry in entries))
-        plan = [self._planned(entry, summary) for entry in entries]
-        summaries = {series.series_instance_uid: series.for_ledger() for series in summary.series}
+        plan, summaries = self._plan(self._entries(), study)
         number = self._ledger.close_revision(study, summaries, plan)
         _log.info(
             "study complete",
@@ -59,6 +76,20 @@ class Intake:
             jobs=sum(planned.runs for planned in plan),
         )
         self._on_queued()
+
+    def _entries(self) -> list[CatalogEntry]:
+        return [entry for entry in self._catalog() if self._enabled(entry)]
+
+    def _of_series(self) -> list[CatalogEntry]:
+        return [entry for entry in self._entries() if entry.card.trigger == "series"]
+
+    def _plan(
+        self, entries: Sequence[CatalogEntry], study: AssembledStudy
+    ) -> tuple[list[Planned], dict[str, dict[str, Any]]]:
+        """Return what each model is to do, and what selection saw of each series."""
+        summary = summarise(self._spool, study, tags_of(entry.card for entry in entries))
+        summaries = {series.series_instance_uid: series.for_ledger() for series in summary.series}
+        return [self._planned(entry, summary) for entry in entries], summaries
 
     def _enabled(self, entry: CatalogEntry) -> bool:
         return not self._settings.enabled or entry.card.id in self._settings.enabled

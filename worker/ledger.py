@@ -2,6 +2,7 @@
 
 from worker.ledger_deadlines import DeadlineLedger
 from worker.ledger_deliveries import DeliveryLedger
+from worker.ledger_forced import ForcedLedger
 from worker.ledger_intake import IntakeLedger
 from worker.ledger_jobs import JobLedger
 from worker.ledger_notifications import NotificationLedger
@@ -13,6 +14,7 @@ from worker.ledger_views import LedgerViews
 
 class Ledger(
     IntakeLedger,
+    ForcedLedger,
     JobLedger,
     DeliveryLedger,
     UnreadLedger,

@@ -1,6 +1,5 @@
 """The ledger's way in: a study arrives, a revision is closed, its jobs are queued."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,11 +7,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dicom_node.study import AssembledStudy, StoredInstance
+from dicom_node.study import AssembledStudy, Completion, StoredInstance
 from worker.job import JobState, ModelVersion, Priority, require_job
 from worker.ledger_clock import Reading
 from worker.ledger_database import Database, utc_now, write_event
 from worker.ledger_deadlines import record_deadline
+from worker.ledger_revisions import add_revision, digest_of, latest_revision
 from worker.tables import Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
 
 #: States that a later revision's job replaces at once. What is claimed or read is replaced when the new job is read.
@@ -21,6 +21,9 @@ _REPLACED_AT_ONCE = (JobState.QUEUED, JobState.FAILED, JobState.HELD, JobState.S
 #: Why a job is skipped whose card wants a text SR about later images, not another read; a worker writes it.
 ADDENDUM = "later images came; this model's card asks for an addendum instead of another read"
 _LATE_REASONS = {"ignore": "later images came; this model's card says to ignore them", "addendum": ADDENDUM}
+
+#: SQLite takes 32,766 parameters in a statement, and a list of instances may have more.
+_UIDS_A_QUERY = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,8 @@ class IntakeLedger(Database):
             select(Series.manifest)
             .join(Revision, Revision.id == Series.revision_id)
             .join(Study, Study.id == Revision.study_id)
-            .where(Study.folder == folder)
+            # What was read early is to be in a revision of the whole study yet.
+            .where(Study.folder == folder, Revision.completion != Completion.SERIES.value)
         )
         with self.reading() as session:
             return frozenset(file for manifest in session.scalars(query) for file in manifest)
@@ -97,57 +101,51 @@ class IntakeLedger(Database):
             summaries: By Series Instance UID, what selection saw; kept for the admin.
             plan: One entry a model.
         """
-        files = sorted(file for series in assembled.series for file in series.files)
-        digest = hashlib.sha256("\n".join(files).encode()).hexdigest()
+        digest = digest_of(assembled)
         with self.writing() as session:
             study = _study(session, assembled.study_instance_uid) or _new_study(session, assembled)
             study.receiving = False
             study.last_received_at = assembled.last_received_at
             study.images_removed_at = None  # there are images again, for retention to look at
-            latest = session.scalar(
-                select(Revision).where(Revision.study_id == study.id).order_by(Revision.number.desc()).limit(1)
-            )
+            latest = latest_revision(session, study)
             if latest is not None and latest.files_digest == digest:
                 return latest.number
-            revision = Revision(
-                study_id=study.id,
-                number=1 if latest is None else latest.number + 1,
-                completion=assembled.completion.value,
-                files_digest=digest,
-                last_received_at=assembled.last_received_at,
-                closed_at=utc_now(),
-            )
-            session.add(revision)
-            session.flush()
-            for series in assembled.series:
-                session.add(
-                    Series(
-                        revision_id=revision.id,
-                        series_instance_uid=series.series_instance_uid,
-                        manifest=list(series.files),
-                        summary=summaries.get(series.series_instance_uid, {}),
-                    )
-                )
-            write_event(
-                session,
-                "study complete",
-                study_id=study.id,
-                revision=revision.number,
-                completion=assembled.completion.value,
-                instances=len(files),
-                series=len(assembled.series),
-            )
-            incomplete = _incomplete(_listed_before(session, revision), files)
+            revision = add_revision(session, study, latest, assembled, summaries, event="study complete")
+            plan = _unless_incomplete(session, study, revision, assembled, plan)
             for planned in plan:
-                asked = replace(planned, held=planned.held or incomplete)
-                _plan_job(session, study, revision, asked, self.clock.read())
+                _plan_job(session, study, revision, planned, _decide(session, study, planned), self.clock.read())
+            return revision.number
+
+    def series_complete(
+        self, assembled: AssembledStudy, summaries: Mapping[str, dict[str, Any]], plan: Iterable[Planned]
+    ) -> int | None:
+        """Record an early revision with the jobs that need not wait for the rest of the study; return its number.
+
+        None, and nothing is recorded, where it would bring no job. What cannot be read yet, and what has been read
+        before, is left to the revision of the whole study: by then more is known of which series is the right one.
+        """
+        with self.writing() as session:
+            study = _study(session, assembled.study_instance_uid) or _new_study(session, assembled, receiving=True)
+            plan = _unless_incomplete(session, study, None, assembled, plan)
+            decided = [(planned, _decide(session, study, planned)) for planned in plan]
+            fresh = [(planned, decision) for planned, decision in decided if decision.early]
+            if not fresh:
+                return None
+            latest = latest_revision(session, study)
+            revision = add_revision(session, study, latest, assembled, summaries, event="series complete")
+            for planned, decision in fresh:
+                _plan_job(session, study, revision, planned, decision, self.clock.read())
             return revision.number
 
     def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
         """Return those of the SOP Instance UIDs that are results of this ledger."""
-        query = select(ResultObject.sop_instance_uid).where(ResultObject.sop_instance_uid.in_(sop_instance_uids))
+        found: set[str] = set()
         with self.reading() as session:
-            return frozenset(session.scalars(query))
+            for first in range(0, len(sop_instance_uids), _UIDS_A_QUERY):
+                some = sop_instance_uids[first : first + _UIDS_A_QUERY]
+                query = select(ResultObject.sop_instance_uid).where(ResultObject.sop_instance_uid.in_(some))
+                found.update(session.scalars(query))
+        return frozenset(found)
 
 
 def queue_token(session: Session, job: Job) -> None:
@@ -173,47 +171,76 @@ def known_model(session: Session, model: ModelVersion) -> str:
     return model.model_digest
 
 
-def _listed_before(session: Session, revision: Revision) -> frozenset[str]:
-    """Return the files of all revisions before this one."""
-    manifests = session.scalars(
+def _unless_incomplete(
+    session: Session, study: Study, revision: Revision | None, assembled: AssembledStudy, plan: Iterable[Planned]
+) -> list[Planned]:
+    """Return the plan, all of it held where images are gone that earlier revisions had of what this one has.
+
+    A model must not read what is left of a study as if it were all of it.
+    """
+    listed = (
         select(Series.manifest)
         .join(Revision, Revision.id == Series.revision_id)
-        .where(Revision.study_id == revision.study_id, Revision.id != revision.id)
+        .where(Revision.study_id == study.id, Revision.id != (0 if revision is None else revision.id))
     )
-    return frozenset(file for manifest in manifests for file in manifest)
-
-
-def _incomplete(before: frozenset[str], now: Sequence[str]) -> str:
-    """Say why an admin must look first: a model must not read what is left of a study as if it were all of it."""
-    missing = len(before.difference(now))
+    if assembled.completion is Completion.SERIES:
+        listed = listed.where(Series.series_instance_uid.in_([one.series_instance_uid for one in assembled.series]))
+    before = {file for manifest in session.scalars(listed) for file in manifest}
+    missing = len(before.difference(file for series in assembled.series for file in series.files))
     if not missing:
-        return ""
-    return (
+        return list(plan)
+    reason = (
         f"{missing} images that were here before are gone, by retention or by hand: `wetread pull` the study, which is "
         "then read as a whole, or `wetread retry` reads what is here"
     )
+    return [replace(planned, held=planned.held or reason) for planned in plan]
 
 
-def _plan_job(session: Session, study: Study, revision: Revision, planned: Planned, now: Reading) -> None:
-    known_model(session, planned)
+@dataclass(frozen=True, kw_only=True)
+class _Decision:
+    """What a revision means for a model.
+
+    Attributes:
+        earlier: Its jobs of this study that still count, newest first.
+        last_read: The latest of them that is read, or being read.
+        state: Of a new job; None where there is none to be.
+        reason: Why it is in that state.
+    """
+
+    earlier: Sequence[Job]
+    last_read: Job | None
+    state: JobState | None
+    reason: str
+
+    @property
+    def early(self) -> bool:
+        """Whether it may be queued, or held, while the study still arrives: nothing was read or is to be read yet."""
+        new = self.state in (JobState.QUEUED, JobState.HELD)
+        return new and all(job.state == JobState.SKIPPED for job in self.earlier)
+
+
+def _decide(session: Session, study: Study, planned: Planned) -> _Decision:
     earlier = session.scalars(
         select(Job)
         .join(Revision, Revision.id == Job.revision_id)
         .join(Model, Model.digest == Job.model_digest)
-        .where(
-            Revision.study_id == study.id,
-            Model.model_id == planned.model_id,
-            Revision.id != revision.id,
-            Job.state != JobState.SUPERSEDED,
-        )
+        .where(Revision.study_id == study.id, Model.model_id == planned.model_id, Job.state != JobState.SUPERSEDED)
         .order_by(Job.id.desc())
     ).all()
     last_read = next((job for job in earlier if job.state in (JobState.READ, JobState.CLAIMED)), None)
     state, reason = _state_in_revision(planned, earlier[0] if earlier else None, last_read)
+    return _Decision(earlier=earlier, last_read=last_read, state=state, reason=reason)
+
+
+def _plan_job(
+    session: Session, study: Study, revision: Revision, planned: Planned, decision: _Decision, now: Reading
+) -> None:
+    known_model(session, planned)
+    state, reason, last_read = decision.state, decision.reason, decision.last_read
     if state is None:
-        _renew_input(session, study, earlier, planned)
+        _renew_input(session, study, decision.earlier, planned)
         return
-    for job in earlier:
+    for job in decision.earlier:
         if job.state in _REPLACED_AT_ONCE:
             change_job(
                 session, job, JobState.SUPERSEDED, study_id=study.id, reason="later images: a newer job reads them"
@@ -275,12 +302,12 @@ def _study(session: Session, study_instance_uid: str) -> Study | None:
     return session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid))
 
 
-def _new_study(session: Session, assembled: AssembledStudy) -> Study:
+def _new_study(session: Session, assembled: AssembledStudy, *, receiving: bool = False) -> Study:
     study = Study(
         study_instance_uid=assembled.study_instance_uid,
         folder=assembled.folder,
         calling_ae_title=assembled.calling_ae_title,
-        receiving=False,
+        receiving=receiving,
         first_received_at=assembled.first_received_at,
         last_received_at=assembled.last_received_at,
     )

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from dicom_node.study import Completion
 from worker.job import DeliveryRow, DeliveryState, EventRow, JobRow, JobState, Priority
 from worker.ledger_alerts import AlertViews
 from worker.ledger_overview import read_overview
@@ -159,7 +160,8 @@ def _deliveries(session: Session, job_ids: Sequence[int]) -> Mapping[int, list[D
 def _study_rows(session: Session, query: _Query) -> list[StudyRow]:
     studies = session.scalars(query).all()
     ids = [study.id for study in studies]
-    counting = select(Revision.study_id, func.count()).where(Revision.study_id.in_(ids)).group_by(Revision.study_id)
+    whole = and_(Revision.study_id.in_(ids), Revision.completion != Completion.SERIES.value)
+    counting = select(Revision.study_id, func.count()).where(whole).group_by(Revision.study_id)
     revisions = dict(session.execute(counting).all())
     jobs: dict[str, list[JobRow]] = defaultdict(list)
     for job in _job_rows(session, _jobs().where(Study.id.in_(ids)).order_by(Job.id.desc())):

@@ -139,7 +139,7 @@ def choose(card: Card, study: StudySummary, *, research: bool = True) -> Choice:
     if isinstance(first, str):
         return Choice(model_id=card.id, runs=False, reason=first)
     chosen, why = [first.series], first.why
-    for name in _channel_names(card):
+    for name in channel_names(card):
         free = [series for series in study.series if series not in chosen]
         found = _best(rules.channels[name], free)
         if isinstance(found, str):
@@ -163,7 +163,8 @@ class _Found:
     why: str
 
 
-def _channel_names(card: Card) -> tuple[str, ...]:
+def channel_names(card: Card) -> tuple[str, ...]:
+    """Return the names of the further series that a model reads beside its first."""
     return card.preparation.channels if isinstance(card.preparation, VolumePreparation) else ()
 
 

@@ -1,7 +1,9 @@
 """How the node's audit trail hears: it stands before those who are told anyway."""
 
+from collections.abc import Sequence
+
 from dicom_node.receiver_desk import Assembling
-from dicom_node.study import AssembledStudy, StoredInstance, StudyStore
+from dicom_node.study import AssembledStudy, SeriesWish, StoredInstance, StudyStore
 from ops.audit.trail import Trail
 
 
@@ -58,6 +60,18 @@ class AuditedStore:
     def study_receiving(self, instance: StoredInstance) -> None:
         """Pass it on."""
         self._store.study_receiving(instance)
+
+    def series_wish(self) -> SeriesWish:
+        """Return what the store returns."""
+        return self._store.series_wish()
+
+    def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+        """Return what the store returns."""
+        return self._store.made_here(sop_instance_uids)
+
+    def series_complete(self, study: AssembledStudy) -> None:
+        """Pass it on: its messages are kept when the whole study is."""
+        self._store.series_complete(study)
 
     def close_revision(self, study: AssembledStudy) -> None:
         """Keep the messages first."""

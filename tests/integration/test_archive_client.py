@@ -18,6 +18,7 @@ from dicom_node.settings import Peer
 from dicom_node.testing import InMemoryArchive
 from tests.orthanc_server import OrthancServer
 from tests.unit.dicom_node.instances import CT, SOP, STUDY, dataset, write_file
+from tests.unit.dicom_node.instances import SERIES as SERIES_UID
 
 PRIVATE = "1.3.12.2.1107.5.9.1"
 SERIES = {"Modality": "CT", "SeriesDescription": "AI Test SR"}
@@ -87,6 +88,7 @@ def test_a_patients_studies_and_series_are_found_and_come_back(archive: Archive,
     assert study.identity.patient_id == "P1"
     (series,) = archive.client.find_series(STUDY, "CT")
     assert series.series_description == "AI Test SR"
+    assert archive.client.count_series(STUDY) == {SERIES_UID: 1, f"{STUDY}.9": 1}
     (got,) = archive.client.get_series(STUDY, series.series_instance_uid, [CT])
     back = tmp_path / "back.dcm"
     back.write_bytes(got)
@@ -107,6 +109,8 @@ def test_a_search_of_an_archive_that_is_away(archive: Archive) -> None:
         archive.client.find_studies("P1")
     with pytest.raises(ArchiveUnreachable):
         archive.client.find_series(STUDY, "SR")
+    with pytest.raises(ArchiveUnreachable):
+        archive.client.count_series(STUDY)
     with pytest.raises(ArchiveUnreachable):
         archive.client.get_series(STUDY, "1.2", [CT])
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
@@ -58,6 +59,31 @@ def test_answers_of_other_patients_are_left_out(start: Start) -> None:
     """An archive that ignores the key answers with all that it has: only the id that was asked for counts."""
     archive = start(find=lambda _: iter([match(), (0xFF00, dataset(PatientID="P2", StudyInstanceUID="1.9"))]))
     assert [study.study_instance_uid for study in archive.find_studies("P1")] == ["1.2.3.1"]
+
+
+def count(series: str, number: object, study: str = "1.2") -> tuple[int, Dataset]:
+    """Return a pending answer at series level; `number` as it stands in the answer."""
+    answer = dataset(StudyInstanceUID=study, SeriesInstanceUID=series)
+    if number is not None:
+        answer.add(DataElement(0x00201209, "LO" if isinstance(number, str) else "IS", number))
+    return 0xFF00, answer
+
+
+def test_counts_are_read_with_care(start: Start) -> None:
+    """A count that is missing, ambiguous or no number is none; what an archive answers of other studies is left out."""
+    answers = [
+        count("1.2.1", 7),
+        count("1.2.2", None),
+        count("1.2.3", "seven"),
+        count("1.2.4", "-1"),
+        count("1.2.5", "1\\2"),
+        count("1.2.6", 3),
+        count("1.2.6", 4),
+        count("1.3.1", 5, study="1.3"),
+        count("1.2.8", ""),
+    ]
+    archive = start(find=lambda _: iter(answers))
+    assert archive.count_series("1.2") == {"1.2.1": 7} | {f"1.2.{number}": None for number in (2, 3, 4, 5, 6, 8)}
 
 
 def test_an_archive_that_never_ends_is_left(start: Start) -> None:

@@ -9,14 +9,41 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from dicom_node.asker import Answer, Counts
 from dicom_node.assembler import Assembler
 from dicom_node.settings import NodeSettings
 from dicom_node.spool import Spool
-from dicom_node.study import Completion
+from dicom_node.study import Completion, SeriesWish
 from dicom_node.testing import ListStudyStore, ManualClock
 from tests.unit.dicom_node.instances import STUDY, dataset, incoming
 
-SETTINGS = NodeSettings(quiet_time_s=30, max_backlog=2)
+SETTINGS = NodeSettings(
+    quiet_time_s=30,
+    max_backlog=2,
+    counts_from="pacs",
+    peers=(
+        {"ae_title": "SLOW", "hosts": ["192.0.2.1"], "quiet_time_s": 90, "counts_from": ""},
+        {"ae_title": "OTHER", "hosts": ["192.0.2.2"], "counts_from": "elsewhere"},
+    ),
+)
+
+
+class Questions:
+    """An asker whose answers the test gives."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.asked: list[tuple[str, str, float, Answer]] = []
+
+    def ask(self, archive: str, study_uid: str, answer: Answer) -> None:
+        """Keep the question."""
+        self.asked.append((archive, study_uid, self.clock.now(), answer))
+
+    def answer(self, counts: Counts | None) -> str:
+        """Answer the oldest question; return whom it was for."""
+        archive, _, asked_at, answer = self.asked.pop(0)
+        answer(asked_at, counts)
+        return archive
 
 
 class House:
@@ -27,12 +54,22 @@ class House:
         self.spool = Spool(root / "spool")
         self.store = ListStudyStore()
         self.clock = ManualClock()
-        self.assembler = Assembler(SETTINGS, self.spool, self.store, self.clock)
+        self.questions = Questions(self.clock)
+        self.assembler = Assembler(SETTINGS, self.spool, self.store, self.clock, self.questions)
 
-    def receive(self, sop: str = "1.2.3", *, study: str = STUDY, association: str = "", **values: object) -> str:
+    def receive(
+        self,
+        sop: str = "1.2.3",
+        *,
+        study: str = STUDY,
+        series: str = "1",
+        association: str = "",
+        sender: str = "SENDER",
+        **values: object,
+    ) -> str:
         """Store an instance and tell the assembler; return its file."""
-        content = dataset(SOPInstanceUID=sop, StudyInstanceUID=study, SeriesInstanceUID=f"{study}.1", **values)
-        stored = self.spool.store(*incoming(content, sop_instance_uid=sop))
+        content = dataset(SOPInstanceUID=sop, StudyInstanceUID=study, SeriesInstanceUID=f"{study}.{series}", **values)
+        stored = self.spool.store(*incoming(content, sop_instance_uid=sop, calling_ae_title=sender))
         self.assembler.instance_stored(stored, association)
         self.assembler.step()
         return stored.file
@@ -41,6 +78,23 @@ class House:
         """Let time pass and the assembler notice."""
         self.clock.advance(seconds)
         self.assembler.step()
+
+    def answer(self, counts: Counts | None) -> str:
+        """Let an archive answer; return which."""
+        asked = self.questions.answer(counts)
+        self.assembler.step()
+        self.assembler.step()  # what the answer brings about is an errand
+        return asked
+
+    def listed(self, *uids: str, study: str = STUDY) -> None:
+        """Let a list of a study's instances come."""
+        self.assembler.listed(study, frozenset(uids), "MPPS")
+        self.assembler.step()
+        self.assembler.step()
+
+    def completions(self) -> list[Completion]:
+        """Return why each revision was closed."""
+        return [study.completion for study in self.store.revisions]
 
     def files(self) -> list[list[str]]:
         """Return the files of each revision."""
@@ -192,3 +246,181 @@ def test_a_restart_adopts_what_was_not_recorded(tmp_path: Path, wait_for: Callab
         assembler.stop()
     assert before.files()[1:] == [[orphan]]
     assert [item.study_instance_uid for item in before.store.receiving] == ["3.2"]
+
+
+OWN = {"Manufacturer": "wetread", "ContributingEquipmentSequence": Sequence([Dataset()])}
+
+
+def test_an_archive_that_counts_the_same_twice_closes_a_study(house: House) -> None:
+    """It is asked after 2 s of silence and again 5 s after its first answer; what it holds besides does not matter."""
+    house.receive("1.2.3")
+    house.receive("1.2.4")
+    house.wait(1.9)
+    assert house.questions.asked == []
+    counts = {f"{STUDY}.1": 2, f"{STUDY}.99": 1}
+    for pause in (0.1, 5):
+        house.wait(pause)
+        assert len(house.questions.asked) == 1
+        assert house.completions() == []
+        assert house.answer(counts) == "pacs"
+    assert house.completions() == [Completion.COUNTED]
+
+
+def test_a_study_that_grows_between_two_counts_is_not_closed(house: House) -> None:
+    """An image that comes between two answers that are alike takes the first away; an answer under way is void."""
+    house.receive("1.2.3")
+    house.wait(2)
+    house.answer({f"{STUDY}.1": 1})
+    house.wait(5)
+    house.receive("1.2.4")
+    house.answer({f"{STUDY}.1": 2})
+    assert house.completions() == []
+    for _ in range(2):
+        house.wait(5)
+        assert house.completions() == []
+        house.answer({f"{STUDY}.1": 2})
+    assert house.completions() == [Completion.COUNTED]
+
+
+def test_while_the_archive_is_away_the_quiet_time_applies(house: House) -> None:
+    """No answer, and an answer that it is away, hold nothing back."""
+    house.receive()
+    house.wait(2)
+    house.answer(None)
+    house.wait(5)
+    house.wait(23)
+    assert house.completions() == [Completion.QUIET]
+    house.questions.answer({f"{STUDY}.1": 1})
+    house.wait(1)
+    assert house.completions() == [Completion.QUIET]
+
+
+def test_a_later_revision_is_counted_with_what_was_there(house: House) -> None:
+    """The archive's number is that of all images of a series; our own result that came back is not among ours."""
+    house.receive("1.2.3")
+    house.wait(30)
+    house.questions.asked.clear()
+    house.receive("1.2.9", series="99", **OWN)
+    house.receive("1.2.4")
+    for pause in (2, 5):
+        house.wait(pause)
+        house.answer({f"{STUDY}.1": 2})
+    assert house.completions() == [Completion.QUIET, Completion.COUNTED]
+
+
+def test_each_sender_has_its_waits_and_its_archive(house: House) -> None:
+    """The longest quiet time of a study's senders holds, and the archive of the latest one's is asked, or none."""
+    house.receive("1.2.3", sender="OTHER")
+    house.wait(2)
+    assert house.answer(None) == "elsewhere"
+    house.receive("1.2.4", sender="SLOW")
+    house.wait(89)
+    assert (house.questions.asked, house.completions()) == ([], [])
+    house.wait(1)
+    assert house.completions() == [Completion.QUIET]
+
+
+def test_a_list_closes_a_study_at_once(house: House) -> None:
+    """A list that comes last closes the study when it comes; less or more than what has come closes nothing."""
+    house.receive("1.2.3")
+    house.receive("1.2.4", series="2")
+    house.listed("1.2.3")
+    house.listed("1.2.3", "1.2.4", "1.2.5")
+    assert house.completions() == []
+    house.listed("1.2.3", "1.2.4")
+    assert house.completions() == [Completion.LISTED]
+
+
+def test_a_list_that_comes_first_is_kept(house: House) -> None:
+    """A list of what has not come yet closes the study when the last of it comes, without our own results in it."""
+    house.store.own = {"1.2.99"}
+    house.listed("1.2.3", "1.2.4", "1.2.99")
+    house.receive("1.2.3")
+    assert house.completions() == []
+    house.receive("1.2.4")
+    house.wait(0)
+    assert house.completions() == [Completion.LISTED]
+
+
+def test_a_list_of_what_is_no_uid_is_left_out(house: House) -> None:
+    """What comes from outside is checked: the assembler goes on, and a list that cannot be one closes nothing."""
+    for uids in (["../x"], ["1.2.3", "\u0661"], []):
+        house.listed(*uids)
+    house.listed("1.2.3", study="x y")
+    house.receive("1.2.3")
+    house.wait(30)
+    assert house.completions() == [Completion.QUIET]
+
+
+def test_lists_wait_for_a_store_that_is_away(house: House) -> None:
+    """Which of the listed instances are ours only the store knows: it is asked again."""
+    house.receive("1.2.3")
+    house.store.away = True
+    house.listed("1.2.3")
+    assert house.assembler.open_studies() == 1
+    house.store.away = False
+    house.wait(1)
+    house.wait(1)
+    assert house.completions() == [Completion.LISTED]
+
+
+def test_a_complete_series_is_told_while_the_study_arrives(house: House) -> None:
+    """Where a model waits for series, one that is complete is told at once, before the study is."""
+    house.store.wish = SeriesWish.EACH
+    first = house.receive("1.2.3", series="1")
+    house.receive("1.2.4", series="2")
+    for pause in (2, 5):
+        house.wait(pause)
+        house.answer({f"{STUDY}.1": 1, f"{STUDY}.2": 50})
+    assert [[item.files for item in study.series] for study in house.store.early] == [[(first,)]]
+    assert [study.completion for study in house.store.early] == [Completion.SERIES]
+    assert (house.completions(), house.assembler.open_studies()) == ([], 1)
+    house.listed("1.2.3", "1.2.4")
+    assert house.completions() == [Completion.LISTED]
+    assert len(house.store.early) == 1
+
+
+def test_what_was_told_early_is_adopted_after_a_crash(house: House, wait_for: Callable[..., None]) -> None:
+    """A node that dies between the early read and the end of the study closes the study when it is there again."""
+    house.store.wish = SeriesWish.EACH
+    first = house.receive("1.2.3", series="1")
+    second = house.receive("1.2.4", series="2")
+    house.listed("1.2.3")
+    assert (len(house.store.early), house.completions()) == (1, [])
+    assembler = Assembler(NodeSettings(quiet_time_s=0.01), house.spool, house.store)
+    assembler.start()
+    try:
+        wait_for(house.completions, what="the study is complete")
+    finally:
+        assembler.stop()
+    assert house.files() == [sorted([first, second])]
+
+
+@pytest.mark.parametrize(("wish", "told"), [(SeriesWish.EACH, [1, 1, 1]), (SeriesWish.TOGETHER, [1, 2, 2])])
+def test_series_are_told_as_models_want_them(house: House, wish: SeriesWish, told: list[int]) -> None:
+    """Each by itself, or with those that are complete; one that has grown is told again; what failed, is told later."""
+    house.store.wish = wish
+    house.receive("1.2.3", series="1")
+    house.receive("1.2.4", series="2")
+    house.receive("1.2.5", series="3")
+    house.listed("1.2.3")
+    house.store.away = True
+    house.assembler.listed(STUDY, frozenset({"1.2.4"}), "MPPS")
+    house.wait(0)
+    assert len(house.store.early) == 1
+    house.store.away = False
+    house.wait(1)
+    house.wait(1)
+    house.receive("1.2.6", series="1")
+    house.listed("1.2.3", "1.2.6")
+    assert [len(study.series) for study in house.store.early] == told
+    assert sum(len(series.files) for series in house.store.early[-1].series) == told[-1] + 1
+
+
+def test_no_series_is_told_where_no_model_waits_for_one(house: House) -> None:
+    """Nothing is read or told before the study is complete."""
+    house.receive("1.2.3", series="1")
+    house.receive("1.2.4", series="2")
+    house.listed("1.2.3")
+    house.wait(29)
+    assert (house.store.early, house.completions()) == ([], [])

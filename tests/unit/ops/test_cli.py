@@ -98,7 +98,7 @@ def test_no_command_is_missing() -> None:
     words = {" ".join(one) for one in _commands(get_command(cli.app))}
     assert words >= {
         *("up", "node", "deliver", "worker", "web", "demo", "echo", "send", "config check"),
-        *("jobs", "job", "retry", "cancel", "release-hold"),
+        *("jobs", "job", "retry", "cancel", "release-hold", "force-complete"),
         *("models list", "models check", "models fetch", "models import", "models run"),
     }
 
@@ -329,6 +329,23 @@ def test_release_hold_sends_a_held_job(day: Path) -> None:
     job = job_in(day, JobState.HELD)
     assert ask(day, "release-hold", job).stdout == f"job {job} is released\n"
     assert state_of(day, job) == "read"
+
+
+def test_a_study_that_arrives_is_forced(
+    day: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The wish is kept for the node; a study that is complete, or unknown, is told."""
+    ledger = open_views(day)
+    arriving, closed = (
+        next(study.study_instance_uid for study in ledger.studies() if study.receiving is receiving)
+        for receiving in (True, False)
+    )
+    assert "closed within a second or two" in ask(day, "force-complete", arriving).stdout
+    kinds = [event.kind for event in ledger.timeline(arriving)]
+    ledger.close()
+    assert kinds[-1] == "completion asked for"
+    assert "complete already" in failure(monkeypatch, capsys, "force-complete", closed, "--data", day)
+    assert "no image of study 1.2.3" in failure(monkeypatch, capsys, "force-complete", "1.2.3", "--data", day)
 
 
 def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

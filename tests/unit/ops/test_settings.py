@@ -43,6 +43,16 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
             ("destinations.0.objects", "LABELMAP and SEG", "on top of each other", "name LABELMAP alone"),
         ),
         ("", {"WETREAD_NODE__QUIT_TIME_S": "3"}, ("node.quit_time_s", "did you mean quiet_time_s?")),
+        ("[node]\ncounts_from = 'pcas'\n", {}, ("counts_from", "'pcas'", "AE@host:port", "[[destinations]]")),
+        (
+            """
+            destinations = [{name='a', ae_title='A', host='h', port=1}]
+            node.peers = [{ae_title='A', hosts=['h.org'], counts_from='b'}]
+            """,
+            {},
+            ("counts_from", "'b'", "allowed are AE@host:port, a"),
+        ),
+        ("[node]\nsettle_s = 0\n", {}, ("node.settle_s", "greater than 0")),
         ("[node]\nport = 99999\n", {}, ("node.port", "less than or equal to 65535")),
         ("[node]\nae_title = 'WAY TOO LONG A TITLE'\n", {}, ("node.ae_title", "16")),
         ("[web]\nhost = '0.0.0.0'\n", {}, ("loopback",)),

@@ -1,0 +1,45 @@
+"""What a study's folder holds."""
+
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from dicom_node.spool import Spool, name_of
+from dicom_node.stocktaking import take_holdings, take_stock
+from dicom_node.study import Completion
+from tests.unit.dicom_node.instances import STUDY, dataset, incoming
+
+
+def store(spool: Spool, sop: str, series: str, **values: Any) -> str:
+    """Keep an instance; return its file."""
+    content = dataset(SOPInstanceUID=sop, SeriesInstanceUID=series, **values)
+    return spool.store(*incoming(content, sop_instance_uid=sop)).file
+
+
+def test_holdings_are_instances_by_series_without_our_own(tmp_path: Path) -> None:
+    """Another version of an instance is the same instance; results of ours, and files that are none, are left out."""
+    spool = Spool(tmp_path)
+    store(spool, "1.2.1", "1.1")
+    store(spool, "1.2.1", "1.1", PatientID="corrected")
+    store(spool, "1.2.2", "1.1")
+    broken = store(spool, "1.2.3", "1.2")
+    store(spool, "1.2.4", "1.2")
+    store(spool, "1.2.9", "1.9", Manufacturer="wetread", ContributingEquipmentSequence=Sequence([Dataset()]))
+    (tmp_path / broken).write_bytes(b"broken")
+    held = take_holdings(spool, name_of(STUDY))
+    assert held.keys() == {name_of("1.1"), name_of("1.2")}
+    assert held[name_of("1.1")] == {name_of("1.2.1"), name_of("1.2.2")}
+    assert name_of("1.2.4") in held[name_of("1.2")]
+
+
+def test_stock_may_be_of_some_series(tmp_path: Path) -> None:
+    """Only those that are asked for; nothing where none of them is there."""
+    spool = Spool(tmp_path)
+    file = store(spool, "1.2.1", "1.1")
+    store(spool, "1.2.2", "1.2")
+    stock = take_stock(spool, name_of(STUDY), STUDY, Completion.SERIES, series={name_of("1.1")})
+    assert stock is not None
+    assert [(series.series_instance_uid, series.files) for series in stock.series] == [("1.1", (file,))]
+    assert take_stock(spool, name_of(STUDY), STUDY, Completion.SERIES, series={name_of("1.3")}) is None

@@ -1,0 +1,67 @@
+"""Revisions as rows: a study, or those of its series that are read early, at the moment they were complete."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dicom_node.study import AssembledStudy, Completion
+from worker.ledger_database import utc_now, write_event
+from worker.tables import Revision, Series, Study
+
+
+def digest_of(assembled: AssembledStudy) -> str:
+    """Return a digest of the files of a revision; an early one is never the same as that of the whole study."""
+    files = sorted(file for series in assembled.series for file in series.files)
+    kind = [Completion.SERIES.value] if assembled.completion is Completion.SERIES else []
+    return hashlib.sha256("\n".join([*kind, *files]).encode()).hexdigest()
+
+
+def latest_revision(session: Session, study: Study) -> Revision | None:
+    """Return the latest revision of a study, None before its first."""
+    return session.scalar(
+        select(Revision).where(Revision.study_id == study.id).order_by(Revision.number.desc()).limit(1)
+    )
+
+
+def add_revision(
+    session: Session,
+    study: Study,
+    latest: Revision | None,
+    assembled: AssembledStudy,
+    summaries: Mapping[str, dict[str, Any]],
+    *,
+    event: str,
+) -> Revision:
+    """Record a revision after the latest one, with its series and an event of this kind."""
+    revision = Revision(
+        study_id=study.id,
+        number=1 if latest is None else latest.number + 1,
+        completion=assembled.completion.value,
+        files_digest=digest_of(assembled),
+        last_received_at=assembled.last_received_at,
+        closed_at=utc_now(),
+    )
+    session.add(revision)
+    session.flush()
+    for series in assembled.series:
+        session.add(
+            Series(
+                revision_id=revision.id,
+                series_instance_uid=series.series_instance_uid,
+                manifest=list(series.files),
+                summary=summaries.get(series.series_instance_uid, {}),
+            )
+        )
+    write_event(
+        session,
+        event,
+        study_id=study.id,
+        revision=revision.number,
+        completion=assembled.completion.value,
+        instances=sum(len(series.files) for series in assembled.series),
+        series=len(assembled.series),
+    )
+    return revision
