@@ -4,7 +4,9 @@ import ipaddress
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from dicom_node.character_sets import terms_of, why_not_terms
 
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)([.](?!-)[A-Za-z0-9_-]{1,63}(?<!-))*[.]?")
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
@@ -37,6 +39,17 @@ def _fingerprint(value: str) -> str:
     return digits
 
 
+def _as_terms(value: object) -> object:
+    return terms_of(value.split("\\")) if isinstance(value, str) else value
+
+
+def _defined(value: tuple[str, ...]) -> tuple[str, ...]:
+    problem = why_not_terms(value)
+    if problem:
+        raise ValueError(problem)
+    return value
+
+
 AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
 """PS3.5 6.2, value representation AE: 1 to 16 characters, no backslash, no control characters, no space at the ends."""
 
@@ -45,6 +58,10 @@ Host = Annotated[str, AfterValidator(_host)]
 
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 """SHA-256 of a certificate, with or without colons; kept as 64 lower-case digits."""
+
+
+CharacterSet = Annotated[tuple[str, ...], BeforeValidator(_as_terms), AfterValidator(_defined)]
+"""Values of Specific Character Set, as a list or as DICOM writes them: ``"ISO_IR 100"``, ``"\\\\ISO 2022 IR 87"``."""
 
 
 class PeerSettings(BaseModel):
@@ -66,6 +83,12 @@ class PeerSettings(BaseModel):
         default=None,
         min_length=1,
         description="common name, or DNS name (subjectAltName), that its certificate must have; then it must use TLS",
+    )
+
+    assume_character_set: CharacterSet = Field(
+        default=(),
+        description="Specific Character Set that its objects are in, where what they declare is missing or cannot "
+        'decode their names: Defined Terms, such as "ISO_IR 100" or ["", "ISO 2022 IR 87"]',
     )
 
     @property

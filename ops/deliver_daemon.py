@@ -4,7 +4,7 @@ import threading
 
 import structlog
 
-from ops.assembly_line import destinations_of, open_ledger
+from ops.assembly_line import assumed_sets, destinations_of, open_ledger
 from ops.notifiers.channels import channels_of
 from ops.settings import Settings
 from ops.signals import stop_on_signals
@@ -25,8 +25,14 @@ def run(settings: Settings) -> None:
             remedy="add [[destinations]] to the settings: until then results stay on disk and are sent nowhere",
         )
     channels = channels_of(settings)
+    assumed = assumed_sets(settings)
     notifier = Notifier(
-        ledger=ledger, channels=channels, spool=settings.spool, report=settings.report, settings=settings.notifying
+        ledger=ledger,
+        channels=channels,
+        spool=settings.spool,
+        report=settings.report,
+        settings=settings.notifying,
+        assumed=assumed,
     )
     telling = threading.Thread(target=notifier.run, args=(stop,), name="notifier")
     telling.start()
@@ -37,6 +43,7 @@ def run(settings: Settings) -> None:
         spool=settings.spool,
         results=settings.results,
         settings=settings.delivery,
+        assumed=assumed,
     ).run(stop)
     stop.wait()
     telling.join()

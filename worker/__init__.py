@@ -23,7 +23,7 @@ sentences      what people read, in the site's language: finding_sentences, lang
 segments       what becomes a segment; names and UIDs that all objects share
 results        a case's objects: segmentation and labelmap; report and region_report on measurement_groups; ecg_report,
                text_report; rt_structure_set on mask_contours; parametric_map; below them sr_document, object_encoding,
-               frame_encoding, source_geometry, planar_geometry, source_repairs (identity_rules, value_checks)
+               frame_encoding, source_geometry, planar_geometry, source_repairs (identity_rules, value_checks); sender_characters, what a name's bytes mean
 pictures       for people: summary_image and pdf_document (pdf_pages, pdf_fonts) of a picture, which is slice_picture
                (key_slices) or ecg_picture; presentation_state on graphic_annotations, graphic_objects, mask_outlines
                and grey_transformations; key_objects; below them image_references, picture_style and picture_words
