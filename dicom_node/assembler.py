@@ -77,6 +77,7 @@ class Assembler:
         self._clock = clock
         self._heard: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._open: dict[str, Open] = {}
+        self._unnoted: set[str] = set()  # studies of which so far only results of our own have come
         self._latest: dict[str, str] = {}  # association: the study of its latest instance
         self._handover = Handover(clock)
         self._thread = threading.Thread(target=self._run, name="assembler")
@@ -177,9 +178,15 @@ class Assembler:
             return
         if instance.arrival is Arrival.SAME and study_uid not in self._open:
             return
-        if study_uid not in self._open:
-            self._handover.add(Errand.NOTE, study_uid, partial(self._store.study_receiving, instance))
+        if study_uid not in self._open or study_uid in self._unnoted:
+            self._handover.add(Errand.NOTE, study_uid, partial(self._note, instance))
         self._apply(study_uid, Stored(association=association))
+
+    def _note(self, instance: StoredInstance) -> None:
+        if self._store.study_receiving(instance):
+            self._unnoted.discard(instance.study_instance_uid)
+        else:
+            self._unnoted.add(instance.study_instance_uid)
 
     def _apply(self, study_uid: str, event: Event) -> None:
         match next_state(self._open.get(study_uid), event, self._clock.now(), self._timing):
@@ -201,13 +208,14 @@ class Assembler:
 
     def _close(self, study_uid: str, completion: Completion) -> None:
         self._spool.sync_study(name_of(study_uid))
-        stock = take_stock(self._spool, name_of(study_uid), study_uid, completion)
+        stock = take_stock(self._spool, name_of(study_uid), study_uid, completion, self._store.made_here)
         if stock is not None:
             self._store.close_revision(stock)
             _log.info("study handed over", study=study_uid, series=len(stock.series), completion=completion.value)
         if study_uid not in self._open:
             # Told now, the store would take the study for one that still arrives.
             self._handover.drop(Errand.NOTE, study_uid)
+            self._unnoted.discard(study_uid)
 
     def _clear_up(self, pid: int) -> None:
         try:
@@ -228,8 +236,10 @@ class Assembler:
     def _adopt(self, folder: str) -> None:
         """Take what a crash left unrecorded in a folder as if it had just arrived."""
         known = self._store.recorded_files(folder)
-        for file in self._spool.files(folder):
-            instance = None if file in known else self._spool.describe(file)
-            if instance is not None and not instance.own:
-                _log.info("instance adopted", file=file)
+        described = [self._spool.describe(file) for file in self._spool.files(folder) if file not in known]
+        left = [instance for instance in described if instance is not None and not instance.own]
+        own = self._store.made_here(left)
+        for instance in left:
+            if instance.file not in own:
+                _log.info("instance adopted", file=instance.file)
                 self._take(instance, "")

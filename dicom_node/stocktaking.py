@@ -1,25 +1,36 @@
 """What a study's folder holds, as the record that the store takes; rebuilt from the spool alone, at any time."""
 
+from collections.abc import Callable, Collection, Sequence
 from operator import attrgetter
+
+import structlog
 
 from dicom_node.spool import Spool
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion, StoredInstance
 
+_log = structlog.get_logger()
 
-def take_stock(spool: Spool, folder: str, study_uid: str, completion: Completion) -> AssembledStudy | None:
+
+def take_stock(
+    spool: Spool,
+    folder: str,
+    study_uid: str,
+    completion: Completion,
+    made_here: Callable[[Sequence[StoredInstance]], Collection[str]],
+) -> AssembledStudy | None:
     """Return everything that a study folder holds; None if nothing but own results is there. Raises OSError."""
-    files: dict[str, list[str]] = {}
-    latest: StoredInstance | None = None
-    first: StoredInstance | None = None
-    for file in spool.files(folder):
-        instance = spool.describe(file)
-        if instance is None or instance.own:
-            continue
-        files.setdefault(instance.series_instance_uid, []).append(file)
-        latest = instance if latest is None else max(latest, instance, key=attrgetter("received_at"))
-        first = instance if first is None else min(first, instance, key=attrgetter("received_at"))
-    if latest is None or first is None:
+    described = [spool.describe(file) for file in spool.files(folder)]
+    there = [instance for instance in described if instance is not None and not instance.own]
+    own = made_here(there)
+    if own:
+        _log.info("own results left out", study=study_uid, instances=len(own))
+    found = [instance for instance in there if instance.file not in own]
+    if not found:
         return None
+    files: dict[str, list[str]] = {}
+    for instance in found:
+        files.setdefault(instance.series_instance_uid, []).append(instance.file)
+    latest, first = max(found, key=attrgetter("received_at")), min(found, key=attrgetter("received_at"))
     return AssembledStudy(
         study_instance_uid=study_uid,
         folder=folder,

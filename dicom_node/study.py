@@ -1,5 +1,6 @@
 """The records that leave this package: a stored instance, an assembled study, and where they go."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -27,7 +28,8 @@ class StoredInstance:
         file: Path relative to the spool, ``study/series/instance.dcm``, made of hashes of the UIDs.
         size_bytes: Of the file.
         arrival: New, the same again, or a variant.
-        own: Whether wetread made it: it is kept and flagged, and never read or assembled.
+        own: Whether wetread made it, by its own header: it is kept and flagged, and never read or assembled. The store
+            knows of others (`StudyStore.made_here`).
         calling_ae_title: Of the sender; empty where adopted by the sweep and not in the file.
         sender_address: Host of the sender; empty where adopted by the sweep.
         received_at: Wall clock, UTC; the file's mtime where adopted by the sweep.
@@ -97,8 +99,14 @@ class StudyStore(Protocol):
     def recorded_files(self, folder: str) -> frozenset[str]:
         """Return the files of this study folder that some revision already lists (paths relative to the spool)."""
 
-    def study_receiving(self, instance: StoredInstance) -> None:
-        """Note that a study (or a later image of it) is arriving, so that the admin sees it. Idempotent."""
+    def study_receiving(self, instance: StoredInstance) -> bool:
+        """Note that a study (or a later image of it) is arriving, so that the admin sees it. Idempotent.
+
+        Return False where this instance is a result of our own: then nothing arrives.
+        """
+
+    def made_here(self, instances: Sequence[StoredInstance]) -> frozenset[str]:
+        """Return the files of those that are results of our own, whatever their headers say by now."""
 
     def close_revision(self, study: AssembledStudy) -> None:
         """Record a revision, choose its jobs and queue them, in one transaction.

@@ -41,6 +41,7 @@ class ListStudyStore:
         away: While True every method raises StoreAway.
         receiving: What `study_receiving` was told, in order.
         revisions: What `close_revision` was told, in order, without repetitions of the latest of a study.
+        made: SOP Instance UIDs of results of our own.
     """
 
     def __init__(self) -> None:
@@ -48,6 +49,7 @@ class ListStudyStore:
         self.away = False
         self.receiving: list[StoredInstance] = []
         self.revisions: list[AssembledStudy] = []
+        self.made: set[str] = set()
 
     def recorded_files(self, folder: str) -> frozenset[str]:
         """Return the files of this study folder that some revision lists."""
@@ -60,10 +62,18 @@ class ListStudyStore:
             for file in series.files
         )
 
-    def study_receiving(self, instance: StoredInstance) -> None:
+    def study_receiving(self, instance: StoredInstance) -> bool:
         """Note that a study is arriving."""
         self._require_presence()
+        if instance.sop_instance_uid in self.made:
+            return False
         self.receiving.append(instance)
+        return True
+
+    def made_here(self, instances: Sequence[StoredInstance]) -> frozenset[str]:
+        """Return the files of those whose SOP Instance UIDs are in `made`."""
+        self._require_presence()
+        return frozenset(instance.file for instance in instances if instance.sop_instance_uid in self.made)
 
     def close_revision(self, study: AssembledStudy) -> None:
         """Record a revision unless it is the same as the study's latest."""

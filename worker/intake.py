@@ -1,6 +1,6 @@
 """From an assembled study to jobs: selection looks at the headers, the ledger records what it decided."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -9,6 +9,8 @@ from dicom_node.study import AssembledStudy, StoredInstance
 from models.catalog import Catalog, CatalogEntry, ModelState
 from worker.ledger import Ledger
 from worker.ledger_intake import Planned
+from worker.own_results import own_results
+from worker.provenance import device_uid, uid_of_device
 from worker.selection import choose, input_key, tags_of
 from worker.selection_summary import StudySummary, summarise
 from worker.settings import ModelsSettings
@@ -39,9 +41,16 @@ class Intake:
         """Return the files of this study folder that some revision already lists."""
         return self._ledger.recorded_files(folder)
 
-    def study_receiving(self, instance: StoredInstance) -> None:
-        """Note that a study is arriving."""
+    def study_receiving(self, instance: StoredInstance) -> bool:
+        """Note that a study is arriving, unless what comes is a result of our own."""
+        if self.made_here([instance]):
+            return False
         self._ledger.study_receiving(instance)
+        return True
+
+    def made_here(self, instances: Sequence[StoredInstance]) -> frozenset[str]:
+        """Return the files of those that are results of our own."""
+        return own_results(instances, spool=self._spool, in_ledger=self._ledger.made_here, devices=self._devices)
 
     def close_revision(self, study: AssembledStudy) -> None:
         """Choose models for the study and record the revision with its jobs."""
@@ -59,6 +68,11 @@ class Intake:
             jobs=sum(planned.runs for planned in plan),
         )
         self._on_queued()
+
+    def _devices(self) -> frozenset[str]:
+        """Return the Device UIDs of the models that are here, and of those that the ledger remembers."""
+        here = (device_uid(entry.card) for entry in self._catalog())
+        return frozenset((*here, *(uid_of_device(*model) for model in self._ledger.known_models())))
 
     def _enabled(self, entry: CatalogEntry) -> bool:
         return not self._settings.enabled or entry.card.id in self._settings.enabled

@@ -18,6 +18,8 @@ from worker.tables import Job, JobInput, Model, Outbox, Peer, ResultObject, Revi
 #: States that a later revision's job replaces at once. What is claimed or read is replaced when the new job is read.
 _REPLACED_AT_ONCE = (JobState.QUEUED, JobState.FAILED, JobState.HELD, JobState.SKIPPED, JobState.CANCELLED)
 
+#: Parameters of one query; databases have limits.
+_AT_ONCE = 500
 #: Why a job is skipped whose card wants a text SR about later images, not another read; a worker writes it.
 ADDENDUM = "later images came; this model's card asks for an addendum instead of another read"
 _LATE_REASONS = {"ignore": "later images came; this model's card says to ignore them", "addendum": ADDENDUM}
@@ -142,9 +144,21 @@ class IntakeLedger(Database):
 
     def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
         """Return those of the SOP Instance UIDs that are results of this ledger."""
-        query = select(ResultObject.sop_instance_uid).where(ResultObject.sop_instance_uid.in_(sop_instance_uids))
+        found: set[str] = set()
         with self.reading() as session:
-            return frozenset(session.scalars(query))
+            for start in range(0, len(sop_instance_uids), _AT_ONCE):
+                some = sop_instance_uids[start : start + _AT_ONCE]
+                found.update(
+                    session.scalars(
+                        select(ResultObject.sop_instance_uid).where(ResultObject.sop_instance_uid.in_(some))
+                    )
+                )
+        return frozenset(found)
+
+    def known_models(self) -> list[tuple[str, str]]:
+        """Return id and version of every model that a job was ever recorded for."""
+        with self.reading() as session:
+            return [(model_id, version) for model_id, version in session.execute(select(Model.model_id, Model.version))]
 
 
 def queue_token(session: Session, job: Job) -> None:
