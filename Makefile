@@ -59,6 +59,7 @@ fuzz: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m ops.settings_reference docs/configure.md
+	$(BIN)/python -m ops.conformance_reference docs/conformance.md
 	$(BIN)/python -m ops.source_reference docs/conformance.md
 	$(BIN)/python -m ops.security_reference docs/conformance.md
 	$(BIN)/python -m ops.card_reference models/card_schema.json docs/card.md
