@@ -53,7 +53,7 @@ prove: $(VENV)/.dev
 torture-receive: $(VENV)/.dev
 	$(BIN)/python -m pytest -m campaign -s tests/faults/test_receiving_processes.py
 
-# A hundred thousand wrong streams for a node, as many wrong datasets for its parser; WETREAD_SEED replays them.
+# A hundred thousand wrong streams for a node, as many inside TLS, as many wrong datasets; WETREAD_SEED replays them.
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz
 
