@@ -61,12 +61,13 @@ torture-receive: $(VENV)/.dev
 torture: $(VENV)/.dev
 	$(BIN)/python -m pytest -m campaign -s tests/faults/test_torture.py
 
-# A hundred thousand wrong streams for a node, as many wrong datasets for its parser; WETREAD_SEED replays them.
+# A hundred thousand wrong streams for a node, as many inside TLS, as many wrong datasets; WETREAD_SEED replays them.
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m ops.settings_reference docs/configure.md
+	$(BIN)/python -m ops.conformance_reference docs/conformance.md
 	$(BIN)/python -m ops.source_reference docs/conformance.md
 	$(BIN)/python -m ops.security_reference docs/conformance.md
 	$(BIN)/python -m ops.card_reference models/card_schema.json docs/card.md

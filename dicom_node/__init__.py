@@ -1,5 +1,6 @@
 """DICOM and the wire; no pixels, no queue, no model. In reading order:
 
+character_sets  what bytes of text mean, by the standard's sets
 study        the records: StoredInstance, AssembledStudy, and the StudyStore they go to
 settings     what a site may set; peer_settings, who may call; tls_settings, certificates
 contexts     which SOP classes and transfer syntaxes, in which order

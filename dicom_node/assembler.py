@@ -60,6 +60,7 @@ class Assembler:
         self._on_adopted = on_adopted
         self._heard: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._open: dict[str, OpenStudy] = {}
+        self._unnoted: set[str] = set()  # studies of which so far only results of our own have come
         self._latest: dict[str, str] = {}  # association: the study of its latest instance
         self._lists = InstanceLists()
         self._list_numbers = itertools.count()
@@ -185,9 +186,10 @@ class Assembler:
             return
         if instance.arrival is Arrival.SAME and study_uid not in self._open:
             return
+        if study_uid not in self._open or study_uid in self._unnoted:
+            self._handover.add(Errand.NOTE, study_uid, partial(self._note, instance))
         if study_uid not in self._open:
             self._open[study_uid] = self._opened(name_of(study_uid))
-            self._handover.add(Errand.NOTE, study_uid, partial(self._note, instance))
         self._open[study_uid].stored(
             series_of(instance.file),
             instance_of(instance.file),
@@ -217,7 +219,10 @@ class Assembler:
         self._wish = self._store.series_wish()
         if instance.study_instance_uid in self._open:
             self._open[instance.study_instance_uid].each_series = self._wish is not SeriesWish.NOTHING
-        self._store.study_receiving(instance)
+        if self._store.study_receiving(instance):
+            self._unnoted.discard(instance.study_instance_uid)
+        else:
+            self._unnoted.add(instance.study_instance_uid)
 
     def _answered(self, study_uid: str, asked_at: float, counts: Counts | None) -> None:
         self._heard.put(Answered(study_uid=study_uid, asked_at=asked_at, counts=counts))
@@ -240,7 +245,7 @@ class Assembler:
 
     def _compare_list(self, announced: Announced) -> None:
         study_uid, uids, now = announced.study_uid, announced.sop_instance_uids, self._clock.now()
-        theirs = uids - self._store.made_here(sorted(uids))
+        theirs = uids - self._store.results_among(sorted(uids))
         if self._lists.keep(study_uid, frozenset(map(name_of, theirs)), now):
             _log.info("instances listed", study=study_uid, source=announced.source, instances=len(theirs))
         if study_uid in self._open:
@@ -279,20 +284,21 @@ class Assembler:
         folder = name_of(study_uid)
         series = study.complete_series() if self._wish is SeriesWish.TOGETHER else frozenset(study.untold)
         self._spool.sync_study(folder)
-        stock = take_stock(self._spool, folder, study_uid, Completion.SERIES, series=series)
+        stock = take_stock(self._spool, folder, study_uid, Completion.SERIES, self._store.made_here, series=series)
         if stock is not None:
             self._store.series_complete(stock)
         study.untold -= series
 
     def _close(self, study_uid: str, completion: Completion) -> None:
         self._spool.sync_study(name_of(study_uid))
-        stock = take_stock(self._spool, name_of(study_uid), study_uid, completion)
+        stock = take_stock(self._spool, name_of(study_uid), study_uid, completion, self._store.made_here)
         if stock is not None:
             self._store.close_revision(stock)
             _log.info("study handed over", study=study_uid, series=len(stock.series), completion=completion.value)
         if study_uid not in self._open:
             # Told now, the store would take the study for one that still arrives.
             self._handover.drop(Errand.NOTE, study_uid)
+            self._unnoted.discard(study_uid)
 
     def _clear_up(self, pid: int) -> None:
         try:
@@ -313,9 +319,11 @@ class Assembler:
     def _adopt(self, folder: str) -> None:
         """Take what a crash left unrecorded in a folder as if it had just arrived."""
         known = self._store.recorded_files(folder)
-        for file in self._spool.files(folder):
-            instance = None if file in known else self._spool.describe(file)
-            if instance is not None and not instance.own:
-                _log.info("instance adopted", file=file)
+        described = [self._spool.describe(file) for file in self._spool.files(folder) if file not in known]
+        left = [instance for instance in described if instance is not None and not instance.own]
+        own = self._store.made_here(left)
+        for instance in left:
+            if instance.file not in own:
+                _log.info("instance adopted", file=instance.file)
                 self._on_adopted(instance)
                 self._take(instance, "")

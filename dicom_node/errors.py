@@ -7,6 +7,8 @@ CANNOT_UNDERSTAND_MISSING_UID = 0xC002
 CANNOT_UNDERSTAND_DATA_SET = 0xC003
 CANNOT_UNDERSTAND_INTERNAL = 0xC004
 
+_LATER, _MEND = "send again later", "mend the object"
+
 
 class NodeError(Exception):
     """Something on the wire or in the spool failed; the message names cause and remedy and never a patient."""
@@ -34,10 +36,14 @@ class StoreRefused(NodeError):
     Attributes:
         status: Of the C-STORE response (PS3.4 B.2.3).
         comment: Error Comment (0000,0902) of the response, at most 64 characters; names no patient.
+        means: What was wrong, for the conformance statement.
+        sender_does: What whoever sends should do about it.
     """
 
     status = CANNOT_UNDERSTAND_INTERNAL
     comment = "internal error"
+    means = "an error of wetread's own; its log tells"
+    sender_does = "report it"
 
 
 class SpoolFull(StoreRefused):
@@ -48,6 +54,8 @@ class SpoolFull(StoreRefused):
 
     status = OUT_OF_RESOURCES
     comment = "spool full"
+    means = "the spool's disk has less free space than `node.min_free_bytes`"
+    sender_does = _LATER
 
 
 class ShareFull(StoreRefused):
@@ -68,6 +76,8 @@ class SpoolFailed(StoreRefused):
 
     status = OUT_OF_RESOURCES
     comment = "spool failing"
+    means = "the spool's disk failed, and has taken no test file since"
+    sender_does = _LATER
 
 
 class Backlogged(StoreRefused):
@@ -75,6 +85,8 @@ class Backlogged(StoreRefused):
 
     status = OUT_OF_RESOURCES
     comment = "backlog full"
+    means = "`node.max_backlog` complete studies wait for the ledger"
+    sender_does = _LATER
 
 
 class Mismatch(StoreRefused):
@@ -82,6 +94,8 @@ class Mismatch(StoreRefused):
 
     status = DATA_SET_DOES_NOT_MATCH
     comment = "SOP UID differs from dataset"
+    means = "SOP Class or Instance UID of the request is not the dataset's"
+    sender_does = _MEND
 
 
 class InvalidUid(StoreRefused):
@@ -89,6 +103,8 @@ class InvalidUid(StoreRefused):
 
     status = CANNOT_UNDERSTAND_UID
     comment = "invalid UID"
+    means = "a UID is not one (PS3.5 9.1), or the request names none; nothing was written"
+    sender_does = _MEND
 
 
 class MissingUid(StoreRefused):
@@ -96,6 +112,8 @@ class MissingUid(StoreRefused):
 
     status = CANNOT_UNDERSTAND_MISSING_UID
     comment = "Study or Series UID missing"
+    means = "no Study or Series Instance UID; kept in quarantine"
+    sender_does = _MEND
 
 
 class HeadUnreadable(StoreRefused):
@@ -103,6 +121,8 @@ class HeadUnreadable(StoreRefused):
 
     status = CANNOT_UNDERSTAND_DATA_SET
     comment = "dataset unreadable"
+    means = "the dataset's first elements cannot be parsed; kept in quarantine"
+    sender_does = _MEND
 
 
 class ArchiveError(NodeError):

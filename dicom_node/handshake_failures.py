@@ -3,6 +3,7 @@
 import ssl
 
 from dicom_node.errors import HandshakeFailed
+from dicom_node.tls import REVOCATION
 
 MEND_CERTIFICATE = "give the caller a certificate of a CA in `node.tls.ca` that is valid today, for TLS clients"
 _NEWER = "let the caller speak TLS 1.2 or 1.3 with a cipher suite of BCP 195 (docs/conformance.md)"
@@ -26,6 +27,10 @@ FAILURES: dict[str, tuple[str, str]] = {
     "TLSV1_ALERT_UNKNOWN_CA": ("the caller does not know our CA", _SEES_OURS),
     "SSLV3_ALERT_BAD_CERTIFICATE": ("the caller calls our certificate bad", _SEES_OURS),
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": ("the caller does not trust our certificate", _SEES_OURS),
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": (
+        "the caller says that our certificate was revoked",
+        "ask the CA for a new one, after finding out why",
+    ),
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": ("the caller says that our certificate has expired", _SEES_OURS),
 }
 _CLOSED = ("closed in the middle of the handshake", "nothing, if it was a probe; else see the caller's log")
@@ -33,6 +38,9 @@ _CLOSED = ("closed in the middle of the handshake", "nothing, if it was a probe;
 
 def translated(error: OSError) -> HandshakeFailed:
     """Return what is told of a handshake that OpenSSL or the system ended."""
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in REVOCATION:
+        found, remedy = REVOCATION[error.verify_code]
+        return HandshakeFailed(f"its certificate was refused: {found}", remedy)
     if isinstance(error, ssl.SSLCertVerificationError):
         return HandshakeFailed(f"its certificate was refused: {error.verify_message}", MEND_CERTIFICATE)
     if isinstance(error, ssl.SSLEOFError | ConnectionError) or not isinstance(error, ssl.SSLError):

@@ -4,8 +4,9 @@ import ipaddress
 import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from dicom_node.character_sets import terms_of, why_not_terms
 from dicom_node.tls_settings import TlsClientSettings
 
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)([.](?!-)[A-Za-z0-9_-]{1,63}(?<!-))*[.]?")
@@ -39,6 +40,17 @@ def _fingerprint(value: str) -> str:
     return digits
 
 
+def _as_terms(value: object) -> object:
+    return terms_of(value.split("\\")) if isinstance(value, str) else value
+
+
+def _defined(value: tuple[str, ...]) -> tuple[str, ...]:
+    problem = why_not_terms(value)
+    if problem:
+        raise ValueError(problem)
+    return value
+
+
 AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
 """PS3.5 6.2, value representation AE: 1 to 16 characters, no backslash, no control characters, no space at the ends."""
 
@@ -61,6 +73,10 @@ class ReportToSettings(BaseModel):
 
 CountsFrom = Annotated[str, Field(pattern=r"^([a-z0-9]+(-[a-z0-9]+)*|[^@]{1,16}@.+:[0-9]{1,5})?$", max_length=255)]
 """An archive: the name of a destination, ``AE@host:port``, or nothing."""
+
+
+CharacterSet = Annotated[tuple[str, ...], BeforeValidator(_as_terms), AfterValidator(_defined)]
+"""Values of Specific Character Set, as a list or as DICOM writes them: ``"ISO_IR 100"``, ``"\\\\ISO 2022 IR 87"``."""
 
 
 class PeerSettings(BaseModel):
@@ -105,6 +121,12 @@ class PeerSettings(BaseModel):
         "copy, so each start warns of it",
     )
     report_to: ReportToSettings | None = None
+
+    assume_character_set: CharacterSet = Field(
+        default=(),
+        description="Specific Character Set that its objects are in, where what they declare is missing or cannot "
+        'decode their names: Defined Terms, such as "ISO_IR 100" or ["", "ISO 2022 IR 87"]',
+    )
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

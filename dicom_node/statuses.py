@@ -25,8 +25,8 @@ _UNKNOWN = Meaning(_SEE_LOG, "look for the UID there")
 _NOT_AUTHORISED = Meaning("not authorised: does it know our AE title?", "allow our AE title there")
 _NO_SUCH_CLASS = Meaning("SOP class not supported", "enable the SOP class there, or leave these objects out")
 
-#: By status, then by first digit where the rest is the archive's own.
-_STORE: Mapping[int, Meaning] = {
+#: Of C-STORE, by status, then by first digit where the rest is the archive's own.
+STORE: Mapping[int, Meaning] = {
     0x0000: Meaning("stored", ""),
     0x0110: Meaning("processing failure", _SEE_LOG),
     0x0111: Meaning("it has this SOP Instance already", ""),
@@ -42,7 +42,8 @@ _STORE: Mapping[int, Meaning] = {
     ),
     0xC000: Meaning("it cannot understand the dataset", "mend the objects; its log or comment may tell what is wrong"),
 }
-_RETRIEVE: Mapping[int, Meaning] = {
+#: Of C-MOVE and C-GET.
+RETRIEVE: Mapping[int, Meaning] = {
     0x0000: Meaning("done", ""),
     0x0110: Meaning("processing failure", _SEE_LOG),
     0x0122: Meaning("it does not retrieve", "enable C-GET or C-MOVE there, or try the other: `--move`"),
@@ -73,12 +74,12 @@ def may_pass(status: int) -> bool:
 
 def store_meaning(status: int) -> Meaning:
     """Say what a status of a C-STORE response means."""
-    return _of(_STORE, status)
+    return _of(STORE, status)
 
 
 def retrieve_meaning(status: int) -> Meaning:
     """Say what the last status of a C-GET or C-MOVE means."""
-    return _of(_RETRIEVE, status)
+    return _of(RETRIEVE, status)
 
 
 def _of(table: Mapping[int, Meaning], status: int) -> Meaning:

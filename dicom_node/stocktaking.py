@@ -1,37 +1,46 @@
 """What a study's folder holds, as the record that the store takes; rebuilt from the spool alone, at any time."""
 
-from collections.abc import Container
+from collections.abc import Callable, Collection, Container, Sequence
 from operator import attrgetter
+
+import structlog
 
 from dicom_node.spool import Spool
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion, StoredInstance
 
+_log = structlog.get_logger()
+
 
 def take_stock(
-    spool: Spool, folder: str, study_uid: str, completion: Completion, *, series: Container[str] | None = None
+    spool: Spool,
+    folder: str,
+    study_uid: str,
+    completion: Completion,
+    made_here: Callable[[Sequence[StoredInstance]], Collection[str]],
+    *,
+    series: Container[str] | None = None,
 ) -> AssembledStudy | None:
     """Return what a study folder holds; None if nothing but own results is there. Raises OSError.
 
     `series`: names of series folders, where only those are wanted.
     """
-    files: dict[str, list[str]] = {}
-    latest: StoredInstance | None = None
-    first: StoredInstance | None = None
-    for file in spool.files(folder):
-        if series is not None and series_of(file) not in series:
-            continue
-        instance = spool.describe(file)
-        if instance is None or instance.own:
-            continue
-        files.setdefault(instance.series_instance_uid, []).append(file)
-        latest = instance if latest is None else max(latest, instance, key=attrgetter("received_at"))
-        first = instance if first is None else min(first, instance, key=attrgetter("received_at"))
-    if latest is None or first is None:
+    files = [file for file in spool.files(folder) if series is None or series_of(file) in series]
+    described = [spool.describe(file) for file in files]
+    there = [instance for instance in described if instance is not None and not instance.own]
+    own = made_here(there)
+    if own:
+        _log.info("own results left out", study=study_uid, instances=len(own))
+    found = [instance for instance in there if instance.file not in own]
+    if not found:
         return None
+    by_series: dict[str, list[str]] = {}
+    for instance in found:
+        by_series.setdefault(instance.series_instance_uid, []).append(instance.file)
+    latest, first = max(found, key=attrgetter("received_at")), min(found, key=attrgetter("received_at"))
     return AssembledStudy(
         study_instance_uid=study_uid,
         folder=folder,
-        series=tuple(AssembledSeries(series_instance_uid=uid, files=tuple(names)) for uid, names in files.items()),
+        series=tuple(AssembledSeries(series_instance_uid=uid, files=tuple(names)) for uid, names in by_series.items()),
         completion=completion,
         calling_ae_title=latest.calling_ae_title,
         first_received_at=first.received_at,

@@ -28,7 +28,8 @@ class StoredInstance:
         file: Path relative to the spool, ``study/series/instance.dcm``, made of hashes of the UIDs.
         size_bytes: Of the file.
         arrival: New, the same again, or a variant.
-        own: Whether wetread made it: it is kept and flagged, and never read or assembled.
+        own: Whether wetread made it, by its own header: it is kept and flagged, and never read or assembled. The store
+            knows of others (`StudyStore.made_here`).
         calling_ae_title: Of the sender; empty where adopted by the sweep and not in the file.
         sender_address: Host of the sender; empty where adopted by the sweep.
         received_at: Wall clock, UTC; the file's mtime where adopted by the sweep.
@@ -111,13 +112,19 @@ class StudyStore(Protocol):
     def recorded_files(self, folder: str) -> frozenset[str]:
         """Return the files of this study folder that some revision already lists (paths relative to the spool)."""
 
-    def study_receiving(self, instance: StoredInstance) -> None:
-        """Note that a study (or a later image of it) is arriving, so that the admin sees it. Idempotent."""
+    def study_receiving(self, instance: StoredInstance) -> bool:
+        """Note that a study (or a later image of it) is arriving, so that the admin sees it. Idempotent.
+
+        Return False where this instance is a result of our own: then nothing arrives.
+        """
+
+    def made_here(self, instances: Sequence[StoredInstance]) -> frozenset[str]:
+        """Return the files of those that are results of our own, whatever their headers say by now."""
 
     def series_wish(self) -> SeriesWish:
         """Say what is to be told of series that are complete before their study is."""
 
-    def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+    def results_among(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
         """Return those of the SOP Instance UIDs that are results of ours."""
 
     def series_complete(self, study: AssembledStudy) -> None:

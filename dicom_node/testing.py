@@ -40,10 +40,11 @@ class ListStudyStore:
     Attributes:
         away: While True every method raises StoreAway.
         wish: What `series_wish` answers.
-        own: What `made_here` knows as ours.
+        own: What `results_among` knows as ours.
         early: What `series_complete` was told, in order, without repetitions of the latest of a study.
         receiving: What `study_receiving` was told, in order.
         revisions: What `close_revision` was told, in order, without repetitions of the latest of a study.
+        made: SOP Instance UIDs of results of our own.
     """
 
     def __init__(self) -> None:
@@ -54,6 +55,7 @@ class ListStudyStore:
         self.early: list[AssembledStudy] = []
         self.receiving: list[StoredInstance] = []
         self.revisions: list[AssembledStudy] = []
+        self.made: set[str] = set()
 
     def recorded_files(self, folder: str) -> frozenset[str]:
         """Return the files of this study folder that some revision lists."""
@@ -66,17 +68,25 @@ class ListStudyStore:
             for file in series.files
         )
 
-    def study_receiving(self, instance: StoredInstance) -> None:
+    def study_receiving(self, instance: StoredInstance) -> bool:
         """Note that a study is arriving."""
         self._require_presence()
+        if instance.sop_instance_uid in self.made:
+            return False
         self.receiving.append(instance)
+        return True
+
+    def made_here(self, instances: Sequence[StoredInstance]) -> frozenset[str]:
+        """Return the files of those whose SOP Instance UIDs are in `made`."""
+        self._require_presence()
+        return frozenset(instance.file for instance in instances if instance.sop_instance_uid in self.made)
 
     def series_wish(self) -> SeriesWish:
         """Say what the test wants."""
         self._require_presence()
         return self.wish
 
-    def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+    def results_among(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
         """Return those that are ours."""
         self._require_presence()
         return frozenset(self.own & set(sop_instance_uids))

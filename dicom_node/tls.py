@@ -19,6 +19,15 @@ CIPHER_SUITES = {
 _VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
 
 
+#: OpenSSL's verify_code (X509_V_ERR_...), where a revocation list decides: what was found, and the remedy.
+REVOCATION = {
+    23: ("it was revoked", "a new one of its CA helps, if its owner should have one"),
+    12: ("the revocation list of its CA has expired", "put the CA's present one into the file that `crl` names"),
+    3: ("the file that `crl` names has no revocation list of its CA", "add the list of that CA to the file"),
+    11: ("the revocation list of its CA is not valid yet", "compare the clocks of this machine and of the CA"),
+}
+
+
 class ClosingSocket(ssl.SSLSocket):
     """A connection that says that it ends (close_notify, RFC 8446 6.1) before it is shut down."""
 
@@ -65,6 +74,8 @@ def server_context(settings: NodeTlsSettings) -> ssl.SSLContext:
     _load_own(context, settings.certificate, settings.key)
     if settings.ca is not None:
         _load_ca(context, settings.ca)
+    if settings.crl is not None:
+        _load_crl(context, settings.crl)
     return context
 
 
@@ -77,6 +88,8 @@ def client_context(settings: TlsClientSettings) -> ClientContext:
         _load_ca(context, settings.ca)
     else:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    if settings.crl is not None:
+        _load_crl(context, settings.crl)
     if settings.certificate is not None and settings.key is not None:
         _load_own(context, settings.certificate, settings.key)
     return context
@@ -85,6 +98,9 @@ def client_context(settings: TlsClientSettings) -> ClientContext:
 def no_tls(error: ssl.SSLError) -> str:
     """Return why a call did not come to speak TLS, and what helps."""
     if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in REVOCATION:
+            found, remedy = REVOCATION[error.verify_code]
+            return f"its certificate is not trusted: {found}; {remedy}"
         return (
             f"its certificate is not trusted ({error.verify_message}); does `tls.ca` name its CA, and is its host, or "
             "`tls.server_name`, a name in its certificate?"
@@ -115,6 +131,24 @@ def _load_ca(context: ssl.SSLContext, file: Path) -> None:
         raise CertificateUnusable(
             f"CA certificates {file}: {_words(error)}; is it a PEM file that this user may read?"
         ) from error
+
+
+def _load_crl(context: ssl.SSLContext, file: Path) -> None:
+    """Let certificates of the file's revocation lists be refused, and those of CAs without one (RFC 5280 6.3)."""
+    before = context.cert_store_stats()
+    try:
+        context.load_verify_locations(file)
+    except (OSError, ValueError) as error:
+        raise CertificateUnusable(
+            f"revocation lists {file}: {_words(error)}; is it a PEM file that this user may read?"
+        ) from error
+    after = context.cert_store_stats()
+    if after["x509"] != before["x509"]:
+        # What is loaded is trusted, and nobody who names a revocation list means that.
+        raise CertificateUnusable(f"revocation lists {file}: there are certificates in it; they belong into `ca`")
+    if after["crl"] == before["crl"]:
+        raise CertificateUnusable(f"revocation lists {file}: there is none in it; a PEM file of them says X509 CRL")
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
 def _words(error: Exception) -> str:

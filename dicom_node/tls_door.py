@@ -1,7 +1,7 @@
 """Where callers become TLS connections: handshakes with a deadline, each in its connection's thread.
 
-The files of certificate, key and CAs are looked at before each handshake: new ones count from then on, and where they
-cannot be used the old ones stay.
+The files of certificate, key, CAs and revocation lists are looked at before each handshake: new ones count from then
+on, and where they cannot be used the old ones stay.
 """
 
 import select
@@ -31,7 +31,7 @@ _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 class OwnCertificate:
-    """The node's certificate and the CAs of its callers; safe for many threads."""
+    """The node's certificate, the CAs of its callers and their revocation lists; safe for many threads."""
 
     def __init__(self, settings: NodeTlsSettings) -> None:
         """Read the files. Raises CertificateUnusable."""
@@ -66,6 +66,8 @@ class OwnCertificate:
         self._tell()
 
     def _tell(self) -> None:
+        if self._settings.crl is not None:
+            self._tell_of_list(self._settings.crl)
         try:
             days = days_left(self._settings.certificate, datetime.now(UTC))
         except CertificateUnusable as error:
@@ -80,9 +82,25 @@ class OwnCertificate:
                 remedy="put a new one in its place; it counts from the next connection on, without a restart",
             )
 
+    def _tell_of_list(self, file: Path) -> None:
+        try:
+            days = days_left(file, datetime.now(UTC))
+        except CertificateUnusable as error:
+            _log.warning("expiry of the revocation list not known", cause=str(error))
+            return
+        _log.info("revocation list in use", file=str(file), days_left=round(days, 1))
+        if days <= 0:
+            _log.error(
+                "revocation list has expired",
+                file=str(file),
+                days_left=round(days, 1),
+                remedy="put the CA's present one in its place: until then no caller with a certificate comes in",
+            )
+
     def _files(self) -> _Stamp:
         settings = self._settings
-        return tuple(_stamp(file) for file in (settings.certificate, settings.key, settings.ca) if file is not None)
+        files = (settings.certificate, settings.key, settings.ca, settings.crl)
+        return tuple(_stamp(file) for file in files if file is not None)
 
 
 class TlsDoor:

@@ -15,6 +15,11 @@ class NodeTlsSettings(BaseModel):
     certificate: Path = Field(description="PEM file with our certificate and those between it and its CA")
     key: Path = Field(description="PEM file with its private key, without a password")
     ca: Path | None = Field(default=None, description="PEM file with the CAs whose certificates callers may show")
+    crl: Path | None = Field(
+        default=None,
+        description="PEM file with the revocation lists of those CAs, one of each that issues to callers; refused is a "
+        "certificate that is on one, or whose CA has none",
+    )
     client_certificates: Literal["required", "optional", "none"] = Field(
         default="required", description="whether callers must show a certificate (mutual authentication)"
     )
@@ -24,6 +29,8 @@ class NodeTlsSettings(BaseModel):
 
     @model_validator(mode="after")
     def _verifiable(self) -> Self:
+        if self.crl is not None and self.ca is None:
+            raise ValueError("`crl` lists certificates of the CAs in `ca`: name that too")
         if self.ca is None and self.client_certificates != "none":
             raise ValueError(
                 "callers are asked for certificates and no `ca` says whose count: name it, or set "
@@ -38,6 +45,9 @@ class TlsClientSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ca: Path | None = Field(default=None, description="PEM file with the CA of its certificate; left out: the system's")
+    crl: Path | None = Field(
+        default=None, description="PEM file with the revocation list of that CA; a certificate on it is refused"
+    )
     certificate: Path | None = Field(
         default=None, description="PEM file with our certificate and those between it and its CA"
     )

@@ -1,7 +1,8 @@
 """The front door: settings, command line, daemons, page. In reading order:
 
-settings     one TOML file, environment overrides; settings_reference, source_reference, security_reference
-             and card_reference, tables of the documentation (generated_section)
+settings     one TOML file, environment overrides; settings_reference, card_reference, source_reference,
+             security_reference and conformance_reference (conformance_activities, conformance_annexes, coded_terms),
+             tables of the documentation (generated_section, markdown)
 cli          the console script `wetread`; cli_jobs, cli_tls, cli_models (model_run), cli_alerts, cli_studies;
              failures, which errors are one message; peers, as they are typed
 cli_send     files to a peer; send_summary, what became of them

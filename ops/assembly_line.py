@@ -103,6 +103,11 @@ def asker_of(settings: Settings) -> Asker:
     )
 
 
+def assumed_sets(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Return the character sets of peers whose objects declare none, or a wrong one, by AE title."""
+    return {peer.ae_title: peer.assume_character_set for peer in settings.node.peers if peer.assume_character_set}
+
+
 def told_of(settings: Settings) -> dict[str, tuple[JobState, ...]]:
     """Return which ends of a job without a read each destination is told of, by its name."""
     return {item.name: tuple(JobState(end) for end in item.not_read) for item in settings.destinations}

@@ -4,7 +4,7 @@ import threading
 
 import structlog
 
-from ops.assembly_line import destinations_of, open_ledger, trail_of
+from ops.assembly_line import assumed_sets, destinations_of, open_ledger, trail_of
 from ops.audit.delivering import Deliveries
 from ops.notifiers.channels import channels_of
 from ops.settings import Settings
@@ -26,8 +26,14 @@ def run(settings: Settings) -> None:
             remedy="add [[destinations]] to the settings: until then results stay on disk and are sent nowhere",
         )
     channels = channels_of(settings)
+    assumed = assumed_sets(settings)
     notifier = Notifier(
-        ledger=ledger, channels=channels, spool=settings.spool, report=settings.report, settings=settings.notifying
+        ledger=ledger,
+        channels=channels,
+        spool=settings.spool,
+        report=settings.report,
+        settings=settings.notifying,
+        assumed=assumed,
     )
     trail = trail_of(settings, "deliver")
     trail.start()
@@ -41,6 +47,7 @@ def run(settings: Settings) -> None:
         results=settings.results,
         settings=settings.delivery,
         witness=Deliveries(trail, {item.name: item.peer for item in settings.destinations}),
+        assumed=assumed,
     ).run(stop)
     stop.wait()
     telling.join()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dicom_node.association import Rejection
 from dicom_node.handshake_failures import FAILURES, MEND_CERTIFICATE
-from dicom_node.tls import CIPHER_SUITES, MINIMUM_VERSION
+from dicom_node.tls import CIPHER_SUITES, MINIMUM_VERSION, REVOCATION
 from ops.generated_section import with_section
 
 #: OpenSSL's, none of which B.12 forbids.
@@ -47,6 +47,7 @@ def tls() -> str:
             "| why a handshake fails, as the log says it | what to do |",
             "|---|---|",
             f"| its certificate was refused: … (expired, not yet valid, of an unknown CA) | {MEND_CERTIFICATE} |",
+            *(f"| its certificate was refused: {found} | {remedy} |" for found, remedy in REVOCATION.values()),
             *(f"| {found} | {remedy} |" for found, remedy in causes),
         ]
     )

@@ -11,7 +11,10 @@ from worker.series_repairs import SERIES_REPAIRS
 
 #: Looked at where they are used.
 _OTHERS = (
-    f"| {named('SpecificCharacterSet')} | … does not cover the characters of patient and study | refused |",
+    (
+        f"| {named('SpecificCharacterSet')} | … does not cover the characters of patient and study, nor does "
+        "`assume_character_set` of the sender | held |"
+    ),
     f"| {named('FrameOfReferenceUID')} | … is missing or not a UID, where a volume is segmented | refused |",
     f"| {named('BodyPartExamined')}, {named('PatientOrientation')} | nothing, where they are not valid | left out |",
 )
@@ -20,7 +23,7 @@ _OTHERS = (
 def tables() -> str:
     """Return the tables of repairs of identities, of repairs of series, and of refusals, in Markdown."""
     identity = [
-        "### Patient and study attributes",
+        "##### Patient and study attributes",
         "",
         "In this order. What is told stands in the text SR, one sentence each, without the value.",
         "",
@@ -30,14 +33,14 @@ def tables() -> str:
         *_OTHERS,
     ]
     series = [
-        "### Images and recordings",
+        "##### Images and recordings",
         "",
         "| told | where |",
         "|---|---|",
         *(f"| {_pattern(told)} | {where} |" for told, where in SERIES_REPAIRS),
     ]
     refusals = [
-        "### Series that are refused, by name",
+        "##### Series that are refused, by name",
         "",
         "| name | what is wrong | what to do |",
         "|---|---|---|",

@@ -2,7 +2,15 @@
 
 import sys
 
-from ops.assembly_line import broker_url, catalog_of, model_host_socket, open_ledger, prepare_data, told_of
+from ops.assembly_line import (
+    assumed_sets,
+    broker_url,
+    catalog_of,
+    model_host_socket,
+    open_ledger,
+    prepare_data,
+    told_of,
+)
 from ops.settings import Settings
 from ops.signals import stop_on_signals
 from ops.supervisor import Part, Supervisor
@@ -48,7 +56,7 @@ def run_celery(settings: Settings) -> None:
     app = make_app(broker_url(settings), settings.worker)
 
     def make_pipeline() -> Pipeline:
-        ledger, catalog = open_ledger(settings), catalog_of(settings)
+        ledger, catalog, assumed = open_ledger(settings), catalog_of(settings), assumed_sets(settings)
         destinations = {item.name: item.objects for item in settings.destinations}
         return Pipeline(
             ledger=ledger,
@@ -68,8 +76,10 @@ def run_celery(settings: Settings) -> None:
                 told_of=told_of(settings),
                 report=settings.report,
                 recipe=recipe_digest("none", settings.report),
+                assumed=assumed,
             ),
             priors=priors_of(settings, ledger),
+            assumed=assumed,
         )
 
     register(app, make_pipeline, settings.worker)

@@ -71,6 +71,25 @@ class Authority:
         )  # fmt: skip
         return pair
 
+    def revocation_list(self, *revoked: Pair, days: int = 30) -> Path:
+        """Write a revocation list with these certificates; one of `days` below zero has expired."""
+        self._serial += 1
+        stem = self._folder / f"{self._serial}-crl"
+        config, index, file = stem.with_suffix(".cnf"), stem.with_suffix(".index"), stem.with_suffix(".pem")
+        config.write_text(
+            f"[issuer]\ndatabase = {index}\nunique_subject = no\ncrl_extensions = list\n"
+            "[list]\nauthorityKeyIdentifier = keyid\n"
+        )
+        index.touch()
+        issuer = ("-config", config, "-name", "issuer", "-md", "sha256", "-cert", self._own.certificate, "-keyfile")
+        for pair in revoked:
+            _openssl("ca", *issuer, self._own.key, "-revoke", pair.certificate)
+        dates = ("-crldays", days)
+        if days < 0:
+            dates = ("-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20210101000000Z")  # type: ignore[assignment]
+        _openssl("ca", *issuer, self._own.key, "-gencrl", "-out", file, *dates)
+        return file
+
     def lock(self, key: Path, locked: Path, *, password: str) -> None:
         """Write a key with a password."""
         _openssl("pkey", "-in", key, "-aes256", "-passout", f"pass:{password}", "-out", locked)

@@ -2,7 +2,7 @@
 
 selection      which models read which series of a study, and why not; selection_summary, what it sees of them;
                tag_rules, free rules on attributes; image_versions, which of an image that came twice
-intake         from an assembled study to jobs
+intake         from an assembled study to jobs; own_results, what is ours and comes back
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
 ledger         its transactions: ledger_intake (ledger_revisions), ledger_forced, ledger_jobs, ledger_deliveries,
                ledger_unread, and for reading ledger_views (ledger_peers); ledger_database and ledger_clock below them
@@ -24,7 +24,8 @@ sentences      what people read, in the site's language: finding_sentences, lang
 segments       what becomes a segment; names and UIDs that all objects share
 results        a case's objects: segmentation and labelmap; report and region_report on measurement_groups; ecg_report,
                text_report; rt_structure_set on mask_contours; parametric_map; below them sr_document, object_encoding,
-               frame_encoding, source_geometry, planar_geometry, source_repairs (identity_rules, value_checks)
+               frame_encoding, source_geometry, planar_geometry, source_repairs (identity_rules, value_checks);
+               sender_characters, what the bytes of a name mean
 pictures       for people: summary_image and pdf_document (pdf_pages, pdf_fonts) of a picture, which is slice_picture
                (key_slices) or ecg_picture; presentation_state on graphic_annotations, graphic_objects, mask_outlines
                and grey_transformations; key_objects; below them image_references, picture_style and picture_words

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import structlog
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from dicom_node.archive import ArchiveClient, OutcomeKind, StoreOutcome
 from dicom_node.errors import NodeError
 from dicom_node.identity import StudyIdentity
 from dicom_node.statuses import may_pass, store_meaning
 from worker.delivery_witness import DeliveryWitness, NoWitness
-from worker.errors import LeaseLost, LedgerAway
+from worker.errors import CharactersUnknown, LeaseLost, LedgerAway
 from worker.job import DeliveryState, OutgoingBatch
 from worker.ledger import Ledger
+from worker.sender_characters import AssumedSets, settle
 from worker.settings import DeliverySettings
 
 _log = structlog.get_logger()
@@ -52,8 +54,9 @@ class Deliverer:
         results: Path,
         settings: DeliverySettings,
         witness: DeliveryWitness | None = None,
+        assumed: AssumedSets | None = None,
     ) -> None:
-        """Take the ledger, the destinations by name, the roots of spool and results, and the waits.
+        """Take the ledger, the destinations by name, the roots of spool and results, the waits, and character sets.
 
         `witness` hears of each attempt.
         """
@@ -63,6 +66,7 @@ class Deliverer:
         self._results = results
         self._settings = settings
         self._witness = witness or NoWitness()
+        self._assumed = assumed or {}
 
     def run(self, stop: threading.Event) -> None:
         """Serve each destination in a thread of its own, so that one in trouble does not hold another."""
@@ -109,8 +113,10 @@ class Deliverer:
         """Ask the archive whose study this is, once a job, right before its first delivery."""
         if batch.identity_confirmed or not destination.identity_check:
             return True
-        received = identity_of_file(self._spool / batch.source_file)
-        reason = why_held(received, destination.archive.find_study(batch.study_instance_uid), destination.name)
+        received = identities_of_file(self._spool / batch.source_file, self._assumed)
+        archived = destination.archive.find_study(batch.study_instance_uid)
+        reasons = [why_held(identity, archived, destination.name) for identity in received]
+        reason = reasons[0] if all(reasons) else ""
         if reason:
             self._ledger.hold(batch, reason=reason)
             _log.warning("job held", job=batch.job_id, destination=destination.name, reason=reason)
@@ -211,6 +217,24 @@ def why_held(received: StudyIdentity, archived: StudyIdentity | None, destinatio
     return ""
 
 
-def identity_of_file(file: Path) -> StudyIdentity:
-    """Return whose study a file of the spool belongs to, as received."""
-    return StudyIdentity.of(dcmread(file, stop_before_pixels=True, specific_tags=list(StudyIdentity.keywords())))
+def identity_of_file(file: Path, assumed: AssumedSets) -> StudyIdentity:
+    """Return whose study a file of the spool belongs to, as results say it."""
+    return identities_of_file(file, assumed)[0]
+
+
+def identities_of_file(file: Path, assumed: AssumedSets) -> tuple[StudyIdentity, ...]:
+    """Return whose study a file of the spool belongs to: as results say it, then as its sender declared it.
+
+    They differ where the declared character set is not the one that was used; an archive may repeat either.
+    """
+    as_declared = StudyIdentity.of(_head(file))
+    head = _head(file)
+    try:
+        settle(head, assumed, StudyIdentity.keywords())
+    except CharactersUnknown:
+        return (as_declared,)
+    return tuple(dict.fromkeys((StudyIdentity.of(head), as_declared)))
+
+
+def _head(file: Path) -> Dataset:
+    return dcmread(file, stop_before_pixels=True, specific_tags=list(StudyIdentity.keywords()))

@@ -25,6 +25,10 @@ class SourceRefused(WorkerError):
     """A source lacks what a result needs (no Frame of Reference, ...); the message names the attribute."""
 
 
+class CharactersUnknown(SourceRefused):
+    """Nobody can tell which characters a name has, so an admin must say it: the job is held, not failed."""
+
+
 class OutputRefused(WorkerError):
     """An object did not pass the output gate and is not sent; the message names each failed check."""
 

@@ -4,6 +4,7 @@ Nobody is here to say which series was read: the objects themselves name it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from worker.errors import WorkerError
+from worker.errors import CharactersUnknown, WorkerError
 from worker.gate_bundle import Bundle, Sources, parsed, sources_of, without_sources
 from worker.object_encoding import MANUFACTURER
 from worker.output_gate import CHECKS, Problem, problems
+from worker.sender_characters import settle
 
 #: SOP classes of what is made from images: SR and Key Object Selection, SEG, Parametric Map, presentation states,
 #: Secondary Capture, encapsulated documents, RT Structure Set.
@@ -78,7 +80,12 @@ class Read:
 def found(path: Path) -> Found:
     """Read a DICOM file. Raises what pydicom and the file system raise."""
     head = dcmread(path, stop_before_pixels=True)
-    dataset = parsed(path.read_bytes()) if _is_result(head) else head
+    dataset = head
+    if _is_result(head):
+        dataset = parsed(path.read_bytes())
+    else:
+        with suppress(CharactersUnknown):  # told where its characters are asked for
+            settle(head, {})
     return Found(path=path, dataset=dataset, refers_to=frozenset(_referred(dataset)))
 
 

@@ -10,6 +10,8 @@ from dicom_node.study import AssembledStudy, SeriesWish, StoredInstance
 from models.catalog import Catalog, CatalogEntry, ModelState
 from worker.ledger import Ledger
 from worker.ledger_intake import Planned
+from worker.own_results import own_results
+from worker.provenance import device_uid, uid_of_device
 from worker.selection import channel_names, choose, input_key, tags_of
 from worker.selection_summary import StudySummary, summarise
 from worker.settings import ModelsSettings
@@ -40,9 +42,16 @@ class Intake:
         """Return the files of this study folder that some revision already lists."""
         return self._ledger.recorded_files(folder)
 
-    def study_receiving(self, instance: StoredInstance) -> None:
-        """Note that a study is arriving."""
+    def study_receiving(self, instance: StoredInstance) -> bool:
+        """Note that a study is arriving, unless what comes is a result of our own."""
+        if self.made_here([instance]):
+            return False
         self._ledger.study_receiving(instance)
+        return True
+
+    def made_here(self, instances: Sequence[StoredInstance]) -> frozenset[str]:
+        """Return the files of those that are results of our own."""
+        return own_results(instances, spool=self._spool, in_ledger=self._ledger.made_here, devices=self._devices)
 
     def series_wish(self) -> SeriesWish:
         """Say what models with `trigger = "series"` need to be told."""
@@ -51,7 +60,7 @@ class Intake:
             return SeriesWish.TOGETHER
         return SeriesWish.EACH if entries else SeriesWish.NOTHING
 
-    def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+    def results_among(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
         """Return those of the SOP Instance UIDs that are results of ours."""
         return self._ledger.made_here(sop_instance_uids)
 
@@ -90,6 +99,11 @@ class Intake:
         summary = summarise(self._spool, study, tags_of(entry.card for entry in entries))
         summaries = {series.series_instance_uid: series.for_ledger() for series in summary.series}
         return [self._planned(entry, summary) for entry in entries], summaries
+
+    def _devices(self) -> frozenset[str]:
+        """Return the Device UIDs of the models that are here, and of those that the ledger remembers."""
+        here = (device_uid(entry.card) for entry in self._catalog())
+        return frozenset((*here, *(uid_of_device(*model) for model in self._ledger.known_models())))
 
     def _enabled(self, entry: CatalogEntry) -> bool:
         return not self._settings.enabled or entry.card.id in self._settings.enabled

@@ -147,6 +147,11 @@ class IntakeLedger(Database):
                 found.update(session.scalars(query))
         return frozenset(found)
 
+    def known_models(self) -> list[tuple[str, str]]:
+        """Return id and version of every model that a job was ever recorded for."""
+        with self.reading() as session:
+            return [(model_id, version) for model_id, version in session.execute(select(Model.model_id, Model.version))]
+
 
 def queue_token(session: Session, job: Job) -> None:
     """Put a token for the job into the outbox, in the transaction of the change that makes it claimable."""

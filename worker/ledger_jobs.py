@@ -119,6 +119,12 @@ class JobLedger(Database):
             job = _held(session, claim)
             return self._attempt_failed(session, job, reason, max_attempts, retry_delay_s, permanent=permanent)
 
+    def hold_unread(self, claim: Claim, *, reason: str) -> None:
+        """Hold a job that nobody has read: an admin must say something first. The reason names no patient."""
+        with self.writing() as session:
+            job = _held(session, claim)
+            change_job(session, job, JobState.HELD, study_id=study_of(session, job).id, reason=reason)
+
     def hand_back(self, claim: Claim, *, reason: str) -> None:
         """Queue the job again without counting the attempt: a drain or a stop is not the study's fault."""
         with self.writing() as session:

@@ -19,6 +19,7 @@ from worker.notification import Answer, ChannelRule, Message, NotificationState,
 from worker.notification_settings import NotifyingSettings
 from worker.notification_words import message_of
 from worker.pydicom_errors import PARSE_ERRORS
+from worker.sender_characters import AssumedSets
 from worker.settings import ReportSettings
 
 _log = structlog.get_logger()
@@ -58,13 +59,15 @@ class Notifier:
         spool: Path,
         report: ReportSettings,
         settings: NotifyingSettings,
+        assumed: AssumedSets | None = None,
     ) -> None:
-        """Take the ledger, the channels by name, the spool's root, the site's language, and the waits."""
+        """Take the ledger, the channels by name, the spool's root, the site's language, the waits, character sets."""
         self._ledger = ledger
         self._channels = channels
         self._spool = spool
         self._report = report
         self._settings = settings
+        self._assumed = assumed or {}
 
     def run(self, stop: threading.Event) -> None:
         """Serve each channel in a thread of its own, so that one in trouble does not hold another."""
@@ -137,7 +140,7 @@ class Notifier:
     def _identity(self, outgoing: OutgoingNotice) -> StudyIdentity:
         """Read whose study it is from the spool, where alone that is kept; a message without is better than none."""
         try:
-            return identity_of_file(self._spool / outgoing.source_file)
+            return identity_of_file(self._spool / outgoing.source_file, self._assumed)
         except (OSError, *PARSE_ERRORS):
             _log.warning("source unreadable", notification=outgoing.notification_id, file=outgoing.source_file)
             return StudyIdentity()

@@ -29,6 +29,7 @@ from worker.errors import OutputRefused
 from worker.gate_bundle import Bundle, parsed, sources_of
 from worker.object_encoding import ResultObject
 from worker.segments import segmented
+from worker.sender_characters import settle
 
 
 def completeness(bundle: Bundle) -> Iterator[str]:
@@ -139,6 +140,7 @@ def check_files(paths: Sequence[Path], source_paths: Sequence[Path], card: Card 
         raise OutputRefused("no results or no sources: there is nothing to pass")
     try:
         sources = [dcmread(path, stop_before_pixels=True) for path in source_paths]
+        settle(sources[0], {})
         objects = tuple(parsed(path.read_bytes()) for path in paths)
     except (OSError, InvalidDicomError) as error:
         raise OutputRefused(f"a file cannot be read back ({type(error).__name__})") from error

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from models.runtime import Infer
 from worker import output_gate, picture, results
 from worker.case import Case
 from worker.channel_series import by_folder, load_channels
-from worker.errors import LeaseLost, ModelHostLost, WorkerError
+from worker.errors import CharactersUnknown, LeaseLost, ModelHostLost, WorkerError
 from worker.heartbeat import Heartbeat
 from worker.job import Claim
 from worker.ledger import Ledger
@@ -31,6 +31,7 @@ from worker.pydicom_errors import panics_as_errors
 from worker.reading_series import read_series
 from worker.result_files import write_result
 from worker.selection import rules_of
+from worker.sender_characters import AssumedSets, settle
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings, WorkerSettings
 from worker.site_filter import for_site
@@ -71,6 +72,7 @@ class Pipeline:
         settings: Leases, attempts, limits.
         notes: Writes what is told of jobs that ended without a read; None where nobody is told.
         priors: Finds earlier reads to compare with; None where nothing is compared.
+        assumed: Character sets of senders whose objects declare none, or a wrong one.
     """
 
     ledger: Ledger
@@ -83,6 +85,7 @@ class Pipeline:
     settings: WorkerSettings
     notes: UnreadNotes | None = None
     priors: Priors | None = None
+    assumed: AssumedSets = field(default_factory=dict)
 
     def work_one(self, queues: Sequence[str], worker: str) -> bool:
         """Claim the best job of these queues and do it, else write a note that is due; return whether there was one."""
@@ -100,6 +103,10 @@ class Pipeline:
         except LeaseLost as lost:
             handed_back = False
             log.warning("results not recorded", cause=str(lost))
+        except CharactersUnknown as unknown:
+            handed_back = False
+            self.ledger.hold_unread(claim, reason=str(unknown))
+            log.warning("job held", reason=str(unknown))
         except (WorkerError, ModelError, OSError, MemoryError) as error:
             handed_back = False
             self._failed(claim, f"{type(error).__name__}: {error}", permanent=not isinstance(error, _PASSING))
@@ -124,6 +131,7 @@ class Pipeline:
             max_voxels=self.settings.max_voxels,
             same_frame_of_reference=rules_of(entry.card).same_frame_of_reference,
         )
+        settle(series.datasets[0], self.assumed)
         asked = self.host.infer_for(claim.model_id, claim.model_digest)
         found = read_series(entry.card, series.source, paths, asked)
         reading = for_site(found, self.report)

@@ -21,7 +21,12 @@ def derived_uid(*parts: str) -> str:
 
 def device_uid(card: Card) -> str:
     """Return the Device UID (0018,1002) of the algorithm: the card's, else derived from its id and version."""
-    return card.device_uid or derived_uid("device", card.id, card.version)
+    return card.device_uid or uid_of_device(card.id, card.version)
+
+
+def uid_of_device(model_id: str, version: str) -> str:
+    """Return the Device UID of a version of a model whose card names none."""
+    return derived_uid("device", model_id, version)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -190,10 +190,17 @@ def _require_one_of_each(datasets: Sequence[Any], names: Sequence[str]) -> None:
         values = set()
         for dataset, name in zip(datasets, names, strict=True):
             with told_as_unreadable(name):
-                values.add(str(dataset.get(keyword, "")))
+                values.add(_as_it_came(dataset, keyword))
         if len(values) > 1:
             # The values stay out of the message: one of them may be a patient's.
             raise SeriesRefused(f"{refusal}: the files of this series differ in {keyword}")
+
+
+def _as_it_came(dataset: Any, keyword: str) -> str:
+    """Return a value without deciding what its characters are: `sender_characters` does, and wants the bytes."""
+    element = dataset.get_item(keyword)
+    value = b"" if element is None else element.value
+    return value.rstrip(b" \0").decode("latin-1") if isinstance(value, bytes) else str(value or "")
 
 
 def _thickness_mm(dataset: Any) -> float | None:

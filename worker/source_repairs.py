@@ -8,11 +8,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
 
-from worker.errors import SourceRefused
+from dicom_node.character_sets import terms_of, why_not_terms
+from worker.errors import CharactersUnknown, SourceRefused
 from worker.identity_rules import COPIED, RULES, named
 from worker.pydicom_errors import PARSE_ERRORS
 from worker.value_checks import not_a_uid
@@ -44,7 +44,8 @@ class Identity:
 def identity_of(source: Dataset) -> Identity:
     """Return what results of this source say of patient and study.
 
-    Raises SourceRefused, naming the attribute, where patient or study is unknown or a character cannot be told.
+    Raises SourceRefused, naming the attribute, where patient or study is unknown; CharactersUnknown where a character
+    cannot be told.
     """
     taken = Dataset()
     taken.SpecificCharacterSet = "ISO_IR 192"
@@ -136,11 +137,10 @@ def _decoded(value: Any, representation: str) -> Any:
 
 def _refuse_guessed_characters(source: Dataset, taken: Dataset) -> None:
     characters = {character for element in taken.iterall() if element.VR != "SQ" for character in str(element.value)}
-    declared = source.get("SpecificCharacterSet")
-    names = [declared] if isinstance(declared, str) else list(declared or ())
-    known = bool(names) and all(name in python_encoding for name in names)
+    terms = terms_of(source.get("SpecificCharacterSet"))
+    known = bool(terms) and not why_not_terms(terms)
     if _UNDECODABLE in characters or (not known and any(ord(character) > _ASCII for character in characters)):
-        raise SourceRefused(
+        raise CharactersUnknown(
             f"{named('SpecificCharacterSet')} does not cover the characters of patient and study, so a name could "
             "only be guessed; correct the character set at the sender"
         )

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from worker.object_kinds import Kind
 from worker.provenance import Provenance
 from worker.pydicom_errors import PARSE_ERRORS
 from worker.result_files import write_result
+from worker.sender_characters import AssumedSets, settle
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings
 
@@ -50,6 +51,7 @@ class UnreadNotes:
         told_of: Which ends of a job each destination is told of, by its name.
         report: How results speak.
         recipe: Digest of every setting that alters output.
+        assumed: Character sets of senders whose objects declare none, or a wrong one.
     """
 
     ledger: Ledger
@@ -60,6 +62,7 @@ class UnreadNotes:
     told_of: Mapping[str, Collection[JobState]]
     report: ReportSettings
     recipe: str
+    assumed: AssumedSets = field(default_factory=dict)
 
     def write_one(self, queues: Sequence[str]) -> bool:
         """Write the note of one job of these queues that was not read; return whether there was one."""
@@ -93,10 +96,18 @@ class UnreadNotes:
 
     def _note(self, unread: UnreadJob) -> ResultObject:
         card = self.catalog().get(unread.model_id).card
-        return note_of(unread, [self.spool / file for file in unread.files], card, self.report, self.recipe)
+        files = [self.spool / file for file in unread.files]
+        return note_of(unread, files, card, self.report, self.recipe, self.assumed)
 
 
-def note_of(unread: UnreadJob, files: Sequence[Path], card: Card, report: ReportSettings, recipe: str) -> ResultObject:
+def note_of(
+    unread: UnreadJob,
+    files: Sequence[Path],
+    card: Card,
+    report: ReportSettings,
+    recipe: str,
+    assumed: AssumedSets | None = None,
+) -> ResultObject:
     """Return the text SR that says why this model has not read this study; the same job and reason, the same bytes.
 
     Args:
@@ -105,10 +116,12 @@ def note_of(unread: UnreadJob, files: Sequence[Path], card: Card, report: Report
         card: Of the model, as it is on this machine now.
         report: Language and zone.
         recipe: Digest of every setting that alters output.
+        assumed: Character sets of senders.
 
     Raises SeriesUnreadable where no header can be read, SourceRefused where none says whose it is, OutputRefused.
     """
     heads = _heads(files)
+    settle(heads[0], assumed or {})
     case = Case.of(
         LoadedSeries(
             source=Image(array=np.zeros((0, 0, 0)), spacing_mm=None),

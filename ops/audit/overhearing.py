@@ -57,17 +57,21 @@ class AuditedStore:
         """Return what the store returns."""
         return self._store.recorded_files(folder)
 
-    def study_receiving(self, instance: StoredInstance) -> None:
+    def study_receiving(self, instance: StoredInstance) -> bool:
         """Pass it on."""
-        self._store.study_receiving(instance)
+        return self._store.study_receiving(instance)
 
     def series_wish(self) -> SeriesWish:
         """Return what the store returns."""
         return self._store.series_wish()
 
-    def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+    def made_here(self, instances: Sequence[StoredInstance]) -> frozenset[str]:
         """Return what the store returns."""
-        return self._store.made_here(sop_instance_uids)
+        return self._store.made_here(instances)
+
+    def results_among(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+        """Return what the store returns."""
+        return self._store.results_among(sop_instance_uids)
 
     def series_complete(self, study: AssembledStudy) -> None:
         """Pass it on: its messages are kept when the whole study is."""

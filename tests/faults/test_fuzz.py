@@ -27,6 +27,21 @@ def test_two_thousand_wrong_streams_cost_a_node_nothing(tmp_path: Path, free_por
     assert (sum(cases), len(looks)) == (2000, 2)
 
 
+@pytest.mark.timeout(300)
+def test_wrong_streams_inside_tls_and_wrong_handshakes_cost_a_node_nothing(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    """Four hundred of these streams over mutual TLS, and a hundred handshakes that begin wrong: the same is proven."""
+    looks: list[str] = []
+
+    def done(_count: int, figures: str) -> None:
+        looks.extend([figures] * bool(figures))
+
+    port, tls_port = free_port(), free_port()
+    prove_wire(tmp_path, port, seed=SEED, numbers=range(400), look_every=400, done=done, tls_port=tls_port)
+    assert len(looks) == 1
+
+
 def test_three_thousand_wrong_datasets_are_stored_or_refused_by_name(tmp_path: Path) -> None:
     """Nothing but refusals that have a status comes of them, in little time and memory, and nothing half-written."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))

@@ -7,6 +7,7 @@ wire_mutations     ways for messages to be wrong, a table for each level of the 
 service_messages   requests of the services beside storage
 wire_case          seed and number of a case: its bytes, in steps
 wire_run           cases, many at a time, over real sockets; what came back
+handshake_case     a TLS handshake that begins wrong; handshake_run, many of them
 wire_proof         a node process under them, and that it is as it was before
 instance_mutations ways for a dataset to be wrong
 instance_case      seed and number of a case: a dataset, and what its request says of it

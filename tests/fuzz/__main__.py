@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz`: many wrong streams for a node, many wrong datasets for its parser; or one of them again."""
+"""`python -m tests.fuzz`: many wrong streams for a node, plain and inside TLS, many wrong datasets; or one again."""
 
 import argparse
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from tests.fuzz.handshake_case import handshake_case
 from tests.fuzz.instance_case import instance_case
 from tests.fuzz.instance_proof import InstanceProof
 from tests.fuzz.wire_case import wire_case
@@ -66,9 +67,7 @@ def _with_progress(kind: str, seed: int, numbers: range) -> None:
 
 
 def _wire(folder: Path, seed: int, numbers: range, done: Done) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port, _ = _free_ports()
     prove_wire(folder, port, seed=seed, numbers=numbers, look_every=_LOOK_EVERY, done=done)
 
 
@@ -82,8 +81,28 @@ def _instances(folder: Path, seed: int, numbers: range, done: Done) -> None:
             raise Findings("\n".join(proof.troubles))
 
 
-KINDS: dict[str, Callable[[Path, int, range, Done], None]] = {"wire": _wire, "instance": _instances}
-SHOWN: dict[str, Callable[[int, int], object]] = {"wire": wire_case, "instance": instance_case}
+def _inside_tls(folder: Path, seed: int, numbers: range, done: Done) -> None:
+    port, tls_port = _free_ports()
+    prove_wire(folder, port, seed=seed, numbers=numbers, look_every=_LOOK_EVERY, done=done, tls_port=tls_port)
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1]), int(other.getsockname()[1])
+
+
+KINDS: dict[str, Callable[[Path, int, range, Done], None]] = {
+    "wire": _wire,
+    "tls": _inside_tls,
+    "instance": _instances,
+}
+SHOWN: dict[str, Callable[[int, int], object]] = {
+    "wire": wire_case,
+    "tls": lambda seed, number: (handshake_case(seed, number), wire_case(seed, number)),
+    "instance": instance_case,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,14 +1,20 @@
 """A node process under many cases: afterwards it answers, has lost nothing, and costs what it cost before."""
 
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dicom_node.commitment import CommitmentListener
+from dicom_node.settings import TlsClientSettings
 from dicom_node.spool import name_of
+from dicom_node.tls import client_context
+from tests.certificates import Authority
 from tests.faults.a_node import ANode
 from tests.faults.wire_bytes import RELEASE_RP, RELEASE_RQ, RawPeer, pdu
+from tests.fuzz.handshake_case import HandshakeCase, handshake_case
+from tests.fuzz.handshake_run import run_handshakes
 from tests.fuzz.wire_case import Case, right_case, wire_case
 from tests.fuzz.wire_run import Told, run_cases
 from tests.integration.services_house import believing
@@ -29,6 +35,10 @@ SETTINGS = {
 #: What a burst leaves to the allocators of three processes.
 TIDES_KIB = 48 << 10
 _CALM_S = 40.0
+#: Long enough for a busy machine to shake hands in; what says nothing stays for as long.
+_HANDSHAKE_S = 5.0
+#: Of so many cases inside TLS one more begins wrong.
+_HANDSHAKE_EVERY = 4
 _WARM_UP = 400
 _WORST = ("Traceback", "part ended", "part killed", "Exception in thread")
 
@@ -40,25 +50,36 @@ class Findings(Exception):
 class WireProof:
     """One node, and what it cost before the cases."""
 
-    def __init__(self, node: ANode, done: Callable[[int, str], None]) -> None:
-        """Take a node that runs, and who hears of progress; it is warmed up, so that what is made once is made."""
+    def __init__(
+        self, node: ANode, done: Callable[[int, str], None], port: int, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Take a node that runs, who hears of progress, and how it is called; what is made once is made here."""
         self._node = node
+        self._port, self._tls = port, tls
         self._done = done
         self._kept: set[str] = set()
         self.troubles: list[str] = []
-        run_cases((right_case(0, number) for number in range(_WARM_UP)), node.peer.port, lambda _case, _told: None)
+        run_cases((right_case(0, number) for number in range(_WARM_UP)), port, lambda _case, _told: None, tls)
         self._calm = self._at_rest(None)
         self._pids = list(tree(node.pid))
         self.figures = self._calm
 
     def run(self, cases: Iterable[Case]) -> None:
         """Run cases, then hold the node to what it was. Raises Findings."""
-        run_cases(cases, self._node.peer.port, self._told)
+        run_cases(cases, self._port, self._told, self._tls)
         self.figures = self._at_rest(self._calm)
         self._done(0, "{} threads, {} descriptors, {} KiB".format(*self.figures))
         self._look()
         if self.troubles:
             raise Findings("\n".join(self.troubles))
+
+    def shake_hands(self, cases: Iterable[HandshakeCase]) -> None:
+        """Run handshakes that begin wrong; what comes of them is told with the next cases."""
+        run_handshakes(cases, self._port, self._handshake_told)
+
+    def _handshake_told(self, case: HandshakeCase, trouble: str) -> None:
+        if trouble:
+            self.troubles.append(f"handshake {case.number} ({', '.join(case.mutations)}): {trouble}")
 
     def _told(self, case: Case, told: Told) -> None:
         self._done(1, "")
@@ -128,7 +149,14 @@ def _reports_taken() -> Iterator[int]:
 
 
 def prove_wire(
-    folder: Path, port: int, *, seed: int, numbers: range, look_every: int, done: Callable[[int, str], None]
+    folder: Path,
+    port: int,
+    *,
+    seed: int,
+    numbers: range,
+    look_every: int,
+    done: Callable[[int, str], None],
+    tls_port: int | None = None,
 ) -> None:
     """Run cases against a node of their own. Raises Findings.
 
@@ -139,14 +167,34 @@ def prove_wire(
         numbers: Of the cases.
         look_every: So many cases the node is looked at.
         done: Told of each case, (1, ""), and what the node costs whenever it was looked at, (0, words).
+        tls_port: Where it listens with TLS; with it the cases are run inside TLS, and a quarter as many handshakes that
+            begin wrong.
     """
+    settings, context = ({}, None) if tls_port is None else _with_tls(folder, tls_port)
     with (
         _reports_taken() as report_port,
-        ANode(folder, port, **SETTINGS, peers=[believing("FUZZ", report_port)]) as node,
+        ANode(folder / "node", port, **SETTINGS, **settings, peers=[believing("FUZZ", report_port)]) as node,
     ):
-        proof = WireProof(node, done)
+        proof = WireProof(node, done, tls_port or port, context)
         for start in range(numbers.start, numbers.stop, look_every):
             part = range(start, min(start + look_every, numbers.stop))
+            if context is not None:
+                proof.shake_hands(handshake_case(seed, number) for number in part[::_HANDSHAKE_EVERY])
             proof.run(wire_case(seed, number) for number in part)
         if node.stop() != 0:
             raise Findings("the node did not stop in order")
+
+
+def _with_tls(folder: Path, port: int) -> tuple[dict[str, object], ssl.SSLContext]:
+    """Return settings of a node with mutual TLS, and what calls are made with."""
+    authority = Authority(folder / "authority")
+    own, caller = authority.issue("node"), authority.issue("caller")
+    settings = {
+        "port": port,
+        "certificate": str(own.certificate),
+        "key": str(own.key),
+        "ca": str(authority.file),
+        "handshake_timeout_s": _HANDSHAKE_S,
+    }
+    shown = TlsClientSettings(ca=authority.file, certificate=caller.certificate, key=caller.key)
+    return {"tls": settings}, client_context(shown)

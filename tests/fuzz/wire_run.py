@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -43,34 +44,41 @@ class Told:
     command: bytearray = field(default_factory=bytearray)
 
 
-def run_cases(cases: Iterable[Case], port: int, told: Callable[[Case, Told], None]) -> None:
-    """Run cases against a node, in whatever order they end; `told` is called for each."""
-    asyncio.run(_run_all(iter(cases), port, told))
+def run_cases(
+    cases: Iterable[Case], port: int, told: Callable[[Case, Told], None], tls: ssl.SSLContext | None = None
+) -> None:
+    """Run cases against a node, in whatever order they end; `told` is called for each. With `tls` inside TLS."""
+    asyncio.run(_run_all(iter(cases), port, told, tls))
 
 
-async def _run_all(cases: Iterable[Case], port: int, told: Callable[[Case, Told], None]) -> None:
+async def _run_all(
+    cases: Iterable[Case], port: int, told: Callable[[Case, Told], None], tls: ssl.SSLContext | None
+) -> None:
     async def take_turns() -> None:
         for case in cases:
-            told(case, await _run(case, port))
+            told(case, await _run(case, port, tls))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
             group.create_task(take_turns())
 
 
-async def _run(case: Case, port: int) -> Told:
+async def _run(case: Case, port: int, tls: ssl.SSLContext | None) -> Told:
     told = Told()
+    name = {} if tls is None else {"ssl": tls, "server_hostname": "localhost"}
     try:
-        reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), _END_S)
+        reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port, **name), _END_S)
     except (OSError, TimeoutError) as error:
         told.trouble = f"no connection ({type(error).__name__})"
         return told
+    sock = writer.get_extra_info("socket")
     heard = asyncio.Condition()
     listening = asyncio.create_task(_listen(reader, told, heard))
     try:
         with contextlib.suppress(ConnectionError):
             await _say(case, writer, told, heard, listening)
-        if case.ending in ("close", "reset"):
+        # TLS has no half-close in asyncio.
+        if case.ending in ("close", "reset") or (case.ending == "half-close" and tls is not None):
             return told
         await asyncio.wait_for(asyncio.shield(listening), _END_S)
     except TimeoutError:
@@ -81,8 +89,8 @@ async def _run(case: Case, port: int) -> Told:
             await listening
         if case.ending == "reset":
             with contextlib.suppress(OSError):  # the node was first
-                sock = writer.get_extra_info("socket")
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
         writer.close()
         with contextlib.suppress(OSError, TimeoutError):
             await asyncio.wait_for(writer.wait_closed(), _END_S)
@@ -102,7 +110,7 @@ async def _say(
                 async with heard:
                     answered = heard.wait_for(lambda known=known: len(told.kinds) > known or listening.done())
                     await asyncio.wait_for(answered, patience_s)
-    if case.ending == "half-close":
+    if case.ending == "half-close" and writer.can_write_eof():
         with contextlib.suppress(OSError):
             writer.write_eof()
 
@@ -121,7 +129,7 @@ async def _listen(reader: asyncio.StreamReader, told: Told, heard: asyncio.Condi
     except asyncio.IncompleteReadError as error:
         if error.partial:
             told.trouble = "broke off inside a PDU"
-    except ConnectionError:
+    except (ConnectionError, ssl.SSLError):
         pass
     finally:
         async with heard:

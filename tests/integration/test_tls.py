@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from pynetdicom.presentation import build_context
 
 from dicom_node.archive import DicomArchive
@@ -166,6 +167,44 @@ def test_a_renewed_certificate_is_shown_without_a_restart(
         shutil.copy(new.certificate, live.certificate)
         assert receiver.dcmtk_tls("echoscu", *of_new_ca, *target).returncode == 0
         assert held.send_c_echo().Status == 0
+
+
+def test_a_revoked_certificate_is_refused_on_both_sides(
+    receivers: Callable[..., TlsReceiver], authority: Authority, own: Pair, of_ct1: Pair, tmp_path: Path
+) -> None:
+    """From the moment at which the list names it, without a restart; others go on, and an old list admits nobody."""
+    crl, of_ct2 = tmp_path / "list.pem", authority.issue("ct2")
+    shutil.copy(authority.revocation_list(), crl)
+    receiver = receivers(tls={"crl": crl})
+
+    def echoes(pair: Pair) -> bool:
+        return receiver.dcmtk_tls("echoscu", *_shown(pair, authority), "localhost", receiver.tls_port).returncode == 0
+
+    assert echoes(of_ct1)
+    shutil.copy(authority.revocation_list(of_ct1), crl)
+    with structlog.testing.capture_logs() as told:
+        assert (echoes(of_ct1), echoes(of_ct2)) == (False, True)
+        shutil.copy(authority.revocation_list(days=-1), crl)
+        assert not echoes(of_ct2)
+        shutil.copy(Authority(tmp_path / "other", "Other CA").revocation_list(), crl)
+        assert not echoes(of_ct2)
+    reasons = [entry["reason"] for entry in told if entry["event"] == "TLS handshake failed"]
+    assert reasons == [
+        "its certificate was refused: it was revoked",
+        "its certificate was refused: the revocation list of its CA has expired",
+        "its certificate was refused: the file that `crl` names has no revocation list of its CA",
+    ]
+    shutil.copy(authority.revocation_list(), crl)
+    peer = receiver.peer_with(of_ct1, authority)
+    assert peer.tls is not None
+    for revoked, answers in (((), True), ((own,), False)):
+        tls = peer.tls.model_copy(update={"crl": authority.revocation_list(*revoked)})
+        archive = DicomArchive(peer.model_copy(update={"tls": tls}), "CT1")
+        if answers:
+            archive.echo()
+        else:
+            with pytest.raises(ArchiveUnreachable, match="it was revoked"):
+                archive.echo()
 
 
 def test_a_stall_inside_a_message_is_closed(

@@ -424,3 +424,41 @@ def test_no_series_is_told_where_no_model_waits_for_one(house: House) -> None:
     house.listed("1.2.3")
     house.wait(29)
     assert (house.store.early, house.completions()) == ([], [])
+
+
+def test_results_that_the_store_knows_as_ours_are_never_assembled(house: House) -> None:
+    """Whatever their headers say: no revision has them, and a study of them alone does not arrive."""
+    house.store.made = {"1.2.9", "1.2.8"}
+    image = house.receive("1.2.3")
+    house.wait(30)
+    house.receive("1.2.9")
+    house.receive("1.2.8", study="9.9")
+    house.wait(30)
+    assert house.files() == [[image]]
+    assert [item.sop_instance_uid for item in house.store.receiving] == ["1.2.3"]
+
+
+def test_an_image_behind_a_result_of_ours_is_noted(house: House) -> None:
+    """The admin sees that the study arrives, though our own result came first."""
+    house.store.made = {"1.2.9"}
+    house.receive("1.2.9")
+    image = house.receive("1.2.3")
+    assert [item.sop_instance_uid for item in house.store.receiving] == ["1.2.3"]
+    house.wait(30)
+    assert house.files() == [[image]]
+
+
+def test_a_restart_does_not_adopt_our_own_results(tmp_path: Path, wait_for: Callable[..., None]) -> None:
+    """No revision lists them, and they are no orphans all the same."""
+    before = House(tmp_path)
+    before.receive("1.2.9", study="3.1")
+    orphan = before.receive("1.2.4", study="3.2")
+    before.store.receiving.clear()
+    before.store.made = {"1.2.9"}
+    assembler = Assembler(NodeSettings(quiet_time_s=0.01), Spool(tmp_path / "spool"), before.store)
+    assembler.start()
+    try:
+        wait_for(lambda: before.files() == [[orphan]], what="adoption")
+    finally:
+        assembler.stop()
+    assert [item.study_instance_uid for item in before.store.receiving] == ["3.2"]

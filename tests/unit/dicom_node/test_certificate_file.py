@@ -18,6 +18,16 @@ def _as_openssl_says(file: Path) -> datetime:
     return datetime.fromisoformat(told.strip().removeprefix("notAfter="))
 
 
+@pytest.mark.parametrize("days", [1, 30, -1])
+def test_the_end_of_a_revocation_list_is_what_openssl_says(authority: Authority, days: int) -> None:
+    """Until then it counts; afterwards every certificate of its CA is refused."""
+    file = authority.revocation_list(authority.issue("revoked"), days=days)
+    command = ["openssl", "crl", "-in", str(file), "-noout", "-nextupdate", "-dateopt", "iso_8601"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert expiry_of(file) == datetime.fromisoformat(told.strip().removeprefix("nextUpdate="))
+    assert (days_left(file, datetime.now(UTC)) > 0) is (days > 0)
+
+
 # From 2050 on the time is written with four digits of the year (RFC 5280 4.1.2.5).
 @pytest.mark.parametrize("days", [1, 365, 365 * 40, -1])
 def test_the_end_is_what_openssl_says(authority: Authority, days: int) -> None:

@@ -26,6 +26,8 @@ def test_defaults_listen_on_loopback_only() -> None:
         {"peers": [{"ae_title": "CT1", "hosts": ["ct1"]}, {"ae_title": "CT1", "hosts": ["ct2"]}]},
         {"peers": [{"ae_title": "CT1", "hosts": ["ct1"], "certificate_sha256": ["12:34"]}]},
         {"peers": [{"ae_title": "CT1", "hosts": ["ct1"], "certificate_name": "ct1"}]},
+        {"peers": [{"ae_title": "CT1", "hosts": ["ct1"], "assume_character_set": "latin1"}]},
+        {"peers": [{"ae_title": "CT1", "hosts": ["ct1"], "assume_character_set": ["ISO_IR 100", "ISO_IR 144"]}]},
         {"plain": False},
         {"tls": {"certificate": "node.pem", "key": "node.key"}},
         {"port": 70000},
@@ -37,10 +39,24 @@ def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
         NodeSettings(**wrong)
 
 
+@pytest.mark.parametrize("written", ["\\ISO 2022 IR 87", ["", "ISO 2022 IR 87"]])
+def test_a_character_set_may_be_written_as_in_dicom(written: object) -> None:
+    """With a backslash between its values, or as a list."""
+    (peer,) = NodeSettings(peers=[{"ae_title": "CT1", "hosts": ["ct1"], "assume_character_set": written}]).peers
+    assert peer.assume_character_set == ("", "ISO 2022 IR 87")
+
+
 def test_settings_travel_as_json() -> None:
     """What one process writes another reads as the same."""
     settings = NodeSettings(
-        peers=({"ae_title": "CT1", "hosts": ["ct1", "192.0.2.0/24"], "certificate_sha256": ["AB:" * 31 + "AB"]},),
+        peers=(
+            {
+                "ae_title": "CT1",
+                "hosts": ["ct1", "192.0.2.0/24"],
+                "certificate_sha256": ["AB:" * 31 + "AB"],
+                "assume_character_set": "ISO_IR 100",
+            },
+        ),
         tls={"certificate": "node.pem", "key": "node.key", "ca": "ca.pem"},
     )
     assert NodeSettings.model_validate_json(settings.model_dump_json()) == settings

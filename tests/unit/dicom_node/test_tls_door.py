@@ -91,3 +91,39 @@ def test_the_profile_is_b_12s(authority: Authority) -> None:
         of_1_2 = {str(cipher["name"]) for cipher in context.get_ciphers() if cipher["protocol"] == "TLSv1.2"}
         assert of_1_2 == set(CIPHER_SUITES)
         assert context.verify_mode == ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("content", ["nothing", "a certificate", "gone"])
+def test_what_is_no_revocation_list_is_refused(authority: Authority, tmp_path: Path, content: str) -> None:
+    """Else nobody would be refused by it; a certificate in it would even be trusted."""
+    pair, file = authority.issue("node"), tmp_path / "list.pem"
+    if content == "nothing":
+        file.write_text("nothing")
+    elif content == "a certificate":
+        file.write_text(authority.revocation_list().read_text() + authority.issue("other").certificate.read_text())
+    with pytest.raises(CertificateUnusable, match=r"list\.pem"):
+        server_context(
+            NodeTlsSettings(certificate=pair.certificate, key=pair.key, ca=authority.file, crl=tmp_path / "list.pem")
+        )
+    with pytest.raises(CertificateUnusable, match=r"list\.pem"):
+        client_context(TlsClientSettings(ca=authority.file, crl=tmp_path / "list.pem"))
+
+
+def test_a_new_revocation_list_counts_and_one_that_has_expired_is_told(authority: Authority, tmp_path: Path) -> None:
+    """From the next connection on; the log says how long it is good."""
+    _put(authority.issue("node"), tmp_path)
+    shutil.copy(authority.revocation_list(), tmp_path / "list.pem")
+    own = OwnCertificate(_settings(tmp_path, authority).model_copy(update={"crl": tmp_path / "list.pem"}))
+    before = own.context()
+    assert own.context() is before
+    assert before.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF
+    shutil.copy(authority.revocation_list(days=-1), tmp_path / "list.pem")
+    with structlog.testing.capture_logs() as told:
+        assert own.context() is not before
+    assert [entry["event"] for entry in told][:2] == ["revocation list in use", "revocation list has expired"]
+
+
+def test_a_revocation_list_needs_a_ca() -> None:
+    """It lists what that CA has issued."""
+    with pytest.raises(ValueError, match="name that too"):
+        NodeTlsSettings(certificate=Path("a"), key=Path("b"), crl=Path("c"), client_certificates="none")

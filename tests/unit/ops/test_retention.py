@@ -35,7 +35,7 @@ class House:
 
     def complete(self, study: str = STUDY) -> None:
         """Close a revision of what the spool holds."""
-        stock = take_stock(self.spool, name_of(study), study, Completion.QUIET)
+        stock = take_stock(self.spool, name_of(study), study, Completion.QUIET, lambda _: frozenset())
         assert stock is not None
         self.ledger.close_revision(stock, {}, [])
 

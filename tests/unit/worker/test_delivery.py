@@ -224,3 +224,34 @@ def test_a_hold_names_attributes_and_no_values() -> None:
     reason = why_held(japanese, StudyIdentity(patient_name="Yamada^Tarou=^"), "pacs")
     assert "let it answer in UTF-8" in reason
     assert "Yamada" not in reason
+
+
+@pytest.mark.parametrize(
+    ("declared", "archived", "delivered"),
+    [
+        ("", "Gr\u00fcn^Ren\u00e9", True),
+        ("ISO_IR 144", "Gr\u045cn^Ren\u0449", True),
+        ("ISO_IR 144", "Gr\u00fcn^Ren\u00e9", False),
+        ("", "Somebody^Else", False),
+    ],
+    ids=["as it was meant", "as it was declared", "another reading of the bytes", "another name"],
+)
+def test_an_archive_may_repeat_a_name_as_declared_or_as_the_sender_meant_it(
+    deliverer: Deliverer, ledger: Ledger, archive: InMemoryArchive, declared: str, archived: str, *, delivered: bool
+) -> None:
+    """Both are the bytes that were received; anything else is held."""
+    (file,) = (deliverer._spool / "s").glob("0000.dcm")
+    content = pydicom.dcmread(file)
+    content.SpecificCharacterSet, content.PatientName = declared, "#" * 9
+    content.file_meta.SourceApplicationEntityTitle = "LATIN"
+    content.save_as(file)
+    file.write_bytes(file.read_bytes().replace(b"#" * 9, b"Gr\xfcn^Ren\xe9"))
+    deliverer._assumed = {"LATIN": ("ISO_IR 100",)}
+    identity = StudyIdentity(
+        patient_id="TEST-1", patient_name=archived, patient_birth_date="19700101", accession_number="ACC0"
+    )
+    archive.identities["1.2.3"] = identity
+    assert deliverer.deliver_one(deliverer._destinations["pacs"])
+    (job,) = ledger.jobs()
+    assert (job.state, job.delivered) == ((JobState.READ, True) if delivered else (JobState.HELD, False))
+    assert "Gr" not in job.reason

@@ -128,6 +128,22 @@ def test_a_hand_back_does_not_count(ledger: Ledger, queue_job: Callable[..., int
     assert claim(ledger).attempt == 1
 
 
+def test_what_waits_for_a_word_of_the_admins_is_held(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """It is not read again by itself, has its reason, is nobody's any more, and goes on when it is retried."""
+    job_id = queue_job()
+    held = claim(ledger)
+    ledger.hold_unread(held, reason="which character set?")
+    row = ledger.job(job_id)
+    assert row is not None
+    assert (row.state, row.reason) == (JobState.HELD, "which character set?")
+    with pytest.raises(LeaseLost):
+        finish(ledger, held)
+    ledger.free_expired(max_attempts=3, retry_delay_s=0.0)
+    assert ledger.claim(["cpu"], worker="w2", lease_s=60) is None
+    ledger.retry(job_id)
+    assert claim(ledger).job_id == job_id
+
+
 def test_a_failed_attempt_waits(ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]) -> None:
     """After a failed attempt nobody gets the job before the delay has passed."""
     job_id = queue_job()
