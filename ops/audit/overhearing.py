@@ -69,9 +69,9 @@ class AuditedStore:
         """Return what the store returns."""
         return self._store.made_here(instances)
 
-    def results_among(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+    def ours_among(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
         """Return what the store returns."""
-        return self._store.results_among(sop_instance_uids)
+        return self._store.ours_among(sop_instance_uids)
 
     def series_complete(self, study: AssembledStudy) -> None:
         """Pass it on: its messages are kept when the whole study is."""
