@@ -231,7 +231,7 @@ class Assembler:
 
     def _compare_list(self, announced: Announced) -> None:
         study_uid, uids, now = announced.study_uid, announced.sop_instance_uids, self._clock.now()
-        theirs = uids - self._store.made_here(sorted(uids))
+        theirs = uids - self._store.ours_among(sorted(uids))
         if self._lists.keep(study_uid, frozenset(map(name_of, theirs)), now):
             _log.info("instances listed", study=study_uid, source=announced.source, instances=len(theirs))
         if study_uid in self._open:

@@ -117,7 +117,7 @@ class StudyStore(Protocol):
     def series_wish(self) -> SeriesWish:
         """Say what is to be told of series that are complete before their study is."""
 
-    def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+    def ours_among(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
         """Return those of the SOP Instance UIDs that are results of ours."""
 
     def series_complete(self, study: AssembledStudy) -> None:

@@ -40,7 +40,7 @@ class ListStudyStore:
     Attributes:
         away: While True every method raises StoreAway.
         wish: What `series_wish` answers.
-        own: What `made_here` knows as ours.
+        own: What `ours_among` knows as ours.
         early: What `series_complete` was told, in order, without repetitions of the latest of a study.
         receiving: What `study_receiving` was told, in order.
         revisions: What `close_revision` was told, in order, without repetitions of the latest of a study.
@@ -76,7 +76,7 @@ class ListStudyStore:
         self._require_presence()
         return self.wish
 
-    def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+    def ours_among(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
         """Return those that are ours."""
         self._require_presence()
         return frozenset(self.own & set(sop_instance_uids))

@@ -51,7 +51,7 @@ class Intake:
             return SeriesWish.TOGETHER
         return SeriesWish.EACH if entries else SeriesWish.NOTHING
 
-    def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+    def ours_among(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
         """Return those of the SOP Instance UIDs that are results of ours."""
         return self._ledger.made_here(sop_instance_uids)
 
