@@ -44,8 +44,8 @@ class Assembler:
         spool: Spool,
         store: StudyStore,
         clock: clocks.Clock = clocks.MONOTONIC,
-        on_adopted: Callable[[StoredInstance], None] = lambda _instance: None,
         asker: Ask | None = None,
+        on_adopted: Callable[[StoredInstance], None] = lambda _instance: None,
     ) -> None:
         """Take the waits, the spool, where complete studies go, and a monotonic clock.
 
