@@ -72,7 +72,7 @@ class Outgoing:
 
     def put(self, message: bytes, *, severity: int) -> None:
         """Keep a message; when this returns it survives a power cut. Raises OutgoingFull, OSError."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_folder()
         self._require_room(len(message))
         stem = f"{time.time_ns():020d}-{os.getpid()}-{next(self._serial)}-{severity}"
         part = self.folder / f"{stem}.part"
@@ -107,7 +107,7 @@ class Outgoing:
     @contextmanager
     def sole_sender(self) -> Iterator[bool]:
         """Give whether this process may send: one at a time may, until its block ends. Raises OSError."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_folder()
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
         try:
             try:
@@ -130,6 +130,13 @@ class Outgoing:
         oldest_s = max(0.0, time.time() - waiting[0].at_ns / 1e9) if waiting else 0.0
         lost = sum(_number(file) for file in self.folder.glob("lost-*")) if self.folder.is_dir() else 0
         return Figures(waiting=len(waiting), oldest_s=oldest_s, lost=lost)
+
+    def _make_folder(self) -> None:
+        if self.folder.is_dir():
+            return
+        for folder in (self.folder.parent, self.folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_folder(folder.parent)  # else a power cut can forget it with all that was synced in it
 
     def _require_room(self, size: int) -> None:
         now = self._monotonic()
