@@ -13,7 +13,7 @@ from ops.audit.trail_file import TrailFile
 
 def line(xml: bytes) -> Outward:
     """Return a message."""
-    return Outward(at=datetime.now(UTC), pid=1, severity=5, xml=xml)
+    return Outward(at=datetime.now(UTC), pid=1, severity=5, host="h", xml=xml)
 
 
 def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
