@@ -16,6 +16,7 @@ node_daemon, worker_daemon, model_host_daemon, deliver_daemon, web_daemon   the 
              receiver_daemon, a receiving process of the node
 certificates which are ours, and what they have left
 embedded     the Redis and the archive that `up` brings along
+audit        the audit trail, which alone names patients
 notifiers    the clients that tell people: webhook, e-mail, HL7
 logs         events on standard error, no patients
 dashboard    the page; metrics, health

@@ -121,4 +121,4 @@ class Sender:
                 )
             return None
         at = datetime.fromtimestamp(waiting.at_ns / 1e9, UTC)
-        return Outward(at=at, pid=waiting.pid, severity=waiting.severity, xml=xml)
+        return Outward(at=at, pid=waiting.pid, severity=waiting.severity, host=waiting.host, xml=xml)

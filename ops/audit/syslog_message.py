@@ -38,19 +38,21 @@ class Outward:
         at: When it was written, UTC.
         pid: Of the process that wrote it.
         severity: RFC 5424 6.2.1.
+        host: Of the machine that wrote it.
         xml: The audit message.
     """
 
     at: datetime
     pid: int
     severity: int
+    host: str
     xml: bytes
 
 
-def frame(message: Outward, host: str) -> bytes:
+def frame(message: Outward) -> bytes:
     """Return a SYSLOG-MSG (RFC 5424 6) without framing."""
     at = message.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    host = re.sub("[^!-~]", "", host)[:255] or "-"
+    host = re.sub("[^!-~]", "", message.host)[:255] or "-"
     header = f"<{FACILITY * 8 + message.severity}>1 {at} {host} {_APP_NAME} {message.pid} {_MSGID} - "
     return header.encode("ascii") + _BOM + message.xml
 
@@ -58,15 +60,14 @@ def frame(message: Outward, host: str) -> bytes:
 class TlsSyslog:
     """Sends over TLS, a connection for each batch: RFC 5425 has no acknowledgement, but the connection's end is one."""
 
-    def __init__(self, settings: SyslogSettings, host: str) -> None:
-        """Take where to, and the name of this machine."""
+    def __init__(self, settings: SyslogSettings) -> None:
+        """Take where to."""
         self._settings = settings
-        self._host = host
 
     def send(self, messages: Sequence[Outward]) -> None:
         """Send all of them. Raises AuditAway, and then some may have come."""
         settings = self._settings
-        framed = (frame(message, self._host) for message in messages)
+        framed = (frame(message) for message in messages)
         data = b"".join(b"%d %b" % (len(whole), whole) for whole in framed)  # octet counting, RFC 5425 4.3
         try:
             context = client_context(settings.tls or TlsClientSettings())
@@ -86,10 +87,9 @@ class TlsSyslog:
 class UdpSyslog:
     """Sends a datagram a message; whether it came nobody knows."""
 
-    def __init__(self, settings: SyslogSettings, host: str) -> None:
-        """Take where to, and the name of this machine."""
+    def __init__(self, settings: SyslogSettings) -> None:
+        """Take where to."""
         self._settings = settings
-        self._host = host
 
     def send(self, messages: Sequence[Outward]) -> None:
         """Send all of them. Raises AuditAway, and then some may have come."""
@@ -102,7 +102,7 @@ class UdpSyslog:
                 # Connected, it hears that nobody listens there, where a machine says so.
                 sending.connect(address)
                 for message in messages:
-                    sending.send(frame(message, self._host))
+                    sending.send(frame(message))
         except OSError as error:
             raise _away(settings, error) from error
 

@@ -63,7 +63,7 @@ class Trail:
         self._process = process
         self._every_s = settings.every_s
         self._outgoing = outgoing_of(settings, folder)
-        self._sender = Sender(self._outgoing, _destination(settings, folder, host))
+        self._sender = Sender(self._outgoing, _destination(settings, folder))
         self._received = Received(spool, self.teller.side(requestor=False))
         self._alerts = Alerts()
         self._collecting = threading.Lock()
@@ -199,10 +199,10 @@ def outgoing_of(settings: AuditSettings, folder: Path) -> Outgoing:
     return Outgoing(folder / "outgoing", max_bytes=settings.max_waiting_bytes)
 
 
-def _destination(settings: AuditSettings, folder: Path, host: str) -> Destination:
+def _destination(settings: AuditSettings, folder: Path) -> Destination:
     if settings.to != "syslog" or settings.syslog is None:
         return TrailFile(settings.file or folder / "trail.log")
-    return (UdpSyslog if settings.syslog.transport == "udp" else TlsSyslog)(settings.syslog, host)
+    return (UdpSyslog if settings.syslog.transport == "udp" else TlsSyslog)(settings.syslog)
 
 
 def _now() -> datetime:

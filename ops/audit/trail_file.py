@@ -1,9 +1,12 @@
 """The audit trail as a file of its own: one message a line, for its owner's eyes only."""
 
+import errno
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from dicom_node.disk import sync_folder
 from ops.audit.syslog_message import AuditAway, Outward
 
 _PRIVATE = 0o600
@@ -24,7 +27,11 @@ class TrailFile:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(self._file, flags, _PRIVATE)
             try:
+                _require_file(descriptor)
                 os.fchmod(descriptor, _PRIVATE)
+                if os.fstat(descriptor).st_size == 0:
+                    # Else a power cut can forget a new file whose messages wait nowhere else any more.
+                    sync_folder(self._file.parent)
                 _append(descriptor, b"".join(message.xml + b"\n" for message in messages))
             finally:
                 os.close(descriptor)
@@ -32,6 +39,11 @@ class TrailFile:
             raise AuditAway(
                 f"{self._file} takes no audit messages ({error.strerror}); may this user write there, is the disk full?"
             ) from error
+
+
+def _require_file(descriptor: int) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
 
 
 def _append(descriptor: int, data: bytes) -> None:

@@ -39,7 +39,10 @@ def test_stock_may_be_of_some_series(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     file = store(spool, "1.2.1", "1.1")
     store(spool, "1.2.2", "1.2")
-    stock = take_stock(spool, name_of(STUDY), STUDY, Completion.SERIES, series={name_of("1.1")})
+    stock = take_stock(spool, name_of(STUDY), STUDY, Completion.SERIES, lambda _: frozenset(), series={name_of("1.1")})
     assert stock is not None
     assert [(series.series_instance_uid, series.files) for series in stock.series] == [("1.1", (file,))]
-    assert take_stock(spool, name_of(STUDY), STUDY, Completion.SERIES, series={name_of("1.3")}) is None
+    assert (
+        take_stock(spool, name_of(STUDY), STUDY, Completion.SERIES, lambda _: frozenset(), series={name_of("1.3")})
+        is None
+    )

@@ -1,6 +1,7 @@
 """Messages on their way: private, in order, bounded, sent by one process."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -48,13 +49,17 @@ def test_one_process_sends(tmp_path: Path) -> None:
 
 
 def test_what_a_dead_process_left_half_written_is_removed(tmp_path: Path) -> None:
-    """What a living one writes just now stays; neither is ever sent."""
+    """What a living one writes just now stays, and for a day what another machine writes; none is ever sent."""
     outgoing = Outgoing(tmp_path, max_bytes=100)
-    dead, living = tmp_path / f"{0:020d}-999999999-0-5.part", tmp_path / f"{0:020d}-{os.getpid()}-0-5.part"
-    dead.touch()
-    living.touch()
+    here = socket.gethostname()
+    names = [f"999999999-0-5@{here}", f"{os.getpid()}-0-5@{here}", "999999999-0-5@other", "999999999-1-5@other"]
+    dead, living, elsewhere, forsaken = parts = [tmp_path / f"{0:020d}-{name}.part" for name in names]
+    for part in parts:
+        part.touch()
+    os.utime(forsaken, (0, 0))
     outgoing.remove_partials()
-    assert [file.name for file in tmp_path.glob("*.part")] == [living.name]
+    assert set(tmp_path.glob("*.part")) == {living, elsewhere}
+    assert not dead.exists()
     assert outgoing.waiting() == []
 
 

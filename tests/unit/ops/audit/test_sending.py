@@ -69,7 +69,7 @@ def test_a_repository_that_is_away_is_asked_again(outgoing: Outgoing, wait_for: 
 
 def test_a_message_that_cannot_be_read_holds_nobody(outgoing: Outgoing, wait_for: Callable[..., None]) -> None:
     """It stays, is told once, and the others go."""
-    (outgoing.folder / f"{0:020d}-1-1-5.xml").mkdir(parents=True)
+    (outgoing.folder / f"{0:020d}-1-1-5@elsewhere.xml").mkdir(parents=True)
     repository = Repository()
     sender = Sender(outgoing, repository)
     outgoing.put(b"<a/>", severity=5)

@@ -17,7 +17,7 @@ from tests.syslog_receivers import Ending, TlsReceiver, UdpReceiver, opened
 AT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 TELLER = Teller(ae_title="WETREAD", process="wetread node", host="reader1", source_id="Ä", site_id="")
 XML = message(Activity(at=AT, started=True), TELLER, patient=None)  # type: ignore[arg-type]
-MESSAGES = [Outward(at=AT, pid=4711, severity=NOTICE, xml=XML)] * 300
+MESSAGES = [Outward(at=AT, pid=4711, severity=NOTICE, host="reader 1", xml=XML)] * 300
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def tls_settings(own: Pair, authority: Authority, port: int) -> SyslogSettings:
 
 def test_the_header_is_that_of_the_standard() -> None:
     """PS3.15 A.6: priority 85, MSGID DICOM+RFC3881; RFC 5424: time with milliseconds, byte order mark."""
-    framed = frame(MESSAGES[0], "reader 1")
+    framed = frame(MESSAGES[0])
     assert framed.startswith(b"<85>1 2026-01-02T03:04:05.678Z reader1 wetread 4711 DICOM+RFC3881 - \xef\xbb\xbf<?xml")
     assert opened(framed)[0] == 85
 
@@ -43,8 +43,8 @@ def test_the_header_is_that_of_the_standard() -> None:
 def test_over_tls_all_come_in_order(own: Pair, authority: Authority, ending: Ending) -> None:
     """Each with the length before it, over one connection, whose end shows that all were read."""
     with TlsReceiver(own, authority, ending=ending) as repository:
-        TlsSyslog(tls_settings(own, authority, repository.port), "reader1").send(MESSAGES)
-        assert repository.received == [frame(one, "reader1") for one in MESSAGES]
+        TlsSyslog(tls_settings(own, authority, repository.port)).send(MESSAGES)
+        assert repository.received == [frame(one) for one in MESSAGES]
         assert repository.connections == 1
 
 
@@ -54,7 +54,7 @@ def test_over_tls_what_was_not_read_is_not_sent(own: Pair, authority: Authority)
         TlsReceiver(own, authority, ending="reset") as repository,
         pytest.raises(AuditAway, match=f"localhost:{repository.port}"),
     ):
-        TlsSyslog(tls_settings(own, authority, repository.port), "reader1").send(MESSAGES)
+        TlsSyslog(tls_settings(own, authority, repository.port)).send(MESSAGES)
 
 
 def test_a_repository_that_is_not_ours_gets_nothing(own: Pair, authority: Authority, tmp_path: Path) -> None:
@@ -62,12 +62,12 @@ def test_a_repository_that_is_not_ours_gets_nothing(own: Pair, authority: Author
     other = Authority(tmp_path / "other", "Other CA")
     with TlsReceiver(own, authority) as repository:
         with pytest.raises(AuditAway, match="its certificate is not trusted"):
-            TlsSyslog(tls_settings(own, other, repository.port), "h").send(MESSAGES)
+            TlsSyslog(tls_settings(own, other, repository.port)).send(MESSAGES)
         broken = SyslogSettings(
             host="localhost", port=repository.port, tls=TlsClientSettings(ca=tmp_path / "missing.pem")
         )
         with pytest.raises(AuditAway, match=r"missing\.pem"):
-            TlsSyslog(broken, "h").send(MESSAGES)
+            TlsSyslog(broken).send(MESSAGES)
         assert not repository.received
 
 
@@ -81,7 +81,7 @@ def test_a_repository_that_does_not_take_our_certificate_is_away(
         with TlsReceiver(own, authority) as repository:
             settings = SyslogSettings(host="localhost", port=repository.port, tls=tls)
             with pytest.raises(AuditAway, match=str(repository.port)):
-                TlsSyslog(settings, "h").send(messages)
+                TlsSyslog(settings).send(messages)
             assert not repository.received
 
 
@@ -89,10 +89,10 @@ def test_over_udp_each_is_a_datagram() -> None:
     """As RFC 5426 wants it; where this machine says that nobody listens, it is away."""
     with UdpReceiver() as repository:
         settings = SyslogSettings(host="127.0.0.1", port=repository.port, transport="udp")
-        UdpSyslog(settings, "reader1").send(MESSAGES[:1])
+        UdpSyslog(settings).send(MESSAGES[:1])
     # What the first datagram meets, the second hears.
     with pytest.raises(AuditAway, match="Connection refused"):
-        UdpSyslog(settings, "reader1").send(MESSAGES)
+        UdpSyslog(settings).send(MESSAGES)
 
 
 def test_nobody_there_is_told(own: Pair, authority: Authority) -> None:
@@ -100,4 +100,4 @@ def test_nobody_there_is_told(own: Pair, authority: Authority) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(AuditAway, match=f"localhost:{port} takes no audit messages over tls .Connection refused"):
-        TlsSyslog(tls_settings(own, authority, port), "h").send(MESSAGES)
+        TlsSyslog(tls_settings(own, authority, port)).send(MESSAGES)

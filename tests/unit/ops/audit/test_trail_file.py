@@ -13,7 +13,7 @@ from ops.audit.trail_file import TrailFile
 
 def line(xml: bytes) -> Outward:
     """Return a message."""
-    return Outward(at=datetime.now(UTC), pid=1, severity=5, xml=xml)
+    return Outward(at=datetime.now(UTC), pid=1, severity=5, host="h", xml=xml)
 
 
 def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
@@ -45,7 +45,11 @@ def test_it_may_be_renamed_and_end_in_the_middle(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
-    """A folder in its place, a link that somebody put there."""
+    """A folder in its place, a device, a link that somebody put there."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(AuditAway, match="no regular file"):
+        TrailFile(pipe).send([line(b"<a/>")])
     with pytest.raises(AuditAway, match="may this user write there"):
         TrailFile(tmp_path).send([line(b"<a/>")])
     link = tmp_path / "link"
