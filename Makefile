@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench bench-arrays bench-batching bench-inference bench-objects bench-receive bench-series extras gpu-pack prove torture-receive fuzz docs format clean
+.PHONY: demo test check bench bench-arrays bench-batching bench-inference bench-load bench-objects bench-receive bench-series extras gpu-pack prove torture torture-receive fuzz docs format clean
 
 demo: $(VENV)/.core
 	$(BIN)/wetread demo
@@ -26,6 +26,10 @@ bench-objects: $(VENV)/.dev
 # Against DCMTK, Orthanc and textbook pynetdicom; about half an hour, on a machine that does nothing else.
 bench-receive: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.receive
+
+# 3000 studies in an hour under faults, and ledgers of 100,000 studies; more than an hour, on a machine that does nothing else.
+bench-load: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.load
 
 bench-batching: $(VENV)/.extras
 	$(BIN)/python -m benchmarks.batching
@@ -52,6 +56,10 @@ prove: $(VENV)/.dev
 # Two hundred receiving processes die under load; WETREAD_SEED replays one schedule.
 torture-receive: $(VENV)/.dev
 	$(BIN)/python -m pytest -m campaign -s tests/faults/test_receiving_processes.py
+
+# 300 studies stream in under 200 faults, about half an hour; WETREAD_SEED replays the schedule.
+torture: $(VENV)/.dev
+	$(BIN)/python -m pytest -m campaign -s tests/faults/test_torture.py
 
 # A hundred thousand wrong streams for a node, as many wrong datasets for its parser; WETREAD_SEED replays them.
 fuzz: $(VENV)/.dev

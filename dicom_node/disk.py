@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import re
+import socket
 import threading
 from pathlib import Path
 
@@ -10,6 +12,9 @@ import structlog
 from dicom_node.head import Buffer
 
 _log = structlog.get_logger()
+
+#: In the names of what is being written: machines that share a spool leave each other's alone.
+HOST = re.sub("[^A-Za-z0-9.-]", "-", socket.gethostname())
 
 #: Folders whose names are known to be on the disk; a spool has more, and then they are synced once more.
 _REMEMBERED_FOLDERS = 10_000
@@ -47,7 +52,7 @@ class Disk:
 
     def begin_part(self, folder: Path, *pieces: Buffer) -> "Part":
         """Begin a file under a name of its own that ends in ``.part``, with these bytes; nothing is left on failure."""
-        part = Part(folder / f"{os.getpid()}-{next(self._serial)}.part")
+        part = Part(folder / f"{os.getpid()}-{next(self._serial)}@{HOST}.part")
         try:
             for piece in pieces:
                 part.write(piece)

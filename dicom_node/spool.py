@@ -5,16 +5,18 @@ name comes from outside. The same UID with other bytes lies beside it as
 ``h(instance)~<first 16 hex of the dataset's SHA-256>.dcm``.
 """
 
+import errno
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from dicom_node.disk import Disk, Part
+from dicom_node.disk import HOST, Disk, Part
 from dicom_node.errors import (
     HeadUnreadable,
     MissingUid,
@@ -39,12 +41,21 @@ _FILE = re.compile("[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
 _QUARANTINE = "quarantine"
 #: Where the UIDs of most datasets are; the rest is looked at where they are not.
 _BEGINNING_BYTES = 32 << 10
+_FORSAKEN_S = 86_400.0
 _ROOM_CHECKED_EVERY = 64 << 20  # bytes of one instance
 
 
 def name_of(uid: str) -> str:
     """Return the name under which a UID appears in the spool: 32 hex digits."""
     return hashlib.sha256(uid.encode("ascii")).hexdigest()[:32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removed:
+    """What was removed of a study."""
+
+    files: int
+    freed_bytes: int
 
 
 class Spool:
@@ -113,10 +124,12 @@ class Spool:
     def remove_partials(self, *, of: int | None = None) -> int:
         """Remove what a crash left half-written; return how many. Raises OSError.
 
-        Everybody's, which is right only before anybody stores, or those of one process, which must be gone.
+        Everybody's of this machine, which is right only before anybody stores here, or those of one process, which must
+        be gone; without a process those of other machines too that share the spool, once nobody writes them any more.
         """
-        name = "*.part" if of is None else f"{of}-*.part"
-        partials = [*self.root.glob(name), *self.root.glob(f"*/{name}"), *self.root.glob(f"*/*/{name}")]
+        name = "*.part" if of is None else f"{of}-*@{HOST}.part"
+        found = [*self.root.glob(name), *self.root.glob(f"*/{name}"), *self.root.glob(f"*/*/{name}")]
+        partials = [partial for partial in found if not _of_another(partial)]
         for partial in partials:
             partial.unlink(missing_ok=True)
         return len(partials)
@@ -182,6 +195,52 @@ class Spool:
                 instance = None if file in known else self.describe(file)
                 if instance is not None:
                     yield instance
+
+    def remove(self, folder: str, recorded: Collection[str]) -> Removed | None:
+        """Remove a study's files, if each of them is recorded or an own result; None, and nothing gone, if not.
+
+        None too while one of them is held (`dicom_node.held_instances`): somebody was promised that it stays.
+
+        Args:
+            folder: Of the study.
+            recorded: Files that may go, relative to the spool.
+
+        Raises OSError.
+        """
+        with HeldInstances(self.root).removing_from(folder) as held:
+            return None if held else self._removed(folder, recorded)
+
+    def _removed(self, folder: str, recorded: Collection[str]) -> Removed | None:
+        study = self.root / folder
+        files = self.files(folder) if study.is_dir() else []
+        for file in files:
+            instance = None if file in recorded else self.describe(file)
+            if instance is not None and not instance.own:
+                return None
+        freed = 0
+        for file in files:
+            freed += (self.root / file).stat().st_size
+            (self.root / file).unlink()
+        for series in {(self.root / file).parent for file in files}:
+            self._remove_folder(series)
+        if study.is_dir():
+            self._remove_folder(study)
+        return Removed(files=len(files), freed_bytes=freed)
+
+    def _remove_folder(self, folder: Path) -> None:
+        """Remove it, unless something has come into it meanwhile; durably, for nobody looks for its files again."""
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            self._disk.sync_folder(folder)
+        else:
+            self._disk.sync_folder(folder.parent)
+
+    def free_bytes(self) -> int:
+        """Return how much may still be written. Raises OSError."""
+        return self._disk.free_bytes()
 
     def require_room(self) -> None:
         """Raise SpoolFull below the low watermark, SpoolFailed while the disk is not trusted."""
@@ -283,6 +342,17 @@ class Arriving:
     def discard(self) -> None:
         """Forget what was not kept; after `keep` nothing."""
         self._part.close()
+
+
+def _of_another(partial: Path) -> bool:
+    """Say whether another machine may be writing this now."""
+    _, _, host = partial.stem.rpartition("@")
+    if "@" not in partial.name or host == HOST:
+        return False
+    try:
+        return time.time() - partial.stat().st_mtime < _FORSAKEN_S
+    except FileNotFoundError:
+        return True  # it has its name by now
 
 
 def require_place(file: str, head: Head) -> None:

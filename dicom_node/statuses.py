@@ -61,6 +61,16 @@ _RETRIEVE: Mapping[int, Meaning] = {
 }
 
 
+#: Refusals of a moment (PS3.4 B.2.3, PS3.7 C): the same object may be taken later. The last digits of A7xx are its own.
+_OUT_OF_RESOURCES = 0xA700
+_PASSING = (0x0110, 0x0213)  # processing failure, resource limitation
+
+
+def may_pass(status: int) -> bool:
+    """Say whether a refusal of a C-STORE may be over later, with nothing changed in the object."""
+    return status in _PASSING or status & 0xFF00 == _OUT_OF_RESOURCES
+
+
 def store_meaning(status: int) -> Meaning:
     """Say what a status of a C-STORE response means."""
     return _of(_STORE, status)

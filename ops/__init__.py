@@ -7,6 +7,7 @@ cli          the console script `wetread`; cli_jobs, cli_tls, cli_models (model_
 cli_send     files to a peer; send_summary, what became of them
 cli_peers    who may call, and who did (peer_list)
 cli_pull     studies from an archive; study_list, which; backlog, one after the other
+retention    removes what may go; cli_retention shows it
 assembly_line  the objects of the other rooms, built from the settings; prior_search, what finds earlier reads
 supervisor   starts the parts, restarts what ends, stops in order
 up           all parts with embedded Redis and archive

@@ -10,6 +10,7 @@ from dicom_node.settings import Peer
 from ops import logs, terminal
 from ops.cli_jobs import DataFolder, SettingsFile, read_settings
 from ops.cli_send import transfer_progress
+from ops.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
 from ops.peers import archives_in, our_node, parse_peer, peer_named
 from ops.settings import Settings, SettingsError
 from ops.study_list import studies_in
@@ -29,6 +30,9 @@ def pull(
         Path | None, typer.Option("--file", help="Study Instance UIDs, one a line; # begins a comment; -: stdin.")
     ] = None,
     to: Annotated[str, typer.Option("--to", help="AE@host:port of the node that gets them; else ours.")] = "",
+    tls_ca: TlsCa = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
     timeout: Annotated[float, typer.Option(help="Longest silence of the archive, in seconds.", min=1)] = 600.0,
     settings: SettingsFile = None,
     data: DataFolder = None,
@@ -39,7 +43,8 @@ def pull(
 ) -> None:
     """Fetch studies from an archive into our running node, where they are read as if they had been sent.
 
-    Ends with 1 where a study did not come whole. What the node has already is not kept twice.
+    Ends with 1 where a study did not come whole. What the node has already is not kept twice. The archive's TLS is
+    its destination's; the options are for the node, where it has TLS and is not reached with its own certificate.
 
     Example: wetread pull --file backlog.txt --from pacs
     """
@@ -50,7 +55,8 @@ def pull(
     logs.configure()
     found = read_settings(settings, data)
     wanted = studies_in(study_uids or [], file)
-    archive, node = _archive(source, found), parse_peer(to) if to else our_node(found)
+    archive = _archive(source, found)
+    node = with_tls(parse_peer(to) if to else our_node(found), tls_ca, tls_certificate, tls_key)
     ours = found.node.ae_title
     # Before an archive is made to fetch anything from its tapes.
     DicomArchive(node, ours).echo()

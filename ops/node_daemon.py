@@ -21,6 +21,7 @@ from dicom_node.receiver_desk import ReceiverDesk
 from dicom_node.spool import Spool
 from dicom_node.tls import server_context
 from ops.assembly_line import broker_url, catalog_of, open_ledger, told_of
+from ops.retention import Retention
 from ops.settings import Settings
 from ops.signals import stop_on_signals
 from ops.supervisor import Part, Supervisor
@@ -67,6 +68,8 @@ def run(settings: Settings) -> None:
     doorkeeper = Doorkeeper(node)
     commitments = CommitmentReporter(node, spool)
     reconciling = threading.Thread(target=reconciler.run, args=(stop,), name="reconciler")
+    retention = Retention(ledger=ledger, spool=spool, settings=settings)
+    clearing = threading.Thread(target=retention.run, args=(stop,), name="retention")
     # What was started is stopped in reverse order, also where the next part fails to start: receiving ends first, and
     # what was answered by then is assembled, or adopted at the next start.
     with ExitStack() as started:
@@ -75,7 +78,8 @@ def run(settings: Settings) -> None:
         for listening in sockets.values():
             started.callback(listening.close)
         reconciling.start()
-        for end in (reconciling.join, reconciler.wake, stop.set):
+        clearing.start()
+        for end in (clearing.join, reconciling.join, reconciler.wake, stop.set):
             started.callback(end)
         assembler.start()
         started.callback(assembler.stop)

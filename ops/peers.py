@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from dicom_node.settings import Peer
+from dicom_node.settings import Peer, TlsClientSettings
 from ops.settings import Settings, SettingsError
 
 _ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
@@ -40,6 +40,17 @@ def archives_in(settings: Settings) -> dict[str, Peer]:
 
 
 def our_node(settings: Settings) -> Peer:
-    """Return our own node as this machine reaches it."""
+    """Return our own node as this machine reaches it: by TLS where it listens with nothing else.
+
+    It shows itself its own certificate then, which must be one for clients too, and whose names must have the host.
+    """
     node = settings.node
-    return Peer(ae_title=node.ae_title, host="127.0.0.1" if node.host in _ANY_ADDRESS else node.host, port=node.port)
+    anywhere = node.host in _ANY_ADDRESS
+    if node.plain or node.tls is None:
+        return Peer(ae_title=node.ae_title, host="127.0.0.1" if anywhere else node.host, port=node.port)
+    return Peer(
+        ae_title=node.ae_title,
+        host="localhost" if anywhere else node.host,
+        port=node.tls.port,
+        tls=TlsClientSettings(ca=node.tls.ca, certificate=node.tls.certificate, key=node.tls.key),
+    )

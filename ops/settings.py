@@ -13,6 +13,7 @@ from typing import Any, get_args
 import platformdirs
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from dicom_node.disk import HOST
 from dicom_node.settings import NodeSettings
 from worker.notification_settings import ChannelSettings, NotifyingSettings
 from worker.settings import (
@@ -22,6 +23,7 @@ from worker.settings import (
     LedgerSettings,
     ModelsSettings,
     ReportSettings,
+    RetentionSettings,
     Section,
     WorkerSettings,
 )
@@ -59,6 +61,7 @@ class Settings(Section):
     broker: BrokerSettings = BrokerSettings()
     delivery: DeliverySettings = DeliverySettings()
     report: ReportSettings = ReportSettings()
+    retention: RetentionSettings = RetentionSettings()
     destinations: tuple[DestinationSettings, ...] = ()
     notifications: tuple[ChannelSettings, ...] = ()
     notifying: NotifyingSettings = NotifyingSettings()
@@ -105,11 +108,11 @@ class Settings(Section):
 
     @property
     def run(self) -> Path:
-        """A private directory for sockets; a short one where the data directory's name is long."""
-        inside = self.data / "run"
+        """A private directory for this machine's sockets; a short one where the data directory's name is long."""
+        inside = self.data / "run" / HOST
         if len(os.fsencode(inside)) <= _LONGEST_SOCKET_FOLDER:
             return inside
-        digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()
+        digest = hashlib.sha256(os.fsencode(inside)).hexdigest()
         return Path(tempfile.gettempdir()) / f"wetread-{os.getuid()}-{digest[:12]}"
 
     @property

@@ -113,6 +113,12 @@ class OrthancServer:
         self._config.write_text(json.dumps(settings))
 
     @property
+    def pid(self) -> int:
+        """Of its process, which must run."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def peer(self) -> Peer:
         """Where it takes associations."""
         return Peer(ae_title="ORTHANC", host="127.0.0.1", port=self.dicom_port, tls=self._tls)

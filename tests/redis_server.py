@@ -38,6 +38,12 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    @property
+    def pid(self) -> int:
+        """Of its process, which must run."""
+        assert self._process is not None
+        return self._process.pid
+
     def answers(self) -> bool:
         """Say whether it answers."""
         try:

@@ -1,5 +1,6 @@
 """What an Orthanc holds of us."""
 
+from pathlib import Path
 from typing import Any
 
 from tests.orthanc_server import OrthancServer
@@ -24,6 +25,22 @@ def modalities(orthanc: OrthancServer) -> list[str]:
 def results_of(orthanc: OrthancServer) -> set[str]:
     """Return the SOP Instance UIDs of everything that is not an image or a waveform."""
     return {tags["SOPInstanceUID"] for tags in _instances(orthanc) if tags["Modality"] in _MADE}
+
+
+def result_files(orthanc: OrthancServer, folder: Path) -> dict[str, tuple[str, Path]]:
+    """Write everything that is not an image into a folder; return Study Instance UID and file by SOP Instance UID."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for series in orthanc.rest("/series?expand"):
+        if series["MainDicomTags"]["Modality"] not in _MADE:
+            continue
+        study = orthanc.rest(f"/series/{series['ID']}/study")["MainDicomTags"]["StudyInstanceUID"]
+        for name in series["Instances"]:
+            uid = orthanc.rest(f"/instances/{name}")["MainDicomTags"]["SOPInstanceUID"]
+            file = folder / f"{uid}.dcm"
+            file.write_bytes(orthanc.rest(f"/instances/{name}/file"))
+            found[uid] = (study, file)
+    return found
 
 
 def texts_in(orthanc: OrthancServer) -> list[str]:

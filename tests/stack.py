@@ -77,13 +77,18 @@ port = {archive_port}
     def start(self, *parts: str) -> None:
         """Start parts, by default all of them."""
         for part in parts or PARTS:
-            with (self._logs / f"{part}.log").open("ab") as log:
-                self._processes[part] = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "ops.cli", part, "--settings", str(self.settings_file)],
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+            self.start_as(part, part)
+
+    def start_as(self, name: str, part: str, *, source: Path | None = None) -> None:
+        """Start a part under a name of its own, such as a second worker; from another source tree, if one is given."""
+        with (self._logs / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-P", "-m", "ops.cli", part, "--settings", str(self.settings_file)],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": str(source)} if source is not None else None,
+            )
 
     def kill(self, part: str) -> None:
         """End a part and all that it started with SIGKILL, as a power cut would."""

@@ -38,6 +38,7 @@ output_gate    what every object passes before it is sent: gate_bundle, gate_obj
                gate_rt_structure_checks, gate_picture_checks, gate_report_checks and gate_number_checks (the SRs)
 found_results  results of anybody as files, and what the gate says of them
 delivery       results to their destinations
+retention      what may be removed, and when; ledger_retention, what became of studies
 notification   who is told of what is critical or late, and when the next are; notification_words, in sentences;
                ledger_notifications, ledger_deadlines and ledger_alerts keep it; notifying tells them
 testing        small series for tests; planar_testing, small X-rays and clips

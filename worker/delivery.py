@@ -11,7 +11,7 @@ from pydicom import dcmread
 from dicom_node.archive import ArchiveClient, OutcomeKind, StoreOutcome
 from dicom_node.errors import NodeError
 from dicom_node.identity import StudyIdentity
-from dicom_node.statuses import store_meaning
+from dicom_node.statuses import may_pass, store_meaning
 from worker.errors import LeaseLost, LedgerAway
 from worker.job import DeliveryState, OutgoingBatch
 from worker.ledger import Ledger
@@ -117,13 +117,20 @@ class Deliverer:
             outcome.sop_instance_uid: outcome
             for outcome in destination.archive.store([self._results / item.file for item in batch.objects])
         }
+        later = (
+            [] if len(outcomes) == len(batch.objects) else ["the association ended before every object was answered"]
+        )
         for item in batch.objects:
             outcome = outcomes.get(item.sop_instance_uid)
-            if outcome is not None:
-                state, reason = state_after_answer(outcome)
+            if outcome is None:
+                continue
+            state, reason = state_after_answer(outcome)
+            if state is DeliveryState.PENDING:
+                later.append(reason)
+            else:
                 self._ledger.delivered(item, state, status=outcome.status, reason=reason)
-        if len(outcomes) < len(batch.objects):
-            self._postpone(batch, "the association ended before every object was answered")
+        if later:
+            self._postpone(batch, later[-1])
 
     def _postpone(self, batch: OutgoingBatch, reason: str) -> None:
         self._ledger.postpone(
@@ -139,12 +146,18 @@ _ACCEPTED = (OutcomeKind.ACCEPTED, OutcomeKind.WARNING, OutcomeKind.DUPLICATE)
 
 
 def state_after_answer(outcome: StoreOutcome) -> tuple[DeliveryState, str]:
-    """Decide what an archive's answer means; "I have it already" is an acceptance, since the bytes are the same."""
+    """Decide what an archive's answer means; "I have it already" is an acceptance, since the bytes are the same.
+
+    *pending* is a refusal that may pass by itself.
+    """
     if outcome.kind is OutcomeKind.ACCEPTED:
         return DeliveryState.ACCEPTED, ""
     if outcome.kind is OutcomeKind.NO_CONTEXT:
         return DeliveryState.REFUSED, outcome.text
-    state = DeliveryState.ACCEPTED if outcome.kind in _ACCEPTED else DeliveryState.REFUSED
+    if outcome.kind in _ACCEPTED:
+        state = DeliveryState.ACCEPTED
+    else:
+        state = DeliveryState.PENDING if may_pass(outcome.status) else DeliveryState.REFUSED
     # Not the archive's own comment: it may quote the dataset, and the ledger is shown on pages and in logs.
     return state, f"status {outcome.status:04X}, {store_meaning(outcome.status).what}"
 

@@ -6,11 +6,20 @@ from worker.ledger_intake import IntakeLedger
 from worker.ledger_jobs import JobLedger
 from worker.ledger_notifications import NotificationLedger
 from worker.ledger_priors import PriorLedger
+from worker.ledger_retention import RetentionLedger
 from worker.ledger_unread import UnreadLedger
 from worker.ledger_views import LedgerViews
 
 
 class Ledger(
-    IntakeLedger, JobLedger, DeliveryLedger, UnreadLedger, DeadlineLedger, NotificationLedger, PriorLedger, LedgerViews
+    IntakeLedger,
+    JobLedger,
+    DeliveryLedger,
+    UnreadLedger,
+    DeadlineLedger,
+    NotificationLedger,
+    PriorLedger,
+    RetentionLedger,
+    LedgerViews,
 ):
     """All of it over one database; `Ledger.open(url)`."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -103,6 +103,7 @@ class IntakeLedger(Database):
             study = _study(session, assembled.study_instance_uid) or _new_study(session, assembled)
             study.receiving = False
             study.last_received_at = assembled.last_received_at
+            study.images_removed_at = None  # there are images again, for retention to look at
             latest = session.scalar(
                 select(Revision).where(Revision.study_id == study.id).order_by(Revision.number.desc()).limit(1)
             )
@@ -136,8 +137,10 @@ class IntakeLedger(Database):
                 instances=len(files),
                 series=len(assembled.series),
             )
+            incomplete = _incomplete(_listed_before(session, revision), files)
             for planned in plan:
-                _plan_job(session, study, revision, planned, self.clock.read())
+                asked = replace(planned, held=planned.held or incomplete)
+                _plan_job(session, study, revision, asked, self.clock.read())
             return revision.number
 
     def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
@@ -168,6 +171,27 @@ def known_model(session: Session, model: ModelVersion) -> str:
         session.add(Model(digest=model.model_digest, model_id=model.model_id, name=model.name, version=model.version))
         session.flush()
     return model.model_digest
+
+
+def _listed_before(session: Session, revision: Revision) -> frozenset[str]:
+    """Return the files of all revisions before this one."""
+    manifests = session.scalars(
+        select(Series.manifest)
+        .join(Revision, Revision.id == Series.revision_id)
+        .where(Revision.study_id == revision.study_id, Revision.id != revision.id)
+    )
+    return frozenset(file for manifest in manifests for file in manifest)
+
+
+def _incomplete(before: frozenset[str], now: Sequence[str]) -> str:
+    """Say why an admin must look first: a model must not read what is left of a study as if it were all of it."""
+    missing = len(before.difference(now))
+    if not missing:
+        return ""
+    return (
+        f"{missing} images that were here before are gone, by retention or by hand: `wetread pull` the study, which is "
+        "then read as a whole, or `wetread retry` reads what is here"
+    )
 
 
 def _plan_job(session: Session, study: Study, revision: Revision, planned: Planned, now: Reading) -> None:

@@ -101,6 +101,7 @@ class JobLedger(Database):
             job.finished_at = utc_now()
             change_job(session, job, JobState.READ, study_id=study.id, runtime=runtime, notes=list(notes))
             _supersede_earlier(session, job, study)
+            study.results_removed_at = None  # there are results again, for retention to look at
             results = list(results)
             _drop_notes(session, job, {result.sop_instance_uid for result in results})
             made = {result.kind for result in results}
@@ -157,6 +158,10 @@ class JobLedger(Database):
                 require_job(JobState(job.state), JobState.QUEUED)
             if not session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).one():
                 raise IllegalTransition(f"job {job_id} has no images to read: {job.reason}")
+            if study_of(session, job).images_removed_at is not None:
+                raise IllegalTransition(
+                    f"the images of job {job_id} were removed by retention; `wetread pull` the study, and it is read"
+                )
             if model is not None:
                 job.model_digest = known_model(session, model)
             job.attempts = 0

@@ -78,6 +78,7 @@ class UnreadLedger(Database):
             job = session.get_one(Job, unread.job_id, with_for_update=True)
             if job.state != unread.state:
                 return
+            study_of(session, job).results_removed_at = None
             for result in results:
                 add_result(session, job, result, [name for name, kinds in destinations.items() if result.kind in kinds])
             write_event(session, _NOTED, study_id=study_of(session, job).id, job_id=job.id, outcome=why)

@@ -1,10 +1,10 @@
 """What a site may set about jobs, models and destinations."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dicom_node.settings import Peer
 from dicom_node.tls_settings import TlsClientSettings
@@ -161,6 +161,36 @@ class DeliverySettings(Section):
         default=14.0, gt=0, description="then a result is abandoned, and an admin sees it"
     )
     poll_s: float = Field(default=1.0, gt=0, description="how often the ledger is asked for work")
+
+
+class RetentionSettings(Section):
+    """When what was received and sent is removed. What is not settled stays, however full the disk is."""
+
+    images_days: float = Field(
+        default=14.0, ge=0, description="images of a settled study are removed after so many days; 0: never"
+    )
+    results_days: float = Field(
+        default=90.0, ge=0, description="copies of results that every destination has; 0: never. Priors come from them"
+    )
+    ledger_days: float = Field(
+        default=0.0, ge=0, description="what the ledger knows of a study whose images and results are gone; 0: never"
+    )
+    make_room_below_bytes: int = Field(
+        default=2 << 30,
+        ge=0,
+        description="with less free space on the spool's disk, images of settled studies go before their days, the "
+        "oldest first; 0: never",
+    )
+    every_s: float = Field(default=300.0, gt=0, description="how often is looked")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.ledger_days and not (0 < self.images_days <= self.ledger_days >= self.results_days > 0):
+            raise ValueError(
+                "ledger_days must be as long as images_days and results_days, neither of them 0: images whose rows are "
+                "gone would be read again"
+            )
+        return self
 
 
 class BrokerSettings(Section):

@@ -45,6 +45,7 @@ class Study(Base):
     """A study that sent us at least one image. Its state is derived from its jobs."""
 
     __tablename__ = "study"
+    __table_args__ = (Index("study_to_clear", "images_removed_at", "last_received_at"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
     folder: Mapped[str] = mapped_column(String(64))
@@ -52,6 +53,9 @@ class Study(Base):
     receiving: Mapped[bool]
     first_received_at: Mapped[datetime]
     last_received_at: Mapped[datetime]
+    #: By retention; None again as soon as images come again.
+    images_removed_at: Mapped[datetime | None]
+    results_removed_at: Mapped[datetime | None]
 
 
 class Revision(Base):

@@ -17,7 +17,7 @@ from dicom_node.archive import DicomArchive
 from dicom_node.errors import NodeError
 from dicom_node.part10 import dataset_digest
 from dicom_node.sender import StoreOutcome, send
-from dicom_node.settings import Peer
+from dicom_node.settings import Peer, TlsClientSettings
 from tests.dcmtk import dcmtk
 from tests.stack import tree
 from worker.job import JobRow
@@ -44,6 +44,7 @@ class ANode:
         program: Sequence[str] = ("-m", "ops.cli", "node"),
         environment: Mapping[str, str] | None = None,
         worker: Mapping[str, Any] | None = None,
+        tls_client: TlsClientSettings | None = None,
         **settings: Any,
     ) -> None:
         """Prepare one.
@@ -54,10 +55,11 @@ class ANode:
             program: Python's arguments, where something else than `wetread node` is to be run with its settings.
             environment: Added to ours.
             worker: Settings of the section `worker`.
+            tls_client: How it is called, where `port` is the one of its TLS.
             settings: Of the section `node`.
         """
         self.folder = folder
-        self.peer = Peer(ae_title="WETREAD", host="127.0.0.1", port=port)
+        self.peer = Peer(ae_title="WETREAD", host="127.0.0.1", port=port, tls=tls_client)
         self._program = program
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None

@@ -10,8 +10,10 @@ from pydicom import dcmread
 
 from dicom_node.part10 import dataset_digest, read_meta
 from dicom_node.sender import send
+from dicom_node.settings import TlsClientSettings
 from ops.embedded import EmbeddedArchive
 from ops.settings import Settings
+from tests.certificates import Authority
 from tests.faults.a_node import ANode
 from tests.orthanc_server import OrthancServer
 from tests.unit.dicom_node.instances import STUDY, dataset, write_file
@@ -170,3 +172,19 @@ def _pixels(files: Iterable[Path]) -> dict[str, tuple[str, bytes]]:
     """Return transfer syntax and encoded pixels by instance."""
     read = [dcmread(file) for file in files]
     return {str(one.SOPInstanceUID): (str(one.file_meta.TransferSyntaxUID), one.PixelData) for one in read}
+
+
+def test_a_node_that_listens_with_tls_alone_gets_them_too(
+    tmp_path: Path, free_port: Callable[[], int], orthanc: OrthancServer
+) -> None:
+    """`wetread pull` shows the node its own certificate, without an option; a plain caller is nobody there."""
+    authority = Authority(tmp_path / "ca")
+    own, port = authority.issue("node"), free_port()
+    tls = {"port": port, "certificate": str(own.certificate), "key": str(own.key), "ca": str(authority.file)}
+    wanted = a_study(tmp_path / "in", 1)
+    orthanc.take(wanted)
+    client = TlsClientSettings(ca=authority.file, certificate=own.certificate, key=own.key)
+    with ANode(tmp_path / "node", port, tls_client=client, plain=False, tls=tls) as node:
+        done = pull(node, orthanc, "1.2.9.1")
+        assert (done.returncode, done.stdout) == (0, "1 of 1 studies are there, 3 instances\n"), done.stderr
+        assert node.digests() == sorted(map(dataset_digest, wanted))

@@ -10,6 +10,7 @@ import pydicom
 import pytest
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID
+from dicom_node.disk import HOST
 from dicom_node.errors import HeadUnreadable, InvalidUid, Mismatch, MissingUid, SpoolFailed, SpoolFull, StoreRefused
 from dicom_node.part10 import dataset_digest, read_meta
 from dicom_node.spool import Spool, name_of
@@ -205,6 +206,16 @@ def test_partials_are_removed(spool: Spool) -> None:
     assert _files(spool) == [stored.file]
 
 
+def test_what_another_machine_is_writing_stays(spool: Spool) -> None:
+    """Machines that share a spool start when they like; what nobody has written to for a day is removed."""
+    theirs, forsaken = (spool.root / f"7-{number}@elsewhere.part" for number in (1, 2))
+    for partial in (theirs, forsaken):
+        partial.write_bytes(b"half")
+    os.utime(forsaken, (0, 0))
+    assert spool.remove_partials() == 1
+    assert theirs.exists()
+
+
 def test_a_digest_is_of_the_dataset_alone(spool: Spool) -> None:
     """Who sent an instance does not change the digest of its dataset."""
     first = spool.store(*incoming()).file
@@ -275,10 +286,11 @@ def test_what_was_cut_before_it_was_synced_is_not_adopted(tmp_path: Path) -> Non
 
 def test_what_one_process_left_half_written_is_removed(spool: Spool) -> None:
     """And nothing of those that still write."""
-    for name in ("4711-1.part", "4711-22.part", "47112-1.part", "815-4711.part"):
+    others = [f"47112-1@{HOST}.part", "4711-1@elsewhere.part", f"815-4711@{HOST}.part"]
+    for name in (f"4711-1@{HOST}.part", f"4711-22@{HOST}.part", *others):
         (spool.root / name).write_bytes(b"half")
     assert spool.remove_partials(of=4711) == 2
-    assert _files(spool) == ["47112-1.part", "815-4711.part"]
+    assert _files(spool) == sorted(others)
 
 
 def test_folders_that_lately_changed(spool: Spool) -> None:

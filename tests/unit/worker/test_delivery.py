@@ -121,6 +121,39 @@ def test_what_an_answer_means(kind: OutcomeKind, state: DeliveryState) -> None:
     assert state_after_answer(outcome)[0] is state
 
 
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (0xA700, DeliveryState.PENDING),
+        (0xA7FE, DeliveryState.PENDING),
+        (0x0110, DeliveryState.PENDING),
+        (0x0213, DeliveryState.PENDING),
+        (0xA900, DeliveryState.REFUSED),
+        (0xC123, DeliveryState.REFUSED),
+        (0x0122, DeliveryState.REFUSED),
+    ],
+)
+def test_a_refusal_that_may_pass_is_not_the_last_word(status: int, state: DeliveryState) -> None:
+    """An archive that is out of resources today takes the same object tomorrow; a wrong object stays wrong."""
+    outcome = StoreOutcome(sop_instance_uid="1", status=status, kind=OutcomeKind.REFUSED, text="why")
+    assert state_after_answer(outcome)[0] is state
+
+
+def test_what_is_out_of_resources_is_sent_again(
+    deliverer: Deliverer, ledger: Ledger, archive: InMemoryArchive, clock: ManualLedgerClock
+) -> None:
+    """The delivery waits with the archive's status, and goes on by itself."""
+    (waiting,) = ledger.job(ledger.jobs()[0].id).deliveries  # type: ignore[union-attr]
+    archive.refuse_with[waiting.sop_instance_uid] = 0xA700
+    deliver(deliverer, archive, identity_check=False)
+    (delivery,) = ledger.job(ledger.jobs()[0].id).deliveries  # type: ignore[union-attr]
+    assert (delivery.state, delivery.reason) == (DeliveryState.PENDING, "status A700, out of resources")
+    archive.refuse_with.clear()
+    clock.seconds += 31
+    deliver(deliverer, archive, identity_check=False)
+    assert ledger.jobs()[0].delivered
+
+
 def test_an_archives_own_words_stay_out_of_the_ledger() -> None:
     """An Error Comment may quote a patient; the reason is the status and what the standard says of it."""
     outcome = StoreOutcome(sop_instance_uid="1", status=0xC123, kind=OutcomeKind.REFUSED, text="C123: CANARY^NAME bad")

@@ -1,0 +1,147 @@
+"""Removes what may go: the hand of `worker.retention`, which decides."""
+
+import shutil
+import threading
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from dicom_node.held_instances import HeldInstances
+from dicom_node.spool import Spool
+from ops.assembly_line import told_of
+from ops.settings import Settings
+from worker.errors import LedgerAway
+from worker.job import JobState
+from worker.ledger import Ledger
+from worker.ledger_database import utc_now
+from worker.retention import Keeping, StudyEnd, due, moments, why_unsettled
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What was decided about a study.
+
+    Attributes:
+        study_instance_uid: (0020,000D).
+        what: What goes, or would; None where all of it stays.
+        why: Why it stays; empty where something goes.
+        freed_bytes: On disk; 0 in a dry run.
+    """
+
+    study_instance_uid: str
+    what: Keeping | None
+    why: str = ""
+    freed_bytes: int = 0
+
+
+class Retention:
+    """Clears disk and ledger. Any number may run over the same house: what is gone is gone."""
+
+    def __init__(
+        self, *, ledger: Ledger, spool: Spool, settings: Settings, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        """Take the ledger, the spool, the settings, and the clock that days are counted by."""
+        self._ledger = ledger
+        self._spool = spool
+        self._held = HeldInstances(spool.root)
+        self._results = settings.results
+        self._settings = settings.retention
+        self._told_of: Collection[JobState] = {
+            JobState.FAILED,
+            *(state for told in told_of(settings).values() for state in told),
+        }
+        self._now = now
+
+    def run(self, stop: threading.Event) -> None:
+        """Look every few minutes until told to stop."""
+        while not stop.is_set():
+            try:
+                for verdict in self.once():
+                    if verdict.what is not None:
+                        _log.info(
+                            f"{verdict.what} removed",
+                            study=verdict.study_instance_uid,
+                            freed_bytes=verdict.freed_bytes,
+                        )
+                    if stop.is_set():
+                        break
+                if self._short():
+                    _log.warning(
+                        "disk short",
+                        spool=str(self._spool.root),
+                        remedy="nothing more is settled: `wetread retention` says why; free some space",
+                    )
+            except (LedgerAway, OSError) as error:
+                _log.warning("retention waits", cause=str(error))
+            stop.wait(self._settings.every_s)
+
+    def once(self, *, dry_run: bool = False) -> Iterator[Verdict]:
+        """Go through all studies that are old enough, the oldest first. Raises LedgerAway, OSError."""
+        now = self._now()
+        short = self._short()
+        before = moments(self._settings, now, make_room=short)
+        after = None
+        while before:
+            page = self._ledger.ended_studies(
+                before=before, told_of=self._told_of, committing=self._committing(), after=after
+            )
+            for study in page.studies:
+                if short and not dry_run and not self._short():
+                    short, before = False, moments(self._settings, now)
+                yield from self._clear(study, before, dry_run=dry_run)
+            after = page.after
+            if after is None:
+                return
+
+    def _clear(self, study: StudyEnd, before: dict[Keeping, datetime], *, dry_run: bool) -> Iterator[Verdict]:
+        going = due(study, before)
+        why = (why_unsettled(study) or self._promised(study)) if going else ""
+        if why:
+            yield Verdict(study_instance_uid=study.study_instance_uid, what=None, why=why)
+            return
+        for what in going:
+            freed = 0 if dry_run else self._remove(study, what)
+            if freed is None:
+                yield Verdict(study_instance_uid=study.study_instance_uid, what=None, why="more of it has just come")
+                return
+            yield Verdict(study_instance_uid=study.study_instance_uid, what=what, freed_bytes=freed)
+
+    def _remove(self, study: StudyEnd, what: Keeping) -> int | None:
+        """Remove it and note that, also where it is gone already; None where something has come between."""
+        if what is Keeping.ROWS:
+            self._ledger.forget_study(study.id)
+            return 0
+        if what is Keeping.IMAGES:
+            removed = self._spool.remove(study.folder, self._ledger.recorded_files(study.folder))
+            if removed is None:
+                return None
+            files, freed = removed.files, removed.freed_bytes
+        else:
+            files, freed = _remove_tree(self._results / study.folder)
+        self._ledger.note_removed(study.id, what, files=files, freed_bytes=freed)
+        return freed
+
+    def _promised(self, study: StudyEnd) -> str:
+        """Say why a study stays of which somebody was promised instances: all of it, for without its rows it is new."""
+        held = len(self._held.of_study(study.folder))
+        return f"storage commitment: {held} images are promised, and no archive is known to have them" if held else ""
+
+    def _committing(self) -> frozenset[str]:
+        """Return the destinations whose acceptance alone does not settle a delivery."""
+        return frozenset()
+
+    def _short(self) -> bool:
+        return self._spool.free_bytes() < self._settings.make_room_below_bytes
+
+
+def _remove_tree(folder: Path) -> tuple[int, int]:
+    """Remove a folder; return how many files it had and their bytes."""
+    sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    return len(sizes), sum(sizes)

@@ -1,0 +1,156 @@
+"""The ledger says what became of studies, and forgets them when told to."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+from tests.unit.worker.conftest import assembled, planned
+from worker.errors import IllegalTransition
+from worker.job import DeliveryState, JobState, ResultFile
+from worker.ledger import Ledger
+from worker.ledger_database import utc_now
+from worker.ledger_retention import Page
+from worker.object_kinds import DEFAULT_KINDS
+from worker.retention import Keeping, why_unsettled
+from worker.tables import Base, Model, Study
+
+
+def page(ledger: Ledger, what: Keeping = Keeping.IMAGES, **more: object) -> Page:
+    """Ask for the studies of which this is kept, however young."""
+    values = {"before": {what: utc_now()}, "told_of": [JobState.FAILED], "committing": []} | more
+    return ledger.ended_studies(**values)  # type: ignore[arg-type]
+
+
+def read(ledger: Ledger) -> None:
+    """Let the next job be read, with one object for one destination."""
+    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
+    assert claim is not None
+    seg = ResultFile(
+        kind="SEG",
+        sop_class_uid="1.2",
+        sop_instance_uid=f"1.2.{claim.job_id}",
+        series_instance_uid="1.3",
+        file=f"f/{claim.job_id}/seg.dcm",
+        sha256="0",
+    )
+    ledger.finish(
+        claim, results=[seg], destinations={"pacs": DEFAULT_KINDS}, runtime="r", inputs_digest="i", recipe_digest="c"
+    )
+
+
+def deliver(ledger: Ledger) -> None:
+    """Let the archive accept what waits."""
+    batch = ledger.claim_deliveries("pacs", lease_s=60)
+    assert batch is not None
+    for item in batch.objects:
+        ledger.delivered(item, DeliveryState.ACCEPTED)
+
+
+def test_a_study_is_settled_when_its_results_are_accepted(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """Queued, read and accepted in turn: only the last is settled, and not where a commitment is wanted."""
+    queue_job()
+    assert "waits to be read" in why_unsettled(page(ledger).studies[0])
+    read(ledger)
+    assert "wait for pacs" in why_unsettled(page(ledger).studies[0])
+    deliver(ledger)
+    assert why_unsettled(page(ledger).studies[0]) == ""
+    assert "committed" in why_unsettled(page(ledger, committing=["pacs"]).studies[0])
+
+
+def test_a_failed_job_is_not_settled_before_its_note(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """Who is told of failures is told with words from the images."""
+    queue_job()
+    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
+    assert claim is not None
+    ledger.fail(claim, reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    assert "a note to be written" in why_unsettled(page(ledger).studies[0])
+    unread = ledger.next_unread(["cpu"], [JobState.FAILED])
+    assert unread is not None
+    ledger.note_unread(unread, results=[], destinations={}, why="none wanted")
+    assert why_unsettled(page(ledger).studies[0]) == ""
+
+
+def test_pages_go_through_all_studies_once(ledger: Ledger) -> None:
+    """Also where many came at the same moment."""
+    for number in range(7):
+        ledger.close_revision(assembled(f"1.2.{number}"), {}, [])
+    seen, after = [], None
+    while True:
+        found = page(ledger, after=after, limit=3)
+        seen += [study.study_instance_uid for study in found.studies]
+        after = found.after
+        if after is None:
+            break
+    assert sorted(seen) == [f"1.2.{number}" for number in range(7)]
+
+
+def test_what_is_removed_is_not_looked_at_again(ledger: Ledger) -> None:
+    """Until images come again."""
+    ledger.close_revision(assembled(), {}, [])
+    (study,) = page(ledger).studies
+    ledger.note_removed(study.id, Keeping.IMAGES, files=2, freed_bytes=10)
+    assert page(ledger).studies == ()
+    assert page(ledger, Keeping.RESULTS).studies[0].gone == {Keeping.IMAGES}
+    ledger.close_revision(assembled(files=("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")), {}, [])
+    assert [item.id for item in page(ledger).studies] == [study.id]
+
+
+def test_what_is_left_of_a_study_is_not_read_as_if_it_were_all(ledger: Ledger) -> None:
+    """A late image of a study whose other images are gone is held; the whole study is read again."""
+    ledger.close_revision(assembled(), {}, [planned()])
+    read(ledger)
+    ledger.close_revision(assembled(files=("s/a/3.dcm",)), {}, [planned(input_key="key-2", files=("s/a/3.dcm",))])
+    held = ledger.jobs(limit=1)[0]
+    assert held.state is JobState.HELD
+    assert "2 images that were here before are gone" in held.reason
+    everything = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
+    ledger.close_revision(assembled(files=everything), {}, [planned(input_key="key-3", files=everything)])
+    assert [row.state for row in ledger.jobs()] == [JobState.QUEUED, JobState.SUPERSEDED, JobState.READ]
+
+
+def test_a_job_without_images_is_not_retried(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """It could only fail; the error says how the images come back."""
+    job_id = queue_job()
+    ledger.cancel(job_id)
+    ledger.note_removed(page(ledger).studies[0].id, Keeping.IMAGES, files=2, freed_bytes=10)
+    with pytest.raises(IllegalTransition, match="wetread pull"):
+        ledger.retry(job_id)
+
+
+def test_a_forgotten_study_leaves_no_row(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """Whatever table points to it, and nothing of another study goes with it."""
+    queue_job("1.2.3", deadline_s=60.0)
+    queue_job("1.2.4")
+    read(ledger)
+    read(ledger)
+    deliver(ledger)
+    with ledger.reading() as session:
+        before = {
+            table.name: session.scalar(select(func.count()).select_from(table))
+            for table in Base.metadata.tables.values()
+        }
+    first, second = page(ledger).studies
+    ledger.forget_study(first.id)
+    assert [row.study_instance_uid for row in ledger.jobs()] == [second.study_instance_uid]
+    assert ledger.timeline(first.study_instance_uid) == []
+    ledger.forget_study(second.id)
+    with ledger.reading() as session:
+        after = {
+            table.name: session.scalar(select(func.count()).select_from(table))
+            for table in Base.metadata.tables.values()
+        }
+    assert sum(before.values()) > 10  # type: ignore[arg-type]
+    assert {name: count for name, count in after.items() if count} == {Model.__tablename__: 1}
+
+
+def test_a_study_is_quiet_since_the_last_thing_that_happened(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """Days are counted from the delivery, not from the receipt."""
+    queue_job()
+    read(ledger)
+    deliver(ledger)
+    with ledger.writing() as session:
+        session.execute(update(Study).values(last_received_at=utc_now() - timedelta(days=50)))
+    (study,) = page(ledger).studies
+    assert utc_now() - study.quiet_since < timedelta(minutes=5)

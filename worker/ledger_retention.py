@@ -1,0 +1,165 @@
+"""The ledger's word on what may be removed, and its memory of what was."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, FromClause, and_, delete, or_, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from worker.job import DeliveryState, JobState
+from worker.ledger_database import Database, utc_now, write_event
+from worker.ledger_unread import untold
+from worker.notification import NotificationState
+from worker.retention import JobEnd, Keeping, StudyEnd
+from worker.tables import Base, Delivery, Job, Notification, ResultObject, Revision, Study
+
+_BEING_TOLD = (NotificationState.NEW, NotificationState.OPEN)
+_Place = tuple[datetime, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Some studies, the oldest first.
+
+    Attributes:
+        studies: At most as many as were asked for.
+        after: Where the next page begins; None at the end.
+    """
+
+    studies: tuple[StudyEnd, ...]
+    after: _Place | None
+
+
+class RetentionLedger(Database):
+    """What became of studies, for whoever clears the disk."""
+
+    def ended_studies(
+        self,
+        *,
+        before: Mapping[Keeping, datetime],
+        told_of: Collection[JobState],
+        committing: Collection[str],
+        after: _Place | None = None,
+        limit: int = 200,
+    ) -> Page:
+        """Return studies of which something is kept though their latest image came before that may go.
+
+        Args:
+            before: By what is kept, with zone; what is left out is not looked for.
+            told_of: Ends of jobs about which a note is due.
+            committing: Destinations that must commit to what they accepted.
+            after: Where the page before ended.
+            limit: Studies a page.
+        """
+        kept: dict[Keeping, ColumnElement[bool]] = {
+            Keeping.IMAGES: Study.images_removed_at.is_(None),
+            Keeping.RESULTS: Study.results_removed_at.is_(None),
+            Keeping.ROWS: Study.images_removed_at.is_not(None),
+        }
+        query = (
+            select(Study)
+            .where(or_(*(and_(kept[what], Study.last_received_at < moment) for what, moment in before.items())))
+            .order_by(Study.last_received_at, Study.id)
+            .limit(limit)
+        )
+        if after is not None:
+            query = query.where(tuple_(Study.last_received_at, Study.id) > after)
+        with self.reading() as session:
+            rows = session.scalars(query).all()
+            ends = _ends(session, rows, told_of, frozenset(committing))
+        last = rows[-1] if len(rows) == limit else None
+        return Page(studies=ends, after=None if last is None else (last.last_received_at, last.id))
+
+    def study_end(
+        self, study_id: int, *, told_of: Collection[JobState], committing: Collection[str]
+    ) -> StudyEnd | None:
+        """Return a study as it is now; None where its rows are gone."""
+        with self.reading() as session:
+            row = session.get(Study, study_id)
+            return None if row is None else _ends(session, [row], told_of, frozenset(committing))[0]
+
+    def note_removed(self, study_id: int, what: Keeping, *, files: int, freed_bytes: int) -> None:
+        """Note that images or results of a study are no longer on the disk."""
+        column = Study.images_removed_at if what is Keeping.IMAGES else Study.results_removed_at
+        with self.writing() as session:
+            session.execute(update(Study).where(Study.id == study_id).values({column: utc_now()}))
+            write_event(session, f"{what} removed", study_id=study_id, files=files, bytes=freed_bytes)
+
+    def forget_study(self, study_id: int) -> None:
+        """Remove every row of a study, whose images and results must be gone."""
+        with self.writing() as session:
+            for table in reversed(Base.metadata.sorted_tables):
+                owned = rows_of_study(table, study_id)
+                if owned is not None:
+                    session.execute(delete(table).where(owned))
+
+
+def rows_of_study(table: FromClause, study_id: int) -> ColumnElement[bool] | None:
+    """Return the condition that a row belongs to a study, by way of what it points to; None where none does."""
+    if table is Study.__table__:
+        return Study.id == study_id
+    ways = []
+    for key in table.foreign_keys:
+        owned = rows_of_study(key.column.table, study_id) if key.column.table is not table else None
+        if owned is not None:
+            ways.append(key.parent.in_(select(key.column).where(owned)))
+    return or_(*ways) if ways else None
+
+
+def _ends(
+    session: Session, studies: Sequence[Study], told_of: Collection[JobState], committing: frozenset[str]
+) -> tuple[StudyEnd, ...]:
+    """Return what became of studies, with as many queries as for one."""
+    ids = [study.id for study in studies]
+    jobs = session.execute(
+        select(Revision.study_id, Job).join(Job, Job.revision_id == Revision.id).where(Revision.study_id.in_(ids))
+    ).all()
+    job_ids = [job.id for _, job in jobs]
+    untold_jobs = set(session.scalars(select(Job.id).where(Job.id.in_(job_ids), untold(told_of))))
+    alerts: dict[int, int] = defaultdict(int)
+    for (job_id,) in session.execute(
+        select(Notification.job_id).where(Notification.job_id.in_(job_ids), Notification.state.in_(_BEING_TOLD))
+    ):
+        alerts[job_id] += 1
+    states: dict[int, dict[str, set[DeliveryState]]] = defaultdict(lambda: defaultdict(set))
+    latest: dict[int, datetime] = {}
+    for job_id, destination, state, updated_at in session.execute(
+        select(ResultObject.job_id, Delivery.destination, Delivery.state, Delivery.updated_at)
+        .join(Delivery, Delivery.result_object_id == ResultObject.id)
+        .where(ResultObject.job_id.in_(job_ids))
+    ):
+        states[job_id][destination].add(DeliveryState(state))
+        latest[job_id] = max(updated_at, latest.get(job_id, updated_at))
+    ends: dict[int, list[JobEnd]] = defaultdict(list)
+    moments: dict[int, list[datetime]] = defaultdict(list)
+    for study_id, job in jobs:
+        moments[study_id] += [at for at in (job.queued_at, job.finished_at, latest.get(job.id)) if at is not None]
+        ends[study_id].append(
+            JobEnd(
+                id=job.id,
+                state=JobState(job.state),
+                told=job.id not in untold_jobs,
+                deliveries={name: frozenset(found) for name, found in states[job.id].items()},
+                wants_commitment=committing,
+            )
+        )
+    return tuple(
+        StudyEnd(
+            id=study.id,
+            study_instance_uid=study.study_instance_uid,
+            folder=study.folder,
+            receiving=study.receiving,
+            alerts=sum(alerts[job.id] for job in ends[study.id]),
+            jobs=tuple(ends[study.id]),
+            quiet_since=max([study.last_received_at, *moments[study.id]]),
+            gone=_gone(study),
+        )
+        for study in studies
+    )
+
+
+def _gone(study: Study) -> frozenset[Keeping]:
+    removed = {Keeping.IMAGES: study.images_removed_at, Keeping.RESULTS: study.results_removed_at}
+    return frozenset(what for what, at in removed.items() if at is not None)
