@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from dicom_node.disk import sync_folder
+from dicom_node.disk import HOST, sync_folder
 
 
 def write_note(file: Path, content: bytes, *, durable: bool = True) -> None:
@@ -15,8 +15,8 @@ def write_note(file: Path, content: bytes, *, durable: bool = True) -> None:
         content: All of it.
         durable: Whether it must be on the disk when this returns; else it is only never half there.
     """
-    # Named for the process, as all that is half-written (`dicom_node.spool.Spool.remove_partials`).
-    descriptor, aside = tempfile.mkstemp(prefix=f"{os.getpid()}-", suffix=".part", dir=file.parent)
+    # Named for process and machine, as all that is half-written (`dicom_node.spool.Spool.remove_partials`).
+    descriptor, aside = tempfile.mkstemp(prefix=f"{os.getpid()}-", suffix=f"@{HOST}.part", dir=file.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)

@@ -1,5 +1,6 @@
 """What must be known of kept files before somebody is told that they are safe here: where, whole, and on the disk."""
 
+import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -69,10 +70,14 @@ def identity_of(status: os.stat_result) -> tuple[int, int]:
 
 
 def sync_names(spool: Spool, files: Iterable[str]) -> None:
-    """Bring the names of files to the disk, whatever `node.fsync` says. Raises OSError."""
+    """Bring the names of files to the disk, whatever `node.fsync` says; of those that are gone, nothing.
+
+    Raises OSError.
+    """
     series = {(spool.root / file).parent for file in files}
     for folder in (*series, *{folder.parent for folder in series}, spool.root):
-        sync_folder(folder)
+        with contextlib.suppress(FileNotFoundError):
+            sync_folder(folder)
 
 
 def _files(spool: Spool, folder: str) -> list[str]:

@@ -199,12 +199,18 @@ class Spool:
     def remove(self, folder: str, recorded: Collection[str]) -> Removed | None:
         """Remove a study's files, if each of them is recorded or an own result; None, and nothing gone, if not.
 
+        None too while one of them is held (`dicom_node.held_instances`): somebody was promised that it stays.
+
         Args:
             folder: Of the study.
             recorded: Files that may go, relative to the spool.
 
         Raises OSError.
         """
+        with HeldInstances(self.root).removing_from(folder) as held:
+            return None if held else self._removed(folder, recorded)
+
+    def _removed(self, folder: str, recorded: Collection[str]) -> Removed | None:
         study = self.root / folder
         files = self.files(folder) if study.is_dir() else []
         for file in files:

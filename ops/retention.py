@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from dicom_node.held_instances import HeldInstances
 from dicom_node.spool import Spool
 from ops.assembly_line import told_of
 from ops.settings import Settings
@@ -47,6 +48,7 @@ class Retention:
         """Take the ledger, the spool, the settings, and the clock that days are counted by."""
         self._ledger = ledger
         self._spool = spool
+        self._held = HeldInstances(spool.root)
         self._results = settings.results
         self._settings = settings.retention
         self._told_of: Collection[JobState] = {
@@ -98,7 +100,7 @@ class Retention:
 
     def _clear(self, study: StudyEnd, before: dict[Keeping, datetime], *, dry_run: bool) -> Iterator[Verdict]:
         going = due(study, before)
-        why = why_unsettled(study) if going else ""
+        why = (why_unsettled(study) or self._promised(study)) if going else ""
         if why:
             yield Verdict(study_instance_uid=study.study_instance_uid, what=None, why=why)
             return
@@ -123,6 +125,11 @@ class Retention:
             files, freed = _remove_tree(self._results / study.folder)
         self._ledger.note_removed(study.id, what, files=files, freed_bytes=freed)
         return freed
+
+    def _promised(self, study: StudyEnd) -> str:
+        """Say why a study stays of which somebody was promised instances: all of it, for without its rows it is new."""
+        held = len(self._held.of_study(study.folder))
+        return f"storage commitment: {held} images are promised, and no archive is known to have them" if held else ""
 
     def _committing(self) -> frozenset[str]:
         """Return the destinations whose acceptance alone does not settle a delivery."""

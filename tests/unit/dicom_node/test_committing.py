@@ -1,6 +1,7 @@
 """What is promised is true: there, whole, of that SOP class, synced, held."""
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -102,12 +103,8 @@ def test_a_duplicate_commits_nothing(tmp_path: Path) -> None:
     assert held_of(spool) == set()
 
 
-@pytest.mark.parametrize("again", [False, True])
-def test_what_is_removed_meanwhile_is_not_promised(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    again: bool,  # noqa: FBT001
-) -> None:
+@pytest.mark.parametrize("what", ["file", "study", "another in its place"])
+def test_what_is_removed_meanwhile_is_not_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """Between the look and the hold, also where another file has come under the name, at which nobody has looked."""
     spool = Spool(tmp_path)
     path = tmp_path / spool.store(*incoming()).file
@@ -117,13 +114,16 @@ def test_what_is_removed_meanwhile_is_not_promised(
         looked = look(spool, file)
         data = path.read_bytes()
         path.rename(tmp_path / "away")
-        if again:
+        if what == "study":
+            shutil.rmtree(path.parent.parent)
+        if what == "another in its place":
             path.write_bytes(data)
         return looked
 
     monkeypatch.setattr(committing, "look_at", look_and_remove)
     assert commit(spool, request(GOOD)).failed == ((GOOD, 0x0112),)
     assert held_of(spool) == set()
+    assert spool.trusted()
 
 
 def _failing(at: str) -> Callable[[int], None]:

@@ -1,6 +1,7 @@
 """Requests beside C-STORE: what every one of them is asked first, and the status that it gets (PS3.7 C)."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import structlog
@@ -103,3 +104,10 @@ def test_whatever_an_operation_raises_is_a_status(error: Exception, status: int,
     assert "Canary" not in answer.comment
     assert [entry["event"] for entry in logs] == ["request refused"]
     assert isinstance(error, HeadUnreadable) or "Canary" not in str(logs)
+
+
+def test_each_status_stands_in_the_conformance_statement() -> None:
+    """With what its receiver should do."""
+    text = (Path(__file__).parents[3] / "docs" / "conformance.md").read_text()
+    table = text.partition("### Status of the services beside storage")[2].partition("\n## ")[0]
+    assert [status.name for status in Status if f"{status.code:04X}" not in table] == []

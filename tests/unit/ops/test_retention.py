@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.held_instances import HeldInstances
 from dicom_node.spool import Spool, name_of
 from dicom_node.stocktaking import take_stock
 from dicom_node.study import Completion
@@ -68,7 +69,7 @@ def test_images_go_after_their_days_and_nobody_takes_the_study_for_a_new_one(hou
     (verdict,) = house.retention(images_days=3, later=timedelta(days=4)).once()
     assert (verdict.what, verdict.study_instance_uid) == (Keeping.IMAGES, STUDY)
     assert verdict.freed_bytes > 0
-    assert list(house.spool.root.iterdir()) == []
+    assert house.spool.study_folders() == []
     assert house.ledger.recorded_files(name_of(STUDY)) == recorded
     assert house.ledger.timeline(STUDY)[-1].kind == "images removed"
     assert list(house.retention(images_days=3, later=timedelta(days=4)).once()) == []
@@ -91,6 +92,23 @@ def test_an_image_that_no_revision_lists_keeps_its_study(house: House) -> None:
     (verdict,) = house.retention(images_days=3, later=timedelta(days=4)).once()
     assert (verdict.what, verdict.why) == (None, "more of it has just come")
     assert all(file.exists() for file in files)
+
+
+def test_a_study_of_which_somebody_was_promised_images_stays_until_they_are_released(house: House) -> None:
+    """Also where it was promised between the decision and the removal; results and rows stay with the images."""
+    file = house.receive(1).relative_to(house.spool.root).as_posix()
+    house.complete()
+    held = HeldInstances(house.spool.root)
+    held.hold([file], lambda _: True)
+    late = house.retention(images_days=3, results_days=3, later=timedelta(days=4))
+    (verdict,) = late.once()
+    assert verdict.what is None
+    assert "storage commitment: 1 images" in verdict.why
+    assert house.spool.remove(name_of(STUDY), [file]) is None
+    assert (house.spool.root / file).exists()
+    held.release([file])
+    assert [verdict.what for verdict in late.once()] == [Keeping.IMAGES, Keeping.RESULTS]
+    assert not (house.spool.root / file).exists()
 
 
 def test_a_short_disk_takes_the_oldest_first_and_only_what_is_settled(house: House) -> None:
