@@ -5,12 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card_parts import Concept, Label
+from models.card_parts import Label
 from models.components import count_parts
-from models.findings import Count, Detection, Measurement
-
-#: Unit of a pure number in PS3.16, such as of Number of calcifications (TID 4010).
-NO_UNITS = Concept(value="1", scheme="UCUM", meaning="no units")
+from models.findings import NO_UNITS, Count, Detection, Measurement
 
 
 def number_of(label: Label, count: int) -> Measurement:

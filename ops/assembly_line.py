@@ -1,31 +1,41 @@
-"""Builds the objects of worker and dicom_node from the settings; each daemon takes what it needs."""
+"""Builds the objects of worker and dicom_node from the settings; each daemon takes what it needs.
+
+Large modules are imported by the functions that need them: the model host has no database, a supervisor has nothing.
+"""
 
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dicom_node.archive import DicomArchive
 from dicom_node.disk import sync_folder
-from models.catalog import BUILT_IN, Catalog
-from ops.embedded import EmbeddedRedis
 from ops.settings import Settings, SettingsError
-from worker.delivery import Destination
 from worker.job import JobState
-from worker.ledger import Ledger
+
+if TYPE_CHECKING:
+    from models.catalog import Catalog
+    from worker.delivery import Destination
+    from worker.ledger import Ledger
 
 
 def broker_url(settings: Settings) -> str:
     """Return the site's Redis, else the embedded one's."""
-    return settings.broker.url or EmbeddedRedis(settings).url
+    if settings.broker.url:
+        return settings.broker.url
+    from ops.embedded import EmbeddedRedis  # noqa: PLC0415
+
+    return EmbeddedRedis(settings).url
 
 
-def open_ledger(settings: Settings, *, busy_s: float | None = None) -> Ledger:
+def open_ledger(settings: Settings, *, busy_s: float | None = None) -> "Ledger":
     """Open the ledger; the data directory is made where need be, readable by its owner only.
 
     Args:
         settings: They say where.
         busy_s: How long to wait while others write, where that is not as long as usual.
     """
+    from worker.ledger import Ledger  # noqa: PLC0415
+
     prepare_data(settings)
     return Ledger.open(settings.ledger_url, busy_s=busy_s)
 
@@ -46,14 +56,19 @@ def prepare_data(settings: Settings) -> None:
             sync_folder(folder)
 
 
-def catalog_of(settings: Settings) -> Callable[[], Catalog]:
+def catalog_of(settings: Settings) -> Callable[[], "Catalog"]:
     """Return a function that tells the models of this machine as they are now."""
+    from models.catalog import BUILT_IN, Catalog  # noqa: PLC0415
+
     paths: tuple[Path, ...] = (BUILT_IN, *settings.model_paths)
     return lambda: Catalog.scan(paths)
 
 
-def destinations_of(settings: Settings) -> dict[str, Destination]:
+def destinations_of(settings: Settings) -> dict[str, "Destination"]:
     """Return the archives that get results, by name."""
+    from dicom_node.archive import DicomArchive  # noqa: PLC0415
+    from worker.delivery import Destination  # noqa: PLC0415
+
     return {
         item.name: Destination(
             name=item.name,

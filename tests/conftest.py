@@ -135,4 +135,4 @@ def stack(
         tmp_path / "wetread", port=free_port(), broker_url=redis_server.url, archive_port=orthanc.dicom_port
     )
     yield processes
-    processes.stop()
+    processes.end()

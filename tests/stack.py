@@ -94,6 +94,12 @@ port = {archive_port}
             os.kill(pid, signal.SIGKILL)
         process.wait()
 
+    def end(self) -> None:
+        """Kill what still runs, after a test: stopping in order takes seconds, and has tests of its own."""
+        for part, process in list(self._processes.items()):
+            if process.poll() is None:
+                self.kill(part)
+
     def pids(self, part: str) -> list[int]:
         """Return the processes of a part, its own first."""
         return list(tree(self._processes[part].pid))

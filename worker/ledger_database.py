@@ -6,9 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -17,6 +15,8 @@ from worker.ledger_clock import BootClock, LedgerClock
 from worker.tables import Event
 
 _BUSY_S = 30
+#: Where Alembic finds them.
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Database:
@@ -78,14 +78,35 @@ def write_event(
     session.add(Event(at=utc_now(), study_id=study_id, job_id=job_id, kind=kind, detail=detail))
 
 
-def migrate(engine: Engine) -> None:
-    """Run the migrations that this database has not seen."""
+def migrate(engine: Engine, to: str | None = None) -> None:
+    """Run the migrations that this database has not seen, up to a version, by default the latest."""
+    wanted = to or latest_version()
+    if _version_of(engine) == wanted:
+        return
+    # Imported here: it is a tenth of the time that a daemon needs to start, and seldom needed.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     # One transaction with the write lock: two processes that start together do not both migrate.
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, wanted)
+
+
+def latest_version() -> str:
+    """Return the version to which the migrations lead: their files are numbered."""
+    return max(file.name.split("_", 1)[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def _version_of(engine: Engine) -> str | None:
+    """Return the version of a database; none where no migration has run."""
+    with engine.connect().execution_options(read_only=True) as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        version: str | None = connection.scalar(text("select version_num from alembic_version"))
+        return version
 
 
 def _engine(url: str, busy_s: float) -> Engine:
