@@ -33,6 +33,7 @@ class Stack:
         self._logs = folder / "logs"
         self._logs.mkdir(parents=True)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._looking: tuple[int, Ledger] | None = None
         self.settings_file.write_text(
             f"""
 data = "{self.data}"
@@ -75,8 +76,10 @@ port = {archive_port}
         return self.data / "spool"
 
     def start(self, *parts: str) -> None:
-        """Start parts, by default all of them."""
+        """Start parts, by default all of them; one that runs stays."""
         for part in parts or PARTS:
+            if part in self._processes and self._processes[part].poll() is None:
+                continue
             with (self._logs / f"{part}.log").open("ab") as log:
                 self._processes[part] = subprocess.Popen(
                     [sys.executable, "-P", "-m", "ops.cli", part, "--settings", str(self.settings_file)],
@@ -99,6 +102,7 @@ port = {archive_port}
         for part, process in list(self._processes.items()):
             if process.poll() is None:
                 self.kill(part)
+        self._look_away()
 
     def pids(self, part: str) -> list[int]:
         """Return the processes of a part, its own first."""
@@ -122,13 +126,19 @@ port = {archive_port}
 
     def jobs(self) -> list[JobRow]:
         """Return all jobs as they are now; none before the ledger exists."""
-        if not (self.data / "ledger.sqlite3").exists():
+        file = self.data / "ledger.sqlite3"
+        if not file.exists():
             return []
-        ledger = self.ledger()
-        try:
-            return ledger.jobs()
-        finally:
-            ledger.close()
+        # Tests ask again and again: opened anew each time it would cost ten times as much. A test may remove the file.
+        if self._looking is None or self._looking[0] != file.stat().st_ino:
+            self._look_away()
+            self._looking = file.stat().st_ino, self.ledger()
+        return self._looking[1].jobs()
+
+    def _look_away(self) -> None:
+        if self._looking is not None:
+            self._looking[1].close()
+            self._looking = None
 
     def log(self, part: str) -> str:
         """Return what a part has logged."""
