@@ -164,6 +164,11 @@ class OrthancServer:
         modality = {"AET": ae_title, "Host": "127.0.0.1", "Port": port, "UseDicomTls": self._tls is not None}
         self.rest(f"/modalities/{name}", body=modality, method="PUT")
 
+    def forget(self, name: str) -> None:
+        """Let it no longer know a peer by this name, if it does."""
+        if name in self.rest("/modalities"):
+            self.rest(f"/modalities/{name}", method="DELETE")
+
     def take(self, files: Sequence[Path]) -> None:
         """Give it files, as a modality would have."""
         for file in files:
