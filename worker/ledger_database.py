@@ -1,8 +1,10 @@
 """The database under the ledger: how it is opened, migrated, and what a transaction is."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -95,9 +97,17 @@ def migrate(engine: Engine, to: str | None = None) -> None:
         command.upgrade(config, wanted)
 
 
+@cache
 def latest_version() -> str:
-    """Return the version to which the migrations lead: their files are numbered."""
-    return max(file.name.split("_", 1)[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    """Return the version to which the migrations lead: the one that no other follows."""
+    files = [file.read_text(encoding="utf-8") for file in (MIGRATIONS / "versions").glob("*.py")]
+    (latest,) = set(_named("revision", files)) - set(_named("down_revision", files))
+    return latest
+
+
+def _named(variable: str, files: Sequence[str]) -> Iterator[str]:
+    for content in files:
+        yield from re.findall(rf'^{variable}\b.*= "(\w+)"$', content, re.MULTILINE)
 
 
 def _version_of(engine: Engine) -> str | None:

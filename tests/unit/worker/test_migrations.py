@@ -22,7 +22,7 @@ def test_the_migrations_make_the_tables() -> None:
 
 
 def test_the_latest_version_is_known_without_alembic() -> None:
-    """The number of the last file is the head of the chain: a ledger that is up to date is opened without Alembic."""
+    """It is what Alembic calls the head, so a ledger that is up to date is opened without Alembic."""
     assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [latest_version()]
 
 
