@@ -8,7 +8,7 @@ catalog         the model directories of this machine and their checksums
 weights         weights by reference into a package, fetched and checked (torchscript, linknet_graph); durable_file
 meshnet         what brainchop's files say, as ONNX and as a plain computation (brainchop_head, what its cards share;
                 brain_mask_card, of mindgrab)
-grid            grids in patient space, and the way from one to another
+grid            grids in patient space, and the way from one to another (spline: as nnU-Net goes it)
 preparation     from the source grid to the network's (normalisation: its values)
 inference       the order in which networks are asked (sliding_window: window by window; slice_by_slice)
 answers         what a network's answer means, by the card's kind

@@ -110,6 +110,8 @@ class Card(Strict):
                     raise ValueError("locate-then-read goes with one series")
                 if self.preparation.crop_centre is not None:
                     raise ValueError("locate-then-read looks at all of the images: leave out crop_centre")
+                if self.preparation.normalised == "source-grid":
+                    raise ValueError("locate-then-read normalises what it resampled: leave out normalised")
         return self
 
     @model_validator(mode="after")

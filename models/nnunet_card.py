@@ -6,7 +6,11 @@ from typing import Any
 
 from models.errors import WeightsRefused
 
-_LIMITS = "Imported from nnU-Net, one fold: resampled linearly and then normalised, not by splines and after"
+_LIMITS = "Imported from nnU-Net, one fold; labels, not probabilities, are brought back to the images' grid"
+#: What nnU-Net resamples with, unless its planner was told otherwise.
+_RESAMPLING = "resample_data_or_seg_to_shape"
+#: Its `order`, in the card's words.
+_ORDERS = {0: "nearest", 1: "linear", 3: "spline"}
 _SPATIAL = (0, 1, 2)
 
 
@@ -46,6 +50,8 @@ def nnunet_card(
         "kind": "volume",
         "orientation": "".join(orientation[axis] for axis in forward),
         "fit": "spacing",
+        "interpolation": _interpolation(configuration),
+        "normalised": "source-grid",
         "spacing_mm": [float(value) for value in configuration["spacing"]],
         "crop_non_zero": True,
         **values[0],
@@ -74,6 +80,8 @@ def limits_of(preparation: Mapping[str, Any], inference: Mapping[str, Any]) -> s
     """Return what a read by these parts of a card does otherwise than nnU-Net."""
     channels = [preparation, *preparation.get("channel_values", {}).values()]
     limits = [_LIMITS]
+    if preparation.get("interpolation") != "spline":
+        limits.append("thick planes are resampled like others")
     if len(channels) > 1 and any(values["normalisation"] == "non-zero-z-score" for values in channels):
         limits.append("z-scores are of what is not 0 in each series by itself")
     if not inference.get("mirror_axes"):
@@ -105,6 +113,23 @@ def mirror_axes(said: object) -> list[int]:
     if not isinstance(said, (list, tuple)) or any(axis not in _SPATIAL for axis in said) or len(set(said)) < len(said):
         raise WeightsRefused(f"inference_allowed_mirroring_axes {said!r} are no axes of a volume")
     return sorted(int(axis) for axis in said)
+
+
+def _interpolation(configuration: Mapping[str, Any]) -> str:
+    """Return how images are resampled. Raises WeightsRefused for what no card can say."""
+    name, said = (
+        configuration.get("resampling_fn_data", _RESAMPLING),
+        configuration.get("resampling_fn_data_kwargs", {}),
+    )
+    if name != _RESAMPLING:
+        raise WeightsRefused(f"images that are resampled by {name} are not read here, only by {_RESAMPLING}")
+    order = said.get("order", 3)
+    if order not in _ORDERS or said.get("order_z", 0) != 0 or said.get("force_separate_z") is not None:
+        raise WeightsRefused(
+            f"resampling_fn_data_kwargs {said} are not read here: order is one of {', '.join(map(str, _ORDERS))}, "
+            "order_z is 0, and force_separate_z null"
+        )
+    return _ORDERS[order]
 
 
 def _values(configuration: Mapping[str, Any], plans: Mapping[str, Any], place: int) -> dict[str, Any]:
