@@ -51,6 +51,12 @@ class Grid:
         return middle[:3]
 
 
+def same_grid(one: Grid, other: Grid, *, within_voxels: float = _ALIGNED_WITHIN_VOXELS) -> bool:
+    """Say whether the voxels of two grids lie upon each other."""
+    apart = np.linalg.inv(one.affine) @ other.affine - np.eye(4)
+    return one.shape == other.shape and bool(np.abs(apart[:3] @ np.array([*one.shape, 1.0])).max() < within_voxels)
+
+
 def grid_of(volume: Volume) -> Grid:
     """Return where the voxels of a volume lie."""
     return Grid(affine=volume.affine, shape=shape_of(volume.array))

@@ -1,9 +1,9 @@
 """What nnU-Net's ``plans.json`` and ``dataset.json`` say, in the card's words."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from models.channel_names import channel_names
 from models.errors import WeightsRefused
 
 _LIMITS = "Imported from nnU-Net, one fold; labels, not probabilities, are brought back to the images' grid"
@@ -41,7 +41,7 @@ def nnunet_card(
     if sorted(numbers.values()) != list(range(len(numbers))):
         raise WeightsRefused(f"the labels' numbers {sorted(numbers.values())} are not 0, 1, 2, ...")
     forward = [int(axis) for axis in plans.get("transpose_forward", _SPATIAL)]
-    channels = channel_names(dataset)
+    channels = channel_names(dataset["channel_names"], "dataset.json")
     schemes = configuration["normalization_schemes"]
     if len(schemes) != len(channels):
         raise WeightsRefused(f"dataset.json has {len(channels)} channels, plans.json normalises {len(schemes)}")
@@ -87,23 +87,6 @@ def limits_of(preparation: Mapping[str, Any], inference: Mapping[str, Any]) -> s
     if not inference.get("mirror_axes"):
         limits.append("no mirrored copies are averaged")
     return "; ".join(limits) + "."
-
-
-def channel_names(dataset: Mapping[str, Any]) -> list[str]:
-    """Return the channels in the network's order, as a card may call them: T1w CE becomes t1w-ce.
-
-    Raises WeightsRefused where they are not numbered from 0 on, or are called alike.
-    """
-    said = {int(number): str(name) for number, name in dataset["channel_names"].items()}
-    if sorted(said) != list(range(len(said))) or not said:
-        raise WeightsRefused(f"the channels' numbers {sorted(said)} are not 0, 1, 2, ...")
-    names = [
-        re.sub("[^a-z0-9]+", "-", said[number].lower()).strip("-")[:40].strip("-") or f"channel-{number}"
-        for number in sorted(said)
-    ]
-    if len(set(names)) < len(names):
-        raise WeightsRefused(f"two channels are called alike ({', '.join(names)}); rename one in dataset.json")
-    return names
 
 
 def mirror_axes(said: object) -> list[int]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.card_preparation import Values, VolumePreparation
 from models.errors import CardError, InputRefused
-from models.grid import Grid, box_of, boxed, grid_of, oriented, patient_grid, resample
+from models.grid import Grid, box_of, boxed, grid_of, oriented, patient_grid, resample, same_grid
 from models.normalisation import normalise, window_of
 from models.volume import Volume
 
@@ -39,7 +39,7 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
         raise InputRefused(
             f"the card names {1 + len(preparation.channels)} series as channels, and {1 + len(volume.others)} are here"
         )
-    others = volume.others
+    others, whole = volume.others, grid_of(volume)
     if preparation.crop_non_zero:
         volume = _non_zero(volume, others)
     before = preparation.normalised == "source-grid"
@@ -60,17 +60,24 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
         fitted = _cropped(Volume(array=array, affine=grid.affine), preparation.crop_above, preparation.crop_multiple)
         array = np.ascontiguousarray(fitted.array, np.float32)
     named = zip(preparation.channels, others, strict=True)
-    channels = [array, *(_channel(name, other, fitted, preparation) for name, other in named)]
+    channels = [array, *(_channel(name, other, fitted, whole, preparation) for name, other in named)]
     return Prepared(array=np.stack(channels)[np.newaxis], affine=fitted.affine, window=window)
 
 
-def _channel(name: str, other: Volume, fitted: Volume, preparation: VolumePreparation) -> NDArray[np.float32]:
-    """Bring another series to the first one's prepared grid, through patient space, and normalise it for itself."""
+def _channel(
+    name: str, other: Volume, fitted: Volume, whole: Grid, preparation: VolumePreparation
+) -> NDArray[np.float32]:
+    """Bring another series to the first one's prepared grid, through patient space, and normalise it for itself.
+
+    Where it lies on the first one's own grid, `whole`, it goes on beyond its edges as the first one does.
+    """
     if preparation.normalised == "source-grid":
         # It lies on the first one's own grid, and ends where that ends.
         there = resample(other, grid_of(fitted), interpolation=preparation.interpolation, outside=None)
         return np.ascontiguousarray(there.array, np.float32)
-    outside = float(np.min(np.asarray(other.array))) if preparation.outside is None else preparation.outside
+    outside = preparation.outside
+    if outside is None and not same_grid(grid_of(other), whole):
+        outside = float(np.min(np.asarray(other.array)))
     there = resample(other, grid_of(fitted), interpolation=preparation.interpolation, outside=outside)
     array = np.ascontiguousarray(there.array, np.float32)
     values = preparation.channel_values.get(name, preparation)

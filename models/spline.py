@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.grid import Grid, interpolated
+from models.grid import Grid, grid_of, interpolated, same_grid
 from models.volume import Volume
 
 #: A side of a voxel that is so many times another.
@@ -33,7 +33,7 @@ def splined(volume: Volume, grid: Grid, *, outside: float | None) -> Volume:
     array = np.asarray(volume.array, np.float32)
     volume = Volume(array=array, affine=volume.affine)
     to_source = np.linalg.inv(volume.affine) @ grid.affine
-    if grid.shape == array.shape and np.abs((to_source - np.eye(4))[:3] @ _farthest(grid)).max() < _SAME_WITHIN_VOXELS:
+    if same_grid(grid_of(volume), grid, within_voxels=_SAME_WITHIN_VOXELS):
         return Volume(array=array.copy(), affine=grid.affine)
     across = _long_axis(volume.affine)
     if across is None:
@@ -88,7 +88,3 @@ def _parallel(to_source: NDArray[np.float64]) -> bool:
     """Say whether the axes of two grids run along each other, in the same order."""
     matrix = to_source[:3, :3]
     return bool(np.abs(matrix - np.diag(np.diag(matrix))).max() < _SAME_WITHIN_VOXELS)
-
-
-def _farthest(grid: Grid) -> NDArray[np.float64]:
-    return np.array([*grid.shape, 1.0])
