@@ -8,7 +8,7 @@ catalog         the model directories of this machine and their checksums
 weights         weights by reference into a package, fetched and checked (torchscript, linknet_graph); durable_file
 meshnet         what brainchop's files say, as ONNX and as a plain computation (brainchop_head, what its cards share;
                 brain_mask_card, of mindgrab)
-grid            grids in patient space, and the way from one to another
+grid            grids in patient space, and the way from one to another (spline: as nnU-Net goes it)
 preparation     from the source grid to the network's (normalisation: its values)
 inference       the order in which networks are asked (sliding_window: window by window; slice_by_slice)
 answers         what a network's answer means, by the card's kind
@@ -30,7 +30,7 @@ reading         all of it in one function, `read`
 checking        golden inputs (golden: how they are made) prove a model on this machine
 import_kinds    the formats that can be imported: brainchop (brainchop_card), import_onnx, import_torchscript (in
                 torchscript_child, a process of its own), import_monai, import_nnunet (nnunet_card); monai_transforms;
-                import_torch, modules that they made; imported_model, the directory that all of them write
+                channel_names; import_torch, modules that they made; imported_model, the directory that they write
 critical        which of a card's rules a reading fulfils; critical_reason, why
 torch_export    from a PyTorch module to the files of a model
 testing         a tiny real model and fake runtimes, for tests; testing_classifier, one that classifies;

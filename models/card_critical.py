@@ -67,7 +67,22 @@ class VolumeRule(Strict):
         return self
 
 
+class CountRule(Strict):
+    """There are so many or so few of a label that has the measurement count; 0 is a count too."""
+
+    when: Literal["count"]
+    label: str
+    at_least: int | None = Field(default=None, ge=1)
+    at_most: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> "CountRule":
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("needs either at_least or at_most; both limits are two rules")
+        return self
+
+
 #: What makes a read critical; the first that fires is enough.
 CriticalRule = Annotated[
-    CertaintyRule | PresenceRule | ProbabilityRule | DiameterRule | VolumeRule, Field(discriminator="when")
+    CertaintyRule | PresenceRule | ProbabilityRule | DiameterRule | VolumeRule | CountRule, Field(discriminator="when")
 ]

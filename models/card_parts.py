@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Axes = Annotated[str, Field(pattern="^[LRAPIS]{3}$")]
 
@@ -75,7 +75,16 @@ class Label(Strict):
         default=Concept(value="246206008", scheme="SCT", meaning="Number of lesions"),
         description="with the measurement count: what is counted, such as 111038, DCM, Number of calcifications",
     )
+    plausible_count: Range = Field(
+        default=Range(), description="with the measurement count: how many there can be; else nothing is sent"
+    )
     smallest_mm: float = Field(default=0.0, ge=0, description="with instances: parts less wide than this are dropped")
+
+    @model_validator(mode="after")
+    def _what_is_plausible_is_counted(self) -> "Label":
+        if self.plausible_count != Range() and not self.counted:
+            raise ValueError('plausible_count goes with measurements = ["count"]')
+        return self
 
     @property
     def counted(self) -> bool:

@@ -45,7 +45,14 @@ class VolumePreparation(Values):
     )
     size: tuple[int, int, int] | None = None
     spacing_mm: tuple[float, float, float] | None = None
-    interpolation: Literal["linear", "nearest"] = "linear"
+    interpolation: Literal["linear", "nearest", "spline"] = Field(
+        default="linear",
+        description="spline: cubic, within the images' range of values; where one side of a voxel is more than three "
+        "times another, within the planes only, and nearest across them, as nnU-Net does",
+    )
+    normalised: Literal["network-grid", "source-grid"] = Field(
+        default="network-grid", description="whether values are normalised after resampling or before it"
+    )
     anchor: Literal["edges", "first-voxel"] = Field(
         default="edges",
         description="with fit = spacing, what the new grid shares with the images': outer edges, or the centre of the "
@@ -89,6 +96,8 @@ class VolumePreparation(Values):
             raise ValueError("crop_centre goes with fit = resize or spacing: conform is cut to its size already")
         if self.pad_multiple > 1 and self.fit != "spacing":
             raise ValueError("pad_multiple goes with fit = spacing only: the others have a size")
+        if self.normalised == "source-grid" and (self.fit == "conform" or self.outside is not None):
+            raise ValueError("normalised = source-grid goes with fit = resize or spacing, and without outside")
         stray = sorted(set(self.channel_values) - set(self.channels))
         if stray:
             raise ValueError(f"channel_values names {', '.join(stray)}, which channels does not name")

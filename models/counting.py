@@ -1,16 +1,14 @@
 """How many things of a label there are, as a number of its own: what a card asks for with the measurement ``count``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card_parts import Concept, Label
+from models.card_parts import Label
 from models.components import count_parts
-from models.findings import Count, Detection, Measurement
-
-#: Unit of a pure number in PS3.16, such as of Number of calcifications (TID 4010).
-NO_UNITS = Concept(value="1", scheme="UCUM", meaning="no units")
+from models.errors import ImplausibleResult
+from models.findings import NO_UNITS, Count, Detection, Measurement, Reading
 
 
 def number_of(label: Label, count: int) -> Measurement:
@@ -36,3 +34,25 @@ def counts_of(detections: Sequence[Detection], missing: Sequence[Label]) -> tupl
         for number, label in sorted(found.items())
         if label.counted
     )
+
+
+def counts_in(reading: Reading) -> Iterator[Count]:
+    """Yield how many there are of each label that wants it told, those of structures first."""
+    for structure in reading.structures:
+        label = structure.label
+        for measurement in structure.measurements:
+            if label.counted and (measurement.name, measurement.unit) == (label.counted_as, NO_UNITS):
+                yield Count(label=label, measurement=measurement)
+    yield from reading.counts
+
+
+def plausibly_counted(reading: Reading) -> Reading:
+    """Return the reading. Raises ImplausibleResult where there are more or fewer of a label than its card says."""
+    problems = [
+        f"{count.label.name}: {count.measurement.value:.0f} found (plausible {count.label.plausible_count})"
+        for count in counts_in(reading)
+        if count.measurement.value not in count.label.plausible_count
+    ]
+    if problems:
+        raise ImplausibleResult("the result is not sent: " + "; ".join(problems) + "; look at the source images")
+    return reading

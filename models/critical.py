@@ -2,8 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from models.card_critical import CertaintyRule, CriticalRule, DiameterRule, PresenceRule, ProbabilityRule, VolumeRule
+from models.card_critical import (
+    CertaintyRule,
+    CountRule,
+    CriticalRule,
+    DiameterRule,
+    PresenceRule,
+    ProbabilityRule,
+    VolumeRule,
+)
 from models.card_parts import Concept
+from models.counting import counts_in
 from models.critical_reason import CriticalReason
 from models.findings import Detection, Finding, Measurement, Reading, Structure
 
@@ -33,8 +42,10 @@ def _reasons(rule: CriticalRule, reading: Reading) -> Iterator[CriticalReason]:
         yield from _detected(rule, reading.detections, _PROBABILITY, _PERCENT, "%")
     elif isinstance(rule, DiameterRule):
         yield from _detected(rule, reading.detections, _DIAMETER, _MM, "mm")
-    else:
+    elif isinstance(rule, VolumeRule):
         yield from _sized(rule, reading)
+    else:
+        yield from _counted(rule, reading)
 
 
 def _certain(rule: CertaintyRule, findings: Sequence[Finding]) -> Iterator[CriticalReason]:
@@ -101,6 +112,23 @@ def _sized(rule: VolumeRule, reading: Reading) -> Iterator[CriticalReason]:
                 at_least=rule.at_least,
                 at_most=rule.at_most,
                 number=thing.number if isinstance(thing, Detection) else None,
+            )
+
+
+def _counted(rule: CountRule, reading: Reading) -> Iterator[CriticalReason]:
+    for count in counts_in(reading):
+        value = count.measurement.value
+        too_many = rule.at_least is not None and value >= rule.at_least
+        too_few = rule.at_most is not None and value <= rule.at_most
+        if count.label.name == rule.label and (too_many or too_few):
+            yield CriticalReason(
+                kind="count",
+                name=count.label.name,
+                concept=count.label.concept,
+                names=count.label.names,
+                value=value,
+                at_least=rule.at_least,
+                at_most=rule.at_most,
             )
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from models.card_parts import Concept
 
-Kind = Literal["certainty", "present", "probability", "diameter", "volume"]
+Kind = Literal["certainty", "present", "probability", "diameter", "volume", "count"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class CriticalReason:
         concept: The same, coded.
         names: In other languages, where the card gives them.
         value: What was measured, in `unit`; None where it is only present.
-        unit: "%", "mm" or "ml"; empty where it is only present.
+        unit: "%", "mm" or "ml"; empty for a count, and where it is only present.
         at_least: The rule's lower limit.
         at_most: The rule's upper limit.
         number: Of the detection; None for everything else.

@@ -11,7 +11,7 @@ from models.boxes import Boxes, best_of, boxes_of, joined
 from models.card_inference import SlidingWindow
 from models.card_interpretation import BoxInterpretation
 from models.card_parts import Label
-from models.counting import counts_of
+from models.counting import counts_of, plausibly_counted
 from models.errors import ImplausibleResult
 from models.findings import Detection, Measurement, Reading
 from models.image_preparation import Placement
@@ -59,7 +59,7 @@ def detect_in_volume(
         found.append(_found(boxes, index, corners.min(axis=0), corners.max(axis=0)))
     _, row_mm, column_mm = source.spacing_mm
     detections, missing = detections_of(card, interpretation, found, source.array.shape, (row_mm, column_mm))
-    return Reading(detections=detections, missing=missing, counts=counts_of(detections, missing))
+    return plausibly_counted(Reading(detections=detections, missing=missing, counts=counts_of(detections, missing)))
 
 
 def boxes_in_frame(

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from models.card_parts import Concept, Label
 
+#: Unit of a pure number in PS3.16, such as of Number of calcifications (TID 4010).
+NO_UNITS = Concept(value="1", scheme="UCUM", meaning="no units")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from models.card_interpretation import BoxInterpretation, ClassificationInterpretation, LabelMapInterpretation
 from models.card_preparation import ImagePreparation
 from models.classification import class_activation, findings_of, mapped_classes, probabilities, scaled
-from models.counting import counts_of
+from models.counting import counts_of, plausibly_counted
 from models.detection import boxes_in_frame, detections_of
 from models.errors import CardError, InputRefused
 from models.findings import HeatMap, Reading
@@ -129,11 +129,13 @@ def _detected(
         found += boxes_in_frame(card, interpretation, answer, index, preparation.size, prepared.placement)
         read += 1
     detections, missing = detections_of(card, interpretation, found, image.array.shape, image.spacing_mm)
-    return Reading(
-        detections=detections,
-        missing=missing,
-        counts=counts_of(detections, missing),
-        warnings=_warnings(image, read),
+    return plausibly_counted(
+        Reading(
+            detections=detections,
+            missing=missing,
+            counts=counts_of(detections, missing),
+            warnings=_warnings(image, read),
+        )
     )
 
 

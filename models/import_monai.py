@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from monai.bundle import ConfigParser
 
+from models.channel_names import channel_names
 from models.errors import WeightsRefused
 from models.import_torch import import_module, sides_of
 from models.import_torchscript import import_script
@@ -34,7 +35,7 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
 
     Args:
         folder: The bundle, or a zip of it.
-        wishes: What a bundle does not know: id, concepts of labels, selection.
+        wishes: What a bundle does not know: id, concepts of labels, selection (of each channel, where it has several).
         target_dir: Directory of this machine's models.
 
     Raises WeightsRefused for what is not read here, CardError (a draft is written), OSError.
@@ -43,7 +44,8 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
         with tempfile.TemporaryDirectory(prefix="wetread-import-") as scratch:
             return import_monai(_unpacked(folder, Path(scratch)), wishes, target_dir)
     metadata, parser = _metadata(folder), _parser(folder)
-    prepared = preparation(_transforms(parser, "preprocessing"))
+    channels = _channels(metadata)
+    prepared = preparation(_transforms(parser, "preprocessing"), channels)
     inference = _inference(parser)
     interpreted = interpretation(_transforms(parser, "postprocessing"))
     names = _names(metadata, first=1 if interpreted["kind"] == "multi-label" else 0)
@@ -63,7 +65,7 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
         raise WeightsRefused(
             "the bundle has no SlidingWindowInferer, no Resized and no CenterSpatialCropd: how large is the input?"
         )
-    card, example = with_labels(known, wishes), np.zeros((1, 1, *sides), np.float32)
+    card, example = with_labels(known, wishes), np.zeros((1, len(channels), *sides), np.float32)
     script = folder / "models" / "model.ts"
     defined = _network_key(parser) and (folder / "models" / "model.pt").is_file()
     if not defined and script.is_file():
@@ -170,6 +172,27 @@ def _inference(parser: ConfigParser) -> dict[str, Any]:
         "blending": "gaussian-monai" if str(values.get("mode", "constant")) == "gaussian" else "constant",
         "padding": "zero-around",
     }
+
+
+def _channels(metadata: Mapping[str, Any]) -> list[str]:
+    """Return the names of the series that the network's channels are. Raises WeightsRefused."""
+    inputs: Mapping[str, Any] = (metadata.get("network_data_format") or {}).get("inputs") or {}
+    if len(inputs) > 1:
+        raise WeightsRefused(f"the network has the inputs {', '.join(inputs)}; one is read here")
+    for name, about in inputs.items():
+        try:
+            count, named = int(about.get("num_channels", 1)), about.get("channel_def") or {}
+            if count == 1:
+                break
+            if len(named) == count:
+                return channel_names(named, "metadata.json")
+        except (AttributeError, TypeError, ValueError) as error:
+            raise WeightsRefused(f"network_data_format.inputs.{name} of metadata.json is not read ({error})") from error
+        raise WeightsRefused(
+            f"metadata.json does not say which series the network's {count} channels are "
+            f"(network_data_format.inputs.{name}.channel_def)"
+        )
+    return ["image"]
 
 
 def _names(metadata: Mapping[str, Any], *, first: int) -> dict[int, str]:

@@ -11,7 +11,7 @@ from models.answers import logit
 from models.card_interpretation import LabelMapInterpretation
 from models.card_parts import Label
 from models.components import drop_small, fill_holes, largest_component
-from models.counting import counts_of
+from models.counting import counts_of, plausibly_counted
 from models.errors import ImplausibleResult
 from models.findings import Detection, Measurement, Reading, Structure
 from models.grid import box_of, grid_of, reach, resample, shape_of
@@ -31,7 +31,7 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
         answer: What `models.inference.ask` returned.
         source: What was read.
 
-    Raises ImplausibleResult when a volume lies outside the card's range; a label that was not found has 0 ml.
+    Raises ImplausibleResult when a volume or a count lies outside the card's range; what was not found has 0.
     """
     labels = label_map(interpretation, answer, source)
     for label in card.labels:
@@ -47,7 +47,7 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
     missing = tuple(
         label for label in known if label.number not in counted and (label.instances or not voxels[label.number])
     )
-    return Reading(
+    reading = Reading(
         labels=labels,
         instances=instances,
         detections=detections,
@@ -67,6 +67,7 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
         counts=counts_of(detections, missing),
         warnings=warnings,
     )
+    return plausibly_counted(reading)
 
 
 def _instances(

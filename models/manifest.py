@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from models.card_critical import CertaintyRule, CriticalRule, PresenceRule
+from models.card_critical import CertaintyRule, CountRule, CriticalRule, PresenceRule
 from models.card_inference import Command, EntryPoint, Inference, LocateThenRead, SlidingWindow
 from models.card_interpretation import (
     BoxInterpretation,
@@ -113,6 +113,8 @@ class Card(Strict):
                     raise ValueError("locate-then-read goes with one series")
                 if self.preparation.crop_centre is not None:
                     raise ValueError("locate-then-read looks at all of the images: leave out crop_centre")
+                if self.preparation.normalised == "source-grid":
+                    raise ValueError("locate-then-read normalises what it resampled: leave out normalised")
         return self
 
     @model_validator(mode="after")
@@ -158,6 +160,7 @@ class Card(Strict):
     @model_validator(mode="after")
     def _rules_name_what_there_is(self) -> "Card":
         names = [label.name for label in self.labels]
+        counted = [label.name for label in self.labels if label.counted]
         answers = self._answers()
         for number, rule in enumerate(self.critical):
             label = "" if isinstance(rule, CertaintyRule) else rule.label
@@ -168,6 +171,8 @@ class Card(Strict):
             if label and label not in names:
                 allowed = ", ".join(names) or "none: this card has no [[labels]]"
                 raise ValueError(f"critical.{number}.label: no label is named {label!r}; allowed are {allowed}")
+            if isinstance(rule, CountRule) and label not in counted:
+                raise ValueError(f'critical.{number}.label: {label} has no count; add "count" to its measurements')
         return self
 
     def _answers(self) -> list[Concept]:

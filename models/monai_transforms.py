@@ -14,11 +14,12 @@ Values = Mapping[str, Any]
 _NOTHING, _ORIENTATION, _GRID, _RESIZED, _CENTRED, _INTENSITY, _CROPPED = range(7)
 
 
-def preparation(transforms: Sequence[Values]) -> dict[str, Any]:
+def preparation(transforms: Sequence[Values], channels: Sequence[str] = ("image",)) -> dict[str, Any]:
     """Return ``[preparation]`` of what comes before the network.
 
     Args:
         transforms: Each with `_target_` (its name without modules) and its values.
+        channels: Names of the series that the network's channels are.
 
     Raises WeightsRefused.
     """
@@ -35,7 +36,7 @@ def preparation(transforms: Sequence[Values]) -> dict[str, Any]:
                 "spacing or size, then a crop of the middle, one change of intensities, a crop of air is read here"
             )
         try:
-            say(values, card)
+            say(values, card, channels)
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsRefused(
                 f"the values of the transform {name} are not read here ({type(error).__name__}: {error})"
@@ -45,6 +46,8 @@ def preparation(transforms: Sequence[Values]) -> dict[str, Any]:
         raise WeightsRefused("the bundle takes images as they lie (no Orientationd): left and right could be swapped")
     if "fit" not in card:
         raise WeightsRefused("the bundle brings images to no spacing (Spacingd) and to no size (Resized)")
+    if len(channels) > 1:
+        card["channels"] = list(channels[1:])
     return card
 
 
@@ -82,12 +85,12 @@ def _mode(values: Values, known: Mapping[str, str], default: str) -> str:
     return known[mode]
 
 
-def _orientation(values: Values, card: dict[str, Any]) -> None:
+def _orientation(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> None:
     # MONAI's axcodes name the direction along which an axis grows, as ours do.
     card["orientation"] = str(values["axcodes"])
 
 
-def _spacing(values: Values, card: dict[str, Any]) -> None:
+def _spacing(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> None:
     sides = [float(side) for side in values["pixdim"]]
     if not all(math.isfinite(side) and side > 0 for side in sides):
         raise WeightsRefused("Spacingd that leaves a side as it is (pixdim of -1 or nan) is not read here")
@@ -97,7 +100,7 @@ def _spacing(values: Values, card: dict[str, Any]) -> None:
     card["interpolation"] = _mode(values, {"bilinear": "linear", "nearest": "nearest", "1": "linear"}, "bilinear")
 
 
-def _resized(values: Values, card: dict[str, Any]) -> None:
+def _resized(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> None:
     _only(values, size_mode="all", anti_aliasing=False)
     size = [int(side) for side in values["spatial_size"]]
     if min(size) < 1:
@@ -108,14 +111,14 @@ def _resized(values: Values, card: dict[str, Any]) -> None:
         card.pop(key, None)
 
 
-def _centre(values: Values, card: dict[str, Any]) -> None:
+def _centre(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> None:
     sizes = values["roi_size"]
     wanted = [int(sizes)] * 3 if isinstance(sizes, int) else [int(side) for side in sizes]
     # MONAI leaves a side as it is where it is not above 0.
     card["crop_centre"] = [max(side, 0) for side in wanted]
 
 
-def _range(values: Values, card: dict[str, Any]) -> None:
+def _range(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> None:
     if not values.get("clip", False):
         raise WeightsRefused("ScaleIntensityRanged without clip is not read here")
     low, high = float(values["b_min"]), float(values["b_max"])
@@ -123,42 +126,62 @@ def _range(values: Values, card: dict[str, Any]) -> None:
     card |= {"scale": high - low, "offset": low}
 
 
-def _min_max(values: Values, card: dict[str, Any]) -> None:
+def _min_max(values: Values, card: dict[str, Any], channels: Sequence[str]) -> None:
+    _by_itself(values, channels)
     # Given a factor, MONAI passes over minv and maxv only where they are None.
-    _only(values, channel_wise=False)
     low, high = float(values.get("minv", 0.0)), float(values.get("maxv", 1.0))
     card |= {"normalisation": "min-max", "scale": high - low, "offset": low}
 
 
-def _z_score(values: Values, card: dict[str, Any]) -> None:
+def _z_score(values: Values, card: dict[str, Any], channels: Sequence[str]) -> None:
     subtrahend, divisor = values.get("subtrahend"), values.get("divisor")
     if (subtrahend is None) != (divisor is None):
         raise WeightsRefused("NormalizeIntensityd with one of subtrahend and divisor is not read here")
-    if subtrahend is not None and divisor is not None:
-        _only(values, nonzero=False)
-        card |= {"normalisation": "fixed", "mean": _number(subtrahend), "std": _number(divisor)}
-    else:
+    if subtrahend is None or divisor is None:
+        _by_itself(values, channels)
         card["normalisation"] = "non-zero-z-score" if values.get("nonzero", False) else "z-score"
+        return
+    _only(values, nonzero=False)
+    if len(channels) > 1 and any(isinstance(said, (list, tuple)) for said in (subtrahend, divisor)):
+        _by_itself(values, channels)
+    numbers = zip(_numbers(subtrahend, channels), _numbers(divisor, channels), strict=True)
+    first, *others = [{"normalisation": "fixed", "mean": mean, "std": std} for mean, std in numbers]
+    card |= first
+    if any(other != first for other in others):
+        card["channel_values"] = dict(zip(channels[1:], others, strict=True))
 
 
-def _crop(values: Values, card: dict[str, Any]) -> None:
-    _only(values, select_fn=None, channel_indices=None, margin=0, k_divisible=1)
+def _crop(values: Values, card: dict[str, Any], channels: Sequence[str]) -> None:
+    _only(values, select_fn=None, margin=0, k_divisible=1)
+    if values.get("channel_indices") not in ((None, 0, [0]) if len(channels) == 1 else (0, [0])):
+        raise WeightsRefused("CropForegroundd is read where it looks at the first channel (channel_indices = 0)")
     card["crop_above"] = 0.0
 
 
-def _number(value: Any) -> float:
-    """Return a number that may stand in a list of one, for one channel."""
-    if isinstance(value, (list, tuple)):
-        (value,) = value
-    return float(value)
+def _by_itself(values: Values, channels: Sequence[str]) -> None:
+    """Refuse what takes the values of several series together."""
+    if len(channels) > 1 and not values.get("channel_wise", False):
+        raise WeightsRefused(
+            f"{values['_target_']} without channel_wise is not read here for {len(channels)} channels: a card "
+            "normalises each series by itself"
+        )
 
 
-def _nothing(_values: Values, _card: dict[str, Any]) -> None:
+def _numbers(said: Any, channels: Sequence[str]) -> list[float]:
+    """Return a number for each channel; one alone is that of all."""
+    if not isinstance(said, (list, tuple)):
+        return [float(said)] * len(channels)
+    if len(said) != len(channels):
+        raise WeightsRefused(f"NormalizeIntensityd has {len(said)} numbers for {len(channels)} channels")
+    return [float(number) for number in said]
+
+
+def _nothing(_values: Values, _card: dict[str, Any], _channels: Sequence[str]) -> None:
     """Do nothing: what it does, wetread does anyway."""
 
 
 #: Place in the card's order, and what each says in the card's words.
-_PREPARING: dict[str, tuple[int, Callable[[Values, dict[str, Any]], None]]] = {
+_PREPARING: dict[str, tuple[int, Callable[[Values, dict[str, Any], Sequence[str]], None]]] = {
     "LoadImaged": (_NOTHING, _nothing),
     "EnsureChannelFirstd": (_NOTHING, _nothing),
     "EnsureTyped": (_NOTHING, _nothing),

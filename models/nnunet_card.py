@@ -1,12 +1,16 @@
 """What nnU-Net's ``plans.json`` and ``dataset.json`` say, in the card's words."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from models.channel_names import channel_names
 from models.errors import WeightsRefused
 
-_LIMITS = "Imported from nnU-Net, one fold: resampled linearly and then normalised, not by splines and after"
+_LIMITS = "Imported from nnU-Net, one fold; labels, not probabilities, are brought back to the images' grid"
+#: What nnU-Net resamples with, unless its planner was told otherwise.
+_RESAMPLING = "resample_data_or_seg_to_shape"
+#: Its `order`, in the card's words.
+_ORDERS = {0: "nearest", 1: "linear", 3: "spline"}
 _SPATIAL = (0, 1, 2)
 
 
@@ -37,7 +41,7 @@ def nnunet_card(
     if sorted(numbers.values()) != list(range(len(numbers))):
         raise WeightsRefused(f"the labels' numbers {sorted(numbers.values())} are not 0, 1, 2, ...")
     forward = [int(axis) for axis in plans.get("transpose_forward", _SPATIAL)]
-    channels = channel_names(dataset)
+    channels = channel_names(dataset["channel_names"], "dataset.json")
     schemes = configuration["normalization_schemes"]
     if len(schemes) != len(channels):
         raise WeightsRefused(f"dataset.json has {len(channels)} channels, plans.json normalises {len(schemes)}")
@@ -46,6 +50,8 @@ def nnunet_card(
         "kind": "volume",
         "orientation": "".join(orientation[axis] for axis in forward),
         "fit": "spacing",
+        "interpolation": _interpolation(configuration),
+        "normalised": "source-grid",
         "spacing_mm": [float(value) for value in configuration["spacing"]],
         "crop_non_zero": True,
         **values[0],
@@ -74,28 +80,13 @@ def limits_of(preparation: Mapping[str, Any], inference: Mapping[str, Any]) -> s
     """Return what a read by these parts of a card does otherwise than nnU-Net."""
     channels = [preparation, *preparation.get("channel_values", {}).values()]
     limits = [_LIMITS]
+    if preparation.get("interpolation") != "spline":
+        limits.append("thick planes are resampled like others")
     if len(channels) > 1 and any(values["normalisation"] == "non-zero-z-score" for values in channels):
         limits.append("z-scores are of what is not 0 in each series by itself")
     if not inference.get("mirror_axes"):
         limits.append("no mirrored copies are averaged")
     return "; ".join(limits) + "."
-
-
-def channel_names(dataset: Mapping[str, Any]) -> list[str]:
-    """Return the channels in the network's order, as a card may call them: T1w CE becomes t1w-ce.
-
-    Raises WeightsRefused where they are not numbered from 0 on, or are called alike.
-    """
-    said = {int(number): str(name) for number, name in dataset["channel_names"].items()}
-    if sorted(said) != list(range(len(said))) or not said:
-        raise WeightsRefused(f"the channels' numbers {sorted(said)} are not 0, 1, 2, ...")
-    names = [
-        re.sub("[^a-z0-9]+", "-", said[number].lower()).strip("-")[:40].strip("-") or f"channel-{number}"
-        for number in sorted(said)
-    ]
-    if len(set(names)) < len(names):
-        raise WeightsRefused(f"two channels are called alike ({', '.join(names)}); rename one in dataset.json")
-    return names
 
 
 def mirror_axes(said: object) -> list[int]:
@@ -105,6 +96,23 @@ def mirror_axes(said: object) -> list[int]:
     if not isinstance(said, (list, tuple)) or any(axis not in _SPATIAL for axis in said) or len(set(said)) < len(said):
         raise WeightsRefused(f"inference_allowed_mirroring_axes {said!r} are no axes of a volume")
     return sorted(int(axis) for axis in said)
+
+
+def _interpolation(configuration: Mapping[str, Any]) -> str:
+    """Return how images are resampled. Raises WeightsRefused for what no card can say."""
+    name, said = (
+        configuration.get("resampling_fn_data", _RESAMPLING),
+        configuration.get("resampling_fn_data_kwargs", {}),
+    )
+    if name != _RESAMPLING:
+        raise WeightsRefused(f"images that are resampled by {name} are not read here, only by {_RESAMPLING}")
+    order = said.get("order", 3)
+    if order not in _ORDERS or said.get("order_z", 0) != 0 or said.get("force_separate_z") is not None:
+        raise WeightsRefused(
+            f"resampling_fn_data_kwargs {said} are not read here: order is one of {', '.join(map(str, _ORDERS))}, "
+            "order_z is 0, and force_separate_z null"
+        )
+    return _ORDERS[order]
 
 
 def _values(configuration: Mapping[str, Any], plans: Mapping[str, Any], place: int) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card_preparation import VolumePreparation
+from models.card_preparation import Values, VolumePreparation
 from models.errors import CardError, InputRefused
-from models.grid import Grid, box_of, boxed, grid_of, oriented, patient_grid, resample
+from models.grid import Grid, box_of, boxed, grid_of, oriented, patient_grid, resample, same_grid
 from models.normalisation import normalise, window_of
 from models.volume import Volume
 
@@ -39,30 +39,66 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
         raise InputRefused(
             f"the card names {1 + len(preparation.channels)} series as channels, and {1 + len(volume.others)} are here"
         )
-    others = volume.others
+    others, whole = volume.others, grid_of(volume)
     if preparation.crop_non_zero:
         volume = _non_zero(volume, others)
+    before = preparation.normalised == "source-grid"
+    window = None
+    if before:
+        others = tuple(
+            _on_source(name, other, volume, preparation)
+            for name, other in zip(preparation.channels, others, strict=True)
+        )
+        volume, window = _normalised(volume, preparation)
     source, grid, outside = _fitted(volume, preparation)
     fitted = resample(source, grid, interpolation=preparation.interpolation, outside=outside)
     array = fitted.array.astype(np.float32, copy=False)
-    window = window_of(array, preparation)
-    normalise(array, preparation, window)
+    if window is None:
+        window = window_of(array, preparation)
+        normalise(array, preparation, window)
     if preparation.crop_above is not None:
         fitted = _cropped(Volume(array=array, affine=grid.affine), preparation.crop_above, preparation.crop_multiple)
         array = np.ascontiguousarray(fitted.array, np.float32)
     named = zip(preparation.channels, others, strict=True)
-    channels = [array, *(_channel(name, other, fitted, preparation) for name, other in named)]
+    channels = [array, *(_channel(name, other, fitted, whole, preparation) for name, other in named)]
     return Prepared(array=np.stack(channels)[np.newaxis], affine=fitted.affine, window=window)
 
 
-def _channel(name: str, other: Volume, fitted: Volume, preparation: VolumePreparation) -> NDArray[np.float32]:
-    """Bring another series to the first one's prepared grid, through patient space, and normalise it for itself."""
-    outside = float(np.min(np.asarray(other.array))) if preparation.outside is None else preparation.outside
+def _channel(
+    name: str, other: Volume, fitted: Volume, whole: Grid, preparation: VolumePreparation
+) -> NDArray[np.float32]:
+    """Bring another series to the first one's prepared grid, through patient space, and normalise it for itself.
+
+    Where it lies on the first one's own grid, `whole`, it goes on beyond its edges as the first one does.
+    """
+    if preparation.normalised == "source-grid":
+        # It lies on the first one's own grid, and ends where that ends.
+        there = resample(other, grid_of(fitted), interpolation=preparation.interpolation, outside=None)
+        return np.ascontiguousarray(there.array, np.float32)
+    outside = preparation.outside
+    if outside is None and not same_grid(grid_of(other), whole):
+        outside = float(np.min(np.asarray(other.array)))
     there = resample(other, grid_of(fitted), interpolation=preparation.interpolation, outside=outside)
     array = np.ascontiguousarray(there.array, np.float32)
     values = preparation.channel_values.get(name, preparation)
     normalise(array, values, window_of(array, values))
     return array
+
+
+def _on_source(name: str, other: Volume, volume: Volume, preparation: VolumePreparation) -> Volume:
+    """Bring another series to the first one's own grid and normalise it there, for itself."""
+    there = resample(
+        other, grid_of(volume), interpolation=preparation.interpolation, outside=float(np.min(np.asarray(other.array)))
+    )
+    return _normalised(there, preparation.channel_values.get(name, preparation))[0]
+
+
+def _normalised(volume: Volume, values: Values) -> tuple[Volume, tuple[float, float]]:
+    """Return a series with normalised values, and their window before."""
+    array = np.array(volume.array, np.float32)
+    window = window_of(array, values)
+    normalise(array, values, window)
+    return Volume(array=array, affine=volume.affine), window
 
 
 def _non_zero(volume: Volume, others: tuple[Volume, ...]) -> Volume:

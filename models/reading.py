@@ -11,7 +11,6 @@ from models.card_preparation import ImagePreparation, SignalsPreparation, Volume
 from models.classification import findings_of, probabilities
 from models.code_model import ask_code, words_of
 from models.detection import detect_in_volume
-from models.ecg import read_ecg
 from models.errors import CardError, InputRefused, RuntimeFailed
 from models.findings import Reading
 from models.image_reading import read_images
@@ -20,7 +19,6 @@ from models.interpretation import interpret
 from models.manifest import Card
 from models.preparation import prepare
 from models.runtime import Infer
-from models.signal_classification import classify_signals
 from models.volume import Image, Source, Volume, Waveform
 from models.volume_classification import classify_volume
 
@@ -51,6 +49,14 @@ def read(card: Card, source: Source, infer: Infer) -> Reading:
         raise CardError(f"{card.id}: a command reads files, and only a worker has them")
     if not isinstance(source, Waveform):
         raise _another(card, "waveforms", source)
+    return _read_waveform(card, source, infer)
+
+
+def _read_waveform(card: Card, source: Waveform, infer: Infer) -> Reading:
+    # Imported here: of SciPy's parts, filters are the slowest to import, and few workers read an ECG.
+    from models.ecg import read_ecg  # noqa: PLC0415
+    from models.signal_classification import classify_signals  # noqa: PLC0415
+
     if isinstance(card.preparation, SignalsPreparation):
         return classify_signals(card, card.preparation, source, infer)
     return read_ecg(card, source, infer)

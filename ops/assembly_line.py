@@ -1,21 +1,23 @@
-"""Builds the objects of worker and dicom_node from the settings; each daemon takes what it needs."""
+"""Builds the objects of worker and dicom_node from the settings; each daemon takes what it needs.
+
+Large modules are imported by the functions that need them: the model host has no database, a supervisor has nothing.
+"""
 
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dicom_node.archive import DicomArchive
-from dicom_node.asker import Asker
 from dicom_node.disk import sync_folder
-from dicom_node.query import Limits
-from models.catalog import BUILT_IN, Catalog
-from ops.audit.trail import Trail
-from ops.embedded import EmbeddedRedis
-from ops.peers import peer_named
 from ops.settings import Settings, SettingsError
-from worker.delivery import Destination
 from worker.job import JobState
-from worker.ledger import Ledger
+
+if TYPE_CHECKING:
+    from dicom_node.asker import Asker
+    from models.catalog import Catalog
+    from ops.audit.trail import Trail
+    from worker.delivery import Destination
+    from worker.ledger import Ledger
 
 #: An archive that is slower is not worth waiting for: counts are to save time.
 _COUNTS_WITHIN_S = 5.0
@@ -25,16 +27,22 @@ _MOST_SERIES = 5000
 
 def broker_url(settings: Settings) -> str:
     """Return the site's Redis, else the embedded one's."""
-    return settings.broker.url or EmbeddedRedis(settings).url
+    if settings.broker.url:
+        return settings.broker.url
+    from ops.embedded import EmbeddedRedis  # noqa: PLC0415
+
+    return EmbeddedRedis(settings).url
 
 
-def open_ledger(settings: Settings, *, busy_s: float | None = None) -> Ledger:
+def open_ledger(settings: Settings, *, busy_s: float | None = None) -> "Ledger":
     """Open the ledger; the data directory is made where need be, readable by its owner only.
 
     Args:
         settings: They say where.
         busy_s: How long to wait while others write, where that is not as long as usual.
     """
+    from worker.ledger import Ledger  # noqa: PLC0415
+
     prepare_data(settings)
     return Ledger.open(settings.ledger_url, busy_s=busy_s)
 
@@ -55,14 +63,19 @@ def prepare_data(settings: Settings) -> None:
             sync_folder(folder)
 
 
-def catalog_of(settings: Settings) -> Callable[[], Catalog]:
+def catalog_of(settings: Settings) -> Callable[[], "Catalog"]:
     """Return a function that tells the models of this machine as they are now."""
+    from models.catalog import BUILT_IN, Catalog  # noqa: PLC0415
+
     paths: tuple[Path, ...] = (BUILT_IN, *settings.model_paths)
     return lambda: Catalog.scan(paths)
 
 
-def destinations_of(settings: Settings) -> dict[str, Destination]:
+def destinations_of(settings: Settings) -> dict[str, "Destination"]:
     """Return the archives that get results, by name."""
+    from dicom_node.archive import DicomArchive  # noqa: PLC0415
+    from worker.delivery import Destination  # noqa: PLC0415
+
     return {
         item.name: Destination(
             name=item.name,
@@ -73,8 +86,10 @@ def destinations_of(settings: Settings) -> dict[str, Destination]:
     }
 
 
-def trail_of(settings: Settings, process: str) -> Trail:
+def trail_of(settings: Settings, process: str) -> "Trail":
     """Return the audit trail of a process, such as "node"."""
+    from ops.audit.trail import Trail  # noqa: PLC0415
+
     return Trail(
         settings.audit,
         process=process,
@@ -84,8 +99,13 @@ def trail_of(settings: Settings, process: str) -> Trail:
     )
 
 
-def asker_of(settings: Settings) -> Asker:
+def asker_of(settings: Settings) -> "Asker":
     """Return who asks the archives that the node's settings name how much they hold. Raises SettingsError."""
+    from dicom_node.archive import DicomArchive  # noqa: PLC0415
+    from dicom_node.asker import Asker  # noqa: PLC0415
+    from dicom_node.query import Limits  # noqa: PLC0415
+    from ops.peers import peer_named  # noqa: PLC0415
+
     named = {settings.node.counts_from, *(peer.counts_from for peer in settings.node.peers)}
     peers = {name: peer_named(name, lambda: settings) for name in sorted(name for name in named if name)}
     return Asker(

@@ -4,14 +4,16 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ops import logs, terminal
 from ops.settings import Settings, SettingsError, load
 from worker.job import JobRow, JobState, ModelVersion
-from worker.ledger import Ledger
+
+if TYPE_CHECKING:
+    from worker.ledger import Ledger
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="Settings file (TOML).", envvar="WETREAD_SETTINGS")
@@ -136,8 +138,10 @@ def release_hold(job_id: JobId, settings: SettingsFile = None, data: DataFolder 
     typer.echo(f"job {job_id} is released")
 
 
-def open_existing_ledger(settings: Path | None, data: Path | None) -> Ledger:
+def open_existing_ledger(settings: Path | None, data: Path | None) -> "Ledger":
     """Open the ledger of a house that has run before. Raises SettingsError where there is none."""
+    from worker.ledger import Ledger  # noqa: PLC0415  # the library below it is large, and few commands look into it
+
     found = read_settings(settings, data)
     if found.ledger_url.startswith("sqlite") and not Path(found.ledger_url.removeprefix("sqlite:///")).exists():
         raise SettingsError(
@@ -146,7 +150,7 @@ def open_existing_ledger(settings: Path | None, data: Path | None) -> Ledger:
     return Ledger.open(found.ledger_url)
 
 
-def _known(ledger: Ledger, job_id: int) -> JobRow:
+def _known(ledger: "Ledger", job_id: int) -> JobRow:
     row = ledger.job(job_id)
     if row is None:
         raise SettingsError(f"there is no job {job_id}; `wetread jobs` lists them")

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from dicom_node.peer_settings import PeerSettings
 from dicom_node.settings import NodeSettings
-from worker.ledger_peers import SenderRow
+
+if TYPE_CHECKING:
+    from worker.ledger_peers import SenderRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,7 @@ class PeerRow:
     studies: int = 0
 
 
-def peer_rows(node: NodeSettings, senders: Sequence[SenderRow]) -> list[PeerRow]:
+def peer_rows(node: NodeSettings, senders: Sequence["SenderRow"]) -> list[PeerRow]:
     """Return those who have sent, the latest first, then those who may and have not."""
     listed = {peer.ae_title: peer for peer in node.peers}
     rows = [

@@ -14,7 +14,6 @@ from ops.assembly_line import (
 from ops.settings import Settings
 from ops.signals import stop_on_signals
 from ops.supervisor import Part, Supervisor
-from worker.celery_app import make_app
 
 
 def run(settings: Settings, settings_arguments: list[str]) -> None:
@@ -48,6 +47,7 @@ def run_celery(settings: Settings) -> None:
     """Run Celery's worker in this process."""
     # Imported here: the children inherit these modules by fork, the supervising process does without them.
     from ops.prior_search import priors_of  # noqa: PLC0415
+    from worker.celery_app import make_app  # noqa: PLC0415
     from worker.model_client import ModelClient  # noqa: PLC0415
     from worker.pipeline import Pipeline, recipe_digest  # noqa: PLC0415
     from worker.tasks import register  # noqa: PLC0415

@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 from tests.certificates import Authority
+from tests.longest_first import rank
 from tests.node_process import NodeProcess
 from tests.orthanc_server import OrthancServer
 from tests.redis_server import RedisServer, started
@@ -26,6 +27,12 @@ def _shared_data_source() -> Path | None:
     named = os.environ.get("WETREAD_TEST_DATA")
     candidates = [Path(named)] if named else [Path(__file__).resolve().parents[2] / "shared" / "data"]
     return next((folder for folder in candidates if (folder / "unpack.sh").is_file()), None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; pytest-xdist hands files out in this order (`make test`)."""
+    items.sort(key=lambda item: rank(item.nodeid))
 
 
 @pytest.fixture(autouse=True)
@@ -135,4 +142,4 @@ def stack(
         tmp_path / "wetread", port=free_port(), broker_url=redis_server.url, archive_port=orthanc.dicom_port
     )
     yield processes
-    processes.stop()
+    processes.end()

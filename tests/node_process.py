@@ -1,9 +1,8 @@
-"""`wetread node` alone as a real process, over plain TCP and TLS, with DCMTK as its peers."""
+"""`wetread node` whose settings are TOML: over plain TCP and TLS on free ports, with its log as events."""
 
 import json
-import os
 import subprocess
-import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,72 +11,40 @@ from typing import Any
 from pynetdicom import AE
 
 from dicom_node.pynetdicom_switches import set_switches
-from dicom_node.settings import TlsClientSettings
+from dicom_node.settings import Peer, TlsClientSettings
 from dicom_node.tls import client_context
 from tests.certificates import Authority, Pair
-from tests.dcmtk import dcmtk
+from tests.faults.a_node import ANode
 
 
-class NodeProcess:
-    """One node in a folder, whose Redis is away: receiving does not need it.
+class NodeProcess(ANode):
+    """One node in a folder, with wetread's own defaults, whose Redis is away: receiving does not need it."""
 
-    Attributes:
-        spool: Where it keeps instances.
-    """
+    def __init__(self, folder: Path, *, broker_port: int, wait_for: Callable[..., None] | None = None) -> None:
+        """Take the folder and a port that nobody listens on; nothing is started yet, and it waits by itself."""
+        del wait_for
+        # Its port is free and known once it listens.
+        super().__init__(folder, 1, environment={"WETREAD_LOG_JSON": "1"})
+        self._head = {"data": str(self.data), "broker": {"url": f"redis://127.0.0.1:{broker_port}/0"}}
 
-    def __init__(self, folder: Path, *, broker_port: int, wait_for: Callable[..., None]) -> None:
-        """Take the folder and a port that nobody listens on; nothing is started yet."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._settings, self._log = folder / "wetread.toml", folder / "node.log"
-        self.spool = folder / "data" / "spool"
-        self._head = f'data = "{folder / "data"}"\n[broker]\nurl = "redis://127.0.0.1:{broker_port}/0"\n'
-        self._wait_for = wait_for
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-
-    def start(self, node: str) -> None:
+    def start(self, node: str = "") -> None:
         """Start it with this TOML under [node] and wait until it listens."""
-        self._settings.write_text(f"{self._head}\n[node]\nport = 0\n{node}\n")
-        before = len(self.events("node receives"))
-        self.start_part("node")
-        self._wait_for(lambda: len(self.events("node receives")) > before or not self.lives(), what="the node listens")
-        assert self.lives(), self.log()
+        content = self._head | tomllib.loads(f"[node]\nport = 0\n{node}\n")
+        self.settings_file.write_text(json.dumps(content))
+        super().start()
+        if "plain" in self._ports():
+            self.peer = Peer(ae_title=self.peer.ae_title, host=self.peer.host, port=self.port)
 
-    def start_part(self, part: str) -> None:
-        """Start a part of wetread with the node's settings."""
-        with self._log.open("ab") as log:
-            self._processes[part] = subprocess.Popen(
-                [sys.executable, "-P", "-m", "ops.cli", part, "--settings", str(self._settings)],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "WETREAD_LOG_JSON": "1"},
-            )
-
-    @property
-    def pid(self) -> int:
-        """The process id of the node."""
-        return self._processes["node"].pid
+    def _admits(self) -> bool:
+        return True  # it may be told not to let us in
 
     def lives(self) -> bool:
         """Say whether the node's process runs."""
-        return self._processes["node"].poll() is None
-
-    def stop(self, part: str = "node") -> int:
-        """Stop a part with SIGTERM; return its exit code."""
-        process = self._processes.pop(part)
-        process.terminate()
-        try:
-            return process.wait(timeout=60)
-        finally:
-            process.kill()
+        return self.alive()
 
     def close(self) -> None:
         """Stop what is left."""
-        for part in list(self._processes):
-            self.stop(part)
-
-    def log(self) -> str:
-        """Return what it has logged."""
-        return self._log.read_text() if self._log.exists() else ""
+        self.__exit__()
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the events of this name that it has logged."""
@@ -106,24 +73,12 @@ class NodeProcess:
         """Return what is kept in the spool."""
         return sorted(self.spool.rglob("*.dcm"))
 
-    def dcmtk(
-        self, tool: str, *files: Path, calling: str = "CT1", called: str = "WETREAD", options: tuple[object, ...] = ()
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a DCMTK client against the port without TLS."""
-        return self._run(tool, self.port, files, ("-aet", calling, "-aec", called, *options))
-
     def dcmtk_tls(
         self, tool: str, *files: Path, own: Pair, authority: Authority, calling: str = "CT1"
     ) -> subprocess.CompletedProcess[str]:
         """Run a DCMTK client against the TLS port with this certificate, and this CA for the node's."""
         options = ("+tls", own.key, own.certificate, "+cf", authority.file)
-        return self._run(tool, self.tls_port, files, ("-aet", calling, "-aec", "WETREAD", *options))
-
-    def _run(
-        self, tool: str, port: int, files: tuple[Path, ...], options: tuple[object, ...]
-    ) -> subprocess.CompletedProcess[str]:
-        command = [dcmtk(tool), "-v", *options, "localhost", port, *files]
-        return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60, check=False)
+        return self._dcmtk(tool, self.tls_port, files, ("-aet", calling, "-aec", "WETREAD", *options))
 
     @contextmanager
     def tls_association(self, own: Pair, authority: Authority, *contexts: Any, calling: str = "CT1") -> Iterator[Any]:

@@ -124,7 +124,9 @@ class OrthancServer:
         return Peer(ae_title="ORTHANC", host="127.0.0.1", port=self.dicom_port, tls=self._tls)
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it unless it runs, and wait until it answers."""
+        if self._process is not None:
+            return
         binary = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
         if binary is None:
             _missing("Orthanc is not installed: apt-get install orthanc")
@@ -168,15 +170,21 @@ class OrthancServer:
         modality = {"AET": ae_title, "Host": "127.0.0.1", "Port": port, "UseDicomTls": self._tls is not None}
         self.rest(f"/modalities/{name}", body=modality, method="PUT")
 
+    def forget(self, name: str) -> None:
+        """Let it no longer know a peer by this name, if it does."""
+        if name in self.rest("/modalities"):
+            self.rest(f"/modalities/{name}", method="DELETE")
+
     def take(self, files: Sequence[Path]) -> None:
         """Give it files, as a modality would have."""
         for file in files:
             self.rest("/instances", body=file.read_bytes())
 
-    def route_to(self, ae_title: str, port: int) -> None:
-        """Have it send all its studies to a peer on this machine, over one association a study."""
+    def route_to(self, ae_title: str, port: int, study_instance_uid: str | None = None) -> None:
+        """Have it send all its studies, or one, to a peer on this machine, over one association a study."""
         self.know("wetread", ae_title, port)
-        for study in self.rest("/studies"):
+        named = {} if study_instance_uid is None else {"StudyInstanceUID": study_instance_uid}
+        for study in self.rest("/tools/find", body={"Level": "Study", "Query": named}):
             self.rest("/modalities/wetread/store", body=study.encode())
 
     def _answers(self) -> bool:

@@ -20,7 +20,7 @@ from worker.gate_bundle import content_items
 from worker.job import JobRow
 from worker.ledger import Ledger
 from worker.ledger_intake import Planned
-from worker.object_kinds import DEFAULT_KINDS
+from worker.object_kinds import DEFAULT_KINDS, Kind
 from worker.pipeline import Pipeline
 from worker.priors import Priors
 from worker.settings import ReportSettings, WorkerSettings
@@ -57,12 +57,14 @@ class House:
         ledger: Its memory.
         archives: That are searched for earlier reads.
         priors: Whether anything is compared.
+        kinds: What is made of a read; a picture takes as long as all the rest.
     """
 
     root: Path
     ledger: Ledger
     archives: Mapping[str, EarlierArchive] = field(default_factory=dict)
     priors: bool = True
+    kinds: tuple[Kind, ...] = DEFAULT_KINDS
 
     def read(self, seed: int, *, slices: int, **attributes: str) -> "Read":
         """Write a study with a bright box so many slices high (0.768 ml each), queue it, read it."""
@@ -119,7 +121,7 @@ class House:
             host=LocalHost(models),
             spool=self.root / "spool",
             results=results,
-            destinations={"pacs": DEFAULT_KINDS},
+            destinations={"pacs": self.kinds},
             report=ReportSettings(),
             settings=WorkerSettings(max_attempts=1),
             priors=found if self.priors else None,

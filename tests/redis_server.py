@@ -20,7 +20,9 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; what its append-only file holds is there again."""
+        """Start it unless it runs; what its append-only file holds is there again."""
+        if self._process is not None:
+            return
         binary = shutil.which("redis-server")
         if binary is None:
             reason = "redis-server is not installed: apt-get install redis-server"
@@ -51,6 +53,11 @@ class RedisServer:
                 return bool(client.ping())
         except redis.RedisError:
             return False
+
+    def tokens(self, queue: str) -> int:
+        """Return how many tokens wait in a queue."""
+        with redis.Redis(port=self.port) as client:
+            return int(client.llen(queue))
 
     def flush(self) -> int:
         """Forget everything; return how many keys there were."""

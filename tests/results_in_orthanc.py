@@ -9,22 +9,20 @@ from worker.object_kinds import KINDS
 _MADE = {about.modality for about in KINDS.values()}
 
 
-def _instances(orthanc: OrthancServer) -> list[dict[str, Any]]:
-    found = []
-    for name in orthanc.rest("/instances"):
-        tags = orthanc.rest(f"/instances/{name}/simplified-tags")
-        found.append(tags)
-    return found
+def _instances(orthanc: OrthancServer, study: str | None) -> list[dict[str, Any]]:
+    found = [orthanc.rest(f"/instances/{name}/simplified-tags") for name in orthanc.rest("/instances")]
+    return [tags for tags in found if study in (None, tags["StudyInstanceUID"])]
 
 
-def modalities(orthanc: OrthancServer) -> list[str]:
-    """Return the Modality of each series, sorted."""
-    return sorted(orthanc.rest(f"/series/{name}")["MainDicomTags"]["Modality"] for name in orthanc.rest("/series"))
+def modalities(orthanc: OrthancServer, study: str | None = None) -> list[str]:
+    """Return the Modality of each series (of one study), sorted."""
+    series = {tags["SeriesInstanceUID"]: str(tags["Modality"]) for tags in _instances(orthanc, study)}
+    return sorted(series.values())
 
 
-def results_of(orthanc: OrthancServer) -> set[str]:
-    """Return the SOP Instance UIDs of everything that is not an image or a waveform."""
-    return {tags["SOPInstanceUID"] for tags in _instances(orthanc) if tags["Modality"] in _MADE}
+def results_of(orthanc: OrthancServer, study: str | None = None) -> set[str]:
+    """Return the SOP Instance UIDs of everything (of one study) that is not an image or a waveform."""
+    return {tags["SOPInstanceUID"] for tags in _instances(orthanc, study) if tags["Modality"] in _MADE}
 
 
 def result_files(orthanc: OrthancServer, folder: Path) -> dict[str, tuple[str, Path]]:
@@ -43,11 +41,10 @@ def result_files(orthanc: OrthancServer, folder: Path) -> dict[str, tuple[str, P
     return found
 
 
-def texts_in(orthanc: OrthancServer) -> list[str]:
-    """Return every sentence of the text reports, in order."""
+def texts_in(orthanc: OrthancServer, study: str | None = None) -> list[str]:
+    """Return every sentence of the text reports (of one study), in order."""
     found = []
-    for name in orthanc.rest("/instances"):
-        tags = orthanc.rest(f"/instances/{name}/simplified-tags")
+    for tags in _instances(orthanc, study):
         pending = [tags] if tags["Modality"] == "SR" else []
         while pending:
             item = pending.pop(0)

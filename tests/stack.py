@@ -33,6 +33,7 @@ class Stack:
         self._logs = folder / "logs"
         self._logs.mkdir(parents=True)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._looking: tuple[int, Ledger] | None = None
         self.settings_file.write_text(
             f"""
 data = "{self.data}"
@@ -75,9 +76,10 @@ port = {archive_port}
         return self.data / "spool"
 
     def start(self, *parts: str) -> None:
-        """Start parts, by default all of them."""
+        """Start parts, by default all of them; one that runs stays."""
         for part in parts or PARTS:
-            self.start_as(part, part)
+            if part not in self._processes or self._processes[part].poll() is not None:
+                self.start_as(part, part)
 
     def start_as(self, name: str, part: str, *, source: Path | None = None) -> None:
         """Start a part under a name of its own, such as a second worker; from another source tree, if one is given."""
@@ -98,6 +100,13 @@ port = {archive_port}
         for pid in reversed(list(tree(process.pid))):
             os.kill(pid, signal.SIGKILL)
         process.wait()
+
+    def end(self) -> None:
+        """Kill what still runs, after a test: stopping in order takes seconds, and has tests of its own."""
+        for part, process in list(self._processes.items()):
+            if process.poll() is None:
+                self.kill(part)
+        self._look_away()
 
     def pids(self, part: str) -> list[int]:
         """Return the processes of a part, its own first."""
@@ -121,13 +130,19 @@ port = {archive_port}
 
     def jobs(self) -> list[JobRow]:
         """Return all jobs as they are now; none before the ledger exists."""
-        if not (self.data / "ledger.sqlite3").exists():
+        file = self.data / "ledger.sqlite3"
+        if not file.exists():
             return []
-        ledger = self.ledger()
-        try:
-            return ledger.jobs()
-        finally:
-            ledger.close()
+        # Tests ask again and again: opened anew each time it would cost ten times as much. A test may remove the file.
+        if self._looking is None or self._looking[0] != file.stat().st_ino:
+            self._look_away()
+            self._looking = file.stat().st_ino, self.ledger()
+        return self._looking[1].jobs()
+
+    def _look_away(self) -> None:
+        if self._looking is not None:
+            self._looking[1].close()
+            self._looking = None
 
     def log(self, part: str) -> str:
         """Return what a part has logged."""

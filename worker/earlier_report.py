@@ -12,8 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, Comprehensive3DSRStorage, EnhancedSRStorage
 
 from models.card_parts import Concept
-from models.counting import NO_UNITS
-from models.findings import Measurement
+from models.findings import NO_UNITS, Measurement
 from models.manifest import Card
 from worker.gate_bundle import MEASUREMENT_GROUP, children, content_items, name_of
 from worker.object_encoding import MANUFACTURER

@@ -8,8 +8,9 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from models.card_interpretation import EcgInterpretation
-from models.card_parts import Label
-from models.findings import Finding, Measurement, Reading
+from models.card_parts import Label, Range
+from models.counting import number_of
+from models.findings import Count, Finding, Measurement, Reading
 from models.manifest import Card
 from worker.gate_bundle import Bundle, children, name_of
 from worker.gate_report_checks import is_drawn
@@ -61,6 +62,10 @@ def _implausible(bundle: Bundle, card: Card) -> Iterator[str]:
         ]
         if any(volume not in label.plausible_volume_ml for volume in volumes):
             yield f"the volume of {label.name} is not plausible"
+        # Fewer than plausible there may be: what the site does not want to be told is not counted.
+        most = Range(max=label.plausible_count.max)
+        if label.counted and any(count not in most for count in _counts_of(label, tracked)):
+            yield f"how many there are of {label.name} is not plausible"
     counted = {(label.counted_as.value, label.counted_as.scheme) for label in card.labels if label.counted}
     counts = [_number(item) for items in bundle.items for item in items if _is_number_of(item, counted)]
     if any(count < 0 or count != math.floor(count) for count in counts if math.isfinite(count)):
@@ -69,6 +74,14 @@ def _implausible(bundle: Bundle, card: Card) -> Iterator[str]:
         rates = [_number(item) for items in bundle.items for item in items if _is_number_of(item, {_HEART_RATE})]
         if any(rate not in card.interpretation.plausible_heart_rate_bpm for rate in rates):
             yield "the heart rate is not plausible"
+
+
+def _counts_of(label: Label, tracked: Mapping[str, list[Dataset]]) -> Iterator[float]:
+    """Yield how many there are of a label: a number of its structure, or of a group of its own."""
+    code = label.counted_as.value, label.counted_as.scheme
+    for name in (label.name, counting_name(Count(label=label, measurement=number_of(label, 0)))):
+        for group in tracked.get(name, ()):
+            yield from (_number(item) for item in group.get("ContentSequence", ()) if _is_number_of(item, {code}))
 
 
 def _names(tracked: str, label: Label) -> bool:

@@ -1,14 +1,14 @@
 """The database under the ledger: how it is opened, migrated, and what a transaction is."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,8 @@ from worker.ledger_clock import BootClock, LedgerClock
 from worker.tables import Event
 
 _BUSY_S = 30
+#: Where Alembic finds them.
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Database:
@@ -78,14 +80,43 @@ def write_event(
     session.add(Event(at=utc_now(), study_id=study_id, job_id=job_id, kind=kind, detail=detail))
 
 
-def migrate(engine: Engine) -> None:
-    """Run the migrations that this database has not seen."""
+def migrate(engine: Engine, to: str | None = None) -> None:
+    """Run the migrations that this database has not seen, up to a version, by default the latest."""
+    wanted = to or latest_version()
+    if _version_of(engine) == wanted:
+        return
+    # Imported here: it is a tenth of the time that a daemon needs to start, and seldom needed.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     # One transaction with the write lock: two processes that start together do not both migrate.
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, wanted)
+
+
+@cache
+def latest_version() -> str:
+    """Return the version to which the migrations lead: the one that no other follows."""
+    files = [file.read_text(encoding="utf-8") for file in (MIGRATIONS / "versions").glob("*.py")]
+    (latest,) = set(_named("revision", files)) - set(_named("down_revision", files))
+    return latest
+
+
+def _named(variable: str, files: Sequence[str]) -> Iterator[str]:
+    for content in files:
+        yield from re.findall(rf'^{variable}\b.*= "(\w+)"$', content, re.MULTILINE)
+
+
+def _version_of(engine: Engine) -> str | None:
+    """Return the version of a database; none where no migration has run."""
+    with engine.connect().execution_options(read_only=True) as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        version: str | None = connection.scalar(text("select version_num from alembic_version"))
+        return version
 
 
 def _engine(url: str, busy_s: float) -> Engine:

@@ -20,12 +20,23 @@ def reason_sentence(reason: CriticalReason, words: Words) -> str:
         name = f"{name} {reason.number}"
     if reason.value is None:
         return name
+    if reason.kind == "count":
+        return _count_sentence(reason, name, words)
     told = {"name": name, "number": words.number(reason.value), "unit": reason.unit}
     if reason.at_least is not None:
         limit = _short(reason.at_least, words)
         return words.say("{name}: {number} {unit} (critical from {limit} {unit})", limit=limit, **told)
     limit = _short(reason.at_most or 0.0, words)
     return words.say("{name}: {number} {unit} (critical up to {limit} {unit})", limit=limit, **told)
+
+
+def _count_sentence(reason: CriticalReason, name: str, words: Words) -> str:
+    told = {"name": name, "number": _short(reason.value or 0.0, words)}
+    if reason.at_least is not None:
+        limit = _short(reason.at_least, words)
+        return words.say("{name}: {number} found (critical from {limit})", limit=limit, **told)
+    limit = _short(reason.at_most or 0.0, words)
+    return words.say("{name}: {number} found (critical up to {limit})", limit=limit, **told)
 
 
 def critical_sentences(reasons: Sequence[CriticalReason], words: Words) -> tuple[str, ...]:

@@ -2,8 +2,7 @@
 
 from itertools import groupby
 
-from models.counting import NO_UNITS
-from models.findings import Measurement
+from models.findings import NO_UNITS, Measurement
 from worker.prior import Change, Prior
 from worker.sentences import Words
 

@@ -12,7 +12,6 @@ from worker.labelmap import build_labelmap
 from worker.object_encoding import ResultObject, encoded
 from worker.object_kinds import DEFAULT_KINDS, Kind
 from worker.parametric_map import build_parametric_map
-from worker.pdf_document import build_pdf_document
 from worker.presentation_state import build_presentation_state
 from worker.region_report import build_region_report
 from worker.report import build_report, has_report
@@ -77,6 +76,8 @@ def _presentation_state(case: Case, made: _Made) -> Dataset | None:
 
 
 def _pdf_document(case: Case, made: _Made) -> Dataset | None:
+    from worker.pdf_document import build_pdf_document  # noqa: PLC0415  # its library is large, and few sites want a PDF
+
     del made
     return build_pdf_document(case)
 

@@ -17,8 +17,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
 from models.card_parts import Concept, Label
-from models.counting import NO_UNITS
-from models.findings import Measurement
+from models.findings import NO_UNITS, Measurement
 from models.sentence import Sentence
 from worker.languages import Language
 

@@ -61,8 +61,8 @@ class ANode:
         self.folder = folder
         self.peer = Peer(ae_title="WETREAD", host="127.0.0.1", port=port, tls=tls_client)
         self._program = program
-        self._environment = {**os.environ, **(environment or {})}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._environment = environment or {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self.settings_file = folder / "wetread.json"
         self._log = folder / "node.log"
@@ -79,9 +79,9 @@ class ANode:
         return self
 
     def __exit__(self, *_ignored: object) -> None:
-        """Stop it, in whatever state it is."""
-        if self._process is not None:
-            self.stop()
+        """Stop it, in whatever state it is, and what was started beside it."""
+        for part in list(self._processes):
+            self.stop(part)
 
     @property
     def data(self) -> Path:
@@ -96,30 +96,36 @@ class ANode:
     @property
     def pid(self) -> int:
         """Of the process that was started; others may be below it."""
-        assert self._process is not None
-        return self._process.pid
+        return self._processes["node"].pid
 
     def start(self) -> None:
         """Start it and wait until it answers a C-ECHO, and all of its processes serve."""
         started = self._serving()
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", *self._program, "--settings", str(self.settings_file)],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env=self._environment,
-            )
+        process = self._run("node", *self._program)
         deadline = time.monotonic() + _START_S
-        while not self.answers() or self._serving() == started:
-            if time.monotonic() > deadline or self._process.poll() is not None:
+        while self._serving() == started or not self._admits():
+            if time.monotonic() > deadline or process.poll() is not None:
                 pytest.fail(f"the node did not start:\n{self.log()[-3000:]}")
             time.sleep(_PAUSE_S)
 
-    def stop(self) -> int:
-        """Stop it with SIGTERM; return its exit code."""
-        assert self._process is not None
-        process, self._process = self._process, None
+    def start_part(self, part: str) -> None:
+        """Start another part of wetread with its settings."""
+        self._run(part, "-m", "ops.cli", part)
+
+    def _run(self, part: str, *program: str) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            self._processes[part] = subprocess.Popen(
+                [sys.executable, "-P", *program, "--settings", str(self.settings_file)],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **self._environment},
+            )
+        return self._processes[part]
+
+    def stop(self, part: str = "node") -> int:
+        """Stop it, or another part, with SIGTERM; return the exit code."""
+        process = self._processes.pop(part)
         process.terminate()
         try:
             return process.wait(timeout=_STOP_S)
@@ -129,8 +135,7 @@ class ANode:
 
     def kill(self) -> None:
         """End it and all that it started with SIGKILL, as a power cut would."""
-        assert self._process is not None
-        process, self._process = self._process, None
+        process = self._processes.pop("node")
         # Stopped first: those below it hear of its death, and would end in order.
         process.send_signal(signal.SIGSTOP)
         below = [pid for pid in tree(process.pid) if pid != process.pid]
@@ -149,7 +154,7 @@ class ANode:
 
     def alive(self) -> bool:
         """Say whether the process that was started still runs."""
-        return self._process is not None and self._process.poll() is None
+        return "node" in self._processes and self._processes["node"].poll() is None
 
     def answers(self) -> bool:
         """Say whether it answers a C-ECHO."""
@@ -158,6 +163,10 @@ class ANode:
         except NodeError:
             return False
         return True
+
+    def _admits(self) -> bool:
+        """Say whether it answers to who starts it."""
+        return self.answers()
 
     def log(self) -> str:
         """Return what it has logged."""
@@ -241,10 +250,18 @@ class ANode:
         """Send files announced by their meta information, right or wrong."""
         return DicomArchive(self.peer, "SENDER").store(paths)
 
-    def dcmtk(self, tool: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    def dcmtk(
+        self, tool: str, *arguments: object, calling: str = "CT1", called: str = "WETREAD"
+    ) -> subprocess.CompletedProcess[str]:
         """Run a DCMTK client against it."""
-        command = [dcmtk(tool), "-v", "-aec", "WETREAD", "127.0.0.1", str(self.peer.port), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return self._dcmtk(tool, self.peer.port, arguments, ("-aet", calling, "-aec", called))
+
+    def _dcmtk(
+        self, tool: str, port: int, arguments: Sequence[object], options: Sequence[object]
+    ) -> subprocess.CompletedProcess[str]:
+        # By its name, which certificates have too.
+        command = [dcmtk(tool), "-v", *options, "localhost", port, *arguments]
+        return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=120, check=False)
 
 
 def _runs(pid: int) -> bool:

@@ -103,7 +103,7 @@ def test_a_canary_reaches_people_only(
         assert told.headers["Authorization"] == f"Bearer {SECRET}"
         seen = everything_said(stack, web_port)
     finally:
-        stack.stop()
+        stack.end()
     assert "notice lost" in seen
     assert CANARY not in seen
     assert PATIENT["PatientBirthDate"] not in seen

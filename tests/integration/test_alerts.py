@@ -94,7 +94,7 @@ to = ["desk@example.org"]
     card = write_threshold_model(processes.models) / CARD_FILE
     card.write_text(card.read_text() + RULE)
     yield processes
-    processes.stop()
+    processes.end()
 
 
 def jobs(stack: Stack) -> list[JobRow]:

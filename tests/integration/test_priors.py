@@ -64,7 +64,7 @@ def read(
         return [str(item.TextValue) for item in content_items(report) if item.get("ValueType") == "TEXT"], job
 
     yield send
-    stack.stop()
+    stack.end()
 
 
 def compared(sentences: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """`wetread pull` from a real Orthanc, by C-GET and by C-MOVE, into a real node process."""
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -16,14 +17,48 @@ from ops.settings import Settings
 from tests.certificates import Authority
 from tests.faults.a_node import ANode
 from tests.orthanc_server import OrthancServer
+from tests.running_house import uid_of
 from tests.unit.dicom_node.instances import STUDY, dataset, write_file
+
+_studies = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[ANode]:
+    """A node for all of these tests: each pulls studies of its own."""
+    with ANode(tmp_path_factory.mktemp("pull") / "node", free_port()) as running:
+        yield running
 
 
 @pytest.fixture
-def node(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[ANode]:
-    """A running node with nothing in it."""
-    with ANode(tmp_path / "node", free_port()) as running:
-        yield running
+def node(process: ANode) -> ANode:
+    """The node, running."""
+    if not process.alive():
+        process.start()
+    return process
+
+
+@pytest.fixture
+def came(node: ANode) -> Callable[[], list[Path]]:
+    """Return a function that tells which files have come since the test began."""
+    before = set(node.files())
+    return lambda: sorted(set(node.files()) - before)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[OrthancServer]:
+    """An Orthanc for all of these tests."""
+    server = OrthancServer(tmp_path_factory.mktemp("orthanc"), dicom_port=free_port(), http_port=free_port())
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def orthanc(archive: OrthancServer) -> OrthancServer:
+    """The archive, running, which does not know our node."""
+    archive.start()
+    archive.forget("wetread")
+    return archive
 
 
 def pull(node: ANode, orthanc: OrthancServer, *words: str) -> subprocess.CompletedProcess[str]:
@@ -37,9 +72,9 @@ def wetread_pull(node: ANode, source: str, *words: str) -> subprocess.CompletedP
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def a_study(folder: Path, study: int, images: int = 3) -> list[Path]:
-    """Write a study of two series and two SOP classes."""
-    files = []
+def a_study(folder: Path, images: int = 3) -> list[Path]:
+    """Write a study of two series and two SOP classes that nobody has pulled before."""
+    files, study = [], next(_studies)
     for number in range(images):
         values = {"StudyInstanceUID": f"1.2.9.{study}", "SOPInstanceUID": f"1.2.9.{study}.{number}", "Modality": "CT"}
         if number == images - 1:
@@ -49,34 +84,40 @@ def a_study(folder: Path, study: int, images: int = 3) -> list[Path]:
 
 
 @pytest.mark.parametrize("how", ["C-GET", "C-MOVE"])
-def test_a_list_of_studies_comes_whole(node: ANode, orthanc: OrthancServer, tmp_path: Path, how: str) -> None:
+def test_a_list_of_studies_comes_whole(
+    node: ANode, orthanc: OrthancServer, tmp_path: Path, came: Callable[[], list[Path]], how: str
+) -> None:
     """Two studies of a list, and not the third, are in the node to the byte; a second time nothing is kept twice."""
-    wanted = [*a_study(tmp_path / "in", 1), *a_study(tmp_path / "in", 2)]
-    orthanc.take([*wanted, *a_study(tmp_path / "in", 3)])
+    first, second, third = (a_study(tmp_path / "in") for _ in range(3))
+    orthanc.take([*first, *second, *third])
     orthanc.know("wetread", "WETREAD", node.peer.port)
-    (tmp_path / "list.txt").write_text("# a backlog\n1.2.9.1  # first\n\n1.2.9.2\n1.2.9.1\n")
+    (tmp_path / "list.txt").write_text(f"# a backlog\n{uid_of(first)}  # first\n\n{uid_of(second)}\n{uid_of(first)}\n")
     for _ in range(2):
         done = pull(node, orthanc, "--file", str(tmp_path / "list.txt"), *(["--move"] if how == "C-MOVE" else []))
         assert done.returncode == 0, done.stderr
         assert done.stdout == "2 of 2 studies are there, 6 instances\n"
-        assert node.digests() == sorted(map(dataset_digest, wanted))
+        assert sorted(map(dataset_digest, came())) == sorted(map(dataset_digest, [*first, *second]))
 
 
-def test_compressed_objects_come_as_they_are(node: ANode, orthanc: OrthancServer, shared_data: Path) -> None:
+def test_compressed_objects_come_as_they_are(
+    node: ANode, orthanc: OrthancServer, shared_data: Path, came: Callable[[], list[Path]]
+) -> None:
     """C-GET proposes each transfer syntax by itself, so that the archive need not decompress anything."""
     files = list(_one_of_each_syntax(shared_data / "odd-series").values())
     assert len(files) >= 4
     orthanc.take(files)
-    done = pull(
-        node, orthanc, *(study["MainDicomTags"]["StudyInstanceUID"] for study in orthanc.rest("/studies?expand"))
-    )
+    done = pull(node, orthanc, *sorted({uid_of([file]) for file in files}))
     assert done.returncode == 0, done.stdout + done.stderr
     # Orthanc writes sequences and padding its own way; syntax and pixels are what it was given.
-    assert _pixels(node.files()) == _pixels(files)
+    assert _pixels(came()) == _pixels(files)
 
 
 def test_an_archive_that_says_little_is_asked_for_the_usual_classes(
-    node: ANode, tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+    node: ANode,
+    tmp_path: Path,
+    free_port: Callable[[], int],
+    wait_for: Callable[..., None],
+    came: Callable[[], list[Path]],
 ) -> None:
     """An archive such as pynetdicom's qrscp tells no SOP classes; CT comes all the same."""
     archive = EmbeddedArchive(Settings(data=tmp_path / "archive"), free_port())
@@ -90,27 +131,33 @@ def test_an_archive_that_says_little_is_asked_for_the_usual_classes(
         finally:
             process.terminate()
     assert (done.returncode, done.stdout) == (0, "1 of 1 studies are there, 3 instances\n"), done.stderr
-    assert node.digests() == sorted(map(dataset_digest, files))
+    assert sorted(map(dataset_digest, came())) == sorted(map(dataset_digest, files))
 
 
-def test_a_study_that_is_not_there_is_told(node: ANode, orthanc: OrthancServer, tmp_path: Path) -> None:
+def test_a_study_that_is_not_there_is_told(
+    node: ANode, orthanc: OrthancServer, tmp_path: Path, came: Callable[[], list[Path]]
+) -> None:
     """It is named with what to do, the exit code is 1, and the other study is pulled all the same."""
-    orthanc.take(a_study(tmp_path / "in", 1))
-    done = pull(node, orthanc, "1.2.9.404", "1.2.9.1")
+    there = a_study(tmp_path / "in")
+    orthanc.take(there)
+    done = pull(node, orthanc, "1.2.9.404", uid_of(there))
     assert done.returncode == 1
     assert "1.2.9.404" in done.stdout
     assert "the archive has no such study" in done.stdout
     assert done.stdout.endswith("1 of 2 studies are there, 3 instances\n")
-    assert len(node.files()) == 3
+    assert len(came()) == 3
 
 
-def test_an_archive_that_does_not_know_our_node_is_told(node: ANode, orthanc: OrthancServer, tmp_path: Path) -> None:
+def test_an_archive_that_does_not_know_our_node_is_told(
+    node: ANode, orthanc: OrthancServer, tmp_path: Path, came: Callable[[], list[Path]]
+) -> None:
     """C-MOVE to an AE title that the archive does not know fails with the remedy."""
-    orthanc.take(a_study(tmp_path / "in", 1))
-    done = pull(node, orthanc, "1.2.9.1", "--move")
+    study = a_study(tmp_path / "in")
+    orthanc.take(study)
+    done = pull(node, orthanc, uid_of(study), "--move")
     assert done.returncode == 1
     assert "does it know our node's AE title?" in done.stdout or "add our node to its list" in done.stdout
-    assert node.files() == []
+    assert came() == []
 
 
 def test_an_archive_that_does_not_allow_us_is_told(node: ANode, tmp_path: Path, free_port: Callable[[], int]) -> None:
@@ -119,8 +166,9 @@ def test_an_archive_that_does_not_allow_us_is_told(node: ANode, tmp_path: Path, 
     strict = OrthancServer(tmp_path / "strict", dicom_port=free_port(), http_port=free_port(), anybody_retrieves=False)
     strict.start()
     try:
-        strict.take(a_study(tmp_path / "in", 1))
-        done = pull(node, strict, "1.2.9.1")
+        study = a_study(tmp_path / "in")
+        strict.take(study)
+        done = pull(node, strict, uid_of(study))
     finally:
         strict.stop()
     assert done.returncode == 1
@@ -147,9 +195,10 @@ def test_an_archive_that_goes_away_is_not_asked_for_ever(node: ANode, orthanc: O
 
 def test_what_our_node_refuses_is_told(tmp_path: Path, free_port: Callable[[], int], orthanc: OrthancServer) -> None:
     """A node below its low watermark refuses, and the table says why and what to do."""
-    orthanc.take(a_study(tmp_path / "in", 1))
+    study = a_study(tmp_path / "in")
+    orthanc.take(study)
     with ANode(tmp_path / "full", free_port(), min_free_bytes=1 << 60) as full:
-        done = pull(full, orthanc, "1.2.9.1")
+        done = pull(full, orthanc, uid_of(study))
         assert done.returncode == 1
         assert "our node refused 3 instances with status A700, out of resources" in done.stdout
         assert full.files() == []

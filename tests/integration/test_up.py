@@ -9,12 +9,14 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from models.testing import write_threshold_model
+from tests.running_house import uid_of
 from tests.stack import tree
 from worker.testing import write_mr_series
 
@@ -73,33 +75,34 @@ class Up:
         return [row for row in rows if row["model_id"] == "constant-answer"]
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Up]:
+    """One `wetread up` for the tests that leave it running; the last of them ends it."""
+    with started(tmp_path_factory.mktemp("up"), free_port) as running:
+        yield running
+
+
 @pytest.fixture
-def up(tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]) -> Iterator[Up]:
-    """A `wetread up` that is ready; stopped at the end if the test has not."""
-    running = Up(tmp_path, free_port(), free_port())
+def up(kept: Up, wait_for: Callable[..., None]) -> Up:
+    """The same, ready."""
+    wait_for(kept.ready, what=f"up is ready ({kept.log})", deadline_s=60)
+    return kept
+
+
+@contextmanager
+def started(folder: Path, free_port: Callable[[], int]) -> Iterator[Up]:
+    """Start one and stop it at the end, if the test has not."""
+    running = Up(folder, free_port(), free_port())
     try:
-        wait_for(running.ready, what=f"up is ready ({running.log})", deadline_s=60)
         yield running
     finally:
         running.process.terminate()
         running.process.wait(timeout=60)
 
 
-def test_a_study_through_it_and_a_clean_end(up: Up, tmp_path: Path, wait_for: Callable[..., None]) -> None:
-    """A study that is sent is delivered to the embedded archive; SIGTERM ends everything, exit code 0, nothing left."""
-    assert up.healthy()
-    write_mr_series(tmp_path / "study")
-    sent = up.run("send", str(tmp_path / "study"), "--to", up.node)
-    assert (sent.returncode, sent.stdout) == (0, "12 accepted\n")
-    wait_for(lambda: [job["delivered"] for job in up.jobs()] == [True], what="the study is delivered", deadline_s=60)
-    job = str(up.jobs()[0]["id"])
-    assert "object accepted" in up.run("job", job).stdout
-    pids = list(tree(up.process.pid))
-    up.process.terminate()
-    assert up.process.wait(timeout=60) == 0
-    for pid in pids[1:]:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+def is_delivered(up: Up, study: list[Path]) -> Callable[[], bool]:
+    """Return the condition that the one job of a study is delivered."""
+    return lambda: [job["delivered"] for job in up.jobs() if job["study_instance_uid"] == uid_of(study)] == [True]
 
 
 def test_a_part_that_is_killed_comes_back(up: Up, wait_for: Callable[..., None]) -> None:
@@ -117,17 +120,38 @@ def test_a_worker_that_is_killed_comes_back(up: Up, tmp_path: Path, wait_for: Ca
     assert first is not None
     os.kill(first, signal.SIGKILL)
     wait_for(lambda: up.pid_of("worker") not in (None, first), what="another worker")
-    write_mr_series(tmp_path / "study")
+    study = write_mr_series(tmp_path / "study", seed=1)
     assert up.run("send", str(tmp_path / "study"), "--to", up.node).returncode == 0
-    wait_for(lambda: [job["delivered"] for job in up.jobs()] == [True], what="the study is delivered", deadline_s=120)
+    wait_for(is_delivered(up, study), what="the study is delivered", deadline_s=120)
 
 
-def test_nothing_is_left_when_it_is_killed(up: Up, wait_for: Callable[..., None]) -> None:
+def test_a_study_through_it_and_a_clean_end(up: Up, tmp_path: Path, wait_for: Callable[..., None]) -> None:
+    """A study that is sent is delivered to the embedded archive; SIGTERM ends everything, exit code 0, nothing left."""
+    assert up.healthy()
+    study = write_mr_series(tmp_path / "study", seed=2)
+    sent = up.run("send", str(tmp_path / "study"), "--to", up.node)
+    assert (sent.returncode, sent.stdout) == (0, "12 accepted\n")
+    wait_for(is_delivered(up, study), what="the study is delivered", deadline_s=60)
+    (job,) = [str(job["id"]) for job in up.jobs() if job["study_instance_uid"] == uid_of(study)]
+    assert "object accepted" in up.run("job", job).stdout
+    pids = list(tree(up.process.pid))
+    up.process.terminate()
+    assert up.process.wait(timeout=60) == 0
+    for pid in pids[1:]:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_nothing_is_left_when_it_is_killed(
+    tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
     """SIGKILL to `wetread up` itself: every process that it started ends, so that it can be started again."""
-    pids = list(tree(up.process.pid))[1:]
-    assert len(pids) >= 6  # the parts; the worker's children come when they come
-    up.process.kill()
-    up.process.wait()
+    with started(tmp_path, free_port) as up:
+        wait_for(up.ready, what=f"up is ready ({up.log})", deadline_s=60)
+        pids = list(tree(up.process.pid))[1:]
+        assert len(pids) >= 6  # the parts; the worker's children come when they come
+        up.process.kill()
+        up.process.wait()
     wait_for(lambda: not [pid for pid in pids if _runs(pid)], what="all processes end", deadline_s=60)
 
 

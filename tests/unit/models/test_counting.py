@@ -7,6 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from models.card_interpretation import LabelMapInterpretation
+from models.card_parts import Range
+from models.errors import ImplausibleResult
 from models.findings import Reading
 from models.interpretation import interpret
 from models.manifest import Card
@@ -80,6 +82,22 @@ def test_the_card_names_what_is_counted() -> None:
     assert (count.measurement.name.value, count.measurement.value) == ("111038", 3)
 
 
+@pytest.mark.parametrize("instances", [True, False])
+@pytest.mark.parametrize(("limits", "sides"), [({"max": 1}, (4, 4)), ({"min": 3}, (4, 4)), ({"min": 1}, ())])
+def test_an_implausible_count_is_not_sent(*, instances: bool, limits: dict[str, int], sides: tuple[int, ...]) -> None:
+    """More or fewer than the card says, and none where there must be some: the error has the numbers."""
+    card = a_counting_card(instances=instances, plausible_count=limits)
+    with pytest.raises(ImplausibleResult, match=rf"Nodule: {len(sides)} found \(plausible at (least|most) "):
+        read_parts(card, *sides)
+
+
+def test_what_is_plausible_is_read() -> None:
+    """The limits belong to what is plausible; a range needs something that is counted."""
+    assert counted(read_parts(a_counting_card(plausible_count={"min": 2, "max": 2}), 4, 4)) == [2]
+    with pytest.raises(ValidationError, match='plausible_count goes with measurements = \\["count"\\]'):
+        a_counting_card(measurements=(), plausible_count={"max": 3})
+
+
 BOXES = [[1, 1, 1, 5, 5, 5], [1, 1, 1, 5, 5, 6], [9, 9, 9, 12, 12, 12]]
 
 
@@ -93,6 +111,9 @@ def test_boxes_are_counted_after_those_that_a_better_one_covers() -> None:
     assert [count.label.name for count in reading.counts] == ["Nodule", "Mass"]
     assert counted(reading) == [2, 0]
     assert len(reading.detections) == 2
+    labels[0]["plausible_count"] = {"max": 1}
+    with pytest.raises(ImplausibleResult, match=r"Nodule: 2 found \(plausible at most 1\)"):
+        read(a_detector_card(labels=labels), volume, answering(BOXES, [0.9, 0.8, 0.7], [1, 1, 1]))
 
 
 def test_boxes_on_images_are_counted() -> None:
@@ -102,8 +123,11 @@ def test_boxes_on_images_are_counted() -> None:
         update={"labels": tuple(label.model_copy(update={"measurements": ("count",)}) for label in card.labels)}
     )
     image = Image(array=np.arange(800, dtype=np.float32).reshape(1, 20, 40), spacing_mm=None)
-    reading = read(card, image, answering([[1, 1, 5, 5], [10, 20, 15, 30]], [0.9, 0.8], [2, 2]))
-    assert counted(reading) == [0, 2]
+    infer = answering([[1, 1, 5, 5], [10, 20, 15, 30]], [0.9, 0.8], [2, 2])
+    assert counted(read(card, image, infer)) == [0, 2]
+    labels = tuple(label.model_copy(update={"plausible_count": Range(min=1)}) for label in card.labels)
+    with pytest.raises(ImplausibleResult, match=r"0 found \(plausible at least 1\)"):
+        read(card.model_copy(update={"labels": labels}), image, infer)
 
 
 @pytest.mark.parametrize("wrong", ["parts on images", "mean of boxes"])

@@ -1,5 +1,6 @@
 """Rules of a card that call a read critical."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from models.card_parts import Concept
 from models.catalog import CARD_FILE
+from models.counting import counts_of, number_of
 from models.critical import critical_reasons
 from models.ecg import CARDIAC_RHYTHM
 from models.errors import CardError
@@ -139,12 +141,55 @@ def test_what_was_not_found_is_not_too_small() -> None:
     assert fired(card, Reading(missing=LABELS)) == []
 
 
+COUNTED_NODULE = NODULE.model_copy(update={"measurements": ("count",)})
+COUNTED_CORTEX = CORTEX.model_copy(update={"measurements": ("count",)})
+
+
+def counting(**rule: Any) -> Card:
+    """Return the card of a model that counts nodules and parts of the cortex, with one rule."""
+    labels = [label.model_dump() for label in (COUNTED_CORTEX, COUNTED_NODULE)]
+    return a_nodule_card(labels=labels, critical=[{"when": "count", **rule}])
+
+
+@pytest.mark.parametrize(
+    ("limit", "count", "fires"),
+    [
+        ({"at_least": 3}, 3, True),
+        ({"at_least": 3}, 2, False),
+        ({"at_most": 1}, 1, True),
+        ({"at_most": 1}, 2, False),
+        ({"at_most": 1}, 0, True),
+    ],
+)
+def test_a_count_has_a_lower_or_an_upper_limit(limit: dict[str, int], count: int, fires: bool) -> None:  # noqa: FBT001
+    """There are many or few, of detections and of a structure's parts; that there is none is a count too."""
+    expected = [("count", count, None)] if fires else []
+    things = tuple(replace(nodule(number + 1), label=COUNTED_NODULE) for number in range(count))
+    missing = () if count else (COUNTED_NODULE,)
+    detected = Reading(detections=things, missing=missing, counts=counts_of(things, missing))
+    assert fired(counting(label="Nodule", **limit), detected) == expected
+    assert fired(counting(label="Cerebral cortex", **limit), detected) == []
+    parts = (*structure(1.0).measurements, number_of(COUNTED_CORTEX, count))
+    read = Reading(structures=(replace(structure(1.0), label=COUNTED_CORTEX, measurements=parts),))
+    assert fired(counting(label="Cerebral cortex", **limit), read) == expected
+
+
+def test_what_is_not_counted_has_no_rule() -> None:
+    """The error says what to add to the card."""
+    with pytest.raises(
+        ValidationError, match=r'critical\.0\.label: Nodule has no count; add "count" to its measurements'
+    ):
+        a_nodule_card(critical=[{"when": "count", "label": "Nodule", "at_least": 3}])
+
+
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
         ({"when": "volume", "label": "Cortex", "at_least": 3}, ("critical.0.label", "Cortex", "Left thalamus")),
         ({"when": "volume", "label": "Hippocampus"}, ("critical.0.volume", "either at_least or at_most")),
         ({"when": "volume", "label": "Hippocampus", "at_least": 1, "at_most": 2}, ("either at_least or at_most",)),
+        ({"when": "count", "label": "Hippocampus"}, ("critical.0.count", "either at_least or at_most")),
+        ({"when": "count", "label": "Hippocampus", "at_least": 2.5}, ("critical.0.count.at_least", "integer")),
         ({"when": "large", "label": "Hippocampus"}, ("critical.0", "'certainty', 'present', 'probability'")),
         ({"when": "present"}, ("critical.0.present", "either label")),
         ({"when": "certainty", "concept": CODE, "at_least": 101}, ("critical.0.certainty.at_least", "100")),

@@ -38,12 +38,13 @@ def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     label = example[example.index("[[labels]]") : example.index("[[golden]]")]
     labels = "".join(
         label.replace("number = 1", f"number = {number}").replace('"Thalamus"\nconcept', f'"{name}"\nconcept')
-        for number, name in enumerate(("Haemorrhage", "Nodule", "Free air"), start=2)
+        for number, name in enumerate(("Haemorrhage", "Nodule", "Free air", "Microbleed"), start=2)
     )
+    labels = labels.replace('name = "Microbleed"\n', 'name = "Microbleed"\nmeasurements = ["count"]\n')
     file = tmp_path / "model.toml"
     file.write_text(f"{deadline}\n{example}\n{labels}\n{rules}".replace("…", "0" * 64), encoding="utf-8")
     card = load_card(file)
-    assert (card.deadline_s, len(card.critical)) == (600, 5)
+    assert (card.deadline_s, len(card.critical)) == (600, 6)
 
 
 def test_the_documented_detector_is_accepted(tmp_path: Path) -> None:

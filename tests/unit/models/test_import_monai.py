@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from models.card_preparation import VolumePreparation
 from models.catalog import read_entry
 from models.checking import check
-from models.errors import WeightsRefused
+from models.errors import CardError, WeightsRefused
 from models.import_kinds import import_from
 from models.inference import ask
 from models.loaded import LoadedModel
@@ -51,7 +53,14 @@ PREPROCESSING: list[dict[str, Any]] = [
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """A bundle with seeded weights, laid out as MONAI lays them out."""
+    """A bundle of one series."""
+    return write_bundle(tmp_path)
+
+
+def write_bundle(
+    tmp_path: Path, channels: Sequence[str] = ("image",), preprocessing: Sequence[dict[str, Any]] = PREPROCESSING
+) -> Path:
+    """Write a bundle with seeded weights, laid out as MONAI lays them out."""
     torch = need("torch")
     need("monai")
     from monai.bundle import ConfigParser  # noqa: PLC0415
@@ -60,8 +69,8 @@ def bundle(tmp_path: Path) -> Path:
     (folder / "configs").mkdir(parents=True)
     (folder / "models").mkdir()
     config = {
-        "network_def": NETWORK,
-        "preprocessing": {"_target_": "Compose", "transforms": PREPROCESSING},
+        "network_def": NETWORK | {"in_channels": len(channels)},
+        "preprocessing": {"_target_": "Compose", "transforms": list(preprocessing)},
         "inferer": {"_target_": "SlidingWindowInferer", "roi_size": [16, 16, 16], "overlap": 0.5, "mode": "gaussian"},
         "postprocessing": {
             "_target_": "Compose",
@@ -73,7 +82,10 @@ def bundle(tmp_path: Path) -> Path:
     }
     (folder / "configs" / "inference.json").write_text(json.dumps(config))
     outputs = {"pred": {"channel_def": {"0": "background", "1": "One", "2": "Two"}}}
-    metadata = {"name": "Made for a test", "version": "0.1.0", "network_data_format": {"outputs": outputs}}
+    named = {str(place): name for place, name in enumerate(channels)}
+    inputs = {"image": {"type": "image", "num_channels": len(channels), "channel_def": named}}
+    data_format = {"inputs": inputs, "outputs": outputs}
+    metadata = {"name": "Made for a test", "version": "0.1.0", "network_data_format": data_format}
     (folder / "configs" / "metadata.json").write_text(json.dumps(metadata))
     torch.manual_seed(5)
     parser = ConfigParser(config)
@@ -94,7 +106,8 @@ def read_by_monai(folder: Path, volume: Volume) -> NDArray[np.uint8]:
     network.load_state_dict(torch.load(folder / "models" / "model.pt", weights_only=True))
     # NIfTI's world is RAS, DICOM's LPS; the array's axes are (slices, rows, columns).
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine
-    image = MetaTensor(np.array(volume.array, np.float32)[np.newaxis], affine=torch.from_numpy(affine))
+    series = np.stack([np.array(one.array, np.float32) for one in (volume, *volume.others)])
+    image = MetaTensor(series, affine=torch.from_numpy(affine))
     count = len(parser.config["preprocessing"]["transforms"])
     steps = Compose([parser.get_parsed_content(f"preprocessing#transforms#{place}") for place in range(2, count)])
     prepared = steps({"image": image})
@@ -138,6 +151,54 @@ def test_a_bundle_reads_as_monai_reads_it(bundle: Path, tmp_path: Path) -> None:
     ours, theirs = read_by_us(made, tilted), read_by_monai(bundle, tilted)
     assert ours.shape == theirs.shape
     assert np.mean(ours != theirs) < 0.001
+
+
+MR = {"modality": ["MR"]}
+Z_SCORE = {"_target_": "NormalizeIntensityd", "keys": "image", "nonzero": True, "channel_wise": True}
+FIXED = {"_target_": "NormalizeIntensityd", "keys": "image", "channel_wise": True}
+FIXED |= {"subtrahend": [400.0, 15.0, 250.0], "divisor": [300.0, 8.0, 200.0]}
+
+
+@pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
+@pytest.mark.parametrize("intensities", [Z_SCORE, FIXED], ids=["z-scores", "numbers for each"])
+def test_several_channels_are_several_series(tmp_path: Path, intensities: dict[str, Any]) -> None:
+    """In the network's order and each normalised by itself, as MONAI does with a stack of them; the card names them."""
+    bundle = write_bundle(tmp_path, ("T1 CE", "T1", "FLAIR"), [*PREPROCESSING[:4], intensities])
+    table = wishes(selection=MR | {"channels": {"t1": MR, "flair": MR}})
+    made = import_from("monai", bundle, card_file(tmp_path, table), tmp_path / "models")
+    entry = read_entry(made)
+    assert all(verdict.passed for verdict in check(entry, OnnxRuntime()))
+    assert entry.card.preparation.channels == ("t1", "flair")  # type: ignore[union-attr]
+    head = oblique_head()
+    values = np.asarray(head.array)
+    t1 = Volume(array=np.ascontiguousarray(np.sqrt(values)[:, ::-1]), affine=head.affine)
+    flair = Volume(array=values.max() - values, affine=head.affine)
+    given = replace(head, others=(t1, flair))
+    ours, theirs = read_by_us(made, given), read_by_monai(bundle, given)
+    assert len(np.unique(theirs)) > 1
+    assert ours.shape == theirs.shape
+    assert np.mean(ours != theirs) < 0.001
+    assert np.mean(ours != read_by_us(made, replace(head, others=(flair, t1)))) > 0.01
+    assert read_by(made, given).shape == head.array.shape
+
+
+def test_series_that_nobody_can_tell_apart_are_refused(tmp_path: Path) -> None:
+    """Without names of the channels nothing is imported, and without rules for each there is a draft."""
+    bundle = write_bundle(tmp_path, ("T1", "T2"), [*PREPROCESSING[:4], Z_SCORE])
+    with pytest.raises(CardError, match=r"channels names t2, selection\.channels none"):
+        import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+    file = bundle / "configs" / "metadata.json"
+    metadata = json.loads(file.read_text())
+    image = metadata["network_data_format"]["inputs"]["image"]
+    for wrong, words in (
+        ({"channel_def": {}}, "does not say which series the network's 2 channels are"),
+        ({"channel_def": {"0": "T1", "1": "t1"}}, "two channels are called alike"),
+        ({"num_channels": "many"}, r"inputs\.image of metadata\.json is not read"),
+    ):
+        metadata["network_data_format"]["inputs"] = {"image": image | wrong}
+        file.write_text(json.dumps(metadata))
+        with pytest.raises(WeightsRefused, match=words):
+            import_from("monai", bundle, None, tmp_path / "models")
 
 
 @pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults

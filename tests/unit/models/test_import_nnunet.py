@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from models.card_preparation import VolumePreparation
 from models.catalog import read_entry
 from models.checking import check
 from models.errors import CardError, ModelError, WeightsRefused
 from models.import_kinds import import_from
+from models.inference import ask
+from models.loaded import LoadedModel
 from models.onnx_runtime import OnnxRuntime
 from models.preparation import prepare
 from models.volume import Volume
@@ -60,6 +63,8 @@ def write_results(
     schemes: Sequence[str] = ("CTNormalization",),
     channels: Sequence[str] = ("CT",),
     mirrored: object = None,
+    spacing: Sequence[float] = (2.0, 1.25, 1.5),
+    order: int = 3,
 ) -> Path:
     """Write a folder as nnU-Net v2 does, with seeded weights that were trained with deep supervision."""
     torch = need("torch")
@@ -69,7 +74,9 @@ def write_results(
     folder = tmp_path / "nnUNetTrainer__nnUNetPlans__3d_fullres"
     (folder / "fold_0").mkdir(parents=True)
     configuration = {
-        "spacing": [2.0, 1.25, 1.5],
+        "spacing": list(spacing),
+        "resampling_fn_data": "resample_data_or_seg_to_shape",
+        "resampling_fn_data_kwargs": {"is_seg": False, "order": order, "order_z": 0, "force_separate_z": None},
         "patch_size": PATCH,
         "normalization_schemes": list(schemes),
         "use_mask_for_norm": [False] * len(schemes),
@@ -103,10 +110,38 @@ def write_results(
     return folder
 
 
-def read_plainly(folder: Path, volume: Volume, mirrored: Sequence[int] = ()) -> NDArray[np.uint8]:
-    """Return what the network says by nnU-Net's own recipe, written out.
+def resampled_plainly(
+    array: NDArray[np.float32], spacing: Sequence[float], wanted: Sequence[float]
+) -> NDArray[np.float32]:
+    """Return what nnU-Net's `resample_data_or_seg_to_shape` with order 3 makes of an image.
 
-    Normalise each channel, steps of half a patch, the mean over mirrored copies, Gaussian.
+    Its `skimage.transform.resize` is SciPy's zoom of whole voxels, cut to the range of what went in.
+    """
+    shape = tuple(round(side * old / new) for side, old, new in zip(array.shape, spacing, wanted, strict=True))
+    if shape == array.shape:
+        return array
+    thick = [sides for sides in (spacing, wanted) if max(sides) / min(sides) > 3]
+    if not thick:
+        return resized_plainly(array, shape)
+    across = int(np.argmax(thick[0]))
+    planes = [resized_plainly(plane, shape[:across] + shape[across + 1 :]) for plane in np.moveaxis(array, across, 0)]
+    positions = len(planes) / shape[across] * (np.arange(shape[across]) + 0.5) - 0.5
+    # SciPy's order 0 goes up halfway.
+    nearest = np.clip(np.floor(positions + 0.5).astype(int), 0, len(planes) - 1)
+    return np.moveaxis(np.stack(planes)[nearest], 0, across)
+
+
+def resized_plainly(array: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return what `skimage.transform.resize` makes of an array with order = 3, mode = edge and no anti-aliasing."""
+    factors = [new / old for new, old in zip(shape, array.shape, strict=True)]
+    made = ndimage.zoom(array.astype(np.float64), factors, order=3, mode="nearest", grid_mode=True)
+    return np.clip(made, array.min(), array.max()).astype(np.float32)
+
+
+def read_plainly(folder: Path, volume: Volume, mirrored: Sequence[int] = ()) -> NDArray[np.uint8]:
+    """Return what the network says on its own grid by nnU-Net's own recipe, written out.
+
+    Normalise each channel and resample it, steps of half a patch, the mean over mirrored copies, Gaussian.
     """
     import torch  # noqa: PLC0415
     from scipy.ndimage import gaussian_filter  # noqa: PLC0415
@@ -125,7 +160,7 @@ def read_plainly(folder: Path, volume: Volume, mirrored: Sequence[int] = ()) -> 
             own = (np.clip(own, SEEN["percentile_00_5"], SEEN["percentile_99_5"]) - SEEN["mean"]) / SEEN["std"]
         else:
             own = (own - own.mean()) / own.std()
-        channels.append(own)
+        channels.append(resampled_plainly(own, series.spacing_mm, configuration["spacing"]))
     shape = channels[0].shape
     missing = [max(0, wide - side) for side, wide in zip(shape, PATCH, strict=True)]
     before = [side // 2 for side in missing]
@@ -210,6 +245,66 @@ def test_several_channels_are_several_series(tmp_path: Path) -> None:
     assert np.mean(ours != theirs) < 0.003
     swapped = replace(head, others=(ct, flair))
     assert np.mean(ours != read_by(made, swapped)) > 0.01
+
+
+THICK = np.array([[0, 0, 1.0, -36], [0, 1.0, 0, -30], [5.0, 0, 0, -40], [0, 0, 0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("affine", "spacing"),
+    [
+        (None, (1.6, 1.6, 1.6)),
+        (THICK, (5.0, 0.8, 0.7)),
+        (THICK, (2.5, 1.2, 1.2)),
+        (np.diag([1.0, 1.0, 1.0, 1.0])[[2, 1, 0, 3]], (4.0, 0.9, 1.1)),
+    ],
+    ids=["spline", "plane by plane", "planes twice", "planes left out"],
+)
+def test_images_are_resampled_as_nnunet_resamples_them(
+    tmp_path: Path, affine: NDArray[np.float64] | None, spacing: Sequence[float]
+) -> None:
+    """By cubic splines after normalisation, of each channel; thick planes each by itself, as the plan's rule says."""
+    schemes = ("CTNormalization", "ZScoreNormalization")
+    results = write_results(tmp_path, channels=("CT", "T2"), schemes=schemes, spacing=spacing)
+    table = wishes(selection=MR | {"channels": {"t2": MR}})
+    made = import_from("nnunet", results, card_file(tmp_path, table), tmp_path / "models", orientation="SPL")
+    head = oblique_head((24, 30, 28))
+    first = head if affine is None else Volume(array=head.array, affine=affine)
+    second = Volume(array=np.sqrt(np.asarray(first.array)), affine=first.affine)
+    given = replace(first, others=(second,))
+    entry = read_entry(made)
+    assert isinstance(entry.card.preparation, VolumePreparation)
+    assert "thick planes" not in entry.card.limits
+    prepared = prepare(given, entry.card.preparation)
+    values = np.asarray(first.array)
+    clipped = (np.clip(values, SEEN["percentile_00_5"], SEEN["percentile_99_5"]) - SEEN["mean"]) / SEEN["std"]
+    root = np.sqrt(values)
+    for ours, own in zip(prepared.array[0], (clipped, (root - root.mean()) / root.std()), strict=True):
+        np.testing.assert_allclose(ours, resampled_plainly(own, first.spacing_mm, spacing), atol=2e-4)
+    model = LoadedModel.load(entry, OnnxRuntime(), 2)
+    labels = np.asarray(ask(entry.card, prepared, given, model.infer).array)
+    model.close()
+    assert np.mean(labels != read_plainly(results, given)) < 0.003
+
+
+def test_another_order_of_the_plan_is_honoured(tmp_path: Path) -> None:
+    """1 is linear, and the card's limits say what is left of the difference; what no card can say is refused."""
+    results = write_results(tmp_path, order=1)
+    made = import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models", orientation="SPL")
+    card = read_entry(made).card
+    assert card.preparation.interpolation == "linear"  # type: ignore[union-attr]
+    assert "thick planes are resampled like others" in card.limits
+    path = results / "plans.json"
+    plans = json.loads(path.read_text())
+    for key, value in (
+        ("resampling_fn_data", "resample_torch_fornnunet"),
+        ("resampling_fn_data_kwargs", {"order": 2}),
+        ("resampling_fn_data_kwargs", {"order": 3, "force_separate_z": True}),
+    ):
+        changed = {**plans["configurations"]["3d_fullres"], key: value}
+        path.write_text(json.dumps(plans | {"configurations": {"3d_fullres": changed}}))
+        with pytest.raises(WeightsRefused, match=r"resample_torch_fornnunet|resampling_fn_data_kwargs"):
+            import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "other", orientation="SPL")
 
 
 def test_what_is_0_in_one_channel_alone_is_kept(tmp_path: Path) -> None:

@@ -67,9 +67,9 @@ def refused(source: str, folder: Path) -> str:
 
 def test_a_script_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After its time it is killed, and the importer says why."""
-    monkeypatch.setattr("models.import_torchscript._TIME_LIMIT_S", 10.0)
+    monkeypatch.setattr("models.import_torchscript._TIME_LIMIT_S", 6.0)
     said = refused(ENDLESS, tmp_path)
-    assert "took longer than its 10 s and was ended" in said
+    assert "took longer than its 6 s and was ended" in said
     assert "does not end" in said
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from models.card_inference import LocateThenRead
 from models.catalog import CatalogEntry
@@ -73,6 +74,15 @@ def test_the_crop_is_normalised_by_itself_with_the_window_of_the_whole(
         values = np.asarray(inputs["input"], np.float64)
         assert values.mean() == pytest.approx(0, abs=1e-5)
         assert values.std(ddof=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_crop_is_normalised_after_resampling(threshold_model: CatalogEntry) -> None:
+    """The locator's window of values is the crop's too, so a card cannot ask for the other order."""
+    card = threshold_model.card.model_dump(by_alias=True)
+    card["networks"] = dict.fromkeys(("locator", "main"), card["networks"]["main"])
+    card["preparation"] |= {"fit": "resize", "spacing_mm": None, "size": [32, 32, 32], "normalised": "source-grid"}
+    with pytest.raises(ValidationError, match="locate-then-read normalises what it resampled"):
+        Card.model_validate(card | {"inference": STRATEGY})
 
 
 def test_located_box_is_the_planes_enlarged_about_their_middle() -> None:

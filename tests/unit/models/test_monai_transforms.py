@@ -35,6 +35,31 @@ def test_the_usual_chain_is_a_preparation() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([step("NormalizeIntensityd")], "NormalizeIntensityd without channel_wise is not read here for 2 channels"),
+        ([step("ScaleIntensityd")], "ScaleIntensityd without channel_wise"),
+        ([step("NormalizeIntensityd", subtrahend=[1], divisor=[2], channel_wise=True)], "1 numbers for 2 channels"),
+        ([HU, step("CropForegroundd")], "looks at the first channel"),
+    ],
+)
+def test_what_takes_several_series_together_is_refused(steps: list[dict[str, Any]], words: str) -> None:
+    """A card normalises each series by itself, and crops by the first."""
+    with pytest.raises(WeightsRefused, match=words):
+        preparation([AXES, SPACING, *steps], ["t1", "t2"])
+
+
+def test_numbers_for_each_series_are_channel_values() -> None:
+    """The same numbers for all are said once."""
+    each = step("NormalizeIntensityd", subtrahend=[1, 2], divisor=[3, 4], channel_wise=True)
+    card = preparation([AXES, SPACING, each, step("CropForegroundd", channel_indices=0)], ["t1", "t2"])
+    assert (card["channels"], card["mean"], card["std"]) == (["t2"], 1.0, 3.0)
+    assert card["channel_values"] == {"t2": {"normalisation": "fixed", "mean": 2.0, "std": 4.0}}
+    same = preparation([AXES, SPACING, step("NormalizeIntensityd", subtrahend=1, divisor=3)], ["t1", "t2"])
+    assert "channel_values" not in same
+
+
 def test_fixed_numbers_may_stand_in_lists() -> None:
     """Subtrahend and divisor of the one channel become mean and std."""
     card = preparation([AXES, SPACING, step("NormalizeIntensityd", subtrahend=[10], divisor=[4.0])])

@@ -10,7 +10,7 @@ import pytest
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 
-from models.card_parts import Concept
+from models.card_parts import Concept, Range
 from models.counting import counts_of
 from models.findings import Reading
 from models.manifest import Card
@@ -135,6 +135,19 @@ def test_a_wrong_count_stays_in_the_house(series: LoadedSeries, change: Callable
     objects[place] = replace(objects[place], data=buffer.getvalue())
     with pytest.raises(OutputRefused, match=named):
         output_gate.check(objects, case)
+
+
+def test_more_than_plausible_stays_in_the_house(series: LoadedSeries) -> None:
+    """The gate knows the card's limit too; fewer there may be, since what the site leaves out is not counted."""
+    for limit, passes in ({"max": 2}, True), ({"min": 3}, True), ({"max": 1}, False):
+        card = a_card()
+        label = COUNTED.model_copy(update={"plausible_count": Range(**limit)})
+        case = case_of(series, a_reading(series), card.model_copy(update={"labels": (*card.labels[:-1], label)}))
+        if passes:
+            output_gate.check(build(case), case)
+        else:
+            with pytest.raises(OutputRefused, match="how many there are of Nodule is not plausible"):
+                output_gate.check(build(case), case)
 
 
 def test_what_a_site_does_not_want_to_be_told_does_not_count(series: LoadedSeries) -> None:

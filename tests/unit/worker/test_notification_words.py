@@ -28,6 +28,8 @@ SMALL = CriticalReason(
 THIRD = CriticalReason(
     kind="diameter", name="Nodule", concept=NODULE.concept, value=12.0, unit="mm", at_least=8.0, number=3
 )
+MANY = CriticalReason(kind="count", name="Nodule", concept=NODULE.concept, value=12.0, at_least=10)
+FEW = CriticalReason(kind="count", name="Nodule", concept=NODULE.concept, value=0.0, at_most=1)
 PRESENT = CriticalReason(kind="present", name="Nodule", concept=NODULE.concept, names={"de": "Rundherd"})
 IDENTITY = StudyIdentity(
     patient_id="P1", patient_name="Doe^Jane", patient_birth_date="19700131", accession_number="ACC1"
@@ -66,6 +68,8 @@ def outgoing(**changes: Any) -> OutgoingNotice:
         (SMALL, "en", "Left thalamus: 3.25 ml (critical up to 4.5 ml)"),
         (THIRD, "en", "Nodule 3: 12.0 mm (critical from 8 mm)"),
         (THIRD, "de", "Rundherd 3: 12,0 mm (kritisch ab 8 mm)"),
+        (MANY, "en", "Nodule: 12 found (critical from 10)"),
+        (FEW, "en", "Nodule: 0 found (critical up to 1)"),
         (PRESENT, "en", "Nodule"),
         (PRESENT, "de", "Rundherd"),
     ],

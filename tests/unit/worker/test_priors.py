@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
@@ -13,11 +14,13 @@ from dicom_node.testing import InMemoryArchive
 from tests.reading_house import House
 from worker.gate_bundle import content_items
 from worker.ledger import Ledger
+from worker.object_kinds import DEFAULT_KINDS, Kind
 from worker.sentences import words_in
 
 JANUARY, APRIL = (words_in("en").date(day) for day in (date(2024, 1, 2), date(2024, 4, 4)))
 FIRST = {"StudyDate": "20240102"}
 LATER = {"StudyDate": "20240404"}
+REPORTS: tuple[Kind, ...] = ("SEG", "SR", "TEXT-SR")
 CHANGE = [
     f"Compared with the study of {JANUARY} (93 days earlier):",
     "Bright: 6.14 ml \N{RIGHTWARDS ARROW} 7.68 ml (+25.0 %)",
@@ -25,10 +28,15 @@ CHANGE = [
 UNCERTAIN = "identity is uncertain"
 
 
+def a_house(**values: Any) -> House:
+    """Return a house that makes what comparisons stand in: no pictures."""
+    return House(**{"kinds": REPORTS, **values})
+
+
 @pytest.fixture
 def house(tmp_path: Path, ledger: Ledger) -> House:
     """A house without archives."""
-    return House(root=tmp_path, ledger=ledger)
+    return a_house(root=tmp_path, ledger=ledger)
 
 
 def test_the_second_read_says_what_has_changed(house: House) -> None:
@@ -92,7 +100,8 @@ def test_who_cannot_be_told_is_not_compared(house: House, empty: str) -> None:
 
 
 def test_what_is_compared_with_enters_every_uid(house: House, tmp_path: Path) -> None:
-    """The same input with the same earlier read gives the same bytes; without it other UIDs."""
+    """The same input with the same earlier read gives the same bytes; without it other UIDs, of every kind."""
+    house = replace(house, kinds=DEFAULT_KINDS)
     house.read(1, slices=8, **FIRST)
     second = house.read(2, slices=10, **LATER)
     kept = {kind: file.read_bytes() for kind, file in second.files.items()}
@@ -107,7 +116,7 @@ def test_what_is_compared_with_enters_every_uid(house: House, tmp_path: Path) ->
 
 def test_switched_off_nothing_is_kept_or_said(tmp_path: Path, ledger: Ledger) -> None:
     """Without comparison the ledger holds no patient's digest."""
-    house = House(root=tmp_path, ledger=ledger, priors=False)
+    house = a_house(root=tmp_path, ledger=ledger, priors=False)
     house.read(1, slices=8, **FIRST)
     assert house.read(2, slices=10, **LATER).compared == []
     with ledger.reading() as session:
@@ -154,12 +163,12 @@ class Lying(InMemoryArchive):
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> House:
     """Another house, whose results are in the archive."""
-    return House(root=tmp_path / "elsewhere", ledger=Ledger.open(f"sqlite:///{tmp_path}/elsewhere.sqlite3"))
+    return a_house(root=tmp_path / "elsewhere", ledger=Ledger.open(f"sqlite:///{tmp_path}/elsewhere.sqlite3"))
 
 
 def test_an_archive_knows_what_the_ledger_does_not(house: House, elsewhere: House) -> None:
     """An empty ledger: our own earlier report is fetched from the archive and compared with."""
-    asking = House(root=house.root, ledger=house.ledger, archives={"pacs": archive_of(elsewhere)})
+    asking = a_house(root=house.root, ledger=house.ledger, archives={"pacs": archive_of(elsewhere)})
     assert asking.read(2, slices=10, **LATER).compared == CHANGE
     elsewhere.ledger.close()
 
@@ -168,7 +177,7 @@ def test_an_archive_that_is_away_costs_the_comparison_only(house: House) -> None
     """The read goes on, and the ledger says why nothing is compared."""
     away = InMemoryArchive()
     away.away = True
-    read = House(root=house.root, ledger=house.ledger, archives={"pacs": away}).read(2, slices=10, **LATER)
+    read = a_house(root=house.root, ledger=house.ledger, archives={"pacs": away}).read(2, slices=10, **LATER)
     assert read.compared == []
     assert any("pacs: it could not be asked" in note for note in read.notes)
 
@@ -178,7 +187,7 @@ def test_an_archive_with_somebody_else_under_the_id_is_uncertain(
     house: House, elsewhere: House, changed: dict[str, str]
 ) -> None:
     """Nothing is compared although the report itself would say the right patient."""
-    asking = House(root=house.root, ledger=house.ledger, archives={"pacs": archive_of(elsewhere, **changed)})
+    asking = a_house(root=house.root, ledger=house.ledger, archives={"pacs": archive_of(elsewhere, **changed)})
     read = asking.read(2, slices=10, **LATER)
     assert read.compared == []
     assert any(UNCERTAIN in note for note in read.notes)
@@ -189,7 +198,7 @@ def test_an_archive_that_lies_about_the_patient_is_not_believed(house: House, el
     """It answers with today's patient for a study of somebody else: the report's own patient counts."""
     archive = archive_of(elsewhere, Lying(), PatientID="OTHER")
     assert len(archive.find_studies("TEST-1")) == 1
-    read = House(root=house.root, ledger=house.ledger, archives={"pacs": archive}).read(2, slices=10, **LATER)
+    read = a_house(root=house.root, ledger=house.ledger, archives={"pacs": archive}).read(2, slices=10, **LATER)
     assert (read.compared, read.notes) == ([], [])
     elsewhere.ledger.close()
 
