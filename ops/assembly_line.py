@@ -27,7 +27,7 @@ def open_ledger(settings: Settings, *, busy_s: float | None = None) -> Ledger:
         busy_s: How long to wait while others write, where that is not as long as usual.
     """
     prepare_data(settings)
-    return Ledger.open(settings.ledger_url, busy_s=busy_s)
+    return Ledger.open(settings.ledger_url, busy_s=busy_s, password_file=settings.ledger.password_file)
 
 
 def prepare_data(settings: Settings) -> None:

@@ -16,6 +16,8 @@ import structlog
 from tests.certificates import Authority
 from tests.node_process import NodeProcess
 from tests.orthanc_server import OrthancServer
+from tests.postgresql_server import PostgresqlServer
+from tests.postgresql_server import started as started_postgresql
 from tests.redis_server import RedisServer, started
 from tests.stack import Stack
 
@@ -110,6 +112,22 @@ def redis_server(tmp_path: Path, free_port: Callable[[], int], wait_for: Callabl
     server = started(folder, free_port, wait_for)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql(free_port: Callable[[], int]) -> Iterator[PostgresqlServer]:
+    """A running PostgreSQL, one for all tests of a process; each takes databases of its own."""
+    server = started_postgresql(free_port)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgresqlServer) -> Iterator[str]:
+    """The URL of an empty ledger on PostgreSQL."""
+    database = postgresql.ledger()
+    yield postgresql.url(database)
+    postgresql.give_back(database)
 
 
 @pytest.fixture(scope="session")

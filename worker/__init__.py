@@ -5,10 +5,12 @@ selection      which models read which series of a study, and why not; selection
 intake         from an assembled study to jobs
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
 ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, ledger_unread, and for reading
-               ledger_views (ledger_peers); ledger_database and ledger_clock below them
+               ledger_views (ledger_peers); below them ledger_database, what a transaction is, ledger_clock, and
+               ledger_engine, SQLite or PostgreSQL
 outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; tasks, what a token does
-pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease
+pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease; outlasting, a ledger
+               that is away
 series_volume  files to Volume, Image or Waveform: slice_geometry, image_frames, planar_images (planar_spacing),
                waveform_reading; quick_parsing, plain_frames and frame_decoders, what makes it fast; rescaling;
                refusals, what is not read and why; series_repairs, what is mended; pydicom_errors, codestream_size and

@@ -1,4 +1,18 @@
-"""The database under the ledger: how it is opened, migrated, and what a transaction is."""
+"""The database under the ledger: how it is opened, migrated, and what a transaction is.
+
+On SQLite a writing transaction has the one write lock from its first statement. On PostgreSQL writing transactions of
+many machines run beside each other, READ COMMITTED, and these rules make their decisions as sure:
+
+- Whatever a decision rests on is locked while it is read (``with_for_update=LOCK``), so that the decision still holds
+  when it is written. Locked rows are read as they are by then, not as they were when the transaction began.
+- Locks are taken from the whole to its parts: study, jobs (the newest first), then what hangs on a job. So no
+  two transactions wait for each other. Where that happens all the same, the database ends one of them, and it is
+  tried again.
+- Who looks for work passes over what another has locked (``skip_locked``): it is being taken.
+- What has no row yet is locked by its name (`lock_name`).
+
+SQLite leaves FOR UPDATE out of its statements.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,15 +22,22 @@ from typing import Any, Self
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.orm import Session
 
-from worker.errors import LedgerAway
-from worker.ledger_clock import BootClock, LedgerClock
+from worker.errors import LedgerUnusable
+from worker.ledger_clock import BootClock, DatabaseClock, LedgerClock
+from worker.ledger_engine import make_engine, translated
 from worker.tables import Event
 
 _BUSY_S = 30
+#: A row that is decided about: FOR NO KEY UPDATE, since keys never change. So an event may be written about a job that
+#: another transaction has locked.
+LOCK: Any = {"key_share": True}
+#: Any number, but the same in all versions of wetread.
+_MIGRATING = 7_738_253_401
+_POSTGRESQL = "postgresql"
 
 
 class Database:
@@ -25,25 +46,38 @@ class Database:
     def __init__(self, engine: Engine, clock: LedgerClock) -> None:
         self._engine = engine
         self.clock = clock
+        # One state of the ledger through all of a reader's statements; on SQLite every transaction sees just one.
+        self._read_only: dict[str, Any] = {"read_only": True}
+        if engine.dialect.name == _POSTGRESQL:
+            self._read_only |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     @classmethod
-    def open(cls, url: str, *, clock: LedgerClock | None = None, busy_s: float | None = None) -> Self:
+    def open(
+        cls,
+        url: str,
+        *,
+        clock: LedgerClock | None = None,
+        busy_s: float | None = None,
+        password_file: Path | None = None,
+    ) -> Self:
         """Open the ledger at a SQLAlchemy URL and bring its tables up to date.
 
-        Raises LedgerAway when the database cannot be reached.
+        Raises LedgerAway when the database cannot be reached, LedgerUnusable when it is not one for us.
 
         Args:
             url: Where it is.
-            clock: For leases and waits, where it is not the machine's.
-            busy_s: How long to wait for a SQLite file that others write, once it is open.
+            clock: For leases and waits, where it is not the database's own.
+            busy_s: How long to wait for what others have locked, once it is open.
+            password_file: With PostgreSQL's password.
         """
-        engine = _engine(url, _BUSY_S)
-        with _translated():
+        engine = make_engine(url, busy_s=_BUSY_S, password_file=password_file)
+        with translated():
             migrate(engine)
         if busy_s is not None:
             engine.dispose()
-            engine = _engine(url, busy_s)
-        return cls(engine, clock or BootClock())
+            engine = make_engine(url, busy_s=busy_s, password_file=password_file)
+        own_clock = DatabaseClock(engine) if engine.dialect.name == _POSTGRESQL else BootClock()
+        return cls(engine, clock or own_clock)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -51,16 +85,16 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """Yield the session of one writing transaction; it holds the write lock from its first statement."""
-        with _translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+        """Yield the session of one writing transaction; on SQLite it holds the write lock from its first statement."""
+        with translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Yield a session that sees one state of the ledger and does not write."""
         with (
-            _translated(),
-            self._engine.connect().execution_options(read_only=True) as connection,
+            translated(),
+            self._engine.connect().execution_options(**self._read_only) as connection,
             Session(connection, expire_on_commit=False) as session,
         ):
             yield session
@@ -71,6 +105,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def lock_name(session: Session, name: str) -> None:
+    """Let one transaction at a time go on under a name, up to its end: for what has no row that could be locked."""
+    if session.get_bind().dialect.name == _POSTGRESQL:
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+
 def write_event(
     session: Session, kind: str, *, study_id: int | None = None, job_id: int | None = None, **detail: Any
 ) -> None:
@@ -79,51 +119,25 @@ def write_event(
 
 
 def migrate(engine: Engine) -> None:
-    """Run the migrations that this database has not seen."""
+    """Run the migrations that this database has not seen, all or none of them. Raises LedgerUnusable."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    # One transaction with the write lock: two processes that start together do not both migrate.
+    # One transaction under a lock (SQLite's write lock): two processes that start together do not both migrate.
     with engine.begin() as connection:
+        if engine.dialect.name == _POSTGRESQL:
+            _migrate_alone(connection)
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise LedgerUnusable(
+                f"this version of wetread does not know the ledger's tables ({error}): were they made by a newer one? "
+                "Run that one, or put a backup of the ledger back"
+            ) from error
 
 
-def _engine(url: str, busy_s: float) -> Engine:
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        _make_durable(engine, busy_s)
-    return engine
-
-
-def _make_durable(engine: Engine, busy_s: float) -> None:
-    """Set SQLite up so that a commit survives a power cut and writers wait for each other."""
-
-    @event.listens_for(engine, "connect")
-    def _set_pragmas(connection: Any, _record: Any) -> None:
-        # The driver must not begin transactions by itself: it would begin them without the write lock.
-        connection.isolation_level = None
-        for pragma in (
-            f"busy_timeout = {round(busy_s * 1000)}",
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        read_only = connection.get_execution_options().get("read_only", False)
-        # A deferred transaction that reads first and writes later fails with "database is locked" at once, whatever
-        # the busy timeout, when another has written in between.
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        raise LedgerAway(
-            f"the ledger's database answered: {type(error.orig).__name__}: {error.orig}. Is the disk full, the server "
-            "down, or the file locked by another program? Nothing is lost: it is tried again"
-        ) from error
+def _migrate_alone(connection: Connection) -> None:
+    # As long as it takes: for others that migrate just now, for tables that are in use, and to change large ones.
+    for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+        connection.exec_driver_sql(f"SET LOCAL {name} = 0")
+    connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))

@@ -1,6 +1,8 @@
 """Tokens go out, and what has gone silent is published again. Any number of reconcilers may run."""
 
+import math
 import threading
+import time
 from collections.abc import Collection
 from typing import Protocol
 
@@ -37,6 +39,7 @@ class Reconciler:
         self._publish = publish
         self._settings = settings
         self._wake = threading.Event()
+        self._back_since = -math.inf
 
     def wake(self) -> None:
         """Publish now: a study was just closed."""
@@ -50,6 +53,8 @@ class Reconciler:
                 self.once()
                 away = ""
             except (LedgerAway, BrokerAway) as error:
+                if isinstance(error, LedgerAway):
+                    self._back_since = time.monotonic()
                 if str(error) != away:
                     _log.warning("reconciler waits", cause=str(error))
                 away = str(error)
@@ -58,9 +63,7 @@ class Reconciler:
 
     def once(self) -> int:
         """Free dead leases, renew silent tokens, publish what waits; return how many tokens went out."""
-        freed = self._ledger.free_expired(
-            max_attempts=self._settings.max_attempts, retry_delay_s=self._settings.retry_delay_s
-        )
+        freed = self._free_expired()
         freed_deliveries = self._ledger.free_expired_deliveries()
         for job_id in self._ledger.pass_deadlines():
             _log.warning("deadline passed", job=job_id, remedy="is a worker running, and has it enough processes?")
@@ -70,6 +73,14 @@ class Reconciler:
         if freed or freed_deliveries or silent:
             _log.info("reconciled", freed_jobs=freed, freed_deliveries=freed_deliveries, renewed_tokens=silent)
         return self._publish_waiting()
+
+    def _free_expired(self) -> int:
+        # While the ledger was away nobody could renew a lease: who lives gets the time to do so.
+        if time.monotonic() - self._back_since < self._settings.lease_s:
+            return 0
+        return self._ledger.free_expired(
+            max_attempts=self._settings.max_attempts, retry_delay_s=self._settings.retry_delay_s
+        )
 
     def _publish_waiting(self) -> int:
         published = []

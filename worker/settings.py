@@ -10,6 +10,7 @@ from dicom_node.settings import Peer
 from dicom_node.tls_settings import TlsClientSettings
 from models.runtime_names import Precision, RuntimeName
 from worker.languages import Language
+from worker.ledger_engine import SCHEMES
 from worker.object_kinds import DEFAULT_KINDS, INSTEAD, Kind
 
 AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
@@ -179,9 +180,25 @@ class BrokerSettings(Section):
 class LedgerSettings(Section):
     """The database of studies, jobs and deliveries."""
 
-    url: str = Field(default="", description="SQLAlchemy URL; empty: ledger.sqlite3 in the data directory")
+    url: str = Field(
+        default="",
+        description="sqlite:///PATH, or postgresql://USER@HOST:PORT/DATABASE where several machines share it; empty: "
+        "ledger.sqlite3 in the data directory",
+    )
+    password_file: Path | None = Field(
+        default=None,
+        description="file with PostgreSQL's password, read at each connection; left out: in the URL, or as libpq finds "
+        "it (PGPASSFILE, PGPASSWORD)",
+    )
     patient_secret: Path | None = Field(
         default=None,
         description="file with the secret of patients' digests, one for all machines that share a ledger; left out: "
         "patient-secret in the data directory, made where it is missing",
     )
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, value: str) -> str:
+        if value and value.partition("://")[0] not in SCHEMES:
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value

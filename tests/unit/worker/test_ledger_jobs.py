@@ -1,7 +1,6 @@
 """Claims, leases, fences and attempts on a real database."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -248,13 +247,12 @@ def test_a_silent_job_gets_a_new_token(ledger: Ledger, clock: ManualLedgerClock,
     assert ledger.requeue_silent(silent_s=15) == 0
 
 
-def test_the_ledger_survives_being_opened_again(tmp_path: Path, clock: ManualLedgerClock) -> None:
+def test_the_ledger_survives_being_opened_again(ledger_url: str, clock: ManualLedgerClock) -> None:
     """Migrations run once, and what was committed is there."""
-    url = f"sqlite:///{tmp_path}/again.sqlite3"
-    first = Ledger.open(url, clock=clock)
+    first = Ledger.open(ledger_url, clock=clock)
     first.close_revision(assembled(), {}, [planned()])
     first.close()
-    second = Ledger.open(url, clock=clock)
+    second = Ledger.open(ledger_url, clock=clock)
     assert len(second.jobs()) == 1
     assert second.recorded_files("folder-1.2.3") == {"s/a/1.dcm", "s/a/2.dcm"}
     second.close()
