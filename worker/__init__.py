@@ -8,7 +8,8 @@ ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, 
                ledger_views (ledger_peers); below them ledger_database, what a transaction is, ledger_clock, and
                ledger_engine, SQLite or PostgreSQL
 outbox         tokens that wait to be published, and the reconciler
-celery_app     Celery over Redis, each setting with its reason; tasks, what a token does
+celery_app     Celery over Redis, each setting with its reason; tasks, what a token does; consumer_watch, a consumer
+               that gets none any more
 pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease; outlasting, a ledger
                that is away
 series_volume  files to Volume, Image or Waveform: slice_geometry, image_frames, planar_images (planar_spacing),

@@ -52,6 +52,12 @@ class WorkerSettings(Section):
         default=0.0, ge=0, description="of all resident models; the least recently used leaves for another; 0: no limit"
     )
     reconcile_every_s: float = Field(default=5.0, gt=0, description="how often queued and silent jobs get a new token")
+    consumer_silence_s: float = Field(
+        default=60.0,
+        ge=4,
+        description="a worker that gets none of the tokens it sends to itself for so long, though a child is free, is "
+        "started again",
+    )
     max_voxels: int = Field(default=1_000_000_000, gt=0, description="larger series are refused before decoding")
 
 
