@@ -34,6 +34,7 @@ class ANode:
     Attributes:
         folder: What it is given, and nothing of the test's own is in it.
         peer: Where it listens.
+        ledger_url: Where its ledger is.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class ANode:
         program: Sequence[str] = ("-m", "ops.cli", "node"),
         environment: Mapping[str, str] | None = None,
         worker: Mapping[str, Any] | None = None,
+        ledger_url: str = "",
         **settings: Any,
     ) -> None:
         """Prepare one.
@@ -54,11 +56,13 @@ class ANode:
             program: Python's arguments, where something else than `wetread node` is to be run with its settings.
             environment: Added to ours.
             worker: Settings of the section `worker`.
+            ledger_url: Where its ledger is, where that is not in its data directory.
             settings: Of the section `node`.
         """
         self.folder = folder
         self.peer = Peer(ae_title="WETREAD", host="127.0.0.1", port=port)
         self._program = program
+        self.ledger_url = ledger_url or f"sqlite:///{self.data}/ledger.sqlite3"
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,6 +73,8 @@ class ANode:
         content = {"data": str(self.data), "node": values, "broker": {"url": "redis://127.0.0.1:1/0"}}
         if worker:
             content["worker"] = worker
+        if ledger_url:
+            content["ledger"] = {"url": ledger_url}
         self.settings_file.write_text(json.dumps(content))
 
     def __enter__(self) -> Self:
@@ -203,7 +209,7 @@ class ANode:
 
     def jobs(self) -> list[JobRow]:
         """Return the jobs in its ledger."""
-        ledger = Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+        ledger = Ledger.open(self.ledger_url)
         try:
             return ledger.jobs()
         finally:
@@ -211,7 +217,7 @@ class ANode:
 
     def completions(self, study_uid: str) -> list[int]:
         """Return, for each revision of a study that has been closed, how many instances it has."""
-        ledger = Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+        ledger = Ledger.open(self.ledger_url)
         try:
             events = ledger.timeline(study_uid)
         finally:
@@ -220,7 +226,7 @@ class ANode:
 
     def input_of(self, study_uid: str) -> set[Path]:
         """Claim a study's job as a worker would; return the files in the spool that it is to read."""
-        ledger = Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+        ledger = Ledger.open(self.ledger_url)
         try:
             while claim := ledger.claim(["cpu"], worker="test", lease_s=3600.0):
                 if claim.study_instance_uid == study_uid:
