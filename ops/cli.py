@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops import cli_alerts, cli_jobs, cli_models, cli_peers, cli_pull, cli_send, cli_validate
+from ops import cli_alerts, cli_jobs, cli_ledger, cli_models, cli_peers, cli_pull, cli_send, cli_validate
 from ops.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
 from ops.peers import peer_named
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 config = typer.Typer(no_args_is_help=True, help="Settings.")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(config, name="config")
+app.add_typer(cli_ledger.app, name="ledger")
 cli_send.add_to(app)
 cli_pull.add_to(app)
 cli_peers.add_to(app)

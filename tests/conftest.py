@@ -148,9 +148,13 @@ def node(tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., N
 def stack(
     tmp_path: Path, free_port: Callable[[], int], redis_server: RedisServer, orthanc: OrthancServer
 ) -> Iterator[Stack]:
-    """Node, deliverer and worker as real processes over Redis and Orthanc; nothing is started yet."""
+    """Node, deliverer and worker as real processes over Redis and Orthanc; nothing is started yet.
+
+    Whatever a test has done to them: in the end everything holds in their ledger that must.
+    """
     processes = Stack(
         tmp_path / "wetread", port=free_port(), broker_url=redis_server.url, archive_port=orthanc.dicom_port
     )
     yield processes
     processes.stop()
+    assert processes.flaws() == []

@@ -1,5 +1,6 @@
 """Every part of wetread as a real process, for tests that send real studies and end processes at bad moments."""
 
+import math
 import os
 import signal
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 from tests.dcmtk import dcmtk
 from worker.job import JobRow
 from worker.ledger import Ledger
+from worker.ledger_checks import Flaw, Moment, flaws_of
+from worker.ledger_database import utc_now
+from worker.object_kinds import DEFAULT_KINDS
 
 PARTS = ("node", "deliver", "worker")
 
@@ -121,6 +125,23 @@ port = {archive_port}
         ledger = self.ledger()
         try:
             return ledger.jobs()
+        finally:
+            ledger.close()
+
+    def flaws(self) -> list[Flaw]:
+        """Return what must hold in the ledger and does not; that nobody works any more is none."""
+        if not (self.data / "ledger.sqlite3").exists():
+            return []
+        ledger = self.ledger()
+        moment = Moment(
+            now=ledger.clock.read(),
+            wall=utc_now(),
+            patience_s=math.inf,
+            wanted={"orthanc": DEFAULT_KINDS},
+            first_deliveries=ledger.first_deliveries(),
+        )
+        try:
+            return [flaw for facts in ledger.all_facts() for flaw in flaws_of(facts, moment)]
         finally:
             ledger.close()
 

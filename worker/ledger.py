@@ -2,6 +2,7 @@
 
 from worker.ledger_deadlines import DeadlineLedger
 from worker.ledger_deliveries import DeliveryLedger
+from worker.ledger_facts import FactsLedger
 from worker.ledger_intake import IntakeLedger
 from worker.ledger_jobs import JobLedger
 from worker.ledger_notifications import NotificationLedger
@@ -11,6 +12,14 @@ from worker.ledger_views import LedgerViews
 
 
 class Ledger(
-    IntakeLedger, JobLedger, DeliveryLedger, UnreadLedger, DeadlineLedger, NotificationLedger, PriorLedger, LedgerViews
+    IntakeLedger,
+    JobLedger,
+    DeliveryLedger,
+    UnreadLedger,
+    DeadlineLedger,
+    NotificationLedger,
+    PriorLedger,
+    LedgerViews,
+    FactsLedger,
 ):
     """All of it over one database; `Ledger.open(url)`."""

@@ -288,9 +288,22 @@ _RESULT_KEYS = ("kind", "sop_class_uid", "sop_instance_uid", "series_instance_ui
 
 
 def _supersede_earlier(session: Session, job: Job, study: Study) -> None:
-    replaced = job.supersedes_job_id
-    earlier = session.get(Job, replaced, with_for_update=LOCK) if replaced is not None else None
-    if earlier is not None and earlier.state != JobState.SUPERSEDED:
+    """Let this read take the place of the one that it was queued to replace, and of any other that still stands.
+
+    The one that it was to replace may have failed in the meantime; then the read before that one still stands.
+    """
+    model_id = select(Model.model_id).where(Model.digest == job.model_digest).scalar_subquery()
+    query = (
+        select(Job)
+        .join(Revision, Revision.id == Job.revision_id)
+        .join(Model, Model.digest == Job.model_digest)
+        .where(Revision.study_id == study.id, Model.model_id == model_id, Job.id < job.id)
+        .where(Job.state != JobState.SUPERSEDED)
+        .where(or_(Job.id == job.supersedes_job_id, Job.state == JobState.READ))
+        .order_by(Job.id.desc())
+        .with_for_update(of=Job, **LOCK)
+    )
+    for earlier in session.scalars(query).all():
         earlier.fence += 1
         change_job(session, earlier, JobState.SUPERSEDED, study_id=study.id, reason=f"job {job.id} read later images")
 

@@ -206,6 +206,20 @@ def test_a_read_job_is_superseded_when_the_newer_one_is_read(ledger: Ledger) -> 
     assert state(ledger, first.job_id) is JobState.SUPERSEDED
 
 
+def test_one_read_stands_though_the_one_between_failed(ledger: Ledger) -> None:
+    """A third revision's read takes the place of the first one's, when the second, which was to, came to nothing."""
+    claims = []
+    for number in range(3):
+        files = tuple(f"s/a/{file}.dcm" for file in range(number + 1))
+        ledger.close_revision(assembled(files=files), {}, [planned(files=files, input_key=f"key-{number}")])
+        claims.append(claim(ledger))
+        if number == 0:
+            finish(ledger, claims[0])
+    ledger.fail(claims[1], reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    finish(ledger, claims[2])
+    assert [job.state for job in ledger.jobs()] == [JobState.READ, JobState.SUPERSEDED, JobState.SUPERSEDED]
+
+
 @pytest.mark.parametrize("policy", ["ignore", "addendum"])
 def test_late_images_follow_the_card(ledger: Ledger, policy: str) -> None:
     """A card that does not want to read again is not read again, and the ledger says so."""
