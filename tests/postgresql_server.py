@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.stack import tree
 from worker.ledger import Ledger
 from worker.tables import Base
 
@@ -60,6 +63,19 @@ class PostgresqlServer:
     def stop(self, mode: str = "immediate") -> None:
         """Stop it: `immediate` as a crash would, `fast` in order. Connections are cut."""
         self._run("pg_ctl", "stop", f"--mode={mode}", "--wait")
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let it stand still, as on a disk that does not answer: connections stay, and nothing is said over them."""
+        main = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        pids = list(tree(main))
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def remove(self) -> None:
         """Stop it and remove its files."""

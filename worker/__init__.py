@@ -6,7 +6,7 @@ intake         from an assembled study to jobs
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
 ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, ledger_unread, and for reading
                ledger_views (ledger_peers); below them ledger_database, what a transaction is, ledger_clock, and
-               ledger_engine, SQLite or PostgreSQL
+               ledger_engine, SQLite or PostgreSQL (postgresql_connection)
 ledger_checks  what must hold in it, over ledger_facts, and on disk (ledger_files)
 outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; tasks, what a token does; consumer_watch, a consumer

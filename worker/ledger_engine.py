@@ -14,7 +14,10 @@ from worker.errors import LedgerAway, LedgerUnusable
 #: What may stand before :// in `ledger.url`.
 SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 _CONNECT_WITHIN_S = 5
-_STATEMENT_WITHIN_S = 30
+#: A statement of ours takes milliseconds; who waits less for locks (`busy_s`) waits less for the rest too, but never
+#: less than this.
+_LEAST_STATEMENT_S = 10
+_IDLE_WITHIN_S = 30
 #: A server whose machine or cable is gone is noticed after about so long, though nothing says so.
 _SILENCE_S = 15
 
@@ -62,6 +65,7 @@ def translated() -> Iterator[None]:
 
 
 def _postgresql(where: URL, busy_s: float, password_file: Path | None) -> Engine:
+    statement_s = max(_LEAST_STATEMENT_S, round(busy_s))
     defaults = {
         "application_name": "wetread",
         "connect_timeout": _CONNECT_WITHIN_S,
@@ -74,9 +78,9 @@ def _postgresql(where: URL, busy_s: float, password_file: Path | None) -> Engine
         "tcp_user_timeout": _SILENCE_S * 1000,
         "options": _server_options(
             lock_timeout=f"{round(busy_s * 1000)}ms",
-            statement_timeout=f"{_STATEMENT_WITHIN_S}s",
+            statement_timeout=f"{statement_s}s",
             # A process that is stopped in the middle of a transaction, by SIGSTOP or a debugger, holds up nobody.
-            idle_in_transaction_session_timeout=f"{_STATEMENT_WITHIN_S}s",
+            idle_in_transaction_session_timeout=f"{_IDLE_WITHIN_S}s",
             tcp_keepalives_idle=_SILENCE_S // 3,
             tcp_keepalives_interval=_SILENCE_S // 3,
             tcp_keepalives_count=2,
@@ -84,6 +88,8 @@ def _postgresql(where: URL, busy_s: float, password_file: Path | None) -> Engine
         ),
     }
     try:
+        from worker.postgresql_connection import BoundedConnection  # noqa: PLC0415  # psycopg is an extra
+
         engine = create_engine(
             where.set(drivername="postgresql+psycopg"),
             connect_args={key: value for key, value in defaults.items() if key not in where.query},
@@ -99,8 +105,16 @@ def _postgresql(where: URL, busy_s: float, password_file: Path | None) -> Engine
         raise LedgerUnusable(
             "`ledger.url` names PostgreSQL, whose driver is not installed: pip install 'wetread[postgres]'"
         ) from error
-    if password_file is not None:
-        _read_password(engine, password_file)
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
+        if password_file is not None:
+            parameters["password"] = _password(password_file)
+        connection = BoundedConnection.connect(*arguments, **parameters)
+        # After the server had its chance to end the statement and say so.
+        connection.answer_within_s = statement_s + _CONNECT_WITHIN_S
+        return connection
+
     return engine
 
 
@@ -108,14 +122,12 @@ def _server_options(**values: object) -> str:
     return " ".join(f"-c {name}={value}" for name, value in values.items())
 
 
-def _read_password(engine: Engine, file: Path) -> None:
-    @event.listens_for(engine, "do_connect")
-    def _with_password(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
-        try:
-            parameters["password"] = file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            cause = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise LedgerAway(f"`ledger.password_file`: {file} cannot be read ({cause})") from None
+def _password(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        cause = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise LedgerAway(f"`ledger.password_file`: {file} cannot be read ({cause})") from None
 
 
 def _make_durable(engine: Engine, busy_s: float) -> None:

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import structlog
@@ -32,14 +32,17 @@ class Reconciler:
         publish: Publish,
         settings: WorkerSettings,
         told_of: Collection[JobState] = (JobState.FAILED,),
+        *,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the ledger, the broker, the waits, and the ends of jobs that somebody is to be told of."""
+        self._seconds = seconds
         self._ledger = ledger
         self._told_of = told_of
         self._publish = publish
         self._settings = settings
         self._wake = threading.Event()
-        self._back_since = -math.inf
+        self._last_away = -math.inf
 
     def wake(self) -> None:
         """Publish now: a study was just closed."""
@@ -53,8 +56,6 @@ class Reconciler:
                 self.once()
                 away = ""
             except (LedgerAway, BrokerAway) as error:
-                if isinstance(error, LedgerAway):
-                    self._back_since = time.monotonic()
                 if str(error) != away:
                     _log.warning("reconciler waits", cause=str(error))
                 away = str(error)
@@ -63,6 +64,13 @@ class Reconciler:
 
     def once(self) -> int:
         """Free dead leases, renew silent tokens, publish what waits; return how many tokens went out."""
+        try:
+            return self._round()
+        except LedgerAway:
+            self._last_away = self._seconds()
+            raise
+
+    def _round(self) -> int:
         freed = self._free_expired()
         freed_deliveries = self._ledger.free_expired_deliveries()
         for job_id in self._ledger.pass_deadlines():
@@ -76,7 +84,7 @@ class Reconciler:
 
     def _free_expired(self) -> int:
         # While the ledger was away nobody could renew a lease: who lives gets the time to do so.
-        if time.monotonic() - self._back_since < self._settings.lease_s:
+        if self._seconds() - self._last_away < self._settings.lease_s:
             return 0
         return self._ledger.free_expired(
             max_attempts=self._settings.max_attempts, retry_delay_s=self._settings.retry_delay_s

@@ -23,8 +23,8 @@ BYTES = b"a result"
 TOKENS = "what is queued has a token"
 LEASES = "who works has a lease"
 
-#: Statements that break each invariant in the ledger of `busy`. Job 1 is a delivered read, job 3 has replaced job 2, and
-#: result 6 is its SR.
+#: Statements that break each invariant in the ledger of `busy`. Job 1 is a delivered read, job 3 has replaced job 2;
+#: result 6 is the SR of job 3.
 HARM = {
     "states are known": ["UPDATE job SET state = 'reed' WHERE id = 1"],
     "revisions are numbered and told": ["DELETE FROM event WHERE kind = 'study complete' AND study_id = 1"],

@@ -12,6 +12,7 @@ from worker.errors import LedgerAway, LedgerUnusable
 from worker.ledger import Ledger
 from worker.ledger_database import LOCK
 from worker.ledger_engine import make_engine
+from worker.postgresql_connection import BoundedConnection
 from worker.tables import Job
 
 
@@ -37,6 +38,18 @@ def test_a_server_that_comes_back_is_met_again(postgresql: PostgresqlServer, her
     claim = here.claim(["cpu"], worker="w", lease_s=60)
     assert claim is not None
     here.renew(claim, lease_s=60)
+
+
+def test_a_server_that_hangs_is_away(
+    postgresql: PostgresqlServer, here: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its machine confirms what it gets, and it answers nothing: that ends in time, and it is met again afterwards."""
+    # What a connection of the pool has: fifteen seconds in the node, here one.
+    monkeypatch.setattr(BoundedConnection, "answer_within_s", property(lambda _one: 1.0, lambda _one, _s: None))
+    here.ping()
+    with postgresql.hanging(), pytest.raises(LedgerAway, match=r"no answer within 1 s|timeout"):
+        here.ping()
+    here.ping()
 
 
 def test_a_connection_that_is_cut_in_a_transaction_is_told(here: Ledger) -> None:
