@@ -67,10 +67,12 @@ def _flaws(ledger: Ledger, settings: Settings, *, contents: bool) -> Iterator[Fl
             what=f"row {row} of {table} belongs to a {missing} that is not there",
             remedy="somebody else has deleted rows; put a backup of the ledger back",
         )
+    now, patience_s = ledger.clock.read(), _patience_s(settings)
     moment = Moment(
-        now=ledger.clock.read(),
+        now=now,
         wall=utc_now(),
-        patience_s=_patience_s(settings),
+        patience_s=patience_s,
+        fed=ledger.fed_queues(now, patience_s),
         wanted={item.name: item.objects for item in settings.destinations},
         first_deliveries=ledger.first_deliveries(),
     )

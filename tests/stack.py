@@ -137,6 +137,7 @@ port = {archive_port}
             now=ledger.clock.read(),
             wall=utc_now(),
             patience_s=math.inf,
+            fed=(),
             wanted={"orthanc": DEFAULT_KINDS},
             first_deliveries=ledger.first_deliveries(),
         )

@@ -4,7 +4,7 @@ A ledger that breaks one of these was written by something else than wetread, lo
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,12 +61,14 @@ class Moment:
         wall: UTC.
         patience_s: What the reconciler has not done for so long, it does not do.
         wanted: Kinds of object by destination, as the settings are now.
+        fed: Queues in which something was said to workers within that time, from `FactsLedger.fed_queues`.
         first_deliveries: From `FactsLedger.first_deliveries`: since when a destination gets a kind.
     """
 
     now: Reading
     wall: datetime
     patience_s: float
+    fed: Collection[str]
     wanted: Mapping[str, Sequence[str]]
     first_deliveries: Mapping[tuple[str, str], int]
 
@@ -206,15 +208,16 @@ def _leases(facts: StudyFacts, moment: Moment) -> Iterator[_Found]:
 
 
 def _tokens(facts: StudyFacts, moment: Moment) -> Iterator[_Found]:
+    """Any token does: who gets it claims the best job of the queue, whichever it was made for."""
     for it in facts.jobs:
         if it.job.state != JobState.QUEUED or not _due_for_long(it, moment):
             continue
         if any(not token.published for token in it.tokens):
             remedy = "is `wetread node` running, and Redis there? It publishes"
             yield it, "it is queued, and its token waits to be published", remedy, False
-        elif not any(_is_fresh(token.clock, token.published_s, moment) for token in it.tokens):
+        elif it.job.queue not in moment.fed:
             remedy = "--mend makes one, as `wetread node` does while it runs"
-            yield it, "it is queued, and no token says so", remedy, True
+            yield it, f"it is queued, and no token says so to the workers of {it.job.queue}", remedy, True
 
 
 def _due_for_long(it: JobFacts, moment: Moment) -> bool:
@@ -222,10 +225,6 @@ def _due_for_long(it: JobFacts, moment: Moment) -> bool:
     if (moment.wall - since).total_seconds() < moment.patience_s:
         return False
     return it.job.clock != moment.now.mark or moment.now.seconds - it.job.not_before_s > moment.patience_s
-
-
-def _is_fresh(clock: str, published_s: float, moment: Moment) -> bool:
-    return clock == moment.now.mark and moment.now.seconds - published_s <= moment.patience_s
 
 
 def _answers(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:

@@ -10,9 +10,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from worker.errors import LedgerAway, LedgerUnusable
+from worker.settings import LEDGER_SCHEMES
 
-#: What may stand before :// in `ledger.url`.
-SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 _CONNECT_WITHIN_S = 5
 #: A statement of ours takes milliseconds; who waits less for locks (`busy_s`) waits less for the rest too, but never
 #: less than this.
@@ -39,8 +38,8 @@ def make_engine(url: str, *, busy_s: float, password_file: Path | None = None) -
             "`ledger.url` is no URL; write sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE, the password best "
             "in `ledger.password_file` (inside a URL its characters @ : / ? # must be %-encoded)"
         ) from None
-    if where.drivername not in SCHEMES:
-        raise LedgerUnusable(f"`ledger.url` begins with {where.drivername}://; allowed are {', '.join(SCHEMES)}")
+    if where.drivername not in LEDGER_SCHEMES:
+        raise LedgerUnusable(f"`ledger.url` begins with {where.drivername}://; allowed are {', '.join(LEDGER_SCHEMES)}")
     if where.drivername == "sqlite":
         engine = create_engine(where)
         _make_durable(engine, busy_s)

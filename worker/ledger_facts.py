@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from worker.ledger_clock import Reading
 from worker.ledger_database import Database
 from worker.tables import (
     Base,
@@ -116,6 +117,14 @@ class FactsLedger(Database):
         )
         with self.reading() as session:
             return {(destination, kind): job_id for destination, kind, job_id in session.execute(query)}
+
+    def fed_queues(self, now: Reading, patience_s: float) -> frozenset[str]:
+        """Return the queues for which a token was published within so many seconds before this reading of the clock."""
+        query = select(Outbox.queue).where(
+            Outbox.published, Outbox.clock == now.mark, Outbox.published_s >= now.seconds - patience_s
+        )
+        with self.reading() as session:
+            return frozenset(session.scalars(query.distinct()))
 
     def version(self) -> str:
         """Return which migration the tables are at."""

@@ -10,7 +10,6 @@ from dicom_node.settings import Peer
 from dicom_node.tls_settings import TlsClientSettings
 from models.runtime_names import Precision, RuntimeName
 from worker.languages import Language
-from worker.ledger_engine import SCHEMES
 from worker.object_kinds import DEFAULT_KINDS, INSTEAD, Kind
 
 AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
@@ -183,6 +182,10 @@ class BrokerSettings(Section):
         return value
 
 
+#: What may stand before :// in `ledger.url`.
+LEDGER_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
+
+
 class LedgerSettings(Section):
     """The database of studies, jobs and deliveries."""
 
@@ -205,6 +208,6 @@ class LedgerSettings(Section):
     @field_validator("url")
     @classmethod
     def _scheme(cls, value: str) -> str:
-        if value and value.partition("://")[0] not in SCHEMES:
+        if value and value.partition("://")[0] not in LEDGER_SCHEMES:
             raise ValueError("must start with sqlite:/// or postgresql://")
         return value

@@ -97,6 +97,7 @@ def broken(ledger: Ledger, clock: ManualLedgerClock, root: Path, *, later_s: flo
         now=clock.read(),
         wall=utc_now() + timedelta(seconds=later_s),
         patience_s=PATIENCE_S,
+        fed=ledger.fed_queues(clock.read(), PATIENCE_S),
         wanted=WANTED,
         first_deliveries=ledger.first_deliveries(),
     )
