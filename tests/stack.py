@@ -29,9 +29,12 @@ class Stack:
         settings_file: What every part is started with.
     """
 
-    def __init__(self, folder: Path, *, port: int, broker_url: str, archive_port: int, extra: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, port: int, broker_url: str, archive_port: int, extra: str = "", ledger_url: str = ""
+    ) -> None:
         """Write the settings; nothing is started yet. `extra` is more TOML, for whole tables."""
         self.data = folder / "data"
+        self._ledger_url = ledger_url or f"sqlite:///{self.data}/ledger.sqlite3"
         self.port = port
         self.settings_file = folder / "wetread.toml"
         self._logs = folder / "logs"
@@ -47,6 +50,9 @@ quiet_time_s = 1.0
 
 [broker]
 url = "{broker_url}"
+
+[ledger]
+url = "{ledger_url}"
 
 [worker]
 lease_s = 4.0
@@ -116,11 +122,11 @@ port = {archive_port}
 
     def ledger(self) -> Ledger:
         """Open the ledger to look at it."""
-        return Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+        return Ledger.open(self._ledger_url)
 
     def jobs(self) -> list[JobRow]:
         """Return all jobs as they are now; none before the ledger exists."""
-        if not (self.data / "ledger.sqlite3").exists():
+        if not self._has_ledger():
             return []
         ledger = self.ledger()
         try:
@@ -128,9 +134,12 @@ port = {archive_port}
         finally:
             ledger.close()
 
+    def _has_ledger(self) -> bool:
+        return not self._ledger_url.startswith("sqlite") or (self.data / "ledger.sqlite3").exists()
+
     def flaws(self) -> list[Flaw]:
         """Return what must hold in the ledger and does not; that nobody works any more is none."""
-        if not (self.data / "ledger.sqlite3").exists():
+        if not self._has_ledger():
             return []
         ledger = self.ledger()
         moment = Moment(

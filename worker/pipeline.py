@@ -132,9 +132,9 @@ class Pipeline:
         # A number that the site does not show is judged all the same; what is too uncertain for it is not there.
         judged = for_site(found, self.report.model_copy(update={"measurements": ()}))
         reasons = critical_reasons(entry.card.critical, judged)
-        compared = self._compared(claim, entry, series, reading)
+        compared = outlasting(lambda: self._compared(claim, entry, series, reading))
         ran = found.runtime or self.host.runtime
-        late_after_s = self.ledger.settle_deadline(claim)
+        late_after_s = outlasting(lambda: self.ledger.settle_deadline(claim))
         provenance = Provenance(
             card=entry.card,
             model_digest=claim.model_digest,

@@ -6,10 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from benchmarks.raw_sender import associated, encode
+from models.testing import write_threshold_model
 from tests.faults.a_node import ANode
 from tests.insisting_senders import study
 from tests.postgresql_server import PostgresqlServer
+from tests.redis_server import RedisServer
+from tests.stack import Stack
+from worker.job import JobState
+from worker.testing import write_mr_series
 
 SUCCESS, OUT_OF_RESOURCES = 0x0000, 0xA700
 BACKLOG = 3
@@ -105,3 +112,38 @@ def test_row_30_postgresql_is_away_and_comes_back(
         assert node.stop() == 0
     assert "store refused" in node.log()
     assert postgresql.password not in node.log()
+
+
+def test_row_30_postgresql_is_away_while_a_study_is_read(
+    tmp_path: Path,
+    free_port: Callable[[], int],
+    wait_for: Callable[..., None],
+    redis_server: RedisServer,
+    postgresql: PostgresqlServer,
+    postgresql_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a worker has read when the server is away is kept until it is back, and costs the study no attempt."""
+    # A machine that is busy with other tests may not renew a short lease in time, and that would cost an attempt.
+    monkeypatch.setenv("WETREAD_WORKER__LEASE_S", "60")
+    house = Stack(
+        tmp_path, port=free_port(), broker_url=redis_server.url, archive_port=free_port(), ledger_url=postgresql_url
+    )
+    write_threshold_model(house.models, slow_rounds=2_000_000)
+    house.start("node", "worker")
+    try:
+        wait_for(house.listening, what="the node listens", deadline_s=60)
+        house.send(write_mr_series(tmp_path / "study", slices=12))
+
+        def states() -> list[tuple[JobState, int]]:
+            return [(job.state, job.attempts) for job in house.jobs() if job.model_id == "constant-answer"]
+
+        wait_for(lambda: states() == [(JobState.CLAIMED, 1)], what="the job is claimed", deadline_s=90)
+        with stopped(postgresql):
+            waits = "worker waits for the ledger"
+            wait_for(lambda: waits in house.log("worker"), what="there is a read to be recorded", deadline_s=90)
+        wait_for(lambda: states() == [(JobState.READ, 1)], what="it is recorded", deadline_s=60)
+        assert house.flaws() == []
+    finally:
+        house.stop()
+    assert postgresql.password not in house.log("worker") + house.log("node")
