@@ -15,7 +15,7 @@ SQLite leaves FOR UPDATE out of its statements.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -71,8 +71,10 @@ class Database:
             password_file: With PostgreSQL's password.
         """
         engine = make_engine(url, busy_s=_BUSY_S, password_file=password_file)
-        with translated():
+        with ExitStack() as failed, translated():
+            failed.callback(engine.dispose)
             migrate(engine)
+            failed.pop_all()
         if busy_s is not None:
             engine.dispose()
             engine = make_engine(url, busy_s=busy_s, password_file=password_file)

@@ -1,15 +1,16 @@
 """Connections to the ledger's database: SQLite in a file by default, PostgreSQL where several machines share it."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from worker.errors import LedgerAway, LedgerUnusable
+from worker.errors import LedgerAway, LedgerRefused, LedgerUnusable
 from worker.settings import LEDGER_SCHEMES
 
 _CONNECT_WITHIN_S = 5
@@ -41,7 +42,7 @@ def make_engine(url: str, *, busy_s: float, password_file: Path | None = None) -
     if where.drivername not in LEDGER_SCHEMES:
         raise LedgerUnusable(f"`ledger.url` begins with {where.drivername}://; allowed are {', '.join(LEDGER_SCHEMES)}")
     if where.drivername == "sqlite":
-        engine = create_engine(where)
+        engine = create_engine(where, json_serializer=_as_json)
         _make_durable(engine, busy_s)
         return engine
     return _postgresql(where, busy_s, password_file)
@@ -52,6 +53,12 @@ def translated() -> Iterator[None]:
     """Raise LedgerAway for whatever a database says when it cannot be asked now."""
     try:
         yield
+    except DataError as error:
+        # Its words would quote the value.
+        raise LedgerRefused(
+            f"the ledger's database refuses a value ({type(error.orig).__name__}): a defect of wetread; please report "
+            "it"
+        ) from None
     except DBAPIError as error:
         raise LedgerAway(
             f"the ledger's database answered: {type(error.orig).__name__}: {str(error.orig).strip()}. Is the disk "
@@ -61,6 +68,14 @@ def translated() -> Iterator[None]:
         raise LedgerAway(
             "every connection of this process to the ledger's database is busy. Does the server hang? It is tried again"
         ) from error
+
+
+def _as_json(value: Any) -> str:
+    """Write JSON that every database takes: headers may hold numbers that are none, which PostgreSQL refuses."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(json.loads(json.dumps(value), parse_constant=str))
 
 
 def _postgresql(where: URL, busy_s: float, password_file: Path | None) -> Engine:
@@ -97,6 +112,7 @@ def _postgresql(where: URL, busy_s: float, password_file: Path | None) -> Engine
             # A server that was started again is met by a new connection, not by an error a connection in the pool.
             pool_pre_ping=True,
             pool_timeout=_CONNECT_WITHIN_S,
+            json_serializer=_as_json,
             # Values are UIDs and reasons, no patient's; still, nobody needs them in a message.
             hide_parameters=True,
         )

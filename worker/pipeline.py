@@ -18,7 +18,7 @@ from models.runtime import Infer
 from worker import output_gate, picture, results
 from worker.case import Case
 from worker.channel_series import by_folder, load_channels
-from worker.errors import LeaseLost, LedgerAway, ModelHostLost, WorkerError
+from worker.errors import LeaseLost, LedgerAway, LedgerRefused, ModelHostLost, WorkerError
 from worker.heartbeat import Heartbeat
 from worker.job import Claim
 from worker.ledger import Ledger
@@ -101,6 +101,9 @@ class Pipeline:
         except LeaseLost as lost:
             handed_back = ""
             log.warning("results not recorded", cause=str(lost))
+        except LedgerRefused as error:
+            handed_back = ""
+            self._failed(claim, f"{type(error).__name__}: {error}", permanent=True)
         except LedgerAway:  # nothing is wrong with the study
             handed_back = "the ledger was away"
         except (WorkerError, ModelError, OSError, MemoryError) as error:

@@ -1,6 +1,7 @@
 """Claims, leases, fences and attempts on a real database."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -259,6 +260,18 @@ def test_a_silent_job_gets_a_new_token(ledger: Ledger, clock: ManualLedgerClock,
     claim(ledger)
     clock.seconds += 16
     assert ledger.requeue_silent(silent_s=15) == 0
+
+
+def test_words_from_outside_are_kept_as_far_as_a_database_can(ledger: Ledger) -> None:
+    """NUL, half characters, numbers that are none and titles that are too long stop no study and no job."""
+    odd = "\0half \udc80"
+    study = replace(assembled(), calling_ae_title=f"{odd}{'x' * 20}")
+    ledger.close_revision(study, {"1.2.3.1": {"SliceThickness": float("nan"), "SeriesDescription": odd}}, [planned()])
+    ledger.fail(claim(ledger, "w" * 200), reason=odd, max_attempts=1, retry_delay_s=0, permanent=True)
+    (row,) = ledger.jobs()
+    assert (row.state, row.reason) == (JobState.FAILED, "\N{REPLACEMENT CHARACTER}half ?")
+    (kept,) = ledger.studies()
+    assert kept.calling_ae_title == "\N{REPLACEMENT CHARACTER}half ?xxxxxxxxx"
 
 
 def test_the_ledger_survives_being_opened_again(ledger_url: str, clock: ManualLedgerClock) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.errors import LeaseLost, LedgerAway
+from worker.errors import LeaseLost, LedgerAway, LedgerRefused
 from worker.outlasting import outlasting
 
 
@@ -19,11 +19,12 @@ def test_it_goes_on_until_the_ledger_takes_it() -> None:
     assert len(pauses) == 2
 
 
-def test_other_errors_come_through() -> None:
-    """A lost lease is no reason to wait."""
+@pytest.mark.parametrize("error", [LeaseLost, LedgerRefused])
+def test_other_errors_come_through(error: type[Exception]) -> None:
+    """A lost lease is no reason to wait, and a value that is refused will be refused again."""
 
     def action() -> None:
-        raise LeaseLost("another worker has it")
+        raise error("no")
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(error):
         outlasting(action)
