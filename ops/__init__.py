@@ -6,6 +6,7 @@ settings     one TOML file, environment overrides; settings_reference, card_refe
 cli          the console script `wetread`; cli_jobs, cli_tls, cli_models (model_run), cli_alerts, cli_studies;
              failures, which errors are one message; peers, as they are typed
 cli_send     files to a peer; send_summary, what became of them
+cli_ledger   does what must hold in the ledger hold
 cli_peers    who may call, and who did (peer_list)
 cli_pull     studies from an archive; study_list, which; backlog, one after the other
 retention    removes what may go; cli_retention shows it

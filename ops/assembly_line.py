@@ -44,7 +44,7 @@ def open_ledger(settings: Settings, *, busy_s: float | None = None) -> "Ledger":
     from worker.ledger import Ledger  # noqa: PLC0415
 
     prepare_data(settings)
-    return Ledger.open(settings.ledger_url, busy_s=busy_s)
+    return Ledger.open(settings.ledger_url, busy_s=busy_s, password_file=settings.ledger.password_file)
 
 
 def prepare_data(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from ops import (
     cli_alerts,
     cli_jobs,
+    cli_ledger,
     cli_models,
     cli_peers,
     cli_pull,
@@ -33,6 +34,7 @@ app = typer.Typer(
 config = typer.Typer(no_args_is_help=True, help="Settings.")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(config, name="config")
+app.add_typer(cli_ledger.app, name="ledger")
 cli_send.add_to(app)
 cli_pull.add_to(app)
 cli_peers.add_to(app)

@@ -147,7 +147,7 @@ def open_existing_ledger(settings: Path | None, data: Path | None) -> "Ledger":
         raise SettingsError(
             f"no ledger at {found.data}: has wetread run with this data directory? Name it with --data or --settings"
         )
-    return Ledger.open(found.ledger_url)
+    return Ledger.open(found.ledger_url, password_file=found.ledger.password_file)
 
 
 def _known(ledger: "Ledger", job_id: int) -> JobRow:

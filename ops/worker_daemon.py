@@ -48,6 +48,7 @@ def run_celery(settings: Settings) -> None:
     # Imported here: the children inherit these modules by fork, the supervising process does without them.
     from ops.prior_search import priors_of  # noqa: PLC0415
     from worker.celery_app import make_app  # noqa: PLC0415
+    from worker.consumer_watch import ConsumerWatch  # noqa: PLC0415
     from worker.model_client import ModelClient  # noqa: PLC0415
     from worker.pipeline import Pipeline, recipe_digest  # noqa: PLC0415
     from worker.tasks import register  # noqa: PLC0415
@@ -83,12 +84,14 @@ def run_celery(settings: Settings) -> None:
         )
 
     register(app, make_pipeline, settings.worker)
+    watch = ConsumerWatch(app, silence_s=settings.worker.consumer_silence_s, processes=settings.worker.processes)
+    watch.start_with_worker()
     app.worker_main(
         [
             "--quiet",
             "worker",
             "--queues",
-            ",".join(settings.worker.queues),
+            ",".join((*settings.worker.queues, watch.queue)),
             "--loglevel",
             "WARNING",
             "--without-gossip",

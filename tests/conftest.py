@@ -17,6 +17,8 @@ from tests.certificates import Authority
 from tests.longest_first import rank
 from tests.node_process import NodeProcess
 from tests.orthanc_server import OrthancServer
+from tests.postgresql_server import PostgresqlServer
+from tests.postgresql_server import started as started_postgresql
 from tests.redis_server import RedisServer, started
 from tests.stack import Stack
 
@@ -120,6 +122,22 @@ def redis_server(tmp_path: Path, free_port: Callable[[], int], wait_for: Callabl
 
 
 @pytest.fixture(scope="session")
+def postgresql(free_port: Callable[[], int]) -> Iterator[PostgresqlServer]:
+    """A running PostgreSQL, one for all tests of a process; each takes databases of its own."""
+    server = started_postgresql(free_port)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgresqlServer) -> Iterator[str]:
+    """The URL of an empty ledger on PostgreSQL."""
+    database = postgresql.ledger()
+    yield postgresql.url(database)
+    postgresql.give_back(database)
+
+
+@pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """A CA that issues certificates for one run of the tests."""
     return Authority(tmp_path_factory.mktemp("authority"))
@@ -137,9 +155,13 @@ def node(tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., N
 def stack(
     tmp_path: Path, free_port: Callable[[], int], redis_server: RedisServer, orthanc: OrthancServer
 ) -> Iterator[Stack]:
-    """Node, deliverer and worker as real processes over Redis and Orthanc; nothing is started yet."""
+    """Node, deliverer and worker as real processes over Redis and Orthanc; nothing is started yet.
+
+    Whatever a test has done to them: in the end everything holds in their ledger that must.
+    """
     processes = Stack(
         tmp_path / "wetread", port=free_port(), broker_url=redis_server.url, archive_port=orthanc.dicom_port
     )
     yield processes
     processes.end()
+    assert processes.flaws() == []

@@ -75,6 +75,12 @@ class House:
 
     def read_files(self, files: list[Path]) -> "Read":
         """Queue a study of the spool and read it."""
+        self.queue_files(files)
+        assert self.pipeline().work_one(["cpu"], "test")
+        return Read(self, self.ledger.jobs(limit=1)[0])
+
+    def queue_files(self, files: list[Path]) -> None:
+        """Queue a study of the spool."""
         models = self.root / "models"
         write_threshold_model(models)
         entry = Catalog.scan((models,)).get(MODEL)
@@ -108,8 +114,6 @@ class House:
                 )
             ],
         )
-        assert self.pipeline().work_one(["cpu"], "test")
-        return Read(self, self.ledger.jobs(limit=1)[0])
 
     def pipeline(self) -> Pipeline:
         """Return what works its jobs."""

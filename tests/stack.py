@@ -1,5 +1,6 @@
 """Every part of wetread as a real process, for tests that send real studies and end processes at bad moments."""
 
+import math
 import os
 import signal
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 from tests.dcmtk import dcmtk
 from worker.job import JobRow
 from worker.ledger import Ledger
+from worker.ledger_checks import Flaw, Moment, flaws_of
+from worker.ledger_database import utc_now
+from worker.object_kinds import DEFAULT_KINDS
 
 PARTS = ("node", "deliver", "worker")
 
@@ -25,9 +29,12 @@ class Stack:
         settings_file: What every part is started with.
     """
 
-    def __init__(self, folder: Path, *, port: int, broker_url: str, archive_port: int, extra: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, port: int, broker_url: str, archive_port: int, extra: str = "", ledger_url: str = ""
+    ) -> None:
         """Write the settings; nothing is started yet. `extra` is more TOML, for whole tables."""
         self.data = folder / "data"
+        self._ledger_url = ledger_url or f"sqlite:///{self.data}/ledger.sqlite3"
         self.port = port
         self.settings_file = folder / "wetread.toml"
         self._logs = folder / "logs"
@@ -44,6 +51,9 @@ quiet_time_s = 1.0
 
 [broker]
 url = "{broker_url}"
+
+[ledger]
+url = "{ledger_url}"
 
 [worker]
 lease_s = 4.0
@@ -126,23 +136,45 @@ port = {archive_port}
 
     def ledger(self) -> Ledger:
         """Open the ledger to look at it."""
-        return Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+        return Ledger.open(self._ledger_url)
 
     def jobs(self) -> list[JobRow]:
         """Return all jobs as they are now; none before the ledger exists."""
-        file = self.data / "ledger.sqlite3"
-        if not file.exists():
+        if not self._has_ledger():
             return []
         # Tests ask again and again: opened anew each time it would cost ten times as much. A test may remove the file.
-        if self._looking is None or self._looking[0] != file.stat().st_ino:
+        file = self.data / "ledger.sqlite3"
+        which = file.stat().st_ino if file.exists() else 0
+        if self._looking is None or self._looking[0] != which:
             self._look_away()
-            self._looking = file.stat().st_ino, self.ledger()
+            self._looking = which, self.ledger()
         return self._looking[1].jobs()
 
     def _look_away(self) -> None:
         if self._looking is not None:
             self._looking[1].close()
             self._looking = None
+
+    def _has_ledger(self) -> bool:
+        return not self._ledger_url.startswith("sqlite") or (self.data / "ledger.sqlite3").exists()
+
+    def flaws(self) -> list[Flaw]:
+        """Return what must hold in the ledger and does not; that nobody works any more is none."""
+        if not self._has_ledger():
+            return []
+        ledger = self.ledger()
+        moment = Moment(
+            now=ledger.clock.read(),
+            wall=utc_now(),
+            patience_s=math.inf,
+            fed=(),
+            wanted={"orthanc": DEFAULT_KINDS},
+            first_deliveries=ledger.first_deliveries(),
+        )
+        try:
+            return [flaw for facts in ledger.all_facts() for flaw in flaws_of(facts, moment)]
+        finally:
+            ledger.close()
 
     def log(self, part: str) -> str:
         """Return what a part has logged."""

@@ -5,11 +5,15 @@ selection      which models read which series of a study, and why not; selection
 intake         from an assembled study to jobs; own_results, what is ours and comes back
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
 ledger         its transactions: ledger_intake (ledger_revisions), ledger_forced, ledger_jobs, ledger_deliveries,
-               ledger_unread, and for reading ledger_views (ledger_peers); ledger_database and ledger_clock below them
+               ledger_unread, and for reading ledger_views (ledger_peers); below them ledger_database, what a
+               transaction is, ledger_clock, and ledger_engine, SQLite or PostgreSQL (postgresql_connection)
+ledger_checks  what must hold in it, over ledger_facts, and on disk (ledger_files)
 forcing        an admin's wish that a study be closed, on its way to the node
 outbox         tokens that wait to be published, and the reconciler
-celery_app     Celery over Redis, each setting with its reason; tasks, what a token does
-pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease
+celery_app     Celery over Redis, each setting with its reason; tasks, what a token does; consumer_watch, a consumer
+               that gets none any more
+pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease; outlasting, a ledger
+               that is away
 series_volume  files to Volume, Image or Waveform: slice_geometry, image_frames, planar_images (planar_spacing),
                waveform_reading; quick_parsing, plain_frames and frame_decoders, what makes it fast; rescaling;
                refusals, what is not read and why; series_repairs, what is mended; pydicom_errors, codestream_size and

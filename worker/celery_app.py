@@ -1,5 +1,6 @@
 """Celery over Redis, which carries only tokens: "there is work in this queue". Each setting with its reason."""
 
+import socket
 from typing import Any
 
 from celery import Celery
@@ -9,6 +10,9 @@ from worker.errors import BrokerAway
 from worker.settings import WorkerSettings
 
 TASK = "wetread.work"
+#: A connection over which nothing comes is asked after 10 s of silence, then every 5 s, and is dead without an answer
+#: to the third: tcp(7).
+_KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
 
 
 def make_app(broker_url: str, settings: WorkerSettings) -> Celery:
@@ -49,23 +53,31 @@ def _settings(settings: WorkerSettings) -> dict[str, Any]:
         # JSON only: a pickle from a broker is code from a broker.
         "task_serializer": "json",
         "accept_content": ["json"],
+        # The queues are those of the cards and of `worker.queues`; nobody has to list them twice.
         "task_create_missing_queues": True,
+        # Every token names its queue; what did not would go where a worker without settings listens.
         "task_default_queue": "cpu",
         # A job that hangs ends its child, not the worker; the lease does the rest.
         "task_soft_time_limit": settings.job_time_limit_s,
         "task_time_limit": settings.job_time_limit_s + 30,
         "worker_concurrency": settings.processes,
+        # A child that a decoder crashes, or that the kernel kills, costs one job; a thread would cost all of them.
         "worker_pool": "prefork",
         # No limit of retries: a broker may be away for a day (Celery #5935, #8990).
         "broker_connection_retry": True,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
-            # A half-open connection is noticed instead of waited on for ever (Celery #8030, #10205).
-            "health_check_interval": 10,
+            # A half-open connection is noticed instead of waited on for ever (Celery #8030, #10205): the consumer's by
+            # kombu, which drops it when a BRPOP stays without its answer for about twice this long;
+            "health_check_interval": 5,
+            # by the kernel, whose own default is to ask after two hours;
             "socket_keepalive": True,
+            "socket_keepalive_options": _KEEPALIVE,
+            # and where we wait for an answer ourselves, as the publisher does.
             "socket_connect_timeout": 5,
-            "socket_timeout": 30,
+            "socket_timeout": 10,
+            # A command that timed out is sent once more over a new connection: a token too many does no harm.
             "retry_on_timeout": True,
             # Else kombu tries until a time of the wall clock, which hours may be missing to when that is set back, and
             # nobody reconciles meanwhile. Whoever publishes tries again by himself.
@@ -73,12 +85,15 @@ def _settings(settings: WorkerSettings) -> dict[str, Any]:
         },
         # A stopping worker waits so long for its jobs; then its children hand them back (worker.tasks).
         "worker_soft_shutdown_timeout": 5.0,
+        # Without a job there is nothing to wait for.
         "worker_enable_soft_shutdown_on_idle": False,
         # Losing the broker does not lose the job: the ledger keeps the lease.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         # wetread sets up its own logging; Celery's would print arguments.
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
+        # Nobody reads its events (the ledger has a timeline of its own), and whoever reaches Redis must not be able to
+        # command the workers. Both would also need connections of their own that can go half-open.
         "worker_send_task_events": False,
         "worker_enable_remote_control": False,
     }

@@ -69,6 +69,14 @@ class LedgerAway(WorkerError):
     """The ledger's database cannot be reached or is locked for too long; its own words follow."""
 
 
+class LedgerRefused(LedgerAway):
+    """The ledger's database will not take a value as it is, however often it is asked: a defect of wetread."""
+
+
+class LedgerUnusable(WorkerError):
+    """The ledger cannot be used as the settings name it; the message says what to mend, and holds no password."""
+
+
 class BrokerAway(WorkerError):
     """Redis cannot be reached; tokens wait in the ledger's outbox and are published when it is back."""
 

@@ -2,6 +2,7 @@
 
 from worker.ledger_deadlines import DeadlineLedger
 from worker.ledger_deliveries import DeliveryLedger
+from worker.ledger_facts import FactsLedger
 from worker.ledger_forced import ForcedLedger
 from worker.ledger_intake import IntakeLedger
 from worker.ledger_jobs import JobLedger
@@ -23,5 +24,6 @@ class Ledger(
     PriorLedger,
     RetentionLedger,
     LedgerViews,
+    FactsLedger,
 ):
     """All of it over one database; `Ledger.open(url)`."""

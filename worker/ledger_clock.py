@@ -1,13 +1,18 @@
 """The ledger's own clock, for leases and waits. Wall clocks jump; this one does not.
 
 On SQLite everything that shares the ledger shares the machine, so it is the seconds since boot, marked with the boot's
-id: a reading under another mark is from before a reboot, and whatever it waited for has passed.
+id: a reading under another mark is from before a reboot, and whatever it waited for has passed. On PostgreSQL machines
+share the ledger, and only the database's clock is the same for all: what their own clocks say does not matter.
 """
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from sqlalchemy import Engine, text
+
+from worker.ledger_engine import translated
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -42,3 +47,21 @@ class BootClock:
     def read(self) -> Reading:
         """Return the reading of now."""
         return Reading(mark=self._mark, seconds=time.clock_gettime(self._source))
+
+
+class DatabaseClock:
+    """The clock of a PostgreSQL server, in seconds since 1970.
+
+    It has no other than the wall clock of its machine: set back by an hour, the lease of a worker that died in that
+    moment lasts an hour longer; set forward, leases end early, and the fence refuses what comes late.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    def read(self) -> Reading:
+        """Return the reading of now. Raises LedgerAway."""
+        # Not now(): that is when the transaction began.
+        query = text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)")
+        with translated(), self._engine.connect() as connection:
+            return Reading(mark="postgresql", seconds=float(connection.execute(query).scalar_one()))

@@ -1,24 +1,38 @@
-"""The database under the ledger: how it is opened, migrated, and what a transaction is."""
+"""The database under the ledger: how it is opened, migrated, and what a transaction is.
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+On SQLite a writing transaction has the one write lock from its first statement. On PostgreSQL writing transactions of
+many machines run beside each other, READ COMMITTED, and these rules make their decisions as sure:
+
+- Whatever a decision rests on is locked while it is read (``with_for_update=LOCK``), so that the decision still holds
+  when it is written. Locked rows are read as they are by then, not as they were when the transaction began.
+- Locks are taken from the whole to its parts: study, jobs (the newest first), then what hangs on a job. So no
+  two transactions wait for each other. Where that happens all the same, the database ends one of them, and it is
+  tried again.
+- Who looks for work passes over what another has locked (``skip_locked``): it is being taken.
+- What has no row yet is locked by its name (`lock_name`).
+
+SQLite leaves FOR UPDATE out of its statements.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from worker.errors import LedgerAway
-from worker.ledger_clock import BootClock, LedgerClock
+from worker.ledger_clock import BootClock, DatabaseClock, LedgerClock
+from worker.ledger_engine import make_engine, translated
+from worker.ledger_versions import migrate
 from worker.tables import Event
 
 _BUSY_S = 30
-#: Where Alembic finds them.
-MIGRATIONS = Path(__file__).parent / "migrations"
+#: A row that is decided about: FOR NO KEY UPDATE, since keys never change. So an event may be written about a job that
+#: another transaction has locked.
+LOCK: Any = {"key_share": True}
+_POSTGRESQL = "postgresql"
 
 
 class Database:
@@ -27,25 +41,40 @@ class Database:
     def __init__(self, engine: Engine, clock: LedgerClock) -> None:
         self._engine = engine
         self.clock = clock
+        # One state of the ledger through all of a reader's statements; on SQLite every transaction sees just one.
+        self._read_only: dict[str, Any] = {"read_only": True}
+        if engine.dialect.name == _POSTGRESQL:
+            self._read_only |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     @classmethod
-    def open(cls, url: str, *, clock: LedgerClock | None = None, busy_s: float | None = None) -> Self:
+    def open(
+        cls,
+        url: str,
+        *,
+        clock: LedgerClock | None = None,
+        busy_s: float | None = None,
+        password_file: Path | None = None,
+    ) -> Self:
         """Open the ledger at a SQLAlchemy URL and bring its tables up to date.
 
-        Raises LedgerAway when the database cannot be reached.
+        Raises LedgerAway when the database cannot be reached, LedgerUnusable when it is not one for us.
 
         Args:
             url: Where it is.
-            clock: For leases and waits, where it is not the machine's.
-            busy_s: How long to wait for a SQLite file that others write, once it is open.
+            clock: For leases and waits, where it is not the database's own.
+            busy_s: How long to wait for what others have locked, once it is open.
+            password_file: With PostgreSQL's password.
         """
-        engine = _engine(url, _BUSY_S)
-        with _translated():
+        engine = make_engine(url, busy_s=_BUSY_S, password_file=password_file)
+        with ExitStack() as failed, translated():
+            failed.callback(engine.dispose)
             migrate(engine)
+            failed.pop_all()
         if busy_s is not None:
             engine.dispose()
-            engine = _engine(url, busy_s)
-        return cls(engine, clock or BootClock())
+            engine = make_engine(url, busy_s=busy_s, password_file=password_file)
+        own_clock = DatabaseClock(engine) if engine.dialect.name == _POSTGRESQL else BootClock()
+        return cls(engine, clock or own_clock)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -53,16 +82,16 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """Yield the session of one writing transaction; it holds the write lock from its first statement."""
-        with _translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+        """Yield the session of one writing transaction; on SQLite it holds the write lock from its first statement."""
+        with translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Yield a session that sees one state of the ledger and does not write."""
         with (
-            _translated(),
-            self._engine.connect().execution_options(read_only=True) as connection,
+            translated(),
+            self._engine.connect().execution_options(**self._read_only) as connection,
             Session(connection, expire_on_commit=False) as session,
         ):
             yield session
@@ -73,88 +102,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def lock_name(session: Session, name: str) -> None:
+    """Let one transaction at a time go on under a name, up to its end: for what has no row that could be locked."""
+    if session.get_bind().dialect.name == _POSTGRESQL:
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+
 def write_event(
     session: Session, kind: str, *, study_id: int | None = None, job_id: int | None = None, **detail: Any
 ) -> None:
     """Add a line to the timeline, in the transaction of the change that it tells."""
     session.add(Event(at=utc_now(), study_id=study_id, job_id=job_id, kind=kind, detail=detail))
-
-
-def migrate(engine: Engine, to: str | None = None) -> None:
-    """Run the migrations that this database has not seen, up to a version, by default the latest."""
-    wanted = to or latest_version()
-    if _version_of(engine) == wanted:
-        return
-    # Imported here: it is a tenth of the time that a daemon needs to start, and seldom needed.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    # One transaction with the write lock: two processes that start together do not both migrate.
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, wanted)
-
-
-@cache
-def latest_version() -> str:
-    """Return the version to which the migrations lead: the one that no other follows."""
-    files = [file.read_text(encoding="utf-8") for file in (MIGRATIONS / "versions").glob("*.py")]
-    (latest,) = set(_named("revision", files)) - set(_named("down_revision", files))
-    return latest
-
-
-def _named(variable: str, files: Sequence[str]) -> Iterator[str]:
-    for content in files:
-        yield from re.findall(rf'^{variable}\b.*= "(\w+)"$', content, re.MULTILINE)
-
-
-def _version_of(engine: Engine) -> str | None:
-    """Return the version of a database; none where no migration has run."""
-    with engine.connect().execution_options(read_only=True) as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        version: str | None = connection.scalar(text("select version_num from alembic_version"))
-        return version
-
-
-def _engine(url: str, busy_s: float) -> Engine:
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        _make_durable(engine, busy_s)
-    return engine
-
-
-def _make_durable(engine: Engine, busy_s: float) -> None:
-    """Set SQLite up so that a commit survives a power cut and writers wait for each other."""
-
-    @event.listens_for(engine, "connect")
-    def _set_pragmas(connection: Any, _record: Any) -> None:
-        # The driver must not begin transactions by itself: it would begin them without the write lock.
-        connection.isolation_level = None
-        for pragma in (
-            f"busy_timeout = {round(busy_s * 1000)}",
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        read_only = connection.get_execution_options().get("read_only", False)
-        # A deferred transaction that reads first and writes later fails with "database is locked" at once, whatever
-        # the busy timeout, when another has written in between.
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        raise LedgerAway(
-            f"the ledger's database answered: {type(error.orig).__name__}: {error.orig}. Is the disk full, the server "
-            "down, or the file locked by another program? Nothing is lost: it is tried again"
-        ) from error

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from worker.errors import LeaseLost
 from worker.job import Claim, JobState
 from worker.ledger_clock import Reading
-from worker.ledger_database import Database, utc_now, write_event
+from worker.ledger_database import LOCK, Database, utc_now, write_event
 from worker.ledger_notifications import record_notification
 from worker.notification import is_late
 from worker.tables import Deadline, Job, Revision
@@ -31,6 +31,8 @@ class DeadlineLedger(Database):
                 .join(Job, Job.id == Deadline.job_id)
                 .where(Deadline.passed.is_(None), Job.state.in_(_OWING))
                 .order_by(Job.id)
+                # Both: one that another reconciler has decided a moment ago drops out.
+                .with_for_update(of=[Deadline, Job], skip_locked=True, **LOCK)
             ).all()
             return [job.id for deadline, job in rows if _decide(session, deadline, job, now)]
 
@@ -41,7 +43,7 @@ class DeadlineLedger(Database):
         """
         now = self.clock.read()
         with self.writing() as session:
-            job = session.get_one(Job, claim.job_id, with_for_update=True)
+            job = session.get_one(Job, claim.job_id, with_for_update=LOCK)
             if job.state != JobState.CLAIMED or job.fence != claim.fence:
                 raise LeaseLost(f"job {claim.job_id} is {job.state} by now: this worker's lease ran out")
             deadline = session.get(Deadline, job.id)

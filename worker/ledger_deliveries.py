@@ -14,7 +14,7 @@ from worker.job import (
     require_delivery,
     retry_wait_s,
 )
-from worker.ledger_database import Database, utc_now, write_event
+from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_event
 from worker.ledger_intake import change_job
 from worker.ledger_jobs import add_deliveries
 from worker.object_kinds import INSTEAD
@@ -47,6 +47,8 @@ class DeliveryLedger(Database):
                 .where(Job.state.in_(_LEAVING), *due)
                 .order_by(Job.priority, Job.finished_at, Job.id)
                 .limit(1)
+                # Whoever has the job locked takes all of it that waits, or is changing it.
+                .with_for_update(of=Job, skip_locked=True, **LOCK)
             )
             if job is None:
                 return None
@@ -55,7 +57,10 @@ class DeliveryLedger(Database):
                 .join(ResultObject, ResultObject.id == Delivery.result_object_id)
                 .where(ResultObject.job_id == job.id, *due)
                 .order_by(Delivery.id)
+                .with_for_update(of=Delivery, **LOCK)
             ).all()
+            if not rows:
+                return None  # another deliverer took them a moment ago
             for delivery, _ in rows:
                 require_delivery(DeliveryState(delivery.state), DeliveryState.SENDING)
                 delivery.state = DeliveryState.SENDING
@@ -94,7 +99,7 @@ class DeliveryLedger(Database):
         now = self.clock.read()
         with self.writing() as session:
             for outgoing in batch.objects:
-                delivery = session.get_one(Delivery, outgoing.delivery_id)
+                delivery = session.get_one(Delivery, outgoing.delivery_id, with_for_update=LOCK)
                 if delivery.state != DeliveryState.SENDING or delivery.fence != outgoing.fence:
                     continue  # answered already, or another deliverer's by now
                 age_s = (utc_now() - delivery.created_at).total_seconds()
@@ -108,10 +113,12 @@ class DeliveryLedger(Database):
         now = self.clock.read()
         with self.writing() as session:
             expired = session.scalars(
-                select(Delivery).where(
+                select(Delivery)
+                .where(
                     Delivery.state == DeliveryState.SENDING,
                     or_(Delivery.clock != now.mark, Delivery.lease_until_s < now.seconds),
                 )
+                .with_for_update(skip_locked=True, **LOCK)
             ).all()
             for delivery in expired:
                 delivery.state, delivery.fence = DeliveryState.PENDING, delivery.fence + 1
@@ -130,9 +137,9 @@ class DeliveryLedger(Database):
         There is nothing to hold of a job that was not read: its note is refused.
         """
         with self.writing() as session:
-            job = session.get_one(Job, batch.job_id)
+            job = session.get_one(Job, batch.job_id, with_for_update=LOCK)
             for outgoing in batch.objects:
-                delivery = session.get_one(Delivery, outgoing.delivery_id)
+                delivery = session.get_one(Delivery, outgoing.delivery_id, with_for_update=LOCK)
                 if delivery.fence != outgoing.fence or delivery.state != DeliveryState.SENDING:
                     continue
                 if job.state != JobState.READ:
@@ -154,6 +161,8 @@ class DeliveryLedger(Database):
                     ResultObject.job_id == job_id,
                     Delivery.state.in_((DeliveryState.REFUSED, DeliveryState.ABANDONED)),
                 )
+                .order_by(Delivery.id)
+                .with_for_update(of=Delivery, **LOCK)
             ).all()
             for delivery in lost:
                 require_delivery(DeliveryState(delivery.state), DeliveryState.PENDING)
@@ -165,7 +174,7 @@ class DeliveryLedger(Database):
     def release(self, job_id: int) -> None:
         """Let a held job's results go, by an admin's word that they belong to the study. Raises IllegalTransition."""
         with self.writing() as session:
-            job = session.get_one(Job, job_id)
+            job = session.get_one(Job, job_id, with_for_update=LOCK)
             if session.scalar(select(ResultObject.id).where(ResultObject.job_id == job_id).limit(1)) is None:
                 raise IllegalTransition(f"job {job_id} has no results to release; `wetread retry {job_id}` reads it")
             change_job(session, job, JobState.READ, study_id=_study_id(session, job), reason="")
@@ -216,12 +225,13 @@ def _send_instead(session: Session, refused: Delivery) -> bool:
     )
     if stand_in is None:
         return False
+    lock_name(session, f"stand-in {stand_in.id}")  # two of a kind may be refused at the same moment
     add_deliveries(session, stand_in, [refused.destination])
     return True
 
 
 def _sending(session: Session, outgoing: OutgoingObject) -> Delivery:
-    delivery = session.get_one(Delivery, outgoing.delivery_id)
+    delivery = session.get_one(Delivery, outgoing.delivery_id, with_for_update=LOCK)
     if delivery.state != DeliveryState.SENDING or delivery.fence != outgoing.fence:
         raise LeaseLost(
             f"delivery {delivery.id} is {delivery.state} by now: sending took longer than its lease, and another "

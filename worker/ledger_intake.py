@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from dicom_node.study import AssembledStudy, Completion, StoredInstance
 from worker.job import JobState, ModelVersion, Priority, require_job
 from worker.ledger_clock import Reading
-from worker.ledger_database import Database, utc_now, write_event
+from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_event
 from worker.ledger_deadlines import record_deadline
 from worker.ledger_revisions import add_revision, digest_of, latest_revision
 from worker.tables import Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
@@ -71,7 +71,7 @@ class IntakeLedger(Database):
     def study_receiving(self, instance: StoredInstance) -> None:
         """Note that a study, or a later image of one, is arriving."""
         with self.writing() as session:
-            study = _study(session, instance.study_instance_uid)
+            study = _locked_study(session, instance.study_instance_uid)
             if study is None:
                 study = Study(
                     study_instance_uid=instance.study_instance_uid,
@@ -103,7 +103,7 @@ class IntakeLedger(Database):
         """
         digest = digest_of(assembled)
         with self.writing() as session:
-            study = _study(session, assembled.study_instance_uid) or _new_study(session, assembled)
+            study = _locked_study(session, assembled.study_instance_uid) or _new_study(session, assembled)
             study.receiving = False
             study.last_received_at = assembled.last_received_at
             study.images_removed_at = None  # there are images again, for retention to look at
@@ -125,7 +125,8 @@ class IntakeLedger(Database):
         before, is left to the revision of the whole study: by then more is known of which series is the right one.
         """
         with self.writing() as session:
-            study = _study(session, assembled.study_instance_uid) or _new_study(session, assembled, receiving=True)
+            study = _locked_study(session, assembled.study_instance_uid)
+            study = study or _new_study(session, assembled, receiving=True)
             plan = _unless_incomplete(session, study, None, assembled, plan)
             decided = [(planned, _decide(session, study, planned)) for planned in plan]
             fresh = [(planned, decision) for planned, decision in decided if decision.early]
@@ -170,6 +171,8 @@ def change_job(session: Session, job: Job, state: JobState, *, study_id: int, re
 
 def known_model(session: Session, model: ModelVersion) -> str:
     """Record a version of a model where it is new; return its digest."""
+    if session.get(Model, model.model_digest) is None:
+        lock_name(session, f"model {model.model_digest}")
     if session.get(Model, model.model_digest) is None:
         session.add(Model(digest=model.model_digest, model_id=model.model_id, name=model.name, version=model.version))
         session.flush()
@@ -231,6 +234,7 @@ def _decide(session: Session, study: Study, planned: Planned) -> _Decision:
         .join(Model, Model.digest == Job.model_digest)
         .where(Revision.study_id == study.id, Model.model_id == planned.model_id, Job.state != JobState.SUPERSEDED)
         .order_by(Job.id.desc())
+        .with_for_update(of=Job, **LOCK)
     ).all()
     last_read = next((job for job in earlier if job.state in (JobState.READ, JobState.CLAIMED)), None)
     state, reason = _state_in_revision(planned, earlier[0] if earlier else None, last_read)
@@ -303,8 +307,14 @@ def _renew_input(session: Session, study: Study, jobs: Sequence[Job], planned: P
                 write_event(session, "headers corrected", study_id=study.id, job_id=job.id)
 
 
-def _study(session: Session, study_instance_uid: str) -> Study | None:
-    return session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid))
+def _locked_study(session: Session, study_instance_uid: str) -> Study | None:
+    """Return a study for this transaction alone; where there is none, nobody else adds it meanwhile."""
+    query = select(Study).where(Study.study_instance_uid == study_instance_uid).with_for_update(**LOCK)
+    study = session.scalar(query)
+    if study is None:
+        lock_name(session, f"study {study_instance_uid}")
+        study = session.scalar(query)
+    return study
 
 
 def _new_study(session: Session, assembled: AssembledStudy, *, receiving: bool = False) -> Study:
@@ -324,7 +334,10 @@ def _new_study(session: Session, assembled: AssembledStudy, *, receiving: bool =
 def _note_peer(session: Session, instance: StoredInstance) -> None:
     if not instance.calling_ae_title:
         return
-    peer = session.scalar(select(Peer).where(Peer.ae_title == instance.calling_ae_title))
+    query = select(Peer).where(Peer.ae_title == instance.calling_ae_title)
+    if session.scalar(query) is None:
+        lock_name(session, f"peer {instance.calling_ae_title}")
+    peer = session.scalar(query.with_for_update(**LOCK))
     if peer is None:
         peer = Peer(ae_title=instance.calling_ae_title)
         session.add(peer)

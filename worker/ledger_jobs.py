@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob
@@ -19,7 +19,7 @@ from worker.job import (
     state_after_failure,
 )
 from worker.ledger_clock import Reading
-from worker.ledger_database import Database, utc_now
+from worker.ledger_database import LOCK, Database, utc_now
 from worker.ledger_deadlines import reopen_deadline
 from worker.ledger_intake import change_job, known_model, queue_token
 from worker.ledger_notifications import record_notification
@@ -44,7 +44,7 @@ class JobLedger(Database):
                 )
                 .order_by(Job.priority, Job.queued_at, Job.id)
                 .limit(1)
-                .with_for_update(skip_locked=True)
+                .with_for_update(of=Job, skip_locked=True, **LOCK)
             )
             if job is None:
                 return None
@@ -142,7 +142,7 @@ class JobLedger(Database):
                     Job.state == JobState.CLAIMED,
                     or_(Job.clock != now.mark, Job.lease_until_s < now.seconds),
                 )
-                .with_for_update(skip_locked=True)
+                .with_for_update(skip_locked=True, **LOCK)
             ).all()
             for job in expired:
                 reason = f"the lease of {job.lease_owner} ran out: the worker died or hangs"
@@ -197,8 +197,11 @@ class JobLedger(Database):
         """Note that these tokens were taken by the broker."""
         now = self.clock.read()
         with self.writing() as session:
-            for token in session.scalars(select(Outbox).where(Outbox.id.in_(token_ids))):
-                token.published, token.clock, token.published_s = True, now.mark, now.seconds
+            # Those that another transaction has locked are being replaced by new ones, or noted as published.
+            tokens = select(Outbox.id).where(Outbox.id.in_(token_ids)).with_for_update(skip_locked=True)
+            found = session.scalars(tokens).all()
+            noted = {"published": True, "clock": now.mark, "published_s": now.seconds}
+            session.execute(update(Outbox).where(Outbox.id.in_(found)).values(**noted))
 
     def requeue_silent(self, *, silent_s: float) -> int:
         """Make a new token for each claimable job whose last token has been out for longer than `silent_s`.
@@ -250,7 +253,9 @@ def renew_tokens(session: Session, wanted: ColumnElement[bool], now: Reading, si
         )
         .exists()
     )
-    silent = session.scalars(select(Job).where(wanted, ~fresh)).all()
+    silent = session.scalars(
+        select(Job).where(wanted, ~fresh).order_by(Job.id.desc()).with_for_update(of=Job, skip_locked=True, **LOCK)
+    ).all()
     for job in silent:
         session.execute(delete(Outbox).where(Outbox.job_id == job.id))
         queue_token(session, job)
@@ -294,8 +299,22 @@ _RESULT_KEYS = ("kind", "sop_class_uid", "sop_instance_uid", "series_instance_ui
 
 
 def _supersede_earlier(session: Session, job: Job, study: Study) -> None:
-    earlier = session.get(Job, job.supersedes_job_id) if job.supersedes_job_id is not None else None
-    if earlier is not None and earlier.state != JobState.SUPERSEDED:
+    """Let this read take the place of the one that it was queued to replace, and of any other that still stands.
+
+    The one that it was to replace may have failed in the meantime; then the read before that one still stands.
+    """
+    model_id = select(Model.model_id).where(Model.digest == job.model_digest).scalar_subquery()
+    query = (
+        select(Job)
+        .join(Revision, Revision.id == Job.revision_id)
+        .join(Model, Model.digest == Job.model_digest)
+        .where(Revision.study_id == study.id, Model.model_id == model_id, Job.id < job.id)
+        .where(Job.state != JobState.SUPERSEDED)
+        .where(or_(Job.id == job.supersedes_job_id, Job.state == JobState.READ))
+        .order_by(Job.id.desc())
+        .with_for_update(of=Job, **LOCK)
+    )
+    for earlier in session.scalars(query).all():
         earlier.fence += 1
         change_job(session, earlier, JobState.SUPERSEDED, study_id=study.id, reason=f"job {job.id} read later images")
 
@@ -310,6 +329,7 @@ def _drop_notes(session: Session, job: Job, kept: Collection[str]) -> None:
             ResultObject.sop_instance_uid.not_in(kept),
             Delivery.state == DeliveryState.PENDING,
         )
+        .with_for_update(of=Delivery, **LOCK)
     )
     for delivery in waiting:
         require_delivery(DeliveryState.PENDING, DeliveryState.ABANDONED)
@@ -317,7 +337,7 @@ def _drop_notes(session: Session, job: Job, kept: Collection[str]) -> None:
 
 
 def _known(session: Session, job_id: int) -> Job:
-    job = session.get(Job, job_id)
+    job = session.get(Job, job_id, with_for_update=LOCK)
     if job is None:
         highest = session.scalar(select(func.max(Job.id))) or 0
         raise UnknownJob(f"there is no job {job_id} (the newest is {highest}); `wetread jobs` lists them")
@@ -325,7 +345,7 @@ def _known(session: Session, job_id: int) -> Job:
 
 
 def _held(session: Session, claim: Claim) -> Job:
-    job = session.get_one(Job, claim.job_id, with_for_update=True)
+    job = session.get_one(Job, claim.job_id, with_for_update=LOCK)
     if job.state != JobState.CLAIMED or job.fence != claim.fence:
         raise LeaseLost(
             f"job {claim.job_id} is {job.state} under fence {job.fence}, this worker came with {claim.fence}: its "

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from worker.errors import LeaseLost, UnknownNotification
 from worker.job import retry_wait_s
 from worker.ledger_clock import Reading
-from worker.ledger_database import Database, utc_now, write_event
+from worker.ledger_database import LOCK, Database, utc_now, write_event
 from worker.notification import (
     UNACKNOWLEDGED,
     UNDER_WAY,
@@ -46,7 +46,7 @@ class NotificationLedger(Database):
             plan: From `notification.who_is_told`.
         """
         with self.writing() as session:
-            notification = session.get_one(Notification, notification_id, with_for_update=True)
+            notification = session.get_one(Notification, notification_id, with_for_update=LOCK)
             if notification.state != NotificationState.NEW:
                 return None
             state = state_when_planned(cast("Topic", notification.topic), plan)
@@ -80,7 +80,7 @@ class NotificationLedger(Database):
                 select(Notification)
                 .where(Notification.state == NotificationState.OPEN)
                 .order_by(Notification.id)
-                .with_for_update(skip_locked=True)
+                .with_for_update(skip_locked=True, **LOCK)
             ).all()
             for notification in open_ones:
                 decision = escalation(
@@ -110,7 +110,7 @@ class NotificationLedger(Database):
             return None
         with self.writing() as session:
             notice = session.scalar(
-                select(Notice).where(*due).order_by(Notice.id).limit(1).with_for_update(skip_locked=True)
+                select(Notice).where(*due).order_by(Notice.id).limit(1).with_for_update(skip_locked=True, **LOCK)
             )
             if notice is None:
                 return None
@@ -128,7 +128,7 @@ class NotificationLedger(Database):
             notice = _sending(session, outgoing)
             _change_notice(session, notice, NoticeState.SENT, reason=answer)
             if acknowledged_by:
-                notification = session.get_one(Notification, notice.notification_id, with_for_update=True)
+                notification = session.get_one(Notification, notice.notification_id, with_for_update=LOCK)
                 _acknowledge(session, notification, acknowledged_by)
 
     def notice_failed(
@@ -148,6 +148,7 @@ class NotificationLedger(Database):
         now = self.clock.read()
         with self.writing() as session:
             notice = _sending(session, outgoing)
+            _lock_notification(session, notice)
             age_s = (utc_now() - notice.created_at).total_seconds()
             state = NoticeState.LOST if refused or age_s > give_up_after_s else NoticeState.PENDING
             wait_s = retry_wait_s(notice.attempts, first_retry_s, longest_retry_s)
@@ -160,12 +161,16 @@ class NotificationLedger(Database):
         now = self.clock.read()
         with self.writing() as session:
             expired = session.scalars(
-                select(Notice).where(
+                select(Notice)
+                .where(
                     Notice.state == NoticeState.SENDING,
                     or_(Notice.clock != now.mark, Notice.lease_until_s < now.seconds),
                 )
+                .order_by(Notice.id)
+                .with_for_update(skip_locked=True, **LOCK)
             ).all()
             for notice in expired:
+                _lock_notification(session, notice)
                 notice.fence += 1
                 notice.clock, notice.not_before_s = now.mark, now.seconds
                 _change_notice(session, notice, NoticeState.PENDING, reason="the lease of its notifier ran out")
@@ -174,7 +179,7 @@ class NotificationLedger(Database):
     def acknowledge(self, notification_id: int, *, by: str) -> None:
         """Record that somebody knows; nobody else is told. Raises UnknownNotification, IllegalTransition."""
         with self.writing() as session:
-            notification = session.get(Notification, notification_id, with_for_update=True)
+            notification = session.get(Notification, notification_id, with_for_update=LOCK)
             if notification is None:
                 raise UnknownNotification(f"there is no notification {notification_id}; `wetread alerts` lists them")
             require_notification(NotificationState(notification.state), NotificationState.ACKNOWLEDGED)
@@ -224,11 +229,14 @@ def _acknowledge(session: Session, notification: Notification, by: str) -> None:
     notification.acknowledged_at, notification.acknowledged_by = utc_now(), by[:64]
     _change(session, notification, NotificationState.ACKNOWLEDGED, by=by[:64])
     under_way = session.scalars(
-        select(Notice).where(
+        select(Notice)
+        .where(
             Notice.notification_id == notification.id,
             # What is being sent cannot be called back: its sender records what becomes of it.
             Notice.state.in_(UNDER_WAY - {NoticeState.SENDING}),
         )
+        .order_by(Notice.id)
+        .with_for_update(**LOCK)
     ).all()
     for notice in under_way:
         _change_notice(session, notice, NoticeState.NOT_NEEDED, reason="acknowledged before")
@@ -261,13 +269,18 @@ def _note(session: Session, notification: Notification, kind: str, **detail: Any
 
 
 def _sending(session: Session, outgoing: OutgoingNotice) -> Notice:
-    notice = session.get_one(Notice, outgoing.notice_id, with_for_update=True)
+    notice = session.get_one(Notice, outgoing.notice_id, with_for_update=LOCK)
     if notice.state != NoticeState.SENDING or notice.fence != outgoing.fence:
         raise LeaseLost(
             f"notice {notice.id} is {notice.state} by now: sending took longer than its lease, and another notifier "
             "has it; whoever gets it twice knows it by its key"
         )
     return notice
+
+
+def _lock_notification(session: Session, notice: Notice) -> None:
+    """Hold a notification as it is: nobody acknowledges it while one of its notices is put back to be sent."""
+    session.get_one(Notification, notice.notification_id, with_for_update=LOCK)
 
 
 def _waited_s(notification: Notification, now: Reading) -> float:

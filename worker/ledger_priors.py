@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from worker.job import Claim, JobState
-from worker.ledger_database import Database
+from worker.ledger_database import LOCK, Database, lock_name
 from worker.patient_key import PatientKey
 from worker.study_moment import is_before
 from worker.tables import Job, JobPatient, Model, ResultObject, Revision, Study
@@ -40,6 +40,9 @@ class PriorLedger(Database):
         withdrawn.
         """
         with self.writing() as session:
+            # Of two reads that contradict each other, one must see the other: nothing stands here yet to be locked.
+            lock_name(session, f"patient {patient.id_key}")
+            session.get_one(Job, claim.job_id, with_for_update=LOCK)
             row = session.get(JobPatient, claim.job_id) or JobPatient(job_id=claim.job_id)
             row.id_key, row.issuer_key, row.person_key = patient.id_key, patient.issuer_key, patient.person_key
             row.studied_at = studied_at

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, delete, or_, select, tup
 from sqlalchemy.orm import Session
 
 from worker.job import DeliveryState, JobState
-from worker.ledger_database import Database, utc_now, write_event
+from worker.ledger_database import LOCK, Database, utc_now, write_event
 from worker.ledger_unread import untold
 from worker.notification import NotificationState
 from worker.retention import JobEnd, Keeping, StudyEnd
@@ -90,6 +90,7 @@ class RetentionLedger(Database):
     def forget_study(self, study_id: int) -> None:
         """Remove every row of a study, whose images and results must be gone."""
         with self.writing() as session:
+            session.get(Study, study_id, with_for_update=LOCK)
             for table in reversed(Base.metadata.sorted_tables):
                 owned = rows_of_study(table, study_id)
                 if owned is not None:

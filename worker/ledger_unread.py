@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from worker.job import JobState, ResultFile
-from worker.ledger_database import Database, utc_now, write_event
+from worker.ledger_database import LOCK, Database, utc_now, write_event
 from worker.ledger_intake import ADDENDUM
 from worker.ledger_jobs import add_result, renew_tokens, study_of
 from worker.tables import Event, Job, JobInput, Model, Revision, Series
@@ -75,7 +75,7 @@ class UnreadLedger(Database):
             why: For the timeline.
         """
         with self.writing() as session:
-            job = session.get_one(Job, unread.job_id, with_for_update=True)
+            job = session.get_one(Job, unread.job_id, with_for_update=LOCK)
             if job.state != unread.state:
                 return
             study_of(session, job).results_removed_at = None

@@ -1,7 +1,9 @@
 """Tokens go out, and what has gone silent is published again. Any number of reconcilers may run."""
 
+import math
 import threading
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import structlog
@@ -30,13 +32,17 @@ class Reconciler:
         publish: Publish,
         settings: WorkerSettings,
         told_of: Collection[JobState] = (JobState.FAILED,),
+        *,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the ledger, the broker, the waits, and the ends of jobs that somebody is to be told of."""
+        self._seconds = seconds
         self._ledger = ledger
         self._told_of = told_of
         self._publish = publish
         self._settings = settings
         self._wake = threading.Event()
+        self._last_away = -math.inf
 
     def wake(self) -> None:
         """Publish now: a study was just closed."""
@@ -58,9 +64,14 @@ class Reconciler:
 
     def once(self) -> int:
         """Free dead leases, renew silent tokens, publish what waits; return how many tokens went out."""
-        freed = self._ledger.free_expired(
-            max_attempts=self._settings.max_attempts, retry_delay_s=self._settings.retry_delay_s
-        )
+        try:
+            return self._round()
+        except LedgerAway:
+            self._last_away = self._seconds()
+            raise
+
+    def _round(self) -> int:
+        freed = self._free_expired()
         freed_deliveries = self._ledger.free_expired_deliveries()
         for job_id in self._ledger.pass_deadlines():
             _log.warning("deadline passed", job=job_id, remedy="is a worker running, and has it enough processes?")
@@ -70,6 +81,14 @@ class Reconciler:
         if freed or freed_deliveries or silent:
             _log.info("reconciled", freed_jobs=freed, freed_deliveries=freed_deliveries, renewed_tokens=silent)
         return self._publish_waiting()
+
+    def _free_expired(self) -> int:
+        # While the ledger was away nobody could renew a lease: who lives gets the time to do so.
+        if self._seconds() - self._last_away < self._settings.lease_s:
+            return 0
+        return self._ledger.free_expired(
+            max_attempts=self._settings.max_attempts, retry_delay_s=self._settings.retry_delay_s
+        )
 
     def _publish_waiting(self) -> int:
         published = []

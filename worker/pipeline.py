@@ -18,12 +18,13 @@ from models.runtime import Infer
 from worker import output_gate, picture, results
 from worker.case import Case
 from worker.channel_series import by_folder, load_channels
-from worker.errors import CharactersUnknown, LeaseLost, ModelHostLost, WorkerError
+from worker.errors import CharactersUnknown, LeaseLost, LedgerAway, LedgerRefused, ModelHostLost, WorkerError
 from worker.heartbeat import Heartbeat
 from worker.job import Claim
 from worker.ledger import Ledger
 from worker.notification import CriticalRead
 from worker.object_kinds import Kind
+from worker.outlasting import outlasting
 from worker.prior import Prior
 from worker.priors import Comparison, Priors
 from worker.provenance import Provenance
@@ -94,33 +95,37 @@ class Pipeline:
             return self.notes is not None and self.notes.write_one(queues)
         log = _log.bind(job=claim.job_id, model=claim.model_id, study=claim.study_instance_uid, attempt=claim.attempt)
         log.info("job claimed", files=len(claim.files))
-        handed_back = True
+        handed_back = "the worker was stopped"
         try:
             with Heartbeat(self.ledger, claim, self.settings.lease_s), panics_as_errors():
                 self._do(claim)
-            handed_back = False
+            handed_back = ""
             log.info("job read")
         except LeaseLost as lost:
-            handed_back = False
+            handed_back = ""
             log.warning("results not recorded", cause=str(lost))
         except CharactersUnknown as unknown:
-            handed_back = False
+            handed_back = ""
             self.ledger.hold_unread(claim, reason=str(unknown))
             log.warning("job held", reason=str(unknown))
+        except LedgerRefused as error:
+            handed_back = ""
+            self._failed(claim, f"{type(error).__name__}: {error}", permanent=True)
+        except LedgerAway:  # nothing is wrong with the study
+            handed_back = "the ledger was away"
         except (WorkerError, ModelError, OSError, MemoryError) as error:
-            handed_back = False
+            handed_back = ""
             self._failed(claim, f"{type(error).__name__}: {error}", permanent=not isinstance(error, _PASSING))
         except Exception as error:  # noqa: BLE001  # the outermost frame of a job: one study must not end the worker
-            handed_back = False
+            handed_back = ""
             # The message of a foreign exception may hold a patient's data: only its type and place are told.
             place = _place_of(error)
             self._failed(
                 claim, f"{type(error).__name__} at {place}: a defect of wetread; please report it", permanent=False
             )
         finally:
-            if handed_back:  # a stop signal came: it is not the study's fault
-                self.ledger.hand_back(claim, reason="the worker was stopped")
-                log.info("job handed back")
+            if handed_back:  # it is not the study's fault
+                self._hand_back(claim, handed_back)
         return True
 
     def _do(self, claim: Claim) -> None:
@@ -138,9 +143,9 @@ class Pipeline:
         # A number that the site does not show is judged all the same; what is too uncertain for it is not there.
         judged = for_site(found, self.report.model_copy(update={"measurements": ()}))
         reasons = critical_reasons(entry.card.critical, judged)
-        compared = self._compared(claim, entry, series, reading)
+        compared = outlasting(lambda: self._compared(claim, entry, series, reading))
         ran = found.runtime or self.host.runtime
-        late_after_s = self.ledger.settle_deadline(claim)
+        late_after_s = outlasting(lambda: self.ledger.settle_deadline(claim))
         provenance = Provenance(
             card=entry.card,
             model_digest=claim.model_digest,
@@ -161,15 +166,17 @@ class Pipeline:
         folder = f"{claim.study_folder}/{claim.job_id}"
         write_durably(self.results / folder / "picture.png", picture.render(case))
         files = [write_result(self.results, folder, made) for made in objects]
-        self.ledger.finish(
-            claim,
-            results=files,
-            destinations=self.destinations,
-            runtime=provenance.runtime,
-            inputs_digest=provenance.inputs_digest,
-            recipe_digest=provenance.recipe_digest,
-            notes=(*series.repairs, *reading.warnings, *compared.notes),
-            critical=CriticalRead(reasons=reasons, research=entry.card.research) if reasons else None,
+        outlasting(
+            lambda: self.ledger.finish(
+                claim,
+                results=files,
+                destinations=self.destinations,
+                runtime=provenance.runtime,
+                inputs_digest=provenance.inputs_digest,
+                recipe_digest=provenance.recipe_digest,
+                notes=(*series.repairs, *reading.warnings, *compared.notes),
+                critical=CriticalRead(reasons=reasons, research=entry.card.research) if reasons else None,
+            )
         )
 
     def _entry(self, claim: Claim) -> CatalogEntry:
@@ -186,14 +193,28 @@ class Pipeline:
             return Comparison()
         return self.priors.compared(claim, entry.card, series.datasets[0], reading)
 
+    def _hand_back(self, claim: Claim, reason: str) -> None:
+        try:
+            outlasting(lambda: self.ledger.hand_back(claim, reason=reason))
+        except LeaseLost as lost:
+            _log.warning("job not handed back", job=claim.job_id, cause=str(lost))
+        else:
+            _log.info("job handed back", job=claim.job_id, reason=reason)
+
     def _failed(self, claim: Claim, reason: str, *, permanent: bool) -> None:
-        state = self.ledger.fail(
-            claim,
-            reason=reason,
-            max_attempts=self.settings.max_attempts,
-            retry_delay_s=self.settings.retry_delay_s,
-            permanent=permanent,
-        )
+        try:
+            state = outlasting(
+                lambda: self.ledger.fail(
+                    claim,
+                    reason=reason,
+                    max_attempts=self.settings.max_attempts,
+                    retry_delay_s=self.settings.retry_delay_s,
+                    permanent=permanent,
+                )
+            )
+        except LeaseLost as lost:
+            _log.warning("failure not recorded", job=claim.job_id, cause=str(lost), reason=reason)
+            return
         _log.warning("attempt failed", job=claim.job_id, model=claim.model_id, state=str(state), reason=reason)
 
 

@@ -51,6 +51,12 @@ class WorkerSettings(Section):
         default=0.0, ge=0, description="of all resident models; the least recently used leaves for another; 0: no limit"
     )
     reconcile_every_s: float = Field(default=5.0, gt=0, description="how often queued and silent jobs get a new token")
+    consumer_silence_s: float = Field(
+        default=60.0,
+        ge=4,
+        description="a worker that gets none of the tokens it sends to itself for so long, though a child is free, is "
+        "started again",
+    )
     max_voxels: int = Field(default=1_000_000_000, gt=0, description="larger series are refused before decoding")
 
 
@@ -206,12 +212,32 @@ class BrokerSettings(Section):
         return value
 
 
+#: What may stand before :// in `ledger.url`.
+LEDGER_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
+
+
 class LedgerSettings(Section):
     """The database of studies, jobs and deliveries."""
 
-    url: str = Field(default="", description="SQLAlchemy URL; empty: ledger.sqlite3 in the data directory")
+    url: str = Field(
+        default="",
+        description="sqlite:///PATH, or postgresql://USER@HOST:PORT/DATABASE where several machines share it; empty: "
+        "ledger.sqlite3 in the data directory",
+    )
+    password_file: Path | None = Field(
+        default=None,
+        description="file with PostgreSQL's password, read at each connection; left out: in the URL, or as libpq finds "
+        "it (PGPASSFILE, PGPASSWORD)",
+    )
     patient_secret: Path | None = Field(
         default=None,
         description="file with the secret of patients' digests, one for all machines that share a ledger; left out: "
         "patient-secret in the data directory, made where it is missing",
     )
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, value: str) -> str:
+        if value and value.partition("://")[0] not in LEDGER_SCHEMES:
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value

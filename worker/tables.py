@@ -35,6 +35,39 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
 
 
+def _storable(value: str) -> str:
+    """Replace NUL and half characters: PostgreSQL refuses them, and what cannot be written is tried for ever."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+class Prose(TypeDecorator[str]):
+    """Text of which a part may come from outside."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return what every database takes."""
+        del dialect
+        return None if value is None else _storable(value)
+
+
+class Words(TypeDecorator[str]):
+    """A few words that may come from outside; what is too long is cut off."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self._length = length
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return what every database takes."""
+        del dialect
+        return None if value is None else _storable(value)[: self._length]
+
+
 class Base(DeclarativeBase):
     """All tables."""
 
@@ -49,7 +82,7 @@ class Study(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
     folder: Mapped[str] = mapped_column(String(64))
-    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    calling_ae_title: Mapped[str] = mapped_column(Words(16))
     receiving: Mapped[bool]
     first_received_at: Mapped[datetime]
     last_received_at: Mapped[datetime]
@@ -110,12 +143,12 @@ class Job(Base):
     input_key: Mapped[str] = mapped_column(String(64))
     attempts: Mapped[int] = mapped_column(default=0)
     fence: Mapped[int] = mapped_column(default=0)
-    lease_owner: Mapped[str] = mapped_column(String(128), default="")
+    lease_owner: Mapped[str] = mapped_column(Words(128), default="")
     clock: Mapped[str] = mapped_column(String(64), default="")
     lease_until_s: Mapped[float] = mapped_column(Float, default=0.0)
     not_before_s: Mapped[float] = mapped_column(Float, default=0.0)
-    reason: Mapped[str] = mapped_column(Text, default="")
-    runtime: Mapped[str] = mapped_column(String(128), default="")
+    reason: Mapped[str] = mapped_column(Prose(), default="")
+    runtime: Mapped[str] = mapped_column(Words(128), default="")
     inputs_digest: Mapped[str] = mapped_column(String(64), default="")
     recipe_digest: Mapped[str] = mapped_column(String(64), default="")
     identity_confirmed: Mapped[bool] = mapped_column(default=False)
@@ -169,7 +202,7 @@ class Delivery(Base):
     lease_until_s: Mapped[float] = mapped_column(Float, default=0.0)
     not_before_s: Mapped[float] = mapped_column(Float, default=0.0)
     status: Mapped[int | None] = mapped_column(Integer)
-    reason: Mapped[str] = mapped_column(Text, default="")
+    reason: Mapped[str] = mapped_column(Prose(), default="")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -179,8 +212,8 @@ class Peer(Base):
 
     __tablename__ = "peer"
     id: Mapped[int] = mapped_column(primary_key=True)
-    ae_title: Mapped[str] = mapped_column(String(16), unique=True)
-    address: Mapped[str] = mapped_column(String(64))
+    ae_title: Mapped[str] = mapped_column(Words(16), unique=True)
+    address: Mapped[str] = mapped_column(Words(64))
     last_seen_at: Mapped[datetime]
 
 
@@ -271,6 +304,14 @@ class Notice(Base):
     clock: Mapped[str] = mapped_column(String(64), default="")
     lease_until_s: Mapped[float] = mapped_column(Float, default=0.0)
     not_before_s: Mapped[float] = mapped_column(Float, default=0.0)
-    reason: Mapped[str] = mapped_column(Text, default="")
+    reason: Mapped[str] = mapped_column(Prose(), default="")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class Compatibility(Base):
+    """Which versions of wetread can work with these tables; one row."""
+
+    __tablename__ = "compatibility"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    oldest_version: Mapped[str] = mapped_column(String(32))

@@ -13,6 +13,7 @@ from celery import Celery
 from celery.signals import worker_process_init
 
 from worker.celery_app import TASK
+from worker.errors import LedgerAway
 from worker.pipeline import Pipeline
 from worker.settings import WorkerSettings
 
@@ -42,6 +43,9 @@ def register(app: Celery, make_pipeline: Callable[[], Pipeline], settings: Worke
                 _log.debug("nothing to claim", queue=queue, hint=hint)
         except Stopped:
             _log.info("child stopped", queue=queue)
+        except LedgerAway as away:
+            # Nothing was claimed, and the reconciler makes another token as soon as the ledger is back.
+            _log.warning("worker without ledger", queue=queue, cause=str(away))
 
     # weak=False: the signal would otherwise forget this function as soon as we return.
     @worker_process_init.connect(weak=False)

@@ -34,6 +34,7 @@ class ANode:
     Attributes:
         folder: What it is given, and nothing of the test's own is in it.
         peer: Where it listens.
+        ledger_url: Where its ledger is.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class ANode:
         environment: Mapping[str, str] | None = None,
         worker: Mapping[str, Any] | None = None,
         tls_client: TlsClientSettings | None = None,
+        ledger_url: str = "",
         **settings: Any,
     ) -> None:
         """Prepare one.
@@ -56,11 +58,13 @@ class ANode:
             environment: Added to ours.
             worker: Settings of the section `worker`.
             tls_client: How it is called, where `port` is the one of its TLS.
+            ledger_url: Where its ledger is, where that is not in its data directory.
             settings: Of the section `node`.
         """
         self.folder = folder
         self.peer = Peer(ae_title="WETREAD", host="127.0.0.1", port=port, tls=tls_client)
         self._program = program
+        self.ledger_url = ledger_url or f"sqlite:///{self.data}/ledger.sqlite3"
         self._environment = environment or {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,6 +75,8 @@ class ANode:
         content = {"data": str(self.data), "node": values, "broker": {"url": "redis://127.0.0.1:1/0"}}
         if worker:
             content["worker"] = worker
+        if ledger_url:
+            content["ledger"] = {"url": ledger_url}
         self.settings_file.write_text(json.dumps(content))
 
     def __enter__(self) -> Self:
@@ -214,7 +220,7 @@ class ANode:
 
     def jobs(self) -> list[JobRow]:
         """Return the jobs in its ledger."""
-        ledger = Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+        ledger = Ledger.open(self.ledger_url)
         try:
             return ledger.jobs()
         finally:
@@ -222,7 +228,7 @@ class ANode:
 
     def completions(self, study_uid: str) -> list[int]:
         """Return, for each revision of a study that has been closed, how many instances it has."""
-        ledger = Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+        ledger = Ledger.open(self.ledger_url)
         try:
             events = ledger.timeline(study_uid)
         finally:
@@ -231,7 +237,7 @@ class ANode:
 
     def input_of(self, study_uid: str) -> set[Path]:
         """Claim a study's job as a worker would; return the files in the spool that it is to read."""
-        ledger = Ledger.open(f"sqlite:///{self.data}/ledger.sqlite3")
+        ledger = Ledger.open(self.ledger_url)
         try:
             while claim := ledger.claim(["cpu"], worker="test", lease_s=3600.0):
                 if claim.study_instance_uid == study_uid:

@@ -184,7 +184,7 @@ def test_a_ledger_that_is_none_is_one_message(
 def test_config_check_masks_passwords(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is printed for a person can be shown to another one."""
     monkeypatch.setenv("WETREAD_BROKER__URL", url)
-    monkeypatch.setenv("WETREAD_LEDGER__URL", url.replace("redis", "postgresql", 1))
+    monkeypatch.setenv("WETREAD_LEDGER__URL", f"postgresql{url[url.index('://') :]}")
     shown = ask(tmp_path, "config", "check")
     assert shown.exit_code == 0
     assert "cret" not in shown.stdout.replace("patient_secret", "")

@@ -57,6 +57,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ("[node]\nae_title = 'WAY TOO LONG A TITLE'\n", {}, ("node.ae_title", "16")),
         ("[web]\nhost = '0.0.0.0'\n", {}, ("loopback",)),
         ("[broker]\nurl = 'amqp://x'\n", {}, ("broker.url", "redis://")),
+        ("[ledger]\nurl = 'mysql://x'\n", {}, ("ledger.url", "postgresql://")),
         ("not toml", {}, ("wetread.toml", "not TOML")),
         ("", {"WETREAD_ENABLED": "true"}, ("enabled: unknown key", "allowed are", "broker")),
         ("node = 5\n", {"WETREAD_NODE__PORT": "104"}, ("WETREAD_NODE__PORT", "node is no table")),

@@ -1,4 +1,7 @@
-"""A real ledger on a real SQLite file, with a clock that the test moves."""
+"""A real ledger, with a clock that the test moves.
+
+Whatever a test of `test_ledger_*` proves of the ledger, it proves twice: on SQLite and on PostgreSQL.
+"""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -32,10 +35,24 @@ def clock() -> ManualLedgerClock:
     return ManualLedgerClock()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test of the ledger's contract on each database."""
+    if "ledger_url" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2].startswith("test_ledger_"):
+        metafunc.parametrize("ledger_url", ("sqlite", "postgresql"), indirect=True)
+
+
 @pytest.fixture
-def ledger(tmp_path: Path, clock: ManualLedgerClock) -> Iterator[Ledger]:
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where `ledger` is: in a SQLite file, or in a database on PostgreSQL."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        return str(request.getfixturevalue("postgresql_url"))
+    return f"sqlite:///{tmp_path}/ledger.sqlite3"
+
+
+@pytest.fixture
+def ledger(ledger_url: str, clock: ManualLedgerClock) -> Iterator[Ledger]:
     """An empty ledger, migrated from nothing."""
-    opened = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite3", clock=clock)
+    opened = Ledger.open(ledger_url, clock=clock)
     yield opened
     opened.close()
 

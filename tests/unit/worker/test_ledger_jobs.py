@@ -1,7 +1,7 @@
 """Claims, leases, fences and attempts on a real database."""
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
@@ -223,6 +223,20 @@ def test_a_read_job_is_superseded_when_the_newer_one_is_read(ledger: Ledger) -> 
     assert state(ledger, first.job_id) is JobState.SUPERSEDED
 
 
+def test_one_read_stands_though_the_one_between_failed(ledger: Ledger) -> None:
+    """A third revision's read takes the place of the first one's, when the second, which was to, came to nothing."""
+    claims = []
+    for number in range(3):
+        files = tuple(f"s/a/{file}.dcm" for file in range(number + 1))
+        ledger.close_revision(assembled(files=files), {}, [planned(files=files, input_key=f"key-{number}")])
+        claims.append(claim(ledger))
+        if number == 0:
+            finish(ledger, claims[0])
+    ledger.fail(claims[1], reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    finish(ledger, claims[2])
+    assert [job.state for job in ledger.jobs()] == [JobState.READ, JobState.SUPERSEDED, JobState.SUPERSEDED]
+
+
 @pytest.mark.parametrize("policy", ["ignore", "addendum"])
 def test_late_images_follow_the_card(ledger: Ledger, policy: str) -> None:
     """A card that does not want to read again is not read again, and the ledger says so."""
@@ -264,13 +278,24 @@ def test_a_silent_job_gets_a_new_token(ledger: Ledger, clock: ManualLedgerClock,
     assert ledger.requeue_silent(silent_s=15) == 0
 
 
-def test_the_ledger_survives_being_opened_again(tmp_path: Path, clock: ManualLedgerClock) -> None:
+def test_words_from_outside_are_kept_as_far_as_a_database_can(ledger: Ledger) -> None:
+    """NUL, half characters, numbers that are none and titles that are too long stop no study and no job."""
+    odd = "\0half \udc80"
+    study = replace(assembled(), calling_ae_title=f"{odd}{'x' * 20}")
+    ledger.close_revision(study, {"1.2.3.1": {"SliceThickness": float("nan"), "SeriesDescription": odd}}, [planned()])
+    ledger.fail(claim(ledger, "w" * 200), reason=odd, max_attempts=1, retry_delay_s=0, permanent=True)
+    (row,) = ledger.jobs()
+    assert (row.state, row.reason) == (JobState.FAILED, "\N{REPLACEMENT CHARACTER}half ?")
+    (kept,) = ledger.studies()
+    assert kept.calling_ae_title == "\N{REPLACEMENT CHARACTER}half ?xxxxxxxxx"
+
+
+def test_the_ledger_survives_being_opened_again(ledger_url: str, clock: ManualLedgerClock) -> None:
     """Migrations run once, and what was committed is there."""
-    url = f"sqlite:///{tmp_path}/again.sqlite3"
-    first = Ledger.open(url, clock=clock)
+    first = Ledger.open(ledger_url, clock=clock)
     first.close_revision(assembled(), {}, [planned()])
     first.close()
-    second = Ledger.open(url, clock=clock)
+    second = Ledger.open(ledger_url, clock=clock)
     assert len(second.jobs()) == 1
     assert second.recorded_files("folder-1.2.3") == {"s/a/1.dcm", "s/a/2.dcm"}
     second.close()

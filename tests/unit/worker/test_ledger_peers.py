@@ -9,9 +9,9 @@ from tests.unit.dicom_node.instances import dataset, incoming
 from worker.ledger import Ledger
 
 
-def test_senders_with_their_studies_the_latest_first(tmp_path: Path) -> None:
+def test_senders_with_their_studies_the_latest_first(tmp_path: Path, ledger_url: str) -> None:
     """Two studies of one and one of another, which came first; the address is that of the latest study."""
-    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    ledger = Ledger.open(ledger_url)
     spool, now = Spool(tmp_path / "spool"), datetime.now(UTC)
     for number, (ae_title, address) in enumerate((("MR1", "192.0.2.9"), ("CT1", "192.0.2.7"), ("CT1", "192.0.2.8"))):
         content = dataset(StudyInstanceUID=f"1.2.{number + 1}")

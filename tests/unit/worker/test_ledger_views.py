@@ -26,9 +26,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[LedgerViews]:
+def ledger(ledger_url: str) -> Iterator[LedgerViews]:
     """A new ledger."""
-    views = open_views(tmp_path)
+    views = LedgerViews.open(ledger_url)
     yield views
     views.close()
 

@@ -1,0 +1,98 @@
+"""`wetread ledger check` and `migrate`: what must hold in the ledger, and its tables brought up to date."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ops import terminal
+from ops.cli_jobs import DataFolder, SettingsFile, open_existing_ledger, read_settings
+from ops.settings import Settings
+from worker.ledger import Ledger
+from worker.ledger_checks import Flaw, Moment, flaws_of
+from worker.ledger_database import utc_now
+from worker.ledger_files import file_flaws
+
+app = typer.Typer(no_args_is_help=True, help="The ledger: checked, brought up to date.")
+#: The reconciler renews a silent token after three of its rounds; after so many it has not.
+_ROUNDS = 20
+_LEAST_PATIENCE_S = 60.0
+
+
+@app.command()
+def check(
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+    *,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Make tokens for queued jobs that have none; nothing else is changed.")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Results need only be there; they are not read.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Prove what must hold in a ledger, also while everything runs; ends with 1 where something does not.
+
+    Example: wetread ledger check --settings /etc/wetread.toml
+    """
+    ledger = open_existing_ledger(settings, data)
+    found = read_settings(settings, data)
+    flaws = list(_flaws(ledger, found, contents=not quick))
+    mended = ledger.requeue_silent(silent_s=_patience_s(found)) if mend and any(it.mendable for it in flaws) else 0
+    left = [it for it in flaws if not (mended and it.mendable)]
+    if as_json:
+        typer.echo(json.dumps({"flaws": [asdict(it) for it in left], "mended": mended}, indent=1))
+    else:
+        _show(left, mended)
+    raise typer.Exit(1 if left else 0)
+
+
+@app.command()
+def migrate(settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Bring the ledger's tables up to date, as every part does when it starts.
+
+    Example: wetread ledger migrate --settings /etc/wetread.toml
+    """
+    ledger = open_existing_ledger(settings, data)
+    typer.echo(f"the ledger's tables are at {ledger.version()}")
+
+
+def _flaws(ledger: Ledger, settings: Settings, *, contents: bool) -> Iterator[Flaw]:
+    for table, row, missing in ledger.orphans():
+        yield Flaw(
+            invariant="rows refer to rows that are there",
+            study_instance_uid="",
+            job_id=row if table == "job" else None,
+            what=f"row {row} of {table} belongs to a {missing} that is not there",
+            remedy="somebody else has deleted rows; put a backup of the ledger back",
+        )
+    now, patience_s = ledger.clock.read(), _patience_s(settings)
+    moment = Moment(
+        now=now,
+        wall=utc_now(),
+        patience_s=patience_s,
+        fed=ledger.fed_queues(now, patience_s),
+        wanted={item.name: item.objects for item in settings.destinations},
+        first_deliveries=ledger.first_deliveries(),
+    )
+    for facts in ledger.all_facts():
+        yield from flaws_of(facts, moment)
+        yield from file_flaws(facts, spool=settings.spool, results=settings.results, contents=contents)
+
+
+def _patience_s(settings: Settings) -> float:
+    return max(_LEAST_PATIENCE_S, _ROUNDS * settings.worker.reconcile_every_s)
+
+
+def _show(flaws: list[Flaw], mended: int) -> None:
+    if mended:
+        typer.echo(f"{mended} queued jobs have a token again")
+    if not flaws:
+        typer.echo("everything holds")
+        return
+    table = terminal.table("must hold", "study", "job", "but", "remedy")
+    for it in flaws:
+        job = "" if it.job_id is None else str(it.job_id)
+        table.add_row(it.invariant, it.study_instance_uid, job, it.what, it.remedy)
+    terminal.console().print(table)

@@ -1,0 +1,164 @@
+"""What must hold in a ledger: each thing is broken on purpose and found; where nothing is broken, nothing is found."""
+
+import hashlib
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from worker.job import DeliveryState, ResultFile
+from worker.ledger import Ledger
+from worker.ledger_checks import CHECKS, Moment, flaws_of
+from worker.ledger_database import utc_now
+from worker.ledger_files import IMAGES, RESULTS, file_flaws
+from worker.object_kinds import DEFAULT_KINDS
+
+PATIENCE_S = 60.0
+WANTED = {"near": DEFAULT_KINDS, "far": DEFAULT_KINDS}
+BYTES = b"a result"
+TOKENS = "what is queued has a token"
+LEASES = "who works has a lease"
+
+#: Statements that break each invariant in the ledger of `busy`. Job 1 is a delivered read, job 3 has replaced job 2;
+#: result 6 is the SR of job 3.
+HARM = {
+    "states are known": ["UPDATE job SET state = 'reed' WHERE id = 1"],
+    "revisions are numbered and told": ["DELETE FROM event WHERE kind = 'study complete' AND study_id = 1"],
+    "a job has its input": ["DELETE FROM job_input WHERE job_id = 1"],
+    "timelines are legal and end where the job is": ["DELETE FROM event WHERE kind = 'job claimed' AND job_id = 1"],
+    "one read a model and study": ["UPDATE job SET state = 'read' WHERE id = 2"],
+    "a read has results": [
+        "DELETE FROM delivery WHERE result_object_id IN (SELECT id FROM result_object WHERE job_id = 1)",
+        "DELETE FROM result_object WHERE job_id = 1",
+    ],
+    "results go to who gets them": ["DELETE FROM delivery WHERE destination = 'far' AND result_object_id = 6"],
+    "fences only grow": ["UPDATE job SET fence = 0 WHERE id = 1"],
+    LEASES: ["UPDATE job SET clock = '', lease_owner = '' WHERE state = 'claimed'"],
+    "answers of archives are told": ["DELETE FROM event WHERE kind = 'object accepted' AND job_id = 1"],
+}
+
+
+def _read(ledger: Ledger, root: Path, study: str, images: int = 2) -> None:
+    """Close a study with images on disk, read it, and deliver it to one of its two destinations."""
+    files = tuple(f"folder-{study}/a/{number}.dcm" for number in range(images))
+    for file in files:
+        (root / "spool" / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / "spool" / file).touch()
+    ledger.close_revision(assembled(study, files), {}, [planned(files=files, input_key=f"{study}-{images}")])
+    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
+    assert claim is not None
+    results = []
+    for kind in ("SEG", "SR"):
+        file = f"{claim.job_id}/{kind}.dcm"
+        (root / "results" / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / "results" / file).write_bytes(BYTES)
+        results.append(
+            ResultFile(
+                kind=kind,
+                sop_class_uid="1.2",
+                sop_instance_uid=f"1.2.{claim.job_id}.{len(results)}",
+                series_instance_uid="1.3",
+                file=file,
+                sha256=hashlib.sha256(BYTES).hexdigest(),
+            )
+        )
+    ledger.finish(claim, results=results, destinations=WANTED, runtime="r", inputs_digest="i", recipe_digest="c")
+    batch = ledger.claim_deliveries("near", lease_s=60)
+    assert batch is not None
+    for item in batch.objects:
+        ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
+
+
+@pytest.fixture
+def busy(ledger: Ledger, tmp_path: Path) -> Ledger:
+    """A ledger with delivered reads, one of which replaced another; a job that failed, was skipped, runs, and waits."""
+    _read(ledger, tmp_path, "1.1")
+    _read(ledger, tmp_path, "1.2")
+    _read(ledger, tmp_path, "1.2", images=3)
+    ledger.close_revision(assembled("1.3", ()), {}, [planned(files=(), input_key="3")])
+    failed = ledger.claim(["cpu"], worker="w", lease_s=60)
+    assert failed is not None
+    ledger.fail(failed, reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    ledger.close_revision(assembled("1.4", ()), {}, [planned(files=(), input_key="4", runs=False)])
+    for study in ("1.5", "1.6"):
+        ledger.close_revision(assembled(study, ()), {}, [planned(files=(), input_key=study)])
+    assert ledger.claim(["cpu"], worker="w", lease_s=60) is not None
+    ledger.tokens_published([token for token, _, _ in ledger.waiting_tokens()])
+    return ledger
+
+
+def broken(ledger: Ledger, clock: ManualLedgerClock, root: Path, *, later_s: float = 0.0) -> set[str]:
+    """Return which invariants do not hold, `later_s` seconds from now by the wall."""
+    moment = Moment(
+        now=clock.read(),
+        wall=utc_now() + timedelta(seconds=later_s),
+        patience_s=PATIENCE_S,
+        fed=ledger.fed_queues(clock.read(), PATIENCE_S),
+        wanted=WANTED,
+        first_deliveries=ledger.first_deliveries(),
+    )
+    flaws = []
+    for facts in ledger.all_facts():
+        flaws += flaws_of(facts, moment)
+        flaws += file_flaws(facts, spool=root / "spool", results=root / "results", contents=True)
+    assert all(flaw.what and flaw.remedy for flaw in flaws)
+    return {flaw.invariant for flaw in flaws}
+
+
+def test_a_ledger_in_the_middle_of_its_day_is_well(busy: Ledger, clock: ManualLedgerClock, tmp_path: Path) -> None:
+    """Whatever wetread itself writes holds."""
+    assert broken(busy, clock, tmp_path) == set()
+    assert busy.orphans() == []
+
+
+def test_every_invariant_is_broken_here() -> None:
+    """No check is without its proof that it can find something; tokens have a test of their own."""
+    assert set(HARM) == set(CHECKS) - {TOKENS}
+
+
+@pytest.mark.parametrize("invariant", HARM)
+def test_what_is_broken_is_found(busy: Ledger, clock: ManualLedgerClock, tmp_path: Path, invariant: str) -> None:
+    """Rows that somebody has changed or lost are found under the name of what they break."""
+    with busy.writing() as session:
+        for statement in HARM[invariant]:
+            session.execute(text(statement))
+    assert invariant in broken(busy, clock, tmp_path)
+
+
+def test_leases_and_tokens_that_nobody_renews_are_found(busy: Ledger, clock: ManualLedgerClock, tmp_path: Path) -> None:
+    """Without a reconciler a lease stays beyond its end, and a queued job loses its token; a new one mends that."""
+    clock.seconds += 2 * PATIENCE_S + 60.0
+    assert broken(busy, clock, tmp_path, later_s=2 * PATIENCE_S) == {LEASES, TOKENS}
+    assert busy.requeue_silent(silent_s=PATIENCE_S) == 1
+    busy.tokens_published([token for token, _, _ in busy.waiting_tokens()])
+    assert broken(busy, clock, tmp_path, later_s=2 * PATIENCE_S) == {LEASES}
+
+
+def test_files_that_are_gone_or_changed_are_found(busy: Ledger, clock: ManualLedgerClock, tmp_path: Path) -> None:
+    """An image that is missing, and a result with other bytes."""
+    image = next((tmp_path / "spool").rglob("*.dcm"))
+    image.unlink()
+    assert broken(busy, clock, tmp_path) == {IMAGES}
+    image.touch()
+    result = next((tmp_path / "results").rglob("*.dcm"))
+    result.write_bytes(b"other bytes")
+    assert broken(busy, clock, tmp_path) == {RESULTS}
+    result.unlink()
+    assert broken(busy, clock, tmp_path) == {RESULTS}
+
+
+def test_rows_without_their_parents_are_found(busy: Ledger, ledger_url: str) -> None:
+    """Somebody has deleted a revision by hand, past the database's own guard."""
+    if ledger_url.startswith("sqlite"):
+        with sqlite3.connect(ledger_url.removeprefix("sqlite:///")) as connection:
+            connection.execute("DELETE FROM revision WHERE id = 1")
+        connection.close()
+    else:
+        with psycopg.connect(ledger_url) as unguarded:
+            unguarded.execute("SET session_replication_role = replica")
+            unguarded.execute("DELETE FROM revision WHERE id = 1")
+    assert busy.orphans() == [("job", 1, "revision"), ("series", 1, "revision")]

@@ -1,0 +1,68 @@
+"""Whether the files that the ledger knows are on disk: images in the spool, results with their bytes."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from worker.ledger_checks import Flaw
+from worker.ledger_facts import JobFacts, StudyFacts
+
+IMAGES = "images are in the spool"
+RESULTS = "results are on disk"
+
+
+def file_flaws(facts: StudyFacts, *, spool: Path, results: Path, contents: bool) -> Iterator[Flaw]:
+    """Yield what is missing of a study, or differs from what was recorded.
+
+    Args:
+        facts: Of the study.
+        spool: Its root.
+        results: Their root.
+        contents: Whether results are read and their sha256 compared; else they need only be there.
+    """
+    listed = {file for series in facts.series for file in series.manifest}
+    listed |= {file for it in facts.jobs for one in it.inputs for file in one.files}
+    missing = sorted(listed - _there(spool, {str(Path(file).parent) for file in listed}))
+    if missing:
+        yield Flaw(
+            invariant=IMAGES,
+            study_instance_uid=facts.study.study_instance_uid,
+            job_id=None,
+            what=f"{len(missing)} of {len(listed)} images are gone, such as {missing[0]}",
+            remedy="is the spool's disk mounted? Else pull or send the study again",
+        )
+    for it in facts.jobs:
+        yield from _result_flaws(facts, it, results, contents=contents)
+
+
+def _result_flaws(facts: StudyFacts, it: JobFacts, results: Path, *, contents: bool) -> Iterator[Flaw]:
+    for one in it.results:
+        wrong = _wrong(results / one.result.file, one.result.sha256, contents=contents)
+        if wrong:
+            yield Flaw(
+                invariant=RESULTS,
+                study_instance_uid=facts.study.study_instance_uid,
+                job_id=it.job.id,
+                what=f"{one.result.file} {wrong}",
+                remedy="put it back from a backup: no other bytes than those that were recorded may be sent",
+            )
+
+
+def _wrong(file: Path, sha256: str, *, contents: bool) -> str:
+    try:
+        if not contents:
+            return "" if file.is_file() else "is not there"
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "" if digest == sha256 else "has other bytes than those that were recorded"
+
+
+def _there(root: Path, folders: set[str]) -> set[str]:
+    """Return the files in these folders, relative to the root; each folder is looked into once."""
+    found: set[str] = set()
+    for folder in folders:
+        if (root / folder).is_dir():
+            found.update(f"{folder}/{entry.name}" for entry in (root / folder).iterdir())
+    return found
