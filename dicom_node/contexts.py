@@ -13,6 +13,8 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 #: Ours, derived once from random bits (PS3.5 B.2), never from another implementation's root.
 IMPLEMENTATION_CLASS_UID = "2.25.88748531076648248132764909547493520487"
+#: Of what we keep in (0002,0102) of a file: derived once, likewise.
+PRIVATE_INFORMATION_CREATOR_UID = "2.25.317419953146963070848436124049075631151"
 IMPLEMENTATION_VERSION_NAME = "WETREAD_0_1"  # PS3.7 D.3.3.2.4, at most 16 characters
 
 VERIFICATION = "1.2.840.10008.1.1"

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -47,6 +47,10 @@ Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 """SHA-256 of a certificate, with or without colons; kept as 64 lower-case digits."""
 
 
+PriorityName = Literal["stat", "urgent", "routine", "backlog"]
+"""How urgent a study is, in the settings and on the command line."""
+
+
 class PeerSettings(BaseModel):
     """An application entity that may call."""
 
@@ -58,6 +62,9 @@ class PeerSettings(BaseModel):
     )
     max_associations: int | None = Field(
         default=None, ge=1, le=1024, description="more at once than these are rejected for the moment"
+    )
+    priority: PriorityName | None = Field(
+        default=None, description="of the studies that it sends: stat, urgent, routine or backlog; left out: see there"
     )
     certificate_sha256: tuple[Fingerprint, ...] = Field(
         default=(), description="fingerprints of its certificates (two while one is renewed); then it must use TLS"

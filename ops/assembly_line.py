@@ -12,6 +12,7 @@ from ops.settings import Settings, SettingsError
 from worker.delivery import Destination
 from worker.job import JobState
 from worker.ledger import Ledger
+from worker.priority import SitePriorities
 
 
 def broker_url(settings: Settings) -> str:
@@ -62,6 +63,15 @@ def destinations_of(settings: Settings) -> dict[str, Destination]:
         )
         for item in settings.destinations
     }
+
+
+def priorities_of(settings: Settings) -> SitePriorities:
+    """Return how urgent studies are, as far as the settings say it."""
+    return SitePriorities(
+        rules=settings.priorities,
+        called=settings.node.priority_ae_titles,
+        senders={peer.ae_title: peer.priority for peer in settings.node.peers if peer.priority is not None},
+    )
 
 
 def told_of(settings: Settings) -> dict[str, tuple[JobState, ...]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops import cli_alerts, cli_jobs, cli_models, cli_peers, cli_pull, cli_send, cli_validate
+from ops import cli_alerts, cli_jobs, cli_models, cli_peers, cli_pull, cli_queue, cli_send, cli_validate
 from ops.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
 from ops.peers import peer_named
 
@@ -26,6 +26,7 @@ cli_send.add_to(app)
 cli_pull.add_to(app)
 cli_peers.add_to(app)
 cli_jobs.add_to(app)
+cli_queue.add_to(app)
 cli_alerts.add_to(app)
 cli_validate.add_to(app)
 

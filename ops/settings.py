@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from dicom_node.settings import NodeSettings
 from worker.notification_settings import ChannelSettings, NotifyingSettings
+from worker.priority_settings import PriorityRule, WorklistSettings
 from worker.settings import (
     BrokerSettings,
     DeliverySettings,
@@ -60,6 +61,8 @@ class Settings(Section):
     delivery: DeliverySettings = DeliverySettings()
     report: ReportSettings = ReportSettings()
     destinations: tuple[DestinationSettings, ...] = ()
+    priorities: tuple[PriorityRule, ...] = ()
+    worklist: WorklistSettings | None = None
     notifications: tuple[ChannelSettings, ...] = ()
     notifying: NotifyingSettings = NotifyingSettings()
     web: WebSettings = WebSettings()

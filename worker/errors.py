@@ -45,6 +45,10 @@ class UnknownJob(WorkerError):
     """No job has this id; `wetread jobs` lists them."""
 
 
+class UnknownStudy(WorkerError):
+    """No study has this Study Instance UID."""
+
+
 class UnknownNotification(WorkerError):
     """No notification has this id; `wetread alerts` lists them."""
 

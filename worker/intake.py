@@ -1,6 +1,7 @@
 """From an assembled study to jobs: selection looks at the headers, the ledger records what it decided."""
 
 from collections.abc import Callable
+from datetime import tzinfo
 from pathlib import Path
 
 import structlog
@@ -9,6 +10,7 @@ from dicom_node.study import AssembledStudy, StoredInstance
 from models.catalog import Catalog, CatalogEntry, ModelState
 from worker.ledger import Ledger
 from worker.ledger_intake import Planned
+from worker.priority import Decision, Evidence, SitePriorities, decide
 from worker.selection import choose, input_key, tags_of
 from worker.selection_summary import StudySummary, summarise
 from worker.settings import ModelsSettings
@@ -26,14 +28,31 @@ class Intake:
         catalog: Callable[[], Catalog],
         spool: Path,
         settings: ModelsSettings,
+        priorities: SitePriorities | None = None,
+        zone: tzinfo | None = None,
         on_queued: Callable[[], None] = lambda: None,
+        on_complete: Callable[[AssembledStudy], None] = lambda _study: None,
     ) -> None:
-        """Take the ledger, the models as they are now, the spool's root, and what to call when jobs were queued."""
+        """Take what decides, and who is to hear of it.
+
+        Args:
+            ledger: Opened in this process.
+            catalog: Returns the models as they are now.
+            spool: Its root.
+            settings: Which models run.
+            priorities: How urgent studies are; left out, only the sender's request counts.
+            zone: The site's, for rules on hours; left out, the machine's.
+            on_queued: Called when jobs were queued.
+            on_complete: Called with each study that was recorded; must return at once.
+        """
         self._ledger = ledger
         self._catalog = catalog
         self._spool = spool
         self._settings = settings
+        self._priorities = priorities or SitePriorities(called={}, senders={})
+        self._zone = zone
         self._on_queued = on_queued
+        self._on_complete = on_complete
 
     def recorded_files(self, folder: str) -> frozenset[str]:
         """Return the files of this study folder that some revision already lists."""
@@ -46,8 +65,10 @@ class Intake:
     def close_revision(self, study: AssembledStudy) -> None:
         """Choose models for the study and record the revision with its jobs."""
         entries = [entry for entry in self._catalog() if self._enabled(entry)]
-        summary = summarise(self._spool, study, tags_of(entry.card for entry in entries))
-        plan = [self._planned(entry, summary) for entry in entries]
+        tags = tags_of(entry.card for entry in entries) | self._priorities.tags
+        summary = summarise(self._spool, study, tags)
+        decision = decide(self._evidence(study, summary), self._priorities)
+        plan = [self._planned(entry, summary, decision) for entry in entries]
         summaries = {series.series_instance_uid: series.for_ledger() for series in summary.series}
         number = self._ledger.close_revision(study, summaries, plan)
         _log.info(
@@ -57,13 +78,24 @@ class Intake:
             completion=study.completion.value,
             series=len(study.series),
             jobs=sum(planned.runs for planned in plan),
+            priority=decision.priority.name.lower(),
         )
         self._on_queued()
+        self._on_complete(study)
+
+    def _evidence(self, study: AssembledStudy, summary: StudySummary) -> Evidence:
+        return Evidence(
+            sender=study.calling_ae_title,
+            called=study.called_ae_titles,
+            requested=study.requested,
+            arrived_at=study.last_received_at.astimezone(self._zone),
+            series=summary.series,
+        )
 
     def _enabled(self, entry: CatalogEntry) -> bool:
         return not self._settings.enabled or entry.card.id in self._settings.enabled
 
-    def _planned(self, entry: CatalogEntry, summary: StudySummary) -> Planned:
+    def _planned(self, entry: CatalogEntry, summary: StudySummary, decision: Decision) -> Planned:
         card = entry.card
         choice = choose(card, summary, research=self._settings.research)
         ready = entry.state is ModelState.READY
@@ -80,5 +112,7 @@ class Intake:
             late_images=card.late_images,
             deadline_s=card.deadline_s,
             held=choice.held,
+            priority=decision.priority,
+            because=decision.because,
             reason=choice.reason if ready or not choice.runs else f"the model is not ready: {entry.reason}",
         )

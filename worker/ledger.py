@@ -1,5 +1,6 @@
 """The ledger: the truth for everything after the spool. Each part of it is one file."""
 
+from worker.ledger_admin import AdminLedger
 from worker.ledger_deadlines import DeadlineLedger
 from worker.ledger_deliveries import DeliveryLedger
 from worker.ledger_intake import IntakeLedger
@@ -11,6 +12,14 @@ from worker.ledger_views import LedgerViews
 
 
 class Ledger(
-    IntakeLedger, JobLedger, DeliveryLedger, UnreadLedger, DeadlineLedger, NotificationLedger, PriorLedger, LedgerViews
+    IntakeLedger,
+    JobLedger,
+    DeliveryLedger,
+    UnreadLedger,
+    DeadlineLedger,
+    NotificationLedger,
+    PriorLedger,
+    AdminLedger,
+    LedgerViews,
 ):
     """All of it over one database; `Ledger.open(url)`."""

@@ -13,7 +13,9 @@ from worker.job import JobState, ModelVersion, Priority, require_job
 from worker.ledger_clock import Reading
 from worker.ledger_database import Database, utc_now, write_event
 from worker.ledger_deadlines import record_deadline
+from worker.ledger_turns import stand_in_line
 from worker.tables import Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
+from worker.turn import rank_s
 
 #: States that a later revision's job replaces at once. What is claimed or read is replaced when the new job is read.
 _REPLACED_AT_ONCE = (JobState.QUEUED, JobState.FAILED, JobState.HELD, JobState.SKIPPED, JobState.CANCELLED)
@@ -37,6 +39,8 @@ class Planned(ModelVersion):
         deadline_s: From queueing to the read; None where the card names none.
         reason: Why this series, or why not.
         held: Why an admin must look before it is read; empty where nothing speaks against it.
+        priority: How urgent; an admin's word about the study counts more.
+        because: Why so urgent.
     """
 
     queue: str
@@ -48,6 +52,8 @@ class Planned(ModelVersion):
     reason: str
     deadline_s: float | None = None
     held: str = ""
+    priority: Priority = Priority.ROUTINE
+    because: str = "nothing says otherwise"
 
 
 class IntakeLedger(Database):
@@ -137,7 +143,7 @@ class IntakeLedger(Database):
                 series=len(assembled.series),
             )
             for planned in plan:
-                _plan_job(session, study, revision, planned, self.clock.read())
+                _plan_job(session, study, revision, planned, self.clock.read(), sender=assembled.calling_ae_title)
             return revision.number
 
     def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
@@ -157,6 +163,7 @@ def change_job(session: Session, job: Job, state: JobState, *, study_id: int, re
     require_job(JobState(job.state), state)
     job.state = state
     job.reason = reason
+    job.held_from = ""
     if reason:
         detail["reason"] = reason
     write_event(session, f"job {state}", study_id=study_id, job_id=job.id, **detail)
@@ -170,7 +177,9 @@ def known_model(session: Session, model: ModelVersion) -> str:
     return model.model_digest
 
 
-def _plan_job(session: Session, study: Study, revision: Revision, planned: Planned, now: Reading) -> None:
+def _plan_job(
+    session: Session, study: Study, revision: Revision, planned: Planned, now: Reading, *, sender: str
+) -> None:
     known_model(session, planned)
     earlier = session.scalars(
         select(Job)
@@ -194,16 +203,20 @@ def _plan_job(session: Session, study: Study, revision: Revision, planned: Plann
             change_job(
                 session, job, JobState.SUPERSEDED, study_id=study.id, reason="later images: a newer job reads them"
             )
+    priority = planned.priority if study.priority is None else Priority(study.priority)
+    queued_at = utc_now()
     job = Job(
         revision_id=revision.id,
         model_digest=planned.model_digest,
         queue=planned.queue,
         state=state,
-        priority=Priority.ROUTINE,
+        priority=priority,
+        sender=sender,
+        rank_s=rank_s(priority, queued_at),
         input_key=planned.input_key,
         reason=reason,
         supersedes_job_id=last_read.id if last_read is not None and state in (JobState.QUEUED, JobState.HELD) else None,
-        queued_at=utc_now(),
+        queued_at=queued_at,
     )
     session.add(job)
     session.flush()
@@ -215,8 +228,11 @@ def _plan_job(session: Session, study: Study, revision: Revision, planned: Plann
         job_id=job.id,
         model=planned.model_id,
         reason=reason if state is JobState.HELD else planned.reason,
+        priority=priority.name.lower(),
+        because=planned.because if study.priority is None else "an admin said so",
     )
     if state is JobState.QUEUED:
+        stand_in_line(session, job)
         queue_token(session, job)
         if planned.deadline_s is not None:
             record_deadline(session, job, planned.deadline_s, now)
