@@ -64,7 +64,7 @@ class PeerSettings(BaseModel):
         default=None, ge=1, le=1024, description="more at once than these are rejected for the moment"
     )
     priority: PriorityName | None = Field(
-        default=None, description="of the studies that it sends: stat, urgent, routine or backlog; left out: see there"
+        default=None, description="of the studies that it sends: stat, urgent, routine or backlog"
     )
     certificate_sha256: tuple[Fingerprint, ...] = Field(
         default=(), description="fingerprints of its certificates (two while one is renewed); then it must use TLS"

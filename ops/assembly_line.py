@@ -6,12 +6,14 @@ from pathlib import Path
 
 from dicom_node.archive import DicomArchive
 from dicom_node.disk import sync_folder
+from dicom_node.worklist import Worklist
 from models.catalog import BUILT_IN, Catalog
 from ops.embedded import EmbeddedRedis
 from ops.settings import Settings, SettingsError
 from worker.delivery import Destination
 from worker.job import JobState
 from worker.ledger import Ledger
+from worker.order_priorities import OrderPriorities
 from worker.priority import SitePriorities
 
 
@@ -71,6 +73,16 @@ def priorities_of(settings: Settings) -> SitePriorities:
         rules=settings.priorities,
         called=settings.node.priority_ae_titles,
         senders={peer.ae_title: peer.priority for peer in settings.node.peers if peer.priority is not None},
+    )
+
+
+def orders_of(settings: Settings, ledger: Ledger) -> OrderPriorities | None:
+    """Return who asks the modality worklist; None where the settings name none."""
+    if settings.worklist is None:
+        return None
+    worklist = Worklist(settings.worklist.peer, settings.node.ae_title, within_s=settings.worklist.within_s)
+    return OrderPriorities(
+        ledger=ledger, spool=settings.spool, worklist=worklist, most_waiting=settings.worklist.max_waiting
     )
 
 

@@ -14,11 +14,13 @@ DaysLeft = Callable[[], Mapping[str, float | None]]
 
 
 def own_certificates(settings: Settings) -> dict[str, Path]:
-    """Return the file of each certificate of ours, by its use: "node", or the destination that it is shown to."""
+    """Return the file of each certificate of ours, by its use: "node", or who it is shown to."""
     files = {} if settings.node.tls is None else {"node": settings.node.tls.certificate}
     for destination in settings.destinations:
         if destination.tls is not None and destination.tls.certificate is not None:
             files[destination.name] = destination.tls.certificate
+    if settings.worklist is not None and settings.worklist.tls is not None and settings.worklist.tls.certificate:
+        files["worklist"] = settings.worklist.tls.certificate
     return files
 
 
@@ -26,9 +28,12 @@ def require_usable(settings: Settings) -> None:
     """Load every certificate, key and CA as the parts would. Raises CertificateUnusable."""
     if settings.node.tls is not None:
         server_context(settings.node.tls)
-    for destination in settings.destinations:
-        if destination.tls is not None:
-            client_context(destination.tls)
+    shown = [destination.tls for destination in settings.destinations]
+    if settings.worklist is not None:
+        shown.append(settings.worklist.tls)
+    for tls in shown:
+        if tls is not None:
+            client_context(tls)
 
 
 def days_left_of(files: Mapping[str, Path]) -> DaysLeft:

@@ -85,7 +85,7 @@ def jobs(
         model_id=model,
         sender=sender,
         queue=queue,
-        priority=Priority[priority.upper()] if priority is not None else None,
+        priority=Priority.named(priority) if priority is not None else None,
         queued_before=older,
         queued_after=newer,
     )

@@ -11,9 +11,8 @@ from ops import terminal
 from ops.cli_jobs import DataFolder, SettingsFile, open_existing_ledger, read_settings
 from ops.settings import Settings, SettingsError
 from ops.who import acting_user
-from worker.job import HoldKind, JobState
+from worker.job import HoldKind, JobState, Priority
 from worker.ledger import Ledger
-from worker.priority import named
 
 Job = Annotated[int | None, typer.Argument(help="A job, as in `wetread jobs`.")]
 Queue = Annotated[str, typer.Option("--queue", help="A whole queue, such as gpu.")]
@@ -39,10 +38,10 @@ def prioritise(
     """
     ledger = open_existing_ledger(settings, data)
     if what.isdecimal():
-        ledger.prioritise(int(what), named(priority), by=acting_user())
+        ledger.prioritise(int(what), Priority.named(priority), by=acting_user())
         typer.echo(f"job {what} is {priority}")
         return
-    jobs = ledger.prioritise_study(what, named(priority), by=acting_user())
+    jobs = ledger.prioritise_study(what, Priority.named(priority), by=acting_user())
     typer.echo(f"study {what} is {priority}: {jobs} jobs, and those of later images")
 
 

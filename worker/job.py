@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from dicom_node.peer_settings import PriorityName
 from worker.errors import IllegalTransition
 
 
@@ -44,6 +45,11 @@ class Priority(enum.IntEnum):
     URGENT = 1
     ROUTINE = 2
     BACKLOG = 3
+
+    @classmethod
+    def named(cls, name: PriorityName) -> "Priority":
+        """Return the one that is written so in settings and on the command line."""
+        return cls[name.upper()]
 
 
 _JOB_STEPS: Mapping[JobState, frozenset[JobState]] = {

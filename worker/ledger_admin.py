@@ -9,6 +9,7 @@ from worker.job import HoldKind, HoldRow, JobState, Priority
 from worker.ledger_database import Database, utc_now, write_event
 from worker.ledger_intake import change_job
 from worker.ledger_jobs import known_job, queue_again, renew_tokens, study_of
+from worker.ledger_turns import read_holds
 from worker.tables import Delivery, Hold, Job, Revision, Study
 from worker.turn import rank_s
 
@@ -132,15 +133,6 @@ class AdminLedger(Database):
         column = Job.queue if kind == "queue" else Delivery.destination
         with self.reading() as session:
             return set(session.scalars(select(column).distinct()))
-
-
-def read_holds(session: Session) -> list[HoldRow]:
-    """Return what is held, by kind and name."""
-    rows = session.scalars(select(Hold).order_by(Hold.kind, Hold.name))
-    return [
-        HoldRow(kind="queue" if row.kind == "queue" else "destination", name=row.name, since=row.since, by=row.held_by)
-        for row in rows
-    ]
 
 
 def _give(job: Job, priority: Priority) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from worker.job import JobState, Priority
+from worker.job import HoldRow, JobState, Priority
 from worker.ledger_clock import Reading
 from worker.ledger_database import utc_now
 from worker.tables import Hold, Job, Turn
@@ -50,6 +50,15 @@ def next_job(session: Session, queues: Sequence[str], now: Reading) -> Job | Non
 def held(session: Session, kind: str) -> set[str]:
     """Return the names of the queues (or destinations) that an admin holds."""
     return set(session.scalars(select(Hold.name).where(Hold.kind == kind)))
+
+
+def read_holds(session: Session) -> list[HoldRow]:
+    """Return what is held, by kind and name."""
+    rows = session.scalars(select(Hold).order_by(Hold.kind, Hold.name))
+    return [
+        HoldRow(kind="queue" if row.kind == "queue" else "destination", name=row.name, since=row.since, by=row.held_by)
+        for row in rows
+    ]
 
 
 def _heads(session: Session, queues: set[str], now: Reading, taken: set[int]) -> list[Head]:

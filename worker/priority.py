@@ -79,21 +79,18 @@ class Decision:
     because: str
 
 
-def named(name: PriorityName) -> Priority:
-    """Return the priority that is written so in settings and on the command line."""
-    return Priority[name.upper()]
-
-
 def decide(evidence: Evidence, site: SitePriorities) -> Decision:
     """Decide how urgent a study is; the table above says who counts."""
     for number, rule in enumerate(site.rules, start=1):
         if _fits(rule, evidence):
-            return Decision(priority=named(rule.priority), because=f"rule {number} of [[priorities]]")
-    called = min((named(site.called[title]) for title in evidence.called if title in site.called), default=None)
+            return Decision(priority=Priority.named(rule.priority), because=f"rule {number} of [[priorities]]")
+    called = min(
+        (Priority.named(site.called[title]) for title in evidence.called if title in site.called), default=None
+    )
     if called is not None:
         return Decision(priority=called, because="the AE title of ours that was called")
     if evidence.sender in site.senders:
-        return Decision(priority=named(site.senders[evidence.sender]), because="the sender's entry")
+        return Decision(priority=Priority.named(site.senders[evidence.sender]), because="the sender's entry")
     if evidence.requested is Requested.HIGH:
         return Decision(priority=Priority.URGENT, because="the sender asked for it (0000,0700)")
     return Decision(priority=Priority.ROUTINE, because="nothing says otherwise")
