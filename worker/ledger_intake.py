@@ -221,6 +221,8 @@ def _plan_job(
     session.add(job)
     session.flush()
     session.add(JobInput(job_id=job.id, series_instance_uid=planned.series_instance_uid, files=list(planned.files)))
+    urgency = {"priority": priority.name.lower()}
+    urgency["because"] = planned.because if study.priority is None else "an admin said so"
     write_event(
         session,
         f"job {state}",
@@ -228,8 +230,7 @@ def _plan_job(
         job_id=job.id,
         model=planned.model_id,
         reason=reason if state is JobState.HELD else planned.reason,
-        priority=priority.name.lower(),
-        because=planned.because if study.priority is None else "an admin said so",
+        **({} if state is JobState.SKIPPED else urgency),
     )
     if state is JobState.QUEUED:
         stand_in_line(session, job)
