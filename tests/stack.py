@@ -33,6 +33,8 @@ class Stack:
         self._logs = folder / "logs"
         self._logs.mkdir(parents=True)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        #: Python's arguments for a part that is not to be `wetread PART`.
+        self.programs: dict[str, list[str]] = {}
         self.settings_file.write_text(
             f"""
 data = "{self.data}"
@@ -79,7 +81,13 @@ port = {archive_port}
         for part in parts or PARTS:
             with (self._logs / f"{part}.log").open("ab") as log:
                 self._processes[part] = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "ops.cli", part, "--settings", str(self.settings_file)],
+                    [
+                        sys.executable,
+                        "-P",
+                        *self.programs.get(part, ["-m", "ops.cli", part]),
+                        "--settings",
+                        str(self.settings_file),
+                    ],
                     stdout=log,
                     stderr=log,
                     start_new_session=True,

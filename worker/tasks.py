@@ -15,6 +15,7 @@ from celery.signals import worker_process_init
 from worker.celery_app import TASK
 from worker.pipeline import Pipeline
 from worker.settings import WorkerSettings
+from worker.time_limit import TookTooLong, raise_at_limit
 
 _log = structlog.get_logger()
 
@@ -35,6 +36,7 @@ def register(app: Celery, make_pipeline: Callable[[], Pipeline], settings: Worke
 
     @app.task(name=TASK)
     def work(queue: str, hint: int) -> None:
+        raise_at_limit()
         if not kept:
             kept.append(make_pipeline())
         try:
@@ -42,6 +44,8 @@ def register(app: Celery, make_pipeline: Callable[[], Pipeline], settings: Worke
                 _log.debug("nothing to claim", queue=queue, hint=hint)
         except Stopped:
             _log.info("child stopped", queue=queue)
+        except TookTooLong:
+            _log.warning("token took too long", queue=queue, remedy="is the ledger's database slow, or locked?")
 
     # weak=False: the signal would otherwise forget this function as soon as we return.
     @worker_process_init.connect(weak=False)
