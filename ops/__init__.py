@@ -4,6 +4,7 @@ settings     one TOML file, environment overrides; settings_reference, source_re
              and card_reference, tables of the documentation (generated_section)
 cli          the console script `wetread`; cli_jobs, cli_tls, cli_models (model_run), cli_alerts; failures, which
              errors are one message; peers, as they are typed
+cli_queue    what is next and what is held; who acts, ages as they are typed
 cli_send     files to a peer; send_summary, what became of them
 cli_peers    who may call, and who did (peer_list)
 cli_pull     studies from an archive; study_list, which; backlog, one after the other
