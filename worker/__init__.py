@@ -6,11 +6,12 @@ priority       how urgent a study is: priority_settings, the site's rules; order
 intake         from an assembled study to jobs
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
 turn           which job is next; ledger_turns, in the ledger
-ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, ledger_unread, ledger_admin (admin_actions,
-               who did it), and for reading
+ledger         its transactions: ledger_intake, ledger_jobs, ledger_deliveries, ledger_unread, ledger_admin
+               (admin_actions, who did it), and for reading
                ledger_views (ledger_peers); ledger_database and ledger_clock below them
 outbox         tokens that wait to be published, and the reconciler
-celery_app     Celery over Redis, each setting with its reason; tasks, what a token does; time_limit, the end of a job's time
+celery_app     Celery over Redis, each setting with its reason; tasks, what a token does; time_limit, when a job has
+               had its time
 pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease
 series_volume  files to Volume, Image or Waveform: slice_geometry, image_frames, planar_images (planar_spacing),
                waveform_reading; quick_parsing, plain_frames and frame_decoders, what makes it fast; rescaling;
