@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench bench-arrays bench-batching bench-inference bench-load bench-objects bench-receive bench-series extras gpu-pack prove torture torture-receive fuzz docs format clean
+.PHONY: demo test check bench bench-arrays bench-batching bench-busy bench-inference bench-load bench-objects bench-receive bench-series extras gpu-pack prove torture torture-receive fuzz docs format clean
 
 demo: $(VENV)/.core
 	$(BIN)/wetread demo
@@ -33,6 +33,10 @@ bench-load: $(VENV)/.dev
 
 bench-batching: $(VENV)/.extras
 	$(BIN)/python -m benchmarks.batching
+
+# How busy the inference engine is while studies wait; a few minutes.
+bench-busy: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.busy
 
 bench-series: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.series

@@ -21,7 +21,7 @@ def main() -> None:
     options = arguments.parse_args()
     console = Console()
     rows = list(main_job.overhead(options.studies))
-    data = _real_data()
+    data = real_data()
     if data is None:
         console.print("brain-structures is left out: set WETREAD_TEST_DATA to the folder of the real series")
     else:
@@ -32,7 +32,7 @@ def main() -> None:
     console.print(f"written: {write('main_job', rows)}")
 
 
-def _real_data() -> Path | None:
+def real_data() -> Path | None:
     """Return the folder of unpacked real series, where there is one."""
     named = os.environ.get("WETREAD_TEST_DATA")
     source = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"

@@ -31,7 +31,7 @@ assembler    the thread that hands complete studies to the store; assembler_mess
              archives for counts; stocktaking, what a folder holds; handover, what the store must still be told
 server       the listening node
 archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose study it is; sender, C-STORE;
-             query, what it holds of a patient, as found says it; retrieve, C-GET of a study;
+             query, what it holds of a patient, as found says it; retrieve, C-GET of a study; worklist, of orders;
              commitment, N-ACTION and the report that answers it; statuses, what its answers mean
 sources      what a person names to be sent: files, folders; zip_entries; media_directory, DICOMDIR
 pulling      studies from an archive to a node, C-GET and C-MOVE; contents, what they consist of; forwarding, handed on

@@ -76,7 +76,7 @@ class Rejection(Enum):
     CALLED_AE_TITLE_NOT_RECOGNISED = (
         "called AE title is not ours",
         (1, 1, 7),  # permanent, service user
-        "let the caller call `node.ae_title`",
+        "let the caller call `node.ae_title`, or a name in `node.priority_ae_titles`",
     )
     CALLING_AE_TITLE_NOT_RECOGNISED = (
         "calling AE title is not listed",
@@ -132,7 +132,7 @@ def judge(
         crowd: Who is admitted already.
         addresses: Of the host names in the settings, as far as they are known.
     """
-    if caller.called_ae_title != settings.ae_title:
+    if caller.called_ae_title not in settings.called_ae_titles:
         return Rejection.CALLED_AE_TITLE_NOT_RECOGNISED
     peer = next((peer for peer in settings.peers if peer.ae_title == caller.calling_ae_title), None)
     verdict = _unlisted(caller, settings) if peer is None else _listed(caller, peer, settings, addresses)

@@ -13,6 +13,8 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 #: Ours, derived once from random bits (PS3.5 B.2), never from another implementation's root.
 IMPLEMENTATION_CLASS_UID = "2.25.88748531076648248132764909547493520487"
+#: Of what we keep in (0002,0102) of a file: derived once, likewise.
+PRIVATE_INFORMATION_CREATOR_UID = "2.25.317419953146963070848436124049075631151"
 IMPLEMENTATION_VERSION_NAME = "WETREAD_0_1"  # PS3.7 D.3.3.2.4, at most 16 characters
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -22,6 +24,7 @@ INSTANCE_AVAILABILITY = "1.2.840.10008.5.1.4.33"  # Instance Availability Notifi
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
 

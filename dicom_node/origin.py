@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dicom_node.errors import InvalidUid, Mismatch, MissingUid
 from dicom_node.head import Head, read_head
 from dicom_node.part10 import encode_meta
+from dicom_node.study import Requested
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")  # PS3.5 9.1; leading zeros are wrong there and common in hospitals
 _UID_LENGTH = 64
@@ -20,8 +21,9 @@ class Origin:
         sop_instance_uid: Affected SOP Instance UID of the request.
         transfer_syntax_uid: Of the presentation context.
         calling_ae_title: Of the sender.
-        called_ae_title: Ours.
+        called_ae_title: The one of ours that it called.
         sender_address: Host of the sender.
+        requested: Priority of the request.
     """
 
     sop_class_uid: str
@@ -30,6 +32,7 @@ class Origin:
     calling_ae_title: str
     called_ae_title: str
     sender_address: str
+    requested: Requested = Requested.MEDIUM
 
 
 def meta_of(origin: Origin) -> bytes:
@@ -40,6 +43,7 @@ def meta_of(origin: Origin) -> bytes:
         transfer_syntax_uid=origin.transfer_syntax_uid,
         calling_ae_title=origin.calling_ae_title,
         called_ae_title=origin.called_ae_title,
+        requested=origin.requested,
     )
 
 

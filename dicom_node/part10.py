@@ -8,9 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.contexts import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    PRIVATE_INFORMATION_CREATOR_UID,
+)
 from dicom_node.errors import HeadUnreadable, MetaUnreadable, NotDicom
 from dicom_node.head import Encoding, Head, Tag, read_element, read_head
+from dicom_node.study import Requested
 
 _PREAMBLE = bytes(128) + b"DICM"
 _META = 0x0002
@@ -19,6 +24,9 @@ _SOP_CLASS_UID: Tag = (_META, 0x0002)
 _SOP_INSTANCE_UID: Tag = (_META, 0x0003)
 _TRANSFER_SYNTAX_UID: Tag = (_META, 0x0010)
 _SOURCE_AE_TITLE: Tag = (_META, 0x0016)
+_RECEIVING_AE_TITLE: Tag = (_META, 0x0018)
+_PRIVATE_CREATOR: Tag = (_META, 0x0100)
+_PRIVATE: Tag = (_META, 0x0102)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +39,8 @@ class FileMeta:
         sop_instance_uid: (0002,0003).
         transfer_syntax_uid: (0002,0010).
         source_ae_title: (0002,0016), empty where absent.
+        receiving_ae_title: (0002,0018), empty where absent.
+        requested: Priority of the request that brought it, where we received it.
         dataset_start: Byte at which the dataset begins.
         size_bytes: Of the file.
         corrected: Whether the UIDs are the dataset's, because the file's meta information has others.
@@ -44,12 +54,23 @@ class FileMeta:
     dataset_start: int
     size_bytes: int
     corrected: bool = False
+    receiving_ae_title: str = ""
+    requested: Requested = Requested.MEDIUM
 
 
 def encode_meta(
-    *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, calling_ae_title: str, called_ae_title: str
+    *,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    transfer_syntax_uid: str,
+    calling_ae_title: str,
+    called_ae_title: str,
+    requested: Requested = Requested.MEDIUM,
 ) -> bytes:
-    """Return preamble and file meta information (PS3.10 7.1) for a dataset that came over an association."""
+    """Return preamble and file meta information (PS3.10 7.1) for a dataset that came over an association.
+
+    A priority that is not the usual one is kept as Private Information (0002,0102), so that it survives a crash.
+    """
     elements = b"".join(
         (
             struct.pack("<HH2sHI2s", _META, 0x0001, b"OB", 0, 2, b"\0\1"),
@@ -61,6 +82,7 @@ def encode_meta(
             _encode(0x0016, b"AE", calling_ae_title),
             _encode(0x0017, b"AE", calling_ae_title),
             _encode(0x0018, b"AE", called_ae_title),
+            *([] if requested is Requested.MEDIUM else _private(requested)),
         )
     )
     return _PREAMBLE + struct.pack("<HH2sHI", _META, 0x0000, b"UL", 4, len(elements)) + elements
@@ -71,6 +93,14 @@ def _encode(number: int, vr: bytes, text: str) -> bytes:
     if len(value) % 2:
         value += b"\0" if vr == b"UI" else b" "
     return struct.pack("<HH2sH", _META, number, vr, len(value)) + value
+
+
+def _private(requested: Requested) -> list[bytes]:
+    value = struct.pack("<H", requested)
+    return [
+        _encode(0x0100, b"UI", PRIVATE_INFORMATION_CREATOR_UID),
+        struct.pack("<HH2sHI", _META, 0x0102, b"OB", 0, len(value)) + value,
+    ]
 
 
 @contextmanager
@@ -150,7 +180,15 @@ def meta_in(file: Path, view: memoryview) -> FileMeta:
         source_ae_title=values.get(_SOURCE_AE_TITLE, ""),
         dataset_start=position,
         size_bytes=len(view),
+        receiving_ae_title=values.get(_RECEIVING_AE_TITLE, ""),
+        requested=_requested(values),
     )
+
+
+def _requested(values: dict[Tag, str]) -> Requested:
+    if values.get(_PRIVATE_CREATOR) != PRIVATE_INFORMATION_CREATOR_UID:
+        return Requested.MEDIUM
+    return Requested.of(int.from_bytes(values.get(_PRIVATE, "").encode("latin-1"), "little"))
 
 
 def _dataset_begins(view: memoryview, position: int) -> bool:

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -79,6 +79,10 @@ CharacterSet = Annotated[tuple[str, ...], BeforeValidator(_as_terms), AfterValid
 """Values of Specific Character Set, as a list or as DICOM writes them: ``"ISO_IR 100"``, ``"\\\\ISO 2022 IR 87"``."""
 
 
+PriorityName = Literal["stat", "urgent", "routine", "backlog"]
+"""How urgent a study is, in the settings and on the command line."""
+
+
 class PeerSettings(BaseModel):
     """An application entity that may call."""
 
@@ -95,6 +99,9 @@ class PeerSettings(BaseModel):
         default=None,
         ge=1,
         description="bytes of the spool that its instances may fill; more are refused (A700) until there is room again",
+    )
+    priority: PriorityName | None = Field(
+        default=None, description="of the studies that it sends: stat, urgent, routine or backlog"
     )
     certificate_sha256: tuple[Fingerprint, ...] = Field(
         default=(), description="fingerprints of its certificates (two while one is renewed); then it must use TLS"

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import build_role, evt
 
-from dicom_node.contexts import STUDY_ROOT_FIND, STUDY_ROOT_GET
+from dicom_node.contexts import MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND, STUDY_ROOT_GET
 from dicom_node.errors import ArchiveUnreachable, QueryFailed
 from dicom_node.found import FoundSeries, FoundStudy
 from dicom_node.identity import StudyIdentity
@@ -27,9 +27,14 @@ _SUCCESS = 0x0000
 _GOT_IN_PART = 0xB000
 _OUT_OF_RESOURCES = 0xA700
 #: A backslash separates values, the others match anything (PS3.4 C.2.2.2): such an id would find other patients.
-_NOT_IN_A_KEY = "\\*?"
+NOT_IN_A_KEY = "\\*?"
 _ASCII = 127
 _COUNT = re.compile("[0-9]{1,12}")  # PS3.5 6.2, value representation IS
+_NOT_OFFERED = {
+    STUDY_ROOT_FIND: "no Study Root C-FIND there; enable it, or set `prior = false` for it and name it in no "
+    "`counts_from`",
+    MODALITY_WORKLIST_FIND: "no Modality Worklist C-FIND there; enable it, or take [worklist] out of the settings",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +59,7 @@ def find_studies(requestor: Requestor, patient_id: str, limits: Limits) -> list[
 
     Raises ArchiveUnreachable, AssociationRejected, QueryFailed.
     """
-    if not patient_id or any(character in patient_id for character in _NOT_IN_A_KEY):
+    if not patient_id or any(character in patient_id for character in NOT_IN_A_KEY):
         return []
     query = Dataset()
     if any(ord(character) > _ASCII for character in patient_id):
@@ -163,19 +168,18 @@ def get_series(
     return got
 
 
-def answers_to(requestor: Requestor, query: Dataset, limits: Limits) -> Iterator[Dataset]:
-    """Yield what the archive answers to a Study Root C-FIND.
+def answers_to(
+    requestor: Requestor, query: Dataset, limits: Limits, *, model: str = STUDY_ROOT_FIND
+) -> Iterator[Dataset]:
+    """Yield what the archive answers to a C-FIND, by default of the Study Root model.
 
     Raises ArchiveUnreachable, AssociationRejected, QueryFailed.
     """
     handlers = [(evt.EVT_DATA_RECV, _cut_off(limits))]
-    with requestor.associate([(STUDY_ROOT_FIND, None)], handlers=handlers) as association:
+    with requestor.associate([(model, None)], handlers=handlers) as association:
         if not association.is_established:
-            raise QueryFailed(
-                f"{requestor}: no Study Root C-FIND there; enable it, or set `prior = false` for it, and name it in no "
-                "`counts_from`"
-            )
-        answers = association.send_c_find(query, STUDY_ROOT_FIND)
+            raise QueryFailed(f"{requestor}: {_NOT_OFFERED[model]}")
+        answers = association.send_c_find(query, model)
         for number, identifier in enumerate(_within(requestor, association, answers, limits)):
             if number >= limits.answers:
                 association.abort()

@@ -27,6 +27,7 @@ from dicom_node.settings import NodeSettings
 from dicom_node.spool import Spool
 from dicom_node.store_receiver import StoreReceiver
 from dicom_node.store_scp import Reception, StoreRequest
+from dicom_node.study import Requested
 from dicom_node.tls_door import TlsDoor
 from dicom_node.turned_away import Stage, TurnedAway, Witness, log, no_witness
 
@@ -240,7 +241,9 @@ class Node:
             item.context_id: (str(item.abstract_syntax), str(item.transfer_syntax[0]))
             for item in association.accepted_contexts
         }
-        calling, called = association.requestor.ae_title.strip(), association.acceptor.ae_title.strip()
+        calling = association.requestor.ae_title.strip()
+        # Not pynetdicom's acceptor.ae_title: that is ours, by whatever name we were called.
+        called = association.requestor.primitive.called_ae_title.strip()
         address, admitted = association.requestor.address, self._admitted.get(association, _Admitted(name="", peer=""))
 
         def begin(command: Command, context_id: int) -> StoreRequest:
@@ -251,6 +254,7 @@ class Node:
                 calling_ae_title=calling,
                 called_ae_title=called,
                 sender_address=address,
+                requested=Requested.of(command.priority),
             )
             return StoreRequest(
                 command, origin, spool=self._spool, reception=self._reception, association=admitted.name

@@ -5,10 +5,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from dicom_node.peer_settings import AETitle, CountsFrom, PeerSettings
+from dicom_node.peer_settings import AETitle, CountsFrom, PeerSettings, PriorityName
 from dicom_node.tls_settings import NodeTlsSettings, TlsClientSettings
 
-__all__ = ["AETitle", "NodeSettings", "NodeTlsSettings", "Peer", "PeerSettings", "TlsClientSettings"]
+__all__ = ["AETitle", "NodeSettings", "NodeTlsSettings", "Peer", "PeerSettings", "PriorityName", "TlsClientSettings"]
 
 
 class Peer(BaseModel):
@@ -41,6 +41,11 @@ class NodeSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ae_title: AETitle = Field(default="WETREAD", description="our AE title; callers must call it")
+    priority_ae_titles: dict[AETitle, PriorityName] = Field(
+        default={},
+        description='further AE titles of ours, such as { "WETREAD_STAT" = "stat" }: what is sent there has that '
+        "priority",
+    )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=11112, ge=0, le=65535, description="port to listen on; 0: any free one")
     max_associations: int = Field(default=16, ge=1, le=1024, description="more than these are rejected for the moment")
@@ -91,6 +96,11 @@ class NodeSettings(BaseModel):
     max_backlog: int = Field(
         default=500, ge=1, description="complete studies that may wait for the ledger before instances are refused"
     )
+
+    @property
+    def called_ae_titles(self) -> frozenset[str]:
+        """The AE titles under which we may be called."""
+        return frozenset({self.ae_title, *self.priority_ae_titles})
 
     @property
     def receiving_processes(self) -> int:

@@ -119,6 +119,8 @@ class Spool:
             calling_ae_title=origin.calling_ae_title,
             sender_address=origin.sender_address,
             received_at=datetime.now(UTC),
+            called_ae_title=origin.called_ae_title,
+            requested=origin.requested,
         )
 
     def remove_partials(self, *, of: int | None = None) -> int:
@@ -376,4 +378,6 @@ def _described(file: str, meta: FileMeta, head: Head, *, received_at: datetime) 
         calling_ae_title=meta.source_ae_title,
         sender_address="",
         received_at=received_at,
+        called_ae_title=meta.receiving_ae_title,
+        requested=meta.requested,
     )

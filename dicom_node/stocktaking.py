@@ -6,7 +6,7 @@ from operator import attrgetter
 import structlog
 
 from dicom_node.spool import Spool
-from dicom_node.study import AssembledSeries, AssembledStudy, Completion, StoredInstance
+from dicom_node.study import AssembledSeries, AssembledStudy, Completion, Requested, StoredInstance
 
 _log = structlog.get_logger()
 
@@ -36,6 +36,8 @@ def take_stock(
     by_series: dict[str, list[str]] = {}
     for instance in found:
         by_series.setdefault(instance.series_instance_uid, []).append(instance.file)
+    called = {instance.called_ae_title for instance in found}
+    requested = {instance.requested for instance in found}
     latest, first = max(found, key=attrgetter("received_at")), min(found, key=attrgetter("received_at"))
     return AssembledStudy(
         study_instance_uid=study_uid,
@@ -45,6 +47,8 @@ def take_stock(
         calling_ae_title=latest.calling_ae_title,
         first_received_at=first.received_at,
         last_received_at=latest.received_at,
+        called_ae_titles=tuple(sorted(called - {""})),
+        requested=_of_all(requested),
     )
 
 
@@ -77,3 +81,9 @@ def instance_of(file: str) -> str:
 def series_of(file: str) -> str:
     """Return the name of the series that a file of the spool belongs to."""
     return file.split("/")[1]
+
+
+def _of_all(requested: set[Requested]) -> Requested:
+    if Requested.HIGH in requested:
+        return Requested.HIGH
+    return Requested.LOW if requested == {Requested.LOW} else Requested.MEDIUM

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Protocol
 
 
@@ -13,6 +13,19 @@ class Arrival(Enum):
     NEW = "new"  #: the first instance with this UID
     SAME = "same"  #: the same UID and the same bytes, or the same values re-encoded; nothing was written
     VARIANT = "variant"  #: the same UID with other bytes; both are kept
+
+
+class Requested(IntEnum):
+    """Priority (0000,0700) of a C-STORE request (PS3.7 E.1)."""
+
+    MEDIUM = 0
+    HIGH = 1
+    LOW = 2  #: what DCMTK's storescu and pynetdicom say unless they are told otherwise
+
+    @classmethod
+    def of(cls, number: int) -> "Requested":
+        """Return what a number from the wire means; what the standard does not know says nothing."""
+        return next((known for known in cls if known == number), cls.MEDIUM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +46,8 @@ class StoredInstance:
         calling_ae_title: Of the sender; empty where adopted by the sweep and not in the file.
         sender_address: Host of the sender; empty where adopted by the sweep.
         received_at: Wall clock, UTC; the file's mtime where adopted by the sweep.
+        called_ae_title: Under which we were called.
+        requested: Priority of the request that brought it first.
     """
 
     study_instance_uid: str
@@ -47,6 +62,8 @@ class StoredInstance:
     calling_ae_title: str
     sender_address: str
     received_at: datetime
+    called_ae_title: str = ""
+    requested: Requested = Requested.MEDIUM
 
 
 class Completion(Enum):
@@ -87,6 +104,8 @@ class AssembledStudy:
         calling_ae_title: Of the sender of the latest instance.
         first_received_at: UTC.
         last_received_at: UTC.
+        called_ae_titles: Under which its instances came, sorted.
+        requested: HIGH where any request said so, LOW where all of them did.
     """
 
     study_instance_uid: str
@@ -96,6 +115,8 @@ class AssembledStudy:
     calling_ae_title: str
     first_received_at: datetime
     last_received_at: datetime
+    called_ae_titles: tuple[str, ...] = ()
+    requested: Requested = Requested.MEDIUM
 
 
 class SeriesWish(Enum):

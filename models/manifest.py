@@ -72,7 +72,9 @@ class Card(Strict):
     )
     late_images: Literal["rerun", "addendum", "ignore"] = "rerun"
     deadline_s: float | None = Field(default=None, gt=0, description="from queueing to the read; then it is late")
-    queue: Identifier = "cpu"
+    queue: Identifier = Field(
+        default="cpu", description='who reads: workers that list it in worker.queues, such as "gpu" or a pool\'s name'
+    )
     regulatory: Regulatory
     patient: Patient = Patient()
     selection: dict[str, Any]

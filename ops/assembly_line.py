@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ops.audit.trail import Trail
     from worker.delivery import Destination
     from worker.ledger import Ledger
+    from worker.order_priorities import OrderPriorities
+    from worker.priority import SitePriorities
 
 #: An archive that is slower is not worth waiting for: counts are to save time.
 _COUNTS_WITHIN_S = 5.0
@@ -126,6 +128,30 @@ def asker_of(settings: Settings) -> "Asker":
 def assumed_sets(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Return the character sets of peers whose objects declare none, or a wrong one, by AE title."""
     return {peer.ae_title: peer.assume_character_set for peer in settings.node.peers if peer.assume_character_set}
+
+
+def priorities_of(settings: Settings) -> "SitePriorities":
+    """Return how urgent studies are, as far as the settings say it."""
+    from worker.priority import SitePriorities  # noqa: PLC0415
+
+    return SitePriorities(
+        rules=settings.priorities,
+        called=settings.node.priority_ae_titles,
+        senders={peer.ae_title: peer.priority for peer in settings.node.peers if peer.priority is not None},
+    )
+
+
+def orders_of(settings: Settings, ledger: "Ledger") -> "OrderPriorities | None":
+    """Return who asks the modality worklist; None where the settings name none."""
+    if settings.worklist is None:
+        return None
+    from dicom_node.worklist import Worklist  # noqa: PLC0415
+    from worker.order_priorities import OrderPriorities  # noqa: PLC0415
+
+    worklist = Worklist(settings.worklist.peer, settings.node.ae_title, within_s=settings.worklist.within_s)
+    return OrderPriorities(
+        ledger=ledger, spool=settings.spool, worklist=worklist, most_waiting=settings.worklist.max_waiting
+    )
 
 
 def told_of(settings: Settings) -> dict[str, tuple[JobState, ...]]:

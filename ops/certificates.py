@@ -30,13 +30,15 @@ def require_usable(settings: Settings) -> None:
 
 
 def _calls(settings: Settings) -> Iterator[tuple[str, TlsClientSettings]]:
-    """Yield whom we call with TLS: destinations by name, peers that take reports by AE title, and the audit trail's."""
+    """Yield whom we call with TLS: destinations by name, peers that take reports by AE title, and others."""
     for destination in settings.destinations:
         if destination.tls is not None:
             yield destination.name, destination.tls
     for peer in settings.node.peers:
         if peer.report_to is not None and peer.report_to.tls is not None:
             yield f"reports to {peer.ae_title}", peer.report_to.tls
+    if settings.worklist is not None and settings.worklist.tls is not None:
+        yield "worklist", settings.worklist.tls
     syslog = settings.audit.syslog
     if settings.audit.to == "syslog" and syslog is not None and syslog.tls is not None:
         yield "audit", syslog.tls

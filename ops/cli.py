@@ -16,6 +16,7 @@ from ops import (
     cli_models,
     cli_peers,
     cli_pull,
+    cli_queue,
     cli_retention,
     cli_send,
     cli_studies,
@@ -40,6 +41,7 @@ cli_pull.add_to(app)
 cli_peers.add_to(app)
 cli_jobs.add_to(app)
 cli_studies.add_to(app)
+cli_queue.add_to(app)
 cli_alerts.add_to(app)
 cli_retention.add_to(app)
 cli_validate.add_to(app)

@@ -3,14 +3,18 @@
 import json
 import os
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dicom_node.peer_settings import PriorityName
 from ops import logs, terminal
+from ops.ages import parse_age
 from ops.settings import Settings, SettingsError, load
-from worker.job import JobRow, JobState, ModelVersion
+from ops.who import acting_user
+from worker.job import JobRow, JobState, ModelVersion, Priority
 
 if TYPE_CHECKING:
     from worker.ledger import Ledger
@@ -19,6 +23,17 @@ SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="Settings file (TOML).", envvar="WETREAD_SETTINGS")
 ]
 DataFolder = Annotated[Path | None, typer.Option("--data", help="Data directory; else the settings'.")]
+
+
+def _ago(text: str) -> datetime:
+    try:
+        return datetime.now(UTC) - parse_age(text)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+OLDER = typer.Option(parser=_ago, metavar="AGE", help="Only jobs queued longer ago than this, such as 30m, 2h or 1d.")
+NEWER = typer.Option(parser=_ago, metavar="AGE", help="Only jobs queued since then.")
 JobId = Annotated[int, typer.Argument(help="As in `wetread jobs`.")]
 
 
@@ -50,6 +65,12 @@ def settings_arguments(file: Path | None, data: Path | None) -> list[str]:
 
 def jobs(
     state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
+    sender: Annotated[str | None, typer.Option(help="Only studies that this AE title has sent.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Only jobs of this queue.")] = None,
+    priority: Annotated[PriorityName | None, typer.Option(help="Only jobs of this priority.")] = None,
+    older: Annotated[datetime | None, OLDER] = None,
+    newer: Annotated[datetime | None, NEWER] = None,
     limit: Annotated[int, typer.Option(help="At most so many, newest first.")] = 50,
     settings: SettingsFile = None,
     data: DataFolder = None,
@@ -58,29 +79,65 @@ def jobs(
 ) -> None:
     """List jobs, newest first.
 
-    Example: wetread jobs --state failed
+    Example: wetread jobs --state queued --older 2h --sender CT1
     """
+    from worker.ledger_views import Wanted  # noqa: PLC0415  # with it comes the database
+
     ledger = open_existing_ledger(settings, data)
-    rows = ledger.jobs(state.value if state is not None else None, limit)
+    wanted = Wanted(
+        model_id=model,
+        sender=sender,
+        queue=queue,
+        priority=Priority.named(priority) if priority is not None else None,
+        queued_before=older,
+        queued_after=newer,
+    )
+    rows = ledger.jobs(state.value if state is not None else None, limit, among=wanted)
     if as_json:
         typer.echo(json.dumps([_plain(row) for row in rows], indent=1))
         return
-    table = terminal.table("job", "model", "state", "attempts", "study", "reason")
+    table = terminal.table("job", "model", "state", "priority", "queued (UTC)", "sender", "attempts", "study", "reason")
     for row in rows:
-        shown = "delivered" if row.delivered else row.state.value
-        table.add_row(str(row.id), row.model_id, shown, str(row.attempts), row.study_instance_uid, row.reason)
-    terminal.console().print(table if rows else "no jobs yet: send a study with `wetread send`")
+        table.add_row(
+            str(row.id),
+            row.model_id,
+            "delivered" if row.delivered else row.state.value,
+            row.priority.name.lower(),
+            f"{row.queued_at:%m-%d %H:%M:%S}",
+            terminal.plain(row.sender),
+            str(row.attempts),
+            row.study_instance_uid,
+            row.reason,
+        )
+    narrowed = state is not None or wanted != Wanted()
+    nothing = "no job is like that" if narrowed else "no jobs yet: send a study with `wetread send`"
+    terminal.console().print(table if rows else nothing)
 
 
-def job(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
+def job(
+    job_id: JobId,
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
     """Show one job: its study's timeline, its objects, the reason.
 
     Example: wetread job 7
     """
     ledger = open_existing_ledger(settings, data)
     row = _known(ledger, job_id)
+    events = ledger.timeline(row.study_instance_uid)
+    if as_json:
+        told = {**_plain(row), "timeline": json.loads(json.dumps([asdict(event) for event in events], default=str))}
+        typer.echo(json.dumps(told, indent=1))
+        return
     console = terminal.console()
     console.print(f"job {row.id}: {row.model_id} {row.model_version}, {row.state}, attempt {row.attempts}")
+    console.print(
+        f"{row.priority.name.lower()} in queue {row.queue}, sent by {terminal.plain(row.sender) or 'nobody known'}, "
+        f"queued {row.queued_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
     console.print(f"study {row.study_instance_uid}, series {row.series_instance_uid}, revision {row.revision}")
     if row.reason:
         console.print(f"reason: {row.reason}")
@@ -91,7 +148,7 @@ def job(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -
         )
     console.print(objects)
     timeline = terminal.table("time (UTC)", "event", "detail")
-    for event in ledger.timeline(row.study_instance_uid):
+    for event in events:
         detail = ", ".join(f"{key} {value}" for key, value in event.detail.items())
         timeline.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", event.kind, detail)
     console.print(timeline)
@@ -107,14 +164,14 @@ def retry(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None)
     from ops.assembly_line import catalog_of  # noqa: PLC0415  # pulls pydicom in, and with it every decoder
 
     ledger = open_existing_ledger(settings, data)
-    if _known(ledger, job_id).state is JobState.READ and (again := ledger.send_again(job_id)):
+    if _known(ledger, job_id).state is JobState.READ and (again := ledger.send_again(job_id, by=acting_user())):
         typer.echo(f"{again} results of job {job_id} are sent again")
         return
     entry = catalog_of(read_settings(settings, data))().get(_known(ledger, job_id).model_id)
     entry.require_ready()
     card = entry.card
     model = ModelVersion(model_id=card.id, model_digest=entry.digest, name=card.name, version=card.version)
-    ledger.retry(job_id, model=model)
+    ledger.retry(job_id, model=model, by=acting_user())
     typer.echo(f"job {job_id} is queued for {card.id} {card.version}")
 
 
@@ -123,7 +180,7 @@ def cancel(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None
 
     Example: wetread cancel 7
     """
-    open_existing_ledger(settings, data).cancel(job_id)
+    open_existing_ledger(settings, data).cancel(job_id, by=acting_user())
     typer.echo(f"job {job_id} is cancelled")
 
 
@@ -134,7 +191,7 @@ def release_hold(job_id: JobId, settings: SettingsFile = None, data: DataFolder 
     """
     ledger = open_existing_ledger(settings, data)
     _known(ledger, job_id)
-    ledger.release(job_id)
+    ledger.release(job_id, by=acting_user())
     typer.echo(f"job {job_id} is released")
 
 

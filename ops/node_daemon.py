@@ -21,7 +21,16 @@ from dicom_node.receiver_desk import ReceiverDesk
 from dicom_node.shares import Shares
 from dicom_node.spool import Spool
 from dicom_node.tls import server_context
-from ops.assembly_line import asker_of, broker_url, catalog_of, open_ledger, told_of, trail_of
+from ops.assembly_line import (
+    asker_of,
+    broker_url,
+    catalog_of,
+    open_ledger,
+    orders_of,
+    priorities_of,
+    told_of,
+    trail_of,
+)
 from ops.audit.overhearing import AuditedStore, Overhearing
 from ops.retention import Retention
 from ops.settings import Settings
@@ -58,12 +67,16 @@ def run(settings: Settings) -> None:
         settings.worker,
         {JobState.FAILED, *(state for told in told_of(settings).values() for state in told)},
     )
+    orders = orders_of(settings, ledger)
     intake = Intake(
         ledger=ledger,
         catalog=catalog_of(settings),
         spool=settings.spool,
         settings=settings.models,
+        priorities=priorities_of(settings),
+        zone=settings.report.zone,
         on_queued=reconciler.wake,
+        on_complete=orders.study_complete if orders is not None else lambda _study: None,
     )
     node = settings.node
     spool = Spool(settings.spool, min_free_bytes=node.min_free_bytes, fsync=node.fsync)
@@ -98,6 +111,9 @@ def run(settings: Settings) -> None:
             started.callback(end)
         asker.start()
         started.callback(asker.stop)
+        if orders is not None:
+            # A daemon thread: it may be in the middle of a question, and nobody waits for the answer.
+            threading.Thread(target=orders.run, args=(stop,), name="worklist", daemon=True).start()
         assembler.start()
         started.callback(assembler.stop)
         forced.start()

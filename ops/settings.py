@@ -17,6 +17,7 @@ from dicom_node.disk import HOST
 from dicom_node.settings import NodeSettings
 from ops.audit.settings import AuditSettings
 from worker.notification_settings import ChannelSettings, NotifyingSettings
+from worker.priority_settings import PriorityRule, WorklistSettings
 from worker.settings import (
     BrokerSettings,
     DeliverySettings,
@@ -64,6 +65,8 @@ class Settings(Section):
     report: ReportSettings = ReportSettings()
     retention: RetentionSettings = RetentionSettings()
     destinations: tuple[DestinationSettings, ...] = ()
+    priorities: tuple[PriorityRule, ...] = ()
+    worklist: WorklistSettings | None = None
     notifications: tuple[ChannelSettings, ...] = ()
     notifying: NotifyingSettings = NotifyingSettings()
     web: WebSettings = WebSettings()

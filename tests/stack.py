@@ -41,6 +41,8 @@ class Stack:
         self._logs.mkdir(parents=True)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._looking: tuple[int, Ledger] | None = None
+        #: Python's arguments for a part that is not to be `wetread PART`.
+        self.programs: dict[str, list[str]] = {}
         self.settings_file.write_text(
             f"""
 data = "{self.data}"
@@ -93,9 +95,10 @@ port = {archive_port}
 
     def start_as(self, name: str, part: str, *, source: Path | None = None) -> None:
         """Start a part under a name of its own, such as a second worker; from another source tree, if one is given."""
+        program = self.programs.get(part, ["-m", "ops.cli", part])
         with (self._logs / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-P", "-m", "ops.cli", part, "--settings", str(self.settings_file)],
+                [sys.executable, "-P", *program, "--settings", str(self.settings_file)],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

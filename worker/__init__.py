@@ -2,16 +2,19 @@
 
 selection      which models read which series of a study, and why not; selection_summary, what it sees of them;
                tag_rules, free rules on attributes; image_versions, which of an image that came twice
+priority       how urgent a study is: priority_settings, the site's rules; order_priorities, a worklist's word
 intake         from an assembled study to jobs; own_results, what is ours and comes back
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
+turn           which job is next; ledger_turns, in the ledger
 ledger         its transactions: ledger_intake (ledger_revisions), ledger_forced, ledger_jobs, ledger_deliveries,
-               ledger_unread, and for reading ledger_views (ledger_peers); below them ledger_database, what a
-               transaction is, ledger_clock, and ledger_engine, SQLite or PostgreSQL (postgresql_connection)
+               ledger_unread, ledger_admin (admin_actions, who did it), and for reading ledger_views (ledger_peers);
+               below them ledger_database, what a transaction is, ledger_clock, ledger_versions, and ledger_engine,
+               SQLite or PostgreSQL (postgresql_connection)
 ledger_checks  what must hold in it, over ledger_facts, and on disk (ledger_files)
 forcing        an admin's wish that a study be closed, on its way to the node
 outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; tasks, what a token does; consumer_watch, a consumer
-               that gets none any more
+               that gets none any more; time_limit, when a job has had its time
 pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease; outlasting, a ledger
                that is away
 series_volume  files to Volume, Image or Waveform: slice_geometry, image_frames, planar_images (planar_spacing),

@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from worker.errors import BrokerAway
 from worker.settings import WorkerSettings
@@ -33,10 +34,23 @@ class TokenPublisher:
         try:
             self._app.send_task(TASK, args=(queue, job_id), queue=queue, ignore_result=True, retry=False)
         except (OperationalError, OSError) as error:
-            raise BrokerAway(
-                f"Redis does not take tokens ({type(error).__name__}). Is it running, and does `broker.url` name it? "
-                "Jobs stay queued in the ledger and go on when it is back"
-            ) from error
+            raise _away(error) from error
+
+    def waiting(self, queue: str) -> int:
+        """Return how many tokens wait in a queue for a worker. Raises BrokerAway."""
+        try:
+            with self._app.pool.acquire(block=True) as connection:
+                declared = connection.default_channel.queue_declare(queue=queue, durable=True, auto_delete=False)
+                return int(declared.message_count)
+        except (OperationalError, OSError, RedisError) as error:
+            raise _away(error) from error
+
+
+def _away(error: Exception) -> BrokerAway:
+    return BrokerAway(
+        f"Redis does not take tokens ({type(error).__name__}). Is it running, and does `broker.url` name it? "
+        "Jobs stay queued in the ledger and go on when it is back"
+    )
 
 
 def _settings(settings: WorkerSettings) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """From an assembled study to jobs: selection looks at the headers, the ledger records what it decided."""
 
 from collections.abc import Callable, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from models.catalog import Catalog, CatalogEntry, ModelState
 from worker.ledger import Ledger
 from worker.ledger_intake import Planned
 from worker.own_results import own_results
+from worker.priority import Decision, Evidence, SitePriorities, decide
 from worker.provenance import device_uid, uid_of_device
 from worker.selection import channel_names, choose, input_key, tags_of
 from worker.selection_summary import StudySummary, summarise
@@ -29,14 +31,31 @@ class Intake:
         catalog: Callable[[], Catalog],
         spool: Path,
         settings: ModelsSettings,
+        priorities: SitePriorities | None = None,
+        zone: tzinfo | None = None,
         on_queued: Callable[[], None] = lambda: None,
+        on_complete: Callable[[AssembledStudy], None] = lambda _study: None,
     ) -> None:
-        """Take the ledger, the models as they are now, the spool's root, and what to call when jobs were queued."""
+        """Take what decides, and who is to hear of it.
+
+        Args:
+            ledger: Opened in this process.
+            catalog: Returns the models as they are now.
+            spool: Its root.
+            settings: Which models run.
+            priorities: How urgent studies are; left out, only the sender's request counts.
+            zone: The site's, for rules on hours; left out, the machine's.
+            on_queued: Called when jobs were queued.
+            on_complete: Called with each study that was recorded; must return at once.
+        """
         self._ledger = ledger
         self._catalog = catalog
         self._spool = spool
         self._settings = settings
+        self._priorities = priorities or SitePriorities(called={}, senders={})
+        self._zone = zone
         self._on_queued = on_queued
+        self._on_complete = on_complete
 
     def recorded_files(self, folder: str) -> frozenset[str]:
         """Return the files of this study folder that some revision already lists."""
@@ -66,7 +85,7 @@ class Intake:
 
     def series_complete(self, study: AssembledStudy) -> None:
         """Choose among the models that read single series, and queue what is new."""
-        plan, summaries = self._plan(self._of_series(), study)
+        plan, summaries, _ = self._plan(self._of_series(), study)
         number = self._ledger.series_complete(study, summaries, plan)
         if number is not None:
             _log.info("series complete", study=study.study_instance_uid, revision=number, series=len(study.series))
@@ -74,7 +93,7 @@ class Intake:
 
     def close_revision(self, study: AssembledStudy) -> None:
         """Choose models for the study and record the revision with its jobs."""
-        plan, summaries = self._plan(self._entries(), study)
+        plan, summaries, decision = self._plan(self._entries(), study)
         number = self._ledger.close_revision(study, summaries, plan)
         _log.info(
             "study complete",
@@ -83,8 +102,19 @@ class Intake:
             completion=study.completion.value,
             series=len(study.series),
             jobs=sum(planned.runs for planned in plan),
+            priority=decision.priority.name.lower(),
         )
         self._on_queued()
+        self._on_complete(study)
+
+    def _evidence(self, study: AssembledStudy, summary: StudySummary) -> Evidence:
+        return Evidence(
+            sender=study.calling_ae_title,
+            called=study.called_ae_titles,
+            requested=study.requested,
+            arrived_at=study.last_received_at.astimezone(self._zone),
+            series=summary.series,
+        )
 
     def _entries(self) -> list[CatalogEntry]:
         return [entry for entry in self._catalog() if self._enabled(entry)]
@@ -94,11 +124,13 @@ class Intake:
 
     def _plan(
         self, entries: Sequence[CatalogEntry], study: AssembledStudy
-    ) -> tuple[list[Planned], dict[str, dict[str, Any]]]:
-        """Return what each model is to do, and what selection saw of each series."""
-        summary = summarise(self._spool, study, tags_of(entry.card for entry in entries))
+    ) -> tuple[list[Planned], dict[str, dict[str, Any]], Decision]:
+        """Return what each model is to do, what selection saw of each series, and how urgent the study is."""
+        tags = tags_of(entry.card for entry in entries) | self._priorities.tags
+        summary = summarise(self._spool, study, tags)
+        decision = decide(self._evidence(study, summary), self._priorities)
         summaries = {series.series_instance_uid: series.for_ledger() for series in summary.series}
-        return [self._planned(entry, summary) for entry in entries], summaries
+        return [self._planned(entry, summary, decision) for entry in entries], summaries, decision
 
     def _devices(self) -> frozenset[str]:
         """Return the Device UIDs of the models that are here, and of those that the ledger remembers."""
@@ -108,7 +140,7 @@ class Intake:
     def _enabled(self, entry: CatalogEntry) -> bool:
         return not self._settings.enabled or entry.card.id in self._settings.enabled
 
-    def _planned(self, entry: CatalogEntry, summary: StudySummary) -> Planned:
+    def _planned(self, entry: CatalogEntry, summary: StudySummary, decision: Decision) -> Planned:
         card = entry.card
         choice = choose(card, summary, research=self._settings.research)
         ready = entry.state is ModelState.READY
@@ -125,5 +157,7 @@ class Intake:
             late_images=card.late_images,
             deadline_s=card.deadline_s,
             held=choice.held,
+            priority=decision.priority,
+            because=decision.because,
             reason=choice.reason if ready or not choice.runs else f"the model is not ready: {entry.reason}",
         )

@@ -7,7 +7,9 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
+from dicom_node.peer_settings import PriorityName
 from worker.errors import IllegalTransition
 
 
@@ -37,16 +39,21 @@ class DeliveryState(enum.StrEnum):
 
 
 class Priority(enum.IntEnum):
-    """Lower runs first."""
+    """How urgent a job is; lower runs first."""
 
     STAT = 0
     URGENT = 1
     ROUTINE = 2
     BACKLOG = 3
 
+    @classmethod
+    def named(cls, name: PriorityName) -> "Priority":
+        """Return the one that is written so in settings and on the command line."""
+        return cls[name.upper()]
+
 
 _JOB_STEPS: Mapping[JobState, frozenset[JobState]] = {
-    JobState.QUEUED: frozenset({JobState.CLAIMED, JobState.CANCELLED, JobState.SUPERSEDED}),
+    JobState.QUEUED: frozenset({JobState.CLAIMED, JobState.HELD, JobState.CANCELLED, JobState.SUPERSEDED}),
     JobState.CLAIMED: frozenset(
         {
             JobState.READ,
@@ -235,6 +242,7 @@ class JobRow:
         delivered: Whether it is read and every delivery is accepted or committed.
         reason: Why it failed, is held or was skipped; empty otherwise.
         door_to_result_s: From the last instance's arrival to the last delivery's acceptance; None before that.
+        sender: AE title of who sent the study.
     """
 
     id: int
@@ -255,6 +263,21 @@ class JobRow:
     delivered: bool
     door_to_result_s: float | None
     deliveries: tuple[DeliveryRow, ...] = ()
+    sender: str = ""
+
+
+HoldKind = Literal["queue", "destination"]
+"""What can be held as a whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldRow:
+    """A queue or destination that an admin holds."""
+
+    kind: HoldKind
+    name: str
+    since: datetime
+    by: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The ledger: the truth for everything after the spool. Each part of it is one file."""
 
+from worker.ledger_admin import AdminLedger
 from worker.ledger_deadlines import DeadlineLedger
 from worker.ledger_deliveries import DeliveryLedger
 from worker.ledger_facts import FactsLedger
@@ -22,6 +23,7 @@ class Ledger(
     DeadlineLedger,
     NotificationLedger,
     PriorLedger,
+    AdminLedger,
     RetentionLedger,
     LedgerViews,
     FactsLedger,

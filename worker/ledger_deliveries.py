@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from worker.admin_actions import AN_ADMIN, record_admin_action
 from worker.errors import IllegalTransition, LeaseLost
 from worker.job import (
     DeliveryState,
@@ -17,6 +18,7 @@ from worker.job import (
 from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_event
 from worker.ledger_intake import change_job
 from worker.ledger_jobs import add_deliveries
+from worker.ledger_turns import held
 from worker.object_kinds import INSTEAD
 from worker.tables import Delivery, Job, JobInput, ResultObject, Revision, Series, Study
 
@@ -40,6 +42,8 @@ class DeliveryLedger(Database):
             or_(Delivery.clock != now.mark, Delivery.not_before_s <= now.seconds),
         )
         with self.writing() as session:
+            if destination in held(session, "destination"):
+                return None
             job = session.scalar(
                 select(Job)
                 .join(ResultObject, ResultObject.job_id == Job.id)
@@ -151,7 +155,7 @@ class DeliveryLedger(Database):
             if job.state == JobState.READ:
                 change_job(session, job, JobState.HELD, study_id=_study_id(session, job), reason=reason)
 
-    def send_again(self, job_id: int) -> int:
+    def send_again(self, job_id: int, *, by: str = AN_ADMIN) -> int:
         """Let what an archive refused, or what was given up, be sent once more by an admin's wish; return how many."""
         with self.writing() as session:
             lost = session.scalars(
@@ -168,10 +172,13 @@ class DeliveryLedger(Database):
                 require_delivery(DeliveryState(delivery.state), DeliveryState.PENDING)
                 # It starts anew: a delivery that was given up would otherwise be given up again at once.
                 delivery.state, delivery.not_before_s, delivery.created_at = DeliveryState.PENDING, 0.0, utc_now()
-                _note(session, delivery, "object pending", reason="asked for by an admin")
+                _note(session, delivery, "object pending", reason=f"asked for by {by}")
+            if lost:
+                study_id = _study_id(session, session.get_one(Job, job_id))
+                record_admin_action(session, "retry", by=by, study_id=study_id, job_id=job_id, objects=len(lost))
             return len(lost)
 
-    def release(self, job_id: int) -> None:
+    def release(self, job_id: int, *, by: str = AN_ADMIN) -> None:
         """Let a held job's results go, by an admin's word that they belong to the study. Raises IllegalTransition."""
         with self.writing() as session:
             job = session.get_one(Job, job_id, with_for_update=LOCK)
@@ -179,6 +186,7 @@ class DeliveryLedger(Database):
                 raise IllegalTransition(f"job {job_id} has no results to release; `wetread retry {job_id}` reads it")
             change_job(session, job, JobState.READ, study_id=_study_id(session, job), reason="")
             job.identity_confirmed = True
+            record_admin_action(session, "release-hold", by=by, study_id=_study_id(session, job), job_id=job_id)
 
 
 def _batch(

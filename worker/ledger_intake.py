@@ -13,7 +13,9 @@ from worker.ledger_clock import Reading
 from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_event
 from worker.ledger_deadlines import record_deadline
 from worker.ledger_revisions import add_revision, digest_of, latest_revision
+from worker.ledger_turns import stand_in_line
 from worker.tables import Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
+from worker.turn import rank_s
 
 #: States that a later revision's job replaces at once. What is claimed or read is replaced when the new job is read.
 _REPLACED_AT_ONCE = (JobState.QUEUED, JobState.FAILED, JobState.HELD, JobState.SKIPPED, JobState.CANCELLED)
@@ -40,6 +42,8 @@ class Planned(ModelVersion):
         deadline_s: From queueing to the read; None where the card names none.
         reason: Why this series, or why not.
         held: Why an admin must look before it is read; empty where nothing speaks against it.
+        priority: How urgent; an admin's word about the study counts more.
+        because: Why so urgent.
     """
 
     queue: str
@@ -51,6 +55,8 @@ class Planned(ModelVersion):
     reason: str
     deadline_s: float | None = None
     held: str = ""
+    priority: Priority = Priority.ROUTINE
+    because: str = "nothing says otherwise"
 
 
 class IntakeLedger(Database):
@@ -101,7 +107,7 @@ class IntakeLedger(Database):
             summaries: By Series Instance UID, what selection saw; kept for the admin.
             plan: One entry a model.
         """
-        digest = digest_of(assembled)
+        digest, sender = digest_of(assembled), assembled.calling_ae_title
         with self.writing() as session:
             study = _locked_study(session, assembled.study_instance_uid) or _new_study(session, assembled)
             study.receiving = False
@@ -113,7 +119,8 @@ class IntakeLedger(Database):
             revision = add_revision(session, study, latest, assembled, summaries, event="study complete")
             plan = _unless_incomplete(session, study, revision, assembled, plan)
             for planned in plan:
-                _plan_job(session, study, revision, planned, _decide(session, study, planned), self.clock.read())
+                decision = _decide(session, study, planned)
+                _plan_job(session, study, revision, planned, decision, self.clock.read(), sender=sender)
             return revision.number
 
     def series_complete(
@@ -124,6 +131,7 @@ class IntakeLedger(Database):
         None, and nothing is recorded, where it would bring no job. What cannot be read yet, and what has been read
         before, is left to the revision of the whole study: by then more is known of which series is the right one.
         """
+        sender = assembled.calling_ae_title
         with self.writing() as session:
             study = _locked_study(session, assembled.study_instance_uid)
             study = study or _new_study(session, assembled, receiving=True)
@@ -135,7 +143,7 @@ class IntakeLedger(Database):
             latest = latest_revision(session, study)
             revision = add_revision(session, study, latest, assembled, summaries, event="series complete")
             for planned, decision in fresh:
-                _plan_job(session, study, revision, planned, decision, self.clock.read())
+                _plan_job(session, study, revision, planned, decision, self.clock.read(), sender=sender)
             return revision.number
 
     def made_here(self, sop_instance_uids: Sequence[str]) -> frozenset[str]:
@@ -164,6 +172,7 @@ def change_job(session: Session, job: Job, state: JobState, *, study_id: int, re
     require_job(JobState(job.state), state)
     job.state = state
     job.reason = reason
+    job.held_from = ""
     if reason:
         detail["reason"] = reason
     write_event(session, f"job {state}", study_id=study_id, job_id=job.id, **detail)
@@ -242,7 +251,14 @@ def _decide(session: Session, study: Study, planned: Planned) -> _Decision:
 
 
 def _plan_job(
-    session: Session, study: Study, revision: Revision, planned: Planned, decision: _Decision, now: Reading
+    session: Session,
+    study: Study,
+    revision: Revision,
+    planned: Planned,
+    decision: _Decision,
+    now: Reading,
+    *,
+    sender: str,
 ) -> None:
     known_model(session, planned)
     state, reason, last_read = decision.state, decision.reason, decision.last_read
@@ -254,20 +270,26 @@ def _plan_job(
             change_job(
                 session, job, JobState.SUPERSEDED, study_id=study.id, reason="later images: a newer job reads them"
             )
+    priority = planned.priority if study.priority is None else Priority(study.priority)
+    queued_at = utc_now()
     job = Job(
         revision_id=revision.id,
         model_digest=planned.model_digest,
         queue=planned.queue,
         state=state,
-        priority=Priority.ROUTINE,
+        priority=priority,
+        sender=sender,
+        rank_s=rank_s(priority, queued_at),
         input_key=planned.input_key,
         reason=reason,
         supersedes_job_id=last_read.id if last_read is not None and state in (JobState.QUEUED, JobState.HELD) else None,
-        queued_at=utc_now(),
+        queued_at=queued_at,
     )
     session.add(job)
     session.flush()
     session.add(JobInput(job_id=job.id, series_instance_uid=planned.series_instance_uid, files=list(planned.files)))
+    urgency = {"priority": priority.name.lower()}
+    urgency["because"] = planned.because if study.priority is None else "an admin said so"
     write_event(
         session,
         f"job {state}",
@@ -275,8 +297,10 @@ def _plan_job(
         job_id=job.id,
         model=planned.model_id,
         reason=reason if state is JobState.HELD else planned.reason,
+        **({} if state is JobState.SKIPPED else urgency),
     )
     if state is JobState.QUEUED:
+        stand_in_line(session, job)
         queue_token(session, job)
         if planned.deadline_s is not None:
             record_deadline(session, job, planned.deadline_s, now)

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from worker.admin_actions import AN_ADMIN, record_admin_action
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob
 from worker.job import (
     RETRYABLE,
@@ -23,29 +24,23 @@ from worker.ledger_database import LOCK, Database, utc_now
 from worker.ledger_deadlines import reopen_deadline
 from worker.ledger_intake import change_job, known_model, queue_token
 from worker.ledger_notifications import record_notification
+from worker.ledger_turns import held, next_job, stand_in_line
 from worker.notification import CriticalRead, for_ledger
 from worker.object_kinds import wants
-from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, Revision, Study
+from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, Revision, Study, Turn
+
+#: So many tokens are made anew at once, where a broker was flushed or a queue resumed.
+_TOKENS = 500
 
 
 class JobLedger(Database):
     """Jobs. Whoever writes about a claimed job shows the fence of the claim."""
 
     def claim(self, queues: Sequence[str], *, worker: str, lease_s: float) -> Claim | None:
-        """Claim the best claimable job of these queues, by priority, then age; None where there is none."""
+        """Claim the job of these queues whose turn it is (`worker.turn`); None where nothing can be claimed."""
         now = self.clock.read()
         with self.writing() as session:
-            job = session.scalar(
-                select(Job)
-                .where(
-                    Job.state == JobState.QUEUED,
-                    Job.queue.in_(queues),
-                    or_(Job.clock != now.mark, Job.not_before_s <= now.seconds),
-                )
-                .order_by(Job.priority, Job.queued_at, Job.id)
-                .limit(1)
-                .with_for_update(of=Job, skip_locked=True, **LOCK)
-            )
+            job = next_job(session, queues, now)
             if job is None:
                 return None
             study = study_of(session, job)
@@ -130,7 +125,7 @@ class JobLedger(Database):
         with self.writing() as session:
             job = _held(session, claim)
             job.attempts -= 1
-            self._queue_again(session, job, reason=reason, wait_s=0.0)
+            queue_again(session, job, self.clock.read(), reason=reason, wait_s=0.0)
 
     def free_expired(self, *, max_attempts: int, retry_delay_s: float) -> int:
         """Take back the jobs whose lease ran out; a lease that ran out counts as an attempt. Return how many."""
@@ -149,17 +144,18 @@ class JobLedger(Database):
                 self._attempt_failed(session, job, reason, max_attempts, retry_delay_s, permanent=False)
             return len(expired)
 
-    def retry(self, job_id: int, *, model: ModelVersion | None = None) -> None:
+    def retry(self, job_id: int, *, model: ModelVersion | None = None, by: str = AN_ADMIN) -> None:
         """Queue a job again by an admin's wish, with all its attempts.
 
         Args:
             job_id: Of the ledger.
             model: The version that is to read now; left out, the one that the job was queued with.
+            by: Whose wish it is.
 
         Raises UnknownJob, IllegalTransition.
         """
         with self.writing() as session:
-            job = _known(session, job_id)
+            job = known_job(session, job_id)
             if JobState(job.state) not in RETRYABLE:
                 require_job(JobState(job.state), JobState.QUEUED)
             if not session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).one():
@@ -171,16 +167,16 @@ class JobLedger(Database):
             if model is not None:
                 job.model_digest = known_model(session, model)
             job.attempts = 0
-            self._queue_again(session, job, reason="asked for by an admin", wait_s=0.0)
+            queue_again(session, job, self.clock.read(), reason=f"asked for by {by}", wait_s=0.0)
+            record_admin_action(session, "retry", by=by, study_id=study_of(session, job).id, job_id=job_id)
 
-    def cancel(self, job_id: int) -> None:
+    def cancel(self, job_id: int, *, by: str = AN_ADMIN) -> None:
         """Cancel a job by an admin's wish. Raises UnknownJob, IllegalTransition."""
         with self.writing() as session:
-            job = _known(session, job_id)
+            job, study_id = known_job(session, job_id), study_of(session, known_job(session, job_id)).id
             job.fence += 1
-            change_job(
-                session, job, JobState.CANCELLED, study_id=study_of(session, job).id, reason="asked for by an admin"
-            )
+            change_job(session, job, JobState.CANCELLED, study_id=study_id, reason=f"asked for by {by}")
+            record_admin_action(session, "cancel", by=by, study_id=study_id, job_id=job_id)
 
     def waiting_tokens(self, limit: int = 500) -> list[tuple[int, str, int]]:
         """Return (token id, queue, job id) of tokens that are to be published, oldest first."""
@@ -203,45 +199,55 @@ class JobLedger(Database):
             noted = {"published": True, "clock": now.mark, "published_s": now.seconds}
             session.execute(update(Outbox).where(Outbox.id.in_(found)).values(**noted))
 
-    def requeue_silent(self, *, silent_s: float) -> int:
-        """Make a new token for each claimable job whose last token has been out for longer than `silent_s`.
+    def requeue_silent(self, *, silent_s: float, busy: Collection[str] = ()) -> int:
+        """Make new tokens for claimable jobs whose last ones have been out for longer than `silent_s`; return how many.
 
         The broker may have been flushed, or a token taken by a worker that died before it claimed. One token too
-        many does no harm. Return how many.
+        many does no harm. Queues in which tokens wait (`busy`) need none, and those that an admin holds neither.
         """
         now = self.clock.read()
         claimable = and_(Job.state == JobState.QUEUED, or_(Job.clock != now.mark, Job.not_before_s <= now.seconds))
         with self.writing() as session:
-            return renew_tokens(session, claimable, now, silent_s)
+            quiet = Job.queue.not_in({*busy, *held(session, "queue")})
+            return renew_tokens(session, and_(claimable, quiet), now, silent_s)
+
+    def queues(self) -> list[str]:
+        """Return the queues in which anything has ever waited."""
+        with self.reading() as session:
+            return sorted(session.scalars(select(Turn.queue).distinct()))
 
     def _attempt_failed(
         self, session: Session, job: Job, reason: str, max_attempts: int, retry_delay_s: float, *, permanent: bool
     ) -> JobState:
         state = state_after_failure(job.attempts, max_attempts, permanent=permanent)
         if state is JobState.QUEUED:
-            self._queue_again(session, job, reason=reason, wait_s=retry_delay_s)
+            queue_again(session, job, self.clock.read(), reason=reason, wait_s=retry_delay_s)
         else:
             job.finished_at = utc_now()
             change_job(session, job, state, study_id=study_of(session, job).id, reason=reason, attempts=job.attempts)
             queue_token(session, job)  # some worker is to tell the radiologist
         return state
 
-    def _queue_again(self, session: Session, job: Job, *, reason: str, wait_s: float) -> None:
-        now = self.clock.read()
-        # The fence moves on, so that whoever held the job before cannot write any more.
-        job.fence += 1
-        reopen_deadline(session, job)
-        job.lease_owner = ""
-        job.clock, job.not_before_s = now.mark, now.seconds + wait_s
-        change_job(session, job, JobState.QUEUED, study_id=study_of(session, job).id, reason=reason)
-        # Its last token was used up; without one the reconciler makes another as soon as the wait is over.
-        session.execute(delete(Outbox).where(Outbox.job_id == job.id))
-        if wait_s == 0.0:
-            queue_token(session, job)
+
+def queue_again(session: Session, job: Job, now: Reading, *, reason: str, wait_s: float) -> None:
+    """Queue a job that was queued before; whoever held it cannot write any more."""
+    job.fence += 1
+    reopen_deadline(session, job)
+    job.lease_owner = ""
+    job.clock, job.not_before_s = now.mark, now.seconds + wait_s
+    change_job(session, job, JobState.QUEUED, study_id=study_of(session, job).id, reason=reason)
+    stand_in_line(session, job)
+    # Its last token was used up; without one the reconciler makes another as soon as the wait is over.
+    session.execute(delete(Outbox).where(Outbox.job_id == job.id))
+    if wait_s == 0.0:
+        queue_token(session, job)
 
 
 def renew_tokens(session: Session, wanted: ColumnElement[bool], now: Reading, silent_s: float) -> int:
-    """Make a new token for each job that meets the condition and has had none for so long; return how many."""
+    """Make a new token for jobs that meet the condition and have had none for so long; return how many.
+
+    The oldest few hundred only: a token does not say which job is claimed, and the next are made when these are used.
+    """
     fresh = (
         select(Outbox.id)
         .where(
@@ -253,12 +259,17 @@ def renew_tokens(session: Session, wanted: ColumnElement[bool], now: Reading, si
         )
         .exists()
     )
-    silent = session.scalars(
-        select(Job).where(wanted, ~fresh).order_by(Job.id.desc()).with_for_update(of=Job, skip_locked=True, **LOCK)
+    # Locked, so that none of them is claimed or changed between.
+    silent = session.execute(
+        select(Job.id, Job.queue)
+        .where(wanted, ~fresh)
+        .order_by(Job.id)
+        .limit(_TOKENS)
+        .with_for_update(of=Job, skip_locked=True, **LOCK)
     ).all()
-    for job in silent:
-        session.execute(delete(Outbox).where(Outbox.job_id == job.id))
-        queue_token(session, job)
+    if silent:
+        session.execute(delete(Outbox).where(Outbox.job_id.in_([job.id for job in silent])))
+        session.execute(insert(Outbox), [{"job_id": job.id, "queue": job.queue} for job in silent])
     return len(silent)
 
 
@@ -336,7 +347,8 @@ def _drop_notes(session: Session, job: Job, kept: Collection[str]) -> None:
         delivery.state, delivery.reason, delivery.updated_at = DeliveryState.ABANDONED, "the job was read", utc_now()
 
 
-def _known(session: Session, job_id: int) -> Job:
+def known_job(session: Session, job_id: int) -> Job:
+    """Return a job, locked. Raises UnknownJob."""
     job = session.get(Job, job_id, with_for_update=LOCK)
     if job is None:
         highest = session.scalar(select(func.max(Job.id))) or 0

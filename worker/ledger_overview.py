@@ -1,14 +1,15 @@
 """The queries behind the overview. How many there are does not depend on how much the ledger holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
-from worker.job import DeliveryState, JobState
+from worker.job import DeliveryState, JobState, Priority
 from worker.ledger_alerts import read_alerts
 from worker.ledger_database import utc_now
+from worker.ledger_turns import read_holds
 from worker.overview import ARRIVED, LOST, Failure, Overview, Waiting, door_to_result
 from worker.tables import Delivery, Job, Model, ResultObject, Revision, Study
 
@@ -54,7 +55,15 @@ def read_overview(session: Session) -> Overview:
         failures=_failures(session),
         door_to_result=door_to_result(_door_to_result_s(session)),
         alerts=read_alerts(session, _LATEST_FAILURES),
+        queued=_queued(session),
+        held=tuple(read_holds(session)),
     )
+
+
+def _queued(session: Session) -> Mapping[tuple[str, Priority], int]:
+    query = select(Job.queue, Job.priority, func.count()).where(Job.state == JobState.QUEUED)
+    rows = session.execute(query.group_by(Job.queue, Job.priority))
+    return {(queue, Priority(priority)): count for queue, priority, count in rows}
 
 
 def _age_s(then: datetime, now: datetime) -> float:

@@ -57,11 +57,11 @@ class UnreadLedger(Database):
             job = session.scalar(select(Job).where(Job.queue.in_(queues), untold(states)).order_by(Job.id).limit(1))
             return None if job is None else _unread(session, job)
 
-    def requeue_unread(self, states: Collection[JobState], *, silent_s: float) -> int:
+    def requeue_unread(self, states: Collection[JobState], *, silent_s: float, busy: Collection[str] = ()) -> int:
         """Make a new token for each job that waits for its note, as `requeue_silent` does for what waits to be read."""
         now = self.clock.read()
         with self.writing() as session:
-            return renew_tokens(session, untold(states), now, silent_s)
+            return renew_tokens(session, and_(untold(states), Job.queue.not_in(busy)), now, silent_s)
 
     def note_unread(
         self, unread: UnreadJob, *, results: Iterable[ResultFile], destinations: Mapping[str, Collection[str]], why: str

@@ -1,11 +1,12 @@
 """The ledger's read side: jobs, studies, timelines and the overview, each in one transaction and few queries."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from dicom_node.study import Completion
@@ -20,6 +21,42 @@ from worker.tables import Delivery, Event, Job, JobInput, Model, ResultObject, R
 _Query = Any
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which jobs are looked for; what is left out does not matter.
+
+    Attributes:
+        model_id: The card's id.
+        sender: AE title of who sent the study.
+        queue: Where it runs.
+        priority: How urgent it is.
+        queued_before: It waits, or has been there, since before this.
+        queued_after: It came after this.
+    """
+
+    model_id: str | None = None
+    sender: str | None = None
+    queue: str | None = None
+    priority: Priority | None = None
+    queued_before: datetime | None = None
+    queued_after: datetime | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield what must hold of jobs and their models."""
+        for column, value in (
+            (Model.model_id, self.model_id),
+            (Job.sender, self.sender),
+            (Job.queue, self.queue),
+            (Job.priority, self.priority),
+        ):
+            if value is not None:
+                yield column == value
+        if self.queued_before is not None:
+            yield Job.queued_at < self.queued_before
+        if self.queued_after is not None:
+            yield Job.queued_at > self.queued_after
+
+
 class LedgerViews(AlertViews, PeerViews):
     """What people and pages ask. Every method raises LedgerAway when the database does not answer."""
 
@@ -28,13 +65,17 @@ class LedgerViews(AlertViews, PeerViews):
         with self.reading() as session:
             session.execute(select(Study.id).limit(1))
 
-    def jobs(self, state: str | None = None, limit: int = 100, *, before: int | None = None) -> list[JobRow]:
+    def jobs(
+        self, state: str | None = None, limit: int = 100, *, before: int | None = None, among: Wanted | None = None
+    ) -> list[JobRow]:
         """Return jobs, newest first, of one state or of all; `before` a job's id goes further back."""
         query = _jobs().order_by(Job.id.desc()).limit(limit)
         if state is not None:
             query = query.where(Job.state == state)
         if before is not None:
             query = query.where(Job.id < before)
+        if among is not None:
+            query = query.where(*among.conditions())
         with self.reading() as session:
             return _job_rows(session, query)
 
@@ -120,6 +161,7 @@ def _job_row(
         delivered=delivered,
         door_to_result_s=_door_to_result_s(revision.last_received_at, deliveries) if delivered else None,
         deliveries=tuple(deliveries),
+        sender=job.sender,
     )
 
 

@@ -22,6 +22,9 @@ class Publish(Protocol):
     def __call__(self, queue: str, job_id: int) -> None:
         """Say "there is work in this queue". Raises BrokerAway."""
 
+    def waiting(self, queue: str) -> int:
+        """Return how many tokens wait in a queue for a worker. Raises BrokerAway."""
+
 
 class Reconciler:
     """Publishes waiting tokens at once, and every few seconds mends what was lost."""
@@ -76,8 +79,10 @@ class Reconciler:
         for job_id in self._ledger.pass_deadlines():
             _log.warning("deadline passed", job=job_id, remedy="is a worker running, and has it enough processes?")
         silent_s = 3 * self._settings.reconcile_every_s
-        silent = self._ledger.requeue_silent(silent_s=silent_s)
-        silent += self._ledger.requeue_unread(self._told_of, silent_s=silent_s)
+        # Without this a long line would get new tokens again and again, faster than workers use them up.
+        busy = [queue for queue in self._ledger.queues() if self._publish.waiting(queue) > 0]
+        silent = self._ledger.requeue_silent(silent_s=silent_s, busy=busy)
+        silent += self._ledger.requeue_unread(self._told_of, silent_s=silent_s, busy=busy)
         if freed or freed_deliveries or silent:
             _log.info("reconciled", freed_jobs=freed, freed_deliveries=freed_deliveries, renewed_tokens=silent)
         return self._publish_waiting()

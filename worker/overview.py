@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from worker.job import DeliveryState, JobRow, JobState
+from worker.job import DeliveryState, HoldRow, JobRow, JobState, Priority
 from worker.notification import NotificationRow, NotificationState, Topic
 
 #: What an archive has taken, or what asks for nothing more since another object takes its place.
@@ -131,6 +131,8 @@ class Overview:
         failures: The latest, newest first: jobs failed or held, deliveries refused or abandoned.
         door_to_result: None before the first delivered job.
         alerts: Critical findings, and reads that did not come in time.
+        queued: Jobs that wait, by queue and priority.
+        held: Queues and destinations that an admin holds.
     """
 
     at: datetime
@@ -145,6 +147,8 @@ class Overview:
     failures: tuple[Failure, ...]
     door_to_result: DoorToResult | None
     alerts: Alerts = Alerts()
+    queued: Mapping[tuple[str, Priority], int] = field(default_factory=dict)
+    held: tuple[HoldRow, ...] = ()
 
     @property
     def backlog(self) -> int:

@@ -36,6 +36,7 @@ from worker.sender_characters import AssumedSets, settle
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings, WorkerSettings
 from worker.site_filter import for_site
+from worker.time_limit import TookTooLong
 from worker.unread import UnreadNotes
 
 _log = structlog.get_logger()
@@ -115,7 +116,10 @@ class Pipeline:
             handed_back = "the ledger was away"
         except (WorkerError, ModelError, OSError, MemoryError) as error:
             handed_back = ""
-            self._failed(claim, f"{type(error).__name__}: {error}", permanent=not isinstance(error, _PASSING))
+            self._failed(claim, self._told(error), permanent=not isinstance(error, _PASSING))
+        except TookTooLong:
+            handed_back = ""
+            self._failed(claim, self._too_long(), permanent=False)
         except Exception as error:  # noqa: BLE001  # the outermost frame of a job: one study must not end the worker
             handed_back = ""
             # The message of a foreign exception may hold a patient's data: only its type and place are told.
@@ -200,6 +204,22 @@ class Pipeline:
             _log.warning("job not handed back", job=claim.job_id, cause=str(lost))
         else:
             _log.info("job handed back", job=claim.job_id, reason=reason)
+
+    def _told(self, error: Exception) -> str:
+        told = f"{type(error).__name__}: {error}".removesuffix(": ")
+        if not isinstance(error, MemoryError):
+            return told
+        limit_gib = self.settings.memory_limit_gib
+        return (
+            f"{told}: it wanted more than worker.memory_limit_gib ({limit_gib:g} GiB). Is the study what it claims to "
+            "be? Then raise the limit, or read it on a machine with more memory"
+        )
+
+    def _too_long(self) -> str:
+        return (
+            f"it took longer than worker.job_time_limit_s ({self.settings.job_time_limit_s:g} s). Is the machine "
+            "overloaded, or the model too slow for it? `wetread models bench` times it"
+        )
 
     def _failed(self, claim: Claim, reason: str, *, permanent: bool) -> None:
         try:

@@ -8,7 +8,19 @@ readings are only comparable under the same ``clock`` mark.
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Float, ForeignKey, Index, Integer, String, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 UID = String(64)
@@ -84,6 +96,8 @@ class Study(Base):
     folder: Mapped[str] = mapped_column(String(64))
     calling_ae_title: Mapped[str] = mapped_column(Words(16))
     receiving: Mapped[bool]
+    #: What an admin has said of it: its jobs of later revisions have it too.
+    priority: Mapped[int | None]
     first_received_at: Mapped[datetime]
     last_received_at: Mapped[datetime]
     #: By retention; None again as soon as images come again.
@@ -131,7 +145,8 @@ class Job(Base):
 
     __tablename__ = "job"
     __table_args__ = (
-        Index("job_to_claim", "state", "queue", "priority", "queued_at"),
+        Index("job_to_claim", "state", "queue", "sender", "rank_s", "id"),
+        Index("job_by_age", "state", "queued_at"),
         Index("job_of_revision", "revision_id", "model_digest", unique=True),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -140,6 +155,12 @@ class Job(Base):
     queue: Mapped[str] = mapped_column(String(40))
     state: Mapped[str] = mapped_column(String(16))
     priority: Mapped[int]
+    #: AE title of who sent the study; senders take turns.
+    sender: Mapped[str] = mapped_column(String(16), default="")
+    #: Where it stands among those of its sender (`worker.turn`); seconds, lower runs first.
+    rank_s: Mapped[float] = mapped_column(Float, default=0.0)
+    #: The state from which an admin holds it; empty where it is held for another reason, or not.
+    held_from: Mapped[str] = mapped_column(String(16), default="")
     input_key: Mapped[str] = mapped_column(String(64))
     attempts: Mapped[int] = mapped_column(default=0)
     fence: Mapped[int] = mapped_column(default=0)
@@ -156,6 +177,26 @@ class Job(Base):
     queued_at: Mapped[datetime]
     claimed_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+
+class Turn(Base):
+    """A sender in the turns of a queue."""
+
+    __tablename__ = "turn"
+    queue: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sender: Mapped[str] = mapped_column(String(16), primary_key=True)
+    #: Grows with each claim, over all senders: the lowest has waited longest for a turn.
+    served: Mapped[int] = mapped_column(BigInteger)
+
+
+class Hold(Base):
+    """A queue from which nothing is claimed, or a destination to which nothing is sent, by an admin's wish."""
+
+    __tablename__ = "hold"
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    since: Mapped[datetime]
+    held_by: Mapped[str] = mapped_column(String(64))
 
 
 class JobInput(Base):

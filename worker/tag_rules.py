@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 #: Keyword to the distinct values of an attribute among a series' images, as text; no key where no image has it.
 TagValues = Mapping[str, tuple[str, ...]]
@@ -43,6 +42,9 @@ class TagRule(BaseModel):
     @field_validator("tag")
     @classmethod
     def _known(cls, value: str) -> str:
+        # It pulls numpy in where that is, and the settings, which have rules too, are read by every part.
+        from pydicom.datadict import dictionary_VR, tag_for_keyword  # noqa: PLC0415
+
         tag = tag_for_keyword(value) if value else 0
         if tag is None or (tag and not _UNFIT.isdisjoint(dictionary_VR(tag).split(" or "))):
             raise ValueError(f"{value!r} is no DICOM keyword of a text or a number that is not a person's")

@@ -16,6 +16,7 @@ from worker.celery_app import TASK
 from worker.errors import LedgerAway
 from worker.pipeline import Pipeline
 from worker.settings import WorkerSettings
+from worker.time_limit import TookTooLong, raise_at_limit
 
 _log = structlog.get_logger()
 
@@ -36,6 +37,7 @@ def register(app: Celery, make_pipeline: Callable[[], Pipeline], settings: Worke
 
     @app.task(name=TASK)
     def work(queue: str, hint: int) -> None:
+        raise_at_limit()
         if not kept:
             kept.append(make_pipeline())
         try:
@@ -46,6 +48,8 @@ def register(app: Celery, make_pipeline: Callable[[], Pipeline], settings: Worke
         except LedgerAway as away:
             # Nothing was claimed, and the reconciler makes another token as soon as the ledger is back.
             _log.warning("worker without ledger", queue=queue, cause=str(away))
+        except TookTooLong:
+            _log.warning("token took too long", queue=queue, remedy="is the ledger's database slow, or locked?")
 
     # weak=False: the signal would otherwise forget this function as soon as we return.
     @worker_process_init.connect(weak=False)

@@ -44,6 +44,18 @@ def _figures(overview: Overview) -> Iterator[Metric]:
     for state, count in overview.jobs.items():
         jobs.add_metric([state], count)
     yield jobs
+    queued = GaugeMetricFamily(
+        "wetread_jobs_queued", "Jobs that wait for a worker, by queue and priority.", labels=["queue", "priority"]
+    )
+    for (queue, priority), count in overview.queued.items():
+        queued.add_metric([queue, priority.name.lower()], count)
+    yield queued
+    held = GaugeMetricFamily(
+        "wetread_held", "1 for each queue and destination that an admin holds.", labels=["kind", "name"]
+    )
+    for row in overview.held:
+        held.add_metric([row.kind, row.name], 1)
+    yield held
     yield GaugeMetricFamily(
         "wetread_oldest_queued_seconds", "Age of the oldest queued job; 0 when none is.", overview.oldest_queued_s or 0
     )

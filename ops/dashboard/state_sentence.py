@@ -59,6 +59,9 @@ def _troubles(overview: Overview) -> list[str]:
         troubles.append(f"{count(overview.failed_lately, 'job')} failed in the last 24 h")
     if held := overview.jobs[JobState.HELD]:
         troubles.append(f"{count(held, 'job')} {_is(held)} held until somebody looks")
+    if overview.held:
+        names = ", ".join(f"{row.kind} {row.name}" for row in overview.held)
+        troubles.append(f"{names} {_is(len(overview.held))} held by an admin")
     if overview.lost_lately:
         troubles.append(f"{count(overview.lost_lately, 'result')} not taken by the archive in the last 24 h")
     if overview.oldest_queued_s is not None and overview.oldest_queued_s > PATIENCE_S:

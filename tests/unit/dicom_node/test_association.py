@@ -45,6 +45,13 @@ def test_other_machines_are_rejected_by_default(address: str) -> None:
     assert Rejection.CALLING_AE_TITLE_NOT_RECOGNISED.answer == (1, 1, 3)
 
 
+def test_all_of_our_names_are_ours() -> None:
+    """The AE titles that stand for a priority are answered like the first one; others are not."""
+    settings = NodeSettings(priority_ae_titles={"WETREAD_STAT": "stat"})
+    assert _judge(settings, called="WETREAD") == _judge(settings, called="WETREAD_STAT") == Admission()
+    assert _judge(settings, called="WETREAD_SLOW") is Rejection.CALLED_AE_TITLE_NOT_RECOGNISED
+
+
 def test_this_machine_needs_an_entry_where_the_site_says_so() -> None:
     """Behind a proxy everybody comes from this machine: then it can be treated as any other."""
     assert _judge(NodeSettings(loopback=False)) is Rejection.CALLING_AE_TITLE_NOT_RECOGNISED

@@ -9,12 +9,12 @@ from typing import Any
 import pydicom
 import pytest
 
-from dicom_node.contexts import IMPLEMENTATION_CLASS_UID
+from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, PRIVATE_INFORMATION_CREATOR_UID
 from dicom_node.disk import HOST
 from dicom_node.errors import HeadUnreadable, InvalidUid, Mismatch, MissingUid, SpoolFailed, SpoolFull, StoreRefused
 from dicom_node.part10 import dataset_digest, read_meta
 from dicom_node.spool import Spool, name_of
-from dicom_node.study import Arrival
+from dicom_node.study import Arrival, Requested
 from tests.unit.dicom_node.instances import CT, SERIES, SOP, STUDY, dataset, encode, incoming
 
 
@@ -53,6 +53,29 @@ def test_the_file_meta_is_ours(spool: Spool) -> None:
     assert (meta.SourceApplicationEntityTitle, meta.SendingApplicationEntityTitle) == ("SENDER", "SENDER")
     assert meta.ReceivingApplicationEntityTitle == "WETREAD"
     assert meta.FileMetaInformationGroupLength == read_meta(path).dataset_start - 144
+
+
+@pytest.mark.parametrize("requested", Requested)
+def test_what_was_asked_survives_a_crash(spool: Spool, requested: Requested) -> None:
+    """A request's priority, and which AE title of ours it called, are in the file; the usual priority adds nothing."""
+    stored = spool.store(*incoming(requested=requested, called_ae_title="WETREAD_STAT"))
+    assert (stored.requested, stored.called_ae_title) == (requested, "WETREAD_STAT")
+    adopted = spool.describe(stored.file)
+    assert adopted is not None
+    assert (adopted.requested, adopted.called_ae_title) == (requested, "WETREAD_STAT")
+    meta = pydicom.dcmread(spool.root / stored.file).file_meta
+    assert ("PrivateInformation" in meta) == (requested is not Requested.MEDIUM)
+
+
+def test_somebody_elses_private_information_says_nothing(spool: Spool) -> None:
+    """Only what wetread wrote is read as a priority."""
+    path = spool.root / spool.store(*incoming(requested=Requested.HIGH)).file
+    data = path.read_bytes()
+    assert PRIVATE_INFORMATION_CREATOR_UID.encode() in data
+    path.write_bytes(
+        data.replace(PRIVATE_INFORMATION_CREATOR_UID.encode(), b"2" * len(PRIVATE_INFORMATION_CREATOR_UID))
+    )
+    assert read_meta(path).requested is Requested.MEDIUM
 
 
 def test_the_same_again_writes_nothing(spool: Spool) -> None:

@@ -25,8 +25,9 @@ from tests.filled_ledger import (
     open_views,
     write_picture,
 )
-from worker.job import JobState
+from worker.job import JobState, Priority
 from worker.ledger_views import LedgerViews
+from worker.tables import Hold, Job
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>\u202e'\"&"
@@ -75,6 +76,23 @@ def test_the_home_page_tells_state_figures_and_failures(app: ASGIApp, ledger: Le
     assert "the series has a gap of 12.5 mm after slice 41" in text
     assert "0xA900 data set does not match SOP class" in text
     assert "median of the last 1" in text
+
+
+def test_what_is_held_and_what_is_urgent_is_shown(app: ASGIApp, ledger: LedgerViews) -> None:
+    """A held queue with who holds it and how it goes on; what waits by priority; and the same in the metrics."""
+    fill_a_day(ledger)
+    with ledger.writing() as session:
+        session.add(Hold(kind="queue", name="cpu", since=NOW, held_by="anna"))
+        session.get_one(Job, job_id_in(ledger, JobState.QUEUED)).priority = Priority.STAT
+    text = " ".join(ask(app, "/").text.split())
+    assert "queue cpu is held by an admin" in text
+    assert "queue cpu, by anna since" in text
+    assert "wetread resume --queue cpu" in text
+    assert "1 stat in cpu" in text
+    assert ">stat</span>" in ask(app, "/jobs").text
+    metrics = ask(app, "/metrics").text
+    assert 'wetread_held{kind="queue",name="cpu"} 1.0' in metrics
+    assert 'wetread_jobs_queued{priority="stat",queue="cpu"} 1.0' in metrics
 
 
 def test_jobs_are_listed_and_filtered(app: ASGIApp, ledger: LedgerViews) -> None:

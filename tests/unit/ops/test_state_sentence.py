@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ops.dashboard.state_sentence import Level, state_sentence
-from worker.job import JobState
+from worker.job import HoldRow, JobState
 from worker.notification import NotificationState
 from worker.overview import Alerts, Overview, Waiting
 
@@ -47,6 +47,11 @@ STUCK = Waiting(destination="archive", count=1, oldest_s=4000, tried=1)
             replace(EMPTY, studies_receiving=2, studies_waiting=1, waiting=(FRESH,)),
             Level.BUSY,
             "1 study is being read; no other waits; 2 studies are arriving; 3 results are on the way.",
+        ),
+        (
+            replace(EMPTY, held=(HoldRow(kind="queue", name="gpu", since=EMPTY.at, by="anna"),)),
+            Level.ATTENTION,
+            "Attention: queue gpu is held by an admin.",
         ),
         (replace(EMPTY, failed_lately=1), Level.ATTENTION, "Attention: 1 job failed in the last 24 h."),
         (

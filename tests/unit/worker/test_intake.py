@@ -1,16 +1,71 @@
-"""What models want to be told of a study."""
+"""From an assembled study to jobs, and what models want to be told of a study."""
 
 from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from dicom_node.study import SeriesWish
+from dicom_node.study import AssembledSeries, AssembledStudy, Requested, SeriesWish
 from models.catalog import Catalog
 from models.testing import write_threshold_model
+from tests.unit.worker.conftest import assembled
 from worker.intake import Intake
+from worker.job import Priority
 from worker.ledger import Ledger
+from worker.priority import SitePriorities
+from worker.priority_settings import PriorityRule
 from worker.settings import ModelsSettings
+from worker.testing import write_mr_series
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> AssembledStudy:
+    """A head MR in the spool, asked for with HIGH, whose last image came at 03:04 UTC."""
+    files = write_mr_series(tmp_path / "spool" / "a" / "b", slices=3)
+    names = tuple(str(file.relative_to(tmp_path / "spool")) for file in files)
+    return replace(
+        assembled(),
+        series=(AssembledSeries(series_instance_uid="1.2.3.1", files=names),),
+        requested=Requested.HIGH,
+    )
+
+
+def taken(ledger: Ledger, root: Path, study: AssembledStudy, *rules: PriorityRule, zone: str = "UTC") -> Priority:
+    """Let a study in; return how urgent its job is."""
+    write_threshold_model(root / "models")
+    heard: list[AssembledStudy] = []
+    intake = Intake(
+        ledger=ledger,
+        catalog=lambda: Catalog.scan((root / "models",)),
+        spool=root / "spool",
+        settings=ModelsSettings(),
+        priorities=SitePriorities(rules=rules, called={}, senders={}) if rules else None,
+        zone=ZoneInfo(zone),
+        on_complete=heard.append,
+    )
+    intake.close_revision(study)
+    assert heard == [study]
+    return ledger.jobs()[0].priority
+
+
+def test_a_request_of_high_makes_an_urgent_job(ledger: Ledger, tmp_path: Path, study: AssembledStudy) -> None:
+    """Where the site says nothing else; the timeline tells why."""
+    assert taken(ledger, tmp_path, study) is Priority.URGENT
+    (told,) = [event.detail for event in ledger.timeline("1.2.3") if event.kind == "job queued"]
+    assert (told["priority"], told["because"]) == ("urgent", "the sender asked for it (0000,0700)")
+
+
+def test_a_rule_reads_the_studys_description(ledger: Ledger, tmp_path: Path, study: AssembledStudy) -> None:
+    """It is read from the headers for the rule, and is in no table of the ledger."""
+    assert taken(ledger, tmp_path, study, PriorityRule(priority="stat", description="^head$")) is Priority.STAT
+    assert "HEAD" not in str(ledger.timeline("1.2.3"))
+
+
+def test_hours_are_the_sites(ledger: Ledger, tmp_path: Path, study: AssembledStudy) -> None:
+    """What came at 03:04 UTC came in the evening in Chicago."""
+    rule = PriorityRule(priority="backlog", hours="20:00-22:00")
+    assert taken(ledger, tmp_path, study, rule, zone="America/Chicago") is Priority.BACKLOG
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 
 revision = "0010"
-down_revision = "0003"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,167 @@
+"""What an admin changes in the ledger, at once: priorities, and holds of jobs, queues and destinations."""
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from worker.admin_actions import AN_ADMIN, record_admin_action
+from worker.errors import IllegalTransition, UnknownStudy
+from worker.job import HoldKind, HoldRow, JobState, Priority
+from worker.ledger_database import Database, utc_now, write_event
+from worker.ledger_intake import change_job
+from worker.ledger_jobs import known_job, queue_again, renew_tokens, study_of
+from worker.ledger_turns import read_holds
+from worker.tables import Delivery, Hold, Job, Revision, Study
+from worker.turn import rank_s
+
+#: What is not read yet is read sooner or later by it; what is read is delivered by it.
+_ORDERED = (JobState.QUEUED, JobState.CLAIMED, JobState.HELD, JobState.READ, JobState.FAILED, JobState.SKIPPED)
+
+
+class AdminLedger(Database):
+    """Changes by an admin's wish; each is one transaction, and an event says who did it."""
+
+    def prioritise(self, job_id: int, priority: Priority, *, by: str = AN_ADMIN) -> None:
+        """Give a job another priority. Raises UnknownJob, IllegalTransition for what can wait for nothing any more."""
+        with self.writing() as session:
+            job = known_job(session, job_id)
+            if JobState(job.state) not in _ORDERED:
+                raise IllegalTransition(f"job {job_id} is {job.state}: it waits for nothing")
+            _give(job, priority)
+            study_id = study_of(session, job).id
+            record_admin_action(
+                session, "prioritise", by=by, study_id=study_id, job_id=job_id, priority=_word(priority)
+            )
+
+    def prioritise_study(self, study_instance_uid: str, priority: Priority, *, by: str = AN_ADMIN) -> int:
+        """Give a study's jobs, those of later images too, another priority; return how many there are by now.
+
+        Raises UnknownStudy.
+        """
+        with self.writing() as session:
+            study = _known_study(session, study_instance_uid)
+            study.priority = priority
+            jobs = _jobs_of(session, study)
+            for job in jobs:
+                _give(job, priority)
+            record_admin_action(session, "prioritise", by=by, study_id=study.id, priority=_word(priority))
+            return len(jobs)
+
+    def raise_priority(self, study_instance_uid: str, priority: Priority, *, because: str) -> int:
+        """Give a study's jobs this priority where theirs is lower, unless an admin has said otherwise; return how many.
+
+        Raises UnknownStudy.
+        """
+        with self.writing() as session:
+            study = _known_study(session, study_instance_uid)
+            if study.priority is not None:
+                return 0
+            lower = [job for job in _jobs_of(session, study) if job.priority > priority]
+            for job in lower:
+                _give(job, priority)
+                write_event(
+                    session,
+                    "priority raised",
+                    study_id=study.id,
+                    job_id=job.id,
+                    priority=_word(priority),
+                    because=because,
+                )
+            return len(lower)
+
+    def hold_job(self, job_id: int, *, by: str = AN_ADMIN) -> None:
+        """Keep a job from being read, or its results from being sent, until `resume_job`.
+
+        A worker that is at it has worked for nothing. Raises UnknownJob, IllegalTransition.
+        """
+        with self.writing() as session:
+            job = known_job(session, job_id)
+            before = JobState(job.state)
+            study_id = study_of(session, job).id
+            change_job(
+                session, job, JobState.HELD, study_id=study_id, reason=f"held by {by}; `wetread resume {job_id}`"
+            )
+            if before is JobState.CLAIMED:
+                job.fence += 1
+                job.attempts -= 1  # it was not the study's fault
+            job.held_from = JobState.READ if before is JobState.READ else JobState.QUEUED
+            record_admin_action(session, "hold", by=by, study_id=study_id, job_id=job_id)
+
+    def resume_job(self, job_id: int, *, by: str = AN_ADMIN) -> JobState:
+        """End `hold_job`; return the job's state. Raises UnknownJob, IllegalTransition for what nobody has held."""
+        with self.writing() as session:
+            job = known_job(session, job_id)
+            if job.state != JobState.HELD or not job.held_from:
+                raise IllegalTransition(_not_held(job))
+            state, study_id = JobState(job.held_from), study_of(session, job).id
+            if state is JobState.QUEUED:
+                queue_again(session, job, self.clock.read(), reason=f"resumed by {by}", wait_s=0.0)
+            else:
+                change_job(session, job, state, study_id=study_id)
+            record_admin_action(session, "resume", by=by, study_id=study_id, job_id=job_id)
+            return state
+
+    def hold_all(self, kind: HoldKind, name: str, *, by: str = AN_ADMIN) -> bool:
+        """Let nothing be claimed from a queue, or sent to a destination; what runs ends. Return whether that is new."""
+        with self.writing() as session:
+            if session.get(Hold, (kind, name)) is not None:
+                return False
+            session.add(Hold(kind=kind, name=name, since=utc_now(), held_by=by))
+            record_admin_action(session, "hold", by=by, target=f"{kind} {name}")
+            return True
+
+    def resume_all(self, kind: HoldKind, name: str, *, by: str = AN_ADMIN) -> bool:
+        """End `hold_all` of a queue or destination; return whether it was held."""
+        with self.writing() as session:
+            hold = session.get(Hold, (kind, name))
+            if hold is None:
+                return False
+            session.delete(hold)
+            if kind == "queue":
+                # What waited has used up its tokens.
+                waiting = (Job.state == JobState.QUEUED) & (Job.queue == name)
+                renew_tokens(session, waiting, self.clock.read(), silent_s=0.0)
+            record_admin_action(session, "resume", by=by, target=f"{kind} {name}")
+            return True
+
+    def holds(self) -> list[HoldRow]:
+        """Return what is held: queues and destinations, not single jobs."""
+        with self.reading() as session:
+            return read_holds(session)
+
+    def known_names(self, kind: HoldKind) -> set[str]:
+        """Return the queues (or destinations) that the ledger has heard of."""
+        column = Job.queue if kind == "queue" else Delivery.destination
+        with self.reading() as session:
+            return set(session.scalars(select(column).distinct()))
+
+
+def _give(job: Job, priority: Priority) -> None:
+    job.priority, job.rank_s = priority, rank_s(priority, job.queued_at)
+
+
+def _word(priority: Priority) -> str:
+    return priority.name.lower()
+
+
+def _known_study(session: Session, study_instance_uid: str) -> Study:
+    study = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid))
+    if study is None:
+        count = session.scalar(select(func.count()).select_from(Study)) or 0
+        raise UnknownStudy(
+            f"there is no study {study_instance_uid} among {count}; `wetread jobs` shows the UIDs of those with jobs"
+        )
+    return study
+
+
+def _jobs_of(session: Session, study: Study) -> list[Job]:
+    query = select(Job).join(Revision, Revision.id == Job.revision_id)
+    return list(session.scalars(query.where(Revision.study_id == study.id, Job.state.in_(_ORDERED)).order_by(Job.id)))
+
+
+def _not_held(job: Job) -> str:
+    if job.state == JobState.HELD:
+        return (
+            f"job {job.id} is held by no admin: {job.reason}. `wetread release-hold {job.id}` sends its results, "
+            f"`wetread retry {job.id}` reads it again"
+        )
+    return f"job {job.id} is {job.state}, not held"

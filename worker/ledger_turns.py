@@ -1,0 +1,91 @@
+"""The waiting line in the ledger: who waits in it, and whose job is next.
+
+A claim asks for the first job of each sender, by an index, and no more: what it costs does not depend on how much
+waits, nor on how much the ledger holds.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from worker.job import HoldRow, JobState, Priority
+from worker.ledger_clock import Reading
+from worker.ledger_database import LOCK, utc_now
+from worker.tables import Hold, Job, Turn
+from worker.turn import Head, next_turn
+
+#: So many jobs may be snatched away by other workers' claims of the same moment before we are content with none.
+_TRIES = 16
+
+
+def stand_in_line(session: Session, job: Job) -> None:
+    """Let the job's sender take part in the turns of its queue; who is in already keeps the place."""
+    if session.get(Turn, (job.queue, job.sender)) is None:
+        # Somebody else may enter the same sender in this very moment, where several machines share a ledger.
+        with suppress(IntegrityError), session.begin_nested():
+            session.add(Turn(queue=job.queue, sender=job.sender, served=0))
+
+
+def next_job(session: Session, queues: Sequence[str], now: Reading) -> Job | None:
+    """Return the job that is next in these queues, locked, and note the turn; None where nothing can be claimed."""
+    open_queues = set(queues) - held(session, "queue")
+    taken: set[int] = set()
+    for _ in range(_TRIES):
+        chosen = next_turn(_heads(session, open_queues, now, taken), utc_now())
+        if chosen is None:
+            return None
+        job = session.scalar(
+            select(Job)
+            .where(Job.id == chosen.job_id, Job.state == JobState.QUEUED)
+            .with_for_update(of=Job, skip_locked=True, **LOCK)
+        )
+        if job is not None:
+            _note_turn(session, job)
+            return job
+        taken.add(chosen.job_id)
+    return None
+
+
+def held(session: Session, kind: str) -> set[str]:
+    """Return the names of the queues (or destinations) that an admin holds."""
+    return set(session.scalars(select(Hold.name).where(Hold.kind == kind)))
+
+
+def read_holds(session: Session) -> list[HoldRow]:
+    """Return what is held, by kind and name."""
+    rows = session.scalars(select(Hold).order_by(Hold.kind, Hold.name))
+    return [
+        HoldRow(kind="queue" if row.kind == "queue" else "destination", name=row.name, since=row.since, by=row.held_by)
+        for row in rows
+    ]
+
+
+def _heads(session: Session, queues: set[str], now: Reading, taken: set[int]) -> list[Head]:
+    first = (
+        select(Job.id)
+        .where(
+            Job.state == JobState.QUEUED,
+            Job.queue == Turn.queue,
+            Job.sender == Turn.sender,
+            or_(Job.clock != now.mark, Job.not_before_s <= now.seconds),
+            Job.id.not_in(taken),
+        )
+        .order_by(Job.rank_s, Job.id)
+        .limit(1)
+        .correlate(Turn)
+        .scalar_subquery()
+    )
+    turns = session.execute(select(first.label("job_id"), Turn.served).where(Turn.queue.in_(queues)))
+    served = {row.job_id: row.served for row in turns if row.job_id is not None}
+    jobs = session.execute(select(Job.id, Job.priority, Job.rank_s).where(Job.id.in_(served)))
+    return [
+        Head(job_id=row.id, priority=Priority(row.priority), rank_s=row.rank_s, served=served[row.id]) for row in jobs
+    ]
+
+
+def _note_turn(session: Session, job: Job) -> None:
+    latest = session.scalar(select(func.max(Turn.served))) or 0
+    session.execute(update(Turn).where(Turn.queue == job.queue, Turn.sender == job.sender).values(served=latest + 1))
