@@ -87,7 +87,10 @@ class WireProof:
         if told.trouble:
             self._trouble(case, told.trouble)
         elif not case.mutations and told.statuses != [0] * case.answers:
-            self._trouble(case, f"nothing is wrong with it, and it was answered {told.statuses}")
+            self._trouble(
+                case,
+                f"nothing is wrong with it, and it was answered {told.statuses}, by PDUs of the types {told.kinds}",
+            )
 
     def _trouble(self, case: Case, what: str) -> None:
         self.troubles.append(f"case {case.number} ({', '.join(case.mutations)}; {case.ending}): {what}")
