@@ -4,12 +4,10 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from dicom_node.archive import DicomArchive
 from dicom_node.disk import sync_folder
 from models.catalog import BUILT_IN, Catalog
 from ops.embedded import EmbeddedRedis
 from ops.settings import Settings, SettingsError
-from worker.delivery import Destination
 from worker.job import JobState
 from worker.ledger import Ledger
 
@@ -52,21 +50,9 @@ def catalog_of(settings: Settings) -> Callable[[], Catalog]:
     return lambda: Catalog.scan(paths)
 
 
-def destinations_of(settings: Settings) -> dict[str, Destination]:
-    """Return the archives that get results, by name."""
-    return {
-        item.name: Destination(
-            name=item.name,
-            archive=DicomArchive(item.peer, settings.node.ae_title),
-            identity_check=item.identity_check,
-        )
-        for item in settings.destinations
-    }
-
-
 def told_of(settings: Settings) -> dict[str, tuple[JobState, ...]]:
     """Return which ends of a job without a read each destination is told of, by its name."""
-    return {item.name: tuple(JobState(end) for end in item.not_read) for item in settings.destinations}
+    return {item.name: tuple(JobState(end) for end in item.not_read) for item in settings.each_destination}
 
 
 def model_host_socket(settings: Settings) -> Path:

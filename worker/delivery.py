@@ -1,20 +1,27 @@
 """Results leave: one thread a destination asks the ledger what is due, and tells it what the archive answered."""
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import structlog
 from pydicom import dcmread
 
-from dicom_node.archive import ArchiveClient, OutcomeKind, StoreOutcome
-from dicom_node.errors import NodeError
+from dicom_node.archive import Deleting, OutcomeKind, Outlet, StoreOutcome
+from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, NodeError
 from dicom_node.identity import StudyIdentity
 from dicom_node.statuses import store_meaning
+from worker.circuit_breaker import CircuitBreaker
+from worker.committing import Committer
+from worker.destination_settings import Encoding
 from worker.errors import LeaseLost, LedgerAway
-from worker.job import DeliveryState, OutgoingBatch
+from worker.job import DeliveryState, OutgoingBatch, OutgoingObject
 from worker.ledger import Ledger
+from worker.ledger_deliveries import CommitmentWish
+from worker.reencoded_copy import in_encoding
 from worker.settings import DeliverySettings
 
 _log = structlog.get_logger()
@@ -22,21 +29,29 @@ _log = structlog.get_logger()
 #: A deliverer that is silent for so long is taken to be dead; sending the same bytes twice does no harm.
 _LEASE_S = 300.0
 _DAY_S = 86400.0
+#: It did not answer, or would not speak with us: the next job would fare no better.
+_NO_CONNECTION = (ArchiveUnreachable, AssociationRejected)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """An archive that gets results.
+    """Where results go.
 
     Attributes:
         name: As in the settings and the ledger.
         archive: How it is reached.
-        identity_check: Whether it is asked (C-FIND) before the first delivery of a job.
+        identity_check: Whether it is asked (C-FIND, QIDO-RS) before the first delivery of a job.
+        encodings: Which are tried, in this order, where one is not taken.
+        commitment: Whether it is asked to take responsibility for what it has accepted.
+        withdraws: Whether objects of superseded reads are deleted there; `archive` can then delete.
     """
 
     name: str
-    archive: ArchiveClient
+    archive: Outlet
     identity_check: bool = True
+    encodings: tuple[Encoding, ...] = ("as-made",)
+    commitment: CommitmentWish = ""
+    withdraws: bool = False
 
 
 class Deliverer:
@@ -50,13 +65,24 @@ class Deliverer:
         spool: Path,
         results: Path,
         settings: DeliverySettings,
+        committer: Committer | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the ledger, the destinations by name, the roots of spool and results, and the waits."""
+        """Take the ledger, the destinations by name, the roots of spool and results, the waits, the committer."""
         self._ledger = ledger
         self._destinations = destinations
         self._spool = spool
         self._results = results
         self._settings = settings
+        self._committer = committer
+        self._clock = clock
+        closed = CircuitBreaker(
+            opens_after=settings.breaker_after,
+            first_wait_s=settings.first_retry_s,
+            longest_wait_s=settings.longest_retry_s,
+        )
+        #: One a destination; each is read and changed by that destination's thread only.
+        self._breakers = dict.fromkeys(destinations, closed)
 
     def run(self, stop: threading.Event) -> None:
         """Serve each destination in a thread of its own, so that one in trouble does not hold another."""
@@ -70,14 +96,36 @@ class Deliverer:
             thread.join()
 
     def _serve(self, destination: Destination, stop: threading.Event) -> None:
+        known = False
         while not stop.is_set():
             try:
-                busy = self.deliver_one(destination)
+                if not known:
+                    self._remember(destination)
+                    known = True
+                busy = self.step(destination)
             except LedgerAway as error:
                 _log.warning("deliverer waits", destination=destination.name, cause=str(error))
                 busy = False
+            except Exception as error:  # noqa: BLE001  # the outermost frame of a thread: one object must not end it
+                # Its own words may quote a dataset. What it held is free again when its lease runs out.
+                _log.error(
+                    "a defect of wetread in a delivery", destination=destination.name, error=type(error).__name__
+                )
+                busy = False
             if not busy:
                 stop.wait(self._settings.poll_s)
+
+    def _remember(self, destination: Destination) -> None:
+        """Begin with what the deliverer before us has found: a restart must not try hundreds of jobs in vain."""
+        state = self._ledger.destinations().get(destination.name)
+        if state is not None and not state.answering:
+            self._breakers[destination.name] = self._breakers[destination.name].opened()
+
+    def step(self, destination: Destination) -> bool:
+        """Do the next thing for a destination; return whether there was one."""
+        if self._breakers[destination.name].is_open and not self._answers(destination):
+            return False
+        return self.deliver_one(destination) or self._commit_one(destination) or self._withdraw_one(destination)
 
     def deliver_one(self, destination: Destination) -> bool:
         """Send what is due of one job; return whether anything was."""
@@ -92,11 +140,14 @@ class Deliverer:
         except NodeError as error:
             self._postpone(batch, str(error))
             log.warning("destination away", cause=str(error), attempt=batch.objects[0].attempts)
+            self._felt(destination, error)
         except LeaseLost as error:
             log.warning("delivery taken over", cause=str(error))
         except OSError as error:
             self._postpone(batch, f"a file of this job cannot be read ({error.strerror}): is the disk there?")
             log.warning("result file unreadable", cause=error.strerror, file=error.filename)
+        else:
+            self._felt(destination, None)
         return True
 
     def _identity_holds(self, batch: OutgoingBatch, destination: Destination) -> bool:
@@ -113,17 +164,99 @@ class Deliverer:
         return True
 
     def _send(self, batch: OutgoingBatch, destination: Destination) -> None:
-        outcomes = {
-            outcome.sop_instance_uid: outcome
-            for outcome in destination.archive.store([self._results / item.file for item in batch.objects])
-        }
-        for item in batch.objects:
-            outcome = outcomes.get(item.sop_instance_uid)
-            if outcome is not None:
-                state, reason = state_after_answer(outcome)
-                self._ledger.delivered(item, state, status=outcome.status, reason=reason)
-        if len(outcomes) < len(batch.objects):
+        """Send a batch, what is not taken in one encoding in the next; what was answered is recorded at once."""
+        left: list[OutgoingObject] = list(batch.objects)
+        not_taken: dict[OutgoingObject, StoreOutcome] = {}
+        tried: set[Path] = set()
+        answered = 0
+        for encoding in destination.encodings:
+            files = {item: in_encoding(self._results / item.file, encoding) for item in left}
+            files = {item: file for item, file in files.items() if file not in tried}
+            outcomes = {
+                outcome.sop_instance_uid: outcome for outcome in destination.archive.store(list(files.values()))
+            }
+            tried.update(files.values())
+            for item in files:
+                outcome = outcomes.get(item.sop_instance_uid)
+                if outcome is None or outcome.kind is not OutcomeKind.NO_CONTEXT:
+                    left.remove(item)
+                    not_taken.pop(item, None)
+                    answered += self._record(item, outcome, destination)
+                else:
+                    not_taken[item] = outcome
+        for item, outcome in not_taken.items():
+            answered += self._record(item, outcome, destination)
+        if answered < len(batch.objects):
+            if not answered:
+                raise ArchiveUnreachable(f"{destination.name} ended the association before it answered for any object")
             self._postpone(batch, "the association ended before every object was answered")
+
+    def _record(self, item: OutgoingObject, outcome: StoreOutcome | None, destination: Destination) -> bool:
+        if outcome is None:
+            return False
+        state, reason = state_after_answer(outcome)
+        self._ledger.delivered(item, state, status=outcome.status, reason=reason, commitment=destination.commitment)
+        return True
+
+    def _commit_one(self, destination: Destination) -> bool:
+        if self._committer is None or not destination.commitment:
+            return False
+        try:
+            return self._committer.ask_one(destination.name)
+        except ArchiveError as error:
+            self._felt(destination, error)
+        return True
+
+    def _withdraw_one(self, destination: Destination) -> bool:
+        item = self._ledger.next_withdrawal(destination.name) if destination.withdraws else None
+        if item is None:
+            return False
+        archive = cast("Deleting", destination.archive)
+        try:
+            archive.delete(item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid)
+        except ArchiveError as error:
+            self._ledger.postpone_withdrawal(
+                item,
+                reason=str(error),
+                first_retry_s=self._settings.first_retry_s,
+                longest_retry_s=self._settings.longest_retry_s,
+                give_up_after_s=self._settings.give_up_after_days * _DAY_S,
+            )
+            self._felt(destination, error)
+        else:
+            self._ledger.withdrawn(item)
+        return True
+
+    def _answers(self, destination: Destination) -> bool:
+        """Ask a destination that gets nothing whether it is back, when that is due; return whether it is."""
+        if self._clock() < self._breakers[destination.name].probe_at_s:
+            return False
+        try:
+            destination.archive.probe()
+        except NodeError as error:
+            self._breakers[destination.name] = self._breakers[destination.name].after_failure(self._clock())
+            self._ledger.abandon_overdue(
+                destination.name,
+                give_up_after_s=self._settings.give_up_after_days * _DAY_S,
+                reason=f"it did not answer in all this time: {error}",
+            )
+            return False
+        self._breakers[destination.name] = self._breakers[destination.name].after_answer()
+        self._ledger.note_destination(destination.name, answering=True)
+        released = self._ledger.release_waiting(destination.name)
+        _log.info("destination is back", destination=destination.name, released=released)
+        return True
+
+    def _felt(self, destination: Destination, error: NodeError | None) -> None:
+        """Let the breaker know how a connection was; other errors than of the connection say that it answers."""
+        before = self._breakers[destination.name]
+        if not isinstance(error, _NO_CONNECTION):
+            self._breakers[destination.name] = before.after_answer()
+            return
+        after = self._breakers[destination.name] = before.after_failure(self._clock())
+        if after.is_open and not before.is_open:
+            self._ledger.note_destination(destination.name, answering=False, reason=str(error))
+            _log.warning("destination gets nothing until it answers", destination=destination.name, cause=str(error))
 
     def _postpone(self, batch: OutgoingBatch, reason: str) -> None:
         self._ledger.postpone(

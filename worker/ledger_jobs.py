@@ -23,6 +23,7 @@ from worker.ledger_database import Database, utc_now
 from worker.ledger_deadlines import reopen_deadline
 from worker.ledger_intake import change_job, known_model, queue_token
 from worker.ledger_notifications import record_notification
+from worker.ledger_withdrawals import want_withdrawals
 from worker.notification import CriticalRead, for_ledger
 from worker.object_kinds import wants
 from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, Revision, Study
@@ -68,6 +69,7 @@ class JobLedger(Database):
                 model_id=model.model_id,
                 model_digest=model.digest,
                 queued_at=job.queued_at,
+                calling_ae_title=study.calling_ae_title,
             )
 
     def renew(self, claim: Claim, *, lease_s: float) -> None:
@@ -88,10 +90,12 @@ class JobLedger(Database):
         recipe_digest: str,
         notes: Sequence[str] = (),
         critical: CriticalRead | None = None,
+        withdraw_from: Collection[str] = (),
     ) -> None:
         """Record the results and a delivery of each to every destination that wants its kind; the job is *read*.
 
         A critical read goes out before everything else, and the same transaction records that somebody must hear of it.
+        Objects of the read that this one supersedes are to be deleted at the destinations of `withdraw_from`.
         Raises LeaseLost when somebody else holds the job by now: nothing is recorded then.
         """
         with self.writing() as session:
@@ -100,7 +104,7 @@ class JobLedger(Database):
             job.runtime, job.inputs_digest, job.recipe_digest = runtime, inputs_digest, recipe_digest
             job.finished_at = utc_now()
             change_job(session, job, JobState.READ, study_id=study.id, runtime=runtime, notes=list(notes))
-            _supersede_earlier(session, job, study)
+            _supersede_earlier(session, job, study, withdraw_from)
             results = list(results)
             _drop_notes(session, job, {result.sop_instance_uid for result in results})
             made = {result.kind for result in results}
@@ -282,10 +286,11 @@ def add_deliveries(session: Session, stored: ResultObject, destinations: Sequenc
 _RESULT_KEYS = ("kind", "sop_class_uid", "sop_instance_uid", "series_instance_uid", "file", "sha256")
 
 
-def _supersede_earlier(session: Session, job: Job, study: Study) -> None:
+def _supersede_earlier(session: Session, job: Job, study: Study, withdraw_from: Collection[str]) -> None:
     earlier = session.get(Job, job.supersedes_job_id) if job.supersedes_job_id is not None else None
     if earlier is not None and earlier.state != JobState.SUPERSEDED:
         earlier.fence += 1
+        want_withdrawals(session, earlier, job, withdraw_from)
         change_job(session, earlier, JobState.SUPERSEDED, study_id=study.id, reason=f"job {job.id} read later images")
 
 

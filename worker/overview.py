@@ -10,7 +10,7 @@ from worker.job import DeliveryState, JobRow, JobState
 from worker.notification import NotificationRow, NotificationState, Topic
 
 #: What an archive has taken, or what asks for nothing more since another object takes its place.
-ARRIVED = frozenset({DeliveryState.ACCEPTED, DeliveryState.COMMITTED, DeliveryState.REPLACED})
+ARRIVED = frozenset({DeliveryState.ACCEPTED, DeliveryState.COMMITTED, DeliveryState.REPLACED, DeliveryState.WITHDRAWN})
 #: What no archive will get unless somebody acts.
 LOST = frozenset({DeliveryState.REFUSED, DeliveryState.ABANDONED})
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from models.runtime import Infer
 from worker import output_gate, picture, results
 from worker.case import Case
 from worker.channel_series import by_folder, load_channels
+from worker.destination_settings import Superseded
 from worker.errors import LeaseLost, ModelHostLost, WorkerError
 from worker.heartbeat import Heartbeat
 from worker.job import Claim
@@ -30,6 +31,7 @@ from worker.provenance import Provenance
 from worker.pydicom_errors import panics_as_errors
 from worker.reading_series import read_series
 from worker.result_files import write_result
+from worker.routing import Conditions, Facts, routed
 from worker.selection import rules_of
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings, WorkerSettings
@@ -71,6 +73,8 @@ class Pipeline:
         settings: Leases, attempts, limits.
         notes: Writes what is told of jobs that ended without a read; None where nobody is told.
         priors: Finds earlier reads to compare with; None where nothing is compared.
+        conditions: Which reads each destination gets, by its name; left out: all.
+        superseded: What becomes of an earlier read's objects at each destination, by its name; left out: nothing.
     """
 
     ledger: Ledger
@@ -83,6 +87,8 @@ class Pipeline:
     settings: WorkerSettings
     notes: UnreadNotes | None = None
     priors: Priors | None = None
+    conditions: Mapping[str, Conditions] = field(default_factory=dict)
+    superseded: Mapping[str, Superseded] = field(default_factory=dict)
 
     def work_one(self, queues: Sequence[str], worker: str) -> bool:
         """Claim the best job of these queues and do it, else write a note that is due; return whether there was one."""
@@ -148,7 +154,11 @@ class Pipeline:
             late_after_s=late_after_s,
             prior=compared.prior,
         )
-        objects = results.build(case, {kind for wanted in self.destinations.values() for kind in wanted})
+        facts = Facts(
+            sender=claim.calling_ae_title, model_id=claim.model_id, modality=str(case.head.get("Modality", ""))
+        )
+        destinations = routed(self.destinations, self.conditions, facts)
+        objects = results.build(case, {kind for wanted in destinations.values() for kind in wanted})
         output_gate.check(objects, case)
         folder = f"{claim.study_folder}/{claim.job_id}"
         write_durably(self.results / folder / "picture.png", picture.render(case))
@@ -156,12 +166,13 @@ class Pipeline:
         self.ledger.finish(
             claim,
             results=files,
-            destinations=self.destinations,
+            destinations=destinations,
             runtime=provenance.runtime,
             inputs_digest=provenance.inputs_digest,
             recipe_digest=provenance.recipe_digest,
             notes=(*series.repairs, *reading.warnings, *compared.notes),
             critical=CriticalRead(reasons=reasons, research=entry.card.research) if reasons else None,
+            withdraw_from=[name for name, policy in self.superseded.items() if policy == "delete"],
         )
 
     def _entry(self, claim: Claim) -> CatalogEntry:
