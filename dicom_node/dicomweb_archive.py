@@ -60,8 +60,7 @@ class DicomWebArchive:
         session.max_redirects = 0  # one would carry results to an address that the site has not named
         session.verify = verify
         session.cert = certificate
-        session.auth = None if authorise is None else _Authorisation(authorise)
-        session.headers["Accept"] = "application/dicom+json"
+        session.auth = _Headers(authorise)
         session.hooks["response"].append(self._heard)
         self._answer: requests.Response | None = None
         self._client = DICOMwebClient(url, session=session, chunk_size=_ONE_PIECE, timeout=(_CONNECT_S, timeout_s))
@@ -164,12 +163,17 @@ class DicomWebArchive:
         self._answer = answer
 
 
-class _Authorisation(AuthBase):
-    def __init__(self, authorise: Authorise) -> None:
+class _Headers(AuthBase):
+    """What the library does not say of a request: who we are, and in which form we read an answer to STOW-RS."""
+
+    def __init__(self, authorise: Authorise | None) -> None:
         self._authorise = authorise
 
     def __call__(self, request: Any) -> Any:
-        request.headers["Authorization"] = self._authorise()
+        if self._authorise is not None:
+            request.headers["Authorization"] = self._authorise()
+        if request.method == "POST":
+            request.headers["Accept"] = "application/dicom+json"
         return request
 
 

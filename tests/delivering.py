@@ -69,8 +69,9 @@ class DeliveryHouse:
             self._process = None
 
     def close(self) -> None:
-        """Stop what is left."""
+        """Stop what is left; its log is shown where a test has failed."""
         self.stop()
+        print(self.log()[-8000:])  # noqa: T201
         self.ledger.close()
 
     def log(self) -> str:
