@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -21,6 +21,7 @@ from worker.errors import LeaseLost, LedgerAway
 from worker.job import DeliveryState, OutgoingBatch, OutgoingObject
 from worker.ledger import Ledger
 from worker.ledger_deliveries import CommitmentWish
+from worker.object_kinds import REJECTION
 from worker.reencoded_copy import in_encoding
 from worker.settings import DeliverySettings
 
@@ -164,12 +165,21 @@ class Deliverer:
         return True
 
     def _send(self, batch: OutgoingBatch, destination: Destination) -> None:
-        """Send a batch, what is not taken in one encoding in the next; what was answered is recorded at once."""
-        left: list[OutgoingObject] = list(batch.objects)
+        """Send a batch; what takes an earlier read back goes last, and only once the newer one is there."""
+        rejections = [item for item in batch.objects if item.kind == REJECTION]
+        self._send_objects(batch, [item for item in batch.objects if item not in rejections], destination)
+        if rejections and self._ledger.has_arrived(batch.job_id, destination.name):
+            self._send_objects(batch, rejections, destination)
+        elif rejections:
+            self._postpone(batch, "it rejects an earlier read, and waits until the newer one has arrived")
+
+    def _send_objects(self, batch: OutgoingBatch, objects: Sequence[OutgoingObject], destination: Destination) -> None:
+        """Send objects, what is not taken in one encoding in the next; what was answered is recorded at once."""
+        left = list(objects)
         not_taken: dict[OutgoingObject, StoreOutcome] = {}
         tried: set[Path] = set()
         answered = 0
-        for encoding in destination.encodings:
+        for encoding in destination.encodings if objects else ():
             files = {item: in_encoding(self._results / item.file, encoding) for item in left}
             files = {item: file for item, file in files.items() if file not in tried}
             outcomes = {
@@ -186,7 +196,7 @@ class Deliverer:
                     not_taken[item] = outcome
         for item, outcome in not_taken.items():
             answered += self._record(item, outcome, destination)
-        if answered < len(batch.objects):
+        if answered < len(objects):
             if not answered:
                 raise ArchiveUnreachable(f"{destination.name} ended the association before it answered for any object")
             self._postpone(batch, "the association ended before every object was answered")

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dicom_node.settings import AETitle, Peer
 from dicom_node.tls_settings import TlsClientSettings
-from worker.object_kinds import DEFAULT_KINDS, INSTEAD, Kind
+from worker.object_kinds import DEFAULT_KINDS, INSTEAD, REJECTION, Kind
 from worker.routing import Conditions
 from worker.secret_settings import Secret
 from worker.settings import Section
@@ -50,6 +50,8 @@ class _DestinationSettings(Section):
     @field_validator("objects")
     @classmethod
     def _one_of_a_pair(cls, value: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        if REJECTION in value:
+            raise ValueError(f'{REJECTION} is no object to show: set superseded = "reject"')
         for kind, instead in INSTEAD.items():
             if kind in value and instead in value:
                 raise ValueError(

@@ -8,6 +8,7 @@ from worker.ledger_intake import IntakeLedger
 from worker.ledger_jobs import JobLedger
 from worker.ledger_notifications import NotificationLedger
 from worker.ledger_priors import PriorLedger
+from worker.ledger_superseded import SupersededLedger
 from worker.ledger_unread import UnreadLedger
 from worker.ledger_views import LedgerViews
 from worker.ledger_withdrawals import WithdrawalLedger
@@ -24,6 +25,7 @@ class Ledger(
     DeadlineLedger,
     NotificationLedger,
     PriorLedger,
+    SupersededLedger,
     LedgerViews,
 ):
     """All of it over one database; `Ledger.open(url)`."""

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 from worker.delivery_events import note_delivery
 from worker.job import LEAVING, CommitmentBatch, DeliveryState, require_delivery, retry_wait_s
 from worker.ledger_database import Database, utc_now
+from worker.object_kinds import REJECTION
 from worker.tables import Commitment, CommitmentRequest, Delivery, Job, ResultObject
 
 #: What an archive has taken and can commit to.
@@ -36,7 +37,13 @@ class CommitmentLedger(Database):
         on_the_way = (
             select(other.id)
             .join(of_other, of_other.id == other.result_object_id)
-            .where(of_other.job_id == Job.id, other.destination == destination, other.state.in_(_ON_THE_WAY))
+            .where(
+                of_other.job_id == Job.id,
+                # It may wait for long: until all else has been taken.
+                of_other.kind != REJECTION,
+                other.destination == destination,
+                other.state.in_(_ON_THE_WAY),
+            )
             .exists()
         )
         with self.writing() as session:

@@ -1,30 +1,16 @@
 """What the ledger knows of a destination as a whole: whether it answers, and what of all that waits for it is due."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from worker.delivery_events import note_delivery
 from worker.job import DeliveryState, require_delivery
 from worker.ledger_database import Database, utc_now
+from worker.overview import Answering
 from worker.tables import Delivery, DestinationState
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answering:
-    """Whether a destination answers.
-
-    Attributes:
-        answering: As the deliverer found it last.
-        reason: Why not; empty where it does.
-        since: When that began, UTC.
-    """
-
-    answering: bool
-    reason: str
-    since: datetime
 
 
 class DestinationLedger(Database):
@@ -33,10 +19,7 @@ class DestinationLedger(Database):
     def destinations(self) -> Mapping[str, Answering]:
         """Return what is known of each destination that has ever failed."""
         with self.reading() as session:
-            return {
-                row.name: Answering(answering=row.answering, reason=row.reason, since=row.since)
-                for row in session.scalars(select(DestinationState))
-            }
+            return read_destinations(session)
 
     def note_destination(self, name: str, *, answering: bool, reason: str = "") -> None:
         """Record that a destination answers from now on, or does not any more and why."""
@@ -77,3 +60,11 @@ class DestinationLedger(Database):
                 delivery.state, delivery.reason = DeliveryState.ABANDONED, reason
                 note_delivery(session, delivery, "object abandoned", reason=reason)
             return len(overdue)
+
+
+def read_destinations(session: Session) -> Mapping[str, Answering]:
+    """Return what is known of each destination that has ever failed, as one transaction sees it."""
+    return {
+        row.name: Answering(answering=row.answering, reason=row.reason, since=row.since)
+        for row in session.scalars(select(DestinationState))
+    }

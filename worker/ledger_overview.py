@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 from worker.job import DeliveryState, JobState
 from worker.ledger_alerts import read_alerts
 from worker.ledger_database import utc_now
+from worker.ledger_destinations import read_destinations
 from worker.overview import ARRIVED, LOST, Failure, Overview, Waiting, door_to_result
 from worker.tables import Delivery, Job, Model, ResultObject, Revision, Study
 
@@ -54,6 +55,7 @@ def read_overview(session: Session) -> Overview:
         failures=_failures(session),
         door_to_result=door_to_result(_door_to_result_s(session)),
         alerts=read_alerts(session, _LATEST_FAILURES),
+        destinations=read_destinations(session),
     )
 
 

@@ -9,6 +9,7 @@ from worker.delivery_events import note_delivery
 from worker.job import DeliveryState, WithdrawnObject, require_delivery, retry_wait_s
 from worker.ledger_commitments import forget_commitment
 from worker.ledger_database import Database, utc_now
+from worker.object_kinds import REJECTION
 from worker.overview import ARRIVED
 from worker.tables import Delivery, Job, ResultObject, Revision, Study, Withdrawal
 
@@ -59,6 +60,22 @@ class WithdrawalLedger(Database):
             series_instance_uid=result.series_instance_uid,
             sop_instance_uid=result.sop_instance_uid,
         )
+
+    def has_arrived(self, job_id: int, destination: str) -> bool:
+        """Say whether everything of a job that goes to a destination has been taken there, notes of rejection aside."""
+        missing = (
+            select(Delivery.id)
+            .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+            .where(
+                ResultObject.job_id == job_id,
+                ResultObject.kind != REJECTION,
+                Delivery.destination == destination,
+                Delivery.state.not_in((*ARRIVED, DeliveryState.UNCOMMITTED)),
+            )
+            .limit(1)
+        )
+        with self.reading() as session:
+            return session.scalar(missing) is None
 
     def withdrawn(self, item: WithdrawnObject) -> None:
         """Record that it is deleted."""

@@ -4,7 +4,21 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal["SEG", "LABELMAP", "SR", "REGION-SR", "ECG-SR", "TEXT-SR", "SC", "GSPS", "PDF", "RTSTRUCT", "KO", "PMAP"]
+Kind = Literal[
+    "SEG",
+    "LABELMAP",
+    "SR",
+    "REGION-SR",
+    "ECG-SR",
+    "TEXT-SR",
+    "SC",
+    "GSPS",
+    "PDF",
+    "RTSTRUCT",
+    "KO",
+    "PMAP",
+    "REJECTION",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +49,10 @@ KINDS: Mapping[Kind, ObjectKind] = {
     "RTSTRUCT": ObjectKind(modality="RTSTRUCT", by_default=False, shows="the outlines, for radiotherapy planning"),
     "KO": ObjectKind(modality="KO", by_default=False, shows="the images to look at first"),
     "PMAP": ObjectKind(modality="OT", by_default=False, shows="a heat map of what the model looked at or expects"),
+    "REJECTION": ObjectKind(modality="KO", by_default=False, shows="that an earlier read no longer counts (IHE IOCM)"),
 }
+#: Sent by a destination's `superseded = "reject"`, and only once the newer read has arrived there.
+REJECTION: Kind = "REJECTION"
 DEFAULT_KINDS: tuple[Kind, ...] = tuple(kind for kind, about in KINDS.items() if about.by_default)
 
 #: What goes out instead of a kind that a read does not give, or that an archive refuses. Never both: a viewer would lay

@@ -84,6 +84,21 @@ class Waiting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answering:
+    """Whether a destination answers.
+
+    Attributes:
+        answering: As the deliverer found it last.
+        reason: Why not; empty where it does.
+        since: When that began, UTC.
+    """
+
+    answering: bool
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class DoorToResult:
     """Seconds from a study's last image to its last result's acceptance, over the latest delivered jobs."""
 
@@ -131,6 +146,7 @@ class Overview:
         failures: The latest, newest first: jobs failed or held, deliveries refused or abandoned.
         door_to_result: None before the first delivered job.
         alerts: Critical findings, and reads that did not come in time.
+        destinations: Whether each answers, of those that have ever failed.
     """
 
     at: datetime
@@ -145,6 +161,7 @@ class Overview:
     failures: tuple[Failure, ...]
     door_to_result: DoorToResult | None
     alerts: Alerts = Alerts()
+    destinations: Mapping[str, Answering] = field(default_factory=dict)
 
     @property
     def backlog(self) -> int:

@@ -24,7 +24,7 @@ from worker.heartbeat import Heartbeat
 from worker.job import Claim
 from worker.ledger import Ledger
 from worker.notification import CriticalRead
-from worker.object_kinds import Kind
+from worker.object_kinds import REJECTION, Kind
 from worker.prior import Prior
 from worker.priors import Comparison, Priors
 from worker.provenance import Provenance
@@ -36,6 +36,7 @@ from worker.selection import rules_of
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings, WorkerSettings
 from worker.site_filter import for_site
+from worker.superseded import SupersededRead
 from worker.unread import UnreadNotes
 
 _log = structlog.get_logger()
@@ -139,11 +140,14 @@ class Pipeline:
         compared = self._compared(claim, entry, series, reading)
         ran = found.runtime or self.host.runtime
         late_after_s = self.ledger.settle_deadline(claim)
+        superseded = self.ledger.superseded_read(claim)
         provenance = Provenance(
             card=entry.card,
             model_digest=claim.model_digest,
             inputs_digest=series.inputs_digest,
-            recipe_digest=recipe_digest(ran, self.report, late=late_after_s is not None, prior=compared.prior),
+            recipe_digest=recipe_digest(
+                ran, self.report, late=late_after_s is not None, prior=compared.prior, superseded=superseded
+            ),
             # In the site's own zone: that is how a radiologist reads a time.
             read_at=claim.queued_at.astimezone(self.report.zone),
             runtime=ran,
@@ -153,12 +157,17 @@ class Pipeline:
             critical=reasons,
             late_after_s=late_after_s,
             prior=compared.prior,
+            superseded=superseded,
         )
         facts = Facts(
             sender=claim.calling_ae_title, model_id=claim.model_id, modality=str(case.head.get("Modality", ""))
         )
-        destinations = routed(self.destinations, self.conditions, facts)
-        objects = results.build(case, {kind for wanted in destinations.values() for kind in wanted})
+        destinations = {
+            name: (*kinds, *self._rejection(name, superseded))
+            for name, kinds in routed(self.destinations, self.conditions, facts).items()
+        }
+        # Every reading has a text SR, also where no destination gets it.
+        objects = results.build(case, {"TEXT-SR", *(kind for wanted in destinations.values() for kind in wanted)})
         output_gate.check(objects, case)
         folder = f"{claim.study_folder}/{claim.job_id}"
         write_durably(self.results / folder / "picture.png", picture.render(case))
@@ -189,6 +198,11 @@ class Pipeline:
             return Comparison()
         return self.priors.compared(claim, entry.card, series.datasets[0], reading)
 
+    def _rejection(self, destination: str, superseded: SupersededRead | None) -> tuple[Kind, ...]:
+        """Return the note that a destination gets about an earlier read that it has, where it is to reject that."""
+        rejects = self.superseded.get(destination) == "reject"
+        return (REJECTION,) if rejects and superseded is not None and destination in superseded.destinations else ()
+
     def _failed(self, claim: Claim, reason: str, *, permanent: bool) -> None:
         state = self.ledger.fail(
             claim,
@@ -200,14 +214,23 @@ class Pipeline:
         _log.warning("attempt failed", job=claim.job_id, model=claim.model_id, state=str(state), reason=reason)
 
 
-def recipe_digest(runtime: str, report: ReportSettings, *, late: bool = False, prior: Prior | None = None) -> str:
+def recipe_digest(
+    runtime: str,
+    report: ReportSettings,
+    *,
+    late: bool = False,
+    prior: Prior | None = None,
+    superseded: SupersededRead | None = None,
+) -> str:
     """Return the sha256 (hex) over every setting that alters output; a late read says so, so it differs too.
 
-    What a read is compared with alters it too.
+    What a read is compared with, and what it supersedes, alters it too.
     """
     recipe = {"encoding": _ENCODING, "runtime": runtime, "report": report.model_dump(mode="json"), "late": late}
     if prior is not None:
         recipe["prior"] = [reference.sop_instance_uid for reference in prior.references]
+    if superseded is not None:
+        recipe["superseded"] = [reference.sop_instance_uid for reference in superseded.references]
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
 
 

@@ -82,6 +82,20 @@ def test_later_images_are_read_as_a_revision(
         what="the revision is read and supersedes the first",
         deadline_s=90,
     )
+    wait_for(lambda: all(job.delivered for job in stack.jobs() if job.state == "read"), what="it is delivered too")
+    first, second = sorted(
+        (job for job in stack.jobs() if job.model_id == "constant-answer"), key=lambda job: job.revision
+    )
+    old, new = ({item.kind: item.sop_instance_uid for item in job.deliveries} for job in (first, second))
+    assert results_of(orthanc) == {*old.values(), *new.values()}, "what was superseded is left, unless asked otherwise"
+    assert "Supersedes the read of" in " ".join(texts_in(orthanc))
+    for kind in ("SR", "TEXT-SR"):
+        (found,) = orthanc.rest("/tools/lookup", body=new[kind].encode())
+        tags = orthanc.rest(f"/instances/{found['ID']}/simplified-tags")
+        (study,) = tags["PredecessorDocumentsSequence"]
+        (series,) = study["ReferencedSeriesSequence"]
+        assert [item["ReferencedSOPInstanceUID"] for item in series["ReferencedSOPSequence"]] == [old[kind]]
+        assert "SUPERSEDES EARLIER" in tags["SeriesDescription"]
 
 
 def test_later_images_may_give_an_addendum(

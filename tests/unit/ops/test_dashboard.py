@@ -212,6 +212,9 @@ def test_metrics_tell_the_ledgers_figures(app: ASGIApp, ledger: LedgerViews) -> 
         'wetread_jobs{state="failed"} 1.0',
         'wetread_jobs{state="cancelled"} 0.0',
         'wetread_deliveries{destination="archive",state="refused"} 1.0',
+        'wetread_delivery_waiting{destination="archive"} 2.0',
+        'wetread_delivery_waiting{destination="research"} 0.0',
+        'wetread_destination_answering{destination="archive"} 1.0',
         'wetread_door_to_result_seconds{quantile="0.5"} 120.0',
         "wetread_studies_receiving 1.0",
     ):
