@@ -7,8 +7,8 @@ cli          the console script `wetread`; cli_jobs, cli_tls, cli_models (model_
 cli_send     files to a peer; send_summary, what became of them
 cli_peers    who may call, and who did (peer_list)
 cli_pull     studies from an archive; study_list, which; backlog, one after the other
-assembly_line  the objects of the other rooms, built from the settings; destinations, where results go; prior_search, what
-               finds earlier reads
+assembly_line  the objects of the other rooms, built from the settings; destinations, where results go;
+               prior_search, what finds earlier reads
 supervisor   starts the parts, restarts what ends, stops in order
 up           all parts with embedded Redis and archive
 node_daemon, worker_daemon, model_host_daemon, deliver_daemon, web_daemon   the parts alone; signals, lean;

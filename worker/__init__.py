@@ -40,8 +40,9 @@ found_results  results of anybody as files, and what the gate says of them
 routing        which reads go where; destination_settings (secret_settings), what a site may say about it
 delivery       results to their destinations: circuit_breaker, when one gets nothing; reencoded_copy, another encoding;
                committing, storage commitment; in the ledger ledger_destinations, ledger_commitments (delivery_events)
-superseded     a read that later images have replaced: ledger_superseded, ledger_withdrawals; rejection_note, for archives
-               that hide it (IOCM); instance_hierarchy; gate_superseding_checks
+superseded     a read that later images have replaced: ledger_superseded, ledger_withdrawals; rejection_note, for
+               archives that hide it (IOCM); superseded_read, instance_reference and
+               instance_hierarchy; gate_superseding_checks
 notification   who is told of what is critical or late, and when the next are; notification_words, in sentences;
                ledger_notifications, ledger_deadlines and ledger_alerts keep it; notifying tells them
 testing        small series for tests; planar_testing, small X-rays and clips

@@ -11,7 +11,7 @@ from worker.sentences import Words, words_in
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings
 from worker.source_repairs import Identity, identity_of
-from worker.superseded import SupersededRead
+from worker.superseded_read import SupersededRead
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,8 +15,9 @@ from models.findings import Reading
 from models.manifest import Card
 from worker.errors import OutputRefused
 from worker.image_frames import frames_of, has_place
+from worker.instance_reference import InstanceReference
 from worker.labelmap import LABEL_MAP_STORAGE
-from worker.prior import InstanceReference, Prior
+from worker.prior import Prior
 from worker.slice_geometry import Plane
 from worker.source_repairs import Identity, identity_of
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pydicom.dataset import Dataset
 
-from worker.prior import InstanceReference
+from worker.instance_reference import InstanceReference
 
 
 def hierarchy_of(references: Sequence[InstanceReference]) -> list[Dataset]:

@@ -2,10 +2,10 @@
 
 from sqlalchemy import select
 
+from worker.instance_reference import InstanceReference
 from worker.job import Claim, DeliveryState, JobState
 from worker.ledger_database import Database
-from worker.prior import InstanceReference
-from worker.superseded import SupersededRead
+from worker.superseded_read import SupersededRead
 from worker.tables import Delivery, Job, ResultObject
 
 #: What an archive has, or may have.

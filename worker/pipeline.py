@@ -36,7 +36,7 @@ from worker.selection import rules_of
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings, WorkerSettings
 from worker.site_filter import for_site
-from worker.superseded import SupersededRead
+from worker.superseded_read import SupersededRead
 from worker.unread import UnreadNotes
 
 _log = structlog.get_logger()

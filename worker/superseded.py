@@ -1,33 +1,12 @@
-"""The read that a read of later images supersedes, and the sentence that says so."""
+"""What a read of later images says of the one that it supersedes: a sentence, and the documents before its own."""
 
-from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 
 from pydicom.dataset import Dataset
 
 from worker.instance_hierarchy import hierarchy_of
-from worker.prior import InstanceReference
 from worker.sentences import Words
-
-
-@dataclass(frozen=True, kw_only=True)
-class SupersededRead:
-    """The read that a job supersedes, as far as it has left the house.
-
-    Attributes:
-        read_at: When it was queued, as its objects say it; UTC.
-        objects: Kind and reference of each object that went, or may have gone, to some destination.
-        destinations: Which these are.
-    """
-
-    read_at: datetime
-    objects: tuple[tuple[str, InstanceReference], ...]
-    destinations: frozenset[str]
-
-    @property
-    def references(self) -> tuple[InstanceReference, ...]:
-        """All of its objects."""
-        return tuple(reference for _, reference in self.objects)
+from worker.superseded_read import SupersededRead
 
 
 def superseding_sentences(superseded: SupersededRead | None, words: Words, zone: tzinfo | None) -> tuple[str, ...]:

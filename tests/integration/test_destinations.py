@@ -127,7 +127,9 @@ port = {storescp_port}
 identity_check = false
 encodings = ["as-made", "implicit"]
 """
-    orthanc.know("wetread", "WETREAD", port)
+    # As docs/connect-a-pacs.md has it: one entry for images, and the one for reports before it in the alphabet.
+    orthanc.know("wetread", "WETREAD", free_port())
+    orthanc.know("reports-to-wetread", "WETREAD", port)
     storescp = subprocess.Popen(
         [dcmtk("storescp"), "+xi", "-od", str(dcmtk_folder), str(storescp_port)],
         stdout=subprocess.DEVNULL,

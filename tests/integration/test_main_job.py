@@ -44,22 +44,27 @@ def test_a_routed_study_comes_back_with_results(
 def test_the_same_study_again_gives_no_second_results(
     stack: Stack, orthanc: OrthancServer, study: list[Path], wait_for: Callable[..., None]
 ) -> None:
-    """A study that is sent again, before or after its read, is read once."""
-    write_threshold_model(stack.models)
+    """A study that is sent again, before, during or after its read, is read once, and its results are there once."""
+    write_threshold_model(stack.models, slow_rounds=4_000_000)
     stack.start()
     wait_for(stack.listening, what="the node listens", deadline_s=60)
     orthanc.take(study)
     stack.send(study)
     stack.send(study)
+    wait_for(lambda: any(job.state == "claimed" for job in stack.jobs()), what="the job is worked", deadline_s=60)
+    stack.send(study)
     wait_for(delivered(stack), what="the results are delivered", deadline_s=90)
     before = results_of(orthanc)
+    (job,) = [job for job in stack.jobs() if job.model_id == "constant-answer"]
+    assert job.attempts == 1
+    assert before == {item.sop_instance_uid for item in job.deliveries}
     stack.send(study)
     # One more image of another study proves that what came before it has been handled.
     other = write_mr_series(study[0].parent.parent / "other", seed=5)
     orthanc.take(other)
     stack.send(other)
     wait_for(delivered(stack, 2), what="the other study is delivered", deadline_s=90)
-    assert before < results_of(orthanc)
+    assert len(results_of(orthanc)) == 2 * len(before)
     assert len([job for job in stack.jobs() if job.model_id == "constant-answer"]) == 2
 
 

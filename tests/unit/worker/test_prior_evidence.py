@@ -13,9 +13,10 @@ from tests.readings import a_card, a_reading, case_of, load
 from worker.case import Case
 from worker.errors import OutputRefused
 from worker.instance_hierarchy import hierarchy_of
+from worker.instance_reference import InstanceReference
 from worker.object_encoding import ResultObject, encoded
 from worker.output_gate import check, check_files
-from worker.prior import Change, InstanceReference, Prior
+from worker.prior import Change, Prior
 from worker.results import build
 from worker.testing import write_mr_series
 

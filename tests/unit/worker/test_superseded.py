@@ -16,13 +16,13 @@ from worker.case import Case
 from worker.errors import OutputRefused
 from worker.gate_bundle import content_items
 from worker.instance_hierarchy import listed_references
+from worker.instance_reference import InstanceReference
 from worker.object_kinds import Kind
 from worker.pipeline import recipe_digest
-from worker.prior import InstanceReference
 from worker.provenance import derived_uid
 from worker.results import build
 from worker.settings import ReportSettings
-from worker.superseded import SupersededRead
+from worker.superseded_read import SupersededRead
 from worker.testing import write_mr_series
 
 _CLASSES = {"SEG": SegmentationStorage, "SR": Comprehensive3DSRStorage, "TEXT-SR": EnhancedSRStorage}
