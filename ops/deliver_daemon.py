@@ -29,6 +29,7 @@ def run(settings: Settings) -> None:
             "no destination",
             remedy="add [[destinations]] to the settings: until then results stay on disk and are sent nowhere",
         )
+    ledger.keep_destinations(destinations)
     channels = channels_of(settings)
     notifier = Notifier(
         ledger=ledger, channels=channels, spool=settings.spool, report=settings.report, settings=settings.notifying

@@ -39,7 +39,8 @@ output_gate    what every object passes before it is sent: gate_bundle, gate_obj
 found_results  results of anybody as files, and what the gate says of them
 routing        which reads go where; destination_settings (secret_settings), what a site may say about it
 delivery       results to their destinations: circuit_breaker, when one gets nothing; reencoded_copy, another encoding;
-               committing, storage commitment; in the ledger ledger_destinations, ledger_commitments (delivery_events)
+               identity_check, whose study it is by now; committing, storage commitment; in the ledger
+               ledger_destinations and ledger_commitments (delivery_events)
 superseded     a read that later images have replaced: ledger_superseded, ledger_withdrawals; rejection_note, for
                archives that hide it (IOCM); superseded_read, instance_reference and
                instance_hierarchy; gate_superseding_checks

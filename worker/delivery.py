@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import cast
 
 import structlog
-from pydicom import dcmread
 
 from dicom_node.archive import Deleting, OutcomeKind, Outlet, StoreOutcome
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, NodeError
-from dicom_node.identity import StudyIdentity
 from dicom_node.statuses import store_meaning
 from worker.circuit_breaker import CircuitBreaker
 from worker.committing import Committer
 from worker.destination_settings import Encoding
 from worker.errors import LeaseLost, LedgerAway
+from worker.identity_check import identity_of_file, why_held
 from worker.job import DeliveryState, OutgoingBatch, OutgoingObject
 from worker.ledger import Ledger
 from worker.ledger_deliveries import CommitmentWish
@@ -290,30 +289,3 @@ def state_after_answer(outcome: StoreOutcome) -> tuple[DeliveryState, str]:
     state = DeliveryState.ACCEPTED if outcome.kind in _ACCEPTED else DeliveryState.REFUSED
     # Not the archive's own comment: it may quote the dataset, and the ledger is shown on pages and in logs.
     return state, f"status {outcome.status:04X}, {store_meaning(outcome.status).what}"
-
-
-def why_held(received: StudyIdentity, archived: StudyIdentity | None, destination: str) -> str:
-    """Say why results must not go out now; empty where the archive's study is the one that we received.
-
-    Names the attributes that differ, never their values.
-    """
-    if archived is None:
-        return (
-            f"{destination} no longer has this study: was it moved, merged or deleted since we received it? Where an "
-            "archive only ever gets results, set `identity_check = false` for it"
-        )
-    different = archived.differs_from(received)
-    if different == ("PatientName",) and archived.lacks_characters_of(received):
-        return (
-            f"PatientName in {destination} lacks characters of what we received: it answers queries in a character set "
-            "without them; let it answer in UTF-8 (Orthanc: DefaultEncoding)"
-        )
-    if different:
-        names = ", ".join(different)
-        return f"{names} in {destination} differ from what we received: was the patient corrected or merged?"
-    return ""
-
-
-def identity_of_file(file: Path) -> StudyIdentity:
-    """Return whose study a file of the spool belongs to, as received."""
-    return StudyIdentity.of(dcmread(file, stop_before_pixels=True, specific_tags=list(StudyIdentity.keywords())))

@@ -1,9 +1,9 @@
 """What the ledger knows of a destination as a whole: whether it answers, and what of all that waits for it is due."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from worker.delivery_events import note_delivery
@@ -27,6 +27,11 @@ class DestinationLedger(Database):
             row = session.get(DestinationState, name) or DestinationState(name=name)
             row.answering, row.reason, row.since = answering, reason, utc_now()
             session.add(row)
+
+    def keep_destinations(self, names: Collection[str]) -> None:
+        """Forget of destinations that are no longer there whether they answer."""
+        with self.writing() as session:
+            session.execute(delete(DestinationState).where(DestinationState.name.not_in(names)))
 
     def release_waiting(self, destination: str) -> int:
         """Let all that waits for its next attempt be due now, since the destination answers again; return how many."""
