@@ -71,8 +71,17 @@ class DicomWebArchive:
         return self._url
 
     def probe(self) -> None:
-        """Search for a study that nobody has. Raises ArchiveUnreachable, AssociationRejected."""
-        self._search({"StudyInstanceUID": _NOBODYS}, ())
+        """Search for a study that nobody has; a service that does not search is there too.
+
+        Raises ArchiveUnreachable, AssociationRejected.
+        """
+        status = self._asked(
+            lambda: self._client.search_for_studies(search_filters={"StudyInstanceUID": _NOBODYS}, limit=1)
+        ).status_code
+        if status in _NO_CREDENTIALS:
+            raise AssociationRejected(f"{self} answered {status}: is our user or token known there?")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise ArchiveUnreachable(f"{self} answered {status}: is it well?")
 
     def find_study(self, study_uid: str) -> StudyIdentity | None:
         """QIDO-RS, level of studies (PS3.18 10.6). Raises ArchiveUnreachable, AssociationRejected, QueryFailed."""
@@ -138,6 +147,10 @@ class DicomWebArchive:
             raise AssociationRejected(f"{self} answered {answer.status_code}: is our user or token known there?")
         if answer.status_code == HTTPStatus.NO_CONTENT or (answer.status_code == HTTPStatus.OK and not answer.content):
             return []
+        if HTTPStatus.BAD_REQUEST <= answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise QueryFailed(
+                f"{self} answered a search with {answer.status_code}: where it does not search, set identity_check = false"
+            )
         if answer.status_code != HTTPStatus.OK:
             raise ArchiveUnreachable(f"{self} answered a search with {answer.status_code}: is it well?")
         try:

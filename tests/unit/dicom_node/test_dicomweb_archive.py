@@ -137,6 +137,17 @@ def test_nonsense_is_no_identity(service: Service, body: bytes) -> None:
         DicomWebArchive(service.url).find_study("1.2.3")
 
 
+def test_a_service_that_does_not_search_is_there_all_the_same(service: Service) -> None:
+    """It may store: whoever waits for it goes on; a question whose a study is gets its own error."""
+    service.answers = [(404, b"", {}), (501, b"", {}), (404, b"", {})]
+    archive = DicomWebArchive(service.url)
+    archive.probe()
+    with pytest.raises(ArchiveUnreachable, match="501"):
+        archive.probe()
+    with pytest.raises(QueryFailed, match="identity_check = false"):
+        archive.find_study("1.2.3")
+
+
 def test_other_studies_in_an_answer_do_not_count(service: Service) -> None:
     """A service that ignores the key answers with all that it has; two identities of one study are an error."""
     item = '{{"0020000D": {{"vr": "UI", "Value": ["{}"]}}, "00100020": {{"vr": "LO", "Value": ["{}"]}}}}'
