@@ -149,7 +149,7 @@ class DicomWebArchive:
             return []
         if HTTPStatus.BAD_REQUEST <= answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             raise QueryFailed(
-                f"{self} answered a search with {answer.status_code}: where it does not search, set identity_check = false"
+                f"{self} answered a search with {answer.status_code}: if it has none, set identity_check = false"
             )
         if answer.status_code != HTTPStatus.OK:
             raise ArchiveUnreachable(f"{self} answered a search with {answer.status_code}: is it well?")

@@ -43,30 +43,29 @@ class FolderOutlet:
         uid = meta.sop_instance_uid
         if not _OURS.fullmatch(uid):
             return _outcome(uid, _INVALID_UID, OutcomeKind.REFUSED)
-        target = self._folder / f"{uid}.dcm"
+        target, passing = self._folder / f"{uid}.dcm", self._folder / f"{uid}.part"
         try:
+            if target.exists():
+                # The same UID means the same bytes; another file of this name is not ours.
+                same = filecmp.cmp(meta.file, target, shallow=False)
+                return _outcome(uid, _DUPLICATE_SOP_INSTANCE, OutcomeKind.DUPLICATE if same else OutcomeKind.REFUSED)
+            # Left by a deliverer that died in the middle; no other one writes this destination.
+            passing.unlink(missing_ok=True)
             with mapped(meta.file) as content:
-                part = Part(self._folder / f"{uid}.part")
+                part = Part(passing)
                 try:
                     part.write(content)
                     part.sync()
-                    named = part.named(target)
+                    # A rename, not a link as in the spool: not every share knows links.
+                    passing.rename(target)
                 finally:
                     part.close()
             sync_folder(self._folder)
-            same = named or filecmp.cmp(meta.file, target, shallow=False)
-        except FileExistsError:
-            # Left by a deliverer that died in the middle; no other one writes this destination.
-            (self._folder / f"{uid}.part").unlink(missing_ok=True)
-            return self._store(meta)
         except OSError as error:
             raise ArchiveUnreachable(
                 f"{self._folder} does not take a file ({error.strerror}); is it full, or not ours to write?"
             ) from error
-        if named:
-            return _outcome(uid, 0, OutcomeKind.ACCEPTED)
-        # The same UID means the same bytes; another file of this name is not ours.
-        return _outcome(uid, _DUPLICATE_SOP_INSTANCE, OutcomeKind.DUPLICATE if same else OutcomeKind.REFUSED)
+        return _outcome(uid, 0, OutcomeKind.ACCEPTED)
 
     def delete(self, study_uid: str, series_uid: str, sop_instance_uid: str) -> None:
         """Remove a file; one that is not there is removed. Raises ArchiveUnreachable."""
