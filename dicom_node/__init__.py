@@ -32,7 +32,8 @@ assembler    the thread that hands complete studies to the store; assembler_mess
 server       the listening node
 archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose study it is; sender, C-STORE;
              query, what it holds of a patient, as found says it; retrieve, C-GET of a study; worklist, of orders;
-             commitment, N-ACTION and the report that answers it; statuses, what its answers mean
+             commitment, N-ACTION and the report that answers it; statuses, what its answers mean;
+             dicomweb_archive, the same over DICOMweb (stow_answer); folder_outlet, a folder in its place
 sources      what a person names to be sent: files, folders; zip_entries; media_directory, DICOMDIR
 pulling      studies from an archive to a node, C-GET and C-MOVE; contents, what they consist of; forwarding, handed on
 pynetdicom_switches  the libraries' process-wide settings, with reasons

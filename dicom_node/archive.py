@@ -16,23 +16,43 @@ from dicom_node.query import Limits
 from dicom_node.sender import OutcomeKind, Requestor, StoreOutcome, store_files
 from dicom_node.settings import Peer
 
-__all__ = ["ArchiveClient", "DicomArchive", "OutcomeKind", "StoreOutcome", "StudyIdentity"]
+__all__ = ["ArchiveClient", "Deleting", "DicomArchive", "OutcomeKind", "Outlet", "StoreOutcome", "StudyIdentity"]
 
 _PENDING = (0xFF00, 0xFF01)  # PS3.4 C.4.1.1.4
 _SUCCESS = 0x0000
 
 
-class ArchiveClient(Protocol):
-    """An archive, whatever the protocol. Every method raises ArchiveUnreachable or AssociationRejected."""
+class Outlet(Protocol):
+    """Where results go, whatever the protocol. Every method raises ArchiveUnreachable or AssociationRejected."""
 
-    def echo(self) -> None:
-        """Prove that the archive answers."""
+    def probe(self) -> None:
+        """Prove with little effort that it answers, whatever it answers."""
 
     def find_study(self, study_uid: str) -> StudyIdentity | None:
         """Return who the archive says that this study belongs to, or None if it does not hold the study.
 
         Raises QueryFailed too.
         """
+
+    def store(self, files: Sequence[Path]) -> list[StoreOutcome]:
+        """Send files as they are; return an outcome for each that was answered for, in order.
+
+        Shorter than `files` if the association ended early. Raises NotDicom too, before anything is sent.
+        """
+
+
+class Deleting(Outlet, Protocol):
+    """An outlet that can take objects back."""
+
+    def delete(self, study_uid: str, series_uid: str, sop_instance_uid: str) -> None:
+        """Delete an instance; one that is not there is deleted. Raises ArchiveError where that is not allowed."""
+
+
+class ArchiveClient(Outlet, Protocol):
+    """An archive that can be searched too."""
+
+    def echo(self) -> None:
+        """Prove that the archive answers."""
 
     def find_studies(self, patient_id: str) -> list[FoundStudy]:
         """Return the studies under exactly this patient id, whoever is meant by it. Raises QueryFailed too."""
@@ -50,12 +70,6 @@ class ArchiveClient(Protocol):
         """Return the first instances of these classes in a series as DICOM files.
 
         Raises QueryFailed too, where it has no such series or answers nothing.
-        """
-
-    def store(self, files: Sequence[Path]) -> list[StoreOutcome]:
-        """Send files as they are; return an outcome for each that the archive answered for, in order.
-
-        Shorter than `files` if the association ended early. Raises NotDicom too, before anything is sent.
         """
 
 
@@ -90,6 +104,15 @@ class DicomArchive:
                 status = association.send_c_echo()
         if status.get("Status") != _SUCCESS:
             raise ArchiveUnreachable(f"{self._requestor}: no success on C-ECHO; is it a DICOM archive?")
+
+    def probe(self) -> None:
+        """Open an association: whoever does that is there, whether it knows C-ECHO or not.
+
+        Raises ArchiveUnreachable, AssociationRejected.
+        """
+        with self._requestor.associate([(VERIFICATION, None)]) as association:
+            if association.is_established:
+                association.send_c_echo()
 
     def find_study(self, study_uid: str) -> StudyIdentity | None:
         """C-FIND, Study Root, level STUDY (PS3.4 C.6.2.1).

@@ -136,6 +136,10 @@ class InMemoryArchive:
         if self.away:
             raise ArchiveUnreachable("the in-memory archive is away; set `away = False`")
 
+    def probe(self) -> None:
+        """Prove that the archive answers."""
+        self.echo()
+
     def find_study(self, study_uid: str) -> StudyIdentity | None:
         """Return whose study this is."""
         self.echo()

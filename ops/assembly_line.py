@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from dicom_node.asker import Asker
     from models.catalog import Catalog
     from ops.audit.trail import Trail
-    from worker.delivery import Destination
     from worker.ledger import Ledger
     from worker.order_priorities import OrderPriorities
     from worker.priority import SitePriorities
@@ -71,21 +70,6 @@ def catalog_of(settings: Settings) -> Callable[[], "Catalog"]:
 
     paths: tuple[Path, ...] = (BUILT_IN, *settings.model_paths)
     return lambda: Catalog.scan(paths)
-
-
-def destinations_of(settings: Settings) -> dict[str, "Destination"]:
-    """Return the archives that get results, by name."""
-    from dicom_node.archive import DicomArchive  # noqa: PLC0415
-    from worker.delivery import Destination  # noqa: PLC0415
-
-    return {
-        item.name: Destination(
-            name=item.name,
-            archive=DicomArchive(item.peer, settings.node.ae_title),
-            identity_check=item.identity_check,
-        )
-        for item in settings.destinations
-    }
 
 
 def trail_of(settings: Settings, process: str) -> "Trail":
@@ -156,7 +140,7 @@ def orders_of(settings: Settings, ledger: "Ledger") -> "OrderPriorities | None":
 
 def told_of(settings: Settings) -> dict[str, tuple[JobState, ...]]:
     """Return which ends of a job without a read each destination is told of, by its name."""
-    return {item.name: tuple(JobState(end) for end in item.not_read) for item in settings.destinations}
+    return {item.name: tuple(JobState(end) for end in item.not_read) for item in settings.each_destination}
 
 
 def model_host_socket(settings: Settings) -> Path:

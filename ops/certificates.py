@@ -9,6 +9,7 @@ from dicom_node.errors import CertificateUnusable
 from dicom_node.tls import client_context, server_context
 from dicom_node.tls_settings import TlsClientSettings
 from ops.settings import Settings
+from worker.destination_settings import DicomDestinationSettings, DicomWebDestinationSettings
 
 DaysLeft = Callable[[], Mapping[str, float | None]]
 """Asked anew each time: days by a certificate's use, None where its file cannot be read."""
@@ -31,8 +32,11 @@ def require_usable(settings: Settings) -> None:
 
 def _calls(settings: Settings) -> Iterator[tuple[str, TlsClientSettings]]:
     """Yield whom we call with TLS: destinations by name, peers that take reports by AE title, and others."""
-    for destination in settings.destinations:
-        if destination.tls is not None:
+    for destination in settings.each_destination:
+        if isinstance(destination, DicomWebDestinationSettings):
+            tls = TlsClientSettings(ca=destination.ca_file, certificate=destination.certificate, key=destination.key)
+            yield destination.name, tls
+        elif isinstance(destination, DicomDestinationSettings) and destination.tls is not None:
             yield destination.name, destination.tls
     for peer in settings.node.peers:
         if peer.report_to is not None and peer.report_to.tls is not None:

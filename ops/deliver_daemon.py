@@ -1,14 +1,19 @@
 """`wetread deliver`: results leave, under the node's AE title, and people are told of what is critical."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 
-from ops.assembly_line import assumed_sets, destinations_of, open_ledger, trail_of
+from dicom_node.commitment import CommitmentListener
+from ops.assembly_line import assumed_sets, open_ledger, trail_of
 from ops.audit.delivering import Deliveries
+from ops.destinations import commitment_plans_of, destinations_of, peers_of
 from ops.notifiers.channels import channels_of
 from ops.settings import Settings
 from ops.signals import stop_on_signals
+from worker.committing import Committer
 from worker.delivery import Deliverer
 from worker.notifying import Notifier
 
@@ -25,6 +30,7 @@ def run(settings: Settings) -> None:
             "no destination",
             remedy="add [[destinations]] to the settings: until then results stay on disk and are sent nowhere",
         )
+    ledger.keep_destinations(destinations)
     channels = channels_of(settings)
     assumed = assumed_sets(settings)
     notifier = Notifier(
@@ -38,19 +44,54 @@ def run(settings: Settings) -> None:
     trail = trail_of(settings, "deliver")
     trail.start()
     telling = threading.Thread(target=notifier.run, args=(stop,), name="notifier")
-    telling.start()
-    _log.info("deliverer serves", destinations=sorted(destinations), channels=sorted(channels))
-    Deliverer(
-        ledger=ledger,
-        destinations=destinations,
-        spool=settings.spool,
-        results=settings.results,
-        settings=settings.delivery,
-        witness=Deliveries(trail, {item.name: item.peer for item in settings.destinations}),
-        assumed=assumed,
-    ).run(stop)
-    stop.wait()
+    committer = Committer(ledger, commitment_plans_of(settings), settings.delivery)
+    with _commitments(committer, settings):
+        telling.start()
+        _log.info("deliverer serves", destinations=sorted(destinations), channels=sorted(channels))
+        Deliverer(
+            ledger=ledger,
+            destinations=destinations,
+            spool=settings.spool,
+            results=settings.results,
+            settings=settings.delivery,
+            committer=committer,
+            witness=Deliveries(trail, peers_of(settings)),
+            assumed=assumed,
+        ).run(stop)
+        stop.wait()
     telling.join()
     trail.stop()
     ledger.close()
     _log.info("deliverer stopped")
+
+
+@contextmanager
+def _commitments(committer: Committer, settings: Settings) -> Iterator[None]:
+    """Hear reports of storage commitment meanwhile, where there is a port for them. Raises ListenFailed."""
+    delivery = settings.delivery
+    asked = sorted(commitment_plans_of(settings))
+    if not asked:
+        yield
+        return
+    if delivery.commitment_port is None:
+        _log.warning(
+            "reports of storage commitment are heard on the association of the request only",
+            destinations=asked,
+            remedy="set delivery.commitment_port, and let the archives know our AE title with that port",
+        )
+    committer.start()
+    listener = None
+    try:
+        if delivery.commitment_port is not None:
+            listener = CommitmentListener(
+                settings.node.ae_title,
+                delivery.commitment_host,
+                delivery.commitment_port,
+                committer.take_report,
+                admits=committer.admits,
+            )
+        yield
+    finally:
+        committer.stop()
+        if listener is not None:
+            listener.close()

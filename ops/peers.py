@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from dicom_node.settings import Peer, TlsClientSettings
 from ops.settings import Settings, SettingsError
+from worker.destination_settings import DicomDestinationSettings
 
 _ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
 
@@ -35,8 +36,8 @@ def peer_named(text: str, settings: Callable[[], Settings]) -> Peer:
 
 
 def archives_in(settings: Settings) -> dict[str, Peer]:
-    """Return the archives that the settings name."""
-    return {item.name: item.peer for item in settings.destinations}
+    """Return the archives that the settings name and that speak DIMSE."""
+    return {item.name: item.peer for item in settings.each_destination if isinstance(item, DicomDestinationSettings)}
 
 
 def our_node(settings: Settings) -> Peer:

@@ -8,6 +8,7 @@ import structlog
 from dicom_node.archive import DicomArchive
 from dicom_node.query import Limits
 from ops.settings import Settings
+from worker.destination_settings import DicomDestinationSettings
 from worker.errors import PatientSecretUnusable
 from worker.ledger import Ledger
 from worker.patient_key import load_secret
@@ -42,7 +43,7 @@ def priors_of(settings: Settings, ledger: Ledger) -> Priors | None:
                 dimse_timeout_s=_SEARCH_S,
                 limits=Limits(seconds=_SEARCH_S),
             )
-            for item in settings.destinations
-            if item.prior
+            for item in settings.each_destination
+            if isinstance(item, DicomDestinationSettings) and item.prior
         },
     )

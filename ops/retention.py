@@ -13,6 +13,7 @@ from dicom_node.held_instances import HeldInstances
 from dicom_node.spool import Spool
 from ops.assembly_line import told_of
 from ops.settings import Settings
+from worker.destination_settings import DicomDestinationSettings
 from worker.errors import LedgerAway
 from worker.job import JobState
 from worker.ledger import Ledger
@@ -55,6 +56,11 @@ class Retention:
             JobState.FAILED,
             *(state for told in told_of(settings).values() for state in told),
         }
+        self._commits = frozenset(
+            item.name
+            for item in settings.each_destination
+            if isinstance(item, DicomDestinationSettings) and item.commitment
+        )
         self._now = now
 
     def run(self, stop: threading.Event) -> None:
@@ -132,8 +138,8 @@ class Retention:
         return f"storage commitment: {held} images are promised, and no archive is known to have them" if held else ""
 
     def _committing(self) -> frozenset[str]:
-        """Return the destinations whose acceptance alone does not settle a delivery."""
-        return frozenset()
+        """Return the destinations whose acceptance alone does not settle a delivery: they are asked for more."""
+        return self._commits
 
     def _short(self) -> bool:
         return self._spool.free_bytes() < self._settings.make_room_below_bytes

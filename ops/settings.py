@@ -16,12 +16,12 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from dicom_node.disk import HOST
 from dicom_node.settings import NodeSettings
 from ops.audit.settings import AuditSettings
+from worker.destination_settings import DestinationSettings, SenderDestinationSettings, SingleDestination, each_of
 from worker.notification_settings import ChannelSettings, NotifyingSettings
 from worker.priority_settings import PriorityRule, WorklistSettings
 from worker.settings import (
     BrokerSettings,
     DeliverySettings,
-    DestinationSettings,
     LedgerSettings,
     ModelsSettings,
     ReportSettings,
@@ -35,6 +35,10 @@ _PREFIX = "WETREAD_"
 _NOT_SETTINGS = {"WETREAD_ENGINE_CACHE", "WETREAD_SETTINGS", "WETREAD_TEST_DATA", "WETREAD_OHIF_DIST", "WETREAD_PARENT"}
 #: sun_path holds 108 bytes on Linux; Redis and ours add a name to the directory.
 _LONGEST_SOCKET_FOLDER = 80
+
+
+#: Of a destination that does not say its kind.
+_DEFAULT_KIND = "dicom"
 
 
 class SettingsError(Exception):
@@ -99,6 +103,22 @@ class Settings(Section):
         if len({channel.name for channel in value}) < len(value):
             raise ValueError("two channels have the same name; the ledger could not tell them apart")
         return value
+
+    @field_validator("destinations")
+    @classmethod
+    def _each_named_once(cls, value: tuple[DestinationSettings, ...]) -> tuple[DestinationSettings, ...]:
+        if len({item.name for item in value}) < len(value):
+            raise ValueError("two destinations have the same name; the ledger could not tell them apart")
+        for item in value:
+            titles = [peer.ae_title for peer in item.peers] if isinstance(item, SenderDestinationSettings) else []
+            if len(set(titles)) < len(titles):
+                raise ValueError(f"{item.name}: a sender is listed twice")
+        return value
+
+    @property
+    def each_destination(self) -> tuple[SingleDestination, ...]:
+        """Every destination that has a queue of its own: those of `destinations`, and each sender."""
+        return each_of(self.destinations)
 
     @property
     def spool(self) -> Path:
@@ -189,12 +209,21 @@ def _override(table: dict[str, Any], name: str, value: str) -> None:
 
 
 def _explain(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
+    key = ".".join(_as_written(problem["loc"]))
     if problem["type"] != "extra_forbidden":
         return f"{key}: {problem['msg']}"
     allowed = _keys_of(problem["loc"][:-1])
     near = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
     return f"{key}: unknown key" + (f", did you mean {near[0]}?" if near else f"; allowed are {', '.join(allowed)}")
+
+
+def _as_written(path: tuple[Any, ...]) -> list[str]:
+    """Return a path as it is in the file, where a kind that is the default one may be left out."""
+    return [
+        str(part)
+        for before, part in zip((None, *path), path, strict=False)
+        if not (isinstance(before, int) and part == _DEFAULT_KIND)
+    ]
 
 
 def _keys_of(path: tuple[Any, ...]) -> list[str]:

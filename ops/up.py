@@ -16,7 +16,7 @@ from ops.embedded import ARCHIVE_NAME, EmbeddedArchive, EmbeddedRedis
 from ops.settings import Settings, SettingsError
 from ops.signals import stop_on_signals
 from ops.supervisor import Part, Supervisor
-from worker.settings import DestinationSettings
+from worker.destination_settings import DicomDestinationSettings
 
 _log = structlog.get_logger()
 
@@ -85,9 +85,9 @@ def _how_to_go_on(settings: Settings) -> str:
     )
 
 
-def _destination(peer: Peer) -> DestinationSettings:
+def _destination(peer: Peer) -> DicomDestinationSettings:
     # The studies come straight to us, not from this archive: it has nothing to compare an identity with.
-    return DestinationSettings(
+    return DicomDestinationSettings(
         name=ARCHIVE_NAME, ae_title=peer.ae_title, host=peer.host, port=peer.port, identity_check=False
     )
 

@@ -58,7 +58,8 @@ def run_celery(settings: Settings) -> None:
 
     def make_pipeline() -> Pipeline:
         ledger, catalog, assumed = open_ledger(settings), catalog_of(settings), assumed_sets(settings)
-        destinations = {item.name: item.objects for item in settings.destinations}
+        destinations = {item.name: item.objects for item in settings.each_destination}
+        conditions = {item.name: item.conditions for item in settings.each_destination}
         return Pipeline(
             ledger=ledger,
             catalog=catalog,
@@ -66,6 +67,8 @@ def run_celery(settings: Settings) -> None:
             spool=settings.spool,
             results=settings.results,
             destinations=destinations,
+            conditions=conditions,
+            superseded={item.name: item.superseded for item in settings.each_destination},
             report=settings.report,
             settings=settings.worker,
             notes=UnreadNotes(
@@ -74,6 +77,7 @@ def run_celery(settings: Settings) -> None:
                 spool=settings.spool,
                 results=settings.results,
                 destinations=destinations,
+                conditions=conditions,
                 told_of=told_of(settings),
                 report=settings.report,
                 recipe=recipe_digest("none", settings.report),

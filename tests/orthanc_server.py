@@ -1,5 +1,6 @@
 """A real Orthanc on free loopback ports, for tests that send to an archive, ask it, and lose it for a while."""
 
+import base64
 import json
 import os
 import shutil
@@ -36,6 +37,10 @@ def _dicomweb_plugin() -> Path:
     return found or _missing("Orthanc's DICOMweb plugin is not installed: apt-get install orthanc-dicomweb")
 
 
+def _basic(user: str, password: str) -> str:
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
 class OrthancServer:
     """Starts and stops one Orthanc without root; what it stores outlives a stop.
 
@@ -56,6 +61,7 @@ class OrthancServer:
         dicomweb_host: str | None = None,
         scripts: Sequence[Path] = (),
         tls: TlsClientSettings | None = None,
+        user: tuple[str, str] | None = None,
     ) -> None:
         """Prepare one.
 
@@ -70,10 +76,12 @@ class OrthancServer:
             dicomweb_host: With it, DICOMweb is spoken below /dicom-web, and addresses of bulk data begin with this
                 host:port, where a viewer's page comes from too.
             tls: With it, it takes associations over TLS only, and calls others with this certificate too.
+            user: With it, it speaks HTTP with this user only, who has this password.
         """
         self.dicom_port = dicom_port
         self._tls = tls
         self.url = f"http://127.0.0.1:{http_port}"
+        self._headers = {} if user is None else {"Authorization": f"Basic {_basic(*user)}"}
         self._config = folder / "orthanc.json"
         self._log = folder / "orthanc.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -110,6 +118,8 @@ class OrthancServer:
                 "DicomTlsTrustedCertificates": str(tls.ca),
                 "DicomTlsRemoteCertificateRequired": True,
             }
+        if user is not None:
+            settings |= {"AuthenticationEnabled": True, "RegisteredUsers": dict([user])}
         self._config.write_text(json.dumps(settings))
 
     @property
@@ -157,7 +167,8 @@ class OrthancServer:
             method: Another method.
         """
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data, method=method)  # noqa: S310 - our own loopback URL
+        address = self.url + path
+        request = urllib.request.Request(address, data=data, method=method, headers=self._headers)  # noqa: S310 - loopback
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             content = answer.read()
         try:

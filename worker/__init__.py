@@ -46,7 +46,13 @@ output_gate    what every object passes before it is sent: gate_bundle, gate_obj
                and gate_planar_checks (the SEG), gate_labelmap_checks, gate_parametric_map_checks,
                gate_rt_structure_checks, gate_picture_checks, gate_report_checks and gate_number_checks (the SRs)
 found_results  results of anybody as files, and what the gate says of them
-delivery       results to their destinations; delivery_witness, who hears of it
+routing        which reads go where; destination_settings (secret_settings), what a site may say about it
+delivery       results to their destinations: circuit_breaker, when one gets nothing; reencoded_copy, another encoding;
+               identity_check, whose study it is by now; committing, storage commitment; in the ledger
+               ledger_destinations and ledger_commitments (delivery_events); delivery_witness, who hears of it
+superseded     a read that later images have replaced: ledger_superseded, ledger_withdrawals; rejection_note, for
+               archives that hide it (IOCM); superseded_read, instance_reference and
+               instance_hierarchy; gate_superseding_checks
 retention      what may be removed, and when; ledger_retention, what became of studies
 notification   who is told of what is critical or late, and when the next are; notification_words, in sentences;
                ledger_notifications, ledger_deadlines and ledger_alerts keep it; notifying tells them

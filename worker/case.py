@@ -11,6 +11,7 @@ from worker.sentences import Words, words_in
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings
 from worker.source_repairs import Identity, identity_of
+from worker.superseded_read import SupersededRead
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,6 +27,7 @@ class Case:
         critical: Why somebody is told of this read at once; empty where it is not critical.
         late_after_s: The deadline that had passed before this read; None where it came in time, or has none.
         prior: What has changed since an earlier read of the same patient; None where there is no comparison.
+        superseded: The read of fewer images that this one supersedes; None where there is none.
     """
 
     series: LoadedSeries
@@ -36,6 +38,7 @@ class Case:
     critical: tuple[CriticalReason, ...] = ()
     late_after_s: float | None = None
     prior: Prior | None = None
+    superseded: SupersededRead | None = None
 
     @classmethod
     def of(

@@ -1,23 +1,29 @@
 """Results leave: one thread a destination asks the ledger what is due, and tells it what the archive answered."""
 
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import structlog
-from pydicom import dcmread
-from pydicom.dataset import Dataset
 
-from dicom_node.archive import ArchiveClient, OutcomeKind, StoreOutcome
-from dicom_node.errors import NodeError
-from dicom_node.identity import StudyIdentity
+from dicom_node.archive import Deleting, OutcomeKind, Outlet, StoreOutcome
+from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, NodeError
 from dicom_node.statuses import may_pass, store_meaning
+from worker.circuit_breaker import CircuitBreaker
+from worker.committing import Committer
 from worker.delivery_witness import DeliveryWitness, NoWitness
-from worker.errors import CharactersUnknown, LeaseLost, LedgerAway
-from worker.job import DeliveryState, OutgoingBatch
+from worker.destination_settings import Encoding
+from worker.errors import LeaseLost, LedgerAway
+from worker.identity_check import identities_of_file, why_held
+from worker.job import DeliveryState, OutgoingBatch, OutgoingObject
 from worker.ledger import Ledger
-from worker.sender_characters import AssumedSets, settle
+from worker.ledger_deliveries import CommitmentWish
+from worker.object_kinds import REJECTION
+from worker.reencoded_copy import in_encoding
+from worker.sender_characters import AssumedSets
 from worker.settings import DeliverySettings
 
 _log = structlog.get_logger()
@@ -25,21 +31,30 @@ _log = structlog.get_logger()
 #: A deliverer that is silent for so long is taken to be dead; sending the same bytes twice does no harm.
 _LEASE_S = 300.0
 _DAY_S = 86400.0
+_UNANSWERED = "the association ended before every object was answered"
+#: It did not answer, or would not speak with us: the next job would fare no better.
+_NO_CONNECTION = (ArchiveUnreachable, AssociationRejected)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """An archive that gets results.
+    """Where results go.
 
     Attributes:
         name: As in the settings and the ledger.
         archive: How it is reached.
-        identity_check: Whether it is asked (C-FIND) before the first delivery of a job.
+        identity_check: Whether it is asked (C-FIND, QIDO-RS) before the first delivery of a job.
+        encodings: Which are tried, in this order, where one is not taken.
+        commitment: Whether it is asked to take responsibility for what it has accepted.
+        withdraws: Whether objects of superseded reads are deleted there; `archive` can then delete.
     """
 
     name: str
-    archive: ArchiveClient
+    archive: Outlet
     identity_check: bool = True
+    encodings: tuple[Encoding, ...] = ("as-made",)
+    commitment: CommitmentWish = ""
+    withdraws: bool = False
 
 
 class Deliverer:
@@ -53,20 +68,40 @@ class Deliverer:
         spool: Path,
         results: Path,
         settings: DeliverySettings,
+        committer: Committer | None = None,
         witness: DeliveryWitness | None = None,
         assumed: AssumedSets | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the ledger, the destinations by name, the roots of spool and results, the waits, and character sets.
+        """Take the ledger, the destinations by name, the roots of spool and results, and the waits.
 
-        `witness` hears of each attempt.
+        Args:
+            ledger: Opened in this process.
+            destinations: By name.
+            spool: Its root.
+            results: Their root.
+            settings: The waits.
+            committer: Who asks destinations for commitment.
+            witness: Hears of each attempt.
+            assumed: Character sets of senders whose objects declare none, or a wrong one.
+            clock: Monotonic seconds.
         """
         self._ledger = ledger
         self._destinations = destinations
         self._spool = spool
         self._results = results
         self._settings = settings
+        self._committer = committer
         self._witness = witness or NoWitness()
         self._assumed = assumed or {}
+        self._clock = clock
+        closed = CircuitBreaker(
+            opens_after=settings.breaker_after,
+            first_wait_s=settings.first_retry_s,
+            longest_wait_s=settings.longest_retry_s,
+        )
+        #: One a destination; each is read and changed by that destination's thread only.
+        self._breakers = dict.fromkeys(destinations, closed)
 
     def run(self, stop: threading.Event) -> None:
         """Serve each destination in a thread of its own, so that one in trouble does not hold another."""
@@ -80,14 +115,36 @@ class Deliverer:
             thread.join()
 
     def _serve(self, destination: Destination, stop: threading.Event) -> None:
+        known = False
         while not stop.is_set():
             try:
-                busy = self.deliver_one(destination)
+                if not known:
+                    self._remember(destination)
+                    known = True
+                busy = self.step(destination)
             except LedgerAway as error:
                 _log.warning("deliverer waits", destination=destination.name, cause=str(error))
                 busy = False
+            except Exception as error:  # noqa: BLE001  # the outermost frame of a thread: one object must not end it
+                # Its own words may quote a dataset. What it held is free again when its lease runs out.
+                _log.error(
+                    "a defect of wetread in a delivery", destination=destination.name, error=type(error).__name__
+                )
+                busy = False
             if not busy:
                 stop.wait(self._settings.poll_s)
+
+    def _remember(self, destination: Destination) -> None:
+        """Begin with what the deliverer before us has found: a restart must not try hundreds of jobs in vain."""
+        state = self._ledger.destinations().get(destination.name)
+        if state is not None and not state.answering:
+            self._breakers[destination.name] = self._breakers[destination.name].opened()
+
+    def step(self, destination: Destination) -> bool:
+        """Do the next thing for a destination; return whether there was one."""
+        if self._breakers[destination.name].is_open and not self._answers(destination):
+            return False
+        return self.deliver_one(destination) or self._commit_one(destination) or self._withdraw_one(destination)
 
     def deliver_one(self, destination: Destination) -> bool:
         """Send what is due of one job; return whether anything was."""
@@ -102,11 +159,14 @@ class Deliverer:
         except NodeError as error:
             self._postpone(batch, str(error))
             log.warning("destination away", cause=str(error), attempt=batch.objects[0].attempts)
+            self._felt(destination, error)
         except LeaseLost as error:
             log.warning("delivery taken over", cause=str(error))
         except OSError as error:
             self._postpone(batch, f"a file of this job cannot be read ({error.strerror}): is the disk there?")
             log.warning("result file unreadable", cause=error.strerror, file=error.filename)
+        else:
+            self._felt(destination, None)
         return True
 
     def _identity_holds(self, batch: OutgoingBatch, destination: Destination) -> bool:
@@ -116,7 +176,8 @@ class Deliverer:
         received = identities_of_file(self._spool / batch.source_file, self._assumed)
         archived = destination.archive.find_study(batch.study_instance_uid)
         reasons = [why_held(identity, archived, destination.name) for identity in received]
-        reason = reasons[0] if all(reasons) else ""
+        # What it says of the identity that results carry, where none is the archive's.
+        reason = "" if "" in reasons else reasons[0]
         if reason:
             self._ledger.hold(batch, reason=reason)
             _log.warning("job held", job=batch.job_id, destination=destination.name, reason=reason)
@@ -125,23 +186,45 @@ class Deliverer:
         return True
 
     def _send(self, batch: OutgoingBatch, destination: Destination) -> None:
-        outcomes = {outcome.sop_instance_uid: outcome for outcome in self._stored(batch, destination)}
-        later = [] if len(outcomes) == len(batch.objects) else [_UNANSWERED]
-        for item in batch.objects:
-            outcome = outcomes.get(item.sop_instance_uid)
-            if outcome is None:
-                continue
-            state, reason = state_after_answer(outcome)
-            if state is DeliveryState.PENDING:
-                later.append(reason)
-            else:
-                self._ledger.delivered(item, state, status=outcome.status, reason=reason)
-        if later:
-            self._postpone(batch, later[-1])
+        """Send a batch; what takes an earlier read back goes last, and only once the newer one is there."""
+        rejections = [item for item in batch.objects if item.kind == REJECTION]
+        self._send_objects(batch, [item for item in batch.objects if item not in rejections], destination)
+        if rejections and self._ledger.has_arrived(batch.job_id, destination.name):
+            self._send_objects(batch, rejections, destination)
+        elif rejections:
+            self._postpone(batch, "it rejects an earlier read, and waits until the newer one has arrived")
 
-    def _stored(self, batch: OutgoingBatch, destination: Destination) -> list[StoreOutcome]:
-        """Send what is due, before the eyes of the witness; what the archive answered."""
-        files = {item.sop_instance_uid: self._results / item.file for item in batch.objects}
+    def _send_objects(self, batch: OutgoingBatch, objects: Sequence[OutgoingObject], destination: Destination) -> None:
+        """Send objects, what is not taken in one encoding in the next; what was answered is recorded at once."""
+        left = list(objects)
+        not_taken: dict[OutgoingObject, StoreOutcome] = {}
+        later: dict[OutgoingObject, str] = {}
+        tried: set[Path] = set()
+        for encoding in destination.encodings if objects else ():
+            files = {item: in_encoding(self._results / item.file, encoding) for item in left}
+            files = {item: file for item, file in files.items() if file not in tried}
+            outcomes = self._stored(batch, destination, {item.sop_instance_uid: file for item, file in files.items()})
+            tried.update(files.values())
+            for item in files:
+                outcome = outcomes.get(item.sop_instance_uid)
+                if outcome is None or outcome.kind is not OutcomeKind.NO_CONTEXT:
+                    left.remove(item)
+                    not_taken.pop(item, None)
+                    later[item] = self._record(item, outcome, destination)
+                else:
+                    not_taken[item] = outcome
+        for item, outcome in not_taken.items():
+            later[item] = self._record(item, outcome, destination)
+        reasons = [reason for reason in later.values() if reason]
+        if objects and reasons == [_UNANSWERED] * len(objects):
+            raise ArchiveUnreachable(f"{destination.name} ended the association before it answered for any object")
+        if reasons:
+            self._postpone(batch, reasons[-1])
+
+    def _stored(
+        self, batch: OutgoingBatch, destination: Destination, files: Mapping[str, Path]
+    ) -> dict[str, StoreOutcome]:
+        """Send files before the eyes of the witness; return what the archive answered, by SOP Instance UID."""
         study_uid = batch.study_instance_uid
         self._witness.begins(destination.name, study_uid, tuple(files.values()))
         try:
@@ -152,7 +235,77 @@ class Deliverer:
         # Before the ledger knows it: after a crash in between they are sent, and told, once more.
         for failure, uids in _by_failure(files, outcomes).items():
             self._witness.ended(destination.name, study_uid, tuple(files[uid] for uid in uids), failure)
-        return outcomes
+        return {outcome.sop_instance_uid: outcome for outcome in outcomes}
+
+    def _record(self, item: OutgoingObject, outcome: StoreOutcome | None, destination: Destination) -> str:
+        """Record what was answered; return why it must be sent again later, "" where it need not."""
+        if outcome is None:
+            return _UNANSWERED
+        state, reason = state_after_answer(outcome)
+        if state is DeliveryState.PENDING:
+            return reason
+        self._ledger.delivered(item, state, status=outcome.status, reason=reason, commitment=destination.commitment)
+        return ""
+
+    def _commit_one(self, destination: Destination) -> bool:
+        if self._committer is None or not destination.commitment:
+            return False
+        try:
+            return self._committer.ask_one(destination.name)
+        except ArchiveError as error:
+            self._felt(destination, error)
+        return True
+
+    def _withdraw_one(self, destination: Destination) -> bool:
+        item = self._ledger.next_withdrawal(destination.name) if destination.withdraws else None
+        if item is None:
+            return False
+        archive = cast("Deleting", destination.archive)
+        try:
+            archive.delete(item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid)
+        except ArchiveError as error:
+            self._ledger.postpone_withdrawal(
+                item,
+                reason=str(error),
+                first_retry_s=self._settings.first_retry_s,
+                longest_retry_s=self._settings.longest_retry_s,
+                give_up_after_s=self._settings.give_up_after_days * _DAY_S,
+            )
+            self._felt(destination, error)
+        else:
+            self._ledger.withdrawn(item)
+        return True
+
+    def _answers(self, destination: Destination) -> bool:
+        """Ask a destination that gets nothing whether it is back, when that is due; return whether it is."""
+        if self._clock() < self._breakers[destination.name].probe_at_s:
+            return False
+        try:
+            destination.archive.probe()
+        except NodeError as error:
+            self._breakers[destination.name] = self._breakers[destination.name].after_failure(self._clock())
+            self._ledger.abandon_overdue(
+                destination.name,
+                give_up_after_s=self._settings.give_up_after_days * _DAY_S,
+                reason=f"it did not answer in all this time: {error}",
+            )
+            return False
+        self._breakers[destination.name] = self._breakers[destination.name].after_answer()
+        self._ledger.note_destination(destination.name, answering=True)
+        released = self._ledger.release_waiting(destination.name)
+        _log.info("destination is back", destination=destination.name, released=released)
+        return True
+
+    def _felt(self, destination: Destination, error: NodeError | None) -> None:
+        """Let the breaker know how a connection was; other errors than of the connection say that it answers."""
+        before = self._breakers[destination.name]
+        if not isinstance(error, _NO_CONNECTION):
+            self._breakers[destination.name] = before.after_answer()
+            return
+        after = self._breakers[destination.name] = before.after_failure(self._clock())
+        if after.is_open and not before.is_open:
+            self._ledger.note_destination(destination.name, answering=False, reason=str(error))
+            _log.warning("destination gets nothing until it answers", destination=destination.name, cause=str(error))
 
     def _postpone(self, batch: OutgoingBatch, reason: str) -> None:
         self._ledger.postpone(
@@ -164,7 +317,6 @@ class Deliverer:
         )
 
 
-_UNANSWERED = "the association ended before every object was answered"
 _ACCEPTED = (OutcomeKind.ACCEPTED, OutcomeKind.WARNING, OutcomeKind.DUPLICATE)
 
 
@@ -193,48 +345,3 @@ def _by_failure(sent: Iterable[str], outcomes: Iterable[StoreOutcome]) -> dict[s
         state, reason = answered.get(uid, (DeliveryState.REFUSED, _UNANSWERED))
         found.setdefault("" if state is DeliveryState.ACCEPTED else reason or "refused", []).append(uid)
     return found
-
-
-def why_held(received: StudyIdentity, archived: StudyIdentity | None, destination: str) -> str:
-    """Say why results must not go out now; empty where the archive's study is the one that we received.
-
-    Names the attributes that differ, never their values.
-    """
-    if archived is None:
-        return (
-            f"{destination} no longer has this study: was it moved, merged or deleted since we received it? Where an "
-            "archive only ever gets results, set `identity_check = false` for it"
-        )
-    different = archived.differs_from(received)
-    if different == ("PatientName",) and archived.lacks_characters_of(received):
-        return (
-            f"PatientName in {destination} lacks characters of what we received: it answers queries in a character set "
-            "without them; let it answer in UTF-8 (Orthanc: DefaultEncoding)"
-        )
-    if different:
-        names = ", ".join(different)
-        return f"{names} in {destination} differ from what we received: was the patient corrected or merged?"
-    return ""
-
-
-def identity_of_file(file: Path, assumed: AssumedSets) -> StudyIdentity:
-    """Return whose study a file of the spool belongs to, as results say it."""
-    return identities_of_file(file, assumed)[0]
-
-
-def identities_of_file(file: Path, assumed: AssumedSets) -> tuple[StudyIdentity, ...]:
-    """Return whose study a file of the spool belongs to: as results say it, then as its sender declared it.
-
-    They differ where the declared character set is not the one that was used; an archive may repeat either.
-    """
-    as_declared = StudyIdentity.of(_head(file))
-    head = _head(file)
-    try:
-        settle(head, assumed, StudyIdentity.keywords())
-    except CharactersUnknown:
-        return (as_declared,)
-    return tuple(dict.fromkeys((StudyIdentity.of(head), as_declared)))
-
-
-def _head(file: Path) -> Dataset:
-    return dcmread(file, stop_before_pixels=True, specific_tags=list(StudyIdentity.keywords()))

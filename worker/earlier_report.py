@@ -15,8 +15,9 @@ from models.card_parts import Concept
 from models.findings import NO_UNITS, Measurement
 from models.manifest import Card
 from worker.gate_bundle import MEASUREMENT_GROUP, children, content_items, name_of
+from worker.instance_reference import InstanceReference
 from worker.object_encoding import MANUFACTURER
-from worker.prior import NOT_SIZES, Code, EarlierRead, InstanceReference, Observed
+from worker.prior import NOT_SIZES, Code, EarlierRead, Observed
 from worker.provenance import derived_uid
 from worker.pydicom_errors import PARSE_ERRORS
 from worker.study_moment import studied_at, study_day

@@ -15,6 +15,7 @@ from models.findings import Reading
 from models.manifest import Card
 from worker.errors import OutputRefused
 from worker.image_frames import frames_of, has_place
+from worker.instance_reference import InstanceReference
 from worker.labelmap import LABEL_MAP_STORAGE
 from worker.prior import Prior
 from worker.slice_geometry import Plane
@@ -61,6 +62,7 @@ class Bundle:
         card: Of the model; None where only files are at hand.
         reading: What the objects must say; None where only files are at hand.
         prior: The earlier read that they are compared with.
+        superseded: Objects of the read that this one supersedes.
         partial: Whether other objects of the reading may be missing here.
         foreign: Whether somebody else's program made them, to whom the rules of this house mean nothing.
     """
@@ -70,6 +72,7 @@ class Bundle:
     card: Card | None
     reading: Reading | None
     prior: Prior | None = None
+    superseded: tuple[InstanceReference, ...] = ()
     partial: bool = False
     foreign: bool = False
 

@@ -79,6 +79,7 @@ def references_of_pictures(bundle: Bundle) -> Iterator[str]:
     if not bundle.sources.instances:
         return
     known = {uid for _, _, uid in bundle.sources.instances} | {str(made.SOPInstanceUID) for made in bundle.objects}
+    known |= {reference.sop_instance_uid for reference in bundle.superseded}
     for made in _of(bundle, *_REFERRING):
         if not _referred(made) <= known:
             yield f"{made.get('Modality')} refers to an instance that was neither read nor made"

@@ -32,10 +32,12 @@ class DeliveryState(enum.StrEnum):
     PENDING = "pending"  #: waiting for its first or next attempt
     SENDING = "sending"  #: a deliverer holds the lease
     ACCEPTED = "accepted"  #: the archive answered success, a warning, or that it has it already
+    UNCOMMITTED = "uncommitted"  #: accepted, where only a commitment counts: the archive has not committed to it yet
     COMMITTED = "committed"  #: the archive has taken responsibility (PS3.4 J)
     REFUSED = "refused"  #: the archive will not take it; the reason says why
     REPLACED = "replaced"  #: the archive would not take it, and another object goes there instead
-    ABANDONED = "abandoned"  #: the destination stayed away for too long
+    ABANDONED = "abandoned"  #: the destination stayed away, or did not commit, for too long
+    WITHDRAWN = "withdrawn"  #: deleted from the archive, since a later read has taken its place
 
 
 class Priority(enum.IntEnum):
@@ -78,19 +80,28 @@ _DELIVERY_STEPS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.SENDING: frozenset(
         {
             DeliveryState.ACCEPTED,
+            DeliveryState.UNCOMMITTED,
             DeliveryState.PENDING,
             DeliveryState.REFUSED,
             DeliveryState.REPLACED,
             DeliveryState.ABANDONED,
         }
     ),
-    DeliveryState.ACCEPTED: frozenset({DeliveryState.COMMITTED, DeliveryState.PENDING}),
-    DeliveryState.COMMITTED: frozenset(),
+    # Back to pending: the archive said that it cannot commit, so it gets the object again.
+    DeliveryState.ACCEPTED: frozenset({DeliveryState.COMMITTED, DeliveryState.PENDING, DeliveryState.WITHDRAWN}),
+    DeliveryState.UNCOMMITTED: frozenset(
+        {DeliveryState.COMMITTED, DeliveryState.PENDING, DeliveryState.ABANDONED, DeliveryState.WITHDRAWN}
+    ),
+    DeliveryState.COMMITTED: frozenset({DeliveryState.WITHDRAWN}),
+    DeliveryState.WITHDRAWN: frozenset(),
     DeliveryState.REFUSED: frozenset({DeliveryState.PENDING}),
     DeliveryState.ABANDONED: frozenset({DeliveryState.PENDING}),
     # Not even by an admin's wish: what went there instead would lie over it.
     DeliveryState.REPLACED: frozenset(),
 }
+
+#: States of a job whose objects may be sent.
+LEAVING = (JobState.READ, JobState.FAILED, JobState.SKIPPED)
 
 #: States from which `wetread retry` may queue a job again.
 RETRYABLE = frozenset(state for state, after in _JOB_STEPS.items() if JobState.QUEUED in after) - {JobState.CLAIMED}
@@ -150,6 +161,7 @@ class Claim:
         model_id: The card's id.
         model_digest: The very model that it was queued for.
         queued_at: UTC; dates and times inside the results derive from it, so that a retry gives the same bytes.
+        calling_ae_title: Who sent the study.
     """
 
     job_id: int
@@ -162,6 +174,7 @@ class Claim:
     model_id: str
     model_digest: str
     queued_at: datetime
+    calling_ae_title: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +208,33 @@ class OutgoingObject:
     kind: str
     sop_instance_uid: str
     file: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitmentBatch:
+    """What one request for commitment asks for: objects of one job that one destination has taken.
+
+    Attributes:
+        job_id: Of the ledger.
+        transaction_uid: (0008,1195), recorded before the request is made.
+        instances: (SOP Class UID, SOP Instance UID) of each.
+    """
+
+    job_id: int
+    transaction_uid: str
+    instances: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithdrawnObject:
+    """One object that is to be deleted where it went."""
+
+    delivery_id: int
+    job_id: int
+    attempts: int
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +279,7 @@ class JobRow:
 
     Attributes:
         state: As in the ledger.
-        delivered: Whether it is read and every delivery is accepted or committed.
+        delivered: Whether it is read and every delivery is accepted, or committed where only that counts.
         reason: Why it failed, is held or was skipped; empty otherwise.
         door_to_result_s: From the last instance's arrival to the last delivery's acceptance; None before that.
         sender: AE title of who sent the study.

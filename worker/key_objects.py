@@ -43,7 +43,7 @@ def build_key_objects(case: Case, made: Mapping[Kind, Dataset]) -> Dataset | Non
                 relationship_type=RelationshipTypeValues.CONTAINS,
             ),
             *_items(case, slices, made),
-            *(_item("IMAGE" if "Rows" in result else "COMPOSITE", _reference(result)) for result in results),
+            *(unnamed_item("IMAGE" if "Rows" in result else "COMPOSITE", _reference(result)) for result in results),
         ),
         template="2010",
         root=True,
@@ -60,13 +60,13 @@ def build_key_objects(case: Case, made: Mapping[Kind, Dataset]) -> Dataset | Non
 
 def _items(case: Case, slices: list[int], made: Mapping[Kind, Dataset]) -> Iterator[Dataset]:
     if not slices:
-        yield _item("WAVEFORM", _reference(case.head))
+        yield unnamed_item("WAVEFORM", _reference(case.head))
     drawn_over = _drawn_over(made["GSPS"]) if "GSPS" in made else set()
     for k in slices:
         reference = image_reference(case, k)
         if (str(reference.ReferencedSOPInstanceUID), int(reference.get("ReferencedFrameNumber", 0))) in drawn_over:
             reference.ReferencedSOPSequence = [_reference(made["GSPS"])]
-        yield _item("IMAGE", reference)
+        yield unnamed_item("IMAGE", reference)
 
 
 def _drawn_over(state: Dataset) -> set[tuple[str, int]]:
@@ -78,7 +78,7 @@ def _drawn_over(state: Dataset) -> set[tuple[str, int]]:
     }
 
 
-def _item(value_type: str, reference: Dataset) -> Dataset:
+def unnamed_item(value_type: str, reference: Dataset) -> Dataset:
     """Return a content item without a concept name, of which TID 2010 has none here."""
     # highdicom's items of these kinds have a name or raise, so a plain one takes the place of another item's class.
     item = CodeContentItem(

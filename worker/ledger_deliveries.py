@@ -1,13 +1,17 @@
 """The ledger's way out: results are claimed for a destination, and what the archive answered is recorded."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from worker.admin_actions import AN_ADMIN, record_admin_action
+from worker.delivery_events import note_delivery as _note
+from worker.delivery_events import study_id_of as _study_id
 from worker.errors import IllegalTransition, LeaseLost
 from worker.job import (
+    LEAVING,
     DeliveryState,
     JobState,
     OutgoingBatch,
@@ -15,15 +19,16 @@ from worker.job import (
     require_delivery,
     retry_wait_s,
 )
-from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_event
+from worker.ledger_commitments import want_commitment
+from worker.ledger_database import LOCK, Database, lock_name, utc_now
 from worker.ledger_intake import change_job
 from worker.ledger_jobs import add_deliveries
 from worker.ledger_turns import held
 from worker.object_kinds import INSTEAD
 from worker.tables import Delivery, Job, JobInput, ResultObject, Revision, Series, Study
 
-#: States of a job whose objects may be sent.
-_LEAVING = (JobState.READ, JobState.FAILED, JobState.SKIPPED)
+#: Whether a destination is asked to take responsibility (PS3.4 J) for what it has accepted.
+CommitmentWish = Literal["", "wanted", "required"]
 
 
 class DeliveryLedger(Database):
@@ -48,7 +53,7 @@ class DeliveryLedger(Database):
                 select(Job)
                 .join(ResultObject, ResultObject.job_id == Job.id)
                 .join(Delivery, Delivery.result_object_id == ResultObject.id)
-                .where(Job.state.in_(_LEAVING), *due)
+                .where(Job.state.in_(LEAVING), *due)
                 .order_by(Job.priority, Job.finished_at, Job.id)
                 .limit(1)
                 # Whoever has the job locked takes all of it that waits, or is changing it.
@@ -75,17 +80,27 @@ class DeliveryLedger(Database):
             return _batch(session, job, destination, [(delivery, result) for delivery, result in rows])
 
     def delivered(
-        self, outgoing: OutgoingObject, state: DeliveryState, *, status: int | None = None, reason: str = ""
+        self,
+        outgoing: OutgoingObject,
+        state: DeliveryState,
+        *,
+        status: int | None = None,
+        reason: str = "",
+        commitment: CommitmentWish = "",
     ) -> None:
         """Record what an archive answered for one object: accepted, or refused with the reason.
 
         Where something can go instead of what was refused, that waits from then on, and the refused is *replaced*.
+        For what is accepted a `commitment` is asked where that is wanted; *uncommitted* until then where it counts.
         Raises LeaseLost when the lease ran out meanwhile and another deliverer has the object.
         """
         with self.writing() as session:
             delivery = _sending(session, outgoing)
             if state is DeliveryState.REFUSED and _send_instead(session, delivery):
                 state = DeliveryState.REPLACED
+            if state is DeliveryState.ACCEPTED and commitment:
+                want_commitment(session, delivery)
+                state = DeliveryState.UNCOMMITTED if commitment == "required" else state
             require_delivery(DeliveryState.SENDING, state)
             delivery.state, delivery.status, delivery.reason = state, status, reason
             _note(session, delivery, f"object {state}", status=status, reason=reason)
@@ -246,22 +261,3 @@ def _sending(session: Session, outgoing: OutgoingObject) -> Delivery:
             "deliverer has it; the archive keeps one copy, since the bytes are the same"
         )
     return delivery
-
-
-def _note(session: Session, delivery: Delivery, kind: str, **detail: object) -> None:
-    delivery.updated_at = utc_now()
-    result = session.get_one(ResultObject, delivery.result_object_id)
-    job = session.get_one(Job, result.job_id)
-    write_event(
-        session,
-        kind,
-        study_id=_study_id(session, job),
-        job_id=job.id,
-        object=result.kind,
-        destination=delivery.destination,
-        **{key: value for key, value in detail.items() if value not in (None, "")},
-    )
-
-
-def _study_id(session: Session, job: Job) -> int:
-    return session.get_one(Revision, job.revision_id).study_id

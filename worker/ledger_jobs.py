@@ -25,6 +25,7 @@ from worker.ledger_deadlines import reopen_deadline
 from worker.ledger_intake import change_job, known_model, queue_token
 from worker.ledger_notifications import record_notification
 from worker.ledger_turns import held, next_job, stand_in_line
+from worker.ledger_withdrawals import want_withdrawals
 from worker.notification import CriticalRead, for_ledger
 from worker.object_kinds import wants
 from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, Revision, Study, Turn
@@ -63,6 +64,7 @@ class JobLedger(Database):
                 model_id=model.model_id,
                 model_digest=model.digest,
                 queued_at=job.queued_at,
+                calling_ae_title=study.calling_ae_title,
             )
 
     def renew(self, claim: Claim, *, lease_s: float) -> None:
@@ -83,10 +85,12 @@ class JobLedger(Database):
         recipe_digest: str,
         notes: Sequence[str] = (),
         critical: CriticalRead | None = None,
+        withdraw_from: Collection[str] = (),
     ) -> None:
         """Record the results and a delivery of each to every destination that wants its kind; the job is *read*.
 
         A critical read goes out before everything else, and the same transaction records that somebody must hear of it.
+        Objects of the read that this one supersedes are to be deleted at the destinations of `withdraw_from`.
         Raises LeaseLost when somebody else holds the job by now: nothing is recorded then.
         """
         with self.writing() as session:
@@ -95,7 +99,7 @@ class JobLedger(Database):
             job.runtime, job.inputs_digest, job.recipe_digest = runtime, inputs_digest, recipe_digest
             job.finished_at = utc_now()
             change_job(session, job, JobState.READ, study_id=study.id, runtime=runtime, notes=list(notes))
-            _supersede_earlier(session, job, study)
+            _supersede_earlier(session, job, study, withdraw_from)
             study.results_removed_at = None  # there are results again, for retention to look at
             results = list(results)
             _drop_notes(session, job, {result.sop_instance_uid for result in results})
@@ -309,7 +313,7 @@ def add_deliveries(session: Session, stored: ResultObject, destinations: Sequenc
 _RESULT_KEYS = ("kind", "sop_class_uid", "sop_instance_uid", "series_instance_uid", "file", "sha256")
 
 
-def _supersede_earlier(session: Session, job: Job, study: Study) -> None:
+def _supersede_earlier(session: Session, job: Job, study: Study, withdraw_from: Collection[str]) -> None:
     """Let this read take the place of the one that it was queued to replace, and of any other that still stands.
 
     The one that it was to replace may have failed in the meantime; then the read before that one still stands.
@@ -327,6 +331,7 @@ def _supersede_earlier(session: Session, job: Job, study: Study) -> None:
     )
     for earlier in session.scalars(query).all():
         earlier.fence += 1
+        want_withdrawals(session, earlier, job, withdraw_from)
         change_job(session, earlier, JobState.SUPERSEDED, study_id=study.id, reason=f"job {job.id} read later images")
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 from worker.job import DeliveryState, JobState, Priority
 from worker.ledger_alerts import read_alerts
 from worker.ledger_database import utc_now
+from worker.ledger_destinations import read_destinations
 from worker.ledger_turns import read_holds
 from worker.overview import ARRIVED, LOST, Failure, Overview, Waiting, door_to_result
 from worker.tables import Delivery, Job, Model, ResultObject, Revision, Study
@@ -57,6 +58,7 @@ def read_overview(session: Session) -> Overview:
         alerts=read_alerts(session, _LATEST_FAILURES),
         queued=_queued(session),
         held=tuple(read_holds(session)),
+        destinations=read_destinations(session),
     )
 
 

@@ -35,6 +35,7 @@ class UnreadJob:
         model_digest: The version that it was queued for.
         read_before: How many files the read that stands has read; 0 where none stands.
         queued_at: UTC; dates and times inside the note derive from it.
+        calling_ae_title: Who sent the study.
     """
 
     job_id: int
@@ -46,6 +47,7 @@ class UnreadJob:
     model_digest: str
     read_before: int
     queued_at: datetime
+    calling_ae_title: str = ""
 
 
 class UnreadLedger(Database):
@@ -120,6 +122,7 @@ def _unread(session: Session, job: Job) -> UnreadJob:
         model_digest=job.model_digest,
         read_before=_read_before(session, job),
         queued_at=job.queued_at,
+        calling_ae_title=study_of(session, job).calling_ae_title,
     )
 
 

@@ -7,28 +7,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from worker.notification import ChannelRule, Topic
+from worker.secret_settings import Secret
 from worker.settings import Section
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 #: An MSH field that names an application or facility (HL7 v2.5.1 2.A.33, HD.1).
 _Hl7Name = Annotated[str, Field(max_length=20, pattern=r"^[^|^~\\&\r\n]*$")]
-
-
-class Secret(Section):
-    """Where a secret is kept; it is never in the settings, the log or the ledger, and is read when it is needed."""
-
-    file: Path | None = Field(default=None, description="a file that only this user may read")
-    env: str = Field(default="", description="name of an environment variable")
-
-    @model_validator(mode="after")
-    def _one_place(self) -> "Secret":
-        if (self.file is None) == (not self.env):
-            raise ValueError(
-                'needs either file, such as { file = "/run/secrets/pager" }, or env, such as { env = "PAGER" }'
-            )
-        if self.env.startswith("WETREAD_"):
-            raise ValueError("names that begin with WETREAD_ are settings; choose another name for the variable")
-        return self
 
 
 class _ChannelSettings(Section):

@@ -12,8 +12,8 @@ from typing import Protocol
 import structlog
 
 from dicom_node.identity import StudyIdentity
-from worker.delivery import identity_of_file
 from worker.errors import ChannelAway, ChannelRefused, LeaseLost, LedgerAway
+from worker.identity_check import identity_of_file
 from worker.ledger import Ledger
 from worker.notification import Answer, ChannelRule, Message, NotificationState, OutgoingNotice, who_is_told
 from worker.notification_settings import NotifyingSettings

@@ -53,13 +53,15 @@ def series_number(provenance: Provenance, kind: Kind) -> int:
     return FIRST_SERIES_NUMBER + _SERIES_OF_A_MODEL * model + 1 + tuple(KINDS).index(kind)
 
 
-def series_description(provenance: Provenance, kind: Kind, *, critical: bool = False) -> str:
+def series_description(provenance: Provenance, kind: Kind, *, critical: bool = False, supersedes: bool = False) -> str:
     """Return the series description, RESEARCH first unless the model is cleared; at most 64 characters.
 
-    That it is critical is said where the model's name leaves room.
+    That it is critical, and that it supersedes an earlier read, is said where the model's name leaves room.
     """
     research = "RESEARCH " if provenance.card.research else ""
     description = f"AI {provenance.card.name} {kind}"
+    if supersedes and len(f"{research}SUPERSEDES EARLIER {description}") <= _LONGEST_DESCRIPTION:
+        description = f"SUPERSEDES EARLIER {description}"
     longer = f"{research}CRITICAL {description}"
     return longer if critical and len(longer) <= _LONGEST_DESCRIPTION else research + description
 
@@ -107,7 +109,12 @@ def stamp(dataset: Dataset, case: Case, *, kind: Kind, sop_class_uid: str) -> No
     dataset.Modality = KINDS[kind].modality
     dataset.SeriesInstanceUID = provenance.uid(kind, "series")
     dataset.SeriesNumber = series_number(provenance, kind)
-    dataset.SeriesDescription = series_description(provenance, kind, critical=kind == "TEXT-SR" and bool(case.critical))
+    dataset.SeriesDescription = series_description(
+        provenance,
+        kind,
+        critical=kind == "TEXT-SR" and bool(case.critical),
+        supersedes=case.superseded is not None,
+    )
     dataset.SeriesDate, dataset.SeriesTime = date, time
     dataset.ContentDate, dataset.ContentTime = date, time
     dataset.InstanceNumber = 1

@@ -4,7 +4,21 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal["SEG", "LABELMAP", "SR", "REGION-SR", "ECG-SR", "TEXT-SR", "SC", "GSPS", "PDF", "RTSTRUCT", "KO", "PMAP"]
+Kind = Literal[
+    "SEG",
+    "LABELMAP",
+    "SR",
+    "REGION-SR",
+    "ECG-SR",
+    "TEXT-SR",
+    "SC",
+    "GSPS",
+    "PDF",
+    "RTSTRUCT",
+    "KO",
+    "PMAP",
+    "REJECTION",
+]
 
 #: PS3.4 B.5: what every storage SOP class begins with.
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -91,7 +105,15 @@ KINDS: Mapping[Kind, ObjectKind] = {
         by_default=False,
         shows="a heat map of what the model looked at or expects",
     ),
+    "REJECTION": ObjectKind(
+        sop_class_uid=_STORAGE + "88.59",
+        modality="KO",
+        by_default=False,
+        shows="that an earlier read no longer counts (IHE IOCM)",
+    ),
 }
+#: Sent by a destination's `superseded = "reject"`, and only once the newer read has arrived there.
+REJECTION: Kind = "REJECTION"
 DEFAULT_KINDS: tuple[Kind, ...] = tuple(kind for kind, about in KINDS.items() if about.by_default)
 
 #: What goes out instead of a kind that a read does not give, or that an archive refuses. Never both: a viewer would lay

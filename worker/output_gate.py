@@ -22,6 +22,7 @@ from worker import (
     gate_planar_checks,
     gate_report_checks,
     gate_rt_structure_checks,
+    gate_superseding_checks,
     prior_evidence,
 )
 from worker.case import Case
@@ -97,6 +98,7 @@ CHECKS: tuple[Check, ...] = (
     Check(name="regions", run=gate_report_checks.regions, needs_sources=True, ours=True),
     Check(name="numbers", run=gate_number_checks.numbers),
     Check(name="comparison", run=prior_evidence.comparison),
+    Check(name="superseding", run=gate_superseding_checks.superseding),
 )
 
 
@@ -126,6 +128,7 @@ def check(objects: Sequence[ResultObject], case: Case) -> None:
             card=case.provenance.card,
             reading=case.reading,
             prior=case.prior,
+            superseded=case.superseded.references if case.superseded is not None else (),
         )
     )
 

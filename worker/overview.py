@@ -10,7 +10,7 @@ from worker.job import DeliveryState, HoldRow, JobRow, JobState, Priority
 from worker.notification import NotificationRow, NotificationState, Topic
 
 #: What an archive has taken, or what asks for nothing more since another object takes its place.
-ARRIVED = frozenset({DeliveryState.ACCEPTED, DeliveryState.COMMITTED, DeliveryState.REPLACED})
+ARRIVED = frozenset({DeliveryState.ACCEPTED, DeliveryState.COMMITTED, DeliveryState.REPLACED, DeliveryState.WITHDRAWN})
 #: What no archive will get unless somebody acts.
 LOST = frozenset({DeliveryState.REFUSED, DeliveryState.ABANDONED})
 
@@ -84,6 +84,21 @@ class Waiting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answering:
+    """Whether a destination answers.
+
+    Attributes:
+        answering: As the deliverer found it last.
+        reason: Why not; empty where it does.
+        since: When that began, UTC.
+    """
+
+    answering: bool
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class DoorToResult:
     """Seconds from a study's last image to its last result's acceptance, over the latest delivered jobs."""
 
@@ -133,6 +148,7 @@ class Overview:
         alerts: Critical findings, and reads that did not come in time.
         queued: Jobs that wait, by queue and priority.
         held: Queues and destinations that an admin holds.
+        destinations: Whether each answers, of those that have ever failed.
     """
 
     at: datetime
@@ -149,6 +165,7 @@ class Overview:
     alerts: Alerts = Alerts()
     queued: Mapping[tuple[str, Priority], int] = field(default_factory=dict)
     held: tuple[HoldRow, ...] = ()
+    destinations: Mapping[str, Answering] = field(default_factory=dict)
 
     @property
     def backlog(self) -> int:

@@ -18,12 +18,13 @@ from models.runtime import Infer
 from worker import output_gate, picture, results
 from worker.case import Case
 from worker.channel_series import by_folder, load_channels
+from worker.destination_settings import Superseded
 from worker.errors import CharactersUnknown, LeaseLost, LedgerAway, LedgerRefused, ModelHostLost, WorkerError
 from worker.heartbeat import Heartbeat
 from worker.job import Claim
 from worker.ledger import Ledger
 from worker.notification import CriticalRead
-from worker.object_kinds import Kind
+from worker.object_kinds import REJECTION, Kind
 from worker.outlasting import outlasting
 from worker.prior import Prior
 from worker.priors import Comparison, Priors
@@ -31,11 +32,13 @@ from worker.provenance import Provenance
 from worker.pydicom_errors import panics_as_errors
 from worker.reading_series import read_series
 from worker.result_files import write_result
+from worker.routing import Conditions, Facts, routed
 from worker.selection import rules_of
 from worker.sender_characters import AssumedSets, settle
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings, WorkerSettings
 from worker.site_filter import for_site
+from worker.superseded_read import SupersededRead
 from worker.time_limit import TookTooLong
 from worker.unread import UnreadNotes
 
@@ -75,6 +78,8 @@ class Pipeline:
         notes: Writes what is told of jobs that ended without a read; None where nobody is told.
         priors: Finds earlier reads to compare with; None where nothing is compared.
         assumed: Character sets of senders whose objects declare none, or a wrong one.
+        conditions: Which reads each destination gets, by its name; left out: all.
+        superseded: What becomes of an earlier read's objects at each destination, by its name; left out: nothing.
     """
 
     ledger: Ledger
@@ -88,6 +93,8 @@ class Pipeline:
     notes: UnreadNotes | None = None
     priors: Priors | None = None
     assumed: AssumedSets = field(default_factory=dict)
+    conditions: Mapping[str, Conditions] = field(default_factory=dict)
+    superseded: Mapping[str, Superseded] = field(default_factory=dict)
 
     def work_one(self, queues: Sequence[str], worker: str) -> bool:
         """Claim the best job of these queues and do it, else write a note that is due; return whether there was one."""
@@ -150,11 +157,14 @@ class Pipeline:
         compared = outlasting(lambda: self._compared(claim, entry, series, reading))
         ran = found.runtime or self.host.runtime
         late_after_s = outlasting(lambda: self.ledger.settle_deadline(claim))
+        superseded = outlasting(lambda: self.ledger.superseded_read(claim))
         provenance = Provenance(
             card=entry.card,
             model_digest=claim.model_digest,
             inputs_digest=series.inputs_digest,
-            recipe_digest=recipe_digest(ran, self.report, late=late_after_s is not None, prior=compared.prior),
+            recipe_digest=recipe_digest(
+                ran, self.report, late=late_after_s is not None, prior=compared.prior, superseded=superseded
+            ),
             # In the site's own zone: that is how a radiologist reads a time.
             read_at=claim.queued_at.astimezone(self.report.zone),
             runtime=ran,
@@ -164,8 +174,17 @@ class Pipeline:
             critical=reasons,
             late_after_s=late_after_s,
             prior=compared.prior,
+            superseded=superseded,
         )
-        objects = results.build(case, {kind for wanted in self.destinations.values() for kind in wanted})
+        facts = Facts(
+            sender=claim.calling_ae_title, model_id=claim.model_id, modality=str(case.head.get("Modality", ""))
+        )
+        destinations = {
+            name: (*kinds, *self._rejection(name, superseded))
+            for name, kinds in routed(self.destinations, self.conditions, facts).items()
+        }
+        # Every reading has a text SR, also where no destination gets it.
+        objects = results.build(case, {"TEXT-SR", *(kind for wanted in destinations.values() for kind in wanted)})
         output_gate.check(objects, case)
         folder = f"{claim.study_folder}/{claim.job_id}"
         write_durably(self.results / folder / "picture.png", picture.render(case))
@@ -174,12 +193,13 @@ class Pipeline:
             lambda: self.ledger.finish(
                 claim,
                 results=files,
-                destinations=self.destinations,
+                destinations=destinations,
                 runtime=provenance.runtime,
                 inputs_digest=provenance.inputs_digest,
                 recipe_digest=provenance.recipe_digest,
                 notes=(*series.repairs, *reading.warnings, *compared.notes),
                 critical=CriticalRead(reasons=reasons, research=entry.card.research) if reasons else None,
+                withdraw_from=[name for name, policy in self.superseded.items() if policy == "delete"],
             )
         )
 
@@ -196,6 +216,11 @@ class Pipeline:
         if self.priors is None:
             return Comparison()
         return self.priors.compared(claim, entry.card, series.datasets[0], reading)
+
+    def _rejection(self, destination: str, superseded: SupersededRead | None) -> tuple[Kind, ...]:
+        """Return the note that a destination gets about an earlier read that it has, where it is to reject that."""
+        rejects = self.superseded.get(destination) == "reject"
+        return (REJECTION,) if rejects and superseded is not None and destination in superseded.destinations else ()
 
     def _hand_back(self, claim: Claim, reason: str) -> None:
         try:
@@ -238,14 +263,23 @@ class Pipeline:
         _log.warning("attempt failed", job=claim.job_id, model=claim.model_id, state=str(state), reason=reason)
 
 
-def recipe_digest(runtime: str, report: ReportSettings, *, late: bool = False, prior: Prior | None = None) -> str:
+def recipe_digest(
+    runtime: str,
+    report: ReportSettings,
+    *,
+    late: bool = False,
+    prior: Prior | None = None,
+    superseded: SupersededRead | None = None,
+) -> str:
     """Return the sha256 (hex) over every setting that alters output; a late read says so, so it differs too.
 
-    What a read is compared with alters it too.
+    What a read is compared with, and what it supersedes, alters it too.
     """
     recipe = {"encoding": _ENCODING, "runtime": runtime, "report": report.model_dump(mode="json"), "late": late}
     if prior is not None:
         recipe["prior"] = [reference.sop_instance_uid for reference in prior.references]
+    if superseded is not None:
+        recipe["superseded"] = [reference.sop_instance_uid for reference in superseded.references]
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
 
 

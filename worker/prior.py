@@ -5,6 +5,7 @@ from datetime import date
 
 from models.card_parts import Concept, Label
 from models.findings import Measurement
+from worker.instance_reference import InstanceReference
 
 #: Value and scheme of a coded concept; its meaning is for people.
 Code = tuple[str, str]
@@ -31,16 +32,6 @@ class Observed:
     site: Code | None
     side: str
     measurements: tuple[Measurement, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class InstanceReference:
-    """An instance that is referred to."""
-
-    study_instance_uid: str
-    series_instance_uid: str
-    sop_class_uid: str
-    sop_instance_uid: str
 
 
 @dataclass(frozen=True, kw_only=True)

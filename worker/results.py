@@ -14,6 +14,7 @@ from worker.object_kinds import DEFAULT_KINDS, Kind
 from worker.parametric_map import build_parametric_map
 from worker.presentation_state import build_presentation_state
 from worker.region_report import build_region_report
+from worker.rejection_note import build_rejection_note
 from worker.report import build_report, has_report
 from worker.rt_structure_set import build_rt_structure_set
 from worker.segmentation import build_segmentation
@@ -86,6 +87,11 @@ def _key_objects(case: Case, made: _Made) -> Dataset | None:
     return build_key_objects(case, made)
 
 
+def _rejection_note(case: Case, made: _Made) -> Dataset | None:
+    del made
+    return build_rejection_note(case)
+
+
 #: What makes each kind, in the order of `object_kinds.KINDS`; None where a case gives no such object. What was made
 #: before is at hand, since a later object may refer to it.
 _BUILDERS: Mapping[Kind, Callable[[Case, _Made], Dataset | None]] = {
@@ -101,6 +107,7 @@ _BUILDERS: Mapping[Kind, Callable[[Case, _Made], Dataset | None]] = {
     "RTSTRUCT": _rt_structure_set,
     "KO": _key_objects,
     "PMAP": _parametric_map,
+    "REJECTION": _rejection_note,
 }
 #: Made even where nobody asks for it, since others refer to it.
 _REFERRED_TO: tuple[Kind, ...] = ("SEG",)

@@ -73,9 +73,11 @@ _UNENDED = {
 }
 #: Results of these leave no more, whatever state their deliveries are in.
 _WITHOUT_DELIVERY = (JobState.SUPERSEDED, JobState.CANCELLED)
+_UNCOMMITTED = "has results that {} has not committed to keep"
 _UNSETTLED = {
     DeliveryState.PENDING: "has results that wait for {}",
     DeliveryState.SENDING: "has results on their way to {}",
+    DeliveryState.UNCOMMITTED: _UNCOMMITTED,
     DeliveryState.REFUSED: "has results that {} refused: `wetread retry` sends them again",
     DeliveryState.ABANDONED: "has results that were given up for {}: `wetread retry` sends them again",
 }
@@ -100,7 +102,7 @@ def _why_unsettled(job: JobEnd) -> str:
     for destination, states in sorted(job.deliveries.items()):
         waits = next((_UNSETTLED[state] for state in DeliveryState if state in states and state in _UNSETTLED), "")
         if not waits and destination in job.wants_commitment and DeliveryState.ACCEPTED in states:
-            waits = "has results that {} has not committed to keep"
+            waits = _UNCOMMITTED
         if waits:
             return f"job {job.id} {waits.format(destination)}"
     return ""

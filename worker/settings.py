@@ -1,18 +1,13 @@
-"""What a site may set about jobs, models and destinations."""
+"""What a site may set about jobs, models and deliveries; the destinations are in `worker.destination_settings`."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from dicom_node.settings import Peer
-from dicom_node.tls_settings import TlsClientSettings
 from models.runtime_names import Precision, RuntimeName
 from worker.languages import Language
-from worker.object_kinds import DEFAULT_KINDS, INSTEAD, Kind
-
-AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-\[\]-~]([ -\[\]-~]*[!-\[\]-~])?$")]
 
 
 class Section(BaseModel):
@@ -117,47 +112,6 @@ class ReportSettings(Section):
         return ZoneInfo(self.time_zone) if self.time_zone else None
 
 
-class DestinationSettings(Section):
-    """An archive that receives results."""
-
-    name: str = Field(
-        pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=32, description="its name in the ledger and on the page"
-    )
-    ae_title: AETitle = Field(description="its AE title")
-    host: str = Field(description="its name or address")
-    port: int = Field(ge=1, le=65535, description="its DICOM port")
-    identity_check: bool = Field(
-        default=True, description="ask this archive (C-FIND) before the first delivery of a job"
-    )
-    prior: bool = Field(
-        default=False, description="search this archive (C-FIND, C-GET) for an earlier read of ours to compare with"
-    )
-    not_read: tuple[Literal["failed", "skipped"], ...] = Field(
-        default=("failed",), description="ends of a job about which a text SR says why nothing was read"
-    )
-    objects: tuple[Kind, ...] = Field(
-        default=DEFAULT_KINDS, min_length=1, description="kinds of object that it gets; docs/viewers.md compares them"
-    )
-
-    tls: TlsClientSettings | None = None
-
-    @property
-    def peer(self) -> Peer:
-        """Whom to call."""
-        return Peer(ae_title=self.ae_title, host=self.host, port=self.port, tls=self.tls)
-
-    @field_validator("objects")
-    @classmethod
-    def _one_of_a_pair(cls, value: tuple[Kind, ...]) -> tuple[Kind, ...]:
-        for kind, instead in INSTEAD.items():
-            if kind in value and instead in value:
-                raise ValueError(
-                    f"{kind} and {instead} show the same and would lie on top of each other in a viewer: name {kind} "
-                    f"alone, {instead} goes there by itself where {kind} cannot be made or is refused"
-                )
-        return value
-
-
 class DeliverySettings(Section):
     """How results leave."""
 
@@ -167,6 +121,20 @@ class DeliverySettings(Section):
         default=14.0, gt=0, description="then a result is abandoned, and an admin sees it"
     )
     poll_s: float = Field(default=1.0, gt=0, description="how often the ledger is asked for work")
+    breaker_after: int = Field(
+        default=3,
+        ge=1,
+        description="after so many connections in a row that failed, a destination gets nothing until it answers a "
+        "C-ECHO or its like",
+    )
+    commitment_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="port on which reports of storage commitment are heard; an archive that reports on an association "
+        "of its own must know our AE title with it. Left out: only reports on the association of the request count",
+    )
+    commitment_host: str = Field(default="127.0.0.1", description="address to hear those reports on")
 
 
 class RetentionSettings(Section):

@@ -29,6 +29,7 @@ from worker.object_encoding import stamp
 from worker.object_kinds import Kind
 from worker.provenance import Provenance, device_uid
 from worker.sr_evidence import evidence_items
+from worker.superseded import predecessors
 
 #: PS3.16 CID 5000 with the codes of RFC 5646.
 _LANGUAGES: dict[Language, str] = {
@@ -154,6 +155,8 @@ def document(
     report.VerificationFlag = "UNVERIFIED"
     report.PerformedProcedureCodeSequence = []
     report.ReferencedPerformedProcedureStepSequence = []
+    if earlier := predecessors(case.superseded, kind):
+        report.PredecessorDocumentsSequence = earlier
     report.CurrentRequestedProcedureEvidenceSequence = evidence_items(evidence)
     mark_explicit(report)
     return report

@@ -248,6 +248,49 @@ class Delivery(Base):
     updated_at: Mapped[datetime]
 
 
+class Commitment(Base):
+    """An object that its archive has taken and is to take responsibility for (PS3.4 J): when it is asked (again)."""
+
+    __tablename__ = "commitment"
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id"), primary_key=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    clock: Mapped[str] = mapped_column(String(64), default="")
+    not_before_s: Mapped[float] = mapped_column(Float, default=0.0)
+    created_at: Mapped[datetime]
+
+
+class CommitmentRequest(Base):
+    """An object that stood in a request for commitment; kept, since a report may come after the next request."""
+
+    __tablename__ = "commitment_request"
+    transaction_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id"), primary_key=True, index=True)
+    asked_at: Mapped[datetime]
+
+
+class Withdrawal(Base):
+    """An object of a superseded read that is to be deleted where it went, once the newer read has arrived there."""
+
+    __tablename__ = "withdrawal"
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id"), primary_key=True)
+    #: The job that read later images.
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    clock: Mapped[str] = mapped_column(String(64), default="")
+    not_before_s: Mapped[float] = mapped_column(Float, default=0.0)
+    created_at: Mapped[datetime]
+
+
+class DestinationState(Base):
+    """Whether a destination answers, as the deliverer found it; no row: it has never failed."""
+
+    __tablename__ = "destination_state"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    answering: Mapped[bool]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    since: Mapped[datetime]
+
+
 class Peer(Base):
     """Who has sent us studies."""
 

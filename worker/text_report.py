@@ -12,11 +12,12 @@ from pydicom.uid import EnhancedSRStorage
 
 from worker.case import Case
 from worker.finding_sentences import caveats_of, findings_of, scope_of, summary_of
+from worker.instance_hierarchy import hierarchy_of
 from worker.line_breaking import lines_of
 from worker.notification_words import critical_sentences, late_sentences
-from worker.prior_evidence import pertinent_evidence
 from worker.prior_words import comparison_sentences
 from worker.sr_document import container, document, language, observation_context, procedure_item
+from worker.superseded import superseding_sentences
 
 #: A viewer that does not wrap (OHIF) shows this many characters.
 LONGEST_LINE = 90
@@ -25,16 +26,17 @@ LONGEST_LINE = 90
 def build_text_report(case: Case) -> Dataset:
     """Return the text SR of a reading."""
     urgent = (*critical_sentences(case.critical, case.words), *late_sentences(case.late_after_s, case.words))
+    replaced = superseding_sentences(case.superseded, case.words, case.report.zone)
     compared = () if case.prior is None else comparison_sentences(case.prior, case.words)
     report = _text_document(
         case,
-        (codes.LN.Impressions, codes.DCM.Impression, (*urgent, summary_of(case), *caveats_of(case))),
+        (codes.LN.Impressions, codes.DCM.Impression, (*urgent, *replaced, summary_of(case), *caveats_of(case))),
         (codes.LN.Findings, codes.DCM.Finding, findings_of(case)),
         (codes.LN.PreviousFindings, codes.DCM.PreviousFinding, compared),
         (codes.LN.CurrentProcedureDescriptions, codes.DCM.ProcedureDescription, scope_of(case)),
     )
     if case.prior is not None:
-        report.PertinentOtherEvidenceSequence = pertinent_evidence(case.prior.references)
+        report.PertinentOtherEvidenceSequence = hierarchy_of(case.prior.references)
     return report
 
 

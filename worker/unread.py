@@ -28,6 +28,7 @@ from worker.object_kinds import Kind
 from worker.provenance import Provenance
 from worker.pydicom_errors import PARSE_ERRORS
 from worker.result_files import write_result
+from worker.routing import Conditions, Facts, routed
 from worker.sender_characters import AssumedSets, settle
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings
@@ -52,6 +53,7 @@ class UnreadNotes:
         report: How results speak.
         recipe: Digest of every setting that alters output.
         assumed: Character sets of senders whose objects declare none, or a wrong one.
+        conditions: Which studies each destination hears of, by its name; left out: of all.
     """
 
     ledger: Ledger
@@ -63,6 +65,7 @@ class UnreadNotes:
     report: ReportSettings
     recipe: str
     assumed: AssumedSets = field(default_factory=dict)
+    conditions: Mapping[str, Conditions] = field(default_factory=dict)
 
     def write_one(self, queues: Sequence[str]) -> bool:
         """Write the note of one job of these queues that was not read; return whether there was one."""
@@ -88,11 +91,21 @@ class UnreadNotes:
         return True
 
     def _wanting(self, unread: UnreadJob) -> dict[str, Collection[Kind]]:
+        facts = Facts(sender=unread.calling_ae_title, model_id=unread.model_id, modality=self._modality(unread))
         return {
             name: kinds
-            for name, kinds in self.destinations.items()
+            for name, kinds in routed(self.destinations, self.conditions, facts).items()
             if "TEXT-SR" in kinds and (unread.reason == ADDENDUM or unread.state in self.told_of.get(name, ()))
         }
+
+    def _modality(self, unread: UnreadJob) -> str:
+        """Return the series' modality, where a destination asks for it and a header can be read."""
+        if not any(conditions.modalities for conditions in self.conditions.values()):
+            return ""
+        try:
+            return str(_heads([self.spool / file for file in unread.files])[0].get("Modality", ""))
+        except (WorkerError, OSError):
+            return ""
 
     def _note(self, unread: UnreadJob) -> ResultObject:
         card = self.catalog().get(unread.model_id).card

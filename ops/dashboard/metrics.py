@@ -65,6 +65,7 @@ def _figures(overview: Overview) -> Iterator[Metric]:
     for (destination, delivery_state), count in overview.deliveries.items():
         deliveries.add_metric([destination, delivery_state], count)
     yield deliveries
+    yield from _destinations(overview)
     yield GaugeMetricFamily("wetread_studies_receiving", "Studies that still arrive.", overview.studies_receiving)
     yield GaugeMetricFamily(
         "wetread_studies_waiting", "Studies with a queued or claimed job.", overview.studies_waiting
@@ -72,6 +73,27 @@ def _figures(overview: Overview) -> Iterator[Metric]:
     yield from _alerts(overview.alerts)
     if overview.door_to_result is not None:
         yield from _door_to_result(overview.door_to_result)
+
+
+def _destinations(overview: Overview) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily(
+        "wetread_delivery_waiting", "Results on their way to a destination.", labels=["destination"]
+    )
+    oldest = GaugeMetricFamily(
+        "wetread_delivery_oldest_seconds", "Age of the oldest of them; 0 when there are none.", labels=["destination"]
+    )
+    answering = GaugeMetricFamily(
+        "wetread_destination_answering",
+        "0: so many connections failed that a destination gets nothing until it answers.",
+        labels=["destination"],
+    )
+    by_name = {item.destination: item for item in overview.waiting}
+    for name in sorted({destination for destination, _ in overview.deliveries} | set(overview.destinations)):
+        waits, state = by_name.get(name), overview.destinations.get(name)
+        waiting.add_metric([name], waits.count if waits else 0)
+        oldest.add_metric([name], waits.oldest_s if waits else 0)
+        answering.add_metric([name], state is None or state.answering)
+    yield from (waiting, oldest, answering)
 
 
 def _alerts(alerts: Alerts) -> Iterator[Metric]:

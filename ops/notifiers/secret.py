@@ -3,7 +3,7 @@
 import os
 
 from worker.errors import ChannelAway
-from worker.notification_settings import Secret
+from worker.secret_settings import Secret
 
 
 def read_secret(secret: Secret) -> str:

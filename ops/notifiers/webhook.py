@@ -16,7 +16,8 @@ from typing import Any
 from ops.notifiers.secret import read_secret
 from worker.errors import ChannelAway, ChannelRefused
 from worker.notification import Answer, Message
-from worker.notification_settings import Secret, WebhookSettings, is_private
+from worker.notification_settings import WebhookSettings, is_private
+from worker.secret_settings import Secret
 
 _LONGEST_ANSWER = 65536
 _TOO_EARLY_OR_OFTEN = (408, 425, 429)

@@ -28,7 +28,13 @@ def test_check_18_commitment_is_reported_on_a_new_association(
     held = [(str(head.SOPClassUID), str(head.SOPInstanceUID)) for head in map(dcmread, files)]
     bogus = (held[0][0], derived_uid("nobody has this"))
     reports: list[CommitmentReport] = []
-    listener = CommitmentListener("WETREAD", "127.0.0.1", port, reports.append)
+
+    def take(report: CommitmentReport, address: str) -> int:
+        assert address == "127.0.0.1"
+        reports.append(report)
+        return 0
+
+    listener = CommitmentListener("WETREAD", "127.0.0.1", port, take)
     requestor = Requestor(peer=orthanc.peer, calling_ae_title="WETREAD")
     try:
         whole, partly = derived_uid("whole"), derived_uid("partly")

@@ -68,13 +68,17 @@ def of_the_model(stack: Stack, study: list[Path]) -> list[JobRow]:
 def test_the_same_study_again_gives_no_second_results(
     stack: Stack, orthanc: OrthancServer, study: list[Path], tmp_path: Path, wait_for: Callable[..., None]
 ) -> None:
-    """A study that is sent again, before or after its read, is read once."""
+    """A study that is sent again, before, during or after its read, is read once, and its results are there once."""
     orthanc.take(study)
     stack.send(study)
     stack.send(study)
+    wait_for(lambda: of_the_model(stack, study), what="it is to be read", deadline_s=60)
+    stack.send(study)
     wait_for(delivered(stack, study), what="the results are delivered", deadline_s=90)
     before = results_of(orthanc, uid_of(study))
-    assert before
+    (job,) = of_the_model(stack, study)
+    assert job.attempts == 1
+    assert before == {item.sop_instance_uid for item in job.deliveries}
     stack.send(study)
     # One more image of another study proves that what came before it has been handled.
     other = a_study(tmp_path / "other")
@@ -100,6 +104,20 @@ def test_later_images_are_read_as_a_revision(
         what="the revision is read and supersedes the first",
         deadline_s=90,
     )
+    wait_for(lambda: all(job.delivered for job in stack.jobs() if job.state == "read"), what="it is delivered too")
+    first, second = sorted(
+        (job for job in stack.jobs() if job.model_id == "constant-answer"), key=lambda job: job.revision
+    )
+    old, new = ({item.kind: item.sop_instance_uid for item in job.deliveries} for job in (first, second))
+    assert results_of(orthanc) == {*old.values(), *new.values()}, "what was superseded is left, unless asked otherwise"
+    assert "Supersedes the read of" in " ".join(texts_in(orthanc))
+    for kind in ("SR", "TEXT-SR"):
+        (found,) = orthanc.rest("/tools/lookup", body=new[kind].encode())
+        tags = orthanc.rest(f"/instances/{found['ID']}/simplified-tags")
+        (study,) = tags["PredecessorDocumentsSequence"]
+        (series,) = study["ReferencedSeriesSequence"]
+        assert [item["ReferencedSOPInstanceUID"] for item in series["ReferencedSOPSequence"]] == [old[kind]]
+        assert "SUPERSEDES EARLIER" in tags["SeriesDescription"]
 
 
 def test_later_images_may_give_an_addendum(

@@ -27,7 +27,7 @@ from tests.filled_ledger import (
 )
 from worker.job import JobState, Priority
 from worker.ledger_views import LedgerViews
-from worker.tables import Hold, Job
+from worker.tables import DestinationState, Hold, Job
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>\u202e'\"&"
@@ -232,11 +232,25 @@ def test_metrics_tell_the_ledgers_figures(app: ASGIApp, ledger: LedgerViews) -> 
         'wetread_jobs{state="failed"} 1.0',
         'wetread_jobs{state="cancelled"} 0.0',
         'wetread_deliveries{destination="archive",state="refused"} 1.0',
+        'wetread_delivery_waiting{destination="archive"} 2.0',
+        'wetread_delivery_waiting{destination="research"} 0.0',
+        'wetread_destination_answering{destination="archive"} 1.0',
         'wetread_door_to_result_seconds{quantile="0.5"} 120.0',
         "wetread_studies_receiving 1.0",
     ):
         assert line in lines
     assert any(line.startswith("wetread_oldest_queued_seconds 2") for line in lines)
+
+
+def test_a_destination_that_does_not_answer_is_named(app: ASGIApp, ledger: LedgerViews) -> None:
+    """On the page with the reason, in the metrics as a zero, even if nothing waits for it."""
+    fill_a_day(ledger)
+    with ledger.writing() as session:
+        session.add(DestinationState(name="far", answering=False, reason="is it up?", since=datetime.now(UTC)))
+    assert "far does not answer since" in ask(app, "/").text
+    lines = ask(app, "/metrics").text.splitlines()
+    assert 'wetread_destination_answering{destination="far"} 0.0' in lines
+    assert 'wetread_delivery_oldest_seconds{destination="far"} 0.0' in lines
 
 
 def test_metrics_tell_what_certificates_have_left(ledger: LedgerViews, tmp_path: Path) -> None:

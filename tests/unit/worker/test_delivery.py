@@ -10,7 +10,8 @@ from dicom_node.archive import OutcomeKind, StoreOutcome
 from dicom_node.identity import StudyIdentity
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock
-from worker.delivery import Deliverer, Destination, state_after_answer, why_held
+from worker.delivery import Deliverer, Destination, state_after_answer
+from worker.identity_check import why_held
 from worker.job import DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
 from worker.object_kinds import DEFAULT_KINDS

@@ -12,7 +12,8 @@ from models.card_parts import Concept, Label
 from models.findings import Detection, Measurement, Reading, Structure
 from models.instances import DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
 from tests.readings import LABELS, NODULE, PROBABILITY, UPPER_LOBE, an_ecg_reading
-from worker.prior import EarlierRead, InstanceReference, Observed, Prior
+from worker.instance_reference import InstanceReference
+from worker.prior import EarlierRead, Observed, Prior
 from worker.prior_changes import compare, doubling_days
 
 TODAY = date(2026, 5, 4)

@@ -12,10 +12,11 @@ from pydicom.dataset import Dataset
 from tests.readings import a_card, a_reading, case_of, load
 from worker.case import Case
 from worker.errors import OutputRefused
+from worker.instance_hierarchy import hierarchy_of
+from worker.instance_reference import InstanceReference
 from worker.object_encoding import ResultObject, encoded
 from worker.output_gate import check, check_files
-from worker.prior import Change, InstanceReference, Prior
-from worker.prior_evidence import pertinent_evidence
+from worker.prior import Change, Prior
 from worker.results import build
 from worker.testing import write_mr_series
 
@@ -65,7 +66,7 @@ def text_in(objects: tuple[ResultObject, ...]) -> Dataset:
 def with_references(objects: tuple[ResultObject, ...], *references: InstanceReference) -> list[ResultObject]:
     """Return the objects with other pertinent evidence in the text SR."""
     text = text_in(objects)
-    text.PertinentOtherEvidenceSequence = pertinent_evidence(references)
+    text.PertinentOtherEvidenceSequence = hierarchy_of(references)
     return [encoded(text, "TEXT-SR") if made.kind == "TEXT-SR" else made for made in objects]
 
 

@@ -11,7 +11,8 @@ from tests.notification_servers import MailServer, certificate, server_context
 from tests.unit.ops.notifiers.conftest import PATIENT, a_message
 from worker.errors import ChannelAway, ChannelRefused
 from worker.notification import Message
-from worker.notification_settings import MailSettings, Secret
+from worker.notification_settings import MailSettings
+from worker.secret_settings import Secret
 
 
 def mail(port: int, **changes: Any) -> Mail:

@@ -13,7 +13,8 @@ from tests.notification_servers import WebhookServer, certificate, server_contex
 from tests.unit.ops.notifiers.conftest import PATIENT, a_message
 from worker.errors import ChannelAway, ChannelRefused
 from worker.notification import Message
-from worker.notification_settings import Secret, WebhookSettings
+from worker.notification_settings import WebhookSettings
+from worker.secret_settings import Secret
 
 
 def webhook(url: str, **changes: Any) -> Webhook:

@@ -1,0 +1,161 @@
+"""DICOMweb against a server that answers as it is told."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from dicom_node.dicomweb_archive import DicomWebArchive
+from dicom_node.errors import ArchiveError, ArchiveUnreachable, QueryFailed
+from dicom_node.sender import OutcomeKind
+from worker.testing import write_mr_series
+
+
+class Service(HTTPServer):
+    """Answers in the order in which it is told, and remembers what it was asked.
+
+    Attributes:
+        answers: Status, body and headers of each answer to come.
+        asked: Method, path and headers of each request.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: list[tuple[int, bytes, dict[str, str]]] = []
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.server_port}/dicom-web"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Service
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.asked.append((self.command, self.path, dict(self.headers)))
+        status, body, headers = self.server.answers.pop(0)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_DELETE = _answer  # noqa: N815  # the names that http.server calls
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """A service that runs."""
+    server = Service()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """One instance."""
+    return write_mr_series(tmp_path / "study", slices=1)[0]
+
+
+JSON = {"Content-Type": "application/dicom+json; charset=utf-8"}
+
+
+def test_deleting_what_is_gone_is_deleting(service: Service) -> None:
+    """204, 404 and 410 are all the same to us; what is not allowed is told."""
+    service.answers = [(204, b"", {}), (404, b"", {}), (410, b"", {}), (403, b"", {})]
+    archive = DicomWebArchive(service.url)
+    for _ in range(3):
+        archive.delete("1.2", "1.3", "1.4")
+    assert service.asked[0][:2] == ("DELETE", "/dicom-web/studies/1.2/series/1.3/instances/1.4")
+    with pytest.raises(ArchiveError, match="403"):
+        archive.delete("1.2", "1.3", "1.4")
+
+
+def test_a_refusal_without_a_word_is_looked_after(service: Service, file: Path) -> None:
+    """409 and no body: what QIDO-RS then lists is a duplicate, what it does not list is refused."""
+    archive = DicomWebArchive(service.url)
+    (uid,) = [outcome.sop_instance_uid for outcome in _stored(archive, service, file, [(200, b"", {})])]
+    listed = b'[{"00080018": {"vr": "UI", "Value": ["' + uid.encode() + b'"]}}]'
+    (outcome,) = _stored(archive, service, file, [(409, b"", {}), (200, listed, JSON)])
+    assert outcome.kind is OutcomeKind.DUPLICATE
+    (outcome,) = _stored(archive, service, file, [(409, b"", {}), (204, b"", {})])
+    assert outcome.kind is OutcomeKind.REFUSED
+
+
+def _stored(archive: DicomWebArchive, service: Service, file: Path, answers: list[tuple[int, bytes, dict[str, str]]]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    service.answers = answers
+    return archive.store([file])
+
+
+def test_a_service_that_falls_ill_keeps_what_it_answered_for(service: Service, file: Path) -> None:
+    """The first of two was stored; the second is sent again, by whoever asks again."""
+    service.answers = [(200, b"", {}), (503, b"", {})]
+    outcomes = DicomWebArchive(service.url).store([file, file])
+    assert [outcome.kind for outcome in outcomes] == [OutcomeKind.ACCEPTED]
+    service.answers = [(503, b"", {})]
+    with pytest.raises(ArchiveUnreachable, match="503"):
+        DicomWebArchive(service.url).store([file])
+
+
+def test_a_redirect_is_not_followed(service: Service, file: Path) -> None:
+    """Results go to the address that the site has named, and to no other."""
+    service.answers = [(307, b"", {"Location": f"{service.url}/elsewhere"})]
+    with pytest.raises(ArchiveUnreachable, match="another address"):
+        DicomWebArchive(service.url).store([file])
+    assert len(service.asked) == 1
+
+
+def test_who_we_are_is_shown_with_each_request(service: Service, file: Path) -> None:
+    """The header is asked for anew each time; without one none is sent, whatever ~/.netrc says."""
+    tokens = iter(("Bearer one", "Bearer two"))
+    archive = DicomWebArchive(service.url, authorise=lambda: next(tokens))
+    service.answers = [(200, b"", {}), (200, b"[]", JSON), (200, b"[]", JSON)]
+    archive.store([file])
+    archive.probe()
+    DicomWebArchive(service.url).probe()
+    assert [headers.get("Authorization") for _, _, headers in service.asked] == ["Bearer one", "Bearer two", None]
+
+
+@pytest.mark.parametrize("body", [b"not json", b'[{"0020000D": 5}]', b"7", b"[7]"])
+def test_nonsense_is_no_identity(service: Service, body: bytes) -> None:
+    """What is no DICOM JSON is an error that quotes nothing."""
+    service.answers = [(200, body, JSON)]
+    with pytest.raises(QueryFailed, match="no DICOM JSON"):
+        DicomWebArchive(service.url).find_study("1.2.3")
+
+
+def test_a_service_that_does_not_search_is_there_all_the_same(service: Service) -> None:
+    """It may store: whoever waits for it goes on; a question whose a study is gets its own error."""
+    service.answers = [(404, b"", {}), (501, b"", {}), (404, b"", {})]
+    archive = DicomWebArchive(service.url)
+    archive.probe()
+    with pytest.raises(ArchiveUnreachable, match="501"):
+        archive.probe()
+    with pytest.raises(QueryFailed, match="identity_check = false"):
+        archive.find_study("1.2.3")
+
+
+def test_other_studies_in_an_answer_do_not_count(service: Service) -> None:
+    """A service that ignores the key answers with all that it has; two identities of one study are an error."""
+    item = '{{"0020000D": {{"vr": "UI", "Value": ["{}"]}}, "00100020": {{"vr": "LO", "Value": ["{}"]}}}}'
+    one, two, other = item.format("1.2.3", "A"), item.format("1.2.3", "B"), item.format("9.9", "C")
+    service.answers = [(200, f"[{other}, {one}]".encode(), JSON), (200, f"[{one}, {two}]".encode(), JSON)]
+    archive = DicomWebArchive(service.url)
+    found = archive.find_study("1.2.3")
+    assert found is not None
+    assert found.patient_id == "A"
+    with pytest.raises(QueryFailed, match="2 identities"):
+        archive.find_study("1.2.3")

@@ -1,0 +1,75 @@
+"""What the ledger knows of a destination as a whole: whether it answers, and what of all that waits for it is due."""
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from worker.delivery_events import note_delivery
+from worker.job import DeliveryState, require_delivery
+from worker.ledger_database import Database, utc_now
+from worker.overview import Answering
+from worker.tables import Delivery, DestinationState
+
+
+class DestinationLedger(Database):
+    """Destinations."""
+
+    def destinations(self) -> Mapping[str, Answering]:
+        """Return what is known of each destination that has ever failed."""
+        with self.reading() as session:
+            return read_destinations(session)
+
+    def note_destination(self, name: str, *, answering: bool, reason: str = "") -> None:
+        """Record that a destination answers from now on, or does not any more and why."""
+        with self.writing() as session:
+            row = session.get(DestinationState, name) or DestinationState(name=name)
+            row.answering, row.reason, row.since = answering, reason, utc_now()
+            session.add(row)
+
+    def keep_destinations(self, names: Collection[str]) -> None:
+        """Forget of destinations that are no longer there whether they answer."""
+        with self.writing() as session:
+            session.execute(delete(DestinationState).where(DestinationState.name.not_in(names)))
+
+    def release_waiting(self, destination: str) -> int:
+        """Let all that waits for its next attempt be due now, since the destination answers again; return how many."""
+        now = self.clock.read()
+        with self.writing() as session:
+            waiting = session.scalars(
+                select(Delivery).where(
+                    Delivery.destination == destination,
+                    Delivery.state == DeliveryState.PENDING,
+                    Delivery.clock == now.mark,
+                    Delivery.not_before_s > now.seconds,
+                )
+            ).all()
+            for delivery in waiting:
+                delivery.not_before_s = now.seconds
+            return len(waiting)
+
+    def abandon_overdue(self, destination: str, *, give_up_after_s: float, reason: str) -> int:
+        """Give up what has waited too long for a destination that is not tried any more; return how many."""
+        before = utc_now() - timedelta(seconds=give_up_after_s)
+        with self.writing() as session:
+            overdue = session.scalars(
+                select(Delivery).where(
+                    Delivery.destination == destination,
+                    Delivery.state == DeliveryState.PENDING,
+                    Delivery.created_at < before,
+                )
+            ).all()
+            for delivery in overdue:
+                require_delivery(DeliveryState.PENDING, DeliveryState.ABANDONED)
+                delivery.state, delivery.reason = DeliveryState.ABANDONED, reason
+                note_delivery(session, delivery, "object abandoned", reason=reason)
+            return len(overdue)
+
+
+def read_destinations(session: Session) -> Mapping[str, Answering]:
+    """Return what is known of each destination that has ever failed, as one transaction sees it."""
+    return {
+        row.name: Answering(answering=row.answering, reason=row.reason, since=row.since)
+        for row in session.scalars(select(DestinationState))
+    }

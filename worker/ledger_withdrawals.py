@@ -1,0 +1,123 @@
+"""Objects of a superseded read that are to be deleted where they went: not before the newer read has arrived there."""
+
+from collections.abc import Collection
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session, aliased
+
+from worker.delivery_events import note_delivery
+from worker.job import DeliveryState, WithdrawnObject, require_delivery, retry_wait_s
+from worker.ledger_commitments import forget_commitment
+from worker.ledger_database import Database, utc_now
+from worker.object_kinds import REJECTION
+from worker.overview import ARRIVED
+from worker.tables import Delivery, Job, ResultObject, Revision, Study, Withdrawal
+
+_THERE = (DeliveryState.ACCEPTED, DeliveryState.UNCOMMITTED, DeliveryState.COMMITTED)
+
+
+class WithdrawalLedger(Database):
+    """Withdrawals."""
+
+    def next_withdrawal(self, destination: str) -> WithdrawnObject | None:
+        """Return one object that is to be deleted there now; None where there is none, or the newer read is missing."""
+        now = self.clock.read()
+        newer, of_newer = aliased(Delivery), aliased(ResultObject)
+        missing = (
+            select(newer.id)
+            .join(of_newer, of_newer.id == newer.result_object_id)
+            .where(
+                of_newer.job_id == Withdrawal.job_id,
+                newer.destination == destination,
+                newer.state.not_in(ARRIVED),
+            )
+            .exists()
+        )
+        with self.reading() as session:
+            found = session.execute(
+                select(Withdrawal, ResultObject, Study.study_instance_uid)
+                .join(Delivery, Delivery.id == Withdrawal.delivery_id)
+                .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+                .join(Job, Job.id == ResultObject.job_id)
+                .join(Revision, Revision.id == Job.revision_id)
+                .join(Study, Study.id == Revision.study_id)
+                .where(
+                    Delivery.destination == destination,
+                    or_(Withdrawal.clock != now.mark, Withdrawal.not_before_s <= now.seconds),
+                    ~missing,
+                )
+                .order_by(Withdrawal.delivery_id)
+                .limit(1)
+            ).first()
+        if found is None:
+            return None
+        withdrawal, result, study_instance_uid = found
+        return WithdrawnObject(
+            delivery_id=withdrawal.delivery_id,
+            job_id=withdrawal.job_id,
+            attempts=withdrawal.attempts,
+            study_instance_uid=study_instance_uid,
+            series_instance_uid=result.series_instance_uid,
+            sop_instance_uid=result.sop_instance_uid,
+        )
+
+    def has_arrived(self, job_id: int, destination: str) -> bool:
+        """Say whether everything of a job that goes to a destination has been taken there, notes of rejection aside."""
+        missing = (
+            select(Delivery.id)
+            .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+            .where(
+                ResultObject.job_id == job_id,
+                ResultObject.kind != REJECTION,
+                Delivery.destination == destination,
+                Delivery.state.not_in((*ARRIVED, DeliveryState.UNCOMMITTED)),
+            )
+            .limit(1)
+        )
+        with self.reading() as session:
+            return session.scalar(missing) is None
+
+    def withdrawn(self, item: WithdrawnObject) -> None:
+        """Record that it is deleted."""
+        with self.writing() as session:
+            delivery = session.get_one(Delivery, item.delivery_id)
+            require_delivery(DeliveryState(delivery.state), DeliveryState.WITHDRAWN)
+            delivery.state = DeliveryState.WITHDRAWN
+            forget_commitment(session, delivery)
+            session.delete(session.get_one(Withdrawal, item.delivery_id))
+            note_delivery(session, delivery, "object withdrawn", superseded_by=item.job_id)
+
+    def postpone_withdrawal(
+        self,
+        item: WithdrawnObject,
+        *,
+        reason: str,
+        first_retry_s: float,
+        longest_retry_s: float,
+        give_up_after_s: float,
+    ) -> None:
+        """Try again after a growing wait; after the last day the object stays, and the timeline says so."""
+        now = self.clock.read()
+        with self.writing() as session:
+            withdrawal = session.get_one(Withdrawal, item.delivery_id)
+            delivery = session.get_one(Delivery, item.delivery_id)
+            if (utc_now() - withdrawal.created_at).total_seconds() > give_up_after_s:
+                session.delete(withdrawal)
+                note_delivery(session, delivery, "withdrawal given up", touch=False, reason=reason)
+                return
+            withdrawal.attempts += 1
+            wait_s = retry_wait_s(withdrawal.attempts, first_retry_s, longest_retry_s)
+            withdrawal.clock, withdrawal.not_before_s = now.mark, now.seconds + wait_s
+            note_delivery(session, delivery, "object not withdrawn", touch=False, reason=reason, wait_s=wait_s)
+
+
+def want_withdrawals(session: Session, earlier: Job, newer: Job, destinations: Collection[str]) -> None:
+    """Note that an earlier read's objects are to be deleted at these destinations, where they are."""
+    there = session.scalars(
+        select(Delivery)
+        .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+        .where(ResultObject.job_id == earlier.id, Delivery.destination.in_(destinations), Delivery.state.in_(_THERE))
+    )
+    for delivery in there:
+        if session.get(Withdrawal, delivery.id) is None:
+            session.add(Withdrawal(delivery_id=delivery.id, job_id=newer.id, created_at=utc_now()))
