@@ -35,7 +35,8 @@ SETTINGS = {
 #: What a burst leaves to the allocators of three processes.
 TIDES_KIB = 48 << 10
 _CALM_S = 40.0
-#: Long enough for a busy machine to shake hands in; what says nothing stays for as long.
+#: Inside TLS, whose arithmetic a busy machine needs time for: a right case must never be late.
+_TLS_WAIT_S = 3.0
 _HANDSHAKE_S = 5.0
 #: Of so many cases inside TLS one more begins wrong.
 _HANDSHAKE_EVERY = 4
@@ -176,7 +177,7 @@ def prove_wire(
     settings, context = ({}, None) if tls_port is None else _with_tls(folder, tls_port)
     with (
         _reports_taken() as report_port,
-        ANode(folder / "node", port, **SETTINGS, **settings, peers=[believing("FUZZ", report_port)]) as node,
+        ANode(folder / "node", port, **(SETTINGS | settings), peers=[believing("FUZZ", report_port)]) as node,
     ):
         proof = WireProof(node, done, tls_port or port, context)
         for start in range(numbers.start, numbers.stop, look_every):
@@ -200,4 +201,5 @@ def _with_tls(folder: Path, port: int) -> tuple[dict[str, object], ssl.SSLContex
         "handshake_timeout_s": _HANDSHAKE_S,
     }
     shown = TlsClientSettings(ca=authority.file, certificate=caller.certificate, key=caller.key)
-    return {"tls": settings}, client_context(shown)
+    waits = dict.fromkeys(("acse_timeout_s", "network_timeout_s", "dimse_timeout_s"), _TLS_WAIT_S)
+    return {"tls": settings, **waits}, client_context(shown)
