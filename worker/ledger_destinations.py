@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from worker.delivery_events import note_delivery
@@ -37,17 +37,18 @@ class DestinationLedger(Database):
         """Let all that waits for its next attempt be due now, since the destination answers again; return how many."""
         now = self.clock.read()
         with self.writing() as session:
-            waiting = session.scalars(
-                select(Delivery).where(
+            released = session.scalars(
+                update(Delivery)
+                .where(
                     Delivery.destination == destination,
                     Delivery.state == DeliveryState.PENDING,
                     Delivery.clock == now.mark,
                     Delivery.not_before_s > now.seconds,
                 )
+                .values(not_before_s=now.seconds)
+                .returning(Delivery.id)
             ).all()
-            for delivery in waiting:
-                delivery.not_before_s = now.seconds
-            return len(waiting)
+            return len(released)
 
     def abandon_overdue(self, destination: str, *, give_up_after_s: float, reason: str) -> int:
         """Give up what has waited too long for a destination that is not tried any more; return how many."""

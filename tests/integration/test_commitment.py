@@ -6,12 +6,18 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from dicom_node.archive import DicomArchive
 from dicom_node.commitment import CommitmentListener, CommitmentReport, ask_for_commitment
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.sender import Requestor
 from dicom_node.settings import Peer
+from tests.delivering import DeliveryHouse
 from tests.orthanc_server import OrthancServer
+from worker.committing import CommitmentPlan, Committer
+from worker.delivery import Deliverer, Destination
+from worker.job import DeliveryState
 from worker.provenance import derived_uid
+from worker.settings import DeliverySettings
 from worker.testing import write_mr_series
 
 NO_SUCH_OBJECT_INSTANCE = 0x0112
@@ -61,3 +67,49 @@ def test_an_archive_that_is_away_is_named(free_port: Callable[[], int]) -> None:
     away = Requestor(peer=Peer(ae_title="AWAY", host="127.0.0.1", port=free_port()), calling_ae_title="WETREAD")
     with pytest.raises(ArchiveUnreachable, match="AWAY"):
         ask_for_commitment(away, "1.2.3", [("1.2", "1.2.3")])
+
+
+def test_row_48_what_an_archive_has_lost_is_sent_again(
+    orthanc: OrthancServer, tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
+    """Orthanc takes two objects and loses one: its report says so, that one is sent again, then both are committed."""
+    port = free_port()
+    orthanc.know("wetread", "WETREAD", port)
+    settings = DeliverySettings(first_retry_s=0.1, longest_retry_s=0.2)
+    house = DeliveryHouse(tmp_path / "house", "")
+    requestor = Requestor(peer=orthanc.peer, calling_ae_title="WETREAD")
+    plan = CommitmentPlan(requestor=requestor, timeout_s=60.0, linger_s=0.0)
+    committer = Committer(house.ledger, {"pacs": plan}, settings)
+    destination = Destination(
+        name="pacs", archive=DicomArchive(orthanc.peer, "WETREAD"), identity_check=False, commitment="required"
+    )
+    deliverer = Deliverer(
+        ledger=house.ledger,
+        destinations={"pacs": destination},
+        spool=house.data / "spool",
+        results=house.data / "results",
+        settings=settings,
+        committer=committer,
+    )
+    listener = CommitmentListener("WETREAD", "127.0.0.1", port, committer.take_report, admits=committer.admits)
+    try:
+        job = house.read(["pacs"])
+        assert deliverer.deliver_one(destination)
+        assert house.states(job) == {DeliveryState.UNCOMMITTED}
+        lost = house.deliveries(job)[1].sop_instance_uid
+        (found,) = orthanc.rest("/tools/lookup", body=lost.encode())
+        orthanc.rest(f"/instances/{found['ID']}", method="DELETE")
+        assert deliverer.step(destination)
+        wait_for(
+            lambda: [item.state for item in house.deliveries(job)] == [DeliveryState.COMMITTED, DeliveryState.PENDING],
+            what="the report is recorded",
+        )
+        assert "0112, no such object instance" in house.deliveries(job)[1].reason
+        wait_for(
+            lambda: not deliverer.step(destination) and house.states(job) == {DeliveryState.COMMITTED},
+            what="both are committed to",
+        )
+        assert len(orthanc.rest("/tools/lookup", body=lost.encode())) == 1
+    finally:
+        listener.close()
+        house.close()

@@ -1,0 +1,87 @@
+"""Which destinations a real read goes to, and what it says to them of the read before it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from tests.reading_house import House
+from worker.instance_hierarchy import listed_references
+from worker.job import DeliveryState, JobRow, JobState
+from worker.ledger import Ledger
+from worker.object_kinds import REJECTION
+from worker.pipeline import Pipeline
+from worker.routing import Conditions
+from worker.testing import write_mr_series
+
+
+@dataclass(frozen=True)
+class RoutedHouse(House):
+    """A house with destinations for some reads; its studies come from PACS, MR images."""
+
+    only_others: bool = False
+
+    def pipeline(self) -> Pipeline:
+        """Return what works its jobs."""
+        others = {
+            "back:CT1": Conditions(senders=("CT1",)),
+            "lungs": Conditions(models=("lung-nodules",)),
+            "ct": Conditions(modalities=("CT",)),
+        }
+        ours = {
+            "back:PACS": Conditions(senders=("PACS",), modalities=("MR", "CT")),
+            "everything": Conditions(),
+        }
+        conditions = others if self.only_others else others | ours
+        return replace(
+            super().pipeline(),
+            destinations=dict.fromkeys(conditions, ("TEXT-SR",)),
+            conditions=conditions,
+            superseded={"everything": "reject", "back:PACS": "reject"},
+        )
+
+
+@pytest.fixture
+def house(tmp_path: Path, ledger: Ledger) -> RoutedHouse:
+    """The house."""
+    return RoutedHouse(root=tmp_path, ledger=ledger, priors=False)
+
+
+def destinations(job: JobRow) -> set[str]:
+    """Return where its results go."""
+    return {item.destination for item in job.deliveries}
+
+
+def test_a_read_goes_where_its_sender_model_and_modality_lead(house: RoutedHouse) -> None:
+    """Back to the one that sent it, and to whoever takes everything; to nobody else."""
+    assert destinations(house.read(1, slices=5).job) == {"back:PACS", "everything"}
+
+
+def test_a_read_that_nobody_gets_is_a_read(tmp_path: Path, ledger: Ledger) -> None:
+    """It is kept, with nothing to deliver."""
+    house = RoutedHouse(root=tmp_path, ledger=ledger, priors=False, only_others=True)
+    with pytest.raises(KeyError):
+        house.read(1, slices=5)  # it looks for a text SR among the deliveries
+    (job,) = ledger.jobs()
+    assert (job.state, job.deliveries) == (JobState.READ, ())
+
+
+def test_only_who_has_the_earlier_read_is_told_to_reject_it(house: RoutedHouse, ledger: Ledger) -> None:
+    """One of two destinations took it; that one alone gets the note, and both are told in words."""
+    files = write_mr_series(house.root / "spool" / "7", seed=7, slices=12)
+    first = house.read_files(files[:10])
+    batch = ledger.claim_deliveries("everything", lease_s=60)
+    assert batch is not None
+    for item in batch.objects:
+        ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
+    second = house.read_files(files[::-1])  # the house knows a revision by its first file
+    assert {(item.kind, item.destination) for item in second.job.deliveries} == {
+        ("TEXT-SR", "everything"),
+        ("TEXT-SR", "back:PACS"),
+        (REJECTION, "everything"),
+    }
+    assert any("Supersedes the read of" in sentence for sentence in second.sentences)
+    note = pydicom.dcmread(second.files[REJECTION])
+    (rejected,) = listed_references(note, "CurrentRequestedProcedureEvidenceSequence")
+    assert rejected.sop_instance_uid == first.text.SOPInstanceUID
