@@ -16,7 +16,7 @@ from psycopg import sql
 
 from tests.stack import tree
 from worker.ledger import Ledger
-from worker.tables import Base
+from worker.tables import Base, Compatibility
 
 #: As Debian and as others install it.
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin")
@@ -111,6 +111,7 @@ class PostgresqlServer:
         statements += [
             sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name))
             for table in reversed(Base.metadata.sorted_tables)
+            if table is not Compatibility.__table__  # it is the tables' own, not a study's
         ]
         statements.append(sql.SQL("SELECT setval(seqrelid, 1, false) FROM pg_sequence"))
         self._execute(database, sql.SQL(";").join(statements))
