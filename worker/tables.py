@@ -25,6 +25,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 UID = String(64)
 
+#: Behind everything of its sender: the rank of a job that somebody queued who knows of no ranks.
+UNRANKED_S = 253402300800.0
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A point in time: with zone in Python, UTC in the database, whichever database it is."""
@@ -121,7 +124,7 @@ class Job(Base):
     #: AE title of who sent the study; senders take turns.
     sender: Mapped[str] = mapped_column(String(16), default="")
     #: Where it stands among those of its sender (`worker.turn`); seconds, lower runs first.
-    rank_s: Mapped[float] = mapped_column(Float, default=0.0)
+    rank_s: Mapped[float] = mapped_column(Float, default=UNRANKED_S)
     #: The state from which an admin holds it; empty where it is held for another reason, or not.
     held_from: Mapped[str] = mapped_column(String(16), default="")
     input_key: Mapped[str] = mapped_column(String(64))

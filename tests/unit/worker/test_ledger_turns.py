@@ -10,7 +10,7 @@ from sqlalchemy import event, update
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
 from worker.job import Priority
 from worker.ledger import Ledger
-from worker.tables import Job
+from worker.tables import UNRANKED_S, Job
 from worker.turn import rank_s
 
 
@@ -112,6 +112,19 @@ def test_a_claim_reads_one_entry_of_the_index_for_each_sender(ledger: Ledger) ->
         steps
     )
     assert not any("TEMP B-TREE" in step or "SCAN job" in step for step in steps), steps
+
+
+def test_a_node_of_the_version_before_may_queue(ledger: Ledger, clock: ManualLedgerClock) -> None:
+    """It knows neither ranks nor turns: its job gets into line as soon as nobody has claimed it for a while."""
+    queue(ledger, "1.2.1", "CT1")
+    late = queue(ledger, "1.2.2", "CT1")
+    with ledger.writing() as session:
+        session.execute(update(Job).where(Job.id == late).values(sender="", rank_s=UNRANKED_S))
+    ledger.tokens_published([token for token, _, _ in ledger.waiting_tokens()])
+    assert len(claimed(ledger, 2)) == 1
+    clock.seconds += 16
+    assert ledger.requeue_silent(silent_s=15) == 1
+    assert claimed(ledger) == [late]
 
 
 def test_long_lines_get_few_tokens_at_once(ledger: Ledger, clock: ManualLedgerClock) -> None:
