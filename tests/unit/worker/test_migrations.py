@@ -37,8 +37,8 @@ def test_jobs_of_before_get_their_rank_and_their_turn() -> None:
     insert_job = (
         "INSERT INTO job (id, revision_id, model_digest, queue, state, priority, input_key, attempts, fence, "
         "lease_owner, clock, lease_until_s, not_before_s, reason, runtime, inputs_digest, recipe_digest, "
-        "identity_confirmed, queued_at) VALUES ({id}, 1, '{id}', 'gpu', '{state}', {priority}, 'k', 0, 0, '', '', 0, 0, '', '', '', '', 0, "
-        "'2026-03-01 12:30:00.000000')"
+        "identity_confirmed, queued_at) VALUES ({id}, 1, '{id}', 'gpu', '{state}', {priority}, 'k', 0, 0, '', '', 0, "
+        "0, '', '', '', '', 0, '2026-03-01 12:30:00.000000')"
     )
     with engine.begin() as connection:
         connection.execute(
