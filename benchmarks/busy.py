@@ -179,8 +179,15 @@ def _queue(place: _Place, files: Sequence[Path], jobs: int) -> None:
     ledger.close()
 
 
+def _others() -> str:
+    """Say so where others keep the cores from us: only the CPU that a study takes can be compared then."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    return f", others load {cores} cores with {load:.0f}" if load > cores else ""
+
+
 def measure(place: _Place, files: Sequence[Path], *, jobs: int, processes: int) -> Iterator[Row]:
     """Let so many children work so many jobs. Raises ValueError where one was not read."""
+    others = _others()
     write_threshold_model(place.models)
     _queue(place, files, jobs)
     spawn = multiprocessing.get_context("spawn")
@@ -203,10 +210,10 @@ def measure(place: _Place, files: Sequence[Path], *, jobs: int, processes: int) 
     ledger.close()
     if read != jobs:
         raise ValueError(f"{read} of {jobs} jobs were read: {reasons}")
-    yield from _rows(place, processes)
+    yield from _rows(place, processes, others)
 
 
-def _rows(place: _Place, processes: int) -> Iterator[Row]:
+def _rows(place: _Place, processes: int, others: str) -> Iterator[Row]:
     spans = _pairs(place.log)
     # Left out: the first study of each child, which pays for imports, and the end, where nothing waits any more.
     counted = spans[processes : len(spans) - processes + 1]
@@ -214,7 +221,7 @@ def _rows(place: _Place, processes: int) -> Iterator[Row]:
     busy_s = sum(end - begun for begun, end in counted)
     spent = _pairs(place.spent)
     cpu_s = sum(seconds for seconds, _ in spent) / sum(studies for _, studies in spent)
-    name = f"{processes} process{'es' if processes > 1 else ''}"
+    name = f"{processes} process{'es' if processes > 1 else ''}{others}"
     idle = round(100.0 * (1.0 - busy_s / window_s), 1)
     yield Row(case=f"engine idle under backlog, {name}", unit="%", ours=idle, target=_MOST_IDLE_PERCENT)
     each_s = round(window_s / len(counted), 2)

@@ -14,6 +14,7 @@ from worker.ledger import Ledger
 from worker.ledger_checks import Flaw, Moment, flaws_of
 from worker.ledger_database import utc_now
 from worker.ledger_files import file_flaws
+from worker.routing import Conditions
 
 app = typer.Typer(no_args_is_help=True, help="The ledger: checked, brought up to date.")
 #: The reconciler renews a silent token after three of its rounds; after so many it has not.
@@ -72,8 +73,10 @@ def _flaws(ledger: Ledger, settings: Settings, *, contents: bool) -> Iterator[Fl
         now=now,
         wall=utc_now(),
         patience_s=patience_s,
-        fed=ledger.fed_queues(now, patience_s),
-        wanted={item.name: item.objects for item in settings.destinations},
+        # What an admin holds needs no token.
+        fed={*ledger.fed_queues(now, patience_s), *(hold.name for hold in ledger.holds() if hold.kind == "queue")},
+        # Of a destination that gets some reads only, nobody knows here which.
+        wanted={item.name: item.objects for item in settings.each_destination if item.conditions == Conditions()},
         first_deliveries=ledger.first_deliveries(),
     )
     for facts in ledger.all_facts():

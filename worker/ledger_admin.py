@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from worker.admin_actions import AN_ADMIN, record_admin_action
 from worker.errors import IllegalTransition, UnknownStudy
 from worker.job import HoldKind, HoldRow, JobState, Priority
-from worker.ledger_database import Database, utc_now, write_event
+from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_event
 from worker.ledger_intake import change_job
 from worker.ledger_jobs import known_job, queue_again, renew_tokens, study_of
 from worker.ledger_turns import read_holds
@@ -103,6 +103,7 @@ class AdminLedger(Database):
     def hold_all(self, kind: HoldKind, name: str, *, by: str = AN_ADMIN) -> bool:
         """Let nothing be claimed from a queue, or sent to a destination; what runs ends. Return whether that is new."""
         with self.writing() as session:
+            lock_name(session, f"hold {kind} {name}")
             if session.get(Hold, (kind, name)) is not None:
                 return False
             session.add(Hold(kind=kind, name=name, since=utc_now(), held_by=by))
@@ -112,6 +113,7 @@ class AdminLedger(Database):
     def resume_all(self, kind: HoldKind, name: str, *, by: str = AN_ADMIN) -> bool:
         """End `hold_all` of a queue or destination; return whether it was held."""
         with self.writing() as session:
+            lock_name(session, f"hold {kind} {name}")
             hold = session.get(Hold, (kind, name))
             if hold is None:
                 return False
@@ -144,7 +146,8 @@ def _word(priority: Priority) -> str:
 
 
 def _known_study(session: Session, study_instance_uid: str) -> Study:
-    study = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid))
+    query = select(Study).where(Study.study_instance_uid == study_instance_uid).with_for_update(**LOCK)
+    study = session.scalar(query)
     if study is None:
         count = session.scalar(select(func.count()).select_from(Study)) or 0
         raise UnknownStudy(
@@ -154,8 +157,14 @@ def _known_study(session: Session, study_instance_uid: str) -> Study:
 
 
 def _jobs_of(session: Session, study: Study) -> list[Job]:
-    query = select(Job).join(Revision, Revision.id == Job.revision_id)
-    return list(session.scalars(query.where(Revision.study_id == study.id, Job.state.in_(_ORDERED)).order_by(Job.id)))
+    query = (
+        select(Job)
+        .join(Revision, Revision.id == Job.revision_id)
+        .where(Revision.study_id == study.id, Job.state.in_(_ORDERED))
+        .order_by(Job.id.desc())
+        .with_for_update(of=Job, **LOCK)
+    )
+    return list(session.scalars(query))
 
 
 def _not_held(job: Job) -> str:

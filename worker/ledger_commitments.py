@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, aliased
 
 from worker.delivery_events import note_delivery
 from worker.job import LEAVING, CommitmentBatch, DeliveryState, require_delivery, retry_wait_s
-from worker.ledger_database import Database, utc_now
+from worker.ledger_database import LOCK, Database, utc_now
 from worker.object_kinds import REJECTION
 from worker.tables import Commitment, CommitmentRequest, Delivery, Job, ResultObject
 
@@ -65,8 +65,10 @@ class CommitmentLedger(Database):
                 .join(ResultObject, ResultObject.id == Delivery.result_object_id)
                 .where(ResultObject.job_id == job_id, *due)
                 .order_by(Delivery.id)
-                .with_for_update(of=Commitment)
+                .with_for_update(of=(Commitment, Delivery), **LOCK)
             ).all()
+            if not rows:
+                return None  # another deliverer has asked a moment ago
             transaction_uid = f"2.25.{uuid.uuid4().int}"
             asked = []
             for wish, delivery, result in rows:
@@ -94,6 +96,8 @@ class CommitmentLedger(Database):
                 .join(Delivery, Delivery.id == Commitment.delivery_id)
                 .join(CommitmentRequest, CommitmentRequest.delivery_id == Delivery.id)
                 .where(CommitmentRequest.transaction_uid == batch.transaction_uid, Delivery.state.in_(_TAKEN))
+                .order_by(Delivery.id)
+                .with_for_update(of=(Commitment, Delivery), **LOCK)
             ).all()
             for wish, delivery in rows:
                 wait_s = retry_wait_s(wish.attempts, first_retry_s, longest_retry_s)
@@ -134,7 +138,8 @@ class CommitmentLedger(Database):
                 .join(ResultObject, ResultObject.id == Delivery.result_object_id)
                 .join(Job, Job.id == ResultObject.job_id)
                 .where(CommitmentRequest.transaction_uid == transaction_uid, Delivery.destination.in_(destinations))
-                .with_for_update(of=Delivery)
+                .order_by(Delivery.id)
+                .with_for_update(of=Delivery, **LOCK)
             ).all()
             for delivery, result, job in rows:
                 if delivery.state not in _TAKEN:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from worker.delivery_events import note_delivery
 from worker.job import DeliveryState, require_delivery
-from worker.ledger_database import Database, utc_now
+from worker.ledger_database import LOCK, Database, lock_name, utc_now
 from worker.overview import Answering
 from worker.tables import Delivery, DestinationState
 
@@ -24,6 +24,7 @@ class DestinationLedger(Database):
     def note_destination(self, name: str, *, answering: bool, reason: str = "") -> None:
         """Record that a destination answers from now on, or does not any more and why."""
         with self.writing() as session:
+            lock_name(session, f"destination {name}")
             row = session.get(DestinationState, name) or DestinationState(name=name)
             row.answering, row.reason, row.since = answering, reason, utc_now()
             session.add(row)
@@ -55,11 +56,14 @@ class DestinationLedger(Database):
         before = utc_now() - timedelta(seconds=give_up_after_s)
         with self.writing() as session:
             overdue = session.scalars(
-                select(Delivery).where(
+                select(Delivery)
+                .where(
                     Delivery.destination == destination,
                     Delivery.state == DeliveryState.PENDING,
                     Delivery.created_at < before,
                 )
+                .order_by(Delivery.id)
+                .with_for_update(skip_locked=True, **LOCK)
             ).all()
             for delivery in overdue:
                 require_delivery(DeliveryState.PENDING, DeliveryState.ABANDONED)

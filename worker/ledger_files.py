@@ -12,7 +12,7 @@ RESULTS = "results are on disk"
 
 
 def file_flaws(facts: StudyFacts, *, spool: Path, results: Path, contents: bool) -> Iterator[Flaw]:
-    """Yield what is missing of a study, or differs from what was recorded.
+    """Yield what is missing of a study, or differs from what was recorded; what retention has removed is not missing.
 
     Args:
         facts: Of the study.
@@ -20,8 +20,7 @@ def file_flaws(facts: StudyFacts, *, spool: Path, results: Path, contents: bool)
         results: Their root.
         contents: Whether results are read and their sha256 compared; else they need only be there.
     """
-    listed = {file for series in facts.series for file in series.manifest}
-    listed |= {file for it in facts.jobs for one in it.inputs for file in one.files}
+    listed = set() if facts.study.images_removed_at is not None else _listed(facts)
     missing = sorted(listed - _there(spool, {str(Path(file).parent) for file in listed}))
     if missing:
         yield Flaw(
@@ -31,8 +30,14 @@ def file_flaws(facts: StudyFacts, *, spool: Path, results: Path, contents: bool)
             what=f"{len(missing)} of {len(listed)} images are gone, such as {missing[0]}",
             remedy="is the spool's disk mounted? Else pull or send the study again",
         )
-    for it in facts.jobs:
-        yield from _result_flaws(facts, it, results, contents=contents)
+    if facts.study.results_removed_at is None:
+        for it in facts.jobs:
+            yield from _result_flaws(facts, it, results, contents=contents)
+
+
+def _listed(facts: StudyFacts) -> set[str]:
+    listed = {file for series in facts.series for file in series.manifest}
+    return listed | {file for it in facts.jobs for one in it.inputs for file in one.files}
 
 
 def _result_flaws(facts: StudyFacts, it: JobFacts, results: Path, *, contents: bool) -> Iterator[Flaw]:

@@ -300,7 +300,7 @@ def _plan_job(
         **({} if state is JobState.SKIPPED else urgency),
     )
     if state is JobState.QUEUED:
-        stand_in_line(session, job)
+        stand_in_line(session, job.queue, job.sender)
         queue_token(session, job)
         if planned.deadline_s is not None:
             record_deadline(session, job, planned.deadline_s, now)

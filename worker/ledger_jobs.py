@@ -240,7 +240,7 @@ def queue_again(session: Session, job: Job, now: Reading, *, reason: str, wait_s
     job.lease_owner = ""
     job.clock, job.not_before_s = now.mark, now.seconds + wait_s
     change_job(session, job, JobState.QUEUED, study_id=study_of(session, job).id, reason=reason)
-    stand_in_line(session, job)
+    stand_in_line(session, job.queue, job.sender)
     # Its last token was used up; without one the reconciler makes another as soon as the wait is over.
     session.execute(delete(Outbox).where(Outbox.job_id == job.id))
     if wait_s == 0.0:
@@ -265,12 +265,15 @@ def renew_tokens(session: Session, wanted: ColumnElement[bool], now: Reading, si
     )
     # Locked, so that none of them is claimed or changed between.
     silent = session.execute(
-        select(Job.id, Job.queue)
+        select(Job.id, Job.queue, Job.sender)
         .where(wanted, ~fresh)
         .order_by(Job.id)
         .limit(_TOKENS)
         .with_for_update(of=Job, skip_locked=True, **LOCK)
     ).all()
+    # A node of the version before, at work on the same ledger, queues jobs and knows nothing of turns.
+    for queue, sender in {(job.queue, job.sender) for job in silent}:
+        stand_in_line(session, queue, sender)
     if silent:
         session.execute(delete(Outbox).where(Outbox.job_id.in_([job.id for job in silent])))
         session.execute(insert(Outbox), [{"job_id": job.id, "queue": job.queue} for job in silent])

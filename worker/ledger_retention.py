@@ -88,9 +88,11 @@ class RetentionLedger(Database):
             write_event(session, f"{what} removed", study_id=study_id, files=files, bytes=freed_bytes)
 
     def forget_study(self, study_id: int) -> None:
-        """Remove every row of a study, whose images and results must be gone."""
+        """Remove every row of a study whose images and results are gone; nothing happens where they are not."""
         with self.writing() as session:
-            session.get(Study, study_id, with_for_update=LOCK)
+            study = session.get(Study, study_id, with_for_update=LOCK)
+            if study is None or study.receiving or study.images_removed_at is None:
+                return  # somebody else has removed it, or it has come again
             for table in reversed(Base.metadata.sorted_tables):
                 owned = rows_of_study(table, study_id)
                 if owned is not None:

@@ -21,12 +21,12 @@ from worker.turn import Head, next_turn
 _TRIES = 16
 
 
-def stand_in_line(session: Session, job: Job) -> None:
-    """Let the job's sender take part in the turns of its queue; who is in already keeps the place."""
-    if session.get(Turn, (job.queue, job.sender)) is None:
+def stand_in_line(session: Session, queue: str, sender: str) -> None:
+    """Let a sender take part in the turns of a queue; who is in already keeps the place."""
+    if session.get(Turn, (queue, sender)) is None:
         # Somebody else may enter the same sender in this very moment, where several machines share a ledger.
         with suppress(IntegrityError), session.begin_nested():
-            session.add(Turn(queue=job.queue, sender=job.sender, served=0))
+            session.add(Turn(queue=queue, sender=sender, served=0))
 
 
 def next_job(session: Session, queues: Sequence[str], now: Reading) -> Job | None:

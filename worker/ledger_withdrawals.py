@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, aliased
 from worker.delivery_events import note_delivery
 from worker.job import DeliveryState, WithdrawnObject, require_delivery, retry_wait_s
 from worker.ledger_commitments import forget_commitment
-from worker.ledger_database import Database, utc_now
+from worker.ledger_database import LOCK, Database, utc_now
 from worker.object_kinds import REJECTION
 from worker.overview import ARRIVED
 from worker.tables import Delivery, Job, ResultObject, Revision, Study, Withdrawal
@@ -80,7 +80,7 @@ class WithdrawalLedger(Database):
     def withdrawn(self, item: WithdrawnObject) -> None:
         """Record that it is deleted."""
         with self.writing() as session:
-            delivery = session.get_one(Delivery, item.delivery_id)
+            delivery = session.get_one(Delivery, item.delivery_id, with_for_update=LOCK)
             require_delivery(DeliveryState(delivery.state), DeliveryState.WITHDRAWN)
             delivery.state = DeliveryState.WITHDRAWN
             forget_commitment(session, delivery)
@@ -100,7 +100,7 @@ class WithdrawalLedger(Database):
         now = self.clock.read()
         with self.writing() as session:
             withdrawal = session.get_one(Withdrawal, item.delivery_id)
-            delivery = session.get_one(Delivery, item.delivery_id)
+            delivery = session.get_one(Delivery, item.delivery_id, with_for_update=LOCK)
             if (utc_now() - withdrawal.created_at).total_seconds() > give_up_after_s:
                 session.delete(withdrawal)
                 note_delivery(session, delivery, "withdrawal given up", touch=False, reason=reason)
@@ -117,6 +117,8 @@ def want_withdrawals(session: Session, earlier: Job, newer: Job, destinations: C
         select(Delivery)
         .join(ResultObject, ResultObject.id == Delivery.result_object_id)
         .where(ResultObject.job_id == earlier.id, Delivery.destination.in_(destinations), Delivery.state.in_(_THERE))
+        .order_by(Delivery.id)
+        .with_for_update(of=Delivery, **LOCK)
     )
     for delivery in there:
         if session.get(Withdrawal, delivery.id) is None:

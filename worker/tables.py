@@ -25,6 +25,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 UID = String(64)
 
+#: Behind everything of its sender: the rank of a job that somebody queued who knows of no ranks.
+UNRANKED_S = 253402300800.0
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A point in time: with zone in Python, UTC in the database, whichever database it is."""
@@ -156,9 +159,9 @@ class Job(Base):
     state: Mapped[str] = mapped_column(String(16))
     priority: Mapped[int]
     #: AE title of who sent the study; senders take turns.
-    sender: Mapped[str] = mapped_column(String(16), default="")
+    sender: Mapped[str] = mapped_column(Words(16), default="")
     #: Where it stands among those of its sender (`worker.turn`); seconds, lower runs first.
-    rank_s: Mapped[float] = mapped_column(Float, default=0.0)
+    rank_s: Mapped[float] = mapped_column(Float, default=UNRANKED_S)
     #: The state from which an admin holds it; empty where it is held for another reason, or not.
     held_from: Mapped[str] = mapped_column(String(16), default="")
     input_key: Mapped[str] = mapped_column(String(64))
@@ -184,7 +187,7 @@ class Turn(Base):
 
     __tablename__ = "turn"
     queue: Mapped[str] = mapped_column(String(40), primary_key=True)
-    sender: Mapped[str] = mapped_column(String(16), primary_key=True)
+    sender: Mapped[str] = mapped_column(Words(16), primary_key=True)
     #: Grows with each claim, over all senders: the lowest has waited longest for a turn.
     served: Mapped[int] = mapped_column(BigInteger)
 
@@ -196,7 +199,7 @@ class Hold(Base):
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
     since: Mapped[datetime]
-    held_by: Mapped[str] = mapped_column(String(64))
+    held_by: Mapped[str] = mapped_column(Words(64))
 
 
 class JobInput(Base):
@@ -287,7 +290,7 @@ class DestinationState(Base):
     __tablename__ = "destination_state"
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     answering: Mapped[bool]
-    reason: Mapped[str] = mapped_column(Text, default="")
+    reason: Mapped[str] = mapped_column(Prose(), default="")
     since: Mapped[datetime]
 
 

@@ -21,7 +21,9 @@ def upgrade() -> None:
 
     op.add_column("study", sa.Column("priority", sa.Integer(), nullable=True))
     op.add_column("job", sa.Column("sender", sa.String(length=16), nullable=False, server_default=""))
-    op.add_column("job", sa.Column("rank_s", sa.Float(), nullable=False, server_default="0"))
+    # A node of the version before may go on for a while: what it queues stands behind what else its sender has, and
+    # is as urgent as it was given.
+    op.add_column("job", sa.Column("rank_s", sa.Float(), nullable=False, server_default="253402300800"))
     op.add_column("job", sa.Column("held_from", sa.String(length=16), nullable=False, server_default=""))
     op.create_table(
         "turn",
@@ -67,8 +69,11 @@ def _fill() -> None:
         connection.execute(
             sa.update(job).where(job.c.id == sa.bindparam("of")).values(rank_s=sa.bindparam("rank")), ranks
         )
-    waiting = sa.select(job.c.queue, job.c.sender, sa.literal(0)).where(job.c.state == "queued").distinct()
-    connection.execute(sa.insert(turn).from_select(["queue", "sender", "served"], waiting))
+    known = sa.union(sa.select(job.c.queue, job.c.sender), sa.select(job.c.queue, sa.literal("")))
+    lines = known.subquery()
+    connection.execute(
+        sa.insert(turn).from_select(["queue", "sender", "served"], sa.select(lines, sa.literal(0)))
+    )
 
 
 def _ranks(rows: Any) -> Iterator[dict[str, float]]:
