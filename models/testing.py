@@ -21,7 +21,7 @@ from models.runtime_names import Precision
 _OPSET = 17
 _IR_VERSION = 8  # the one that belongs to opset 17
 _SIDE = 16
-#: Prepared volumes go from 0 to 1.
+#: Of a network that is slow; prepared volumes go from 0 to 1.
 _GOLDEN_MAXIMUM = 2.0
 _LOOK_EVERY_S = 0.02
 
@@ -100,14 +100,16 @@ def write_threshold_model(
         late_images: The card's policy.
         trigger: The card's.
         slow_rounds: Rounds of a loop in the network, about a million a second: for what must happen while it runs. The
-            golden input, which alone is brighter than 1, does not wait: a busy machine would take minutes to load it.
+            golden input is brighter than 1 then and does not wait: a busy machine would take minutes to load it.
         max_batch: The card's: how many inputs the network takes at once.
     """
     target = directory / id
     target.mkdir(parents=True, exist_ok=True)
     network = _threshold_graph(threshold, slow_rounds).SerializeToString(deterministic=True)
     (target / "model.onnx").write_bytes(network)
-    ramp = np.linspace(0.0, _GOLDEN_MAXIMUM, _SIDE**3, dtype=np.float32).reshape(1, 1, _SIDE, _SIDE, _SIDE)
+    ramp = np.linspace(0.0, _GOLDEN_MAXIMUM if slow_rounds else 1.0, _SIDE**3, dtype=np.float32).reshape(
+        1, 1, _SIDE, _SIDE, _SIDE
+    )
     golden: dict[str, Any] = {"input.input": ramp, "expected.labels": (ramp[0] > threshold).astype(np.uint8)}
     np.savez_compressed(target / "golden.npz", **golden)
     wanted = {"modality": list(modality), "sop_classes": list(sop_classes)}
