@@ -1,7 +1,7 @@
 """DICOM and the wire; no pixels, no queue, no model. In reading order:
 
 character_sets  what bytes of text mean, by the standard's sets
-study        the records: StoredInstance, AssembledStudy, and the StudyStore they go to
+study        the records: StoredInstance, AssembledStudy, and the StudyStore they go to; errors, what can go wrong
 settings     what a site may set; peer_settings, who may call; tls_settings, certificates
 contexts     which SOP classes and transfer syntaxes, in which order
 association  who may talk to us; host_names, the addresses of their names; turned_away, who was not let in

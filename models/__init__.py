@@ -1,9 +1,10 @@
 """Models and arrays; no DICOM, no queue. In reading order:
 
 volume          what goes in: a Volume, an Image or a Waveform
-findings        what comes out: a Reading
-manifest        the card: everything a model says of itself, in model.toml; card_parts and a card_* for each section;
-                card_mistakes, what is wrong with one
+findings        what comes out: a Reading, with a sentence or two for people; errors, what can go wrong
+manifest        the card: everything a model says of itself, in model.toml; its sections in card_network,
+                card_preparation, card_inference, card_interpretation and card_critical, of card_parts; card_mistakes,
+                what is wrong with one
 catalog         the model directories of this machine and their checksums
 weights         weights by reference into a package, fetched and checked (torchscript, linknet_graph); durable_file
 meshnet         what brainchop's files say, as ONNX and as a plain computation (brainchop_head, what its cards share;
@@ -20,7 +21,8 @@ detection       what a detector finds in a volume or in images (boxes: of those 
 code_model      a model that comes as Python code, in a process of its own (code_child, bounded_process,
                 answer_file)
 ecg             the same three steps for an ECG (signal_classification: an answer about a whole recording)
-runtime         what runs a network: load, infer, close (onnx_, openvino_, torch_ and tensorrt_runtime)
+runtime         what runs a network: load, infer, close (onnx_runtime, openvino_runtime, torch_runtime,
+                tensorrt_runtime)
 tensorrt_build  from ONNX to an engine (tensorrt_graph, network_shapes); engine_cache keeps it; cuda_driver and
                 tensorrt_memory run it; tensorrt_caches keeps timings and kernels
 loaded          all networks of a model, resident

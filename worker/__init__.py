@@ -1,5 +1,6 @@
 """Where DICOM and models meet. In reading order:
 
+settings       what a site may set about jobs, models and deliveries; errors, what can go wrong
 selection      which models read which series of a study, and why not; selection_summary, what it sees of them;
                tag_rules, free rules on attributes; image_versions, which of an image that came twice
 priority       how urgent a study is: priority_settings, the site's rules; order_priorities, a worklist's word
@@ -7,9 +8,9 @@ intake         from an assembled study to jobs; own_results, what is ours and co
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
 turn           which job is next; ledger_turns, in the ledger
 ledger         its transactions: ledger_intake (ledger_revisions), ledger_forced, ledger_jobs, ledger_deliveries,
-               ledger_unread, ledger_admin (admin_actions, who did it), and for reading ledger_views (ledger_peers);
-               below them ledger_database, what a transaction is, ledger_clock, ledger_versions, and ledger_engine,
-               SQLite or PostgreSQL (postgresql_connection)
+               ledger_unread, ledger_admin (admin_actions, who did it), and for reading ledger_views (ledger_peers)
+               and ledger_overview (overview, its records); below them ledger_database, what a transaction is,
+               ledger_clock, ledger_versions, and ledger_engine, SQLite or PostgreSQL (postgresql_connection)
 ledger_checks  what must hold in it, over ledger_facts, and on disk (ledger_files)
 forcing        an admin's wish that a study be closed, on its way to the node
 outbox         tokens that wait to be published, and the reconciler
@@ -30,9 +31,9 @@ sentences      what people read, in the site's language: finding_sentences, lang
                site_filter, what the site does not want to be told
 segments       what becomes a segment; names and UIDs that all objects share
 results        a case's objects: segmentation and labelmap; report and region_report on measurement_groups; ecg_report,
-               text_report; rt_structure_set on mask_contours; parametric_map; below them sr_document, object_encoding,
-               frame_encoding, source_geometry, planar_geometry, source_repairs (identity_rules, value_checks);
-               sender_characters, what the bytes of a name mean
+               text_report; rt_structure_set on mask_contours; parametric_map; below them sr_document (sr_evidence),
+               object_encoding, frame_encoding, source_geometry, planar_geometry, source_repairs (identity_rules,
+               value_checks); sender_characters, what the bytes of a name mean
 pictures       for people: summary_image and pdf_document (pdf_pages, pdf_fonts) of a picture, which is slice_picture
                (key_slices) or ecg_picture; presentation_state on graphic_annotations, graphic_objects, mask_outlines
                and grey_transformations; key_objects; below them image_references, picture_style and picture_words
@@ -54,7 +55,8 @@ superseded     a read that later images have replaced: ledger_superseded, ledger
                archives that hide it (IOCM); superseded_read, instance_reference and
                instance_hierarchy; gate_superseding_checks
 retention      what may be removed, and when; ledger_retention, what became of studies
-notification   who is told of what is critical or late, and when the next are; notification_words, in sentences;
-               ledger_notifications, ledger_deadlines and ledger_alerts keep it; notifying tells them
+notification   who is told of what is critical or late, and when the next are; notification_settings, by what;
+               notification_words, in sentences; ledger_notifications, ledger_deadlines and ledger_alerts keep it;
+               notifying tells them
 testing        small series for tests; planar_testing, small X-rays and clips
 """

@@ -1,0 +1,25 @@
+"""Each package's docstring is a guide to its files, and leaves none out."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    "package", ["dicom_node", "models", "worker", "ops", "ops/audit", "ops/dashboard", "ops/notifiers"]
+)
+def test_a_guide_names_every_module(package: str) -> None:
+    """By its name as a word: a module that is added, or renamed, needs its place in the reading order."""
+    folder = _ROOT / package
+    guide = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    words = re.findall(r"\w+", guide)
+    names = {file.stem for file in folder.glob("*.py")} - {"__init__"}
+    names |= {file.parent.name for file in folder.glob("*/__init__.py")}
+    assert names
+    assert sorted(names - set(words)) == []
+    # A name of several words is nothing but the module's, so that a second place would be a double.
+    assert sorted(name for name in names if "_" in name and words.count(name) > 1) == []
