@@ -66,6 +66,8 @@ class ShareFull(StoreRefused):
 
     status = OUT_OF_RESOURCES
     comment = "the sender's share of the spool is full"
+    means = "its sender fills as much of the spool as it may (`max_bytes` of its `[[node.peers]]`)"
+    sender_does = _LATER
 
 
 class SpoolFailed(StoreRefused):

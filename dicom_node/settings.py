@@ -76,7 +76,7 @@ class NodeSettings(BaseModel):
     counts_from: CountsFrom = Field(
         default="",
         description="archive that is asked (C-FIND) how many instances it holds of each series: a destination's name, "
-        "or AE@host:port; a study is complete when it has twice as many as we hold; empty: nobody is asked",
+        "or AE@host:port; a study is complete when it has told twice that it has as many as we; empty: nobody is asked",
     )
     settle_s: float = Field(
         default=5.0, gt=0, description="between two equal counts, with nothing arriving in between; one proves nothing"

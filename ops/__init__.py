@@ -1,13 +1,15 @@
 """The front door: settings, command line, daemons, page. In reading order:
 
-settings     one TOML file, environment overrides; settings_reference, card_reference, source_reference,
-             security_reference and conformance_reference (conformance_activities, conformance_annexes, coded_terms),
-             tables of the documentation (generated_section, markdown)
+settings     one TOML file, environment overrides; settings_example, all of it with comments; settings_reference,
+             card_reference, source_reference, security_reference and conformance_reference (conformance_activities,
+             conformance_acceptances, conformance_annexes, coded_terms), tables of the documentation
+             (generated_section, markdown)
 cli          the console script `wetread`; cli_jobs, cli_tls, cli_models (model_run), cli_alerts, cli_studies;
-             failures, which errors are one message; peers, as they are typed
+             failures, which errors are one message; peers, as they are typed; terminal, tables as they are printed
 cli_queue    what is next and what is held; who acts, ages as they are typed
 cli_send     files to a peer; send_summary, what became of them
 cli_ledger   does what must hold in the ledger hold
+cli_validate are results what they should be: validation, by validators of others too (known_false_alarms)
 cli_peers    who may call, and who did (peer_list)
 cli_pull     studies from an archive; study_list, which; backlog, one after the other
 retention    removes what may go; cli_retention shows it

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dicom_node.contexts import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE, VERIFICATION
+from dicom_node.contexts import (
+    MODALITY_WORKLIST_FIND,
+    STORAGE_COMMITMENT,
+    STUDY_ROOT_FIND,
+    STUDY_ROOT_GET,
+    STUDY_ROOT_MOVE,
+    VERIFICATION,
+)
 from dicom_node.identity import StudyIdentity
 from worker.object_kinds import KINDS
 
@@ -64,6 +71,24 @@ _REPORTS = Proposal(sop_classes=_classes("SR", "TEXT-SR"), transfer_syntaxes=EXP
 
 ACTIVITIES: Sequence[Activity] = (
     Activity(
+        name="Count the images of a study",
+        by="`wetread node`",
+        when="a study has been quiet for `node.ask_after_s`, and its sender's entry or the node sets `counts_from`; "
+        "again, ever less often, while the counts differ",
+        services=("send_c_find",),
+        detail="Level SERIES, by Study Instance UID; asked for are SeriesInstanceUID, NumberOfSeriesRelatedInstances.",
+        proposals=(_FIND,),
+    ),
+    Activity(
+        name="Ask how urgent an order is",
+        by="`wetread node`",
+        when="a study is complete, and `[worklist]` is set; once for each revision",
+        services=("send_c_find",),
+        detail="By Accession Number; asked for are PatientID, RequestedProcedureID, RequestedProcedurePriority, and of "
+        "the step what every worklist must answer. Answers for another patient do not count.",
+        proposals=(Proposal(sop_classes=(MODALITY_WORKLIST_FIND,), transfer_syntaxes=USUAL),),
+    ),
+    Activity(
         name="Ask whose a study is",
         by="`wetread deliver`",
         when="right before the first result of a job leaves for a destination with `identity_check`",
@@ -77,7 +102,34 @@ ACTIVITIES: Sequence[Activity] = (
         when="a job is read, or ended without a read and a destination is told of it; again, with growing waits, until "
         "each object is answered",
         services=("send_c_store",),
+        detail="Where a context is not accepted the same object follows in the next transfer syntax of `encodings`, on "
+        "another association.",
         proposals=(Proposal(sop_classes=_classes(), transfer_syntaxes=AS_STORED),),
+    ),
+    Activity(
+        name="Ask for storage commitment",
+        by="`wetread deliver`",
+        when="a destination with `commitment` has taken everything of a job; again where no report comes within "
+        "`commitment_timeout_s`, which doubles",
+        services=("send_n_action",),
+        detail="The association stays open for `commitment_linger_s`, for a report (N-EVENT-REPORT) on it. See 4.2.5.",
+        proposals=(Proposal(sop_classes=(STORAGE_COMMITMENT,), transfer_syntaxes=USUAL),),
+    ),
+    Activity(
+        name="Report storage commitment",
+        by="`wetread node`",
+        when="a peer has asked for it, and has not taken the report on its own association; again, with growing waits",
+        services=("send_n_event_report",),
+        detail="To `report_to` of its entry. See 4.2.5.",
+        proposals=(Proposal(sop_classes=(STORAGE_COMMITMENT,), transfer_syntaxes=USUAL, role="SCP"),),
+    ),
+    Activity(
+        name="See whether a destination is back",
+        by="`wetread deliver`",
+        when="`delivery.breaker_after` connections in a row have failed; with growing waits, until it answers",
+        services=("send_c_echo",),
+        detail="Any answer counts, also that Verification is not accepted.",
+        proposals=(Proposal(sop_classes=(VERIFICATION,), transfer_syntaxes=USUAL),),
     ),
     Activity(
         name="Find an earlier read",

@@ -7,6 +7,7 @@ from pydicom.uid import UID_dictionary
 from dicom_node.character_sets import DEFINED_TERMS
 from dicom_node.contexts import is_storage, supported
 from ops.coded_terms import coded_terms
+from ops.conformance_acceptances import services
 from ops.markdown import name_of, table
 from worker.identity_rules import COPIED, named
 from worker.object_kinds import KINDS
@@ -18,7 +19,8 @@ DICTIONARIES = ("pydicom", "pynetdicom")
 def accepted() -> tuple[str, ...]:
     """Return every SOP class of the standard whose contexts the node accepts."""
     known = [uid for uid, entry in UID_dictionary.items() if entry[1] == "SOP Class"]
-    return tuple(uid for uid in known if any(str(context.abstract_syntax) == uid for context in supported([uid])))
+    taken = {str(context.abstract_syntax) for context in supported(known, services())}
+    return tuple(uid for uid in known if uid in taken)
 
 
 def objects() -> str:

@@ -21,6 +21,7 @@ from dicom_node.errors import StoreRefused
 from dicom_node.sender import OutcomeKind, outcome_of
 from dicom_node.settings import NodeSettings
 from dicom_node.statuses import RETRIEVE, STORE
+from ops.conformance_acceptances import ACCEPTANCES, Acceptance, services
 from ops.conformance_activities import ACTIVITIES, Activity, Proposal
 from ops.conformance_annexes import accepted, character_sets, copied, objects, storage, terms
 from ops.generated_section import with_section
@@ -33,15 +34,15 @@ from worker.settings import DeliverySettings
 
 def overview() -> str:
     """Return the table of network services."""
-    services = [(name_of(uid), uid, "", "yes") for uid in accepted() if not is_storage(uid)]
+    offers = [(name_of(uid), uid, "", "yes") for uid in accepted() if not is_storage(uid)]
     asked: dict[str, None] = {}
     for activity in ACTIVITIES:
         for proposal in activity.proposals:
             if proposal.role == "SCU":
                 asked |= dict.fromkeys(uid for uid in proposal.sop_classes if not is_storage(uid))
     ours = {about.sop_class_uid: None for about in KINDS.values()}
-    provided = {uid for _, uid, _, _ in services}
-    rows = [(name, uid, "yes" if uid in asked else "", scp) for name, uid, _, scp in services]
+    provided = {uid for _, uid, _, _ in offers}
+    rows = [(name, uid, "yes" if uid in asked else "", scp) for name, uid, _, scp in offers]
     rows += [(name_of(uid), uid, "yes", "") for uid in asked if uid not in provided]
     rows += [(name_of(uid), uid, "yes", "yes" if is_storage(uid) else "") for uid in ours]
     rows.append(("every other storage SOP class (8.2), private ones too", "", "`wetread send`", "yes"))
@@ -77,27 +78,32 @@ def _proposed(proposal: Proposal) -> Iterator[tuple[str, str, str, str]]:
 
 
 def acceptance() -> str:
-    """Return the table of contexts that are accepted, and the transfer syntaxes of storage in their order."""
-    contexts = {str(context.abstract_syntax): context for context in supported(accepted())}
-    rows = [
-        (name_of(uid), uid, ", ".join(map(name_of, map(str, contexts[uid].transfer_syntax))), "SCP", "none")
-        for uid in accepted()
-        if not is_storage(uid)
-    ]
-    rows.append(
-        ("storage SOP classes (8.2), whatever else is below their root, and private ones", "", "below", "SCP", "none")
-    )
+    """Return the tables of contexts that are accepted, and the transfer syntaxes of storage in their order."""
     syntaxes = table(
         ("", "transfer syntax", "UID"),
         ((str(number), name_of(uid), uid) for number, uid in enumerate(TRANSFER_SYNTAXES, start=1)),
     )
     return "\n\n".join(
         (
-            table(("abstract syntax", "UID", "transfer syntaxes", "role", "extended negotiation"), rows),
-            "Of the transfer syntaxes that a context for storage offers, the first of these is accepted:",
+            *(_acceptance(number, one) for number, one in enumerate(ACCEPTANCES, start=1)),
+            "##### Transfer syntaxes of storage",
+            "Of those that a context for storage offers, the first of these is accepted:",
             syntaxes,
         )
     )
+
+
+def _acceptance(number: int, one: Acceptance) -> str:
+    contexts = {str(context.abstract_syntax): context for context in supported(one.sop_classes, services())}
+    rows = [
+        (name_of(uid), uid, ", ".join(map(name_of, map(str, contexts[uid].transfer_syntax))), one.role, one.negotiation)
+        for uid in one.sop_classes
+    ]
+    if not rows:
+        ours = "storage SOP classes (8.2), whatever else is below their root, and private ones"
+        rows = [(ours, "", "below, in their order", one.role, one.negotiation)]
+    accepted_contexts = table(("abstract syntax", "UID", "transfer syntaxes", "role", "extended negotiation"), rows)
+    return f"##### 4.2.1.4.{number} {one.name}\n\n{one.services}, by {one.by}. {one.detail}\n\n{accepted_contexts}"
 
 
 def store_statuses() -> str:
@@ -166,7 +172,8 @@ def configuration() -> str:
         "node",
         NodeSettings,
         "ae_title", "host", "port", "max_pdu_bytes", "max_associations", "acse_timeout_s", "network_timeout_s",
-        "dimse_timeout_s", "quiet_time_s", "association_hold_s", "hard_cap_s", "min_free_bytes", "max_backlog",
+        "dimse_timeout_s", "quiet_time_s", "association_hold_s", "hard_cap_s", "counts_from", "ask_after_s", "settle_s",
+        "min_free_bytes", "max_backlog", "priority_ae_titles",
     )  # fmt: skip
     return table(("parameter", "default", "what it does"), (*node, *_settings("delivery", DeliverySettings)))
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from dicom_node import contexts
+from dicom_node.services import Status
 from ops.coded_terms import coded_terms
+from ops.conformance_acceptances import ACCEPTANCES, services
 from ops.conformance_activities import ACTIVITIES
 from ops.conformance_annexes import DICTIONARIES, accepted
 from ops.conformance_reference import BY_DICTIONARY, SECTIONS, overview, replaced
@@ -76,10 +78,10 @@ def test_every_sop_class_that_the_code_names_is_in_the_overview() -> None:
 
 
 def test_every_service_that_the_code_asks_for_is_an_activity() -> None:
-    """DIMSE requests that the sources send, but for those of a client that nothing uses yet, are in the table."""
+    """The DIMSE requests that the sources send are those of the table."""
     told = {service for activity in ACTIVITIES for service in activity.services}
     assert {"send_c_find", "send_c_store"} <= told
-    assert set(_requests()) - told <= {"send_n_action"}  # storage commitment: a client without a user
+    assert set(_requests()) == told
 
 
 def test_the_node_accepts_storage_and_verification() -> None:
@@ -87,6 +89,20 @@ def test_the_node_accepts_storage_and_verification() -> None:
     classes = accepted()
     assert {contexts.VERIFICATION, "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.66.4"} <= set(classes)
     assert contexts.STUDY_ROOT_FIND not in classes
+
+
+def test_every_service_that_is_offered_is_told_with_who_may_use_it() -> None:
+    """What a peer may be offered beside storage is an activity of acceptance, and nothing else is."""
+    told = {uid for one in ACCEPTANCES for uid in one.sop_classes if one.role == "SCP"}
+    assert told == {contexts.VERIFICATION, *services()}
+    assert told == {uid for uid in accepted() if not contexts.is_storage(uid)}
+
+
+def test_every_status_of_the_services_is_told() -> None:
+    """In the table that says what a sender should do about it."""
+    section = DOCUMENT.read_text(encoding="utf-8").partition("To N-ACTION, N-CREATE and N-SET:")[2].partition("####")[0]
+    statuses = " ".join(line.split("|")[1] for line in section.splitlines() if line.startswith("|"))
+    assert [status for status in Status if f"{status.code:04X}" not in statuses] == []
 
 
 def test_codes_of_the_sources_are_found() -> None:
