@@ -62,7 +62,7 @@ ACCEPTANCES: Sequence[Acceptance] = (
     Acceptance(
         name="Report on commitment that we asked for",
         services="N-EVENT-REPORT",
-        by="destinations with `commitment`",
+        by="destinations with `commitment` that have an entry",
         sop_classes=(STORAGE_COMMITMENT,),
         role="SCU",
         negotiation="role selection (PS3.7 D.3.3.4): the requestor as SCP",

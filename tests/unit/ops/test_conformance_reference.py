@@ -100,7 +100,11 @@ def test_every_service_that_is_offered_is_told_with_who_may_use_it() -> None:
 
 def test_every_status_of_the_services_is_told() -> None:
     """In the table that says what a sender should do about it."""
-    section = DOCUMENT.read_text(encoding="utf-8").partition("To N-ACTION, N-CREATE and N-SET:")[2].partition("####")[0]
+    section = (
+        DOCUMENT.read_text(encoding="utf-8")
+        .partition("To N-ACTION, N-CREATE, N-SET and N-EVENT-REPORT:")[2]
+        .partition("####")[0]
+    )
     statuses = " ".join(line.split("|")[1] for line in section.splitlines() if line.startswith("|"))
     assert [status for status in Status if f"{status.code:04X}" not in statuses] == []
 
