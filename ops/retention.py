@@ -12,6 +12,7 @@ import structlog
 from dicom_node.held_instances import HeldInstances
 from dicom_node.spool import Spool
 from ops.assembly_line import told_of
+from ops.promises import Promises
 from ops.settings import Settings
 from worker.destination_settings import DicomDestinationSettings
 from worker.errors import LedgerAway
@@ -61,6 +62,7 @@ class Retention:
             for item in settings.each_destination
             if isinstance(item, DicomDestinationSettings) and item.commitment
         )
+        self._promises = Promises(settings, spool.root)
         self._now = now
 
     def run(self, stop: threading.Event) -> None:
@@ -106,7 +108,11 @@ class Retention:
 
     def _clear(self, study: StudyEnd, before: dict[Keeping, datetime], *, dry_run: bool) -> Iterator[Verdict]:
         going = due(study, before)
-        why = (why_unsettled(study) or self._promised(study)) if going else ""
+        why = why_unsettled(study) if going else ""
+        if going and not why:
+            if not dry_run:
+                self._promises.release_confirmed(study.folder, study.study_instance_uid)
+            why = self._promised(study)
         if why:
             yield Verdict(study_instance_uid=study.study_instance_uid, what=None, why=why)
             return
