@@ -2,15 +2,17 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import structlog
 
+from dicom_node.clearing import remove_study
 from dicom_node.held_instances import HeldInstances
 from dicom_node.spool import Spool
+from dicom_node.study import StoredInstance
 from ops.assembly_line import told_of
 from ops.promises import Promises
 from ops.settings import Settings
@@ -129,7 +131,9 @@ class Retention:
             self._ledger.forget_study(study.id)
             return 0
         if what is Keeping.IMAGES:
-            removed = self._spool.remove(study.folder, self._ledger.recorded_files(study.folder))
+            removed = remove_study(
+                self._spool, study.folder, self._ledger.recorded_files(study.folder), self._made_here
+            )
             if removed is None:
                 return None
             files, freed = removed.files, removed.freed_bytes
@@ -137,6 +141,10 @@ class Retention:
             files, freed = _remove_tree(self._results / study.folder)
         self._ledger.note_removed(study.id, what, files=files, freed_bytes=freed)
         return freed
+
+    def _made_here(self, instances: Sequence[StoredInstance]) -> frozenset[str]:
+        ours = self._ledger.made_here([instance.sop_instance_uid for instance in instances])
+        return frozenset(instance.file for instance in instances if instance.sop_instance_uid in ours)
 
     def _promised(self, study: StudyEnd) -> str:
         """Say why a study stays of which somebody was promised instances: all of it, for without its rows it is new."""
