@@ -22,7 +22,7 @@ listening    the sockets that callers reach; doorkeeper, who is in, over all rec
 shares       how much of the spool each peer fills
 receiver_desk    where receiving processes report; receiver_link, their end of the line; receiver_messages
 spool        where instances are kept: written, synced, renamed, synced; disk, its system calls; wholeness; namesakes,
-             what comes under a UID that is there already;
+             what comes under a UID that is there already; clearing, a study's files are removed;
              reencoding, whether two instances differ in their encoding only
 assembly     when a study is complete, a pure function; open_study, what is held of one, and the function applied to
              it and its series; patience, how long is waited for whom; questions, when an archive is asked for counts;

@@ -55,6 +55,18 @@ def contents_of(requestor: Requestor, study_uid: str) -> StudyContents | None:
     return StudyContents(instances=instances if instances is not None else len(listed), sop_classes=classes)
 
 
+def instances_of(requestor: Requestor, study_uid: str) -> frozenset[str]:
+    """Return the SOP Instance UIDs of what the archive has of a study, as it lists them one by one.
+
+    Raises ArchiveUnreachable, AssociationRejected, QueryFailed.
+    """
+    return frozenset(
+        str(image.get("SOPInstanceUID") or "")
+        for series_uid in _series(requestor, study_uid)
+        for image in _images(requestor, study_uid, series_uid)
+    )
+
+
 def _series(requestor: Requestor, study_uid: str) -> list[str]:
     wanted = _query("SERIES", study_uid)
     wanted.SeriesInstanceUID = ""

@@ -5,12 +5,10 @@ name comes from outside. The same UID with other bytes lies beside it as
 ``h(instance)~<first 16 hex of the dataset's SHA-256>.dcm``.
 """
 
-import errno
 import hashlib
 import re
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,14 +46,6 @@ _ROOM_CHECKED_EVERY = 64 << 20  # bytes of one instance
 def name_of(uid: str) -> str:
     """Return the name under which a UID appears in the spool: 32 hex digits."""
     return hashlib.sha256(uid.encode("ascii")).hexdigest()[:32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Removed:
-    """What was removed of a study."""
-
-    files: int
-    freed_bytes: int
 
 
 class Spool:
@@ -197,48 +187,6 @@ class Spool:
                 instance = None if file in known else self.describe(file)
                 if instance is not None:
                     yield instance
-
-    def remove(self, folder: str, recorded: Collection[str]) -> Removed | None:
-        """Remove a study's files, if each of them is recorded or an own result; None, and nothing gone, if not.
-
-        None too while one of them is held (`dicom_node.held_instances`): somebody was promised that it stays.
-
-        Args:
-            folder: Of the study.
-            recorded: Files that may go, relative to the spool.
-
-        Raises OSError.
-        """
-        with HeldInstances(self.root).removing_from(folder) as held:
-            return None if held else self._removed(folder, recorded)
-
-    def _removed(self, folder: str, recorded: Collection[str]) -> Removed | None:
-        study = self.root / folder
-        files = self.files(folder) if study.is_dir() else []
-        for file in files:
-            instance = None if file in recorded else self.describe(file)
-            if instance is not None and not instance.own:
-                return None
-        freed = 0
-        for file in files:
-            freed += (self.root / file).stat().st_size
-            (self.root / file).unlink()
-        for series in {(self.root / file).parent for file in files}:
-            self._remove_folder(series)
-        if study.is_dir():
-            self._remove_folder(study)
-        return Removed(files=len(files), freed_bytes=freed)
-
-    def _remove_folder(self, folder: Path) -> None:
-        """Remove it, unless something has come into it meanwhile; durably, for nobody looks for its files again."""
-        try:
-            folder.rmdir()
-        except OSError as error:
-            if error.errno != errno.ENOTEMPTY:
-                raise
-            self._disk.sync_folder(folder)
-        else:
-            self._disk.sync_folder(folder.parent)
 
     def free_bytes(self) -> int:
         """Return how much may still be written. Raises OSError."""

@@ -12,7 +12,7 @@ cli_ledger   does what must hold in the ledger hold
 cli_validate are results what they should be: validation, by validators of others too (known_false_alarms)
 cli_peers    who may call, and who did (peer_list)
 cli_pull     studies from an archive; study_list, which; backlog, one after the other
-retention    removes what may go; cli_retention shows it
+retention    removes what may go; promises, what waits for an archive to have it; cli_retention shows it
 assembly_line  the objects of the other rooms, built from the settings; destinations, where results go;
                prior_search, what finds earlier reads
 supervisor   starts the parts, restarts what ends, stops in order

@@ -3,18 +3,17 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ops import terminal
 from ops.cli_jobs import DataFolder, SettingsFile, open_existing_ledger, read_settings
 from ops.settings import Settings
-from worker.ledger import Ledger
-from worker.ledger_checks import Flaw, Moment, flaws_of
-from worker.ledger_database import utc_now
-from worker.ledger_files import file_flaws
-from worker.routing import Conditions
+
+if TYPE_CHECKING:
+    from worker.ledger import Ledger
+    from worker.ledger_checks import Flaw
 
 app = typer.Typer(no_args_is_help=True, help="The ledger: checked, brought up to date.")
 #: The reconciler renews a silent token after three of its rounds; after so many it has not.
@@ -59,7 +58,13 @@ def migrate(settings: SettingsFile = None, data: DataFolder = None) -> None:
     typer.echo(f"the ledger's tables are at {ledger.version()}")
 
 
-def _flaws(ledger: Ledger, settings: Settings, *, contents: bool) -> Iterator[Flaw]:
+def _flaws(ledger: "Ledger", settings: Settings, *, contents: bool) -> Iterator["Flaw"]:
+    # With them comes the database.
+    from worker.ledger_checks import Flaw, Moment, flaws_of  # noqa: PLC0415
+    from worker.ledger_database import utc_now  # noqa: PLC0415
+    from worker.ledger_files import file_flaws  # noqa: PLC0415
+    from worker.routing import Conditions  # noqa: PLC0415
+
     for table, row, missing in ledger.orphans():
         yield Flaw(
             invariant="rows refer to rows that are there",
@@ -88,7 +93,7 @@ def _patience_s(settings: Settings) -> float:
     return max(_LEAST_PATIENCE_S, _ROUNDS * settings.worker.reconcile_every_s)
 
 
-def _show(flaws: list[Flaw], mended: int) -> None:
+def _show(flaws: "list[Flaw]", mended: int) -> None:
     if mended:
         typer.echo(f"{mended} queued jobs have a token again")
     if not flaws:

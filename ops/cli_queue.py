@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,9 @@ from ops.cli_jobs import DataFolder, SettingsFile, open_existing_ledger, read_se
 from ops.settings import Settings, SettingsError
 from ops.who import acting_user
 from worker.job import HoldKind, JobState, Priority
-from worker.ledger import Ledger
+
+if TYPE_CHECKING:
+    from worker.ledger import Ledger
 
 Job = Annotated[int | None, typer.Argument(help="A job, as in `wetread jobs`.")]
 Queue = Annotated[str, typer.Option("--queue", help="A whole queue, such as gpu.")]
@@ -108,7 +110,7 @@ def _place(queue: str, destination: str) -> tuple[HoldKind, str]:
     return ("queue", queue) if queue else ("destination", destination)
 
 
-def _require_known(ledger: Ledger, settings: Settings, kind: HoldKind, name: str) -> None:
+def _require_known(ledger: "Ledger", settings: Settings, kind: HoldKind, name: str) -> None:
     """Refuse to hold what nobody has heard of: a name that is mistyped would hold nothing."""
     known = ledger.known_names(kind)
     if kind == "destination":
@@ -121,7 +123,7 @@ def _require_known(ledger: Ledger, settings: Settings, kind: HoldKind, name: str
         raise SettingsError(f"there is no {kind} {name}; known are {', '.join(sorted(known)) or 'none yet'}")
 
 
-def _list(ledger: Ledger, *, as_json: bool) -> None:
+def _list(ledger: "Ledger", *, as_json: bool) -> None:
     rows = ledger.holds()
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], default=str, indent=1))

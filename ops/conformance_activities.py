@@ -124,6 +124,14 @@ ACTIVITIES: Sequence[Activity] = (
         proposals=(Proposal(sop_classes=(STORAGE_COMMITMENT,), transfer_syntaxes=USUAL, role="SCP"),),
     ),
     Activity(
+        name="See whether an archive has what was promised",
+        by="`wetread node`, `wetread retention --remove`",
+        when="retention would remove a study with instances that are held (4.2.5)",
+        services=("send_c_find",),
+        detail="Each `dicom` destination is asked, at levels SERIES and IMAGE, by UID.",
+        proposals=(_FIND,),
+    ),
+    Activity(
         name="See whether a destination is back",
         by="`wetread deliver`",
         when="`delivery.breaker_after` connections in a row have failed; with growing waits, until it answers",

@@ -2,16 +2,19 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import structlog
 
+from dicom_node.clearing import remove_study
 from dicom_node.held_instances import HeldInstances
 from dicom_node.spool import Spool
+from dicom_node.study import StoredInstance
 from ops.assembly_line import told_of
+from ops.promises import Promises
 from ops.settings import Settings
 from worker.destination_settings import DicomDestinationSettings
 from worker.errors import LedgerAway
@@ -61,6 +64,7 @@ class Retention:
             for item in settings.each_destination
             if isinstance(item, DicomDestinationSettings) and item.commitment
         )
+        self._promises = Promises(settings, spool.root)
         self._now = now
 
     def run(self, stop: threading.Event) -> None:
@@ -106,7 +110,11 @@ class Retention:
 
     def _clear(self, study: StudyEnd, before: dict[Keeping, datetime], *, dry_run: bool) -> Iterator[Verdict]:
         going = due(study, before)
-        why = (why_unsettled(study) or self._promised(study)) if going else ""
+        why = why_unsettled(study) if going else ""
+        if going and not why:
+            if not dry_run:
+                self._promises.release_confirmed(study.folder, study.study_instance_uid)
+            why = self._promised(study)
         if why:
             yield Verdict(study_instance_uid=study.study_instance_uid, what=None, why=why)
             return
@@ -123,7 +131,9 @@ class Retention:
             self._ledger.forget_study(study.id)
             return 0
         if what is Keeping.IMAGES:
-            removed = self._spool.remove(study.folder, self._ledger.recorded_files(study.folder))
+            removed = remove_study(
+                self._spool, study.folder, self._ledger.recorded_files(study.folder), self._made_here
+            )
             if removed is None:
                 return None
             files, freed = removed.files, removed.freed_bytes
@@ -131,6 +141,10 @@ class Retention:
             files, freed = _remove_tree(self._results / study.folder)
         self._ledger.note_removed(study.id, what, files=files, freed_bytes=freed)
         return freed
+
+    def _made_here(self, instances: Sequence[StoredInstance]) -> frozenset[str]:
+        ours = self._ledger.made_here([instance.sop_instance_uid for instance in instances])
+        return frozenset(instance.file for instance in instances if instance.sop_instance_uid in ours)
 
     def _promised(self, study: StudyEnd) -> str:
         """Say why a study stays of which somebody was promised instances: all of it, for without its rows it is new."""

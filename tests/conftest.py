@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import platformdirs
 import pytest
 import structlog
@@ -21,6 +22,10 @@ from tests.postgresql_server import PostgresqlServer
 from tests.postgresql_server import started as started_postgresql
 from tests.redis_server import RedisServer, started
 from tests.stack import Stack
+
+# A busy machine makes one example take long, and proves nothing by it.
+hypothesis.settings.register_profile("wetread", deadline=None)
+hypothesis.settings.load_profile("wetread")
 
 _FIRST_PORT, _PORTS_EACH = 20000, 1000
 

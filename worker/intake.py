@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from dicom_node.study import AssembledStudy, SeriesWish, StoredInstance
+from dicom_node.study import AssembledStudy, Completion, SeriesWish, StoredInstance
 from models.catalog import Catalog, CatalogEntry, ModelState
 from worker.ledger import Ledger
 from worker.ledger_intake import Planned
@@ -130,7 +130,26 @@ class Intake:
         summary = summarise(self._spool, study, tags)
         decision = decide(self._evidence(study, summary), self._priorities)
         summaries = {series.series_instance_uid: series.for_ledger() for series in summary.series}
-        return [self._planned(entry, summary, decision) for entry in entries], summaries, decision
+        gone = self._gone(study)
+        plan = [self._planned(entry, summary, decision, gone) for entry in entries]
+        return plan, summaries, decision
+
+    def _gone(self, study: AssembledStudy) -> str:
+        """Say why an admin must look first: a model must not read what is left of a study as if it were all of it."""
+        here = {file for series in study.series for file in series.files}
+        missing = [file for file in self._ledger.recorded_files(study.folder) - here if not self._keeps(file)]
+        if study.completion is Completion.SERIES:
+            folders = {Path(file).parent for file in here}
+            missing = [file for file in missing if Path(file).parent in folders]
+        if not missing:
+            return ""
+        return (
+            f"{len(missing)} images that were here before are gone, by retention or by hand: `wetread pull` the study, "
+            "which is then read as a whole, or `wetread retry` reads what is here"
+        )
+
+    def _keeps(self, file: str) -> bool:
+        return (self._spool / file).exists()
 
     def _devices(self) -> frozenset[str]:
         """Return the Device UIDs of the models that are here, and of those that the ledger remembers."""
@@ -140,7 +159,7 @@ class Intake:
     def _enabled(self, entry: CatalogEntry) -> bool:
         return not self._settings.enabled or entry.card.id in self._settings.enabled
 
-    def _planned(self, entry: CatalogEntry, summary: StudySummary, decision: Decision) -> Planned:
+    def _planned(self, entry: CatalogEntry, summary: StudySummary, decision: Decision, gone: str) -> Planned:
         card = entry.card
         choice = choose(card, summary, research=self._settings.research)
         ready = entry.state is ModelState.READY
@@ -156,7 +175,7 @@ class Intake:
             input_key=input_key(choice),
             late_images=card.late_images,
             deadline_s=card.deadline_s,
-            held=choice.held,
+            held=choice.held or gone,
             priority=decision.priority,
             because=decision.because,
             reason=choice.reason if ready or not choice.runs else f"the model is not ready: {entry.reason}",

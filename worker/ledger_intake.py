@@ -1,7 +1,7 @@
 """The ledger's way in: a study arrives, a revision is closed, its jobs are queued."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -117,7 +117,6 @@ class IntakeLedger(Database):
             if latest is not None and latest.files_digest == digest:
                 return latest.number
             revision = add_revision(session, study, latest, assembled, summaries, event="study complete")
-            plan = _unless_incomplete(session, study, revision, assembled, plan)
             for planned in plan:
                 decision = _decide(session, study, planned)
                 _plan_job(session, study, revision, planned, decision, self.clock.read(), sender=sender)
@@ -135,7 +134,6 @@ class IntakeLedger(Database):
         with self.writing() as session:
             study = _locked_study(session, assembled.study_instance_uid)
             study = study or _new_study(session, assembled, receiving=True)
-            plan = _unless_incomplete(session, study, None, assembled, plan)
             decided = [(planned, _decide(session, study, planned)) for planned in plan]
             fresh = [(planned, decision) for planned, decision in decided if decision.early]
             if not fresh:
@@ -186,31 +184,6 @@ def known_model(session: Session, model: ModelVersion) -> str:
         session.add(Model(digest=model.model_digest, model_id=model.model_id, name=model.name, version=model.version))
         session.flush()
     return model.model_digest
-
-
-def _unless_incomplete(
-    session: Session, study: Study, revision: Revision | None, assembled: AssembledStudy, plan: Iterable[Planned]
-) -> list[Planned]:
-    """Return the plan, all of it held where images are gone that earlier revisions had of what this one has.
-
-    A model must not read what is left of a study as if it were all of it.
-    """
-    listed = (
-        select(Series.manifest)
-        .join(Revision, Revision.id == Series.revision_id)
-        .where(Revision.study_id == study.id, Revision.id != (0 if revision is None else revision.id))
-    )
-    if assembled.completion is Completion.SERIES:
-        listed = listed.where(Series.series_instance_uid.in_([one.series_instance_uid for one in assembled.series]))
-    before = {file for manifest in session.scalars(listed) for file in manifest}
-    missing = len(before.difference(file for series in assembled.series for file in series.files))
-    if not missing:
-        return list(plan)
-    reason = (
-        f"{missing} images that were here before are gone, by retention or by hand: `wetread pull` the study, which is "
-        "then read as a whole, or `wetread retry` reads what is here"
-    )
-    return [replace(planned, held=planned.held or reason) for planned in plan]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -145,7 +145,7 @@ class WireProof:
 @contextmanager
 def _reports_taken() -> Iterator[int]:
     """Take reports of storage commitment, so that requests for it do not become more and more; give the port."""
-    listener = CommitmentListener("FUZZ", "127.0.0.1", 0, lambda _report: None)
+    listener = CommitmentListener("FUZZ", "127.0.0.1", 0, lambda _report, _address: 0)
     try:
         yield listener.port
     finally:

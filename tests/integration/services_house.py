@@ -20,6 +20,7 @@ from dicom_node.commitment_requests import CommitmentRequests
 from dicom_node.held_instances import HeldInstances
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.spool import Spool
+from tests.commitment_reports import taking
 from tests.faults.a_node import ANode
 
 WELL_KNOWN = "1.2.840.10008.1.20.1.1"
@@ -51,7 +52,7 @@ class House:
 
     def listen(self) -> None:
         """Take reports as MODALITY."""
-        self._listener = CommitmentListener("MODALITY", "127.0.0.1", self.report_port, self.reports.append)
+        self._listener = CommitmentListener("MODALITY", "127.0.0.1", self.report_port, taking(self.reports))
 
     def close(self) -> None:
         """Take no more."""

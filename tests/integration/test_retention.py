@@ -1,17 +1,27 @@
 """Retention in the running house: images go when their results have arrived, and what comes later is not misread."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from dicom_node.spool import Spool
+from dicom_node.held_instances import HeldInstances
+from dicom_node.spool import Spool, name_of
+from dicom_node.stocktaking import take_stock
+from dicom_node.study import Completion
 from models.testing import write_threshold_model
+from ops.retention import Retention
+from ops.settings import Settings
 from tests.orthanc_server import OrthancServer
 from tests.redis_server import RedisServer
 from tests.results_in_orthanc import results_of
 from tests.stack import Stack
+from tests.unit.dicom_node.instances import STUDY, dataset, incoming, write_file
 from worker.job import JobRow, JobState
+from worker.ledger import Ledger
+from worker.ledger_database import utc_now
+from worker.retention import Keeping
 from worker.testing import write_mr_series
 
 
@@ -65,3 +75,33 @@ def test_images_go_once_they_are_read_and_a_late_one_is_held(
         deadline_s=120,
     )
     assert newest(forgetful).id != first.id
+
+
+def test_promised_images_go_when_the_archive_lists_them(tmp_path: Path, orthanc: OrthancServer) -> None:
+    """Storage commitment: with one of two in the archive the study stays, with both it goes."""
+    settings = Settings.model_validate(
+        {
+            "data": tmp_path / "data",
+            "retention": {"images_days": 0.000001, "make_room_below_bytes": 0},
+            "destinations": [
+                {"name": "orthanc", "ae_title": "ORTHANC", "host": "127.0.0.1", "port": orthanc.dicom_port}
+            ],
+        }
+    )
+    spool, ledger = Spool(settings.spool), Ledger.open(settings.ledger_url)
+    sent = [dataset(SOPInstanceUID=f"{STUDY}.{number}") for number in (1, 2)]
+    kept = [spool.store(*incoming(item, sop_instance_uid=str(item.SOPInstanceUID))).file for item in sent]
+    stock = take_stock(spool, name_of(STUDY), STUDY, Completion.QUIET, lambda _: frozenset())
+    assert stock is not None
+    ledger.close_revision(stock, {}, [])
+    HeldInstances(spool.root).hold(kept, still_there=lambda _: True)
+    tomorrow = utc_now() + timedelta(days=1)
+    retention = Retention(ledger=ledger, spool=spool, settings=settings, now=lambda: tomorrow)
+    orthanc.take([write_file(tmp_path / "1.dcm", sent[0])])
+    (verdict,) = retention.once()
+    assert "1 images are promised" in verdict.why
+    orthanc.take([write_file(tmp_path / "2.dcm", sent[1])])
+    (verdict,) = retention.once()
+    assert verdict.what is Keeping.IMAGES
+    assert spool.study_folders() == []
+    ledger.close()

@@ -14,6 +14,7 @@ from dicom_node.commitment_requests import CommitmentRequests
 from dicom_node.settings import NodeSettings
 from dicom_node.spool import Spool
 from dicom_node.testing import ManualClock
+from tests.commitment_reports import taking
 from tests.unit.dicom_node.instances import CT, SOP, incoming
 
 
@@ -49,7 +50,7 @@ class House:
     def heard(self, steps: int = 1) -> Sequence[CommitmentReport]:
         """Step while somebody listens; return what it hears, in order of the transactions."""
         reports: list[CommitmentReport] = []
-        listener = CommitmentListener("CT1", "127.0.0.1", self.port, reports.append)
+        listener = CommitmentListener("CT1", "127.0.0.1", self.port, taking(reports))
         try:
             for _ in range(steps):
                 self.reporter.step()
@@ -149,7 +150,7 @@ def test_the_thread_reports_by_itself(house: House, wait_for: Callable[..., None
     """Woken by the end of an association."""
     name = house.keep("1.2.3")
     reports: list[CommitmentReport] = []
-    listener = CommitmentListener("CT1", "127.0.0.1", house.port, reports.append)
+    listener = CommitmentListener("CT1", "127.0.0.1", house.port, taking(reports))
     reporter = CommitmentReporter(settings(house.port, "CT1"), house.spool)
     reporter.commitment_asked(name, "a-1")
     reporter.start()

@@ -6,17 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.clearing import remove_study
 from dicom_node.held_instances import HeldInstances
 from dicom_node.spool import Spool, name_of
 from dicom_node.stocktaking import take_stock
 from dicom_node.study import Completion
 from ops.retention import Retention
 from ops.settings import Settings
+from tests.filled_ledger import add_job, add_result
 from tests.unit.dicom_node.instances import STUDY, dataset, incoming
+from worker.job import DeliveryState, JobState
 from worker.ledger import Ledger
 from worker.ledger_database import utc_now
 from worker.retention import Keeping
 from worker.settings import RetentionSettings
+from worker.tables import ResultObject, Revision, Study
 
 
 class House:
@@ -104,7 +108,7 @@ def test_a_study_of_which_somebody_was_promised_images_stays_until_they_are_rele
     (verdict,) = late.once()
     assert verdict.what is None
     assert "storage commitment: 1 images" in verdict.why
-    assert house.spool.remove(name_of(STUDY), [file]) is None
+    assert remove_study(house.spool, name_of(STUDY), [file], lambda _: ()) is None
     assert (house.spool.root / file).exists()
     held.release([file])
     assert [verdict.what for verdict in late.once()] == [Keeping.IMAGES, Keeping.RESULTS]
@@ -162,3 +166,21 @@ def test_the_same_study_comes_again_afterwards(house: House) -> None:
     assert [event.kind for event in house.ledger.timeline(STUDY)].count("study complete") == 1
     (verdict,) = house.retention(images_days=1, later=timedelta(days=2)).once()
     assert verdict.what is Keeping.IMAGES
+
+
+def test_a_result_of_ours_that_came_back_changed_does_not_keep_its_study(house: House) -> None:
+    """The archive has given it another manufacturer: the ledger knows it by its UID, and it goes with the images."""
+    house.receive(1)
+    house.complete()
+    back = house.receive(9)
+    (verdict,) = house.retention(images_days=3, later=timedelta(days=4)).once()
+    assert verdict.what is None
+    with house.ledger.writing() as session:
+        study, (revision,) = session.query(Study).one(), session.query(Revision).all()
+        job = add_job(session, revision, JobState.READ, queued_at=utc_now())
+        add_result(session, job, "SR", {"pacs": DeliveryState.ACCEPTED}, at=utc_now())
+        session.query(ResultObject).one().sop_instance_uid = f"{STUDY}.9"
+        assert study.images_removed_at is None
+    (verdict,) = house.retention(images_days=3, later=timedelta(days=4)).once()
+    assert verdict.what is Keeping.IMAGES
+    assert not back.exists()

@@ -11,7 +11,7 @@ from models.catalog import Catalog
 from models.testing import write_threshold_model
 from tests.unit.worker.conftest import assembled
 from worker.intake import Intake
-from worker.job import Priority
+from worker.job import JobState, Priority
 from worker.ledger import Ledger
 from worker.priority import SitePriorities
 from worker.priority_settings import PriorityRule
@@ -95,3 +95,18 @@ def test_series_are_told_as_the_cards_need_it(
 
     assert intake().series_wish() is wish
     assert intake("another").series_wish() is SeriesWish.NOTHING
+
+
+def test_what_is_left_of_a_study_is_not_read_as_if_it_were_all(
+    ledger: Ledger, tmp_path: Path, study: AssembledStudy
+) -> None:
+    """A late image of a study whose other images are gone is held; what another node still lists is not gone."""
+    taken(ledger, tmp_path, study)
+    (series,) = study.series
+    first, _, last = series.files
+    taken(ledger, tmp_path, replace(study, series=(replace(series, files=series.files[1:]),)))
+    assert ledger.jobs()[0].state is JobState.QUEUED
+    (tmp_path / "spool" / first).unlink()
+    taken(ledger, tmp_path, replace(study, series=(replace(series, files=(last,)),)))
+    assert ledger.jobs()[0].state is JobState.HELD
+    assert "1 images that were here before are gone" in ledger.jobs()[0].reason

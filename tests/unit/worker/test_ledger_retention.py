@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from tests.unit.worker.conftest import assembled, planned
+from tests.unit.worker.conftest import assembled
 from worker.errors import IllegalTransition
 from worker.job import DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
@@ -97,19 +97,6 @@ def test_what_is_removed_is_not_looked_at_again(ledger: Ledger) -> None:
     assert [item.id for item in page(ledger).studies] == [study.id]
 
 
-def test_what_is_left_of_a_study_is_not_read_as_if_it_were_all(ledger: Ledger) -> None:
-    """A late image of a study whose other images are gone is held; the whole study is read again."""
-    ledger.close_revision(assembled(), {}, [planned()])
-    read(ledger)
-    ledger.close_revision(assembled(files=("s/a/3.dcm",)), {}, [planned(input_key="key-2", files=("s/a/3.dcm",))])
-    held = ledger.jobs(limit=1)[0]
-    assert held.state is JobState.HELD
-    assert "2 images that were here before are gone" in held.reason
-    everything = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
-    ledger.close_revision(assembled(files=everything), {}, [planned(input_key="key-3", files=everything)])
-    assert [row.state for row in ledger.jobs()] == [JobState.QUEUED, JobState.SUPERSEDED, JobState.READ]
-
-
 def test_a_job_without_images_is_not_retried(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """It could only fail; the error says how the images come back."""
     job_id = queue_job()
@@ -132,6 +119,10 @@ def test_a_forgotten_study_leaves_no_row(ledger: Ledger, queue_job: Callable[...
             for table in Base.metadata.tables.values()
         }
     first, second = page(ledger).studies
+    ledger.forget_study(first.id)
+    assert len(ledger.jobs()) == 2, "rows of images that are here stay"
+    for study in (first, second):
+        ledger.note_removed(study.id, Keeping.IMAGES, files=2, freed_bytes=10)
     ledger.forget_study(first.id)
     assert [row.study_instance_uid for row in ledger.jobs()] == [second.study_instance_uid]
     assert ledger.timeline(first.study_instance_uid) == []

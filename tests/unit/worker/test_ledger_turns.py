@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import event, update
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
@@ -105,6 +106,8 @@ def test_a_claim_reads_one_entry_of_the_index_for_each_sender(ledger: Ledger) ->
     claimed(ledger)
     event.remove(ledger._engine, "before_cursor_execute", hear)
     heads = next((statement, parameters) for statement, parameters in asked if "LIMIT" in statement)
+    if ledger._engine.dialect.name != "sqlite":
+        pytest.skip("a planner with statistics reads a small table as it likes")
     with ledger._engine.connect() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {heads[0]}", heads[1])
         steps = [str(row.detail) for row in plan]

@@ -135,7 +135,7 @@ def test_what_is_superseded_is_deleted_once_the_newer_read_is_there(
     assert [reference.sop_instance_uid for reference in earlier.references] == first_read
     assert earlier.destinations == {"pacs"}
     uids = finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
-    archive.refuse_with = {uids[1]: 0xA700}
+    archive.refuse_with = {uids[1]: 0xA900}
     run(house, archive)
     assert archive.deleted == [], "the newer read has not arrived whole"
     archive.refuse_with = {}

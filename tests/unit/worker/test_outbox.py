@@ -12,6 +12,24 @@ from worker.outbox import Reconciler
 from worker.settings import WorkerSettings
 
 
+class Broker:
+    """Takes tokens; nothing waits in it."""
+
+    def __init__(self, published: list[int]) -> None:
+        """Take where the jobs of tokens go."""
+        self._published = published
+
+    def __call__(self, queue: str, job_id: int) -> None:
+        """Take a token."""
+        del queue
+        self._published.append(job_id)
+
+    def waiting(self, queue: str) -> int:
+        """Say that none waits."""
+        del queue
+        return 0
+
+
 def test_who_lives_may_renew_a_lease_after_the_ledger_was_away(
     ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -20,7 +38,7 @@ def test_who_lives_may_renew_a_lease_after_the_ledger_was_away(
     published: list[int] = []
     reconciler = Reconciler(
         ledger,
-        lambda _queue, job_id: published.append(job_id),
+        Broker(published),
         WorkerSettings(lease_s=60.0),
         seconds=lambda: now[0],
     )
