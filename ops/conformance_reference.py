@@ -180,9 +180,11 @@ def configuration() -> str:
 
 def _settings(section: str, record: type[BaseModel], *names: str) -> list[tuple[str, str, str]]:
     fields = record.model_fields
-    return [
-        (f"`{section}.{name}`", f"`{as_toml(fields[name].default)}`", what(fields[name])) for name in names or fields
-    ]
+    return [(f"`{section}.{name}`", _default(fields[name].default), what(fields[name])) for name in names or fields]
+
+
+def _default(value: object) -> str:
+    return "left out" if value is None else f"`{as_toml(value)}`"
 
 
 #: By the name of the section.
