@@ -13,6 +13,8 @@ services     other requests and their statuses; offered_services, who gets which
 commitment_request   storage commitment as SCP: what is asked and reported; commitment_requests, what is open;
              commitment_service, on one association; committing, what is true (safekeeping, held_instances);
              commitment_reporter, on others
+commitment_report    what an archive that we asked reports; report_service, on one association; report_recorder, into
+             the ledger
 announcements    MPPS and availability; performed_steps, what is under way; announcement_service; durable_note
 store_scp    one C-STORE: from the request to the status
 head         the UIDs of a dataset, and no more of it

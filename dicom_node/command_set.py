@@ -57,6 +57,7 @@ class Command:
             (0000,0003); empty where absent.
         sop_instance_uid: Affected (0000,1000), or Requested (0000,1001), SOP Instance UID; empty where absent.
         action_type_id: (0000,1008) of an N-ACTION; None where absent.
+        event_type_id: (0000,1002) of an N-EVENT-REPORT; None where absent.
         responds_to: Message ID Being Responded To (0000,0120) of a response; None where absent.
         status: (0000,0900) of a response; None where absent.
     """
@@ -68,6 +69,7 @@ class Command:
     sop_class_uid: str
     sop_instance_uid: str
     action_type_id: int | None = None
+    event_type_id: int | None = None
     responds_to: int | None = None
     status: int | None = None
 
@@ -97,16 +99,15 @@ def read_command(data: bytes | bytearray) -> Command:
     requested = field in _REQUESTED
     return Command(
         field=field,
-        message_id=_number(values, _MESSAGE_ID, "<H") if _MESSAGE_ID in values else 0,
-        priority=_number(values, _PRIORITY, "<H") if _PRIORITY in values else 0,
+        message_id=_optional(values, _MESSAGE_ID) or 0,
+        priority=_optional(values, _PRIORITY) or 0,
         has_dataset=_number(values, _COMMAND_DATA_SET_TYPE, "<H") != _NO_DATASET,
         sop_class_uid=_uid(values, _REQUESTED_SOP_CLASS_UID if requested else _AFFECTED_SOP_CLASS_UID),
         sop_instance_uid=_uid(values, _REQUESTED_SOP_INSTANCE_UID if requested else _AFFECTED_SOP_INSTANCE_UID),
-        action_type_id=_number(values, _ACTION_TYPE_ID, "<H") if _ACTION_TYPE_ID in values else None,
-        responds_to=_number(values, _MESSAGE_ID_BEING_RESPONDED_TO, "<H")
-        if _MESSAGE_ID_BEING_RESPONDED_TO in values
-        else None,
-        status=_number(values, _STATUS, "<H") if _STATUS in values else None,
+        action_type_id=_optional(values, _ACTION_TYPE_ID),
+        event_type_id=_optional(values, _EVENT_TYPE_ID),
+        responds_to=_optional(values, _MESSAGE_ID_BEING_RESPONDED_TO),
+        status=_optional(values, _STATUS),
     )
 
 
@@ -162,6 +163,10 @@ def _number(values: dict[int, bytes], element: int, form: str) -> int:
         raise WireError(f"a command set has no (0000,{element:04X}) of the right length")
     (number,) = struct.unpack(form, value)
     return int(number)
+
+
+def _optional(values: dict[int, bytes], element: int) -> int | None:
+    return _number(values, element, "<H") if element in values else None
 
 
 def _uid(values: dict[int, bytes], element: int) -> str:

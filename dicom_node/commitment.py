@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from socketserver import BaseServer
 from typing import Any
 
@@ -13,6 +12,7 @@ from pynetdicom.dimse_messages import N_EVENT_REPORT_RSP
 from pynetdicom.sop_class import StorageCommitmentPushModel
 from pynetdicom.transport import ThreadedAssociationServer
 
+from dicom_node.commitment_report import CommitmentReport
 from dicom_node.errors import ArchiveError, ListenFailed
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.sender import Requestor
@@ -38,23 +38,6 @@ _FAILURES = {
 #: An archive that is slow to end an association is left to it.
 _CALLS_AT_ONCE = 16
 _TIMEOUT_S = 30.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class CommitmentReport:
-    """What an archive takes responsibility for (PS3.4 J.3.3).
-
-    Attributes:
-        transaction_uid: (0008,1195) of the request.
-        event_type: 1: all is committed; 2: failures exist.
-        committed: SOP Instance UIDs.
-        failed: SOP Instance UID to Failure Reason (0008,1197).
-    """
-
-    transaction_uid: str
-    event_type: int
-    committed: frozenset[str]
-    failed: dict[str, int]
 
 
 #: Takes a report and the address that it came from; returns the status that is answered.

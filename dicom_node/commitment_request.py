@@ -26,12 +26,12 @@ CLASS_INSTANCE_CONFLICT = 0x0119
 DUPLICATE_TRANSACTION_UID = 0x0131
 
 _REFERENCED_SOP_CLASS_UID: Tag = (0x0008, 0x1150)
-_REFERENCED_SOP_INSTANCE_UID: Tag = (0x0008, 0x1155)
-_TRANSACTION_UID: Tag = (0x0008, 0x1195)
-_REFERENCED_SOP_SEQUENCE: Tag = (0x0008, 0x1199)
+REFERENCED_SOP_INSTANCE_UID: Tag = (0x0008, 0x1155)
+TRANSACTION_UID: Tag = (0x0008, 0x1195)
+REFERENCED_SOP_SEQUENCE: Tag = (0x0008, 0x1199)
 _WANTED: Wanted = {
-    _TRANSACTION_UID: None,
-    _REFERENCED_SOP_SEQUENCE: {_REFERENCED_SOP_CLASS_UID: None, _REFERENCED_SOP_INSTANCE_UID: None},
+    TRANSACTION_UID: None,
+    REFERENCED_SOP_SEQUENCE: {_REFERENCED_SOP_CLASS_UID: None, REFERENCED_SOP_INSTANCE_UID: None},
 }
 
 
@@ -88,12 +88,12 @@ def read_request(request: Request, *, peer: str, now: datetime) -> CommitmentReq
     if request.dataset is None:
         raise ServiceRefused(Status.INVALID_ARGUMENT_VALUE, "there is no action information")
     information = read_wanted(request.dataset, request.encoding, _WANTED)
-    items = information.sequences.get(_REFERENCED_SOP_SEQUENCE, ())
+    items = information.sequences.get(REFERENCED_SOP_SEQUENCE, ())
     if not items:
         raise ServiceRefused(Status.INVALID_ARGUMENT_VALUE, "Referenced SOP Sequence (0008,1199) is missing or empty")
     return CommitmentRequest(
         peer=peer,
-        transaction_uid=_uid(information, _TRANSACTION_UID, "Transaction UID"),
+        transaction_uid=uid_of(information, TRANSACTION_UID, "Transaction UID"),
         references=tuple(dict.fromkeys(_reference(item) for item in items)),
         asked_at=now,
     )
@@ -120,12 +120,13 @@ def encoded_information(information: Dataset, encoding: Encoding) -> bytes:
 
 def _reference(item: Item) -> Reference:
     return Reference(
-        sop_class_uid=_uid(item, _REFERENCED_SOP_CLASS_UID, "Referenced SOP Class UID"),
-        sop_instance_uid=_uid(item, _REFERENCED_SOP_INSTANCE_UID, "Referenced SOP Instance UID"),
+        sop_class_uid=uid_of(item, _REFERENCED_SOP_CLASS_UID, "Referenced SOP Class UID"),
+        sop_instance_uid=uid_of(item, REFERENCED_SOP_INSTANCE_UID, "Referenced SOP Instance UID"),
     )
 
 
-def _uid(item: Item, tag: Tag, name: str) -> str:
+def uid_of(item: Item, tag: Tag, name: str) -> str:
+    """Return a UID of action or event information. Raises ServiceRefused where it is missing, or none."""
     uid = item.texts.get(tag, "")
     try:
         require_uid(name, uid)

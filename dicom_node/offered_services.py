@@ -1,28 +1,88 @@
 """Which services beside storage a caller gets, and who serves them: the one table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pynetdicom.presentation import PresentationContext
 
 from dicom_node.announcement_service import AnnouncementService
 from dicom_node.clock import MONOTONIC
-from dicom_node.command_set import N_ACTION_RQ, N_CREATE_RQ, N_SET_RQ
+from dicom_node.command_set import N_ACTION_RQ, N_CREATE_RQ, N_EVENT_REPORT_RQ, N_SET_RQ
 from dicom_node.commitment_service import CommitmentDesk, CommitmentService
 from dicom_node.contexts import INSTANCE_AVAILABILITY, PERFORMED_PROCEDURE_STEP, STORAGE_COMMITMENT
 from dicom_node.peer_settings import PeerSettings
+from dicom_node.report_service import ReportDesk, ReportService
 from dicom_node.services import Operation, Services
 from dicom_node.spool import Spool
 from dicom_node.store_scp import Reception
 
 
-def offered(peer: PeerSettings | None, *, commitment: bool = True) -> frozenset[str]:
+@dataclass(frozen=True, kw_only=True)
+class CommitmentRoles:
+    """What a caller may be, or is, in storage commitment (PS3.4 J.2).
+
+    Attributes:
+        asks: The user (SCU): it sends N-ACTION requests, and we are the provider.
+        reports: The provider (SCP): it sends N-EVENT-REPORT requests about what we have asked of it.
+    """
+
+    asks: bool = False
+    reports: bool = False
+
+
+def commitment_roles(
+    peer: PeerSettings | None, *, commitment: bool, reporters: frozenset[str] = frozenset()
+) -> CommitmentRoles:
+    """Return what a caller may be: only who has an entry may be anything.
+
+    Args:
+        peer: Its entry.
+        commitment: Whether the node has somebody who answers those who ask, and whose entry says that they may.
+        reporters: AE titles of archives that we ask.
+    """
+    if peer is None:
+        return CommitmentRoles()
+    return CommitmentRoles(asks=peer.storage_commitment and commitment, reports=peer.ae_title in reporters)
+
+
+def offered(peer: PeerSettings | None, roles: CommitmentRoles) -> frozenset[str]:
     """Return the SOP classes beside storage and verification whose contexts are accepted.
 
-    Announcements close a study earlier at most, so every peer that has an entry may make them, and nobody else. Storage
-    commitment is for those whose entry says so, where the node has somebody who reports (`commitment`).
+    Announcements close a study earlier at most, so every peer that has an entry may make them, and nobody else.
     """
     if peer is None:
         return frozenset()
     announcements = frozenset((PERFORMED_PROCEDURE_STEP, INSTANCE_AVAILABILITY))
-    return announcements | ({STORAGE_COMMITMENT} if peer.storage_commitment and commitment else set())
+    return announcements | ({STORAGE_COMMITMENT} if roles.asks or roles.reports else set())
+
+
+def with_roles(contexts: Iterable[PresentationContext], roles: CommitmentRoles) -> list[PresentationContext]:
+    """Return supported contexts, of storage commitment those roles that the requestor may have (PS3.7 D.3.3.4)."""
+    made = list(contexts)
+    for context in made:
+        if context.abstract_syntax == STORAGE_COMMITMENT:
+            context.scu_role, context.scp_role = roles.asks, roles.reports
+    return made
+
+
+def taken_roles(
+    accepted: Iterable[PresentationContext], allowed: CommitmentRoles, *, selected: bool
+) -> CommitmentRoles:
+    """Return what the requestor is on an association.
+
+    Args:
+        accepted: Its contexts; as whom we act on them is known.
+        allowed: What it may be.
+        selected: Whether it has selected roles. Some archives report without; who may do nothing else, or says what
+            only a provider says, is believed as far as it is allowed.
+    """
+    contexts = [context for context in accepted if context.abstract_syntax == STORAGE_COMMITMENT]
+    if not selected:
+        return allowed if contexts else CommitmentRoles()
+    return CommitmentRoles(
+        asks=allowed.asks and any(context.as_scp for context in contexts),
+        reports=allowed.reports and any(context.as_scu for context in contexts),
+    )
 
 
 def services_of(
@@ -31,6 +91,8 @@ def services_of(
     spool: Spool,
     reception: Reception,
     commitments: CommitmentDesk | None,
+    reports: ReportDesk | None,
+    roles: CommitmentRoles,
     peer: str,
     calling_ae_title: str,
     association: str,
@@ -43,7 +105,9 @@ def services_of(
         (N_SET_RQ, PERFORMED_PROCEDURE_STEP): announcements.step_set,
         (N_CREATE_RQ, INSTANCE_AVAILABILITY): announcements.availability_created,
     }
-    if commitments is None:
+    if roles.reports and reports is not None:
+        operations[N_EVENT_REPORT_RQ, STORAGE_COMMITMENT] = ReportService(reports, peer).reported
+    if not roles.asks or commitments is None:
         return Services(operations, contexts, calling_ae_title=calling_ae_title)
     committing = CommitmentService(
         spool=spool,

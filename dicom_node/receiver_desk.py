@@ -5,6 +5,7 @@ A process that dies takes its associations with it, and what it had stored and n
 
 import socket
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -24,10 +25,13 @@ from dicom_node.receiver_messages import (
     Listed,
     Message,
     Refused,
+    ReportAnswer,
+    Reported,
     Serving,
     Stored,
     Verdict,
 )
+from dicom_node.report_recorder import ReportRecorder
 from dicom_node.settings import NodeSettings
 from dicom_node.shares import Shares
 from dicom_node.store_scp import Reception
@@ -70,6 +74,7 @@ class ReceiverDesk:
         shares: Shares,
         witness: Witness = no_witness,
         commitments: Committing,
+        reports: ReportRecorder,
     ) -> None:
         """Take where to listen, what each process is told to do, and whom their messages are for.
 
@@ -83,6 +88,7 @@ class ReceiverDesk:
         self._shares = shares
         self._witness = witness
         self._commitments = commitments
+        self._reports = reports
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._lock = threading.Lock()
         self._lines: dict[Line, int] = {}  # the process id, 0 until it serves
@@ -148,7 +154,11 @@ class ReceiverDesk:
             self._lines[line] = 0
         state = self._state()
         begin = Begin(
-            settings=self._settings, spool=self._spool, accepting=state.accepting, full_peers=state.full_peers
+            settings=self._settings,
+            spool=self._spool,
+            accepting=state.accepting,
+            full_peers=state.full_peers,
+            reporters=self._reports.reporters,
         )
         self._say(line, begin)
         inside: set[str] = set()
@@ -184,6 +194,8 @@ class ReceiverDesk:
                 self._commitments.commitment_asked(name, association)
             case CommitmentLeft(name=name):
                 self._commitments.commitment_left(name)
+            case Reported(number=number, report=report, peer=peer):
+                self._reports.take(report, peer, partial(self._answer_report, line, number))
             case Serving(pid=pid):
                 with self._lock:
                     self._lines[line] = pid
@@ -198,6 +210,9 @@ class ReceiverDesk:
         rejection = None if isinstance(verdict, Admission) else verdict.name
         self._say(line, Verdict(association=question.association, admission=admission, rejection=rejection))
 
+    def _answer_report(self, line: Line, number: int, status: int) -> None:
+        self._say(line, ReportAnswer(number=number, status=status))
+
     def _over(self, association: str) -> None:
         self._doorkeeper.leave(association)
         self._assembler.association_ended(association)
@@ -211,7 +226,7 @@ class ReceiverDesk:
                 "spool not looked through", cause=str(error), remedy="is its disk there? It is at the next start"
             )
 
-    def _say(self, line: Line, message: Accepting | Begin | Verdict) -> None:
+    def _say(self, line: Line, message: Accepting | Begin | ReportAnswer | Verdict) -> None:
         try:
             line.send(message)
         except OSError:

@@ -1,5 +1,6 @@
 """A receiving process's end of the line: what its node asks and tells goes to the process with the assembler."""
 
+import itertools
 import socket
 import threading
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from dicom_node.association import Admission, Caller, Rejection
+from dicom_node.commitment_report import CommitmentReport
 from dicom_node.receiver_messages import (
     Accepting,
     Asking,
@@ -19,10 +21,13 @@ from dicom_node.receiver_messages import (
     Listed,
     Message,
     Refused,
+    ReportAnswer,
+    Reported,
     Serving,
     Stored,
     Verdict,
 )
+from dicom_node.services import Status
 from dicom_node.study import StoredInstance
 from dicom_node.turned_away import TurnedAway
 
@@ -30,10 +35,12 @@ _log = structlog.get_logger()
 
 #: Longer than the other process should ever need; a caller that waits so long tries again.
 _ANSWER_WITHIN_S = 10.0
+#: Less than archives wait for the answer to a report; Orthanc's DicomScuTimeout is ten seconds.
+_RECORDED_WITHIN_S = 8.0
 
 
 class ReceiverLink:
-    """Implements `Reception`, `Admitting` and `CommitmentDesk` over the line; safe for many threads."""
+    """Implements `Reception`, `Admitting`, `CommitmentDesk` and `ReportDesk` over the line; safe for many threads."""
 
     def __init__(self, address: Path, *, on_gone: Callable[[], None]) -> None:
         """Connect, and wait to be told what to do. Raises OSError. `on_gone` is called when the other side is gone."""
@@ -47,6 +54,8 @@ class ReceiverLink:
         self._on_gone = on_gone
         self._lock = threading.Lock()
         self._asked: dict[str, _Question] = {}
+        self._reported: dict[int, _Reported] = {}
+        self._numbers = itertools.count(1)
         self._messages = self._line.received()
         begin = next(self._messages, None)
         if not isinstance(begin, Begin):
@@ -95,6 +104,24 @@ class ReceiverLink:
         """Tell that somebody else must report on it."""
         self._send(CommitmentLeft(name=name))
 
+    @property
+    def reporters(self) -> frozenset[str]:
+        """Under which AE titles archives may report storage commitment."""
+        return self.begin.reporters
+
+    def commitment_reported(self, report: CommitmentReport, peer: str) -> int:
+        """Have a report recorded; return the status to answer. Who waits too long is to report again."""
+        waiting = _Reported()
+        number = next(self._numbers)
+        with self._lock:
+            self._reported[number] = waiting
+        self._send(Reported(number=number, report=report, peer=peer))
+        if not waiting.answered.wait(min(_RECORDED_WITHIN_S, self.begin.settings.dimse_timeout_s)):
+            _log.warning("commitment report not recorded in time", peer=peer, remedy="nothing: it comes again")
+        with self._lock:
+            self._reported.pop(number, None)
+        return waiting.status
+
     def admit(self, caller: Caller, association: str) -> Admission | Rejection:
         """Ask whether a caller may come in."""
         question = _Question()
@@ -127,15 +154,18 @@ class ReceiverLink:
                     self._accepting, self._full_peers = accepting, full_peers
                 case Verdict():
                     self._answer(message)
+                case ReportAnswer(number=number, status=status):
+                    self._answer_report(number, status)
                 case _:
                     _log.error("message not understood", kind=message.kind)
         self._left_alone()
 
     def _left_alone(self) -> None:
         with self._lock:
-            unanswered = list(self._asked.values())
-        for question in unanswered:
-            question.answered.set()
+            unanswered = [question.answered for question in self._asked.values()]
+            unanswered += [waiting.answered for waiting in self._reported.values()]
+        for answered in unanswered:
+            answered.set()
         self._on_gone()
 
     def _answer(self, message: Verdict) -> None:
@@ -145,8 +175,21 @@ class ReceiverLink:
             question.verdict = message.admission or Rejection[message.rejection or "LOCAL_LIMIT_EXCEEDED"]
             question.answered.set()
 
+    def _answer_report(self, number: int, status: int) -> None:
+        with self._lock:
+            waiting = self._reported.get(number)
+        if waiting is not None:
+            waiting.status = status
+            waiting.answered.set()
+
 
 class _Question:
     def __init__(self) -> None:
         self.answered = threading.Event()
         self.verdict: Admission | Rejection | None = None
+
+
+class _Reported:
+    def __init__(self) -> None:
+        self.answered = threading.Event()
+        self.status = Status.PROCESSING_FAILURE.code

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from dicom_node.association import Admission, Caller
+from dicom_node.commitment_report import CommitmentReport
 from dicom_node.settings import NodeSettings
 from dicom_node.study import StoredInstance
 from dicom_node.turned_away import TurnedAway
@@ -24,6 +25,7 @@ class Begin:
     spool: Path
     accepting: bool
     full_peers: frozenset[str] = frozenset()
+    reporters: frozenset[str] = frozenset()
     kind: Literal["begin"] = "begin"
 
 
@@ -44,6 +46,15 @@ class Verdict:
     admission: Admission | None
     rejection: str | None
     kind: Literal["verdict"] = "verdict"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportAnswer:
+    """To a receiving process: the status with which a report of storage commitment is to be answered."""
+
+    number: int
+    status: int
+    kind: Literal["report answer"] = "report answer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +126,21 @@ class CommitmentLeft:
     kind: Literal["commitment left"] = "commitment left"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """From a receiving process: an archive reports storage commitment, and waits; `number` is for the answer."""
+
+    number: int
+    report: CommitmentReport
+    peer: str
+    kind: Literal["reported"] = "reported"
+
+
 Message: TypeAlias = (
     Begin
     | Accepting
     | Verdict
+    | ReportAnswer
     | Serving
     | Asking
     | Stored
@@ -127,6 +149,7 @@ Message: TypeAlias = (
     | Listed
     | CommitmentAsked
     | CommitmentLeft
+    | Reported
 )
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 

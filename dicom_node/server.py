@@ -16,13 +16,20 @@ from dicom_node.assembler import Assembler
 from dicom_node.association import Caller, Rejection
 from dicom_node.command_set import Command
 from dicom_node.commitment_service import CommitmentDesk
-from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, VERIFICATION, supported
+from dicom_node.contexts import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    STORAGE_COMMITMENT,
+    VERIFICATION,
+    supported,
+)
 from dicom_node.doorkeeper import Admitting
-from dicom_node.offered_services import offered, services_of
+from dicom_node.offered_services import CommitmentRoles, commitment_roles, offered, services_of, taken_roles, with_roles
 from dicom_node.origin import Origin
 from dicom_node.peer_certificate import shown_by
 from dicom_node.pynetdicom_seam import abort, server_class
 from dicom_node.pynetdicom_switches import set_switches
+from dicom_node.report_service import ReportDesk
 from dicom_node.settings import NodeSettings
 from dicom_node.spool import Spool
 from dicom_node.store_receiver import StoreReceiver
@@ -45,10 +52,12 @@ class _Admitted:
     Attributes:
         name: By which the reception knows it.
         peer: AE title of the entry that lists it; empty for none.
+        roles: What it may be in storage commitment.
     """
 
     name: str
     peer: str
+    roles: CommitmentRoles
 
 
 class Node:
@@ -66,11 +75,12 @@ class Node:
         doorkeeper: Admitting,
         witness: Witness = no_witness,
         commitments: CommitmentDesk | None = None,
+        reports: ReportDesk | None = None,
     ) -> None:
         """Take the settings, where instances are kept, and who is told of them.
 
-        Then who admits callers, who hears of those that are turned away, and who reports storage commitment where we
-        do not; without the latter it is offered to nobody.
+        Then who admits callers, who hears of those that are turned away, who reports storage commitment where we
+        do not, and who records what archives report to us; without the latter two nobody may ask, or report.
         """
         self._settings = settings
         self._spool = spool
@@ -78,6 +88,7 @@ class Node:
         self._doorkeeper = doorkeeper
         self._witness = witness
         self._commitments = commitments
+        self._reports = reports
         self._peers = {peer.ae_title: peer for peer in settings.peers}
         self._servers: dict[str, Any] = {}  # "plain", "tls"
         self._stopping = threading.Event()
@@ -196,13 +207,18 @@ class Node:
         if isinstance(verdict, Rejection):
             self._reject(association, caller, verdict)
             return
+        peer = self._peers.get(verdict.peer)
+        roles = commitment_roles(
+            peer,
+            commitment=self._commitments is not None,
+            reporters=self._reports.reporters if self._reports is not None else frozenset(),
+        )
         with self._lock:
-            self._admitted[association] = _Admitted(name=name, peer=verdict.peer)
+            self._admitted[association] = _Admitted(name=name, peer=verdict.peer, roles=roles)
         association.requestor.ae_title = caller.calling_ae_title
         proposed = [str(context.abstract_syntax) for context in request.presentation_context_definition_list]
-        association.acceptor.supported_contexts = supported(
-            () if verdict.echo_only else proposed,
-            offered(self._peers.get(verdict.peer), commitment=self._commitments is not None),
+        association.acceptor.supported_contexts = with_roles(
+            supported(() if verdict.echo_only else proposed, offered(peer, roles)), roles
         )
 
     def _reject(self, association: Any, caller: Caller, rejection: Rejection) -> None:
@@ -244,7 +260,8 @@ class Node:
         calling = association.requestor.ae_title.strip()
         # Not pynetdicom's acceptor.ae_title: that is ours, by whatever name we were called.
         called = association.requestor.primitive.called_ae_title.strip()
-        address, admitted = association.requestor.address, self._admitted.get(association, _Admitted(name="", peer=""))
+        nobody = _Admitted(name="", peer="", roles=CommitmentRoles())
+        address, admitted = association.requestor.address, self._admitted.get(association, nobody)
 
         def begin(command: Command, context_id: int) -> StoreRequest:
             origin = Origin(
@@ -269,6 +286,12 @@ class Node:
                 spool=self._spool,
                 reception=self._reception,
                 commitments=self._commitments,
+                reports=self._reports,
+                roles=taken_roles(
+                    association.accepted_contexts,
+                    admitted.roles,
+                    selected=STORAGE_COMMITMENT in association.requestor.role_selection,
+                ),
                 peer=admitted.peer,
                 calling_ae_title=calling,
                 association=admitted.name,

@@ -28,6 +28,7 @@ class Status(Enum):
     PROCESSING_FAILURE = 0x0110, "processing failure"
     DUPLICATE_SOP_INSTANCE = 0x0111, "there is such an instance already"
     NO_SUCH_SOP_INSTANCE = 0x0112, "no such SOP Instance here"
+    NO_SUCH_EVENT_TYPE = 0x0113, "no such event type"
     INVALID_ARGUMENT_VALUE = 0x0115, "invalid argument value"
     INVALID_SOP_INSTANCE = 0x0117, "the SOP Instance UID is not a UID"
     NO_SUCH_SOP_CLASS = 0x0118, "the SOP Class is not the presentation context's"
@@ -70,6 +71,7 @@ class Request:
     Attributes:
         sop_instance_uid: Affected or Requested SOP Instance UID; empty where it names none.
         action_type_id: Of an N-ACTION.
+        event_type_id: Of an N-EVENT-REPORT.
         dataset: Its bytes; None where it has none.
         encoding: Of the dataset.
         context_id: Of its presentation context.
@@ -77,6 +79,7 @@ class Request:
 
     sop_instance_uid: str
     action_type_id: int | None
+    event_type_id: int | None = None
     dataset: memoryview | None
     encoding: Encoding
     context_id: int
@@ -226,6 +229,7 @@ class Services:
             Request(
                 sop_instance_uid=command.sop_instance_uid,
                 action_type_id=command.action_type_id,
+                event_type_id=command.event_type_id,
                 dataset=memoryview(bytes(incoming.data)) if command.has_dataset else None,
                 encoding=encoding_of(transfer_syntax),
                 context_id=context_id,

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from dicom_node.errors import HeadUnreadable
 from dicom_node.head import Element, Encoding, Tag, read_element, skip_undefined
 
-#: What is wanted, by tag: None for its text, for a sequence what is wanted of its items.
+#: What is wanted, by tag: None for its value, for a sequence what is wanted of its items.
 Wanted: TypeAlias = Mapping[Tag, "Wanted | None"]
 
 _ITEM: Tag = (0xFFFE, 0xE000)
@@ -29,10 +29,12 @@ class Item:
 
     Attributes:
         texts: Values by tag, Latin-1, padding off; an absent element is not there, an empty one is "".
+        values: The same as bytes, for what is no text.
         sequences: Items by tag; an absent sequence is not there.
     """
 
     texts: dict[Tag, str] = field(default_factory=dict)
+    values: dict[Tag, bytes] = field(default_factory=dict)
     sequences: dict[Tag, tuple["Item", ...]] = field(default_factory=dict)
 
 
@@ -65,8 +67,9 @@ class _Walk:
                 continue
             position = _end_of(data, element, encoding)
             if element.tag in wanted:
-                text = bytes(data[element.start : min(position, element.start + _LONGEST_TEXT)])
-                item.texts[element.tag] = text.decode("latin-1").strip(" \0")
+                value = bytes(data[element.start : min(position, element.start + _LONGEST_TEXT)])
+                item.values[element.tag] = value
+                item.texts[element.tag] = value.decode("latin-1").strip(" \0")
         if closed_by is not None:
             raise HeadUnreadable("an item has no end")
         return item, position

@@ -9,7 +9,7 @@ import structlog
 from dicom_node.commitment import CommitmentListener
 from ops.assembly_line import assumed_sets, open_ledger, trail_of
 from ops.audit.delivering import Deliveries
-from ops.destinations import commitment_plans_of, destinations_of, peers_of
+from ops.destinations import commitment_plans_of, destinations_of, peers_of, reporters_of
 from ops.notifiers.channels import channels_of
 from ops.settings import Settings
 from ops.signals import stop_on_signals
@@ -67,17 +67,20 @@ def run(settings: Settings) -> None:
 
 @contextmanager
 def _commitments(committer: Committer, settings: Settings) -> Iterator[None]:
-    """Hear reports of storage commitment meanwhile, where there is a port for them. Raises ListenFailed."""
+    """Hear reports of storage commitment meanwhile, where they have a port of their own. Raises ListenFailed."""
     delivery = settings.delivery
-    asked = sorted(commitment_plans_of(settings))
-    if not asked:
+    plans = commitment_plans_of(settings)
+    if not plans:
         yield
         return
-    if delivery.commitment_port is None:
+    reporters = reporters_of(settings)
+    unheard = sorted(name for name, plan in plans.items() if plan.requestor.peer.ae_title not in reporters)
+    if unheard and delivery.commitment_port is None:
         _log.warning(
             "reports of storage commitment are heard on the association of the request only",
-            destinations=asked,
-            remedy="set delivery.commitment_port, and let the archives know our AE title with that port",
+            destinations=unheard,
+            remedy="list each of these archives under [[node.peers]] with its hosts, by the AE title of its "
+            "destination: then the node hears it on its own port",
         )
     committer.start()
     listener = None

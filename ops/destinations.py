@@ -54,6 +54,18 @@ def commitment_plans_of(settings: Settings) -> dict[str, CommitmentPlan]:
     }
 
 
+def reporters_of(settings: Settings) -> frozenset[str]:
+    """Return the AE titles under which archives may report storage commitment to the node.
+
+    It is theirs if they are asked for it and an entry of ``[[node.peers]]`` binds it to hosts; which it does not in a
+    promiscuous node.
+    """
+    if settings.node.promiscuous:
+        return frozenset()
+    listed = {peer.ae_title for peer in settings.node.peers}
+    return frozenset(plan.requestor.peer.ae_title for plan in commitment_plans_of(settings).values()) & listed
+
+
 def peers_of(settings: Settings) -> dict[str, Peer]:
     """Return whom the audit trail names as the receiver of results; one that is no AE is named as in the settings."""
     peers = {}

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -18,6 +19,7 @@ from dicom_node.commitment_reporter import CommitmentReporter
 from dicom_node.doorkeeper import Doorkeeper
 from dicom_node.listening import listen
 from dicom_node.receiver_desk import ReceiverDesk
+from dicom_node.report_recorder import ReportRecorder
 from dicom_node.shares import Shares
 from dicom_node.spool import Spool
 from dicom_node.tls import server_context
@@ -32,14 +34,17 @@ from ops.assembly_line import (
     trail_of,
 )
 from ops.audit.overhearing import AuditedStore, Overhearing
+from ops.destinations import commitment_plans_of, reporters_of
 from ops.retention import Retention
 from ops.settings import Settings
 from ops.signals import stop_on_signals
 from ops.supervisor import Part, Supervisor
 from worker import forcing
 from worker.celery_app import TokenPublisher, make_app
+from worker.committing import Committer
 from worker.intake import Intake
 from worker.job import JobState
+from worker.ledger import Ledger
 from worker.outbox import Reconciler
 
 _log = structlog.get_logger()
@@ -92,6 +97,7 @@ def run(settings: Settings) -> None:
     doorkeeper = Doorkeeper(node)
     shares = Shares(node, spool)
     commitments = CommitmentReporter(node, spool)
+    reports = _recorder(settings, ledger)
     reconciling = threading.Thread(target=reconciler.run, args=(stop,), name="reconciler")
     retention = Retention(ledger=ledger, spool=spool, settings=settings)
     clearing = threading.Thread(target=retention.run, args=(stop,), name="retention")
@@ -119,12 +125,10 @@ def run(settings: Settings) -> None:
         forced.start()
         for end in (forced.join, stop.set):
             started.callback(end)
-        doorkeeper.start()
-        started.callback(doorkeeper.stop)
-        shares.start()
-        started.callback(shares.stop)
-        commitments.start()
-        started.callback(commitments.stop)
+        behind_the_desk: tuple[_Part, ...] = (doorkeeper, shares, commitments, reports)
+        for part in behind_the_desk:
+            part.start()
+            started.callback(part.stop)
         address = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="wetread-"))) / "receivers"
         desk = ReceiverDesk(
             address,
@@ -135,11 +139,22 @@ def run(settings: Settings) -> None:
             shares=shares,
             witness=trail.turned_away,
             commitments=commitments,
+            reports=reports,
         )
         desk.start()
         started.callback(desk.stop)
         _receive(address, sockets, settings, desk, stop)
     _log.info("node stopped")
+
+
+class _Part(Protocol):
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+def _recorder(settings: Settings, ledger: Ledger) -> ReportRecorder:
+    committer = Committer(ledger, commitment_plans_of(settings), settings.delivery)
+    return ReportRecorder(committer.take_report_from, reporters_of(settings))
 
 
 def _receive(

@@ -46,6 +46,7 @@ def main(arguments: list[str]) -> int:
         assembler=link,
         doorkeeper=link,
         commitments=link,
+        reports=link,
         witness=link.turned_away,
     )
     node.start(sockets)

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from dicom_node.commitment import (
-    INVALID_ARGUMENT,
-    PROCESSING_FAILURE,
-    CommitmentReport,
-    ask_for_commitment,
-    failure_meaning,
-)
+from dicom_node.commitment import INVALID_ARGUMENT, PROCESSING_FAILURE, ask_for_commitment, failure_meaning
+from dicom_node.commitment_report import CommitmentReport
 from dicom_node.errors import ArchiveError
 from dicom_node.host_names import HostNames
 from dicom_node.peer_settings import network_of
@@ -95,6 +90,13 @@ class Committer:
     def take_report(self, report: CommitmentReport, address: str) -> int:
         """Take a report that came on an association of its own; return the status to answer."""
         return self._take(report, self._at(address))
+
+    def take_report_from(self, report: CommitmentReport, ae_title: str) -> int:
+        """Take a report of an archive that is known by its AE title; return the status to answer."""
+        return self._take(
+            report,
+            tuple(name for name, plan in self._plans.items() if plan.requestor.peer.ae_title == ae_title),
+        )
 
     def admits(self, address: str) -> bool:
         """Say whether a destination that is asked for commitment calls from there."""

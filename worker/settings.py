@@ -131,8 +131,8 @@ class DeliverySettings(Section):
         default=None,
         ge=1,
         le=65535,
-        description="port on which reports of storage commitment are heard; an archive that reports on an association "
-        "of its own must know our AE title with it. Left out: only reports on the association of the request count",
+        description="port for reports of storage commitment from archives without an entry in `[[node.peers]]`, which "
+        "must know our AE title with it; who has one reports to the node",
     )
     commitment_host: str = Field(default="127.0.0.1", description="address to hear those reports on")
 

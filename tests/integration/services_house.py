@@ -15,7 +15,8 @@ from pynetdicom.sop_class import (
     StorageCommitmentPushModel,
 )
 
-from dicom_node.commitment import CommitmentListener, CommitmentReport, report_of
+from dicom_node.commitment import CommitmentListener, report_of
+from dicom_node.commitment_report import CommitmentReport
 from dicom_node.commitment_requests import CommitmentRequests
 from dicom_node.held_instances import HeldInstances
 from dicom_node.pynetdicom_switches import set_switches

@@ -7,7 +7,8 @@ import pytest
 from pydicom import dcmread
 
 from dicom_node.archive import DicomArchive
-from dicom_node.commitment import CommitmentListener, CommitmentReport, ask_for_commitment
+from dicom_node.commitment import CommitmentListener, ask_for_commitment
+from dicom_node.commitment_report import CommitmentReport
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.sender import Requestor
 from dicom_node.settings import Peer

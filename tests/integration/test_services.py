@@ -18,7 +18,7 @@ from pynetdicom.sop_class import (
     StorageCommitmentPushModel,
 )
 
-from dicom_node.commitment import CommitmentReport
+from dicom_node.commitment_report import CommitmentReport
 from dicom_node.sender import send
 from dicom_node.spool import name_of
 from tests.integration.services_house import SERVICES, WELL_KNOWN, House, modality

@@ -98,6 +98,7 @@ def test_an_event_report_is_one_that_others_read_and_its_answer_is_read() -> Non
     assert (found.AffectedSOPClassUID, found.AffectedSOPInstanceUID) == (CT, SOP)
     assert found.CommandDataSetType != 0x0101
     assert found.CommandGroupLength == len(data) - 12
+    assert read_command(data).event_type_id == 2
     primitive = N_EVENT_REPORT()
     primitive.MessageIDBeingRespondedTo, primitive.Status, primitive.AffectedSOPClassUID = 3, 0x0110, CT
     command = read_command(_normalised(primitive, N_EVENT_REPORT_RSP()))

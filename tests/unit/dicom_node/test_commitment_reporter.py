@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from dicom_node.commitment import CommitmentListener, CommitmentReport
+from dicom_node.commitment import CommitmentListener
+from dicom_node.commitment_report import CommitmentReport
 from dicom_node.commitment_reporter import CommitmentReporter
 from dicom_node.commitment_request import CommitmentRequest, Reference
 from dicom_node.commitment_requests import CommitmentRequests

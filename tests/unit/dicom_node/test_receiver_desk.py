@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from dicom_node.association import Admission, Caller, Rejection
+from dicom_node.commitment_report import CommitmentReport
 from dicom_node.doorkeeper import Doorkeeper
 from dicom_node.receiver_desk import ReceiverDesk
 from dicom_node.receiver_link import ReceiverLink
+from dicom_node.report_recorder import ReportRecorder
 from dicom_node.settings import NodeSettings
 from dicom_node.shares import Shares
 from dicom_node.spool import Spool
@@ -20,6 +23,9 @@ from dicom_node.study import StoredInstance
 from dicom_node.turned_away import Stage, TurnedAway
 from tests.unit.dicom_node.instances import incoming
 
+REPORT = CommitmentReport(
+    transaction_uid="1.2.3", event_type=2, committed=frozenset({"1.2.8", "1.2.9"}), failed={"1.2.7": 0x0112}
+)
 CALLER = Caller(calling_ae_title="CT1", called_ae_title="WETREAD", address="127.0.0.1")
 
 
@@ -92,6 +98,10 @@ class House:
         self.shares = Shares(self.settings, Spool(folder / "spool"))
         self.turned_away: list[TurnedAway] = []
         self.commitments = Reporting()
+        self.recorded: list[tuple[CommitmentReport, str]] = []
+        self.may_record = threading.Event()
+        self.recorder = ReportRecorder(self._record, frozenset({"PACS"}))
+        self.recorder.start()
         self.desk = ReceiverDesk(
             self.address,
             settings=self.settings,
@@ -101,6 +111,7 @@ class House:
             shares=self.shares,
             witness=self.turned_away.append,
             commitments=self.commitments,
+            reports=self.recorder,
         )
         self.desk.start()
         self.gone = False
@@ -108,6 +119,17 @@ class House:
     def link(self) -> ReceiverLink:
         """Call as a receiving process does."""
         return ReceiverLink(self.address, on_gone=self._hang_up)
+
+    def close(self) -> None:
+        """Stop the desk, then what is behind it."""
+        self.desk.stop()
+        self.may_record.set()
+        self.recorder.stop()
+
+    def _record(self, report: CommitmentReport, peer: str) -> int:
+        assert self.may_record.wait(60)
+        self.recorded.append((report, peer))
+        return 0x0115
 
     def _hang_up(self) -> None:
         self.gone = True
@@ -118,7 +140,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     """One that admits two associations."""
     made = House(tmp_path, max_associations=2)
     yield made
-    made.desk.stop()
+    made.close()
 
 
 def test_a_process_is_told_what_to_do_first(house: House, tmp_path: Path) -> None:
@@ -170,6 +192,32 @@ def test_lists_and_requests_for_commitment_arrive(house: House, wait_for: Callab
         ("ended", "association-1-1"),
         ("again",),
     ]
+
+
+def test_a_report_is_answered_when_it_is_recorded(house: House) -> None:
+    """As it was, with the status that it got; meanwhile others come in over the same line."""
+    link = house.link()
+    assert link.reporters == {"PACS"}
+    answers: list[int] = []
+    reporting = threading.Thread(target=lambda: answers.append(link.commitment_reported(REPORT, "PACS")))
+    reporting.start()
+    assert link.admit(CALLER, "association-1-1") == Admission()
+    assert not answers
+    house.may_record.set()
+    reporting.join(60)
+    assert (answers, house.recorded) == ([0x0115], [(REPORT, "PACS")])
+    link.close()
+
+
+def test_a_report_that_is_not_recorded_in_time_comes_again(tmp_path: Path) -> None:
+    """Its archive hears 0110 while it still waits; what comes later is nobody's answer."""
+    house = House(tmp_path, dimse_timeout_s=0.2)
+    link = house.link()
+    assert link.commitment_reported(REPORT, "PACS") == 0x0110
+    house.may_record.set()
+    assert link.commitment_reported(REPORT, "PACS") in (0x0110, 0x0115)
+    link.close()
+    house.close()
 
 
 def test_the_limit_counts_over_all_processes(house: House) -> None:
@@ -236,6 +284,7 @@ def test_a_process_hears_when_it_is_left_alone(tmp_path: Path, wait_for: Callabl
     link.instance_stored(stored, "association-1-1")
     assert not house.assembler.stored
     assert link.admit(CALLER, "association-1-2") is Rejection.LOCAL_LIMIT_EXCEEDED
+    assert link.commitment_reported(REPORT, "PACS") == 0x0110
     link.close()
 
 
