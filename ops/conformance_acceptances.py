@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dicom_node.contexts import INSTANCE_AVAILABILITY, PERFORMED_PROCEDURE_STEP, STORAGE_COMMITMENT, VERIFICATION
-from dicom_node.offered_services import offered
+from dicom_node.offered_services import commitment_roles, offered
 from dicom_node.peer_settings import PeerSettings, ReportToSettings
 
 
@@ -79,4 +79,4 @@ def services() -> frozenset[str]:
         storage_commitment=True,
         report_to=ReportToSettings(host="192.0.2.1", port=104),
     )
-    return offered(anybody)
+    return offered(anybody, commitment_roles(anybody, commitment=True))

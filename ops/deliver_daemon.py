@@ -9,7 +9,7 @@ import structlog
 from dicom_node.commitment import CommitmentListener
 from ops.assembly_line import assumed_sets, open_ledger, trail_of
 from ops.audit.delivering import Deliveries
-from ops.destinations import commitment_plans_of, destinations_of, peers_of, reporters_of
+from ops.destinations import commitment_plans_of, destinations_of, peers_of, unheard
 from ops.notifiers.channels import channels_of
 from ops.settings import Settings
 from ops.signals import stop_on_signals
@@ -69,18 +69,15 @@ def run(settings: Settings) -> None:
 def _commitments(committer: Committer, settings: Settings) -> Iterator[None]:
     """Hear reports of storage commitment meanwhile, where they have a port of their own. Raises ListenFailed."""
     delivery = settings.delivery
-    plans = commitment_plans_of(settings)
-    if not plans:
+    if not commitment_plans_of(settings):
         yield
         return
-    reporters = reporters_of(settings)
-    unheard = sorted(name for name, plan in plans.items() if plan.requestor.peer.ae_title not in reporters)
-    if unheard and delivery.commitment_port is None:
+    if deaf_to := unheard(settings):
         _log.warning(
             "reports of storage commitment are heard on the association of the request only",
-            destinations=unheard,
+            destinations=deaf_to,
             remedy="list each of these archives under [[node.peers]] with its hosts, by the AE title of its "
-            "destination: then the node hears it on its own port",
+            "destination: then the node, unless it is promiscuous, hears it on its own port",
         )
     committer.start()
     listener = None

@@ -66,6 +66,15 @@ def reporters_of(settings: Settings) -> frozenset[str]:
     return frozenset(plan.requestor.peer.ae_title for plan in commitment_plans_of(settings).values()) & listed
 
 
+def unheard(settings: Settings) -> tuple[str, ...]:
+    """Return the destinations that are asked for commitment and could not report on an association of their own."""
+    if settings.delivery.commitment_port is not None:
+        return ()
+    reporters = reporters_of(settings)
+    plans = commitment_plans_of(settings)
+    return tuple(name for name, plan in plans.items() if plan.requestor.peer.ae_title not in reporters)
+
+
 def peers_of(settings: Settings) -> dict[str, Peer]:
     """Return whom the audit trail names as the receiver of results; one that is no AE is named as in the settings."""
     peers = {}

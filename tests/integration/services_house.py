@@ -71,7 +71,7 @@ class House:
 
     def lists(self) -> set[tuple[str, int, str]]:
         """Return the lists that its assembler has heard: study, how many instances, who says so."""
-        found = re.findall(r"study listed +.*", re.sub(r"\x1b\[[0-9;]*m", "", self.node.log()))
+        found = re.findall(r"instances listed +.*", re.sub(r"\x1b\[[0-9;]*m", "", self.node.log()))
         lines = [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in found]
         return {(line["study"], int(line["instances"]), line["source"]) for line in lines}
 

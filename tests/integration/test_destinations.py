@@ -127,7 +127,7 @@ port = {storescp_port}
 identity_check = false
 encodings = ["as-made", "implicit"]
 """
-    # As docs/connect-a-pacs.md has it: one entry for images, and the one for reports before it in the alphabet.
+    # Of two entries with our AE title Orthanc reports to the one that is first in the alphabet.
     orthanc.know("wetread", "WETREAD", free_port())
     orthanc.know("reports-to-wetread", "WETREAD", port)
     storescp = subprocess.Popen(
