@@ -99,6 +99,18 @@ def test_any_bytes_are_a_report_or_refused(data: bytes) -> None:
         return
 
 
+@given(st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255)), min_size=1, max_size=4), st.booleans())
+def test_a_report_with_wrong_bytes_is_a_report_or_refused(changes: list[tuple[int, int]], implicit: bool) -> None:  # noqa: FBT001
+    """Likewise for what is almost one."""
+    data = bytearray(encode(information(("1.2.8", "1.2.9"), {"1.2.7": 0x0112}), implicit=implicit))
+    for position, value in changes:
+        data[position % len(data)] = value
+    try:
+        read_report(reported(bytes(data), event_type_id=2, encoding=IMPLICIT if implicit else EXPLICIT))
+    except (ServiceRefused, HeadUnreadable):
+        return
+
+
 class Desk:
     """Answers with one status."""
 
