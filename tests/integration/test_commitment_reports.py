@@ -30,6 +30,10 @@ min_free_bytes = 0
 [[node.peers]]
 ae_title = "ORTHANC"
 hosts = ["127.0.0.1"]
+storage_commitment = true
+[node.peers.report_to]
+host = "127.0.0.1"
+port = {archive}
 [[node.peers]]
 ae_title = "OTHER"
 hosts = ["127.0.0.1"]
@@ -115,13 +119,21 @@ def report(association: Any, transaction_uid: str, committed: list[str]) -> int:
     return int(status.Status)
 
 
+def ask(association: Any, *, action: int) -> int:
+    """Ask the node for something; return the status of the response."""
+    information = Dataset()
+    information.TransactionUID = "1.2.3.5"
+    status, _ = association.send_n_action(information, action, StorageCommitmentPushModel, WELL_KNOWN)
+    return int(status.Status)
+
+
 def test_orthanc_reports_to_the_node(
     scene: Scene, orthanc: OrthancServer, free_port: Callable[[], int], wait_for: Callable[..., None]
 ) -> None:
     """One entry with the node's port is enough: what is delivered is committed. Nobody else's word counts before that.
 
-    Nor that of another archive, nor of one that was not asked so; and while the ledger is locked the answer is 0110,
-    and others are served.
+    Nor that of another archive, nor on what it was not asked; while the ledger is locked the answer is 0110, and others
+    are served. Orthanc may ask the node too: as whom an archive calls its roles say, and without one it may be both.
     """
     house, node = scene.house, scene.node
     orthanc.know("wetread", "WETREAD", free_port())  # it is asked, and its reports reach nobody
@@ -135,13 +147,12 @@ def test_orthanc_reports_to_the_node(
         assert StorageCommitmentPushModel not in accepted
     with calling(node, "OTHER") as other:
         assert report(other, transaction, uids) == 0x0115
+    with calling(node, "OTHER", provider=False) as other:
+        assert report(other, transaction, uids) == 0x0115
+        assert ask(other, action=2) == 0x0211
     with calling(node, "ORTHANC", provider=False) as archive:
         assert report(archive, "1.2.3.4", uids) == 0x0115
-        asking = Dataset()
-        asking.TransactionUID = "1.2.3.5"
-        status, _ = archive.send_n_action(asking, 1, StorageCommitmentPushModel, WELL_KNOWN)
-        assert status.Status == 0x0211
-        assert archive.is_established
+        assert ask(archive, action=2) == 0x0123
     with closing(sqlite3.connect(scene.ledger_file, isolation_level=None)) as locking, calling(node, "ORTHANC") as held:
         locking.execute("begin immediate")
         assert report(held, transaction, uids) == 0x0110
