@@ -17,8 +17,8 @@ assembly_line  the objects of the other rooms, built from the settings; destinat
                prior_search, what finds earlier reads
 supervisor   starts the parts, restarts what ends, stops in order
 up           all parts with embedded Redis and archive
-node_daemon, worker_daemon, model_host_daemon, deliver_daemon, web_daemon   the parts alone; signals, lean;
-             receiver_daemon, a receiving process of the node
+node_daemon, worker_daemon, model_host_daemon, deliver_daemon, web_daemon   the parts alone; signals, lean; node_parts,
+             what runs in the node's process; receiver_daemon, a receiving process of it
 certificates which are ours, and what they have left
 embedded     the Redis and the archive that `up` brings along
 audit        the audit trail, which alone names patients

@@ -1,0 +1,78 @@
+"""What runs in the node's process, built from the settings: who takes studies, who reports, and loops in threads."""
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from dicom_node.report_recorder import ReportRecorder
+from ops.assembly_line import broker_url, catalog_of, priorities_of, told_of
+from ops.destinations import commitment_plans_of, reporters_of
+from ops.settings import Settings
+from worker.celery_app import TokenPublisher, make_app
+from worker.committing import Committer
+from worker.intake import Intake
+from worker.job import JobState
+from worker.ledger import Ledger
+from worker.order_priorities import OrderPriorities
+from worker.outbox import Reconciler
+
+
+class NodePart(Protocol):
+    """What is started and stopped with the node."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End, and wait for the end."""
+
+
+class Loop:
+    """A function in a thread of its own, until it is told to stop; a `NodePart`."""
+
+    def __init__(
+        self, name: str, run: Callable[[threading.Event], None], *, wake: Callable[[], None] = lambda: None
+    ) -> None:
+        """Take its name, the function, and what wakes it where it waits for something else than its event."""
+        self._stop = threading.Event()
+        self._wake = wake
+        self._thread = threading.Thread(target=run, args=(self._stop,), name=name)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tell it to end, and wait."""
+        self._stop.set()
+        self._wake()
+        self._thread.join()
+
+
+def reconciler_of(settings: Settings, ledger: Ledger) -> Reconciler:
+    """Return who publishes tokens and mends what was lost."""
+    told = {JobState.FAILED, *(state for told in told_of(settings).values() for state in told)}
+    publisher = TokenPublisher(make_app(broker_url(settings), settings.worker))
+    return Reconciler(ledger, publisher, settings.worker, told)
+
+
+def intake_of(
+    settings: Settings, ledger: Ledger, on_queued: Callable[[], None], orders: OrderPriorities | None
+) -> Intake:
+    """Return who takes complete studies; `orders` hears of each of them."""
+    return Intake(
+        ledger=ledger,
+        catalog=catalog_of(settings),
+        spool=settings.spool,
+        settings=settings.models,
+        priorities=priorities_of(settings),
+        zone=settings.report.zone,
+        on_queued=on_queued,
+        on_complete=orders.study_complete if orders is not None else lambda _study: None,
+    )
+
+
+def recorder_of(settings: Settings, ledger: Ledger) -> ReportRecorder:
+    """Return who takes the reports of archives that were asked for commitment."""
+    committer = Committer(ledger, commitment_plans_of(settings), settings.delivery)
+    return ReportRecorder(committer.take_report_from, reporters_of(settings))
