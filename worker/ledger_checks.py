@@ -107,14 +107,18 @@ def _states(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
                 yield it, f"a {kind} is {state!r}, which is no state", _NO_MENDING, False
 
 
+_REVISED = ("study complete", "series complete")
+
+
 def _revisions(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
     numbers = sorted(revision.number for revision in facts.revisions)
     if numbers != list(range(1, len(numbers) + 1)):
         yield None, f"its revisions are {numbers}", _NO_MENDING, False
-    told = {event.detail.get("revision") for event in facts.events if event.kind == "study complete"}
+    # Of a revision of the whole study, or of those series of it that were read early.
+    told = {event.detail.get("revision") for event in facts.events if event.kind in _REVISED}
     for number in numbers:
         if number not in told:
-            yield None, f'no event "study complete" tells of revision {number}', _NO_MENDING, False
+            yield None, f"no event {' or '.join(_REVISED)} tells of revision {number}", _NO_MENDING, False
 
 
 def _inputs(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
