@@ -9,7 +9,7 @@ demo: $(VENV)/.core
 	$(BIN)/wetread demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not campaign" --numprocesses 3 --dist loadfile --no-loadscope-reorder tests
+	$(BIN)/python -m pytest -m "not campaign" --numprocesses 4 --dist loadfile --no-loadscope-reorder tests
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -18,6 +18,7 @@ from tests.postgresql_server import PostgresqlServer
 from tests.redis_server import RedisServer
 from tests.results_in_orthanc import results_of
 from tests.several_hosts import Forwarder, Network, Running
+from tests.stack import tree
 from worker.job import JobRow, JobState
 from worker.ledger import Ledger
 from worker.testing import write_mr_series
@@ -96,7 +97,10 @@ class Machines:
         """End what still runs."""
         for process in self._processes.values():
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+                # The supervisor is stopped first, or it would replace the children while they are being killed.
+                os.kill(process.pid, signal.SIGSTOP)
+                for pid in reversed(list(tree(process.pid))):
+                    os.kill(pid, signal.SIGKILL)
                 process.wait()
 
     def _log(self, host: str, part: str) -> Path:
