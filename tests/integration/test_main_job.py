@@ -104,18 +104,18 @@ def test_later_images_are_read_as_a_revision(
         what="the revision is read and supersedes the first",
         deadline_s=90,
     )
-    wait_for(lambda: all(job.delivered for job in stack.jobs() if job.state == "read"), what="it is delivered too")
-    first, second = sorted(
-        (job for job in stack.jobs() if job.model_id == "constant-answer"), key=lambda job: job.revision
-    )
+    wait_for(lambda: of_the_model(stack, study)[0].delivered, what="it is delivered too", deadline_s=90)
+    second, first = of_the_model(stack, study)
     old, new = ({item.kind: item.sop_instance_uid for item in job.deliveries} for job in (first, second))
-    assert results_of(orthanc) == {*old.values(), *new.values()}, "what was superseded is left, unless asked otherwise"
-    assert "Supersedes the read of" in " ".join(texts_in(orthanc))
+    assert results_of(orthanc, uid_of(study)) == {*old.values(), *new.values()}, (
+        "what was superseded is left, unless asked otherwise"
+    )
+    assert "Supersedes the read of" in " ".join(texts_in(orthanc, uid_of(study)))
     for kind in ("SR", "TEXT-SR"):
         (found,) = orthanc.rest("/tools/lookup", body=new[kind].encode())
         tags = orthanc.rest(f"/instances/{found['ID']}/simplified-tags")
-        (study,) = tags["PredecessorDocumentsSequence"]
-        (series,) = study["ReferencedSeriesSequence"]
+        (earlier,) = tags["PredecessorDocumentsSequence"]
+        (series,) = earlier["ReferencedSeriesSequence"]
         assert [item["ReferencedSOPInstanceUID"] for item in series["ReferencedSOPSequence"]] == [old[kind]]
         assert "SUPERSEDES EARLIER" in tags["SeriesDescription"]
 

@@ -230,10 +230,10 @@ def test_a_node_that_listens_with_tls_alone_gets_them_too(
     authority = Authority(tmp_path / "ca")
     own, port = authority.issue("node"), free_port()
     tls = {"port": port, "certificate": str(own.certificate), "key": str(own.key), "ca": str(authority.file)}
-    wanted = a_study(tmp_path / "in", 1)
+    wanted = a_study(tmp_path / "in")
     orthanc.take(wanted)
     client = TlsClientSettings(ca=authority.file, certificate=own.certificate, key=own.key)
     with ANode(tmp_path / "node", port, tls_client=client, plain=False, tls=tls) as node:
-        done = pull(node, orthanc, "1.2.9.1")
+        done = pull(node, orthanc, uid_of(wanted))
         assert (done.returncode, done.stdout) == (0, "1 of 1 studies are there, 3 instances\n"), done.stderr
         assert node.digests() == sorted(map(dataset_digest, wanted))
