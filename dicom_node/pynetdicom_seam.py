@@ -10,6 +10,7 @@ It relies on these private names of pynetdicom 3.0, and a test names the one tha
     DULServiceProvider._decode_pdu            makes a PDU object and its event of bytes
     DULServiceProvider._recv_pdu              the queue of PDUs that go with the events
     DULServiceProvider._idle_timer            how long there has been nothing to read
+    Timer._start_time, Timer._end_time        what the timers go by (`dicom_node.monotonic_timer`)
     DULServiceProvider._kill_thread           set when its thread is to end
     RequestHandler._create_association        makes the association of a connection
     Association._reactor_checkpoint           holds the association's own thread while it is cleared
@@ -26,9 +27,11 @@ import structlog
 from pynetdicom import fsm
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.timer import Timer
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dicom_node.errors import Interrupted, Silent, WireError
+from dicom_node.monotonic_timer import MonotonicTimer
 from dicom_node.pdata import P_DATA_TF, PDU_HEADER
 from dicom_node.store_receiver import StoreReceiver
 from dicom_node.wire import PduReader
@@ -48,6 +51,8 @@ PRIVATE_NAMES: tuple[tuple[Any, str], ...] = (
 PRIVATE_ATTRIBUTES: tuple[tuple[Any, str], ...] = (
     (DULServiceProvider, "_recv_pdu"),
     (DULServiceProvider, "_idle_timer"),
+    (Timer, "_start_time"),
+    (Timer, "_end_time"),
     (DULServiceProvider, "_kill_thread"),
     (Association, "_reactor_checkpoint"),
 )
@@ -87,6 +92,8 @@ class StoreDul(DULServiceProvider):
     def __init__(self, association: Any, reading: Reading) -> None:
         """Take the association, which has its socket already, and what the node says of it."""
         super().__init__(association)
+        # The association sets their timeouts.
+        self._idle_timer, self.artim_timer = MonotonicTimer(None), MonotonicTimer(None)
         self._reading = reading
         self._reader: PduReader | None = None
         self._receiver: StoreReceiver | None = None

@@ -94,6 +94,20 @@ def test_row_33_a_clock_that_jumps_neither_closes_a_study_nor_holds_it(
     assert any(time.strftime("%Y-%m-%dT%H", time.gmtime(shifted + wrong)) in stamps[-1] for wrong in (-30, 0))
 
 
+@pytest.mark.parametrize("jump_s", [HOUR_S, -HOUR_S])
+def test_row_33_a_clock_that_jumps_ends_no_association(machine: tuple[ANode, Clock], jump_s: int) -> None:
+    """An association that is open and silent is as old as it is, whatever the wall says."""
+    node, clock = machine
+    first, second = study(34, 0, HOUR_S + jump_s, 2)
+    clock.jump(0)
+    with associated(node.peer.port, first) as association:
+        _store(association, first)
+        time.sleep(0.5)  # longer than the node lingers over what comes next
+        clock.jump(jump_s)
+        time.sleep(1.0)  # it looks at its timers a thousand times in it
+        _store(association, second)
+
+
 def test_row_33_a_clock_that_jumps_ends_no_lease(
     machine: tuple[ANode, Clock], tmp_path: Path, wait_for: Callable[..., None]
 ) -> None:

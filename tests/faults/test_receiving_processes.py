@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.raw_sender import associated, encode
+from benchmarks.raw_sender import RawAssociation, associated, encode
 from dicom_node.part10 import dataset_digest
 from tests.faults.wire_bytes import ASSOCIATE_AC, RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq, pdu
 from tests.insisting_senders import send_while, study
@@ -116,15 +116,20 @@ def test_row_12_the_limit_is_counted_over_all_receiving_processes(
 
 
 def test_one_study_through_several_processes_is_one_study(node: NodeProcess, wait_for: Callable[..., None]) -> None:
-    """Its instances come over nine associations at once, which no one process would hold, and end in one revision."""
+    """Its instances come over many associations at once, which no one process would hold, and end in one revision."""
     node.start("processes = 3\nquiet_time_s = 2.0\nassociation_hold_s = 2.0")
     instances = list(study(SEED, 0, 1, 36))
     with ExitStack() as opened:
-        held = [opened.enter_context(associated(node.port, instances[0])) for _ in range(9)]
-        holding = [pid for pid in receivers(node) if connections(pid) > 1]
+        held: list[RawAssociation] = []
+
+        def spread() -> bool:
+            # Who accepts is whoever wakes first: on a busy machine one process may be quicker nine times running.
+            held.extend(opened.enter_context(associated(node.port, instances[0])) for _ in range(9))
+            return len([pid for pid in receivers(node) if connections(pid) > 1]) > 1
+
+        wait_for(spread, what="more than one process holds associations")
         for number, instance in enumerate(instances):
-            assert held[number % 9].store(encode(instance, 1, held[0].longest_pdu)) == 0
-    assert len(holding) > 1, "one process holds all associations"
+            assert held[number % len(held)].store(encode(instance, 1, held[0].longest_pdu)) == 0
     wait_for(lambda: node.events("study handed over"), what="the study is complete")
     assert node.stop() == 0
     assert [event["series"] for event in node.events("study handed over")] == [1]

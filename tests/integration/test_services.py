@@ -49,7 +49,8 @@ def house(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
 def stored(house: House, folder: Path, *, seed: int) -> list[tuple[str, str]]:
     """Send a new series to the node; return its references."""
     files = write_mr_series(folder, slices=3, seed=seed)
-    assert all(outcome.accepted for _, outcome in send(files, house.node.peer, "CT1"))
+    outcomes = [outcome for _, outcome in send(files, house.node.peer, "CT1")]
+    assert all(outcome.accepted for outcome in outcomes), outcomes
     return [(str(head.SOPClassUID), str(head.SOPInstanceUID)) for head in map(dcmread, files)]
 
 

@@ -4,6 +4,7 @@ import pytest
 from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.timer import Timer
 
 from dicom_node.pynetdicom_seam import PRIVATE_ATTRIBUTES, PRIVATE_NAMES
 
@@ -16,7 +17,7 @@ def test_a_private_method_is_there(owner: object, name: str) -> None:
 
 @pytest.mark.parametrize(("owner", "name"), PRIVATE_ATTRIBUTES, ids=[name for _, name in PRIVATE_ATTRIBUTES])
 def test_a_private_attribute_is_there(owner: object, name: str) -> None:
-    """An association of pynetdicom, and its upper layer, still have the attribute."""
+    """An association of pynetdicom, its upper layer, and a timer still have the attribute."""
     association = Association(AE(), "acceptor")
-    found = {Association: association, DULServiceProvider: association.dul}[owner]  # type: ignore[index]
+    found = {Association: association, DULServiceProvider: association.dul, Timer: association.dul.artim_timer}[owner]  # type: ignore[index]
     assert hasattr(found, name), f"pynetdicom moved {name}: mend dicom_node/pynetdicom_seam.py"
