@@ -13,7 +13,6 @@ from pynetdicom.sop_class import (
 
 from dicom_node.errors import ArchiveUnreachable, QueryFailed
 from dicom_node.pynetdicom_switches import set_switches
-from dicom_node.reactor_checkpoint import hold_firmly
 from dicom_node.settings import Peer
 
 _PENDING = (0xFF00, 0xFF01)
@@ -52,7 +51,6 @@ def get_study(
     )
     if not association.is_established:
         raise ArchiveUnreachable(f"{peer.ae_title}@{peer.host}:{peer.port} takes no association for C-GET; is it up?")
-    hold_firmly(association)
     query = Dataset()
     query.QueryRetrieveLevel = "STUDY"
     query.StudyInstanceUID = study_instance_uid

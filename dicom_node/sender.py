@@ -18,7 +18,6 @@ from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, CertificateUnusable
 from dicom_node.part10 import FileMeta, encode_meta
 from dicom_node.pynetdicom_switches import set_switches
-from dicom_node.reactor_checkpoint import hold_firmly
 from dicom_node.settings import Peer
 from dicom_node.sources import Source, batches, sources_of
 from dicom_node.tls import ClientContext, client_context, no_tls
@@ -125,7 +124,6 @@ class Requestor:
         if context is not None and isinstance(context.failure, ssl.SSLError):
             raise ArchiveUnreachable(f"{self}: {no_tls(context.failure)}") from context.failure
         self._require(association)
-        hold_firmly(association)
         try:
             yield association
         finally:

@@ -11,7 +11,6 @@ from typing import Any
 from pynetdicom import AE
 
 from dicom_node.pynetdicom_switches import set_switches
-from dicom_node.reactor_checkpoint import hold_firmly
 from dicom_node.settings import Peer, TlsClientSettings
 from dicom_node.tls import client_context
 from tests.certificates import Authority, Pair
@@ -92,7 +91,6 @@ class NodeProcess(ANode):
             "localhost", self.tls_port, ae_title="WETREAD", tls_args=(client_context(settings), "localhost")
         )
         assert association.is_established, self.log()
-        hold_firmly(association)
         try:
             yield association
         finally:
