@@ -1,4 +1,4 @@
-"""The timers of an association, by a clock that does not jump.
+"""The timers of an association with the node, by a clock that does not jump.
 
 pynetdicom's go by the wall clock: one that is set forward by a minute, by NTP or after a virtual machine was suspended,
 would end every association that is open, in the middle of a study.
