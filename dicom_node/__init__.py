@@ -7,7 +7,8 @@ contexts     which SOP classes and transfer syntaxes, in which order
 association  who may talk to us; host_names, the addresses of their names; turned_away, who was not let in
 tls          the profile of TLS; tls_door, handshakes with a deadline; handshake_failures, why they fail;
              peer_certificate, whose certificate a caller shows; certificate_file, until when one is good
-pynetdicom_seam  where our C-STORE path sits inside pynetdicom's association; wire, PDUs read with deadlines
+pynetdicom_seam  where our C-STORE path sits inside pynetdicom's association; wire, PDUs read with deadlines;
+             monotonic_timer, its timers
 store_receiver   fragments in, responses out (pdata, command_set: their encoding)
 services     other requests and their statuses; offered_services, who gets which; wanted_elements, what they read
 commitment_request   storage commitment as SCP: what is asked and reported; commitment_requests, what is open;
@@ -33,6 +34,7 @@ assembler    the thread that hands complete studies to the store; assembler_mess
              archives for counts; stocktaking, what a folder holds; handover, what the store must still be told
 server       the listening node
 archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose study it is; sender, C-STORE;
+             matched_answers, who asked gets the answer;
              query, what it holds of a patient, as found says it; retrieve, C-GET of a study; worklist, of orders;
              commitment, N-ACTION and the report that answers it; statuses, what its answers mean;
              dicomweb_archive, the same over DICOMweb (stow_answer); folder_outlet, a folder in its place

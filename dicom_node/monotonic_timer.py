@@ -1,10 +1,11 @@
-"""The timers of an association with the node, by a clock that does not jump.
+"""The timers of an association, by a clock that does not jump.
 
 pynetdicom's go by the wall clock: one that is set forward by a minute, by NTP or after a virtual machine was suspended,
 would end every association that is open, in the middle of a study.
 """
 
 import time
+from typing import Any
 
 from pynetdicom.timer import Timer
 
@@ -34,3 +35,10 @@ class MonotonicTimer(Timer):
             return timeout
         end = time.monotonic() if self._end_time is None else self._end_time
         return timeout - (end - self._start_time)
+
+
+def set_timers(upper_layer: Any) -> None:
+    """Give an upper layer (`DULServiceProvider`) that runs, or is yet to, such timers in place of its own."""
+    idle, artim = MonotonicTimer(upper_layer._idle_timer.timeout), MonotonicTimer(upper_layer.artim_timer.timeout)  # noqa: SLF001 - see `dicom_node.pynetdicom_seam`
+    idle.start()
+    upper_layer._idle_timer, upper_layer.artim_timer = idle, artim  # noqa: SLF001

@@ -31,7 +31,7 @@ from pynetdicom.timer import Timer
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from dicom_node.errors import Interrupted, Silent, WireError
-from dicom_node.monotonic_timer import MonotonicTimer
+from dicom_node.monotonic_timer import set_timers
 from dicom_node.pdata import P_DATA_TF, PDU_HEADER
 from dicom_node.store_receiver import StoreReceiver
 from dicom_node.wire import PduReader
@@ -92,8 +92,7 @@ class StoreDul(DULServiceProvider):
     def __init__(self, association: Any, reading: Reading) -> None:
         """Take the association, which has its socket already, and what the node says of it."""
         super().__init__(association)
-        # The association sets their timeouts.
-        self._idle_timer, self.artim_timer = MonotonicTimer(None), MonotonicTimer(None)
+        set_timers(self)
         self._reading = reading
         self._reader: PduReader | None = None
         self._receiver: StoreReceiver | None = None

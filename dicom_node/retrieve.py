@@ -6,13 +6,11 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE, build_role, evt
-from pynetdicom.sop_class import (
-    StudyRootQueryRetrieveInformationModelGet,  # type: ignore[attr-defined,unused-ignore]  # made at import
-)
+from pynetdicom import build_role, evt
 
-from dicom_node.errors import ArchiveUnreachable, QueryFailed
-from dicom_node.pynetdicom_switches import set_switches
+from dicom_node.contexts import STUDY_ROOT_GET
+from dicom_node.errors import QueryFailed
+from dicom_node.sender import Requestor
 from dicom_node.settings import Peer
 
 _PENDING = (0xFF00, 0xFF01)
@@ -24,9 +22,8 @@ def get_study(
 ) -> list[Path]:
     """Get the objects of these SOP classes that the archive holds for a study; return the files, as they came.
 
-    Raises ArchiveUnreachable, QueryFailed.
+    Raises ArchiveUnreachable, AssociationRejected, QueryFailed.
     """
-    set_switches()
     folder.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
 
@@ -37,29 +34,17 @@ def get_study(
         files.append(file)
         return _SUCCESS
 
-    entity = AE(ae_title=calling_ae_title)
-    entity.add_requested_context(StudyRootQueryRetrieveInformationModelGet)
-    for sop_class in sop_classes:
-        # As our own objects are encoded: nothing on the way re-encodes them.
-        entity.add_requested_context(sop_class, ExplicitVRLittleEndian)
-    association = entity.associate(
-        peer.host,
-        peer.port,
-        ae_title=peer.ae_title,
-        ext_neg=[build_role(sop_class, scp_role=True) for sop_class in sop_classes],
-        evt_handlers=[(evt.EVT_C_STORE, keep)],
-    )
-    if not association.is_established:
-        raise ArchiveUnreachable(f"{peer.ae_title}@{peer.host}:{peer.port} takes no association for C-GET; is it up?")
+    # As our own objects are encoded: nothing on the way re-encodes them.
+    kinds = [(STUDY_ROOT_GET, None), *((sop_class, ExplicitVRLittleEndian) for sop_class in sop_classes)]
+    roles = [build_role(sop_class, scp_role=True) for sop_class in sop_classes]
+    requestor = Requestor(peer=peer, calling_ae_title=calling_ae_title)
     query = Dataset()
     query.QueryRetrieveLevel = "STUDY"
     query.StudyInstanceUID = study_instance_uid
-    try:
-        for status, _ in association.send_c_get(query, StudyRootQueryRetrieveInformationModelGet):
+    with requestor.associate(kinds, roles=roles, handlers=[(evt.EVT_C_STORE, keep)]) as association:
+        for status, _ in association.send_c_get(query, STUDY_ROOT_GET):
             code = status.get("Status")
             # A warning (B000) says that some sub-operations failed: instances of classes that were not asked for.
             if code is None or code not in (*_PENDING, _SUCCESS, 0xB000):
                 raise QueryFailed(f"{peer.ae_title} answered C-GET with {code if code is None else f'{code:04X}'}")
-    finally:
-        association.release()
     return files

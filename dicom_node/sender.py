@@ -16,6 +16,8 @@ from pynetdicom.presentation import build_context
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, CertificateUnusable
+from dicom_node.matched_answers import match_answers
+from dicom_node.monotonic_timer import set_timers
 from dicom_node.part10 import FileMeta, encode_meta
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.settings import Peer
@@ -118,7 +120,7 @@ class Requestor:
             contexts=contexts,
             ae_title=self.peer.ae_title,
             ext_neg=list(roles),
-            evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once), *handlers],
+            evt_handlers=[(evt.EVT_CONN_OPEN, connection_opened), *handlers],
             tls_args=None if context is None else (context, self.peer.server_name),
         )
         if context is not None and isinstance(context.failure, ssl.SSLError):
@@ -286,5 +288,8 @@ def _no_context(file: FileMeta) -> StoreOutcome:
     )
 
 
-def _send_at_once(event: Any) -> None:
+def connection_opened(event: Any) -> None:
+    """Prepare an association whose connection has opened, before anything goes over it; a handler of EVT_CONN_OPEN."""
     event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    match_answers(event.assoc)
+    set_timers(event.assoc.dul)

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pynetdicom import AE
+from pynetdicom import AE, evt
 
 from dicom_node.pynetdicom_switches import set_switches
+from dicom_node.sender import connection_opened
 from dicom_node.settings import Peer, TlsClientSettings
 from dicom_node.tls import client_context
 from tests.certificates import Authority, Pair
@@ -88,7 +89,11 @@ class NodeProcess(ANode):
         entity.requested_contexts = list(contexts)
         settings = TlsClientSettings(ca=authority.file, certificate=own.certificate, key=own.key)
         association = entity.associate(
-            "localhost", self.tls_port, ae_title="WETREAD", tls_args=(client_context(settings), "localhost")
+            "localhost",
+            self.tls_port,
+            ae_title="WETREAD",
+            evt_handlers=[(evt.EVT_CONN_OPEN, connection_opened)],
+            tls_args=(client_context(settings), "localhost"),
         )
         assert association.is_established, self.log()
         try:

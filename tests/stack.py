@@ -127,6 +127,7 @@ port = {archive_port}
 
     def stop(self) -> dict[str, int]:
         """Stop every part with SIGTERM; return the exit codes."""
+        self._look_away()
         for process in self._processes.values():
             process.terminate()
         return {part: _ended(self._processes.pop(part)) for part in list(self._processes)}

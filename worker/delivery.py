@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,7 @@ from worker.committing import Committer
 from worker.delivery_witness import DeliveryWitness, NoWitness
 from worker.destination_settings import Encoding
 from worker.errors import LeaseLost, LedgerAway
+from worker.heartbeat import Heartbeat
 from worker.identity_check import identities_of_file, why_held
 from worker.job import DeliveryState, OutgoingBatch, OutgoingObject
 from worker.ledger import Ledger
@@ -29,7 +31,7 @@ from worker.settings import DeliverySettings
 _log = structlog.get_logger()
 
 #: A deliverer that is silent for so long is taken to be dead; sending the same bytes twice does no harm.
-_LEASE_S = 300.0
+_LEASE_S = 30.0
 _DAY_S = 86400.0
 _UNANSWERED = "the association ended before every object was answered"
 #: It did not answer, or would not speak with us: the next job would fare no better.
@@ -152,10 +154,12 @@ class Deliverer:
         if batch is None:
             return False
         log = _log.bind(job=batch.job_id, destination=destination.name, study=batch.study_instance_uid)
+        renew = partial(self._ledger.renew_deliveries, batch, lease_s=_LEASE_S)
         try:
-            if self._identity_holds(batch, destination):
-                self._send(batch, destination)
-                log.info("results answered", objects=len(batch.objects))
+            with Heartbeat(renew, _LEASE_S, job_id=batch.job_id):
+                if self._identity_holds(batch, destination):
+                    self._send(batch, destination)
+                    log.info("results answered", objects=len(batch.objects))
         except NodeError as error:
             self._postpone(batch, str(error))
             log.warning("destination away", cause=str(error), attempt=batch.objects[0].attempts)

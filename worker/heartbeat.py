@@ -1,14 +1,13 @@
-"""Keeps a claim's lease alive while its job is worked on."""
+"""Keeps a lease alive while what was claimed is worked on: a job, deliveries, a notice."""
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 import structlog
 
 from worker.errors import LeaseLost, LedgerAway
-from worker.job import Claim
-from worker.ledger import Ledger
 
 _log = structlog.get_logger()
 
@@ -16,12 +15,13 @@ _log = structlog.get_logger()
 class Heartbeat:
     """A thread that renews the lease three times within its length, as long as the block runs."""
 
-    def __init__(self, ledger: Ledger, claim: Claim, lease_s: float) -> None:
-        self._ledger = ledger
-        self._claim = claim
+    def __init__(self, renew: Callable[[], None], lease_s: float, *, job_id: int) -> None:
+        """Take what renews the lease (it raises LeaseLost, LedgerAway), its length, and the job for the log."""
+        self._renew = renew
+        self._job_id = job_id
         self._lease_s = lease_s
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{claim.job_id}", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{job_id}", daemon=True)
 
     def __enter__(self) -> Self:
         """Start renewing."""
@@ -38,8 +38,8 @@ class Heartbeat:
     def _beat(self) -> None:
         while not self._stop.wait(self._lease_s / 3):
             try:
-                self._ledger.renew(self._claim, lease_s=self._lease_s)
+                self._renew()
             except LeaseLost:
-                return  # the job's own writes will be refused by the fence
+                return  # the writes of who works will be refused by the fence
             except LedgerAway as error:
-                _log.warning("lease not renewed", job=self._claim.job_id, cause=str(error))
+                _log.warning("lease not renewed", job=self._job_id, cause=str(error))

@@ -79,6 +79,20 @@ class DeliveryLedger(Database):
                 delivery.updated_at = utc_now()
             return _batch(session, job, destination, [(delivery, result) for delivery, result in rows])
 
+    def renew_deliveries(self, batch: OutgoingBatch, *, lease_s: float) -> None:
+        """Renew the lease of what is still being sent of a batch; what another deliverer has by now stays its own."""
+        now = self.clock.read()
+        fences = {outgoing.delivery_id: outgoing.fence for outgoing in batch.objects}
+        with self.writing() as session:
+            for delivery in session.scalars(
+                select(Delivery)
+                .where(Delivery.id.in_(fences), Delivery.state == DeliveryState.SENDING)
+                .order_by(Delivery.id)
+                .with_for_update(**LOCK)
+            ):
+                if delivery.fence == fences[delivery.id]:
+                    delivery.clock, delivery.lease_until_s = now.mark, now.seconds + lease_s
+
     def delivered(
         self,
         outgoing: OutgoingObject,

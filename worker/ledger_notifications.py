@@ -122,6 +122,13 @@ class NotificationLedger(Database):
             notice.updated_at = utc_now()
             return _outgoing(session, notice)
 
+    def renew_notice(self, outgoing: OutgoingNotice, *, lease_s: float) -> None:
+        """Renew the lease of what is being told. Raises LeaseLost when another notifier has it by now."""
+        now = self.clock.read()
+        with self.writing() as session:
+            notice = _sending(session, outgoing)
+            notice.clock, notice.lease_until_s = now.mark, now.seconds + lease_s
+
     def notice_sent(self, outgoing: OutgoingNotice, *, answer: str = "", acknowledged_by: str = "") -> None:
         """Record that the other side has taken it, and whether it acknowledged by that. Raises LeaseLost."""
         with self.writing() as session:

@@ -6,6 +6,7 @@ Runs beside the deliverer. At least once: whoever gets a message twice knows it 
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ import structlog
 
 from dicom_node.identity import StudyIdentity
 from worker.errors import ChannelAway, ChannelRefused, LeaseLost, LedgerAway
+from worker.heartbeat import Heartbeat
 from worker.identity_check import identity_of_file
 from worker.ledger import Ledger
 from worker.notification import Answer, ChannelRule, Message, NotificationState, OutgoingNotice, who_is_told
@@ -24,8 +26,8 @@ from worker.settings import ReportSettings
 
 _log = structlog.get_logger()
 
-#: A notifier that is silent for so long is taken to be dead; a client's own time-outs are shorter.
-_LEASE_S = 300.0
+#: A notifier that is silent for so long is taken to be dead, and another tells what it was telling.
+_LEASE_S = 30.0
 
 
 class Client(Protocol):
@@ -114,8 +116,10 @@ class Notifier:
             study=outgoing.study_instance_uid,
             attempt=outgoing.attempts,
         )
+        renew = partial(self._ledger.renew_notice, outgoing, lease_s=_LEASE_S)
         try:
-            answer = channel.client.tell(self._message(outgoing, channel.rule))
+            with Heartbeat(renew, _LEASE_S, job_id=outgoing.job_id):
+                answer = channel.client.tell(self._message(outgoing, channel.rule))
             self._ledger.notice_sent(outgoing, answer=answer.text, acknowledged_by=answer.acknowledged_by)
             log.info("told", topic=outgoing.topic, acknowledged=bool(answer.acknowledged_by))
         except ChannelAway as error:

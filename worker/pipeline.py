@@ -105,7 +105,7 @@ class Pipeline:
         log.info("job claimed", files=len(claim.files))
         handed_back = "the worker was stopped"
         try:
-            with Heartbeat(self.ledger, claim, self.settings.lease_s), panics_as_errors():
+            with self._heartbeat(claim), panics_as_errors():
                 self._do(claim)
             handed_back = ""
             log.info("job read")
@@ -138,6 +138,10 @@ class Pipeline:
             if handed_back:  # it is not the study's fault
                 self._hand_back(claim, handed_back)
         return True
+
+    def _heartbeat(self, claim: Claim) -> Heartbeat:
+        lease_s = self.settings.lease_s
+        return Heartbeat(lambda: self.ledger.renew(claim, lease_s=lease_s), lease_s, job_id=claim.job_id)
 
     def _do(self, claim: Claim) -> None:
         entry = self._entry(claim)

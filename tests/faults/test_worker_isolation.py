@@ -30,7 +30,7 @@ def by_study(stack: Stack) -> dict[str, JobRow]:
         ledger.close()
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(400)
 def test_studies_that_harm_their_worker_end_failed(
     tmp_path: Path,
     free_port: Callable[[], int],
@@ -46,7 +46,7 @@ def test_studies_that_harm_their_worker_end_failed(
         monkeypatch.setenv(f"WETREAD_WORKER__{name}", str(value))
     stack = Stack(tmp_path / "wetread", port=free_port(), broker_url=redis_server.url, archive_port=free_port())
     write_threshold_model(stack.models)
-    stack.programs["worker"] = ["-m", "tests.faults.harmed_worker"]
+    stack.programs["worker"] = [str(Path(__file__).with_name("harmed_worker.py"))]
     try:
         stack.start("node", "model-host", "worker")
         wait_for(stack.listening, what="the node listens", deadline_s=90)
@@ -58,7 +58,7 @@ def test_studies_that_harm_their_worker_end_failed(
             lambda: len(jobs := by_study(stack)) == len(HARM) + 2 and all(job.state in done for job in jobs.values()),
             what="every study has come to an end",
             # Ten times what it takes on a machine with nothing else to do.
-            deadline_s=600,
+            deadline_s=300,
         )
         ends = sorted(by_study(stack).values(), key=lambda job: job.id)
         assert [job.state for job in ends if job.state is JobState.READ] == [JobState.READ] * 2, stack.diagnosis()

@@ -94,6 +94,26 @@ def test_a_deliverer_that_died_is_replaced(ledger: Ledger, clock: ManualLedgerCl
     ledger.delivered(again.objects[0], DeliveryState.ACCEPTED)
 
 
+def test_a_deliverer_that_takes_long_keeps_what_it_sends(
+    ledger: Ledger, clock: ManualLedgerClock, read_job: int
+) -> None:
+    """For as long as it renews its lease; what it has told, or another has taken over, is left as it is."""
+    slow = batch(ledger)
+    ledger.delivered(slow.objects[0], DeliveryState.ACCEPTED)
+    clock.seconds += 50
+    ledger.renew_deliveries(slow, lease_s=60)
+    clock.seconds += 50
+    assert ledger.free_expired_deliveries() == 0
+    clock.seconds += 20
+    assert ledger.free_expired_deliveries() == 1
+    again = batch(ledger)
+    ledger.renew_deliveries(slow, lease_s=1000)
+    clock.seconds += 61
+    assert ledger.free_expired_deliveries() == 1
+    assert [item.kind for item in again.objects] == ["SR"]
+    assert read_job == again.job_id
+
+
 def test_only_what_was_not_answered_is_sent_again(ledger: Ledger, clock: ManualLedgerClock, read_job: int) -> None:
     """When the archive goes away between two objects, the accepted one stays accepted."""
     claimed = batch(ledger)

@@ -221,6 +221,20 @@ def test_a_notifier_that_died_is_replaced(ledger: Ledger, clock: ManualLedgerClo
     assert states(ledger)["pager"] is NoticeState.SENT
 
 
+def test_a_notifier_that_takes_long_keeps_what_it_tells(ledger: Ledger, clock: ManualLedgerClock, planned: int) -> None:
+    """For as long as it renews its lease; not once another has taken over."""
+    slow = claimed(ledger, "pager")
+    clock.seconds += 50
+    ledger.renew_notice(slow, lease_s=60)
+    clock.seconds += 50
+    assert ledger.free_expired_notices() == 0
+    clock.seconds += 20
+    assert ledger.free_expired_notices() == 1
+    claimed(ledger, "pager")
+    with pytest.raises(LeaseLost):
+        ledger.renew_notice(slow, lease_s=60)
+
+
 def test_what_was_acknowledged_while_it_was_being_sent_is_not_sent_again(
     ledger: Ledger, clock: ManualLedgerClock, planned: int
 ) -> None:
