@@ -1,4 +1,4 @@
-"""`wetread jobs`, `job`, `retry`, `release-hold`, `cancel`: what became of studies."""
+"""`wetread jobs`, `job`, `retry`, `waive`, `release-hold`, `cancel`: what became of studies."""
 
 import json
 import os
@@ -42,6 +42,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("jobs")(jobs)
     app.command("job")(job)
     app.command("retry")(retry)
+    app.command("waive")(waive)
     app.command("cancel")(cancel)
     app.command("release-hold")(release_hold)
 
@@ -173,6 +174,19 @@ def retry(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None)
     model = ModelVersion(model_id=card.id, model_digest=entry.digest, name=card.name, version=card.version)
     ledger.retry(job_id, model=model, by=acting_user())
     typer.echo(f"job {job_id} is queued for {card.id} {card.version}")
+
+
+def waive(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
+    """Let results be that an archive refused, or that were given up: they need not get there.
+
+    Their study is settled then, and retention may remove it. `wetread retry` changes that again.
+
+    Example: wetread waive 7
+    """
+    ledger = open_existing_ledger(settings, data)
+    _known(ledger, job_id)
+    waived = ledger.waive(job_id, by=acting_user())
+    typer.echo(f"{waived} results of job {job_id} need not arrive any more")
 
 
 def cancel(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:

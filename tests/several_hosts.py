@@ -1,11 +1,13 @@
 """Several hosts on one machine: network namespaces on a bridge, each with an address and a name of its own."""
 
+import ctypes
 import os
 import shutil
 import socket
 import subprocess
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Self, TypeAlias
@@ -15,6 +17,7 @@ import pytest
 #: A program that was started on a host.
 Running: TypeAlias = "subprocess.Popen[bytes]"
 _PIECE = 1 << 16
+_CLONE_NEWNET = 0x40000000  # linux/sched.h; Python has os.setns from 3.12 on
 #: Says its name, then becomes the program.
 _NAMED = 'hostname "$0" && exec "$@"'
 
@@ -23,7 +26,7 @@ class Network:
     """A bridge with hosts; the tests themselves are on it too, at `address`.
 
     Attributes:
-        address: Of this machine in it, where servers may be forwarded to.
+        address: Of this machine in it.
     """
 
     def __init__(self, hosts: Sequence[str]) -> None:
@@ -78,6 +81,19 @@ class Network:
                 start_new_session=True,
             )
 
+    def listen(self, host: str, port: int) -> socket.socket:
+        """Return a socket that listens on a host, for a server of this machine."""
+
+        def there() -> socket.socket:
+            with Path("/run/netns", self._spaces[host]).open("rb") as space:
+                # Of this thread alone, which ends here; a socket stays in the namespace that it was made in.
+                if ctypes.CDLL(None, use_errno=True).setns(space.fileno(), _CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns")
+            return socket.create_server((self.address_of(host), port))
+
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(there).result()
+
     def cut_off(self, host: str) -> None:
         """Unplug its cable: nothing is told to anybody, packets are gone."""
         _ip("link", "set", self._links[host], "down")
@@ -88,12 +104,12 @@ class Network:
 
 
 class Forwarder:
-    """Lets hosts reach a server that listens on this machine's loopback, at the network's own address."""
+    """Puts a server that listens on this machine's loopback on a host of the network: its packets go by that cable."""
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, network: Network, host: str, port: int) -> None:
         """Listen there, on the port that the server has on loopback."""
         self._port = port
-        self._listening = socket.create_server((address, port))
+        self._listening = network.listen(host, port)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:

@@ -37,6 +37,7 @@ class DeliveryState(enum.StrEnum):
     REFUSED = "refused"  #: the archive will not take it; the reason says why
     REPLACED = "replaced"  #: the archive would not take it, and another object goes there instead
     ABANDONED = "abandoned"  #: the destination stayed away, or did not commit, for too long
+    WAIVED = "waived"  #: refused or given up, and an admin said that it need not get there
     WITHDRAWN = "withdrawn"  #: deleted from the archive, since a later read has taken its place
 
 
@@ -94,8 +95,9 @@ _DELIVERY_STEPS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     ),
     DeliveryState.COMMITTED: frozenset({DeliveryState.WITHDRAWN}),
     DeliveryState.WITHDRAWN: frozenset(),
-    DeliveryState.REFUSED: frozenset({DeliveryState.PENDING}),
-    DeliveryState.ABANDONED: frozenset({DeliveryState.PENDING}),
+    DeliveryState.REFUSED: frozenset({DeliveryState.PENDING, DeliveryState.WAIVED}),
+    DeliveryState.ABANDONED: frozenset({DeliveryState.PENDING, DeliveryState.WAIVED}),
+    DeliveryState.WAIVED: frozenset({DeliveryState.PENDING}),
     # Not even by an admin's wish: what went there instead would lie over it.
     DeliveryState.REPLACED: frozenset(),
 }

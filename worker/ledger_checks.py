@@ -25,6 +25,7 @@ _ANSWERED = (
     DeliveryState.REFUSED,
     DeliveryState.REPLACED,
     DeliveryState.ABANDONED,
+    DeliveryState.WAIVED,
 )
 #: Of the jobs of one model and study, one at most is in each of these.
 _ONE_ONLY = (JobState.QUEUED, JobState.READ, JobState.HELD)

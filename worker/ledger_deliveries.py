@@ -25,6 +25,7 @@ from worker.ledger_intake import change_job
 from worker.ledger_jobs import add_deliveries
 from worker.ledger_turns import held
 from worker.object_kinds import INSTEAD
+from worker.overview import LOST
 from worker.tables import Delivery, Job, JobInput, ResultObject, Revision, Series, Study
 
 #: Whether a destination is asked to take responsibility (PS3.4 J) for what it has accepted.
@@ -185,26 +186,34 @@ class DeliveryLedger(Database):
                 change_job(session, job, JobState.HELD, study_id=_study_id(session, job), reason=reason)
 
     def send_again(self, job_id: int, *, by: str = AN_ADMIN) -> int:
-        """Let what an archive refused, or what was given up, be sent once more by an admin's wish; return how many."""
+        """Let what an archive refused, or what was given up or waived, be sent once more; return how many."""
         with self.writing() as session:
-            lost = session.scalars(
-                select(Delivery)
-                .join(ResultObject, ResultObject.id == Delivery.result_object_id)
-                .where(
-                    ResultObject.job_id == job_id,
-                    Delivery.state.in_((DeliveryState.REFUSED, DeliveryState.ABANDONED)),
-                )
-                .order_by(Delivery.id)
-                .with_for_update(of=Delivery, **LOCK)
-            ).all()
+            lost = _of_job(session, job_id, *LOST, DeliveryState.WAIVED)
             for delivery in lost:
                 require_delivery(DeliveryState(delivery.state), DeliveryState.PENDING)
                 # It starts anew: a delivery that was given up would otherwise be given up again at once.
                 delivery.state, delivery.not_before_s, delivery.created_at = DeliveryState.PENDING, 0.0, utc_now()
                 _note(session, delivery, "object pending", reason=f"asked for by {by}")
-            if lost:
-                study_id = _study_id(session, session.get_one(Job, job_id))
-                record_admin_action(session, "retry", by=by, study_id=study_id, job_id=job_id, objects=len(lost))
+            _record(session, "retry", job_id, by=by, objects=len(lost))
+            return len(lost)
+
+    def waive(self, job_id: int, *, by: str = AN_ADMIN) -> int:
+        """Note that what an archive refused, or what was given up, need not get there; return how many.
+
+        Raises IllegalTransition where there is nothing of the kind.
+        """
+        with self.writing() as session:
+            lost = _of_job(session, job_id, *LOST)
+            if not lost:
+                raise IllegalTransition(
+                    f"job {job_id} has no result that was refused or given up: wetread job {job_id}"
+                )
+            for delivery in lost:
+                require_delivery(DeliveryState(delivery.state), DeliveryState.WAIVED)
+                delivery.state = DeliveryState.WAIVED
+                # The archive's own reason stays with it.
+                _note(session, delivery, f"object {delivery.state}", reason=f"asked for by {by}")
+            _record(session, "waive", job_id, by=by, objects=len(lost))
             return len(lost)
 
     def release(self, job_id: int, *, by: str = AN_ADMIN) -> None:
@@ -216,6 +225,23 @@ class DeliveryLedger(Database):
             change_job(session, job, JobState.READ, study_id=_study_id(session, job), reason="")
             job.identity_confirmed = True
             record_admin_action(session, "release-hold", by=by, study_id=_study_id(session, job), job_id=job_id)
+
+
+def _of_job(session: Session, job_id: int, *states: DeliveryState) -> Sequence[Delivery]:
+    return session.scalars(
+        select(Delivery)
+        .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+        .where(ResultObject.job_id == job_id, Delivery.state.in_(states))
+        .order_by(Delivery.id)
+        .with_for_update(of=Delivery, **LOCK)
+    ).all()
+
+
+def _record(session: Session, action: str, job_id: int, *, by: str, objects: int) -> None:
+    """Write an admin's action into the timeline, where it changed anything."""
+    if objects:
+        study_id = _study_id(session, session.get_one(Job, job_id))
+        record_admin_action(session, action, by=by, study_id=study_id, job_id=job_id, objects=objects)
 
 
 def _batch(

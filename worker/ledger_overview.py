@@ -11,7 +11,7 @@ from worker.ledger_alerts import read_alerts
 from worker.ledger_database import utc_now
 from worker.ledger_destinations import read_destinations
 from worker.ledger_turns import read_holds
-from worker.overview import ARRIVED, LOST, Failure, Overview, Waiting, door_to_result
+from worker.overview import DONE_WITH, LOST, Failure, Overview, Waiting, door_to_result
 from worker.tables import Delivery, Job, Model, ResultObject, Revision, Study
 
 #: A failure older than this is told in the list, but no longer cried out.
@@ -155,7 +155,7 @@ def _door_to_result_s(session: Session) -> Sequence[float]:
     not_arrived = (
         select(missing.id)
         .join(of_missing, missing.result_object_id == of_missing.id)
-        .where(of_missing.job_id == Job.id, missing.state.not_in(ARRIVED))
+        .where(of_missing.job_id == Job.id, missing.state.not_in(DONE_WITH))
         .exists()
     )
     arrived_at = (

@@ -11,6 +11,8 @@ from worker.notification import NotificationRow, NotificationState, Topic
 
 #: What an archive has taken, or what asks for nothing more since another object takes its place.
 ARRIVED = frozenset({DeliveryState.ACCEPTED, DeliveryState.COMMITTED, DeliveryState.REPLACED, DeliveryState.WITHDRAWN})
+#: What nobody waits for any more.
+DONE_WITH = ARRIVED | {DeliveryState.WAIVED}
 #: What no archive will get unless somebody acts.
 LOST = frozenset({DeliveryState.REFUSED, DeliveryState.ABANDONED})
 
@@ -22,7 +24,7 @@ class StudyState(enum.StrEnum):
     RECEIVING = "receiving"  #: images still arrive, or may
     READING = "reading"  #: a job waits or runs
     DELIVERING = "delivering"  #: results are on their way
-    DELIVERED = "delivered"  #: every result is in its archive
+    DELIVERED = "delivered"  #: every result is in its archive, or an admin said that it need not be
     NOT_READ = "not read"  #: no model reads it; its jobs say why
 
 
@@ -174,8 +176,8 @@ class Overview:
 
 
 def is_delivered(state: JobState, deliveries: Sequence[DeliveryState]) -> bool:
-    """Tell whether a job is read and every result of it has arrived; without any delivery nothing has arrived."""
-    return state is JobState.READ and bool(deliveries) and all(each in ARRIVED for each in deliveries)
+    """Tell whether a job is read and nobody waits for a result of it; without any delivery nothing has arrived."""
+    return state is JobState.READ and bool(deliveries) and all(each in DONE_WITH for each in deliveries)
 
 
 def has_lost_results(job: JobRow) -> bool:

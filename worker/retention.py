@@ -74,12 +74,13 @@ _UNENDED = {
 #: Results of these leave no more, whatever state their deliveries are in.
 _WITHOUT_DELIVERY = (JobState.SUPERSEDED, JobState.CANCELLED)
 _UNCOMMITTED = "has results that {} has not committed to keep"
+_REMEDY = ": `wetread retry` sends them again, `waive` lets them be"
 _UNSETTLED = {
     DeliveryState.PENDING: "has results that wait for {}",
     DeliveryState.SENDING: "has results on their way to {}",
     DeliveryState.UNCOMMITTED: _UNCOMMITTED,
-    DeliveryState.REFUSED: "has results that {} refused: `wetread retry` sends them again",
-    DeliveryState.ABANDONED: "has results that were given up for {}: `wetread retry` sends them again",
+    DeliveryState.REFUSED: "has results that {} refused" + _REMEDY,
+    DeliveryState.ABANDONED: "has results that were given up for {}" + _REMEDY,
 }
 
 

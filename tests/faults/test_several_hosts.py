@@ -1,4 +1,7 @@
-"""Several machines share one ledger, one broker and one data directory: one that is cut off does no harm."""
+"""Several machines share one ledger, one broker and one data directory: one that is cut off does no harm.
+
+Node, two workers, the servers (Redis and PostgreSQL) and the archive are hosts of their own, each with a cable.
+"""
 
 import os
 import signal
@@ -33,7 +36,7 @@ quiet_time_s = 1.0
 
 [[node.peers]]
 ae_title = "TEST"
-hosts = ["{address}"]
+hosts = ["{here}"]
 
 [broker]
 url = "{broker}"
@@ -55,13 +58,13 @@ poll_s = 0.2
 [[destinations]]
 name = "orthanc"
 ae_title = "ORTHANC"
-host = "{address}"
+host = "{archive}"
 port = {archive_port}
 """
 
 
 class Machines:
-    """A node with its deliverer, and two workers, each on a host of its own; Redis, PostgreSQL and archive on another.
+    """A node with its deliverer, and two workers, each on a host of its own, beside those of servers and archive.
 
     Attributes:
         network: Between them.
@@ -113,15 +116,17 @@ def machines(
 ) -> Iterator[Machines]:
     """All of them, nothing started."""
     with ExitStack() as stack:
-        network = stack.enter_context(Network(["node", "worker-a", "worker-b"]))
-        for port in (redis_server.port, postgresql.port):
-            stack.callback(Forwarder(network.address, port).close)
-        ledger = make_url(postgresql_url).set(host=network.address).render_as_string(hide_password=False)
+        network = stack.enter_context(Network(["node", "worker-a", "worker-b", "servers", "archive"]))
+        places = (("servers", redis_server.port), ("servers", postgresql.port), ("archive", orthanc.dicom_port))
+        for host, port in places:
+            stack.callback(Forwarder(network, host, port).close)
+        servers = network.address_of("servers")
         settings = _SETTINGS.format(
             data=tmp_path / "data",
-            address=network.address,
-            broker=f"redis://{network.address}:{redis_server.port}/0",
-            ledger=ledger,
+            here=network.address,
+            broker=f"redis://{servers}:{redis_server.port}/0",
+            ledger=make_url(postgresql_url).set(host=servers).render_as_string(hide_password=False),
+            archive=network.address_of("archive"),
             archive_port=orthanc.dicom_port,
         )
         made = Machines(network, tmp_path, settings)
@@ -144,7 +149,7 @@ def test_a_worker_that_is_cut_off_comes_back_after_its_lease(
     machines: Machines, postgresql_url: str, orthanc: OrthancServer, tmp_path: Path, wait_for: Callable[..., None]
 ) -> None:
     """Another worker reads its job; what it brings when it is back is refused; there is one set of results."""
-    studies = [write_mr_series(tmp_path / "studies" / str(seed), seed=seed, slices=4) for seed in range(2)]
+    studies = [write_mr_series(tmp_path / "studies" / str(seed), seed=seed, slices=4) for seed in range(3)]
     for study in studies:
         orthanc.take(study)
     for part in ("node", "deliver"):
@@ -177,6 +182,24 @@ def test_a_worker_that_is_cut_off_comes_back_after_its_lease(
         what="the worker that was cut off works again",
         deadline_s=180,
     )
+
+    # Neither the ledger nor the archive is reached by anybody, and then one after the other.
+    for host in ("servers", "archive"):
+        machines.network.cut_off(host)
+    assert all(outcome.accepted for _, outcome in send(studies[2], node, "TEST"))
+    wait_for(
+        lambda: "store refused" in machines.log("node", "node"), what="the node keeps it for later", deadline_s=120
+    )
+    machines.network.plug_in("servers")
+    wait_for(lambda: len(reads(postgresql_url)) == 3, what="the study that came meanwhile is known", deadline_s=120)
+    wait_for(lambda: "destination away" in machines.log("node", "deliver"), what="the archive is away", deadline_s=120)
+    machines.network.plug_in("archive")
+    wait_for(
+        lambda: [job.delivered for job in reads(postgresql_url)] == [True] * 3,
+        what="everything is delivered",
+        deadline_s=180,
+    )
+    assert results_of(orthanc) == {item.sop_instance_uid for job in reads(postgresql_url) for item in job.deliveries}
     assert [
         machines.stop(host, part) for host, part in (("worker-a", "worker"), ("node", "deliver"), ("node", "node"))
     ] == [0] * 3

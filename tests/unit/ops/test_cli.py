@@ -98,7 +98,7 @@ def test_no_command_is_missing() -> None:
     words = {" ".join(one) for one in _commands(get_command(cli.app))}
     assert words >= {
         *("up", "node", "deliver", "worker", "web", "demo", "echo", "send", "config check"),
-        *("jobs", "job", "retry", "cancel", "release-hold", "force-complete"),
+        *("jobs", "job", "retry", "waive", "cancel", "release-hold", "force-complete"),
         *("models list", "models check", "models fetch", "models import", "models run"),
     }
 
@@ -281,7 +281,7 @@ def test_a_reason_is_shown_as_it_is(day: Path) -> None:
         assert "slices [1, 2] and [red] of [/no] series" in " ".join(shown.stdout.split())
 
 
-@pytest.mark.parametrize("command", ["job", "retry", "cancel", "release-hold"])
+@pytest.mark.parametrize("command", ["job", "retry", "waive", "cancel", "release-hold"])
 def test_an_unknown_job_is_told(
     command: str, day: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -298,11 +298,27 @@ def test_retry_queues_a_failed_job_again(day: Path) -> None:
     assert state_of(day, job) == "queued"
 
 
-def test_retry_of_a_read_job_sends_what_was_refused(day: Path) -> None:
-    """It is not read again: its objects are kept."""
-    ledger = open_views(day)
+def refused_in(data: Path) -> int:
+    """Return the job of which an archive has refused a result."""
+    ledger = open_views(data)
     refused = next(row.id for row in ledger.jobs() if any(item.state.value == "refused" for item in row.deliveries))
     ledger.close()
+    return refused
+
+
+def test_what_was_refused_need_not_arrive(
+    day: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By an admin's word; there is nothing more to waive then, and `retry` still sends it."""
+    refused = refused_in(day)
+    assert ask(day, "waive", refused).stdout == f"1 results of job {refused} need not arrive any more\n"
+    assert "no result that was refused or given up" in failure(monkeypatch, capsys, "waive", refused, "--data", day)
+    assert ask(day, "retry", refused).stdout == f"1 results of job {refused} are sent again\n"
+
+
+def test_retry_of_a_read_job_sends_what_was_refused(day: Path) -> None:
+    """It is not read again: its objects are kept."""
+    refused = refused_in(day)
     assert ask(day, "retry", refused).stdout == f"1 results of job {refused} are sent again\n"
     assert state_of(day, refused) == "read"
 

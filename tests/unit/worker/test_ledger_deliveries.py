@@ -1,11 +1,12 @@
 """Objects on their way to a destination, on a real database."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
 from tests.unit.worker.conftest import ManualLedgerClock
-from worker.errors import LeaseLost
+from worker.errors import IllegalTransition, LeaseLost
 from worker.job import DeliveryState, JobState, OutgoingBatch, ResultFile
 from worker.ledger import Ledger
 from worker.object_kinds import DEFAULT_KINDS
@@ -132,6 +133,33 @@ def test_a_destination_that_stays_away_is_given_up(ledger: Ledger, read_job: int
     assert {(item.state, item.reason) for item in row.deliveries if item.destination == "near"} == {
         (DeliveryState.ABANDONED, "away")
     }
+
+
+def test_what_was_refused_may_be_waived(ledger: Ledger, read_job: int) -> None:
+    """The job is delivered then, with who said so in its timeline; what has arrived or waits is left as it is."""
+    claimed = batch(ledger)
+    ledger.delivered(claimed.objects[0], DeliveryState.ACCEPTED)
+    ledger.delivered(claimed.objects[1], DeliveryState.REFUSED, status=0xA900, reason="no")
+    with pytest.raises(IllegalTransition, match="no result"):
+        ledger.waive(read_job + 1)
+    assert ledger.waive(read_job, by="meyer") == 1
+    row = ledger.job(read_job)
+    assert row is not None
+    assert Counter((item.destination, item.state) for item in row.deliveries) == {
+        ("near", DeliveryState.ACCEPTED): 1,
+        ("near", DeliveryState.WAIVED): 1,
+        ("far", DeliveryState.PENDING): 2,
+    }
+    assert "no" in {item.reason for item in row.deliveries}
+    for item in batch(ledger, "far").objects:
+        ledger.delivered(item, DeliveryState.ACCEPTED)
+    row = ledger.job(read_job)
+    assert row is not None
+    assert row.delivered
+    assert [
+        event.detail["by"] for event in ledger.timeline(row.study_instance_uid) if event.kind == "admin action"
+    ] == ["meyer"]
+    assert ledger.send_again(read_job) == 1
 
 
 def test_what_was_refused_is_sent_again_when_asked(ledger: Ledger, read_job: int) -> None:

@@ -52,6 +52,7 @@ def test_a_studys_state_follows_from_its_jobs(receiving: bool, jobs: list[JobRow
     [
         (JobState.READ, [DeliveryState.ACCEPTED, DeliveryState.COMMITTED], True),
         (JobState.READ, [DeliveryState.ACCEPTED, DeliveryState.ABANDONED], False),
+        (JobState.READ, [DeliveryState.ACCEPTED, DeliveryState.WAIVED], True),
         (JobState.READ, [], False),
         (JobState.HELD, [DeliveryState.ACCEPTED], False),
     ],

@@ -48,6 +48,7 @@ def study(
         study(job(pacs="accepted"), job(JobState.SKIPPED)),
         study(job(pacs="replaced", far="committed")),
         study(job(pacs="withdrawn")),
+        study(job(pacs="accepted", far="waived")),
         study(job(pacs="committed", commits=True)),
         study(job(JobState.FAILED, pacs="accepted")),
         study(job(JobState.SUPERSEDED, pacs="pending")),
