@@ -70,6 +70,11 @@ class _TimedNetwork:
         """Its name."""
         return "timed 1 cpu"
 
+    @property
+    def fingerprint(self) -> str:
+        """The network's."""
+        return self._network.fingerprint
+
     def infer(self, inputs: Arrays) -> Arrays:
         """Answer when the time is over."""
         begun = time.monotonic()

@@ -4,12 +4,13 @@ Kept as ``<root>/<model digest>/<runtime>-<precision>/`` with the rewritten file
 model's own directory, which may be read-only and is what its digest says.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from models.catalog import CatalogEntry
+from models.catalog import CatalogEntry, sha256_of
 from models.checking import GoldenVerdict, check, golden_inputs
 from models.durable_file import write_durably
 from models.errors import ModelError, RuntimeFailed
@@ -31,6 +32,7 @@ class Build:
         precision: What it computes in.
         runtime: What proved it, such as "openvino 2026.4.1 cpu bf16": another version must prove it again.
         networks: File by the network's name, for those that were rewritten.
+        sha256: Of those files, by the network's name.
         verdicts: What the golden inputs proved.
     """
 
@@ -40,6 +42,7 @@ class Build:
     runtime: str
     networks: dict[str, str]
     verdicts: tuple[GoldenVerdict, ...]
+    sha256: dict[str, str]
 
     @property
     def passed(self) -> bool:
@@ -82,15 +85,21 @@ class Builds:
         if not entry.card.golden:
             raise ModelError(f"{entry.card.id} has no golden files, so no precision but fp32 can be proven")
         folder = self._folder(entry, name, precision)
+        # What was measured before is not this any more, from the first byte that is written.
+        (folder / _RECORD).unlink(missing_ok=True)
         files: dict[str, str] = {}
+        sha256: dict[str, str] = {}
         for network, described in entry.card.networks.items() if rewritten else ():
             step(f"writing network {network} in {precision}")
             inputs = _inputs(entry, network, calibration)
             content = lowered(entry.directory / described.file, precision, inputs)
             files[network] = f"{network}.{precision}.onnx"
+            sha256[network] = hashlib.sha256(content).hexdigest()
             write_durably(folder / files[network], content)
         step("measuring on the golden inputs")
-        chosen = NetworkFiles(precision=precision, files={key: folder / file for key, file in files.items()})
+        chosen = NetworkFiles(
+            precision=precision, files={key: folder / file for key, file in files.items()}, sha256=sha256
+        )
         verdicts = tuple(check(entry, runtime, threads=threads, files=chosen))
         build = Build(
             model_id=entry.card.id,
@@ -99,6 +108,7 @@ class Builds:
             runtime=verdicts[0].runtime,
             networks=files,
             verdicts=verdicts,
+            sha256=sha256,
         )
         write_durably(folder / _RECORD, json.dumps(asdict(build), indent=1).encode())
         return build
@@ -120,9 +130,16 @@ class Builds:
                 + "; ".join(str(verdict) for verdict in build.verdicts if not verdict.passed)
             )
         folder = self._folder(entry, name, precision)
+        for network, file in build.networks.items():
+            if not (folder / file).is_file() or sha256_of(folder / file) != build.sha256[network]:
+                raise RuntimeFailed(
+                    f"{entry.card.id}: {folder / file} is not what was measured in {precision} (damaged, or a build "
+                    f"was interrupted): run `{command}`"
+                )
         return NetworkFiles(
             precision=precision,
             files={network: folder / file for network, file in build.networks.items()},
+            sha256=build.sha256,
             proven_by=build.runtime,
             remedy=command,
         )

@@ -125,7 +125,7 @@ class Catalog:
 def read_entry(directory: Path) -> CatalogEntry:
     """Read one model directory. Raises CardError when its card cannot be read."""
     card = load_card(directory / CARD_FILE)
-    digest = hashlib.sha256(_sha256_of(directory / CARD_FILE).encode())
+    digest = hashlib.sha256(sha256_of(directory / CARD_FILE).encode())
     state, reason = ModelState.READY, ""
     for name, network in sorted(card.networks.items()):
         file = directory / network.file
@@ -137,14 +137,14 @@ def read_entry(directory: Path) -> CatalogEntry:
                 reason = f"{card.id}: the weights of network {name} are not here; run `wetread models fetch {card.id}`"
             continue
         try:
-            found = _sha256_of(file)
+            found = sha256_of(file)
         except OSError as error:
             state, reason = ModelState.BROKEN, f"{file} cannot be read ({error.strerror}); mend its permissions or disk"
             continue
         digest.update(f"{name}={found};".encode())
         if network.pt2_sha256 is not None:
             program = file.with_suffix(".pt2")
-            exported = _sha256_of(program) if program.is_file() else "none"
+            exported = sha256_of(program) if program.is_file() else "none"
             digest.update(f"{name}.pt2={exported};".encode())
             if exported != network.pt2_sha256:
                 state = ModelState.BROKEN
@@ -155,7 +155,8 @@ def read_entry(directory: Path) -> CatalogEntry:
     return CatalogEntry(card=card, directory=directory, digest=digest.hexdigest(), state=state, reason=reason)
 
 
-def _sha256_of(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """Return a file's digest; that of one that has not changed is not computed again. Raises OSError."""
     status = file.stat()
     return _sha256(file, status.st_size, status.st_mtime_ns)
 

@@ -18,12 +18,14 @@ class NetworkFiles:
     Attributes:
         precision: What they compute in.
         files: By the network's name, where it is not the file that the card names.
+        sha256: Of those files, by the network's name.
         proven_by: The runtime's words that a lower precision was measured with; empty where nothing is demanded.
         remedy: The command that measures it again.
     """
 
     precision: Precision = "fp32"
     files: Mapping[str, Path] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict)
     proven_by: str = ""
     remedy: str = ""
 
@@ -36,11 +38,13 @@ class LoadedModel:
         id: The card's.
         digest: The catalog entry's.
         networks: By the card's names.
+        files: SHA-256 of those that are not the card's own, by the network's name.
     """
 
     id: str
     digest: str
     networks: dict[str, LoadedNetwork]
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(
@@ -59,7 +63,7 @@ class LoadedModel:
                 networks[name] = runtime.load(
                     file, threads=threads, precision=chosen.precision, shapes=shapes_of(entry.card, name)
                 )
-            model = cls(id=entry.card.id, digest=entry.digest, networks=networks)
+            model = cls(id=entry.card.id, digest=entry.digest, networks=networks, files=chosen.sha256)
             if chosen.proven_by not in ("", model.runtime):
                 raise RuntimeFailed(
                     f"{entry.card.id} was measured in {chosen.precision} with {chosen.proven_by}, and this is "
@@ -75,6 +79,13 @@ class LoadedModel:
     def runtime(self) -> str:
         """What runs it, such as "onnxruntime 1.20.0 cpu"."""
         return next(iter(self.networks.values())).runtime
+
+    @property
+    def fingerprint(self) -> str:
+        """What else than card and `runtime` decides what it answers."""
+        return repr(
+            [(name, self.files.get(name, ""), network.fingerprint) for name, network in sorted(self.networks.items())]
+        )
 
     def infer(self, network: str, inputs: Arrays) -> Arrays:
         """Run the named network. Raises RuntimeFailed, also for a name that the card has not."""

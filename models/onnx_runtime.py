@@ -7,6 +7,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from models.errors import RuntimeFailed
+from models.processor import processor
 from models.runtime import NO_SHAPES, Arrays, Shapes, words_of
 from models.runtime_names import Precision
 
@@ -76,6 +77,11 @@ class OnnxNetwork:
     def runtime(self) -> str:
         """What runs it, with version, device and, where lower, precision."""
         return words_of("onnxruntime", onnxruntime.__version__, "cpu", self._precision)
+
+    @property
+    def fingerprint(self) -> str:
+        """The processor, which decides what code runs it."""
+        return processor()
 
     def infer(self, inputs: Arrays) -> Arrays:
         """Run once. Raises RuntimeFailed."""

@@ -6,6 +6,7 @@ from typing import Any
 import openvino
 
 from models.errors import RuntimeFailed
+from models.processor import processor
 from models.runtime import NO_SHAPES, Arrays, Shapes, words_of
 from models.runtime_names import Precision
 
@@ -53,6 +54,11 @@ class OpenvinoNetwork:
     def runtime(self) -> str:
         """What runs it, with version, device and, where lower, precision."""
         return words_of("openvino", _VERSION, "cpu", self._precision)
+
+    @property
+    def fingerprint(self) -> str:
+        """The processor, which decides what code runs it."""
+        return processor()
 
     def infer(self, inputs: Arrays) -> Arrays:
         """Run once. Raises RuntimeFailed."""

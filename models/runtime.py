@@ -46,6 +46,10 @@ class LoadedNetwork(Protocol):
     def runtime(self) -> str:
         """What runs it, with version and device, such as "onnxruntime 1.20.0 cpu"."""
 
+    @property
+    def fingerprint(self) -> str:
+        """What else than file and `runtime` decides what it answers: the processor; an engine and its driver."""
+
     def infer(self, inputs: Arrays) -> Arrays:
         """Run once. Names and shapes are the ONNX file's. Raises RuntimeFailed."""
 

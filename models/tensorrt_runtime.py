@@ -70,7 +70,7 @@ class _TensorrtBase(ABC):
         try:
             kept = self._kernels(self._cache.root / f"{key.digest}.{gpu.driver}.kernels")
             words = words_of(self.name, str(self._trt.__version__), gpu.name, precision)
-            return TensorrtNetwork(self._trt, self._cuda, plan, file, words, kept)
+            return TensorrtNetwork(self._trt, self._cuda, plan, file, words, kept, driver=gpu.driver)
         except RuntimeFailed:
             # Kept for another driver, or damaged in a way that its digest does not show: never tried a second time.
             self._cache.forget(key)
@@ -153,11 +153,22 @@ class TensorrtRtxRuntime(_TensorrtBase):
 class TensorrtNetwork:
     """An engine on the GPU."""
 
-    def __init__(self, trt: Any, cuda: Cuda, plan: bytes, file: Path, words: str, kernels: Path | None = None) -> None:
+    def __init__(
+        self,
+        trt: Any,
+        cuda: Cuda,
+        plan: bytes,
+        file: Path,
+        words: str,
+        kernels: Path | None = None,
+        *,
+        driver: int = 0,
+    ) -> None:
         """Deserialise a plan; `kernels` is where those made for this GPU are kept.
 
         Raises RuntimeFailed, OutOfDeviceMemory.
         """
+        self._fingerprint = f"{hashlib.sha256(plan).hexdigest()} driver {driver}"
         self._trt, self._cuda, self._file, self._runtime_words = trt, cuda, file, words
         self._lock = threading.Lock()
         self._log = trt.Logger(trt.Logger.ERROR)
@@ -182,6 +193,11 @@ class TensorrtNetwork:
     def runtime(self) -> str:
         """What runs it, with version, GPU and, where lower, precision."""
         return self._runtime_words
+
+    @property
+    def fingerprint(self) -> str:
+        """The engine and the driver: another engine of the same file may answer otherwise."""
+        return self._fingerprint
 
     def infer(self, inputs: Arrays) -> Arrays:
         """Run once. Raises RuntimeFailed, OutOfDeviceMemory, DeviceLost."""

@@ -136,11 +136,13 @@ class ConstantRuntime:
             the sides in the middle of the input ``(1, 1, d, h, w)``.
         gate: While this file is there, an answer waits; so a test can end a process in the middle of inference.
         delay_s: An answer takes at least this long.
+        engine: What its networks call the engine that they were loaded from.
     """
 
     answers: Mapping[str, NDArray[np.generic]] | None = None
     gate: Path | None = None
     delay_s: float = 0.0
+    engine: str = ""
     name: str = "constant"
 
     def load(
@@ -160,10 +162,15 @@ class ConstantRuntime:
 class _ConstantNetwork:
     def __init__(self, answering: ConstantRuntime) -> None:
         self._answering: ConstantRuntime | None = answering
+        self._engine = answering.engine
 
     @property
     def runtime(self) -> str:
         return "constant 1 cpu"
+
+    @property
+    def fingerprint(self) -> str:
+        return self._engine
 
     def infer(self, inputs: Arrays) -> Arrays:
         if self._answering is None:
@@ -218,6 +225,10 @@ class _ScarceNetwork:
     @property
     def runtime(self) -> str:
         return "scarce 1 cpu"
+
+    @property
+    def fingerprint(self) -> str:
+        return self._network.fingerprint
 
     def infer(self, inputs: Arrays) -> Arrays:
         count = max(array.shape[0] for array in inputs.values())

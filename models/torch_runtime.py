@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from models.errors import DeviceLost, OutOfDeviceMemory, RuntimeFailed
+from models.processor import processor
 from models.runtime import NO_SHAPES, Arrays, Shapes, words_of
 from models.runtime_names import Precision
 
@@ -71,6 +72,11 @@ class TorchNetwork:
         """What runs it, with version, device and, where lower, precision."""
         device = "cpu" if self._device == "cpu" else torch.cuda.get_device_name()
         return words_of("torch", _VERSION, device, self._precision)
+
+    @property
+    def fingerprint(self) -> str:
+        """The processor; what of a GPU decides is its name, and stands in `runtime`."""
+        return processor()
 
     def infer(self, inputs: Arrays) -> Arrays:
         """Run once. Raises RuntimeFailed, OutOfDeviceMemory, DeviceLost."""

@@ -105,6 +105,9 @@ class Shelf:
                 self._load(entry)
             except ModelError as error:
                 _log.warning("model not loaded", model=entry.card.id, cause=str(error))
+            except Exception as error:  # noqa: BLE001  # the outermost frame of a model: the others must be read with
+                cause = f"{type(error).__name__}: a defect of wetread; please report it"
+                _log.error("model not loaded", model=entry.card.id, cause=cause)
 
     def infer(self, model_id: str, digest: str, network: str, inputs: Arrays) -> tuple[str, Arrays]:
         """Run a network; return what ran it, and its answer. Raises ModelError."""

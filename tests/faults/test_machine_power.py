@@ -21,6 +21,8 @@ from worker.ledger import Ledger
 
 SEED = 20260201
 CUTS = 2
+#: Cuts that cost nothing, in a row, before the test says so.
+_MOMENTS = 5
 
 
 class Machine:
@@ -90,14 +92,18 @@ def test_row_31_power_cuts_under_load_lose_nothing_that_was_answered(
     lost = []
 
     def cut() -> None:
-        time.sleep(chance.uniform(0.3, 0.9))  # the moment is the test
-        lost.append(machine.lose_power())
-        machine.node.start()
+        # On a busy machine nothing may be on its way at that moment: such a cut shows nothing, and is not the test's.
+        for _ in range(_MOMENTS):
+            time.sleep(chance.uniform(0.3, 0.9))  # the moment is the test
+            lost.append(machine.lose_power())
+            machine.node.start()
+            if lost[-1]:
+                return
 
     with machine.node as node:
         answered, _ = send_while(cut, faults=CUTS, senders=4, seed=SEED, port=node.peer.port)
         assert len(answered) > 10 * CUTS
-        assert all(lost), f"the cuts cost nothing: {lost}"
+        assert len(list(filter(None, lost))) == CUTS, f"the cuts cost nothing: {lost}"
         machine.assert_kept(answered)
         wait_for(lambda: set(answered) <= machine.recorded(), what="every answered instance is read", deadline_s=60)
         assert node.stop() == 0

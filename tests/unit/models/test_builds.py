@@ -130,3 +130,26 @@ def test_a_mask_is_judged_by_its_overlap(tmp_path: Path) -> None:
     half = wanted.copy()
     half[:1] = 0
     assert _dice(half, wanted) == pytest.approx(2 * 8 / (8 + 16))
+
+
+def test_a_file_that_was_not_measured_does_not_run(entry: CatalogEntry, builds: Builds) -> None:
+    """Damaged, or half of another build: it is found by its digest."""
+    made = builds.make(entry, OnnxRuntime(), "onnxruntime", "fp16", threads=1)
+    (file,) = builds.root.glob(f"*/*/{made.networks['main']}")
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(RuntimeFailed, match="is not what was measured in fp16"):
+        builds.files(entry, "onnxruntime", "fp16")
+
+
+def test_a_build_that_was_interrupted_is_none(entry: CatalogEntry, builds: Builds) -> None:
+    """The one before it had passed, and its files are overwritten."""
+    builds.make(entry, OnnxRuntime(), "onnxruntime", "fp16", threads=1)
+
+    def interrupt(step: str) -> None:
+        if step.startswith("measuring"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        builds.make(entry, OnnxRuntime(), "onnxruntime", "fp16", threads=1, step=interrupt)
+    with pytest.raises(RuntimeFailed, match="was not measured in fp16"):
+        builds.files(entry, "onnxruntime", "fp16")
