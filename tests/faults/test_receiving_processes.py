@@ -117,7 +117,7 @@ def test_row_12_the_limit_is_counted_over_all_receiving_processes(
 
 def test_one_study_through_several_processes_is_one_study(node: NodeProcess, wait_for: Callable[..., None]) -> None:
     """Its instances come over many associations at once, which no one process would hold, and end in one revision."""
-    node.start("processes = 3\nquiet_time_s = 2.0\nassociation_hold_s = 2.0")
+    node.start("processes = 3\nquiet_time_s = 2.0\nassociation_hold_s = 2.0\nmax_associations = 900")
     instances = list(study(SEED, 0, 1, 36))
     with ExitStack() as opened:
         held: list[RawAssociation] = []
