@@ -83,7 +83,6 @@ def _one_study(ledger: Ledger, number: int) -> None:
     batch = ledger.claim_deliveries("pacs", lease_s=60)
     if batch is None:
         raise ValueError("the results of a job that was just read are there to be sent")
-    ledger.confirm_identity(batch.job_id)
     for item in batch.objects:
         ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
 

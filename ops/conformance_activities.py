@@ -91,7 +91,7 @@ ACTIVITIES: Sequence[Activity] = (
     Activity(
         name="Ask whose a study is",
         by="`wetread deliver`",
-        when="right before the first result of a job leaves for a destination with `identity_check`",
+        when="right before results of a job leave for a destination with `identity_check`, each time they are sent",
         services=("send_c_find",),
         detail=f"Level STUDY, by Study Instance UID; asked for are {', '.join(StudyIdentity.keywords())}.",
         proposals=(_FIND,),

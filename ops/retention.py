@@ -118,22 +118,30 @@ class Retention:
         if why:
             yield Verdict(study_instance_uid=study.study_instance_uid, what=None, why=why)
             return
+        # Of before the last look: what a later revision lists is not among them, and keeps the study.
+        recorded = self._ledger.recorded_files(study.folder)
+        if not dry_run and not self._still(study, going, before):
+            yield Verdict(study_instance_uid=study.study_instance_uid, what=None, why="more of it has just come")
+            return
         for what in going:
-            freed = 0 if dry_run else self._remove(study, what)
+            freed = 0 if dry_run else self._remove(study, what, recorded)
             if freed is None:
                 yield Verdict(study_instance_uid=study.study_instance_uid, what=None, why="more of it has just come")
                 return
             yield Verdict(study_instance_uid=study.study_instance_uid, what=what, freed_bytes=freed)
 
-    def _remove(self, study: StudyEnd, what: Keeping) -> int | None:
+    def _still(self, study: StudyEnd, going: tuple[Keeping, ...], before: dict[Keeping, datetime]) -> bool:
+        """Say whether what was decided holds: of a page of studies the last is removed minutes after it was judged."""
+        now = self._ledger.study_end(study.id, told_of=self._told_of, committing=self._committing())
+        return now is not None and not why_unsettled(now) and due(now, before) == going
+
+    def _remove(self, study: StudyEnd, what: Keeping, recorded: Collection[str]) -> int | None:
         """Remove it and note that, also where it is gone already; None where something has come between."""
         if what is Keeping.ROWS:
             self._ledger.forget_study(study.id)
             return 0
         if what is Keeping.IMAGES:
-            removed = remove_study(
-                self._spool, study.folder, self._ledger.recorded_files(study.folder), self._made_here
-            )
+            removed = remove_study(self._spool, study.folder, recorded, self._made_here)
             if removed is None:
                 return None
             files, freed = removed.files, removed.freed_bytes

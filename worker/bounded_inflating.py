@@ -6,11 +6,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pydicom.filereader import read_dataset
+from pydicom import dcmread
+from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from dicom_node.part10 import FileMeta
+from dicom_node.part10 import FileMeta, read_meta
 
 #: More than the header of any object needs.
 HEADER_BYTES = 16 << 20
@@ -33,11 +34,20 @@ def inflates_within(data: bytes, start: int, limit: int) -> bool:
     return size <= limit
 
 
-def read_deflated_header(file: Path, start: int, tags: Sequence[str]) -> Any:
-    """Read these tags of a deflated dataset's header, never more than `HEADER_BYTES` of it.
+def read_header(file: Path, tags: Sequence[str | int] | None = None) -> Any:
+    """Read these elements (all, where left out) before the pixels, at most `HEADER_BYTES` of what inflates.
 
-    Raises pydicom's and zlib's errors, EOFError for a header that does not end within them.
+    Raises NodeError, pydicom's and zlib's errors, EOFError for a deflated header that does not end within them.
     """
+    meta = read_meta(file)
+    if not is_deflated(meta):
+        return dcmread(file, stop_before_pixels=True, specific_tags=None if tags is None else list(tags))
+    header = _deflated_header(file, meta.dataset_start, tags)
+    header.file_meta = read_file_meta_info(file)
+    return header
+
+
+def _deflated_header(file: Path, start: int, tags: Sequence[str | int] | None) -> Any:
     with file.open("rb") as stream:
         stream.seek(start)
         head = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(HEADER_BYTES), HEADER_BYTES)
@@ -53,7 +63,7 @@ def read_deflated_header(file: Path, start: int, tags: Sequence[str]) -> Any:
         is_implicit_VR=False,
         is_little_endian=True,
         stop_when=stop,
-        specific_tags=[Tag(tag) for tag in tags],
+        specific_tags=None if tags is None else [Tag(tag) for tag in tags],
     )
     if not at_pixels and len(head) == HEADER_BYTES:
         raise EOFError(f"the header is longer than {HEADER_BYTES} bytes")

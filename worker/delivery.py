@@ -12,18 +12,20 @@ import structlog
 
 from dicom_node.archive import Deleting, OutcomeKind, Outlet, StoreOutcome
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, NodeError
+from dicom_node.identity import StudyIdentity
 from dicom_node.statuses import may_pass, store_meaning
 from worker.circuit_breaker import CircuitBreaker
 from worker.committing import Committer
 from worker.delivery_witness import DeliveryWitness, NoWitness
 from worker.destination_settings import Encoding
-from worker.errors import LeaseLost, LedgerAway
+from worker.errors import LeaseLost, LedgerAway, SeriesUnreadable
 from worker.heartbeat import Heartbeat
 from worker.identity_check import identities_of_file, why_held
 from worker.job import DeliveryState, OutgoingBatch, OutgoingObject
 from worker.ledger import Ledger
 from worker.ledger_deliveries import CommitmentWish
 from worker.object_kinds import REJECTION
+from worker.pydicom_errors import PARSE_ERRORS
 from worker.reencoded_copy import in_encoding
 from worker.sender_characters import AssumedSets
 from worker.settings import DeliverySettings
@@ -33,6 +35,8 @@ _log = structlog.get_logger()
 #: A deliverer that is silent for so long is taken to be dead; sending the same bytes twice does no harm.
 _LEASE_S = 30.0
 _DAY_S = 86400.0
+#: Associations in a row that end without an answer.
+_MOST_IN_VAIN = 3
 _UNANSWERED = "the association ended before every object was answered"
 #: It did not answer, or would not speak with us: the next job would fare no better.
 _NO_CONNECTION = (ArchiveUnreachable, AssociationRejected)
@@ -45,7 +49,7 @@ class Destination:
     Attributes:
         name: As in the settings and the ledger.
         archive: How it is reached.
-        identity_check: Whether it is asked (C-FIND, QIDO-RS) before the first delivery of a job.
+        identity_check: Whether it is asked (C-FIND, QIDO-RS) each time before results of a job leave.
         encodings: Which are tried, in this order, where one is not taken.
         commitment: Whether it is asked to take responsibility for what it has accepted.
         withdraws: Whether objects of superseded reads are deleted there; `archive` can then delete.
@@ -169,15 +173,24 @@ class Deliverer:
         except OSError as error:
             self._postpone(batch, f"a file of this job cannot be read ({error.strerror}): is the disk there?")
             log.warning("result file unreadable", cause=error.strerror, file=error.filename)
+        except SeriesUnreadable as error:
+            self._postpone(batch, str(error))
+            log.error("source unreadable", cause=str(error))  # noqa: TRY400  # told in one line
+        except LedgerAway:
+            raise
+        except Exception as error:  # noqa: BLE001  # the outermost frame of a delivery: the next must still leave
+            # Its own words may quote a dataset.
+            self._postpone(batch, f"{type(error).__name__}: a defect of wetread; please report it")
+            log.error("delivery failed", error=type(error).__name__)  # noqa: TRY400
         else:
             self._felt(destination, None)
         return True
 
     def _identity_holds(self, batch: OutgoingBatch, destination: Destination) -> bool:
-        """Ask the archive whose study this is, once a job, right before its first delivery."""
-        if batch.identity_confirmed or not destination.identity_check:
+        """Ask the archive whose study this is, each time before anything leaves: patients are merged at any moment."""
+        if batch.released or not destination.identity_check:
             return True
-        received = identities_of_file(self._spool / batch.source_file, self._assumed)
+        received = self._received(batch)
         archived = destination.archive.find_study(batch.study_instance_uid)
         reasons = [why_held(identity, archived, destination.name) for identity in received]
         # What it says of the identity that results carry, where none is the archive's.
@@ -186,8 +199,19 @@ class Deliverer:
             self._ledger.hold(batch, reason=reason)
             _log.warning("job held", job=batch.job_id, destination=destination.name, reason=reason)
             return False
-        self._ledger.confirm_identity(batch.job_id)
         return True
+
+    def _received(self, batch: OutgoingBatch) -> tuple[StudyIdentity, ...]:
+        try:
+            return identities_of_file(self._spool / batch.source_file, self._assumed)
+        except OSError:
+            raise
+        except (NodeError, *PARSE_ERRORS) as error:
+            # Its own words may quote a value.
+            raise SeriesUnreadable(
+                f"{batch.source_file} cannot be read any more ({type(error).__name__}), so nobody knows whose results "
+                "these are: is the disk damaged? Pull or send the study again"
+            ) from error
 
     def _send(self, batch: OutgoingBatch, destination: Destination) -> None:
         """Send a batch; what takes an earlier read back goes last, and only once the newer one is there."""
@@ -232,7 +256,7 @@ class Deliverer:
         study_uid = batch.study_instance_uid
         self._witness.begins(destination.name, study_uid, tuple(files.values()))
         try:
-            outcomes = destination.archive.store(list(files.values()))
+            outcomes = _stored_in_order(destination.archive, files)
         except NodeError as error:
             self._witness.ended(destination.name, study_uid, tuple(files.values()), str(error))
             raise
@@ -319,6 +343,31 @@ class Deliverer:
             longest_retry_s=self._settings.longest_retry_s,
             give_up_after_s=self._settings.give_up_after_days * _DAY_S,
         )
+
+
+def _stored_in_order(archive: Outlet, files: Mapping[str, Path]) -> list[StoreOutcome]:
+    """Send files, and go on behind one that the archive does not answer: it must not keep the others for ever.
+
+    Args:
+        archive: Where to.
+        files: By SOP Instance UID.
+
+    Raises ArchiveUnreachable, AssociationRejected where nothing at all was answered.
+    """
+    left, outcomes, in_vain = list(files), list[StoreOutcome](), 0
+    while left and in_vain < _MOST_IN_VAIN:
+        try:
+            answered = list(archive.store([files[uid] for uid in left]))
+        except NodeError:
+            if not outcomes:
+                raise
+            return outcomes  # it was there and has gone
+        outcomes += answered
+        in_vain = 0 if answered else in_vain + 1
+        uids = {outcome.sop_instance_uid for outcome in answered}
+        unanswered = next((place for place, uid in enumerate(left) if uid not in uids), len(left))
+        left = [uid for uid in left[unanswered + 1 :] if uid not in uids]
+    return outcomes
 
 
 _ACCEPTED = (OutcomeKind.ACCEPTED, OutcomeKind.WARNING, OutcomeKind.DUPLICATE)

@@ -78,7 +78,7 @@ class _Archive(_OfSenders):
     """What a destination has that can be asked."""
 
     identity_check: bool = Field(
-        default=True, description="ask this archive (C-FIND, QIDO-RS) before the first delivery of a job"
+        default=True, description="ask this archive (C-FIND, QIDO-RS) each time before results of a job leave"
     )
 
 
@@ -199,7 +199,7 @@ class SenderDestinationSettings(_DestinationSettings):
         description="where they listen: { ae_title, host, port, tls }; who is not here gets nothing back",
     )
     identity_check: bool = Field(
-        default=False, description="ask the sender (C-FIND) before the first delivery of a job; modalities cannot"
+        default=False, description="ask the sender (C-FIND) each time before results of a job leave; modalities cannot"
     )
 
     @field_validator("name")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from dicom_node.identity import StudyIdentity
+from worker.bounded_inflating import read_header
 from worker.errors import CharactersUnknown
 from worker.sender_characters import AssumedSets, settle
 
@@ -52,4 +52,4 @@ def identities_of_file(file: Path, assumed: AssumedSets) -> tuple[StudyIdentity,
 
 
 def _head(file: Path) -> Dataset:
-    return dcmread(file, stop_before_pixels=True, specific_tags=list(StudyIdentity.keywords()))
+    return read_header(file, StudyIdentity.keywords())

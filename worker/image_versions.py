@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydicom import dcmread
-
 from dicom_node.errors import NodeError
 from dicom_node.head import first_of_group
 from dicom_node.part10 import mapped, read_meta
+from worker.bounded_inflating import read_header
 from worker.pydicom_errors import PARSE_ERRORS
 
 #: Waveforms (5400), spectra (5600), overlays (60xx) and pixels (7FE0) come last in a dataset.
@@ -75,7 +74,7 @@ def _read_alike(spool: Path, versions: Sequence[str]) -> bool:
 
 
 def _header(file: Path) -> Any:
-    return dcmread(file, stop_before_pixels=True, specific_tags=list(_READ_FROM_HEADER))
+    return read_header(file, list(_READ_FROM_HEADER))
 
 
 def _same_bulk(one: Path, other: Path) -> bool:

@@ -35,7 +35,7 @@ class DeliveryState(enum.StrEnum):
     UNCOMMITTED = "uncommitted"  #: accepted, where only a commitment counts: the archive has not committed to it yet
     COMMITTED = "committed"  #: the archive has taken responsibility (PS3.4 J)
     REFUSED = "refused"  #: the archive will not take it; the reason says why
-    REPLACED = "replaced"  #: the archive would not take it, and another object goes there instead
+    REPLACED = "replaced"  #: another object goes there instead: the archive would not take it, or the job was read anew
     ABANDONED = "abandoned"  #: the destination stayed away, or did not commit, for too long
     WAIVED = "waived"  #: refused or given up, and an admin said that it need not get there
     WITHDRAWN = "withdrawn"  #: deleted from the archive, since a later read has taken its place
@@ -77,7 +77,7 @@ _JOB_STEPS: Mapping[JobState, frozenset[JobState]] = {
 }
 
 _DELIVERY_STEPS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
-    DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.ABANDONED}),
+    DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.ABANDONED, DeliveryState.REPLACED}),
     DeliveryState.SENDING: frozenset(
         {
             DeliveryState.ACCEPTED,
@@ -95,9 +95,9 @@ _DELIVERY_STEPS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     ),
     DeliveryState.COMMITTED: frozenset({DeliveryState.WITHDRAWN}),
     DeliveryState.WITHDRAWN: frozenset(),
-    DeliveryState.REFUSED: frozenset({DeliveryState.PENDING, DeliveryState.WAIVED}),
-    DeliveryState.ABANDONED: frozenset({DeliveryState.PENDING, DeliveryState.WAIVED}),
-    DeliveryState.WAIVED: frozenset({DeliveryState.PENDING}),
+    DeliveryState.REFUSED: frozenset({DeliveryState.PENDING, DeliveryState.WAIVED, DeliveryState.REPLACED}),
+    DeliveryState.ABANDONED: frozenset({DeliveryState.PENDING, DeliveryState.WAIVED, DeliveryState.REPLACED}),
+    DeliveryState.WAIVED: frozenset({DeliveryState.PENDING, DeliveryState.REPLACED}),
     # Not even by an admin's wish: what went there instead would lie over it.
     DeliveryState.REPLACED: frozenset(),
 }
@@ -248,7 +248,7 @@ class OutgoingBatch:
         destination: Its name.
         study_instance_uid: (0020,000D).
         source_file: One of the files that were read, relative to the spool: whose study this was at receipt.
-        identity_confirmed: Whether an archive has already confirmed the identity for this job.
+        released: Whether an admin said that the results belong to the study as it is now.
         objects: In the order in which they should be sent.
     """
 
@@ -256,7 +256,7 @@ class OutgoingBatch:
     destination: str
     study_instance_uid: str
     source_file: str
-    identity_confirmed: bool
+    released: bool
     objects: tuple[OutgoingObject, ...]
 
 

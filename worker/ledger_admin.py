@@ -7,6 +7,7 @@ from worker.admin_actions import AN_ADMIN, record_admin_action
 from worker.errors import IllegalTransition, UnknownStudy
 from worker.job import HoldKind, HoldRow, JobState, Priority
 from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_event
+from worker.ledger_deliveries import begin_anew, of_job
 from worker.ledger_intake import change_job
 from worker.ledger_jobs import known_job, queue_again, renew_tokens, study_of
 from worker.ledger_turns import read_holds
@@ -97,6 +98,7 @@ class AdminLedger(Database):
                 queue_again(session, job, self.clock.read(), reason=f"resumed by {by}", wait_s=0.0)
             else:
                 change_job(session, job, state, study_id=study_id)
+                begin_anew(session, of_job(job.id))
             record_admin_action(session, "resume", by=by, study_id=study_id, job_id=job_id)
             return state
 
@@ -122,6 +124,8 @@ class AdminLedger(Database):
                 # What waited has used up its tokens.
                 waiting = (Job.state == JobState.QUEUED) & (Job.queue == name)
                 renew_tokens(session, waiting, self.clock.read(), silent_s=0.0)
+            else:
+                begin_anew(session, Delivery.destination == name)
             record_admin_action(session, "resume", by=by, target=f"{kind} {name}")
             return True
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from worker.admin_actions import AN_ADMIN, record_admin_action
@@ -30,6 +30,7 @@ from worker.tables import Delivery, Job, JobInput, ResultObject, Revision, Serie
 
 #: Whether a destination is asked to take responsibility (PS3.4 J) for what it has accepted.
 CommitmentWish = Literal["", "wanted", "required"]
+_ENDED_UNREAD = frozenset(LEAVING) - {JobState.READ}
 
 
 class DeliveryLedger(Database):
@@ -160,13 +161,8 @@ class DeliveryLedger(Database):
                 _note(session, delivery, "object pending", reason="the lease of its deliverer ran out")
             return len(expired)
 
-    def confirm_identity(self, job_id: int) -> None:
-        """Note that an archive has confirmed whose study this is."""
-        with self.writing() as session:
-            session.get_one(Job, job_id).identity_confirmed = True
-
     def hold(self, batch: OutgoingBatch, *, reason: str) -> None:
-        """Hold a job before its first delivery; the reason names attributes, never their values.
+        """Hold a job before anything of it leaves; the reason names attributes, never their values.
 
         There is nothing to hold of a job that was not read: its note is refused.
         """
@@ -176,10 +172,11 @@ class DeliveryLedger(Database):
                 delivery = session.get_one(Delivery, outgoing.delivery_id, with_for_update=LOCK)
                 if delivery.fence != outgoing.fence or delivery.state != DeliveryState.SENDING:
                     continue
-                if job.state != JobState.READ:
+                if job.state in _ENDED_UNREAD:
                     delivery.state, delivery.reason = DeliveryState.REFUSED, reason
                     _note(session, delivery, "object refused", reason=reason)
                     continue
+                # Also where another destination, or an admin, has held the job a moment ago.
                 delivery.state, delivery.updated_at = DeliveryState.PENDING, utc_now()
                 delivery.attempts -= 1
             if job.state == JobState.READ:
@@ -223,7 +220,8 @@ class DeliveryLedger(Database):
             if session.scalar(select(ResultObject.id).where(ResultObject.job_id == job_id).limit(1)) is None:
                 raise IllegalTransition(f"job {job_id} has no results to release; `wetread retry {job_id}` reads it")
             change_job(session, job, JobState.READ, study_id=_study_id(session, job), reason="")
-            job.identity_confirmed = True
+            job.released = True
+            begin_anew(session, of_job(job_id))
             record_admin_action(session, "release-hold", by=by, study_id=_study_id(session, job), job_id=job_id)
 
 
@@ -235,6 +233,18 @@ def _of_job(session: Session, job_id: int, *states: DeliveryState) -> Sequence[D
         .order_by(Delivery.id)
         .with_for_update(of=Delivery, **LOCK)
     ).all()
+
+
+def of_job(job_id: int) -> ColumnElement[bool]:
+    """Return the condition that a delivery is of a job's results."""
+    return Delivery.result_object_id.in_(select(ResultObject.id).where(ResultObject.job_id == job_id))
+
+
+def begin_anew(session: Session, waiting: ColumnElement[bool]) -> None:
+    """Count from now how long is tried to send what was held: else it would be given up at its first failure."""
+    session.execute(
+        update(Delivery).where(Delivery.state == DeliveryState.PENDING, waiting).values(created_at=utc_now())
+    )
 
 
 def _record(session: Session, action: str, job_id: int, *, by: str, objects: int) -> None:
@@ -263,7 +273,7 @@ def _batch(
         destination=destination,
         study_instance_uid=study_instance_uid,
         source_file=files[0] if files else "",
-        identity_confirmed=job.identity_confirmed,
+        released=job.released,
         objects=tuple(
             OutgoingObject(
                 delivery_id=delivery.id,

@@ -7,10 +7,10 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from worker.delivery_events import note_delivery
-from worker.job import DeliveryState, require_delivery
+from worker.job import LEAVING, DeliveryState, require_delivery
 from worker.ledger_database import LOCK, Database, lock_name, utc_now
 from worker.overview import Answering
-from worker.tables import Delivery, DestinationState
+from worker.tables import Delivery, DestinationState, Job, ResultObject
 
 
 class DestinationLedger(Database):
@@ -57,13 +57,17 @@ class DestinationLedger(Database):
         with self.writing() as session:
             overdue = session.scalars(
                 select(Delivery)
+                .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+                .join(Job, Job.id == ResultObject.job_id)
                 .where(
                     Delivery.destination == destination,
                     Delivery.state == DeliveryState.PENDING,
                     Delivery.created_at < before,
+                    # What is held waits for an admin, not for the archive.
+                    Job.state.in_(LEAVING),
                 )
                 .order_by(Delivery.id)
-                .with_for_update(skip_locked=True, **LOCK)
+                .with_for_update(of=Delivery, skip_locked=True, **LOCK)
             ).all()
             for delivery in overdue:
                 require_delivery(DeliveryState.PENDING, DeliveryState.ABANDONED)

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, u
 from sqlalchemy.orm import Session
 
 from worker.admin_actions import AN_ADMIN, record_admin_action
+from worker.delivery_events import note_delivery
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob
 from worker.job import (
     RETRYABLE,
@@ -32,6 +33,14 @@ from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, 
 
 #: So many tokens are made anew at once, where a broker was flushed or a queue resumed.
 _TOKENS = 500
+#: What of an earlier end of a job is kept back once it was read.
+_NOT_ARRIVED = (
+    DeliveryState.PENDING,
+    DeliveryState.SENDING,
+    DeliveryState.REFUSED,
+    DeliveryState.ABANDONED,
+    DeliveryState.WAIVED,
+)
 
 
 class JobLedger(Database):
@@ -102,7 +111,7 @@ class JobLedger(Database):
             _supersede_earlier(session, job, study, withdraw_from)
             study.results_removed_at = None  # there are results again, for retention to look at
             results = list(results)
-            _drop_notes(session, job, {result.sop_instance_uid for result in results})
+            _replace_earlier(session, job, {result.sop_instance_uid for result in results})
             made = {result.kind for result in results}
             for result in results:
                 wanting = [name for name, kinds in destinations.items() if wants(kinds, result.kind, made)]
@@ -238,6 +247,7 @@ def queue_again(session: Session, job: Job, now: Reading, *, reason: str, wait_s
     job.fence += 1
     reopen_deadline(session, job)
     job.lease_owner = ""
+    job.released = False  # what an admin said was about the read before
     job.clock, job.not_before_s = now.mark, now.seconds + wait_s
     change_job(session, job, JobState.QUEUED, study_id=study_of(session, job).id, reason=reason)
     stand_in_line(session, job.queue, job.sender)
@@ -338,21 +348,26 @@ def _supersede_earlier(session: Session, job: Job, study: Study, withdraw_from: 
         change_job(session, earlier, JobState.SUPERSEDED, study_id=study.id, reason=f"job {job.id} read later images")
 
 
-def _drop_notes(session: Session, job: Job, kept: Collection[str]) -> None:
-    """Keep back what waits of an earlier end of this job: "not read" must not arrive beside the read."""
-    waiting = session.scalars(
+def _replace_earlier(session: Session, job: Job, kept: Collection[str]) -> None:
+    """Keep back what has not arrived of an earlier end of this job: "not read" must not stand beside the read.
+
+    Neither may an admin send it again. What is being sent at this moment may arrive; its answer changes nothing.
+    """
+    earlier = session.scalars(
         select(Delivery)
         .join(ResultObject, ResultObject.id == Delivery.result_object_id)
         .where(
             ResultObject.job_id == job.id,
             ResultObject.sop_instance_uid.not_in(kept),
-            Delivery.state == DeliveryState.PENDING,
+            Delivery.state.in_(_NOT_ARRIVED),
         )
+        .order_by(Delivery.id)
         .with_for_update(of=Delivery, **LOCK)
     )
-    for delivery in waiting:
-        require_delivery(DeliveryState.PENDING, DeliveryState.ABANDONED)
-        delivery.state, delivery.reason, delivery.updated_at = DeliveryState.ABANDONED, "the job was read", utc_now()
+    for delivery in earlier:
+        require_delivery(DeliveryState(delivery.state), DeliveryState.REPLACED)
+        delivery.state, delivery.fence, delivery.reason = DeliveryState.REPLACED, delivery.fence + 1, "the job was read"
+        note_delivery(session, delivery, "object replaced", reason=delivery.reason)
 
 
 def known_job(session: Session, job_id: int) -> Job:

@@ -50,18 +50,8 @@ class NotificationLedger(Database):
             if notification.state != NotificationState.NEW:
                 return None
             state = state_when_planned(cast("Topic", notification.topic), plan)
-            now = utc_now()
             for planned in plan:
-                session.add(
-                    Notice(
-                        notification_id=notification.id,
-                        channel=planned.channel,
-                        step=planned.step,
-                        state=NoticeState.WAITING,
-                        created_at=now,
-                        updated_at=now,
-                    )
-                )
+                _let_wait(session, notification, planned)
             session.flush()
             _change(session, notification, state, channels=[planned.channel for planned in plan])
             if plan:
@@ -198,14 +188,23 @@ class NotificationLedger(Database):
 
 
 def record_notification(session: Session, job: Job, topic: Topic, **detail: Any) -> None:
-    """Record that somebody must hear of this job, in the transaction of the change; once a job and topic."""
+    """Record that somebody must hear of this job, in the transaction of the change.
+
+    Of a job that was read again and is critical again people are told anew: they know of another read, and perhaps of
+    another patient.
+    """
     known = session.scalar(
-        select(Notification.id).where(Notification.job_id == job.id, Notification.topic == topic).limit(1)
+        select(Notification)
+        .where(Notification.job_id == job.id, Notification.topic == topic)
+        .limit(1)
+        .with_for_update(**LOCK)
     )
     if known is not None:
+        if topic == "critical":
+            _begin_again(session, known, detail)
         return
     notification = Notification(
-        key=secrets.token_hex(10),
+        key=_new_key(),
         job_id=job.id,
         topic=topic,
         state=NotificationState.NEW,
@@ -215,6 +214,40 @@ def record_notification(session: Session, job: Job, topic: Topic, **detail: Any)
     session.add(notification)
     session.flush()
     _note(session, notification, "notification new", topic=topic)
+
+
+def _begin_again(session: Session, notification: Notification, detail: dict[str, Any]) -> None:
+    """Make a notification new, under a key of its own; what is on its way of the one before is called off."""
+    for notice in session.scalars(
+        select(Notice).where(Notice.notification_id == notification.id).order_by(Notice.id).with_for_update(**LOCK)
+    ).all():
+        notice.fence += 1
+        if NoticeState(notice.state) in UNDER_WAY:
+            _change_notice(session, notice, NoticeState.NOT_NEEDED, reason="the job was read again")
+    notification.key, notification.detail, notification.step = _new_key(), detail, 0
+    notification.created_at, notification.acknowledged_at, notification.acknowledged_by = utc_now(), None, ""
+    _change(session, notification, NotificationState.NEW, topic=notification.topic)
+
+
+def _let_wait(session: Session, notification: Notification, planned: PlannedNotice) -> None:
+    """Let a channel wait for its step; it may have told of an earlier read of the same job."""
+    notice = session.scalar(
+        select(Notice)
+        .where(Notice.notification_id == notification.id, Notice.channel == planned.channel)
+        .with_for_update(**LOCK)
+    )
+    now = utc_now()
+    if notice is None:
+        notice = Notice(notification_id=notification.id, channel=planned.channel, created_at=now)
+        session.add(notice)
+    else:
+        require_notice(NoticeState(notice.state), NoticeState.WAITING)
+    notice.step, notice.state, notice.attempts, notice.reason = planned.step, NoticeState.WAITING, 0, ""
+    notice.created_at = notice.updated_at = now
+
+
+def _new_key() -> str:
+    return secrets.token_hex(10)
 
 
 def _tell_step(session: Session, notification: Notification, step: int, now: Reading) -> None:

@@ -10,7 +10,7 @@ from worker.job import DeliveryState, WithdrawnObject, require_delivery, retry_w
 from worker.ledger_commitments import forget_commitment
 from worker.ledger_database import LOCK, Database, utc_now
 from worker.object_kinds import REJECTION
-from worker.overview import ARRIVED
+from worker.overview import DONE_WITH
 from worker.tables import Delivery, Job, ResultObject, Revision, Study, Withdrawal
 
 _THERE = (DeliveryState.ACCEPTED, DeliveryState.UNCOMMITTED, DeliveryState.COMMITTED)
@@ -29,8 +29,14 @@ class WithdrawalLedger(Database):
             .where(
                 of_newer.job_id == Withdrawal.job_id,
                 newer.destination == destination,
-                newer.state.not_in(ARRIVED),
+                newer.state.not_in(DONE_WITH),
             )
+            .exists()
+        )
+        there = (
+            select(newer.id)
+            .join(of_newer, of_newer.id == newer.result_object_id)
+            .where(of_newer.job_id == Withdrawal.job_id, newer.destination == destination, newer.state.in_(_THERE))
             .exists()
         )
         with self.reading() as session:
@@ -45,6 +51,7 @@ class WithdrawalLedger(Database):
                     Delivery.destination == destination,
                     or_(Withdrawal.clock != now.mark, Withdrawal.not_before_s <= now.seconds),
                     ~missing,
+                    there,  # of a read that an admin has waived as a whole nothing takes the place of the earlier one
                 )
                 .order_by(Withdrawal.delivery_id)
                 .limit(1)
@@ -63,19 +70,19 @@ class WithdrawalLedger(Database):
 
     def has_arrived(self, job_id: int, destination: str) -> bool:
         """Say whether everything of a job that goes to a destination has been taken there, notes of rejection aside."""
-        missing = (
-            select(Delivery.id)
+        query = (
+            select(Delivery.state)
             .join(ResultObject, ResultObject.id == Delivery.result_object_id)
             .where(
                 ResultObject.job_id == job_id,
                 ResultObject.kind != REJECTION,
                 Delivery.destination == destination,
-                Delivery.state.not_in((*ARRIVED, DeliveryState.UNCOMMITTED)),
             )
-            .limit(1)
+            .distinct()
         )
         with self.reading() as session:
-            return session.scalar(missing) is None
+            states = set(session.scalars(query))
+        return states <= {*DONE_WITH, DeliveryState.UNCOMMITTED} and bool(states.intersection(_THERE))
 
     def withdrawn(self, item: WithdrawnObject) -> None:
         """Record that it is deleted."""

@@ -42,28 +42,32 @@ class NoticeState(enum.StrEnum):
 
 
 _NOTIFICATION_STEPS: Mapping[NotificationState, frozenset[NotificationState]] = {
+    # To *new* from everywhere: the job was read again, and is critical again.
     NotificationState.NEW: frozenset(
         {
+            NotificationState.NEW,
             NotificationState.OPEN,
             NotificationState.NOBODY,
             NotificationState.NOT_ASKED,
             NotificationState.ACKNOWLEDGED,
         }
     ),
-    NotificationState.OPEN: frozenset({NotificationState.ACKNOWLEDGED, NotificationState.UNANSWERED}),
-    NotificationState.UNANSWERED: frozenset({NotificationState.ACKNOWLEDGED}),
-    NotificationState.NOBODY: frozenset({NotificationState.ACKNOWLEDGED}),
-    NotificationState.NOT_ASKED: frozenset(),
-    NotificationState.ACKNOWLEDGED: frozenset(),
+    NotificationState.OPEN: frozenset(
+        {NotificationState.ACKNOWLEDGED, NotificationState.UNANSWERED, NotificationState.NEW}
+    ),
+    NotificationState.UNANSWERED: frozenset({NotificationState.ACKNOWLEDGED, NotificationState.NEW}),
+    NotificationState.NOBODY: frozenset({NotificationState.ACKNOWLEDGED, NotificationState.NEW}),
+    NotificationState.NOT_ASKED: frozenset({NotificationState.NEW}),
+    NotificationState.ACKNOWLEDGED: frozenset({NotificationState.NEW}),
 }
 
 _NOTICE_STEPS: Mapping[NoticeState, frozenset[NoticeState]] = {
     NoticeState.WAITING: frozenset({NoticeState.PENDING, NoticeState.NOT_NEEDED}),
     NoticeState.PENDING: frozenset({NoticeState.SENDING, NoticeState.NOT_NEEDED}),
     NoticeState.SENDING: frozenset({NoticeState.SENT, NoticeState.PENDING, NoticeState.LOST, NoticeState.NOT_NEEDED}),
-    NoticeState.SENT: frozenset(),
-    NoticeState.LOST: frozenset(),
-    NoticeState.NOT_NEEDED: frozenset(),
+    NoticeState.SENT: frozenset({NoticeState.WAITING}),
+    NoticeState.LOST: frozenset({NoticeState.WAITING}),
+    NoticeState.NOT_NEEDED: frozenset({NoticeState.WAITING}),
 }
 
 #: States in which nobody has acknowledged it yet, so that a person may.

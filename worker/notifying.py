@@ -150,14 +150,17 @@ class Notifier:
             return StudyIdentity()
 
     def _failed(self, outgoing: OutgoingNotice, reason: str, *, refused: bool) -> None:
-        self._ledger.notice_failed(
-            outgoing,
-            reason=reason,
-            refused=refused,
-            first_retry_s=self._settings.first_retry_s,
-            longest_retry_s=self._settings.longest_retry_s,
-            give_up_after_s=self._settings.give_up_after_s,
-        )
+        try:
+            self._ledger.notice_failed(
+                outgoing,
+                reason=reason,
+                refused=refused,
+                first_retry_s=self._settings.first_retry_s,
+                longest_retry_s=self._settings.longest_retry_s,
+                give_up_after_s=self._settings.give_up_after_s,
+            )
+        except LeaseLost as error:
+            _log.warning("notice taken over", notification=outgoing.notification_id, cause=str(error))
 
     def _decide_until(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -165,6 +168,8 @@ class Notifier:
                 self.decide()
             except LedgerAway as error:
                 _log.warning("notifier waits", cause=str(error))
+            except Exception as error:  # noqa: BLE001  # the outermost frame of a thread: people must be told of the next
+                _log.error("a defect of wetread in a notification", error=type(error).__name__)
             stop.wait(self._settings.poll_s)
 
     def _serve(self, channel: Channel, stop: threading.Event) -> None:
@@ -174,5 +179,7 @@ class Notifier:
                 busy = self.tell_one(channel)
             except LedgerAway as error:
                 _log.warning("notifier waits", channel=channel.rule.name, cause=str(error))
+            except Exception as error:  # noqa: BLE001  # the outermost frame of a thread, as above
+                _log.error("a defect of wetread in a notice", channel=channel.rule.name, error=type(error).__name__)
             if not busy:
                 stop.wait(self._settings.poll_s)

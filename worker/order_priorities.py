@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 import structlog
-from pydicom import dcmread
 
 from dicom_node.errors import NodeError
-from dicom_node.part10 import read_meta
 from dicom_node.study import AssembledStudy
-from worker.bounded_inflating import is_deflated, read_deflated_header
+from worker.bounded_inflating import read_header
 from worker.errors import LedgerAway, UnknownStudy
 from worker.ledger import Ledger
 from worker.priority import raised_by_worklist
@@ -77,10 +75,5 @@ class OrderPriorities:
 
     def _order_of(self, file: str) -> tuple[str, str]:
         """Return Accession Number and Patient ID of a file."""
-        path = self._spool / file
-        meta = read_meta(path)
-        if is_deflated(meta):
-            found = read_deflated_header(path, meta.dataset_start, _ORDER)
-        else:
-            found = dcmread(path, stop_before_pixels=True, specific_tags=list(_ORDER))
+        found = read_header(self._spool / file, _ORDER)
         return str(found.get("AccessionNumber") or "").strip(), str(found.get("PatientID") or "").strip()

@@ -7,12 +7,9 @@ say of the equipment.
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from pydicom import dcmread
-
 from dicom_node.errors import NodeError
-from dicom_node.part10 import read_meta
 from dicom_node.study import StoredInstance
-from worker.bounded_inflating import is_deflated, read_deflated_header
+from worker.bounded_inflating import read_header
 from worker.object_kinds import KINDS
 from worker.pydicom_errors import PARSE_ERRORS
 
@@ -48,11 +45,7 @@ def own_results(
 def _devices(file: Path) -> frozenset[str]:
     """Return the Device UIDs of the contributing equipment; none of a file that cannot be parsed."""
     try:
-        meta = read_meta(file)
-        if is_deflated(meta):
-            head = read_deflated_header(file, meta.dataset_start, [_EQUIPMENT])
-        else:
-            head = dcmread(file, stop_before_pixels=True, specific_tags=[_EQUIPMENT])
+        head = read_header(file, [_EQUIPMENT])
         return frozenset(str(item.get("DeviceUID") or "") for item in head.get(_EQUIPMENT) or ()) - {""}
     except (*PARSE_ERRORS, NodeError):
         return frozenset()

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from pydicom import dcmread
 from pydicom.multival import MultiValue
 
 from dicom_node.errors import NodeError
-from dicom_node.part10 import read_meta
 from dicom_node.study import AssembledStudy
-from worker.bounded_inflating import is_deflated, read_deflated_header
+from worker.bounded_inflating import read_header
 from worker.image_versions import Versions, newest_versions
 from worker.pydicom_errors import PARSE_ERRORS
 
@@ -166,12 +164,7 @@ def _headers(spool: Path, files: Sequence[str], tags: Collection[str]) -> tuple[
 
 def _header(file: Path, asked: Collection[str]) -> _Header:
     """Read one file. Raises NodeError and whatever pydicom raises."""
-    tags = [*_IMAGE, *_PATIENT, *_FRAMES, *asked]
-    meta = read_meta(file)
-    if is_deflated(meta):
-        found = read_deflated_header(file, meta.dataset_start, tags)
-    else:
-        found = dcmread(file, stop_before_pixels=True, specific_tags=tags)
+    found = read_header(file, [*_IMAGE, *_PATIENT, *_FRAMES, *asked])
     return _Header(
         sop_class_uid=str(found.get("SOPClassUID") or ""),
         modality=str(found.get("Modality") or ""),

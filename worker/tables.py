@@ -175,7 +175,8 @@ class Job(Base):
     runtime: Mapped[str] = mapped_column(Words(128), default="")
     inputs_digest: Mapped[str] = mapped_column(String(64), default="")
     recipe_digest: Mapped[str] = mapped_column(String(64), default="")
-    identity_confirmed: Mapped[bool] = mapped_column(default=False)
+    #: By an admin, of a job that was held: that its results belong to the study. The column has its first name.
+    released: Mapped[bool] = mapped_column("identity_confirmed", default=False)
     supersedes_job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"))
     queued_at: Mapped[datetime]
     claimed_at: Mapped[datetime | None]

@@ -15,6 +15,7 @@ from ops.retention import Retention
 from ops.settings import Settings
 from tests.filled_ledger import add_job, add_result
 from tests.unit.dicom_node.instances import STUDY, dataset, incoming
+from tests.unit.worker.conftest import planned
 from worker.job import DeliveryState, JobState
 from worker.ledger import Ledger
 from worker.ledger_database import utc_now
@@ -96,6 +97,29 @@ def test_an_image_that_no_revision_lists_keeps_its_study(house: House) -> None:
     (verdict,) = house.retention(images_days=3, later=timedelta(days=4)).once()
     assert (verdict.what, verdict.why) == (None, "more of it has just come")
     assert all(file.exists() for file in files)
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["in a revision", "still arriving"])
+def test_what_comes_while_others_are_removed_keeps_its_study(house: House, *, closed: bool) -> None:
+    """A page of studies is judged at once, and the last of it goes minutes later."""
+    for study in ("1.2.1", "1.2.2"):
+        house.receive(1, study)
+        house.complete(study)
+    going = house.retention(images_days=3, later=timedelta(days=4)).once()
+    assert next(going).what is Keeping.IMAGES
+    late = house.receive(2, "1.2.2")
+    if closed:
+        stock = take_stock(house.spool, name_of("1.2.2"), "1.2.2", Completion.QUIET, lambda _: frozenset())
+        assert stock is not None
+        house.ledger.close_revision(stock, {}, [planned()])
+    else:
+        instance = house.spool.describe(late.relative_to(house.spool.root).as_posix())
+        assert instance is not None
+        house.ledger.study_receiving(instance)
+    (verdict,) = going
+    assert (verdict.what, verdict.why) == (None, "more of it has just come")
+    assert late.exists()
+    assert len(house.spool.files(name_of("1.2.2"))) == 2
 
 
 def test_a_study_of_which_somebody_was_promised_images_stays_until_they_are_released(house: House) -> None:

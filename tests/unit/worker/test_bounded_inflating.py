@@ -12,8 +12,11 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion
 from models.volume import Volume
-from worker.bounded_inflating import HEADER_BYTES, inflates_within
+from ops.audit.patient import patient_of
+from worker.bounded_inflating import HEADER_BYTES, inflates_within, read_header
 from worker.errors import SeriesRefused
+from worker.identity_check import identities_of_file
+from worker.image_versions import _read_alike
 from worker.selection_summary import SeriesSummary, summarise
 from worker.series_volume import load_series
 from worker.testing import head_phantom, write_mr_series
@@ -69,6 +72,24 @@ def test_a_bomb_costs_neither_the_worker_nor_the_node(tmp_path: Path) -> None:
         with pytest.raises(SeriesRefused, match=r"too large: 0000\.dcm inflates"):
             load_series(files, max_voxels=1000)
         assert summary(files).images == 1
+        assert tracemalloc.get_traced_memory()[1] < 6 * HEADER_BYTES // 2
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bomb_costs_nobody_else_either(tmp_path: Path) -> None:
+    """Not whoever writes why it was not read, compares two versions of it, or asks whose study it is."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        deflate(write_mr_series(folder, slices=1, rows=6, columns=5), pixels=bytes(100_000_000))
+    first = one / "0000.dcm"
+    tracemalloc.start()
+    try:
+        assert read_header(first).Modality == "MR"
+        (identity, *_) = identities_of_file(first, {"TEST": ("ISO_IR 100",)})
+        assert identity.patient_id
+        assert patient_of(first) == identity
+        assert not _read_alike(tmp_path, ["one/0000.dcm", "other/0000.dcm"]), "deflated bytes are not compared"
         assert tracemalloc.get_traced_memory()[1] < 6 * HEADER_BYTES // 2
     finally:
         tracemalloc.stop()

@@ -1,21 +1,25 @@
 """Deliveries against the shipped fake of an archive, which is held to the same contract as a real one."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
 import pytest
+from sqlalchemy import select
 
 from dicom_node.archive import OutcomeKind, StoreOutcome
 from dicom_node.identity import StudyIdentity
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock
-from worker.delivery import Deliverer, Destination, state_after_answer
-from worker.identity_check import why_held
+from worker.delivery import Deliverer, Destination, _stored_in_order, state_after_answer
+from worker.identity_check import identities_of_file, why_held
 from worker.job import DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
+from worker.ledger_database import utc_now
 from worker.object_kinds import DEFAULT_KINDS
 from worker.settings import DeliverySettings
+from worker.tables import Delivery, ResultObject
 from worker.testing import write_mr_series
 
 STUDY = "1.2.3"
@@ -106,6 +110,86 @@ def test_without_the_check_results_are_sent(deliverer: Deliverer, ledger: Ledger
     assert deliver(deliverer, archive, identity_check=False)
     (job,) = ledger.jobs()
     assert job.delivered
+
+
+def test_an_archive_is_asked_each_time_before_anything_leaves(
+    deliverer: Deliverer, ledger: Ledger, archive: InMemoryArchive, clock: ManualLedgerClock
+) -> None:
+    """The patient may be another one by the time the archive is back."""
+    of_the_file = identities_of_file(deliverer._spool / "s" / "0000.dcm", {})[0]
+    archive.identities[STUDY] = of_the_file
+    (waiting,) = ledger.jobs()[0].deliveries
+    archive.refuse_with[waiting.sop_instance_uid] = 0xA700
+    assert deliver(deliverer, archive)
+    assert ledger.jobs()[0].state is JobState.READ
+    archive.refuse_with.clear()
+    archive.identities[STUDY] = replace(of_the_file, patient_id="MERGED")
+    clock.seconds += 31
+    assert deliver(deliverer, archive)
+    assert ledger.jobs()[0].state is JobState.HELD
+    assert archive.stored == {}
+
+
+def test_what_another_archive_has_confirmed_counts_for_that_one(deliverer: Deliverer, ledger: Ledger) -> None:
+    """Each archive is asked about itself."""
+    with ledger.writing() as session:
+        (result,) = session.scalars(select(ResultObject))
+        for name in ("one", "other"):
+            now = utc_now()
+            session.add(
+                Delivery(result_object_id=result.id, destination=name, state="pending", created_at=now, updated_at=now)
+            )
+            deliverer._breakers[name] = deliverer._breakers["pacs"]
+    one, other = InMemoryArchive(), InMemoryArchive()
+    of_the_file = identities_of_file(deliverer._spool / "s" / "0000.dcm", {})[0]
+    one.identities[STUDY] = of_the_file
+    other.identities[STUDY] = replace(of_the_file, patient_id="MERGED")
+    assert deliverer.deliver_one(Destination(name="one", archive=one))
+    assert deliverer.deliver_one(Destination(name="other", archive=other))
+    assert (len(one.stored), len(other.stored)) == (1, 0)
+    assert ledger.jobs()[0].state is JobState.HELD
+
+
+def test_a_source_that_cannot_be_parsed_is_told_and_waits(
+    deliverer: Deliverer, ledger: Ledger, archive: InMemoryArchive, clock: ManualLedgerClock
+) -> None:
+    """With a reason and a growing wait, as any other trouble."""
+    (deliverer._spool / "s" / "0000.dcm").write_bytes(b"junk" * 100)
+    assert deliver(deliverer, archive)
+    (delivery,) = ledger.jobs()[0].deliveries
+    assert delivery.state is DeliveryState.PENDING
+    assert "s/0000.dcm cannot be read any more" in delivery.reason
+    assert not deliver(deliverer, archive), "not before its wait"
+
+
+class Aborting(InMemoryArchive):
+    """Ends each association at the objects of one set, unanswered."""
+
+    def __init__(self, *at: str) -> None:
+        super().__init__()
+        self.at = at
+        self.associations = 0
+
+    def store(self, files: Sequence[Path]) -> list[StoreOutcome]:
+        """Take what comes before."""
+        self.associations += 1
+        uids = [str(pydicom.dcmread(file).SOPInstanceUID) for file in files]
+        before = next((place for place, uid in enumerate(uids) if uid in self.at), len(uids))
+        return super().store(files[:before])
+
+
+def test_an_object_that_ends_the_association_does_not_keep_the_others(tmp_path: Path) -> None:
+    """What stands behind it is sent over another one; an archive that drops all of them gets no more than three."""
+    paths = write_mr_series(tmp_path, slices=8)
+    files = {str(pydicom.dcmread(path).SOPInstanceUID): path for path in paths}
+    uids = list(files)
+    archive = Aborting(uids[0], uids[3])
+    outcomes = _stored_in_order(archive, files)
+    assert [outcome.sop_instance_uid for outcome in outcomes] == [uid for uid in uids if uid not in archive.at]
+    assert archive.associations == 3
+    dropping = Aborting(*uids)
+    assert _stored_in_order(dropping, files) == []
+    assert dropping.associations == 3
 
 
 def test_each_attempt_has_a_witness(

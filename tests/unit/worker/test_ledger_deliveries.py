@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from tests.unit.worker.conftest import ManualLedgerClock
 from worker.errors import IllegalTransition, LeaseLost
 from worker.job import DeliveryState, JobState, OutgoingBatch, ResultFile
 from worker.ledger import Ledger
+from worker.ledger_database import utc_now
 from worker.object_kinds import DEFAULT_KINDS
+from worker.tables import Delivery
 
 
 @pytest.fixture
@@ -253,4 +257,58 @@ def test_a_held_job_sends_nothing_until_released(ledger: Ledger, read_job: int) 
     assert ledger.claim_deliveries("near", lease_s=60) is None
     assert ledger.claim_deliveries("far", lease_s=60) is None
     ledger.release(read_job)
-    assert batch(ledger).identity_confirmed
+    assert batch(ledger).released
+
+
+def test_what_an_admin_said_of_one_read_does_not_hold_for_the_next(
+    ledger: Ledger, clock: ManualLedgerClock, read_job: int
+) -> None:
+    """It was about the patient of then."""
+    ledger.hold(batch(ledger), reason="PatientID differs")
+    ledger.release(read_job)
+    held = batch(ledger)
+    ledger.hold(held, reason="PatientID differs once more")
+    ledger.retry(read_job)
+    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
+    assert claim is not None
+    result = ResultFile(
+        kind="SEG", sop_class_uid="1.2", sop_instance_uid="1.9", series_instance_uid="1.3", file="f/2.dcm", sha256="0"
+    )
+    ledger.finish(
+        claim, results=[result], destinations={"near": ["SEG"]}, runtime="r", inputs_digest="i", recipe_digest="c"
+    )
+    assert not batch(ledger).released
+
+
+def test_two_archives_that_hold_a_job_at_once_both_get_it_when_it_is_released(ledger: Ledger, read_job: int) -> None:
+    """The second to find another patient refuses nothing."""
+    batches = [batch(ledger, destination) for destination in ("near", "far")]
+    for claimed in batches:
+        ledger.hold(claimed, reason="PatientID differs")
+    ledger.release(read_job)
+    assert [len(batch(ledger, destination).objects) for destination in ("near", "far")] == [2, 2]
+
+
+@pytest.mark.parametrize("how", ["release", "resume job", "resume destination"])
+def test_what_was_held_for_weeks_is_tried_as_long_as_anything(ledger: Ledger, read_job: int, how: str) -> None:
+    """It is not given up at its first failure: it could not have been sent before."""
+    if how == "release":
+        ledger.hold(batch(ledger), reason="PatientID differs")
+    elif how == "resume job":
+        ledger.hold_job(read_job)
+    else:
+        ledger.hold_all("destination", "near")
+    with ledger.writing() as session:
+        session.execute(update(Delivery).values(created_at=utc_now() - timedelta(days=15)))
+    if how != "resume destination":
+        assert ledger.abandon_overdue("near", give_up_after_s=3600, reason="away") == 0
+    if how == "release":
+        ledger.release(read_job)
+    elif how == "resume job":
+        ledger.resume_job(read_job)
+    else:
+        ledger.resume_all("destination", "near")
+    postpone(ledger, batch(ledger), give_up_after_s=3600)
+    row = ledger.job(read_job)
+    assert row is not None
+    assert {item.state for item in row.deliveries if item.destination == "near"} == {DeliveryState.PENDING}

@@ -235,6 +235,28 @@ def test_a_notifier_that_takes_long_keeps_what_it_tells(ledger: Ledger, clock: M
         ledger.renew_notice(slow, lease_s=60)
 
 
+def test_a_job_that_is_read_again_and_is_critical_again_is_told_anew(ledger: Ledger, planned: int) -> None:
+    """Who was told knows of another read, perhaps of another patient; it has a key of its own."""
+    first = claimed(ledger, "pager")
+    desk = claimed(ledger, "desk")
+    ledger.notice_sent(first)
+    ledger.acknowledge(planned, by="Dr. Meyer")
+    (job,) = ledger.jobs()
+    ledger.hold_job(job.id)
+    ledger.retry(job.id)
+    assert read(ledger) == job.id
+    with pytest.raises(LeaseLost):
+        ledger.notice_sent(desk)
+    assert plan(ledger, CHANNELS[:2]) == planned
+    (row,) = ledger.notifications()
+    assert (row.state, row.acknowledged_by) == (NotificationState.OPEN, "")
+    again = claimed(ledger, "pager")
+    assert (again.key != first.key, again.attempts, again.step) == (True, 1, 1)
+    assert claimed(ledger, "desk").key == again.key
+    assert states(ledger)["chief"] is NoticeState.NOT_NEEDED
+    ledger.acknowledge(planned, by="Dr. Sato")
+
+
 def test_what_was_acknowledged_while_it_was_being_sent_is_not_sent_again(
     ledger: Ledger, clock: ManualLedgerClock, planned: int
 ) -> None:

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from worker.errors import LeaseLost
 from worker.job import DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
 from worker.ledger_intake import ADDENDUM
@@ -74,21 +77,34 @@ def test_each_failure_is_told(ledger: Ledger, queue_job: Callable[..., int]) -> 
     assert ledger.next_unread(["cpu"], FAILED) is not None
 
 
-def test_a_note_never_stands_beside_the_read(ledger: Ledger, queue_job: Callable[..., int]) -> None:
-    """A note that the archive has not taken yet is kept back when the job is read after all."""
+@pytest.mark.parametrize("was", ["pending", "sending", "refused", "waived"])
+def test_a_note_never_stands_beside_the_read(ledger: Ledger, queue_job: Callable[..., int], was: str) -> None:
+    """A note that the archive has not taken yet is kept back when the job is read after all, whatever an admin asks."""
     job_id = queue_job()
     fail(ledger)
     unread = ledger.next_unread(["cpu"], FAILED)
     assert unread is not None
     ledger.note_unread(unread, results=[NOTE], destinations=WANTED, why="told")
+    sending = ledger.claim_deliveries("pacs", lease_s=60) if was != "pending" else None
+    if sending is not None and was != "sending":
+        ledger.delivered(sending.objects[0], DeliveryState.REFUSED, reason="no")
+    if was == "waived":
+        ledger.waive(job_id)
     ledger.retry(job_id)
     claim = ledger.claim(["cpu"], worker="w", lease_s=60)
     assert claim is not None
     ledger.finish(claim, results=[], destinations=WANTED, runtime="r", inputs_digest="i", recipe_digest="c")
     job = ledger.job(job_id)
     assert job is not None
-    assert [row.state for row in job.deliveries] == [DeliveryState.ABANDONED]
+    assert [row.state for row in job.deliveries] == [DeliveryState.REPLACED]
+    if was == "sending":
+        assert sending is not None
+        with pytest.raises(LeaseLost):
+            ledger.delivered(sending.objects[0], DeliveryState.ACCEPTED)
+        ledger.postpone(sending, reason="away", first_retry_s=1, longest_retry_s=1, give_up_after_s=100)
+    assert ledger.send_again(job_id) == 0
     assert ledger.claim_deliveries("pacs", lease_s=60) is None
+    assert [event.kind for event in ledger.timeline(job.study_instance_uid)].count("object replaced") == 1
 
 
 def test_a_late_note_is_not_recorded(ledger: Ledger, queue_job: Callable[..., int]) -> None:

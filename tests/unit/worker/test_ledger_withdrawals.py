@@ -147,6 +147,33 @@ def test_what_is_superseded_is_deleted_once_the_newer_read_is_there(
     assert next(job for job in ledger.jobs() if job.state is JobState.READ).delivered
 
 
+@pytest.mark.parametrize("refused", ["one", "all"])
+@pytest.mark.parametrize("kind", ["SR", REJECTION])
+def test_what_an_admin_waives_does_not_keep_the_earlier_read(
+    ledger: Ledger,
+    house: Deliverer,
+    archive: DeletingArchive,
+    first_read: list[str],
+    tmp_path: Path,
+    refused: str,
+    kind: str,
+) -> None:
+    """A read that lacks a picture takes its place; one that is waived as a whole does not."""
+    later_images(ledger)
+    claim = claimed(ledger)
+    uids = finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SC", kind), withdraw_from=["pacs"])
+    gone = uids[1:2] if refused == "one" else uids[: 2 + (kind != REJECTION)]
+    archive.refuse_with = dict.fromkeys(gone, 0xA900)
+    run(house, archive)
+    assert archive.deleted == []
+    ledger.waive(claim.job_id)
+    if kind == REJECTION:
+        assert ledger.has_arrived(claim.job_id, "pacs") is (refused == "one")
+    else:
+        run(house, archive)
+        assert archive.deleted == (first_read if refused == "one" else [])
+
+
 def test_an_archive_that_does_not_delete_is_asked_again_and_given_up(
     ledger: Ledger,
     house: Deliverer,

@@ -181,3 +181,55 @@ def test_it_runs_until_it_is_stopped(ledger: Ledger, spool: Path, critical: int,
     stop.set()
     running.join(timeout=10)
     assert not running.is_alive()
+
+
+def test_a_notice_that_was_taken_over_ends_nothing(
+    ledger: Ledger, clock: ManualLedgerClock, spool: Path, critical: int
+) -> None:
+    """A client that hung for longer than its lease, and then failed, costs this attempt and nothing else."""
+
+    class Hanging(Recording):
+        def tell(self, message: Message) -> Answer:
+            clock.seconds += 31
+            ledger.free_expired_notices()
+            return super().tell(message)
+
+    hanging = channel("pager", Hanging(ChannelAway("away")))
+    loop = notifier(ledger, spool, hanging)
+    loop.decide()
+    assert loop.tell_one(hanging)
+    told = channel("pager", Recording())
+    assert loop.tell_one(told)
+    assert state_of(ledger)[1]["pager"] is NoticeState.SENT
+
+
+def test_a_defect_in_one_notice_does_not_silence_a_channel(
+    ledger: Ledger, spool: Path, critical: int, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., None]
+) -> None:
+    """Neither where notices are claimed, nor where it is decided who is told: the threads go on."""
+    told = Recording()
+    loop = notifier(ledger, spool, channel("pager", told))
+    failures = {"claim_notice": 0, "new_notifications": 0}
+
+    def failing(name: str) -> Callable[..., object]:
+        real = getattr(ledger, name)
+
+        def method(*arguments: object, **named: object) -> object:
+            failures[name] += 1
+            if failures[name] == 1:
+                raise TypeError("PATIENT^NAME")
+            return real(*arguments, **named)
+
+        return method
+
+    for name in failures:
+        monkeypatch.setattr(ledger, name, failing(name))
+    stop = threading.Event()
+    running = threading.Thread(target=loop.run, args=(stop,))
+    with structlog.testing.capture_logs() as logs:
+        running.start()
+        wait_for(lambda: told.messages, what="it is told all the same")
+        stop.set()
+        running.join(timeout=10)
+    assert not running.is_alive()
+    assert "PATIENT" not in str(logs)
