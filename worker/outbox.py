@@ -74,8 +74,7 @@ class Reconciler:
             raise
 
     def _round(self) -> int:
-        freed = self._free_expired()
-        freed_deliveries = self._ledger.free_expired_deliveries()
+        freed, freed_deliveries = self._free_expired()
         for job_id in self._ledger.pass_deadlines():
             _log.warning("deadline passed", job=job_id, remedy="is a worker running, and has it enough processes?")
         silent_s = 3 * self._settings.reconcile_every_s
@@ -87,13 +86,15 @@ class Reconciler:
             _log.info("reconciled", freed_jobs=freed, freed_deliveries=freed_deliveries, renewed_tokens=silent)
         return self._publish_waiting()
 
-    def _free_expired(self) -> int:
+    def _free_expired(self) -> tuple[int, int]:
+        """Free jobs and deliveries whose worker or deliverer is dead; return how many of each."""
         # While the ledger was away nobody could renew a lease: who lives gets the time to do so.
         if self._seconds() - self._last_away < self._settings.lease_s:
-            return 0
-        return self._ledger.free_expired(
+            return 0, 0
+        jobs = self._ledger.free_expired(
             max_attempts=self._settings.max_attempts, retry_delay_s=self._settings.retry_delay_s
         )
+        return jobs, self._ledger.free_expired_deliveries()
 
     def _publish_waiting(self) -> int:
         published = []
