@@ -15,8 +15,8 @@ from worker.ledger_notifications import record_notification
 from worker.notification import is_late
 from worker.tables import Deadline, Job, Revision
 
-#: States in which a job still owes its read; one that failed before its deadline owes it too.
-_OWING = (JobState.QUEUED, JobState.CLAIMED, JobState.FAILED)
+#: States in which a job still owes its read: also one that failed, or was held before it was read.
+_OWING = (JobState.QUEUED, JobState.CLAIMED, JobState.FAILED, JobState.HELD)
 
 
 class DeadlineLedger(Database):

@@ -275,8 +275,8 @@ def _plan_job(
     if state is JobState.QUEUED:
         stand_in_line(session, job.queue, job.sender)
         queue_token(session, job)
-        if planned.deadline_s is not None:
-            record_deadline(session, job, planned.deadline_s, now)
+    if state in (JobState.QUEUED, JobState.HELD) and planned.deadline_s is not None:
+        record_deadline(session, job, planned.deadline_s, now)
 
 
 def _state_in_revision(planned: Planned, last: Job | None, last_read: Job | None) -> tuple[JobState | None, str]:

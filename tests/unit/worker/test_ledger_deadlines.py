@@ -109,6 +109,30 @@ def test_a_job_that_failed_still_owes_its_read(
     assert ledger.pass_deadlines() == [failed]
 
 
+def test_a_job_that_is_held_before_it_was_read_owes_its_read(
+    ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]
+) -> None:
+    """Somebody who expects it hears of it; one that is held after it was read in time does not owe it."""
+    job_id = queue_job(deadline_s=120.0)
+    held = claim(ledger)
+    ledger.hold_unread(held, reason="Specific Character Set")
+    clock.seconds += 121
+    assert ledger.pass_deadlines() == [job_id]
+
+
+def test_a_job_that_was_read_in_time_and_is_held_owes_nothing(
+    ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]
+) -> None:
+    """Its results wait for an admin."""
+    job_id = queue_job(deadline_s=120.0)
+    in_time = claim(ledger)
+    assert ledger.settle_deadline(in_time) is None
+    finish(ledger, in_time)
+    ledger.hold_job(job_id)
+    clock.seconds += 121
+    assert ledger.pass_deadlines() == []
+
+
 def test_without_a_deadline_nothing_is_late(
     ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]
 ) -> None:
