@@ -294,6 +294,14 @@ def test_ready_names_what_is_away(ledger: LedgerViews, tmp_path: Path, free_port
     assert "broker.url" in told["away"]["broker"]["remedy"]
 
 
+def test_a_broker_url_that_cannot_be_read_is_not_ready() -> None:
+    """It is told with cause and remedy, and without the password that spoils it."""
+    with pytest.raises(NotReady) as refusal:
+        broker_check("redis://:s3/cret@127.0.0.1:6379/0")()
+    assert "broker.url" in str(refusal.value)
+    assert "s3" not in str(refusal.value)
+
+
 def test_ready_is_ready_when_all_checks_pass(ledger: LedgerViews, tmp_path: Path) -> None:
     """Each check that was handed in is asked, and named."""
     asked: list[str] = []
