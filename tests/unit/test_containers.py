@@ -58,6 +58,7 @@ def test_the_containers_settings_are_accepted() -> None:
     settings = load(ROOT / "ops" / "containers" / "settings.toml", {})
     assert settings.destinations[0].host == "orthanc"
     assert settings.broker.url.startswith("redis://redis:")
+    assert settings.web.names == ("web",)  # the service's name, as others in the compose network call it
 
 
 def test_the_image_holds_every_package() -> None:
