@@ -66,13 +66,21 @@ def _own_parts(settings: Settings, file: Path) -> list[Part]:
         return _listens(settings.web.host, settings.web.port)
 
     ready: dict[str, tuple[Callable[[], bool] | None, float]] = {
-        "worker": (None, 30.0),
+        # Longer than its own parts have, one after the other.
+        "worker": (None, 45.0),
         "deliver": (None, 10.0),
         "node": (node_answers, 45.0),
         "web": (page_answers, 10.0),
     }
     return [
-        Part(name=name, argv=[*command, name, "--settings", str(file)], ready=check, grace_s=grace_s)
+        Part(
+            name=name,
+            argv=[*command, name, "--settings", str(file)],
+            ready=check,
+            grace_s=grace_s,
+            # The page is ready when the house is, and shows how the others end.
+            outlasts=("node", "deliver", "worker") if name == "web" else (),
+        )
         for name, (check, grace_s) in ready.items()
     ]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ops import up
+from ops import up, worker_daemon
 from ops.settings import Settings, SettingsError
-from ops.supervisor import Part
+from ops.supervisor import Part, stopping_order
 
 
 @pytest.fixture
@@ -56,3 +56,18 @@ def test_a_port_that_nobody_knows_is_refused(
     with pytest.raises(SettingsError, match=rf"^{key} is 0, .*; choose one, such as WETREAD_"):
         up.run(settings(tmp_path, **changes), with_archive=False, say=print)
     assert not started
+
+
+def test_the_page_is_ready_last_and_stops_after_the_rest(tmp_path: Path, started: list[Part]) -> None:
+    """Who polls it finds the whole house; who looks at it sees the others end, and receiving ends first."""
+    up.run(settings(tmp_path), with_archive=True, say=print)
+    assert [part.name for part in started] == ["archive", "worker", "deliver", "node", "web"]
+    assert [part.name for part in stopping_order(started)] == ["node", "deliver", "worker", "web", "archive"]
+
+
+def test_a_worker_has_time_for_its_own_parts_one_after_the_other(tmp_path: Path, started: list[Part]) -> None:
+    """Celery hands its jobs back, then the model host ends; nobody kills the worker meanwhile."""
+    given = settings(tmp_path)
+    up.run(given, with_archive=False, say=print)
+    (worker,) = [part for part in started if part.name == "worker"]
+    assert sum(part.grace_s for part in worker_daemon.parts_of(given, [])) < worker.grace_s
