@@ -47,7 +47,12 @@ class NodeSettings(BaseModel):
         "priority",
     )
     host: str = Field(default="127.0.0.1", description="address to listen on")
-    port: int = Field(default=11112, ge=0, le=65535, description="port to listen on; 0: any free one")
+    port: int = Field(
+        default=11112,
+        ge=0,
+        le=65535,
+        description="port to listen on; 0: any free one, for `wetread node` alone, whose log names it",
+    )
     max_associations: int = Field(default=16, ge=1, le=1024, description="more than these are rejected for the moment")
     loopback: bool = Field(
         default=True,

@@ -11,7 +11,12 @@ class NodeTlsSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    port: int = Field(default=2762, ge=0, le=65535, description="port to listen on with TLS; 0: any free one")
+    port: int = Field(
+        default=2762,
+        ge=0,
+        le=65535,
+        description="port to listen on with TLS; 0: any free one, for `wetread node` alone, whose log names it",
+    )
     certificate: Path = Field(description="PEM file with our certificate and those between it and its CA")
     key: Path = Field(description="PEM file with its private key, without a password")
     ca: Path | None = Field(default=None, description="PEM file with the CAs whose certificates callers may show")

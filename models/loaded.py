@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.catalog import CatalogEntry
-from models.errors import ModelError, RuntimeFailed
+from models.errors import RuntimeFailed
 from models.network_shapes import shapes_of
 from models.runtime import Arrays, LoadedNetwork, Runtime
 from models.runtime_names import Precision
@@ -63,16 +63,18 @@ class LoadedModel:
                 networks[name] = runtime.load(
                     file, threads=threads, precision=chosen.precision, shapes=shapes_of(entry.card, name)
                 )
-            model = cls(id=entry.card.id, digest=entry.digest, networks=networks, files=chosen.sha256)
-            if chosen.proven_by not in ("", model.runtime):
-                raise RuntimeFailed(
-                    f"{entry.card.id} was measured in {chosen.precision} with {chosen.proven_by}, and this is "
-                    f"{model.runtime}: run `{chosen.remedy}`"
-                )
-        except ModelError:
+        except BaseException:
+            # Whatever it was: what nobody holds can never be closed.
             for loaded in networks.values():
                 loaded.close()
             raise
+        model = cls(id=entry.card.id, digest=entry.digest, networks=networks, files=chosen.sha256)
+        if chosen.proven_by not in ("", model.runtime):
+            model.close()
+            raise RuntimeFailed(
+                f"{entry.card.id} was measured in {chosen.precision} with {chosen.proven_by}, and this is "
+                f"{model.runtime}: run `{chosen.remedy}`"
+            )
         return model
 
     @property

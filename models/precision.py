@@ -5,18 +5,23 @@ and torch offer for the file as it is.
 """
 
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import onnx
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.runtime import Arrays
 from models.runtime_names import Precision, RuntimeName
 
+#: Before an input's name in an npz file.
+_INPUT = "input."
 #: Which lower precisions a runtime computes in, and whether the file is rewritten for it (else the runtime lowers it).
 PRECISIONS: Mapping[RuntimeName, Mapping[Precision, bool]] = {
     "onnxruntime": {"fp16": True, "int8": True},
@@ -95,14 +100,26 @@ def _int8(file: Path, calibration: Iterable[Arrays]) -> bytes:
 
 
 def read_calibration(folder: Path) -> list[dict[str, NDArray[np.generic]]]:
-    """Read a calibration set: npz files with arrays ``input.*``, as golden files have them. Raises ModelError."""
+    """Read a calibration set: npz files with arrays ``input.*``, as golden files have them.
+
+    Each array is an input of the network ``main`` under the input's name, prepared as the card says.
+
+    Raises ModelError.
+    """
     found = []
     for file in sorted(folder.glob("*.npz")):
-        with np.load(file, allow_pickle=False) as arrays:
-            inputs = {name.removeprefix("input."): arrays[name] for name in arrays.files if name.startswith("input.")}
-        if not inputs:
-            raise ModelError(f"{file} has no array named input.*; `wetread models run --keep-input` writes such files")
-        found.append(inputs)
+        try:
+            # Opened here: numpy leaves a damaged file open.
+            with file.open("rb") as stream, NpzFile(stream, allow_pickle=False) as arrays:
+                named = {name: arrays[name] for name in arrays.files if name.startswith(_INPUT)}
+        except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+            raise ModelError(f"{file} cannot be read as npz ({error}); write it again with numpy.savez") from error
+        if not named:
+            raise ModelError(
+                f"{file} has no array named input.*: write the network's prepared inputs with numpy.savez, each under "
+                "input. and the input's name, as the model's golden files have them"
+            )
+        found.append({name.removeprefix(_INPUT): array for name, array in named.items()})
     if not found:
         raise ModelError(f"{folder} holds no npz file; int8 needs some inputs like those that will come")
     return found

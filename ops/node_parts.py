@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+import structlog
+
 from dicom_node.report_recorder import ReportRecorder
 from ops.assembly_line import broker_url, catalog_of, priorities_of, told_of
 from ops.destinations import commitment_plans_of, reporters_of
@@ -15,6 +17,8 @@ from worker.job import JobState
 from worker.ledger import Ledger
 from worker.order_priorities import OrderPriorities
 from worker.outbox import Reconciler
+
+_log = structlog.get_logger()
 
 
 class NodePart(Protocol):
@@ -28,15 +32,27 @@ class NodePart(Protocol):
 
 
 class Loop:
-    """A function in a thread of its own, until it is told to stop; a `NodePart`."""
+    """A function in a thread of its own, until it is told to stop; a `NodePart`.
+
+    Where the function raises, it is called again after a wait: the node looks well without it, and would stay without
+    it for good.
+    """
 
     def __init__(
-        self, name: str, run: Callable[[threading.Event], None], *, wake: Callable[[], None] = lambda: None
+        self,
+        name: str,
+        run: Callable[[threading.Event], None],
+        *,
+        wake: Callable[[], None] = lambda: None,
+        again_after_s: float = 5.0,
     ) -> None:
-        """Take its name, the function, and what wakes it where it waits for something else than its event."""
+        """Take its name, the function, what wakes it where it waits for something else than its event, and the wait."""
+        self._name = name
+        self._run = run
         self._stop = threading.Event()
         self._wake = wake
-        self._thread = threading.Thread(target=run, args=(self._stop,), name=name)
+        self._again_after_s = again_after_s
+        self._thread = threading.Thread(target=self._keep_running, name=name)
 
     def start(self) -> None:
         """Start the thread."""
@@ -47,6 +63,31 @@ class Loop:
         self._stop.set()
         self._wake()
         self._thread.join()
+
+    def _keep_running(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._run(self._stop)
+            except Exception as error:  # noqa: BLE001  # the outermost frame of a thread
+                # The error's own words could name a patient, or quote a password.
+                _log.error(
+                    "part of the node failed",
+                    part=self._name,
+                    cause=f"{type(error).__name__}: a defect of wetread; please report it",
+                    place=_place_of(error),
+                    again_in_s=self._again_after_s,
+                )
+                self._stop.wait(self._again_after_s)
+            else:
+                return
+
+
+def _place_of(error: BaseException) -> str:
+    """Return module and line that raised."""
+    traced = error.__traceback__
+    while traced is not None and traced.tb_next is not None:
+        traced = traced.tb_next
+    return "" if traced is None else f"{traced.tb_frame.f_globals.get('__name__')}:{traced.tb_lineno}"
 
 
 def reconciler_of(settings: Settings, ledger: Ledger) -> Reconciler:

@@ -9,6 +9,7 @@ from dicom_node.settings import Peer, TlsClientSettings
 from ops.settings import Settings, SettingsError
 from worker.destination_settings import DicomDestinationSettings
 
+_USUAL_PORTS = {"node.port": 11112, "node.tls.port": 2762, "web.port": 8080}
 _ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
 
 
@@ -44,9 +45,12 @@ def our_node(settings: Settings) -> Peer:
     """Return our own node as this machine reaches it: by TLS where it listens with nothing else.
 
     It shows itself its own certificate then, which must be one for clients too, and whose names must have the host.
+
+    Raises SettingsError where its port is 0, which nobody else can know.
     """
     node = settings.node
     anywhere = node.host in _ANY_ADDRESS
+    require_known_port("node.port" if node.plain else "node.tls.port", our_port(settings))
     if node.plain or node.tls is None:
         return Peer(ae_title=node.ae_title, host="127.0.0.1" if anywhere else node.host, port=node.port)
     return Peer(
@@ -55,3 +59,18 @@ def our_node(settings: Settings) -> Peer:
         port=node.tls.port,
         tls=TlsClientSettings(ca=node.tls.ca, certificate=node.tls.certificate, key=node.tls.key),
     )
+
+
+def our_port(settings: Settings) -> int:
+    """Return the port that callers of our node use: the one without TLS, where there is one."""
+    node = settings.node
+    return node.port if node.plain or node.tls is None else node.tls.port
+
+
+def require_known_port(key: str, port: int) -> None:
+    """Raise SettingsError where a port is any free one, and somebody else must know it."""
+    if port == 0:
+        raise SettingsError(
+            f"{key} is 0, any free port, which nobody but that part's own log knows; choose one, such as "
+            f"WETREAD_{key.upper().replace('.', '__')}={_USUAL_PORTS[key]}"
+        )

@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 import os
+import re
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -51,6 +52,19 @@ class WebSettings(Section):
     host: str = Field(default="127.0.0.1", description="loopback only: the page has no log-in yet")
     port: int = Field(default=8080, ge=0, le=65535, description="port of the page")
     inside_container: bool = Field(default=False, description="allow another host, where only the container sees it")
+    names: tuple[str, ...] = Field(
+        default=(),
+        description="host names under which the page may be asked beside localhost, without port: a proxy's in front "
+        "of it, or the one that Prometheus scrapes",
+    )
+
+    @field_validator("names")
+    @classmethod
+    def _plain_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f.]*(:[0-9A-Fa-f.]*){2,}", name):
+                raise ValueError(f"{name!r} is no host name; write it without scheme, port, path and *")
+        return value
 
 
 class Settings(Section):

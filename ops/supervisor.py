@@ -1,4 +1,4 @@
-"""Starts parts as child processes in order, restarts what ends, stops all in reverse order."""
+"""Starts parts as child processes in order, restarts what ends, stops all in reverse order or as the parts say."""
 
 import contextlib
 import ctypes
@@ -35,6 +35,7 @@ class Part:
         environment: Added to ours.
         descriptors: Open files that it inherits under their numbers.
         longest_wait_s: Before it is started again.
+        outlasts: Names of parts that end before it does, though they were started before it.
     """
 
     name: str
@@ -45,6 +46,19 @@ class Part:
     environment: dict[str, str] = field(default_factory=dict)
     descriptors: tuple[int, ...] = ()
     longest_wait_s: float = 30.0
+    outlasts: tuple[str, ...] = ()
+
+
+def stopping_order(parts: Sequence[Part]) -> list[Part]:
+    """Return the parts as they are stopped: the last one first, but each after those that it outlasts."""
+    order = list(reversed(parts))
+    for part in parts:
+        ended = [place for place, other in enumerate(order) if other.name in part.outlasts]
+        if ended and max(ended) > order.index(part):
+            order.remove(part)
+            # Right behind it: what was there moved up by one.
+            order.insert(max(ended), part)
+    return order
 
 
 def restart_wait_s(lifetimes_s: Sequence[float]) -> float:
@@ -87,11 +101,11 @@ class Supervisor:
                 self._look_after(part)
 
     def stop(self, *, together: bool = False) -> None:
-        """Stop the parts in reverse order: SIGTERM, a grace time, SIGKILL. Equal parts may be told all at once."""
+        """Stop the parts in their order: SIGTERM, a grace time, SIGKILL. Equal parts may be told all at once."""
         if together:
             for told in self._processes.values():
                 told.terminate()
-        for part in reversed(self._parts):
+        for part in stopping_order(self._parts):
             process = self._processes.pop(part.name, None)
             if process is None:
                 continue

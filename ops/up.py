@@ -13,6 +13,7 @@ from dicom_node.errors import NodeError
 from dicom_node.settings import Peer
 from ops.assembly_line import prepare_data
 from ops.embedded import ARCHIVE_NAME, EmbeddedArchive, EmbeddedRedis
+from ops.peers import our_port, require_known_port
 from ops.settings import Settings, SettingsError
 from ops.signals import stop_on_signals
 from ops.supervisor import Part, Supervisor
@@ -49,7 +50,7 @@ def run(settings: Settings, *, with_archive: bool, say: Callable[[str], None]) -
 
 def _own_parts(settings: Settings, file: Path) -> list[Part]:
     command = [sys.executable, "-P", "-m", "ops.cli"]
-    name, host, port = settings.node.ae_title, _reachable(settings.node.host), _node_port(settings)
+    name, host, port = settings.node.ae_title, _reachable(settings.node.host), our_port(settings)
 
     def node_answers() -> bool:
         # With TLS alone it would want a certificate of us.
@@ -65,13 +66,21 @@ def _own_parts(settings: Settings, file: Path) -> list[Part]:
         return _listens(settings.web.host, settings.web.port)
 
     ready: dict[str, tuple[Callable[[], bool] | None, float]] = {
-        "worker": (None, 30.0),
+        # Longer than its own parts have, one after the other.
+        "worker": (None, 45.0),
         "deliver": (None, 10.0),
         "node": (node_answers, 45.0),
         "web": (page_answers, 10.0),
     }
     return [
-        Part(name=name, argv=[*command, name, "--settings", str(file)], ready=check, grace_s=grace_s)
+        Part(
+            name=name,
+            argv=[*command, name, "--settings", str(file)],
+            ready=check,
+            grace_s=grace_s,
+            # The page is ready when the house is, and shows how the others end.
+            outlasts=("node", "deliver", "worker") if name == "web" else (),
+        )
         for name, (check, grace_s) in ready.items()
     ]
 
@@ -80,7 +89,7 @@ def _how_to_go_on(settings: Settings) -> str:
     node = settings.node
     return (
         f"The page: http://{settings.web.host}:{settings.web.port}\n"
-        f"Send a study: wetread send PATH… --to {node.ae_title}@{_reachable(node.host)}:{_node_port(settings)}\n"
+        f"Send a study: wetread send PATH… --to {node.ae_title}@{_reachable(node.host)}:{our_port(settings)}\n"
         "Stop with Ctrl-C."
     )
 
@@ -119,17 +128,13 @@ def _require_free_ports(settings: Settings) -> None:
     if settings.node.tls is not None:
         ports.append(("node.tls.port", settings.node.host, settings.node.tls.port))
     for key, host, port in ports:
+        # The node is asked whether it is ready, and people are told where the page is.
+        require_known_port(key, port)
         if _listens(_reachable(host), port):
             raise SettingsError(
                 f"{key}: port {port} is taken by another program; choose another, such as "
                 f"WETREAD_{key.upper().replace('.', '__')}={port + 1}"
             )
-
-
-def _node_port(settings: Settings) -> int:
-    """Return the port that callers use: the one without TLS, where there is one."""
-    node = settings.node
-    return node.port if node.plain or node.tls is None else node.tls.port
 
 
 def _reachable(host: str) -> str:

@@ -27,6 +27,7 @@ def run(settings: Settings) -> None:
         ready_checks={"broker": broker_check(broker_url(settings))},
         days_left=days_left_of(own_certificates(settings)),
         audit=watch_of(settings),
+        names=settings.web.names,
     )
     _log.info("page serves", address=f"http://{settings.web.host}:{settings.web.port}")
     serve(app, settings.web.host, settings.web.port, stop)

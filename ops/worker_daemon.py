@@ -20,27 +20,30 @@ def run(settings: Settings, settings_arguments: list[str]) -> None:
     """Supervise both until SIGTERM; `settings_arguments` lead a child to the same settings."""
     stop = stop_on_signals()
     prepare_data(settings)
-    # -P: a folder in the working directory must not hide a package of the same name.
-    command = [sys.executable, "-P", "-m", "ops.cli"]
-    socket = model_host_socket(settings)
-    supervisor = Supervisor(
-        (
-            Part(name="model-host", argv=[*command, "model-host", *settings_arguments], ready=socket.exists),
-            Part(
-                name="celery",
-                argv=[*command, "celery-worker", *settings_arguments],
-                grace_s=15.0,
-                # SIGTERM starts Celery's soft shutdown: a few seconds for the jobs that run, then they are handed back.
-                # Its warm shutdown would wait for the longest job.
-                environment={"REMAP_SIGTERM": "SIGQUIT"},
-            ),
-        )
-    )
+    supervisor = Supervisor(parts_of(settings, settings_arguments))
     try:
         supervisor.start(stop)
         supervisor.watch(stop)
     finally:
         supervisor.stop()
+
+
+def parts_of(settings: Settings, settings_arguments: list[str]) -> tuple[Part, ...]:
+    """Return the model host, and Celery, which is stopped first."""
+    # -P: a folder in the working directory must not hide a package of the same name.
+    command = [sys.executable, "-P", "-m", "ops.cli"]
+    socket = model_host_socket(settings)
+    return (
+        Part(name="model-host", argv=[*command, "model-host", *settings_arguments], ready=socket.exists),
+        Part(
+            name="celery",
+            argv=[*command, "celery-worker", *settings_arguments],
+            grace_s=15.0,
+            # SIGTERM starts Celery's soft shutdown: a few seconds for the jobs that run, then they are handed back.
+            # Its warm shutdown would wait for the longest job.
+            environment={"REMAP_SIGTERM": "SIGQUIT"},
+        ),
+    )
 
 
 def run_celery(settings: Settings) -> None:

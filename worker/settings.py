@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from models.runtime_names import Precision, RuntimeName
+from worker.broker_url import require_readable
 from worker.languages import Language
 
 
@@ -174,9 +175,9 @@ class BrokerSettings(Section):
 
     @field_validator("url")
     @classmethod
-    def _scheme(cls, value: str) -> str:
-        if value and not value.startswith(("redis://", "rediss://", "redis+socket://")):
-            raise ValueError("must start with redis://, rediss:// or redis+socket://")
+    def _readable(cls, value: str) -> str:
+        if value:
+            require_readable(value)
         return value
 
 

@@ -163,7 +163,7 @@ class Shelf:
         )
         try:
             _warm(entry, model)
-        except ModelError:
+        except BaseException:
             model.close()
             raise
         queue = ModelQueue(

@@ -1,6 +1,6 @@
 """The application: pages, metrics, health; every answer with the security headers, every error as a page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import structlog
@@ -8,7 +8,6 @@ from jinja2 import Environment
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
@@ -19,7 +18,7 @@ from ops.certificates import DaysLeft
 from ops.dashboard.metrics import metrics_route
 from ops.dashboard.pages import Pages, make_environment
 from ops.dashboard.readiness import ReadyCheck, health_routes, ledger_check
-from ops.dashboard.security import LOOPBACK_HOSTS, SECURITY_HEADERS, SecurityHeaders
+from ops.dashboard.security import LOOPBACK_NAMES, SECURITY_HEADERS, KnownNames, SecurityHeaders
 from worker.errors import LedgerAway
 from worker.ledger_views import LedgerViews
 
@@ -39,7 +38,7 @@ def make_app(
     ready_checks: Mapping[str, ReadyCheck] | None = None,
     days_left: DaysLeft = dict,
     audit: AuditWatch = all_well,
-    allowed_hosts: Sequence[str] = LOOPBACK_HOSTS,
+    names: Collection[str] = (),
 ) -> Starlette:
     """Build the page over an open ledger.
 
@@ -50,7 +49,7 @@ def make_app(
         ready_checks: What /readyz asks beside the ledger, by name (see `readiness.broker_check`).
         days_left: What our certificates have left; asked at each scrape and for the first page.
         audit: How the audit trail is; asked likewise.
-        allowed_hosts: Names by which the page may be addressed.
+        names: Host names under which the page may be asked beside this machine's own (loopback).
     """
     environment = make_environment(version)
     errors = ErrorPages(environment)
@@ -65,7 +64,7 @@ def make_app(
         ],
         middleware=[
             Middleware(SecurityHeaders),
-            Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False),
+            Middleware(KnownNames, names=(*LOOPBACK_NAMES, *names)),
         ],
         exception_handlers={LedgerAway: errors.ledger_away, HTTPException: errors.refused, Exception: errors.broken},
     )

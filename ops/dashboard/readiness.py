@@ -53,13 +53,20 @@ def broker_check(url: str) -> ReadyCheck:
     """Return a check that the Redis at a URL answers a ping in two seconds; `redis+socket://` is Celery's."""
 
     def check() -> None:
-        # Celery and redis-py write the same address differently.
-        client = redis.Redis.from_url(
-            url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db="),
-            socket_timeout=_BROKER_TIMEOUT_S,
-            socket_connect_timeout=_BROKER_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
+        try:
+            # Celery and redis-py write the same address differently.
+            client = redis.Redis.from_url(
+                url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db="),
+                socket_timeout=_BROKER_TIMEOUT_S,
+                socket_connect_timeout=_BROKER_TIMEOUT_S,
+                retry=Retry(NoBackoff(), 0),
+            )
+        except ValueError as error:
+            # Its words could quote a part of the password.
+            raise NotReady(
+                cause="`broker.url` cannot be read",
+                remedy="Correct it in the settings: wetread config check",
+            ) from error
         try:
             client.ping()
         except redis.RedisError as error:

@@ -1,11 +1,26 @@
 #!/usr/bin/env bash
-# Packs what a GPU host without a registry lacks, into two folders that each travel beside the repository in one transfer
-# of 64 MiB (see README.md beside this file).
-# usage: bash ops/gpu/pack.sh [OUT]   OUT, build/gpu by default, is ignored by git: TensorRT's licence forbids redistribution.
+# Packs what a GPU host without a registry lacks, into two folders, each small enough for a transfer of TRANSFER_MIB (64)
+# beside the repository (see README.md beside this file).
+# usage: bash ops/gpu/pack.sh [OUT [DATA]]
+#   OUT    build/gpu by default, is ignored by git: TensorRT's licence forbids redistribution.
+#   DATA   folder of the test series (t1-head.tar.xz, brainchop-models.tar.xz); WETREAD_TEST_DATA where it is left out.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=${1:-$root/build/gpu}
+data=${2:-${WETREAD_TEST_DATA:-}}
+limit=${TRANSFER_MIB:-64}
+# What travels with the larger part of the library: the repository, and what is small of TensorRT-RTX.
+beside=22
+if [ ! -d "$data" ]; then
+    echo "the folder of the test series is ${data:-not given}${data:+, which is none}: the steps that read them would be" \
+        "skipped; set WETREAD_TEST_DATA to it, or name it: bash ops/gpu/pack.sh OUT DATA" >&2
+    exit 1
+fi
+if ! [ "$limit" -gt "$beside" ] 2>/dev/null; then
+    echo "TRANSFER_MIB is $limit: give a number of MiB above $beside, which the repository and its company need" >&2
+    exit 1
+fi
 mkdir -p "$out/packed" "$out/leg1" "$out/leg2/wheels"
 out=$(cd "$out" && pwd)
 python=${PYTHON:-python3}
@@ -32,10 +47,11 @@ if [ ! -f "$out/packed/library.xz" ]; then
     tar -C "$scratch/tree" -cJf "$out/packed/small.tar.xz" .
     mv "$out/packed/part.xz" "$out/packed/library.xz"
 fi
-# Most of the library goes first, the rest with what is small: whole, it would not fit beside the repository.
+# Most of the library goes first, the rest with the wheels: whole, it might not fit beside the repository.
+first=$(((limit - beside) << 20))
 cp "$out"/packed/{library.sha256,library.path,small.tar.xz} "$out/leg1/"
-head -c 44040192 "$out/packed/library.xz" >"$out/leg1/library.xz.1"
-tail -c +44040193 "$out/packed/library.xz" >"$out/leg2/library.xz.2"
+head -c "$first" "$out/packed/library.xz" >"$out/leg1/library.xz.1"
+tail -c +$((first + 1)) "$out/packed/library.xz" >"$out/leg2/library.xz.2"
 
 echo "leg 2: wheels that the host lacks, inputs"
 "${download[@]}" --python-version 3.12 "${platforms[@]}" -d "$out/leg2/wheels" \
@@ -43,7 +59,6 @@ echo "leg 2: wheels that the host lacks, inputs"
     "highdicom>=0.28,<0.29" "tomli-w>=1,<2" "babel>=2.16,<3" "reportlab>=4.2,<6"
 # These are on the host, in versions that fit its PyTorch.
 rm -f "$out"/leg2/wheels/{numpy,pillow,typing_extensions}-*.whl
-data=${WETREAD_TEST_DATA:-$root/../shared/data}
 for archive in t1-head brainchop-models; do
     if [ -f "$data/$archive.tar.xz" ]; then cp "$data/$archive.tar.xz" "$out/leg2/"; else echo "no $archive: its steps are skipped"; fi
 done
@@ -51,6 +66,10 @@ repository=$(cd "$root" && git ls-files -z | xargs -0 du -cb | tail -n 1 | cut -
 for leg in leg1 leg2; do
     size=$(du -sb "$out/$leg" | cut -f1)
     echo "$leg: $((size >> 20)) MiB in $out/$leg, $(((size + repository) >> 20)) MiB with the repository"
-    [ $((size + repository)) -lt $((63 << 20)) ] ||
-        { echo "$leg is too large for one transfer of 64 MiB beside the repository" >&2; exit 1; }
+    # A MiB is left for what packs the transfer.
+    [ $((size + repository)) -lt $(((limit - 1) << 20)) ] || {
+        echo "$leg is too large for one transfer of $limit MiB beside the repository: where more is possible, say so with" \
+            "TRANSFER_MIB" >&2
+        exit 1
+    }
 done

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Proves and measures on a GPU host, from a copy of the repository and the folders that pack.sh made.
-# usage: bash ops/gpu/run.sh unpack      leg 1: most of TensorRT-RTX into its place, where the next call finds it
+# usage: bash ops/gpu/run.sh unpack      leg 1: most of TensorRT-RTX into its place ($TENSORRT_PLACE, else below
+#                                        ~/.cache/wetread), where the next call finds it
 #        bash ops/gpu/run.sh             leg 2: the rest of it, questions, tests, benchmark; JSON and log go to $OUT (build/gpu/out)
 #        bash ops/gpu/run.sh --cpu-dry-run   every step on this machine's CPU, tiny; what needs a GPU says that it is skipped
 set -uo pipefail
@@ -8,7 +9,7 @@ cd "$(dirname "$0")/../.."
 out=${OUT:-build/gpu/out}
 mkdir -p "$out"
 pack=build/gpu
-place=${TENSORRT_PLACE:-/root/trt}
+place=${TENSORRT_PLACE:-${HOME:-/tmp}/.cache/wetread/trt}
 python=${PYTHON:-python3}
 
 if [ "${1:-}" = unpack ]; then

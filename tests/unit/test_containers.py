@@ -1,12 +1,15 @@
 """The compose file and the image say what is there. No container has been run by these tests."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from models.catalog import BUILT_IN, CatalogEntry, ModelState, read_entry
 from ops.settings import load
+from tests.unit.ops.test_named_commands import complaint_about
 
 ROOT = Path(__file__).parents[2]
 #: Keys of a service in the compose specification that the file may use.
@@ -53,11 +56,36 @@ def test_commands_are_commands_of_ours(compose: dict[str, Any]) -> None:
         assert name in known
 
 
+def _built_in() -> list[CatalogEntry]:
+    return [read_entry(file.parent) for file in sorted(BUILT_IN.glob("*/model.toml"))]
+
+
+@pytest.mark.parametrize("file", ["docs/install.md", "docker-compose.yml"])
+def test_every_model_that_lacks_its_weights_is_fetched(compose: dict[str, Any], file: str) -> None:
+    """A fresh volume has no weights, so nothing would be read: the commands that fetch them are shown, and run."""
+    dockerfile = (ROOT / "ops" / "containers" / "Dockerfile").read_text()
+    assert 'ENTRYPOINT ["wetread"]' in dockerfile  # so what follows the service is a command of ours
+    incomplete = {entry.card.id for entry in _built_in() if entry.state is ModelState.INCOMPLETE}
+    assert incomplete
+    text = (ROOT / file).read_text()
+    if file.endswith(".yml"):
+        # Said in a sentence, which names the command once.
+        assert "docker compose run --rm worker models fetch" in text
+        assert all(model in text for model in incomplete)
+        return
+    typed = re.findall(r"^docker compose run --rm (\S+) (.+)$", text, re.MULTILINE)
+    assert {service for service, _ in typed} <= set(compose["services"])
+    assert [complaint_about(words.split()) for _, words in typed] == [""] * len(typed)
+    assert {words for _, words in typed} == {f"models fetch {model}" for model in incomplete}
+    assert text.index("models fetch", text.index("docker compose build")) < text.index("\ndocker compose up")
+
+
 def test_the_containers_settings_are_accepted() -> None:
     """The settings file that is mounted is one that wetread takes, and its destination is the Orthanc beside it."""
     settings = load(ROOT / "ops" / "containers" / "settings.toml", {})
     assert settings.destinations[0].host == "orthanc"
     assert settings.broker.url.startswith("redis://redis:")
+    assert settings.web.names == ("web",)  # the service's name, as others in the compose network call it
 
 
 def test_the_image_holds_every_package() -> None:

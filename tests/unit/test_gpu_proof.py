@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +51,77 @@ def test_the_scripts_are_shell() -> None:
     """Both scripts parse."""
     for script in ("pack.sh", "run.sh"):
         subprocess.run(["bash", "-n", str(ROOT / "ops" / "gpu" / script)], check=True)
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    """A folder in which TensorRT-RTX is packed already, a made-up one of 25 MiB; wheels are not downloaded."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("pack.sh counts what git tracks, and this is no clone")
+    packed = tmp_path / "gpu" / "packed"
+    packed.mkdir(parents=True)
+    (packed / "library.xz").write_bytes(bytes(range(256)) * (25 << 12))
+    for name in ("library.sha256", "library.path", "small.tar.xz"):
+        (packed / name).write_text(name)
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 0\n")
+    python.chmod(0o700)
+    return packed.parent
+
+
+def pack(packed: Path, *data: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run pack.sh into a folder, without what this machine says of test data."""
+    environment = {name: value for name, value in os.environ.items() if name != "WETREAD_TEST_DATA"}
+    environment |= {"PYTHON": str(packed.parent / "python")} | variables
+    command = ["bash", str(ROOT / "ops" / "gpu" / "pack.sh"), str(packed), *map(str, data)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("given", ["variable", "argument"])
+def test_two_legs_are_packed(packed: Path, tmp_path: Path, given: str) -> None:
+    """The library is cut in two that are one again, the test series that are there go along, others are named."""
+    data = tmp_path / "series"
+    data.mkdir()
+    (data / "t1-head.tar.xz").write_bytes(b"series")
+    variables = {"TRANSFER_MIB": "40"} | ({"WETREAD_TEST_DATA": str(data)} if given == "variable" else {})
+    done = pack(packed, *([data] if given == "argument" else []), **variables)
+    assert done.returncode == 0, done.stderr
+    assert "no brainchop-models: its steps are skipped" in done.stdout
+    parts = [packed / "leg1" / "library.xz.1", packed / "leg2" / "library.xz.2"]
+    assert [part.stat().st_size >> 20 for part in parts] == [18, 7]
+    assert b"".join(part.read_bytes() for part in parts) == (packed / "packed" / "library.xz").read_bytes()
+    assert (packed / "leg2" / "t1-head.tar.xz").read_bytes() == b"series"
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({}, "the folder of the test series is not given: .*set WETREAD_TEST_DATA"),
+        ({"WETREAD_TEST_DATA": "/nowhere"}, "series is /nowhere, which is none: .*set WETREAD_TEST_DATA"),
+        ({"WETREAD_TEST_DATA": "/", "TRANSFER_MIB": "12"}, "TRANSFER_MIB is 12: give a number of MiB above 22"),
+        ({"WETREAD_TEST_DATA": "/", "TRANSFER_MIB": "much"}, "TRANSFER_MIB is much: give a number"),
+        ({"WETREAD_TEST_DATA": "/", "TRANSFER_MIB": "23"}, "too large for one transfer of 23 MiB .*TRANSFER_MIB"),
+    ],
+)
+def test_what_cannot_be_packed_is_told(packed: Path, variables: dict[str, str], words: str) -> None:
+    """Cause and remedy, before anything is downloaded."""
+    done = pack(packed, **variables)
+    assert done.returncode == 1
+    assert re.search(words, done.stderr)
+
+
+def test_the_first_leg_waits_below_the_home_folder(tmp_path: Path) -> None:
+    """Where the second call finds it, whoever runs it."""
+    scripts, leg = tmp_path / "copy" / "ops" / "gpu", tmp_path / "copy" / "build" / "gpu" / "leg1"
+    scripts.mkdir(parents=True)
+    leg.mkdir(parents=True)
+    shutil.copy(ROOT / "ops" / "gpu" / "run.sh", scripts)
+    (leg / "library.xz.1").write_text("most of it")
+    environment = {name: value for name, value in os.environ.items() if name not in ("TENSORRT_PLACE", "OUT")}
+    command = ["bash", str(scripts / "run.sh"), "unpack"]
+    subprocess.run(command, env=environment | {"HOME": str(tmp_path / "home")}, check=True, timeout=60)
+    kept = tmp_path / "home" / ".cache" / "wetread" / "trt" / ".leg1" / "library.xz.1"
+    assert kept.read_text() == "most of it"
 
 
 def _judge(lines: list[dict[str, Any]]) -> None:

@@ -12,6 +12,7 @@ from models.catalog import CatalogEntry, read_entry
 from models.errors import ModelError, RuntimeFailed
 from models.onnx_runtime import OnnxRuntime
 from models.openvino_runtime import OpenvinoRuntime
+from models.precision import read_calibration
 from models.runtimes import in_precision, load_proven
 from models.testing_classifier import write_image_classifier
 
@@ -153,3 +154,25 @@ def test_a_build_that_was_interrupted_is_none(entry: CatalogEntry, builds: Build
         builds.make(entry, OnnxRuntime(), "onnxruntime", "fp16", threads=1, step=interrupt)
     with pytest.raises(RuntimeFailed, match="was not measured in fp16"):
         builds.files(entry, "onnxruntime", "fp16")
+
+
+def test_a_calibration_set_is_read_by_the_inputs_names(tmp_path: Path) -> None:
+    """As golden files have them; what else a file holds is left out."""
+    np.savez(tmp_path / "one.npz", **{"input.input": np.ones((1, 2)), "expected.logits": np.zeros(3)})  # type: ignore[arg-type,unused-ignore]
+    (found,) = read_calibration(tmp_path)
+    assert list(found) == ["input"]
+    np.testing.assert_array_equal(found["input"], np.ones((1, 2)))
+
+
+@pytest.mark.parametrize("wrong", ["none", "damaged", "cut short", "other names"])
+def test_a_calibration_set_that_cannot_be_used_is_told(tmp_path: Path, wrong: str) -> None:
+    """The file is named, and what it should hold; a damaged one ends in no traceback."""
+    file = tmp_path / "one.npz"
+    if wrong == "damaged":
+        file.write_bytes(b"no zip at all")
+    elif wrong != "none":
+        np.savez(file, **{"input.input" if wrong == "cut short" else "input": np.ones(900)})  # type: ignore[arg-type,unused-ignore]
+    if wrong == "cut short":
+        file.write_bytes(file.read_bytes()[:600])
+    with pytest.raises(ModelError, match=r"holds no npz file" if wrong == "none" else r"one\.npz .*numpy\.savez"):
+        read_calibration(tmp_path)

@@ -61,10 +61,8 @@ def write_bundle(
     tmp_path: Path, channels: Sequence[str] = ("image",), preprocessing: Sequence[dict[str, Any]] = PREPROCESSING
 ) -> Path:
     """Write a bundle with seeded weights, laid out as MONAI lays them out."""
-    torch = need("torch")
+    need("torch")
     need("monai")
-    from monai.bundle import ConfigParser  # noqa: PLC0415
-
     folder = tmp_path / "bundle"
     (folder / "configs").mkdir(parents=True)
     (folder / "models").mkdir()
@@ -87,10 +85,18 @@ def write_bundle(
     data_format = {"inputs": inputs, "outputs": outputs}
     metadata = {"name": "Made for a test", "version": "0.1.0", "network_data_format": data_format}
     (folder / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    save_weights(folder, config)
+    return folder
+
+
+def save_weights(folder: Path, config: dict[str, Any]) -> None:
+    """Write seeded weights for the network that a configuration defines."""
+    import torch  # noqa: PLC0415
+    from monai.bundle import ConfigParser  # noqa: PLC0415
+
     torch.manual_seed(5)
     parser = ConfigParser(config)
     torch.save(parser.get_parsed_content("network_def").state_dict(), folder / "models" / "model.pt")
-    return folder
 
 
 def read_by_monai(folder: Path, volume: Volume) -> NDArray[np.uint8]:
@@ -269,6 +275,47 @@ def test_a_bundle_without_any_network_is_refused(bundle: Path, tmp_path: Path) -
     (bundle / "models" / "model.ts").write_bytes(b"PK nothing")
     with pytest.raises(WeightsRefused, match=r"model\.ts is no TorchScript file"):
         import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+
+
+@pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
+def test_labels_that_may_overlap_are_refused_unless_said_to_exclude_each_other(bundle: Path, tmp_path: Path) -> None:
+    """A sigmoid of one channel is one label; of several, each voxel would be the likeliest's alone."""
+    file = bundle / "configs" / "inference.json"
+    config = json.loads(file.read_text())
+    config["network_def"] |= {"out_channels": 2}
+    config["postprocessing"]["transforms"] = [
+        {"_target_": "Activationsd", "keys": "pred", "sigmoid": True},
+        {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5},
+    ]
+    file.write_text(json.dumps(config))
+    about = bundle / "configs" / "metadata.json"
+    metadata = json.loads(about.read_text())
+    metadata["network_data_format"]["outputs"]["pred"]["channel_def"] = {"0": "One", "1": "Two"}
+    about.write_text(json.dumps(metadata))
+    save_weights(bundle, config)
+    with pytest.raises(WeightsRefused, match=r"One, Two may overlap .* kind = \"multi-label\""):
+        import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+    table = wishes(interpretation={"kind": "multi-label"})
+    entry = read_entry(import_from("monai", bundle, card_file(tmp_path, table), tmp_path / "models"))
+    assert (entry.card.interpretation.kind, len(entry.card.labels)) == ("multi-label", 2)
+    assert all(verdict.passed for verdict in check(entry, OnnxRuntime()))
+
+
+@pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
+def test_a_sigmoid_of_one_channel_is_one_label(bundle: Path, tmp_path: Path) -> None:
+    """Nothing can overlap it, so nobody is asked."""
+    file = bundle / "configs" / "inference.json"
+    config = json.loads(file.read_text())
+    config["network_def"] |= {"out_channels": 1}
+    config["postprocessing"]["transforms"] = [{"_target_": "Activationsd", "keys": "pred", "sigmoid": True}]
+    file.write_text(json.dumps(config))
+    about = bundle / "configs" / "metadata.json"
+    metadata = json.loads(about.read_text())
+    metadata["network_data_format"]["outputs"]["pred"]["channel_def"] = {"0": "One"}
+    about.write_text(json.dumps(metadata))
+    save_weights(bundle, config)
+    made = import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+    assert [label.name for label in read_entry(made).card.labels] == ["One"]
 
 
 def test_a_zip_of_a_bundle_without_what_is_switched_off(bundle: Path, tmp_path: Path) -> None:

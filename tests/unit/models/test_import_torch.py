@@ -1,6 +1,7 @@
 """ONNX and TorchScript files become models whose answers are their origin's."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,15 @@ import numpy as np
 import onnx
 import platformdirs
 import pytest
-from onnx import TensorProto, helper
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
 from models.card_network import PackageFile
 from models.catalog import BUILT_IN, ModelState, read_entry
 from models.checking import check
-from models.errors import CardError, ModelError
+from models.errors import CardError, ModelError, WeightsRefused
 from models.import_kinds import import_from
-from models.imported_model import DRAFT
+from models.imported_model import DRAFT, write_model
 from models.onnx_runtime import OnnxRuntime
 from models.runtimes import runtime_named
 from models.weights import fetch_member
@@ -137,6 +139,67 @@ def test_an_onnx_file_gets_our_names(tmp_path: Path) -> None:
     assert entry.card.networks["main"].max_batch == 4
     assert [one.name for one in onnx.load(made / "model.onnx").graph.input] == ["input"]
     assert all(verdict.passed for verdict in check(entry, OnnxRuntime()))
+
+
+def a_detector(file: Path) -> Path:
+    """Write an ONNX file that finds nothing: boxes (0, 4), scores (0,) and classes (0,) of images of any size."""
+    scores = np.zeros((1, 1, 3), np.float32)
+    held = {
+        "every_box": np.zeros((1, 3, 4), np.float32),
+        "every_score": scores,
+        "most": np.array([5], np.int64),
+        "iou": np.array([0.5], np.float32),
+        "least": np.array([0.9], np.float32),
+        "last": np.array([2], np.int64),
+        "flat_boxes": np.zeros((3, 4), np.float32),
+        "flat_scores": np.zeros(3, np.float32),
+        "nothing": np.zeros((), np.float32),
+        "flat": np.array([-1], np.int64),
+    }
+    graph = helper.make_graph(
+        [
+            # The images are asked, and say nothing.
+            helper.make_node("ReduceMax", ["image"], ["brightest"], keepdims=0),
+            helper.make_node("Mul", ["brightest", "nothing"], ["none"]),
+            helper.make_node("Add", ["every_score", "none"], ["asked"]),
+            helper.make_node("NonMaxSuppression", ["every_box", "asked", "most", "iou", "least"], ["kept"]),
+            helper.make_node("Gather", ["kept", "last"], ["places"], axis=1),
+            helper.make_node("Reshape", ["places", "flat"], ["rows"]),
+            helper.make_node("Gather", ["flat_boxes", "rows"], ["boxes"]),
+            helper.make_node("Gather", ["flat_scores", "rows"], ["scores"]),
+            helper.make_node("Cast", ["rows"], ["classes"], to=TensorProto.INT64),
+        ],
+        "detector",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, "h", "w"])],
+        [
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["k", 4]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["k"]),
+            helper.make_tensor_value_info("classes", TensorProto.INT64, ["k"]),
+        ],
+        [numpy_helper.from_array(array, name) for name, array in held.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    return file
+
+
+def test_a_detector_that_finds_nothing_in_noise_is_imported(tmp_path: Path) -> None:
+    """Its golden answer is empty, and is given again."""
+    table = wishes() | IMAGE | {"interpretation": {"kind": "boxes"}}
+    made = import_from("onnx", a_detector(tmp_path / "net.onnx"), card_file(tmp_path, table), tmp_path / "models")
+    with np.load(made / "golden.npz") as golden:
+        assert golden["expected.boxes"].shape == (0, 4)
+    assert all(verdict.passed for verdict in check(read_entry(made), OnnxRuntime()))
+
+
+def test_an_origin_that_answers_in_another_shape_is_told(tmp_path: Path) -> None:
+    """Shapes are compared before numbers, which could not be subtracted."""
+
+    def origin(_inputs: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[Any]]:
+        return {"twice": np.zeros((1, 1, 3, 7), np.float32)}
+
+    network = a_network(tmp_path / "net.onnx").read_bytes()
+    with pytest.raises(WeightsRefused, match=r"twice in the shape \(1, 1, 32, 40\), its origin in \(1, 1, 3, 7\)"):
+        write_model(tmp_path / "models", wishes() | IMAGE, network, origin)
 
 
 def test_what_no_file_says_is_asked_for(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """A resident model answers by the names of its networks."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from models.catalog import CatalogEntry, ModelState
 from models.errors import ModelIncomplete, RuntimeFailed
 from models.loaded import LoadedModel
 from models.onnx_runtime import OnnxRuntime
+from models.runtime import LoadedNetwork
 
 
 def test_networks_are_asked_by_the_cards_names(threshold_model: CatalogEntry) -> None:
@@ -42,3 +46,24 @@ def test_a_network_that_cannot_be_loaded_is_a_named_failure(threshold_model: Cat
     (threshold_model.directory / "model.onnx").write_bytes(b"damaged")
     with pytest.raises(RuntimeFailed, match="cannot load"):
         LoadedModel.load(threshold_model, OnnxRuntime(), 1)
+
+
+def test_what_was_loaded_is_closed_where_the_next_network_cannot_be(threshold_model: CatalogEntry) -> None:
+    """Also after an error that nobody foresaw: what nobody holds could never be closed."""
+    closed: list[str] = []
+
+    class Flawed(OnnxRuntime):
+        """Loads one network, and is told when it is closed."""
+
+        def load(self, file: Path, **options: Any) -> LoadedNetwork:
+            if file.name == "other.onnx":
+                raise ValueError("unforeseen")
+            network = super().load(file, **options)
+            return Mock(wraps=network, close=lambda: closed.append(file.name))
+
+    main = threshold_model.card.networks["main"]
+    networks = {"main": main, "other": main.model_copy(update={"file": "other.onnx"})}
+    entry = replace(threshold_model, card=threshold_model.card.model_copy(update={"networks": networks}))
+    with pytest.raises(ValueError, match="unforeseen"):
+        LoadedModel.load(entry, Flawed(), 1)
+    assert closed == [main.file]

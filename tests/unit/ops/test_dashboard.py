@@ -201,6 +201,30 @@ def test_every_answer_carries_the_security_headers(app: ASGIApp, ledger: LedgerV
     assert "unsafe-inline" not in headers["content-security-policy"]
 
 
+def test_names_of_the_site_are_answered_and_others_told_how(ledger: LedgerViews, tmp_path: Path) -> None:
+    """A proxy may keep the Host header; who is refused reads why, and which setting lists the name."""
+    app = make_app(ledger, results_root=tmp_path, version="1", names=("Wetread.example.org", "2001:db8::5"))
+    for host in ("wetread.example.org", "WETREAD.example.org:443", "[2001:db8::5]:8080", "localhost:8080"):
+        assert ask(app, "/metrics", host=host).status_code == 200
+    refused = ask(app, "/metrics", host="other.example.org:8080")
+    assert refused.status_code == 400
+    assert "under the name other.example.org, and answers under" in refused.text
+    assert "`web.names`" in refused.text
+
+
+@pytest.mark.parametrize("host", ["", "localhost@evil.example", "localhost/..", "<b>", "[::1", "localhost:80:80"])
+def test_a_host_header_that_names_none_is_refused(app: ASGIApp, host: str) -> None:
+    """What cannot be a name is not looked up, and not shown again."""
+
+    async def send() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            return await client.get("/healthz", headers={"host": host})
+
+    refused = asyncio.run(send())
+    assert refused.status_code == 400
+    assert refused.text.startswith("The Host header names no host")
+
+
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080"])
 def test_other_host_names_are_refused(app: ASGIApp, host: str) -> None:
     """A page elsewhere that points its own name at the loopback address learns nothing (DNS rebinding)."""
@@ -292,6 +316,14 @@ def test_ready_names_what_is_away(ledger: LedgerViews, tmp_path: Path, free_port
     assert list(told["away"]) == ["broker"]
     assert "ConnectionError" in told["away"]["broker"]["cause"]
     assert "broker.url" in told["away"]["broker"]["remedy"]
+
+
+def test_a_broker_url_that_cannot_be_read_is_not_ready() -> None:
+    """It is told with cause and remedy, and without the password that spoils it."""
+    with pytest.raises(NotReady) as refusal:
+        broker_check("redis://:s3/cret@127.0.0.1:6379/0")()
+    assert "broker.url" in str(refusal.value)
+    assert "s3" not in str(refusal.value)
 
 
 def test_ready_is_ready_when_all_checks_pass(ledger: LedgerViews, tmp_path: Path) -> None:

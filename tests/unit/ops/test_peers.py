@@ -44,6 +44,15 @@ def test_our_node_is_reached_from_here(host: str, reached: str) -> None:
     assert our_node(settings(host=host)).host == reached
 
 
+@pytest.mark.parametrize("key", ["node.port", "node.tls.port"])
+def test_a_port_that_nobody_knows_is_told(key: str) -> None:
+    """A node on any free port cannot be called by who only has the settings."""
+    tls = {name: f"{name}.pem" for name in ("certificate", "key", "ca")}
+    node = {"port": 0} if key == "node.port" else {"plain": False, "tls": {"port": 0, **tls}}
+    with pytest.raises(SettingsError, match=rf"^{key} is 0, .*; choose one, such as WETREAD_NODE__.*PORT=[0-9]+$"):
+        our_node(Settings.model_validate({"node": node}))
+
+
 def test_the_only_destination_is_where_studies_are_pulled_from() -> None:
     """With none or several somebody has to say."""
     assert _archive("", settings("one")).ae_title == "ONE"

@@ -56,7 +56,15 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ("[node]\nport = 99999\n", {}, ("node.port", "less than or equal to 65535")),
         ("[node]\nae_title = 'WAY TOO LONG A TITLE'\n", {}, ("node.ae_title", "16")),
         ("[web]\nhost = '0.0.0.0'\n", {}, ("loopback",)),
+        ("[web]\nnames = ['https://a.example.org']\n", {}, ("web.names", "no host name", "without scheme")),
+        ("[web]\nnames = ['a.example.org:80']\n", {}, ("web.names", "no host name", "port")),
+        ("[web]\nnames = ['*']\n", {}, ("web.names", "no host name", "*")),
         ("[broker]\nurl = 'amqp://x'\n", {}, ("broker.url", "redis://")),
+        ("[broker]\nurl = 'redis://h:6379/zero'\n", {}, ("broker.url", "database is no number", "such as /0")),
+        ("[broker]\nurl = 'redis://:s3/cret@h:6379/0'\n", {}, ("broker.url", "port is no number", "percent-encode")),
+        ("[broker]\nurl = 'redis://:12/cret@h:6379/0'\n", {}, ("broker.url", "behind the host", "percent-encode")),
+        ("[broker]\nurl = 'redis://:12#cret@h:6379/0'\n", {}, ("broker.url", "behind the host", "percent-encode")),
+        ("[broker]\nurl = 'redis+socket:///r.sock?virtual_host=x'\n", {}, ("broker.url", "?virtual_host=0")),
         ("[ledger]\nurl = 'mysql://x'\n", {}, ("ledger.url", "postgresql://")),
         ("not toml", {}, ("wetread.toml", "not TOML")),
         ("", {"WETREAD_ENABLED": "true"}, ("enabled: unknown key", "allowed are", "broker")),
@@ -73,6 +81,21 @@ def test_what_is_wrong_is_refused_by_name(
         load(written(tmp_path, text), environ)
     for word in words:
         assert word in str(refusal.value)
+    assert "cret" not in str(refusal.value)  # of a password
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h",
+        "redis://:s3%2Fcret@h:6379/3",
+        "rediss://user:p@ss@h/0?ssl_cert_reqs=required",
+        "redis+socket://:p@/run/redis.sock?virtual_host=0",
+    ],
+)
+def test_a_broker_is_named_as_celery_names_it(url: str) -> None:
+    """Port and database may be left out; a password may be encoded."""
+    assert load(None, {"WETREAD_BROKER__URL": url}).broker.url == url
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

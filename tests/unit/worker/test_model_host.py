@@ -38,9 +38,17 @@ socket, models, gate = map(Path, sys.argv[1:4])
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 golden = {"labels": (np.linspace(0, 1, 16**3, dtype=np.float32) > 0.5).astype(np.uint8).reshape(1, 16, 16, 16)}
+
+class Defective(OnnxRuntime):
+    def load(self, file, **options):
+        if gate.exists():
+            raise ValueError("unforeseen, of Doe^Jane")
+        return super().load(file, **options)
+
 runtimes = {
     "constant": lambda: ConstantRuntime(answers=golden, gate=gate),
     "onnx": OnnxRuntime,
+    "defective": Defective,
     "scarce": lambda: ScarceRuntime(fits=3, lost=gate, log=gate.with_name("batches")),
 }
 runtime = runtimes[sys.argv[4]]()
@@ -63,7 +71,7 @@ class Host:
 
     Attributes:
         gate: With the runtime ``constant``, an answer waits while this file is there; with ``scarce`` the device is
-            lost.
+            lost; with ``defective`` no model can be loaded, for a reason that nobody foresaw.
     """
 
     def __init__(self, folder: Path, wait_for: WaitFor) -> None:
@@ -282,6 +290,21 @@ def test_a_model_without_its_golden_answer_is_not_used(host: Host, client: Model
     with pytest.raises(RuntimeFailed, match="golden"):
         client.infer_for("wrong", _digest(host, "wrong"))("main", {"input": _CUBE})
     assert _ask(host, client)["labels"].any()
+
+
+def test_an_unforeseen_error_while_a_model_is_fetched_costs_that_request_alone(host: Host, client: ModelClient) -> None:
+    """The child is told the error's kind, others are answered meanwhile, and the model is fetched when asked again."""
+    host.start("defective")
+    write_threshold_model(host.models, id="another", threshold=0.25)
+    pid, infer = host.pid, client.infer_for("another", _digest(host, "another"))
+    host.gate.touch()
+    with pytest.raises(RuntimeFailed, match="ValueError in the model host; see its log") as told:
+        infer("main", {"input": _CUBE})
+    assert "Doe" not in str(told.value)
+    assert _ask(host, client)["labels"].any()
+    host.gate.unlink()
+    assert infer("main", {"input": _CUBE})["labels"].mean() == pytest.approx(0.75, abs=0.01)
+    assert host.pid == pid
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\x00", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 100, b"\x00\x00\x00\x02[]"])

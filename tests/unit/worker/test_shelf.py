@@ -1,12 +1,14 @@
 """Which models a host holds, without its process and its socket."""
 
 from pathlib import Path
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
 
 from models.catalog import Catalog, read_entry
 from models.errors import DeviceLost
+from models.loaded import LoadedModel
 from models.onnx_runtime import OnnxRuntime
 from models.testing import ScarceRuntime, write_threshold_model
 from worker.shelf import Shelf, ShelfSettings
@@ -50,3 +52,23 @@ def test_verdicts_that_cannot_be_kept_cost_time_and_no_model(tmp_path: Path) -> 
     shelf.fill()
     assert shelf.resident == [entry.card.id]
     shelf.close()
+
+
+def test_a_model_that_fails_unforeseen_while_it_gets_warm_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Its networks are closed, the request is told, and the shelf goes on."""
+    entry = read_entry(write_threshold_model(tmp_path / "models"))
+    network = Mock(runtime="flawed 1 cpu", fingerprint="")
+    network.infer.side_effect = ValueError("unforeseen")
+    flawed = Mock(load=Mock(return_value=network))
+    flawed.name = "flawed"
+    catalog = Catalog.scan((tmp_path / "models",))
+    # As if it was proven at an earlier start: getting warm is its first inference.
+    with patch("worker.shelf.load_proven", lambda entry, runtimes, **_: LoadedModel.load(entry, runtimes[0], 1)):
+        shelf = Shelf(lambda: catalog, [flawed], ShelfSettings(threads=1))
+        with pytest.raises(ValueError, match="unforeseen"):
+            shelf.infer(entry.card.id, entry.digest, "main", {"input": _CUBE})
+        assert network.close.call_count == 1
+        network.infer.side_effect = None
+        network.infer.return_value = {"labels": np.ones(1)}
+        assert shelf.infer(entry.card.id, entry.digest, "main", {"input": _CUBE})[0] == "flawed 1 cpu"
+        shelf.close()

@@ -1,0 +1,73 @@
+"""What `wetread up` starts, without starting it."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import up, worker_daemon
+from ops.settings import Settings, SettingsError
+from ops.supervisor import Part, stopping_order
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Part]:
+    """The parts that would run, in the order in which they are started."""
+    parts: list[Part] = []
+
+    class NoSupervisor:
+        """Takes parts, and is done with them."""
+
+        def __init__(self, given: Sequence[Part]) -> None:
+            parts.extend(given)
+
+        def start(self, stop: threading.Event, on_ready: Callable[[Part], None]) -> None:
+            """Start nothing."""
+
+        def watch(self, stop: threading.Event) -> None:
+            """Return at once."""
+
+        def stop(self) -> None:
+            """Stop nothing."""
+
+    monkeypatch.setattr(up, "Supervisor", NoSupervisor)
+    monkeypatch.setattr(up, "stop_on_signals", threading.Event)
+    return parts
+
+
+def settings(folder: Path, **changes: Any) -> Settings:
+    """Return settings with a Redis somewhere else."""
+    return Settings.model_validate({"data": folder, "broker": {"url": "redis://127.0.0.1:1/0"}, **changes})
+
+
+@pytest.mark.parametrize(
+    ("key", "changes"),
+    [
+        ("node.port", {"node": {"port": 0}}),
+        ("web.port", {"node": {"port": 1}, "web": {"port": 0}}),
+    ],
+)
+def test_a_port_that_nobody_knows_is_refused(
+    tmp_path: Path, started: list[Part], key: str, changes: dict[str, Any]
+) -> None:
+    """Any free port is for a part alone, whose log names it; here others must know it."""
+    with pytest.raises(SettingsError, match=rf"^{key} is 0, .*; choose one, such as WETREAD_"):
+        up.run(settings(tmp_path, **changes), with_archive=False, say=print)
+    assert not started
+
+
+def test_the_page_is_ready_last_and_stops_after_the_rest(tmp_path: Path, started: list[Part]) -> None:
+    """Who polls it finds the whole house; who looks at it sees the others end, and receiving ends first."""
+    up.run(settings(tmp_path), with_archive=True, say=print)
+    assert [part.name for part in started] == ["archive", "worker", "deliver", "node", "web"]
+    assert [part.name for part in stopping_order(started)] == ["node", "deliver", "worker", "web", "archive"]
+
+
+def test_a_worker_has_time_for_its_own_parts_one_after_the_other(tmp_path: Path, started: list[Part]) -> None:
+    """Celery hands its jobs back, then the model host ends; nobody kills the worker meanwhile."""
+    given = settings(tmp_path)
+    up.run(given, with_archive=False, say=print)
+    (worker,) = [part for part in started if part.name == "worker"]
+    assert sum(part.grace_s for part in worker_daemon.parts_of(given, [])) < worker.grace_s
