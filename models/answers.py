@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.card_interpretation import LabelMapInterpretation
 from models.card_parts import Label
-from models.errors import CardError
+from models.errors import CardError, ImplausibleResult
 
 _BACKGROUND_AND_LABEL = 2
 #: No float32 is closer to 1, and nothing is lost for one that is closer to 0.
@@ -39,10 +39,14 @@ def answered(
         shape: Of the input, ``(d, h, w)`` or ``(rows, columns)``.
         labels: The card's; for kind ``multi-label`` one may have a threshold of its own.
 
-    Raises CardError when the answer is not the card's kind.
+    Raises CardError when the answer is not the card's kind, ImplausibleResult where it holds what is no number.
     """
     output = np.asarray(next(iter(answer.values()))) if len(answer) == 1 else None
+    if output is not None:
+        _require_numbers(output)
     found = None if output is None else _READ[interpretation.kind](interpretation, output, shape, labels)
+    if found is not None:
+        _require_numbers(found)  # the difference of two infinite logits is none
     if found is None:
         shapes = {name: array.shape for name, array in answer.items()}
         raise CardError(
@@ -50,6 +54,16 @@ def answered(
             "the card"
         )
     return found
+
+
+def _require_numbers(values: NDArray[Any]) -> None:
+    """Refuse NaN: no comparison with it is true, so it would be told as "looked for and not found"."""
+    # The least of values is NaN if one of them is; without an array of answers as large as the values.
+    if values.size and np.issubdtype(values.dtype, np.floating) and np.isnan(values.min()):
+        raise ImplausibleResult(
+            "the result is not sent: the network's answer holds values that are no numbers (NaN). In a lower precision "
+            "it may overflow on such images: read them in fp32; else mend the model"
+        )
 
 
 def _labels(
@@ -84,7 +98,8 @@ def _probability(
     if len(values) == 1 or interpretation.activation == "probabilities":
         # Of two probabilities the second says all.
         return np.asarray(values[-1])
-    return np.asarray(values[1] - values[0])
+    with np.errstate(invalid="ignore"):  # of two infinities the difference is NaN, and that is refused
+        return np.asarray(values[1] - values[0])
 
 
 def _multi_label(

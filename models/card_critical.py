@@ -45,7 +45,7 @@ class ProbabilityRule(Strict):
 
 
 class DiameterRule(Strict):
-    """A detection is at least so large."""
+    """A structure (with the measurement diameters) or a single detection is at least so wide."""
 
     when: Literal["diameter"]
     label: str

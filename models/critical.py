@@ -41,7 +41,7 @@ def _reasons(rule: CriticalRule, reading: Reading) -> Iterator[CriticalReason]:
     elif isinstance(rule, ProbabilityRule):
         yield from _detected(rule, reading.detections, _PROBABILITY, _PERCENT, "%")
     elif isinstance(rule, DiameterRule):
-        yield from _detected(rule, reading.detections, _DIAMETER, _MM, "mm")
+        yield from _detected(rule, (*reading.structures, *reading.detections), _DIAMETER, _MM, "mm")
     elif isinstance(rule, VolumeRule):
         yield from _sized(rule, reading)
     else:
@@ -75,23 +75,23 @@ def _present(rule: PresenceRule, reading: Reading) -> Iterator[CriticalReason]:
 
 def _detected(
     rule: ProbabilityRule | DiameterRule,
-    detections: Sequence[Detection],
+    things: Sequence[Structure | Detection],
     names: Sequence[tuple[str, str]],
     units: Mapping[str, float],
     unit: str,
 ) -> Iterator[CriticalReason]:
-    for detection in detections:
-        value = _measured(detection.measurements, names, units) if detection.label.name == rule.label else None
+    for thing in things:
+        value = _measured(thing.measurements, names, units) if thing.label.name == rule.label else None
         if value is not None and value >= rule.at_least:
             yield CriticalReason(
                 kind=rule.when,
-                name=detection.label.name,
-                concept=detection.label.concept,
-                names=detection.label.names,
+                name=thing.label.name,
+                concept=thing.label.concept,
+                names=thing.label.names,
                 value=value,
                 unit=unit,
                 at_least=rule.at_least,
-                number=detection.number,
+                number=thing.number if isinstance(thing, Detection) else None,
             )
 
 

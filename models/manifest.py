@@ -9,7 +9,15 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from models.card_critical import CertaintyRule, CountRule, CriticalRule, PresenceRule
+from models.card_critical import (
+    CertaintyRule,
+    CountRule,
+    CriticalRule,
+    DiameterRule,
+    PresenceRule,
+    ProbabilityRule,
+    VolumeRule,
+)
 from models.card_inference import Command, EntryPoint, Inference, LocateThenRead, SlidingWindow
 from models.card_interpretation import (
     BoxInterpretation,
@@ -175,7 +183,34 @@ class Card(Strict):
                 raise ValueError(f"critical.{number}.label: no label is named {label!r}; allowed are {allowed}")
             if isinstance(rule, CountRule) and label not in counted:
                 raise ValueError(f'critical.{number}.label: {label} has no count; add "count" to its measurements')
+            lacking = self._lacking(rule)
+            if lacking:
+                raise ValueError(f"critical.{number}: this rule would never fire: {lacking}")
         return self
+
+    def _lacking(self, rule: CriticalRule) -> str:
+        """Return what a rule asks for and nothing on this card gives; empty where it may fire."""
+        if not isinstance(rule, (ProbabilityRule, DiameterRule, VolumeRule)) or isinstance(
+            self.inference, (EntryPoint, Command)
+        ):
+            return ""  # what comes as code may measure anything
+        label = next(label for label in self.labels if label.name == rule.label)
+        how = self.interpretation
+        if isinstance(how, BoxInterpretation):
+            return {
+                "probability": "",
+                "diameter": "" if how.diameter != "none" else 'set interpretation.diameter = "longer-side"',
+                "volume": "boxes have no volume",
+            }[rule.when]
+        if isinstance(self.preparation, ImagePreparation):
+            return f"what is outlined on images has an area, and no {rule.when}"
+        certain = label.instances and isinstance(how, LabelMapInterpretation) and how.kind == "probability"
+        wide = label.instances or "diameters" in label.measurements
+        return {
+            "probability": "" if certain else "only instances = true with kind = probability are so certain",
+            "diameter": "" if wide else f'add "diameters" to the measurements of {rule.label}, or instances = true',
+            "volume": "",
+        }[rule.when]
 
     def _answers(self) -> list[Concept]:
         """Return everything that a model of the whole input can answer; empty where the card does not tell."""

@@ -12,6 +12,7 @@ from ops.destinations import commitment_plans_of, reporters_of
 from ops.settings import Settings
 from worker.celery_app import TokenPublisher, make_app
 from worker.committing import Committer
+from worker.error_place import place_of
 from worker.intake import Intake
 from worker.job import JobState
 from worker.ledger import Ledger
@@ -74,20 +75,12 @@ class Loop:
                     "part of the node failed",
                     part=self._name,
                     cause=f"{type(error).__name__}: a defect of wetread; please report it",
-                    place=_place_of(error),
+                    place=place_of(error),
                     again_in_s=self._again_after_s,
                 )
                 self._stop.wait(self._again_after_s)
             else:
                 return
-
-
-def _place_of(error: BaseException) -> str:
-    """Return module and line that raised."""
-    traced = error.__traceback__
-    while traced is not None and traced.tb_next is not None:
-        traced = traced.tb_next
-    return "" if traced is None else f"{traced.tb_frame.f_globals.get('__name__')}:{traced.tb_lineno}"
 
 
 def reconciler_of(settings: Settings, ledger: Ledger) -> Reconciler:

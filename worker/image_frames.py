@@ -54,6 +54,7 @@ def frames_of(datasets: Sequence[Any], names: Sequence[str] = ()) -> list[Frame]
         raise SeriesRefused(f"several multi-frame images: {len(datasets)} objects in one series, {multi[0]} among them")
     if multi:
         with told_as_unreadable(multi[0]):
+            _require_whole(datasets[0])
             return list(_enhanced_frames(datasets[0]))
     frames = []
     for index, dataset in enumerate(datasets):
@@ -82,8 +83,10 @@ def decode(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
             values = pixel_array(dataset, index=number - 1 if number else None, decoding_plugin=plugin)
     except (*PARSE_ERRORS, RuntimeError) as error:
         syntax = dataset.file_meta.TransferSyntaxUID
+        # A decoder's words tell what is wrong with the pixels; pydicom's quote the header, which may name a patient.
+        told = str(error) if isinstance(error, RuntimeError) else type(error).__name__
         raise SeriesUnreadable(
-            f"{name}: pixel data in {getattr(syntax, 'name', syntax)} cannot be decoded: {error}"
+            f"{name}: pixel data in {getattr(syntax, 'name', syntax)} cannot be decoded: {told}"
         ) from error
     if values.ndim == len(expected) + 1 and values.shape[0] == 1:  # one frame of a multi-frame image
         values = values[0]
@@ -135,6 +138,14 @@ def voxels_announced(dataset: Any, name: str, *, colour: bool = False) -> int:
             # PS3.3 C.11.1: then there is no Rescale Slope, and the stored values mean nothing by themselves.
             raise SeriesRefused("lookup table: values mean something only through a Modality LUT, which is not read")
         return voxels
+
+
+def _require_whole(dataset: Any) -> None:
+    """Refuse one part of several (PS3.3 C.7.6.16.2.2.4): its slices are as regular as those of a whole image."""
+    total = int(dataset.get("InConcatenationTotalNumber") or 0)
+    number = int(dataset.get("InConcatenationNumber") or 1)
+    if total > 1 or number > 1 or (dataset.get("ConcatenationUID") and not total):
+        raise SeriesRefused(f"part of a concatenation: {number} of {total or 'an unknown number'}")
 
 
 def _is_multi_frame(dataset: Any, name: str) -> bool:

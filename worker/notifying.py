@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from dicom_node.errors import NodeError
 from dicom_node.identity import StudyIdentity
 from worker.errors import ChannelAway, ChannelRefused, LeaseLost, LedgerAway
 from worker.heartbeat import Heartbeat
@@ -145,7 +146,7 @@ class Notifier:
         """Read whose study it is from the spool, where alone that is kept; a message without is better than none."""
         try:
             return identity_of_file(self._spool / outgoing.source_file, self._assumed)
-        except (OSError, *PARSE_ERRORS):
+        except (OSError, NodeError, *PARSE_ERRORS):
             _log.warning("source unreadable", notification=outgoing.notification_id, file=outgoing.source_file)
             return StudyIdentity()
 

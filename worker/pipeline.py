@@ -19,6 +19,7 @@ from worker import output_gate, picture, results
 from worker.case import Case
 from worker.channel_series import by_folder, load_channels
 from worker.destination_settings import Superseded
+from worker.error_place import place_of
 from worker.errors import CharactersUnknown, LeaseLost, LedgerAway, LedgerRefused, ModelHostLost, WorkerError
 from worker.heartbeat import Heartbeat
 from worker.job import Claim
@@ -130,7 +131,7 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001  # the outermost frame of a job: one study must not end the worker
             handed_back = ""
             # The message of a foreign exception may hold a patient's data: only its type and place are told.
-            place = _place_of(error)
+            place = place_of(error)
             self._failed(
                 claim, f"{type(error).__name__} at {place}: a defect of wetread; please report it", permanent=False
             )
@@ -285,12 +286,3 @@ def recipe_digest(
     if superseded is not None:
         recipe["superseded"] = [reference.sop_instance_uid for reference in superseded.references]
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
-
-
-def _place_of(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "an unknown place"
-    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

@@ -69,6 +69,10 @@ REFUSALS: Mapping[str, Refusal] = {
     "several multi-frame images": Refusal(
         meaning="a multi-frame image and others are in one series, and one is read", remedy=_SPLIT
     ),
+    "part of a concatenation": Refusal(
+        meaning="a multi-frame image was sent in parts, and one part is not the whole scan",
+        remedy="let its sender send the image as one object",
+    ),
     "multi-frame without functional groups": Refusal(
         meaning="nothing says where each frame of a tomographic image lies", remedy=_SEND_ORIGINALS
     ),

@@ -13,6 +13,7 @@ from celery import Celery
 from celery.signals import worker_process_init
 
 from worker.celery_app import TASK
+from worker.error_place import place_of
 from worker.errors import LedgerAway
 from worker.pipeline import Pipeline
 from worker.settings import WorkerSettings
@@ -50,6 +51,11 @@ def register(app: Celery, make_pipeline: Callable[[], Pipeline], settings: Worke
             _log.warning("worker without ledger", queue=queue, cause=str(away))
         except TookTooLong:
             _log.warning("token took too long", queue=queue, remedy="is the ledger's database slow, or locked?")
+        except Exception as error:  # noqa: BLE001  # the outermost frame: Celery would log its words and its traceback
+            # The message of a foreign exception may hold a patient's data: only its type and place are told.
+            _log.error(
+                "a defect of wetread in a worker", queue=queue, error=type(error).__name__, place=place_of(error)
+            )
 
     # weak=False: the signal would otherwise forget this function as soon as we return.
     @worker_process_init.connect(weak=False)

@@ -108,7 +108,7 @@ class UnreadNotes:
             return ""
         try:
             return str(_heads([self.spool / file for file in unread.files])[0].get("Modality", ""))
-        except (WorkerError, OSError):
+        except (WorkerError, *PARSE_ERRORS):
             return ""
 
     def _note(self, unread: UnreadJob) -> ResultObject:

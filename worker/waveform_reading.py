@@ -41,7 +41,12 @@ def _read_longest(dataset: Any) -> tuple[Waveform, tuple[str, ...]]:
         raise SeriesRefused("no sampling frequency: (003A,001A) is not positive")
     stored = _stored_values(dataset, group)
     definitions = list(group.ChannelDefinitionSequence)
+    padded = _padded(group, stored)
+    # What is behind the last sample of any channel is no recording.
+    used = int(np.flatnonzero(~padded.all(axis=1))[-1]) + 1 if not padded.all() else 0
+    stored, padded = stored[:used], padded[:used]
     array = np.stack([_millivolt(stored[:, index], channel) for index, channel in enumerate(definitions)])
+    array[padded.T] = np.nan
     channels = tuple(_lead(channel, index) for index, channel in enumerate(definitions))
     if len(set(channels)) < len(channels):
         raise SeriesRefused("doubled leads: two channels of the recording have the same lead's name")
@@ -66,6 +71,16 @@ def _stored_values(dataset: Any, group: Any) -> NDArray[np.generic]:
             "waveform shorter than announced: channels x samples do not fit the data; is it truncated?"
         )
     return np.frombuffer(data, dtype=dtype, count=channels * samples).reshape(samples, channels)
+
+
+def _padded(group: Any, stored: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Return which samples are no signal: they have the Waveform Padding Value (5400,100A), PS3.3 C.10.9.1.7."""
+    value = group.get("WaveformPaddingValue")
+    if value in (None, b""):
+        return np.zeros(stored.shape, bool)
+    if isinstance(value, (bytes, bytearray)):
+        value = np.frombuffer(bytes(value)[: stored.dtype.itemsize], stored.dtype)[0]
+    return np.asarray(stored == stored.dtype.type(value))
 
 
 def _millivolt(stored: NDArray[Any], channel: Any) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from models.answers import answered, logit
 from models.card_interpretation import LabelMapInterpretation
-from models.errors import CardError
+from models.errors import CardError, ImplausibleResult
 from tests.readings import LABELS, a_card
 
 SHAPE = (2, 3)
@@ -43,6 +43,26 @@ def test_a_threshold_that_nothing_reads_is_refused() -> None:
     """A label of a kind with one threshold for all cannot have its own."""
     with pytest.raises(ValidationError, match="multi-label"):
         a_card(labels=[LABELS[0].model_dump() | {"threshold": 0.3}])
+
+
+@pytest.mark.parametrize("kind", ["classes", "probability", "multi-label"])
+def test_an_answer_that_is_no_number_is_not_nothing_found(kind: str) -> None:
+    """No comparison with NaN is true: it would be told as "looked for and not found"."""
+    broken = LOGITS.copy()
+    broken[0, 1, 1, 2] = np.nan
+    for output in (broken, broken.astype(np.float16)):
+        with pytest.raises(ImplausibleResult, match="no numbers"):
+            meaning(output, kind=kind)
+
+
+def test_a_difference_that_is_no_number_is_refused_and_an_infinite_logit_is_none_of_these() -> None:
+    """Networks mask with minus infinity; infinity less infinity says nothing."""
+    masked = LOGITS.copy()
+    masked[0, 1, 0, 0] = -np.inf
+    assert meaning(masked, kind="classes")[0, 0] == 0
+    masked[0, 0, 0, 0] = -np.inf
+    with pytest.raises(ImplausibleResult):
+        meaning(masked, kind="probability")
 
 
 def test_classes_are_the_highest_channel() -> None:

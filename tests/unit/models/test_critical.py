@@ -115,7 +115,8 @@ def test_detections_are_judged_one_by_one() -> None:
             nodule(2, measured(DIAMETER, 1.2, CENTIMETRE), measured(CERTAINTY, 10.0, PERCENT)),
         )
     )
-    assert fired(a_nodule_card(critical=rules), reading) == [("diameter", 12.0, 2), ("probability", 70.0, 1)]
+    card = a_nodule_card(critical=rules, interpretation={"kind": "probability"})
+    assert fired(card, reading) == [("diameter", 12.0, 2), ("probability", 70.0, 1)]
 
 
 @pytest.mark.parametrize(
@@ -209,6 +210,46 @@ def test_a_rule_about_what_a_model_never_answers_is_refused() -> None:
     card = an_ecg_card().model_dump(by_alias=True)
     with pytest.raises(ValidationError, match="Normal sinus rhythm"):
         Card.model_validate(card | {"critical": [{"when": "present", "concept": CODE}]})
+
+
+def test_a_structure_may_be_too_wide() -> None:
+    """An aorta is no detection, and its diameter is measured all the same."""
+    label = CORTEX.model_copy(update={"measurements": ("diameters",)})
+    wide = Structure(label=label, voxels=1, measurements=(measured(DIAMETER, 72.0, MILLIMETRE),))
+    rule = {"when": "diameter", "label": label.name, "at_least": 55.0}
+    card = a_card(labels=[label.model_dump()], critical=[rule])
+    (reason,) = critical_reasons(card.critical, Reading(structures=(wide,)))
+    assert (reason.kind, reason.value, reason.number) == ("diameter", 72.0, None)
+
+
+@pytest.mark.parametrize(
+    ("when", "label", "interpretation", "lacks"),
+    [
+        ("diameter", {}, {"kind": "labels"}, "diameters"),
+        ("diameter", {"measurements": ["diameters"]}, {"kind": "labels"}, ""),
+        ("diameter", {"instances": True}, {"kind": "labels"}, ""),
+        ("probability", {"instances": True}, {"kind": "labels"}, "kind = probability"),
+        ("probability", {}, {"kind": "probability"}, "instances = true"),
+        ("probability", {"instances": True}, {"kind": "probability"}, ""),
+        ("volume", {}, {"kind": "labels"}, ""),
+        ("volume", {}, {"kind": "boxes"}, "boxes have no volume"),
+        ("probability", {}, {"kind": "boxes"}, ""),
+        ("diameter", {}, {"kind": "boxes"}, "longer-side"),
+        ("diameter", {}, {"kind": "boxes", "diameter": "longer-side"}, ""),
+    ],
+)
+def test_a_rule_that_would_never_fire_is_refused(
+    when: str, label: dict[str, Any], interpretation: dict[str, Any], lacks: str
+) -> None:
+    """With what is lacking: nobody would notice that nobody is ever told."""
+    about = {**LABELS[0].model_dump(), **label}
+    rule = {"when": when, "label": LABELS[0].name, "at_least": 50.0}
+    changes = {"labels": [about], "critical": [rule], "interpretation": interpretation}
+    if lacks:
+        with pytest.raises(ValidationError, match=f"would never fire.*{lacks}"):
+            a_card(**changes)
+    else:
+        assert a_card(**changes).critical
 
 
 def test_a_wrong_key_names_the_file_and_the_right_key(tmp_path: Path) -> None:

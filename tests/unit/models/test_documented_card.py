@@ -1,5 +1,6 @@
 """The card in the documentation is one that wetread takes."""
 
+import re
 from pathlib import Path
 
 from models.manifest import load_card
@@ -41,6 +42,10 @@ def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
         for number, name in enumerate(("Haemorrhage", "Nodule", "Free air", "Microbleed"), start=2)
     )
     labels = labels.replace('name = "Microbleed"\n', 'name = "Microbleed"\nmeasurements = ["count"]\n')
+    labels = labels.replace('name = "Nodule"\n', 'name = "Nodule"\ninstances = true\n')
+    kind = re.search(r'\[interpretation\]\nkind = "(\S+)"', example)
+    assert kind is not None
+    example = example.replace(kind[0], kind[0].replace(kind[1], "probability"))
     file = tmp_path / "model.toml"
     file.write_text(f"{deadline}\n{example}\n{labels}\n{rules}".replace("…", "0" * 64), encoding="utf-8")
     card = load_card(file)

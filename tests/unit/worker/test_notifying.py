@@ -84,8 +84,14 @@ def test_accession_number_and_patient_come_from_the_spool(ledger: Ledger, spool:
     assert not loop.tell_one(channels[0])
 
 
-def test_a_source_that_is_gone_does_not_silence_the_message(ledger: Ledger, tmp_path: Path, critical: int) -> None:
+@pytest.mark.parametrize("content", [None, b"", b"junk" * 100], ids=["gone", "empty", "junk"])
+def test_a_source_that_cannot_be_read_does_not_silence_the_message(
+    ledger: Ledger, tmp_path: Path, critical: int, content: bytes | None
+) -> None:
     """Without the spool's file the study UID is left to find it by."""
+    if content is not None:
+        (tmp_path / "s" / "a").mkdir(parents=True)
+        (tmp_path / "s" / "a" / "1.dcm").write_bytes(content)
     client = Recording()
     loop = notifier(ledger, tmp_path, channel("pager", client))
     loop.decide()

@@ -90,3 +90,30 @@ def test_what_is_no_recording_is_refused_by_name(
     alter(group, group.ChannelDefinitionSequence[0])
     with pytest.raises(error, match=words):
         read_waveform(dataset, "a.dcm")
+
+
+def padded(leads: slice, *, first: int) -> pydicom.Dataset:
+    """Return the recording with padding in some leads from a sample on."""
+    dataset = pydicom.dcmread(ECG)
+    (group, *_) = dataset.WaveformSequence
+    samples = np.frombuffer(group.WaveformData, "<i2").reshape(-1, 12).copy()
+    samples[first:, leads] = -32768
+    group.WaveformData = samples.tobytes()
+    group.add_new("WaveformPaddingValue", "OW", np.int16(-32768).tobytes())
+    return dataset
+
+
+def test_padding_is_no_signal() -> None:
+    """A lead that stops early has no samples behind that, and is refused by whoever needs them; others are read."""
+    waveform, _ = read_waveform(padded(slice(1, 2), first=2500), "a.dcm")
+    assert waveform.array.shape == (12, 10000)
+    assert np.isnan(waveform.array[1, 2500:]).all()
+    assert np.isfinite(waveform.array[0]).all()
+    assert np.isfinite(waveform.array[1, :2500]).all()
+
+
+def test_a_recording_ends_with_its_last_sample() -> None:
+    """A cart that pads 2.5 s to 10 s has recorded 2.5 s."""
+    waveform, _ = read_waveform(padded(slice(0, 12), first=2500), "a.dcm")
+    assert waveform.array.shape == (12, 2500)
+    assert np.isfinite(waveform.array).all()
