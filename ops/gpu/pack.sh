@@ -3,18 +3,19 @@
 # beside the repository (see README.md beside this file).
 # usage: bash ops/gpu/pack.sh [OUT [DATA]]
 #   OUT    build/gpu by default, is ignored by git: TensorRT's licence forbids redistribution.
-#   DATA   folder of the test series (t1-head.tar.xz, brainchop-models.tar.xz); WETREAD_TEST_DATA where it is left out.
+#   DATA   folder of the test series (t1-head.tar.xz, brainchop-models.tar.xz); WETREAD_TEST_DATA where it is left out,
+#          else where the tests look for them (tests/conftest.py).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=${1:-$root/build/gpu}
-data=${2:-${WETREAD_TEST_DATA:-}}
+data=${2:-${WETREAD_TEST_DATA:-$root/../shared/data}}
 limit=${TRANSFER_MIB:-64}
 # What travels with the larger part of the library: the repository, and what is small of TensorRT-RTX.
 beside=22
 if [ ! -d "$data" ]; then
-    echo "the folder of the test series is ${data:-not given}${data:+, which is none}: the steps that read them would be" \
-        "skipped; set WETREAD_TEST_DATA to it, or name it: bash ops/gpu/pack.sh OUT DATA" >&2
+    echo "the folder of the test series, $data, is not there: the steps that read them would be skipped; set" \
+        "WETREAD_TEST_DATA to it, or name it: bash ops/gpu/pack.sh OUT DATA" >&2
     exit 1
 fi
 if ! [ "$limit" -gt "$beside" ] 2>/dev/null; then
