@@ -31,6 +31,8 @@ _IDLE_S = 60.0
 _SHORTEST_PAUSE_S = 0.001
 #: What a receiving process leaves, it leaves in its last moment; a day, since clocks may jump.
 _LATELY_S = 86_400.0
+#: After the last instance of a closed study that was sent once more: one look for all of them.
+_LOOK_AGAIN_S = 5.0
 #: While the store is away; each may be large.
 _MOST_LISTS_WAITING = 64
 
@@ -185,6 +187,10 @@ class Assembler:
         if instance.own:
             return
         if instance.arrival is Arrival.SAME and study_uid not in self._open:
+            # Mostly it is in a revision. But where the disk failed just after the file had its name, its sender was
+            # refused, nobody was told, and this is the sender's second try.
+            folder = name_of(study_uid)
+            self._handover.add(Errand.ADOPT, folder, partial(self._adopt, folder), after_s=_LOOK_AGAIN_S)
             return
         if study_uid not in self._open or study_uid in self._unnoted:
             self._handover.add(Errand.NOTE, study_uid, partial(self._note, instance))
@@ -317,7 +323,7 @@ class Assembler:
             self._handover.add(Errand.ADOPT, folder, partial(self._adopt, folder))
 
     def _adopt(self, folder: str) -> None:
-        """Take what a crash left unrecorded in a folder as if it had just arrived."""
+        """Take what a crash, or a failure of the disk, left unrecorded in a folder as if it had just arrived."""
         known = self._store.recorded_files(folder)
         described = [self._spool.describe(file) for file in self._spool.files(folder) if file not in known]
         left = [instance for instance in described if instance is not None and not instance.own]

@@ -11,6 +11,7 @@ from pydicom.sequence import Sequence
 
 from dicom_node.asker import Answer, Counts
 from dicom_node.assembler import Assembler
+from dicom_node.errors import SpoolFailed
 from dicom_node.settings import NodeSettings
 from dicom_node.spool import Spool
 from dicom_node.study import Completion, SeriesWish
@@ -141,6 +142,48 @@ def test_the_same_again_opens_nothing(house: House) -> None:
     house.wait(30)
     assert len(house.store.revisions) == 1
     assert len(house.store.receiving) == 1
+
+
+def test_what_the_disk_refused_after_it_had_its_name_is_assembled(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sender tries again, is told that it is kept, and nobody else ever hears of it."""
+    earlier = house.receive("1.2.4")
+    house.wait(30)
+    disk = house.spool._disk
+    failing = iter([True])
+
+    def fail(folder: Path) -> None:
+        if list(folder.glob("*.dcm")) and next(failing, False):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(disk, "sync_folder", fail)
+        with pytest.raises(SpoolFailed):
+            house.receive("1.2.3")
+        file = house.receive("1.2.3")
+    assert house.assembler.open_studies() == 0
+    house.wait(5)
+    assert house.assembler.open_studies() == 1
+    house.wait(30)
+    assert house.files() == [[earlier], sorted([earlier, file])]
+
+
+def test_a_study_that_is_sent_again_is_looked_through_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many instances it has."""
+    sops = [f"1.2.{number}" for number in range(3, 8)]
+    for sop in sops:
+        house.receive(sop)
+    house.wait(30)
+    looked: list[str] = []
+    recorded = house.store.recorded_files
+    monkeypatch.setattr(house.store, "recorded_files", lambda folder: (looked.append(folder), recorded(folder))[1])
+    for sop in sops:
+        house.receive(sop)
+    house.wait(5)
+    assert len(looked) == 1
+    house.wait(30)
+    assert (house.assembler.open_studies(), len(house.store.revisions)) == (0, 1)
 
 
 def test_own_results_open_nothing_and_are_left_out(house: House) -> None:
