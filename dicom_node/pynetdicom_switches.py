@@ -20,7 +20,8 @@ def set_switches() -> None:
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
     # pydicom's warning of an invalid value quotes the value.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    # Sends the dataset's bytes from the file: no decoding, no second encoding, no copy in memory.
+    # Sends the dataset's bytes from the file: no decoding, no second encoding. pynetdicom would still queue all of them
+    # at once; on associations of ours some PDUs wait at a time (`bounded_connection`).
     _config.STORE_SEND_CHUNKED_DATASET = True
     # A bad UID in a request is answered by name (`spool`); pynetdicom would end the association without a word.
     _config.VALIDATORS["UI"] = _any_uid

@@ -1,5 +1,6 @@
 """A peer that stops in the middle keeps no thread of ours: what we open, and what reports come over, is bounded."""
 
+import contextlib
 import socket
 import ssl
 import struct
@@ -7,16 +8,21 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pynetdicom.dul import DULServiceProvider
 
 from dicom_node import commitment
-from dicom_node.archive import DicomArchive
+from dicom_node.archive import DicomArchive, OutcomeKind
+from dicom_node.bounded_connection import MOST_QUEUED
+from dicom_node.command_set import read_command, response_to
 from dicom_node.commitment import CommitmentListener
 from dicom_node.errors import ArchiveUnreachable
+from dicom_node.pdata import p_data
 from dicom_node.settings import TlsClientSettings
 from tests.certificates import Authority
-from tests.faults.wire_bytes import DATA, RawPeer, associate_rq, pdu, pdv
+from tests.faults.wire_bytes import DATA, RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq, pdu, pdv, store_rq
 from tests.stalling_archive import Then, read_pdu, stalling_archive
 from tests.unit.dicom_node.instances import dataset, write_file
 
@@ -127,3 +133,39 @@ def test_a_caller_that_stalls_on_the_port_of_reports_is_closed(
             late.end()
     finally:
         listener.close()
+
+
+def test_an_archive_that_takes_an_object_slowly_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For longer than its answer is; and of the object no more is in memory than some PDUs."""
+    size, takes_s = 24 << 20, 3.0
+    file = write_file(tmp_path / "a.dcm", dataset(BitsAllocated=8, PixelData=bytes(size)))
+    queued: list[int] = []
+    original = DULServiceProvider.send_pdu
+
+    def send_pdu(self: Any, primitive: Any) -> None:
+        original(self, primitive)
+        queued.append(self.to_provider_queue.qsize())
+
+    monkeypatch.setattr(DULServiceProvider, "send_pdu", send_pdu)
+
+    def takes_slowly(connection: socket.socket, over: threading.Event) -> None:
+        began, taken = time.monotonic(), 0
+        while taken < size:
+            taken += len(connection.recv(64 << 10))
+            over.wait(max(0.0, began + takes_s * taken / size - time.monotonic()))
+        # What is behind the pixels, and there is nothing else to come.
+        connection.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            while connection.recv(64 << 10):
+                pass
+        command = response_to(read_command(store_rq()), status=0)
+        connection.settimeout(SOON_S)
+        connection.sendall(p_data(1, command, longest_pdu=16384))
+        connection.sendall(pdu(RELEASE_RP, bytes(4)) if read_pdu(connection)[:1] == bytes([RELEASE_RQ]) else b"")
+
+    with stalling_archive(takes_slowly, buffer_bytes=64 << 10) as peer:
+        began = time.monotonic()
+        (outcome,) = DicomArchive(peer, "TEST", dimse_timeout_s=TIMEOUT_S).store([file])
+        assert outcome.kind is OutcomeKind.ACCEPTED
+        assert time.monotonic() - began > takes_s
+    assert MOST_QUEUED <= max(queued) <= MOST_QUEUED + 1
