@@ -186,7 +186,7 @@ class StoreDul(DULServiceProvider):
                 reader.send(answer)
             if receiver.in_message:
                 reader.wait(self._reading.data_within_s)
-            elif not reader.readable(_LINGER_S):
+            elif self._interrupted() or not reader.readable(_LINGER_S):
                 return
 
     def _end_with(self, action: Callable[[], None]) -> None:
@@ -217,7 +217,8 @@ class StoreDul(DULServiceProvider):
         return self._reader
 
     def _interrupted(self) -> bool:
-        return self._kill_thread or not self.to_provider_queue.empty()
+        # Asked for each PDU: the deque itself, without the queue's lock.
+        return self._kill_thread or bool(self.to_provider_queue.queue)
 
     def _pdu(self, *, longest: int, within_s: float) -> tuple[int, memoryview]:
         kind, body = self._connected().read(longest=longest, within_s=within_s)

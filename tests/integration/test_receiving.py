@@ -1,9 +1,13 @@
 """Receiving over real sockets, from DCMTK and from peers that misbehave."""
 
+import contextlib
 import hashlib
 import logging
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,7 @@ from dicom_node.settings import NodeSettings, Peer
 from dicom_node.spool import Spool
 from dicom_node.testing import ListStudyStore
 from tests.dcmtk import dcmtk
+from tests.faults.wire_bytes import ABORT, CLOSED, COMMAND, DATA, LAST, RawPeer, pdu, pdv, store_rq
 from tests.unit.dicom_node.instances import CT, SOP, dataset, encode, write_file
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -301,6 +306,46 @@ def test_stopping_ends_an_association_that_does_not_end_itself(receiver: Receive
     receiver.node.stop(grace_s=0.2)
     assert receiver.node.open_associations() == 0
     assert not association.is_established or association.abort() is None
+
+
+@pytest.mark.parametrize("what", ["one large instance", "many small ones"])
+def test_stopping_ends_an_association_that_never_pauses(receiver: Receiver, what: str) -> None:
+    """It is in the middle of a message, or between two, whenever it is looked at."""
+    peer = RawPeer(receiver.peer.port).associate()
+    over = threading.Event()
+    forever = pdu(DATA, pdv(bytes(8000)))
+
+    def send() -> None:
+        with contextlib.suppress(OSError):
+            while not over.is_set():
+                if what == "one large instance":
+                    peer.send(forever)
+                else:
+                    peer.store(encode(dataset()))
+
+    def read() -> None:
+        with contextlib.suppress(OSError, EOFError):
+            while peer.read()[0] not in (CLOSED, ABORT):
+                pass
+
+    if what == "one large instance":
+        peer.send(pdu(DATA, pdv(store_rq(), control=COMMAND | LAST)))
+    threads = [threading.Thread(target=run) for run in (send, read)]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(0.5)
+        began = time.monotonic()
+        receiver.node.stop(grace_s=0.2)
+        assert time.monotonic() - began < 8
+        assert receiver.node.open_associations() == 0
+    finally:
+        over.set()
+        with contextlib.suppress(OSError):
+            peer.socket.shutdown(socket.SHUT_RDWR)
+        peer.reset()
+        for thread in threads:
+            thread.join()
 
 
 def test_no_patient_in_any_log(
