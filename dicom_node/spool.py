@@ -146,14 +146,23 @@ class Spool:
             return time.time()  # retention removes it just now; whoever looks into it finds nothing
 
     def files(self, folder: str) -> list[str]:
-        """Return the instances of a study folder, relative to the spool, sorted. Raises OSError."""
+        """Return the instances of a study folder, relative to the spool, sorted; none if it is gone. Raises OSError."""
         return sorted(
             file.relative_to(self.root).as_posix()
-            for series in (self.root / folder).iterdir()
+            for series in self._entries(self.root / folder)
             if _FOLDER.fullmatch(series.name)
-            for file in series.iterdir()
+            for file in self._entries(series)
             if _FILE.fullmatch(file.name)
         )
+
+    def _entries(self, folder: Path) -> list[Path]:
+        try:
+            return list(folder.iterdir())
+        except FileNotFoundError:
+            # Retention, or an admin, has removed it; not so where the whole spool is away, and comes back.
+            if not self.root.is_dir():
+                raise
+            return []
 
     def describe(self, file: str) -> StoredInstance | None:
         """Read what a kept file is; None, and the file in quarantine, if it cannot be read. Raises OSError.

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from pydicom.sequence import Sequence
 from dicom_node.asker import Answer, Counts
 from dicom_node.assembler import Assembler
 from dicom_node.errors import SpoolFailed
-from dicom_node.settings import NodeSettings
+from dicom_node.handover import Errand
+from dicom_node.settings import Fsync, NodeSettings
 from dicom_node.spool import Spool
 from dicom_node.study import Completion, SeriesWish
 from dicom_node.testing import ListStudyStore, ManualClock
@@ -252,6 +254,43 @@ def test_a_study_that_cannot_be_synced_stops_receiving_until_it_is(
         assert (house.store.revisions, house.assembler.accepting()) == ([], False)
     house.wait(30)
     assert (house.files(), house.assembler.accepting()) == ([[file]], True)
+
+
+@pytest.mark.parametrize("fsync", ["instance", "study"])
+def test_a_study_that_is_removed_within_its_quiet_time_holds_nobody(tmp_path: Path, fsync: Fsync) -> None:
+    """There is nothing to tell of it, the disk has not failed, and its place in the backlog is free."""
+    house = House(tmp_path)
+    house.spool = Spool(tmp_path / "spool", fsync=fsync)
+    house.assembler = Assembler(SETTINGS, house.spool, house.store, house.clock)
+    folder, _, _ = house.receive().partition("/")
+    shutil.rmtree(house.spool.root / folder)
+    house.wait(30)
+    assert (house.assembler.waiting_studies(), house.assembler.accepting()) == (0, True)
+    assert house.store.revisions == []
+
+
+def test_a_folder_that_is_removed_before_it_is_adopted_holds_nobody(house: House) -> None:
+    """Between the look at the spool and the answer of a store that was away."""
+    folder, _, _ = house.receive().partition("/")
+    house.wait(30)
+    house.store.away = True
+    house.assembler._adopt_all([folder])
+    house.wait(0)
+    shutil.rmtree(house.spool.root / folder)
+    house.store.away = False
+    house.wait(30)
+    assert house.assembler._handover.count(Errand.ADOPT) == 0
+
+
+def test_a_spool_that_is_away_loses_no_study(house: House) -> None:
+    """Its disk may come back: a study that is not found then is not gone."""
+    file = house.receive()
+    house.spool.root.rename(away := house.spool.root.with_name("away"))
+    house.wait(30)
+    assert house.assembler.waiting_studies() == 1
+    away.rename(house.spool.root)
+    house.wait(30)
+    assert house.files() == [[file]]
 
 
 def test_a_study_that_the_store_chokes_on_does_not_hold_the_others(
