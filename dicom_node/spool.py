@@ -164,16 +164,32 @@ class Spool:
                 raise
             return []
 
-    def describe(self, file: str) -> StoredInstance | None:
+    def put_cut_aside(self, folder: str, recorded: Callable[[str], frozenset[str]]) -> None:
+        """Move to quarantine what a power cut has left of a folder's files that no sync had reached. Raises OSError.
+
+        Only of what was there before this process is a file that is cut short the cut's work: what arrives is kept as
+        its sender sent it.
+
+        Args:
+            folder: Of a study.
+            recorded: Given a study folder, the files of it that are left out.
+        """
+        if self._fsync != "instance":
+            known = recorded(folder)
+            for file in self.files(folder):
+                if file not in known:
+                    self.describe(file, whole=True)
+
+    def describe(self, file: str, *, whole: bool = False) -> StoredInstance | None:
         """Read what a kept file is; None, and the file in quarantine, if it cannot be read. Raises OSError.
 
-        One that we have taken responsibility for stays where it is.
+        One that we have taken responsibility for stays where it is. With `whole` one that is cut short cannot be read.
         """
         path = self.root / file
         try:
             meta, head = read_file_head(path)
             require_place(file, head)
-            if self._fsync != "instance":
+            if whole:
                 require_whole(file, path, meta)
         except (NotDicom, HeadUnreadable, UnicodeEncodeError) as error:
             if file in HeldInstances(self.root).of_study(file.partition("/")[0]):
@@ -191,6 +207,7 @@ class Spool:
             recorded: Given a study folder, the files of it that need no adoption.
         """
         for folder in self.study_folders():
+            self.put_cut_aside(folder, recorded)
             known = recorded(folder)
             for file in self.files(folder):
                 instance = None if file in known else self.describe(file)

@@ -18,7 +18,7 @@ from dicom_node.settings import Fsync, NodeSettings
 from dicom_node.spool import Spool
 from dicom_node.study import Completion, SeriesWish
 from dicom_node.testing import ListStudyStore, ManualClock
-from tests.unit.dicom_node.instances import STUDY, dataset, incoming
+from tests.unit.dicom_node.instances import STUDY, dataset, encode, incoming
 
 SETTINGS = NodeSettings(
     quiet_time_s=30,
@@ -266,7 +266,7 @@ def test_a_study_that_is_removed_within_its_quiet_time_holds_nobody(tmp_path: Pa
     shutil.rmtree(house.spool.root / folder)
     house.wait(30)
     assert (house.assembler.waiting_studies(), house.assembler.accepting()) == (0, True)
-    assert house.store.revisions == []
+    assert (house.store.revisions, house.store.taken_back) == ([], [STUDY])
 
 
 def test_a_folder_that_is_removed_before_it_is_adopted_holds_nobody(house: House) -> None:
@@ -280,6 +280,39 @@ def test_a_folder_that_is_removed_before_it_is_adopted_holds_nobody(house: House
     house.store.away = False
     house.wait(30)
     assert house.assembler._handover.count(Errand.ADOPT) == 0
+
+
+@pytest.mark.parametrize("fsync", ["instance", "study", "off"])
+def test_what_was_sent_cut_short_is_handed_over_as_it_came(tmp_path: Path, fsync: Fsync) -> None:
+    """Its sender was told that it is kept; only what a crash may have cut is put aside."""
+    house = House(tmp_path)
+    house.spool = Spool(tmp_path / "spool", fsync=fsync)
+    house.assembler = Assembler(SETTINGS, house.spool, house.store, house.clock)
+    data = encode(dataset(ImageComments="cut short in the middle of this"))[:-9]
+    stored = house.spool.store(*incoming(data))
+    house.assembler.instance_stored(stored, "")
+    house.assembler.step()
+    house.wait(30)
+    assert house.files() == [[stored.file]]
+    assert house.store.taken_back == []
+
+
+def test_what_a_crash_cut_short_is_in_no_study(tmp_path: Path) -> None:
+    """Whether the store answers at the start, or only when another image of the study has come."""
+    house = House(tmp_path)
+    house.spool = Spool(tmp_path / "spool", fsync="study")
+    cut = house.spool.root / house.receive("1.2.3")
+    cut.write_bytes(cut.read_bytes()[:-3])
+    house.assembler = Assembler(SETTINGS, house.spool, house.store, house.clock)
+    house.store.away = True
+    house.assembler.start()
+    house.assembler.stop()
+    whole = house.receive("1.2.4")
+    house.wait(30)
+    house.store.away = False
+    house.wait(60)
+    assert house.files() == [[whole]]
+    assert not cut.exists()
 
 
 def test_a_spool_that_is_away_loses_no_study(house: House) -> None:
