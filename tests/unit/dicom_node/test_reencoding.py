@@ -1,5 +1,6 @@
 """The same instance in another encoding is the same instance."""
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,13 @@ def test_bytes_that_break_off_are_not_the_same_and_no_fault_of_the_disk(tmp_path
     broken += bytes.fromhex(ending)
     assert spool.store(*incoming(broken, transfer_syntax_uid=IMPLICIT)).arrival is Arrival.VARIANT
     spool.require_room()
+
+
+@pytest.mark.parametrize("number", [b"1e400 ", b"inf ", b"-1e99999999 "], ids=repr)
+def test_a_number_that_is_none_is_a_variant(tmp_path: Path, number: bytes) -> None:
+    """Instance Number, an integer string: the parser trips over it, and the association goes on."""
+    spool = Spool(tmp_path)
+    explicit = encode(dataset()) + struct.pack("<HH2sH", 0x0020, 0x0013, b"IS", len(number)) + number
+    implicit = encode(dataset(), implicit=True) + struct.pack("<HHI", 0x0020, 0x0013, len(number)) + number
+    assert spool.store(*incoming(explicit)).arrival is Arrival.NEW
+    assert spool.store(*incoming(implicit, transfer_syntax_uid=IMPLICIT)).arrival is Arrival.VARIANT
