@@ -36,7 +36,8 @@ _log = structlog.get_logger()
 
 _FOLDER = re.compile("[0-9a-f]{32}")
 _FILE = re.compile("[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
-_QUARANTINE = "quarantine"
+#: Beside the study folders: what was refused, and what cannot be read.
+QUARANTINE = "quarantine"
 #: Where the UIDs of most datasets are; the rest is looked at where they are not.
 _BEGINNING_BYTES = 32 << 10
 _FORSAKEN_S = 86_400.0
@@ -155,6 +156,10 @@ class Spool:
             if _FILE.fullmatch(file.name)
         )
 
+    def quarantined(self) -> list[Path]:
+        """Return what lies in quarantine. Raises OSError."""
+        return self._entries(self.root / QUARANTINE)
+
     def _entries(self, folder: Path) -> list[Path]:
         try:
             return list(folder.iterdir())
@@ -267,7 +272,7 @@ class Spool:
         return arrival, f"{folder}/{file}"
 
     def _quarantine_folder(self) -> Path:
-        folder = self.root / _QUARANTINE
+        folder = self.root / QUARANTINE
         self._disk.make_folder(folder)
         return folder
 
@@ -277,7 +282,7 @@ class Spool:
         # The same bytes again are the same file.
         part.named(folder / name)
         self._disk.sync_folder(folder)
-        _log.warning("instance in quarantine", file=f"{_QUARANTINE}/{name}", why=why)
+        _log.warning("instance in quarantine", file=f"{QUARANTINE}/{name}", why=why)
 
 
 class Arriving:
