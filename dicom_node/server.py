@@ -44,6 +44,8 @@ __all__ = ["Assembler", "Node"]
 _log = structlog.get_logger()
 
 _POLL_S = 0.05
+#: Connections beyond the associations that are allowed: in a handshake, silent, or about to be rejected.
+_MOST_WITHOUT_ASSOCIATION = 64
 #: How long an association that was aborted may take to end.
 _ABORT_WITHIN_S = 2.0
 
@@ -248,6 +250,11 @@ class Node:
     def longest_pdu(self) -> int:
         """The most bytes that a P-DATA-TF may have after its header."""
         return self._settings.max_pdu_bytes
+
+    @property
+    def most_connections(self) -> int:
+        """How many connections may be open: some more than associations, for who is rejected is told why."""
+        return self._settings.max_associations + _MOST_WITHOUT_ASSOCIATION
 
     @property
     def association_within_s(self) -> float:

@@ -21,6 +21,7 @@ from pynetdicom.presentation import build_context
 
 from dicom_node.archive import DicomArchive, OutcomeKind
 from dicom_node.doorkeeper import Doorkeeper
+from dicom_node.errors import ArchiveUnreachable
 from dicom_node.listening import listen
 from dicom_node.part10 import encode_meta, read_meta
 from dicom_node.pynetdicom_switches import set_switches
@@ -346,6 +347,39 @@ def test_stopping_ends_an_association_that_never_pauses(receiver: Receiver, what
         peer.reset()
         for thread in threads:
             thread.join()
+
+
+def test_connections_without_an_association_are_bounded(
+    receivers: Callable[..., Receiver], wait_for: Callable[..., None]
+) -> None:
+    """Beyond 64 more than there may be associations they are closed at once; when some have gone others come in."""
+    receiver = receivers(max_associations=2)
+    before = threading.active_count()
+    with contextlib.ExitStack() as held:
+        silent = [held.enter_context(RawPeer(receiver.peer.port)) for _ in range(200)]
+        wait_for(lambda: sum(map(_closed, silent)) >= 200 - 66, what="too many are closed")
+        # Those that just come in are counted a little too high.
+        assert sum(map(_closed, silent)) < 200 - 60
+        assert threading.active_count() - before <= 2 * 66
+    wait_for(lambda: _answers(receiver), what="others come in")
+
+
+def _closed(peer: RawPeer) -> bool:
+    peer.socket.settimeout(0.0)
+    try:
+        return peer.socket.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def _answers(receiver: Receiver) -> bool:
+    try:
+        DicomArchive(receiver.peer, "SENDER").echo()
+    except ArchiveUnreachable:
+        return False
+    return True
 
 
 def test_no_patient_in_any_log(
