@@ -128,7 +128,7 @@ def test_bytes_that_break_off_are_not_the_same_and_no_fault_of_the_disk(tmp_path
 
 @pytest.mark.parametrize("number", [b"1e400 ", b"inf ", b"-1e99999999 "], ids=repr)
 def test_a_number_that_is_none_is_a_variant(tmp_path: Path, number: bytes) -> None:
-    """Instance Number, an integer string: the parser trips over it, and the association goes on."""
+    """Instance Number, an integer string: the parser trips over it, and the instance is kept."""
     spool = Spool(tmp_path)
     explicit = encode(dataset()) + struct.pack("<HH2sH", 0x0020, 0x0013, b"IS", len(number)) + number
     implicit = encode(dataset(), implicit=True) + struct.pack("<HHI", 0x0020, 0x0013, len(number)) + number
