@@ -21,7 +21,8 @@ store_scp    one C-STORE: from the request to the status
 head         the UIDs of a dataset, and no more of it
 part10       our file meta information before a dataset that stays as it is
 origin       what a request says of an instance, and whether its dataset agrees
-listening    the sockets that callers reach; doorkeeper, who is in, over all receiving processes
+listening    the sockets that callers reach; crowd, how many connections; doorkeeper, who is in, over all receiving
+             processes
 shares       how much of the spool each peer fills
 receiver_desk    where receiving processes report; receiver_link, their end of the line; receiver_messages
 spool        where instances are kept: written, synced, renamed, synced; disk, its system calls; wholeness; namesakes,
@@ -34,7 +35,7 @@ assembler    the thread that hands complete studies to the store; assembler_mess
              archives for counts; stocktaking, what a folder holds; handover, what the store must still be told
 server       the listening node
 archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose study it is; sender, C-STORE;
-             matched_answers, who asked gets the answer;
+             matched_answers, who asked gets the answer; bounded_connection, no peer holds a thread for ever;
              query, what it holds of a patient, as found says it; retrieve, C-GET of a study; worklist, of orders;
              commitment, N-ACTION and the report that answers it; statuses, what its answers mean;
              dicomweb_archive, the same over DICOMweb (stow_answer); folder_outlet, a folder in its place

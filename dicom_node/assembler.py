@@ -31,6 +31,8 @@ _IDLE_S = 60.0
 _SHORTEST_PAUSE_S = 0.001
 #: What a receiving process leaves, it leaves in its last moment; a day, since clocks may jump.
 _LATELY_S = 86_400.0
+#: After the last instance of a closed study that was sent once more: one look for all of them.
+_LOOK_AGAIN_S = 5.0
 #: While the store is away; each may be large.
 _MOST_LISTS_WAITING = 64
 
@@ -61,6 +63,7 @@ class Assembler:
         self._heard: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._open: dict[str, OpenStudy] = {}
         self._unnoted: set[str] = set()  # studies of which so far only results of our own have come
+        self._from_before: set[str] = set()  # study folders that were there at the start, until looked through
         self._latest: dict[str, str] = {}  # association: the study of its latest instance
         self._lists = InstanceLists()
         self._list_numbers = itertools.count()
@@ -72,6 +75,7 @@ class Assembler:
         """Remove half-written files, then adopt and assemble in a thread. Before the node listens. Raises OSError."""
         removed = self._spool.remove_partials()
         folders = self._spool.study_folders()
+        self._from_before.update(folders)
         self._adopt_all(folders)
         _log.info("assembler started", partials_removed=removed, study_folders=len(folders))
         self._thread.start()
@@ -185,6 +189,10 @@ class Assembler:
         if instance.own:
             return
         if instance.arrival is Arrival.SAME and study_uid not in self._open:
+            # Mostly it is in a revision. But where the disk failed just after the file had its name, its sender was
+            # refused, nobody was told, and this is the sender's second try.
+            folder = name_of(study_uid)
+            self._handover.add(Errand.ADOPT, folder, partial(self._adopt, folder), after_s=_LOOK_AGAIN_S)
             return
         if study_uid not in self._open or study_uid in self._unnoted:
             self._handover.add(Errand.NOTE, study_uid, partial(self._note, instance))
@@ -282,6 +290,7 @@ class Assembler:
         if study is None:
             return
         folder = name_of(study_uid)
+        self._put_cut_aside(folder)
         series = study.complete_series() if self._wish is SeriesWish.TOGETHER else frozenset(study.untold)
         self._spool.sync_study(folder)
         stock = take_stock(self._spool, folder, study_uid, Completion.SERIES, self._store.made_here, series=series)
@@ -290,11 +299,16 @@ class Assembler:
         study.untold -= series
 
     def _close(self, study_uid: str, completion: Completion) -> None:
-        self._spool.sync_study(name_of(study_uid))
-        stock = take_stock(self._spool, name_of(study_uid), study_uid, completion, self._store.made_here)
+        folder = name_of(study_uid)
+        self._put_cut_aside(folder)
+        self._spool.sync_study(folder)
+        stock = take_stock(self._spool, folder, study_uid, completion, self._store.made_here)
         if stock is not None:
             self._store.close_revision(stock)
             _log.info("study handed over", study=study_uid, series=len(stock.series), completion=completion.value)
+        elif study_uid not in self._open and study_uid not in self._unnoted:
+            self._store.nothing_left(study_uid)
+            _log.warning("nothing left of a study", study=study_uid, remedy="was its folder removed from the spool?")
         if study_uid not in self._open:
             # Told now, the store would take the study for one that still arrives.
             self._handover.drop(Errand.NOTE, study_uid)
@@ -317,7 +331,8 @@ class Assembler:
             self._handover.add(Errand.ADOPT, folder, partial(self._adopt, folder))
 
     def _adopt(self, folder: str) -> None:
-        """Take what a crash left unrecorded in a folder as if it had just arrived."""
+        """Take what a crash, or a failure of the disk, left unrecorded in a folder as if it had just arrived."""
+        self._put_cut_aside(folder)
         known = self._store.recorded_files(folder)
         described = [self._spool.describe(file) for file in self._spool.files(folder) if file not in known]
         left = [instance for instance in described if instance is not None and not instance.own]
@@ -327,3 +342,9 @@ class Assembler:
                 _log.info("instance adopted", file=instance.file)
                 self._on_adopted(instance)
                 self._take(instance, "")
+
+    def _put_cut_aside(self, folder: str) -> None:
+        """Before anything of a folder that a crash may have left is told to anybody."""
+        if folder in self._from_before:
+            self._spool.put_cut_aside(folder, self._store.recorded_files)
+            self._from_before.discard(folder)

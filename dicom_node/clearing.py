@@ -39,7 +39,7 @@ def remove_study(
     """
     with HeldInstances(spool.root).removing_from(folder) as held:
         study = spool.root / folder
-        files = spool.files(folder) if study.is_dir() else []
+        files = spool.files(folder)
         if held or _strangers(spool, [file for file in files if file not in recorded], made_here):
             return None
         freed = 0

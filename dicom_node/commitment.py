@@ -12,6 +12,7 @@ from pynetdicom.dimse_messages import N_EVENT_REPORT_RSP
 from pynetdicom.sop_class import StorageCommitmentPushModel
 from pynetdicom.transport import ThreadedAssociationServer
 
+from dicom_node.bounded_connection import bound
 from dicom_node.commitment_report import CommitmentReport
 from dicom_node.errors import ArchiveError, ListenFailed
 from dicom_node.pynetdicom_switches import set_switches
@@ -137,7 +138,10 @@ class CommitmentListener:
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _TIMEOUT_S
         # The archive is the SCP of the service although it calls: it may say so by role selection (PS3.7 D.3.3.4).
         entity.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
-        handlers = [(evt.EVT_N_EVENT_REPORT, lambda event: (_answer(event, take_report), None))]
+        handlers = [
+            (evt.EVT_CONN_OPEN, lambda event: bound(event.assoc, _TIMEOUT_S)),
+            (evt.EVT_N_EVENT_REPORT, lambda event: (_answer(event, take_report), None)),
+        ]
         try:
             self._server = entity.make_server((host, port), evt_handlers=handlers, server_class=_Door)
         except OSError as error:

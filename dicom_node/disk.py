@@ -1,5 +1,6 @@
 """Writing that survives a power cut, and a disk that is asked again after it failed."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -84,10 +85,11 @@ class Disk:
             _sync(folder)
 
     def sync_tree(self, folder: Path) -> None:
-        """Bring a folder of the root, and all that is in it, to the disk."""
-        for path in folder.rglob("*"):
-            _sync(path)
-        _sync(folder)
+        """Bring a folder of the root, and all that is in it, to the disk; what is removed meanwhile is left out."""
+        for parent, _, names in os.walk(folder, onerror=_unless_gone):
+            for path in (*(Path(parent) / name for name in names), Path(parent)):
+                with contextlib.suppress(FileNotFoundError):
+                    _sync(path)
         _sync(self._root)
 
     def suspect(self) -> None:
@@ -159,6 +161,11 @@ class Part:
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable. Raises OSError."""
     _sync(folder)
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _sync(path: Path) -> None:

@@ -41,9 +41,9 @@ class Handover:
         self._clock = clock
         self._waiting: dict[tuple[Errand, str], _Waiting] = {}
 
-    def add(self, errand: Errand, study: str, action: Callable[[], None]) -> None:
-        """Queue an errand, due at once; it replaces one of the same kind for the same study."""
-        self._waiting[errand, study] = _Waiting(action=action, at=self._clock.now())
+    def add(self, errand: Errand, study: str, action: Callable[[], None], *, after_s: float = 0.0) -> None:
+        """Queue an errand, due at once or later; it replaces one of the same kind for the same study."""
+        self._waiting[errand, study] = _Waiting(action=action, at=self._clock.now() + after_s)
 
     def drop(self, errand: Errand, study: str) -> None:
         """Forget an errand that has lost its point."""

@@ -6,6 +6,7 @@ whoever asked waits until the timeout. Nor does pynetdicom look at the Message I
 would answer the next one with it.
 """
 
+import math
 import queue
 import threading
 import time
@@ -47,9 +48,18 @@ class MatchedAnswers(DIMSEServiceProvider):
             return _NOTHING if self._asked is not None else super().get_msg()
 
     def _answer(self) -> Any:
-        """Wait for the answer, or a request that the peer makes meanwhile (C-STORE in a C-GET)."""
-        end = None if self.dimse_timeout is None else time.monotonic() + self.dimse_timeout
-        while (left := _LOOK_S if end is None else end - time.monotonic()) > 0:
+        """Wait for the answer, or a request that the peer makes meanwhile (C-STORE in a C-GET).
+
+        The timeout begins with the last of the request: while its PDUs leave, the peer has nothing to answer.
+        """
+        end, unsent = self._end(), self.dul.to_provider_queue.qsize()
+        while True:
+            before, unsent = unsent, self.dul.to_provider_queue.qsize()
+            if unsent < before:
+                end = self._end()
+            left = end - time.monotonic()
+            if left <= 0:
+                break
             try:
                 context_id, message = self.msg_queue.get(timeout=min(left, _LOOK_S))
             except queue.Empty:
@@ -67,6 +77,9 @@ class MatchedAnswers(DIMSEServiceProvider):
             return context_id, message
         self._asked = None
         return _NOTHING
+
+    def _end(self) -> float:
+        return math.inf if self.dimse_timeout is None else time.monotonic() + self.dimse_timeout
 
 
 def match_answers(association: Any) -> None:

@@ -19,6 +19,7 @@ It relies on these private names of pynetdicom 3.0, and a test names the one tha
 
 import contextlib
 import socket
+import threading
 from collections.abc import Callable
 from socketserver import BaseServer
 from typing import Any, Protocol
@@ -30,6 +31,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.timer import Timer
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
+from dicom_node.crowd import Crowd
 from dicom_node.errors import Interrupted, Silent, WireError
 from dicom_node.monotonic_timer import set_timers
 from dicom_node.pdata import P_DATA_TF, PDU_HEADER
@@ -76,6 +78,10 @@ class Reading(Protocol):
     @property
     def longest_pdu(self) -> int:
         """The most bytes that a P-DATA-TF may have after its header."""
+
+    @property
+    def most_connections(self) -> int:
+        """How many connections may be open, of whatever has or has not become of them; more are closed at once."""
 
     @property
     def association_within_s(self) -> float:
@@ -186,7 +192,7 @@ class StoreDul(DULServiceProvider):
                 reader.send(answer)
             if receiver.in_message:
                 reader.wait(self._reading.data_within_s)
-            elif not reader.readable(_LINGER_S):
+            elif self._interrupted() or not reader.readable(_LINGER_S):
                 return
 
     def _end_with(self, action: Callable[[], None]) -> None:
@@ -217,7 +223,8 @@ class StoreDul(DULServiceProvider):
         return self._reader
 
     def _interrupted(self) -> bool:
-        return self._kill_thread or not self.to_provider_queue.empty()
+        # Asked for each PDU: the deque itself, without the queue's lock.
+        return self._kill_thread or bool(self.to_provider_queue.queue)
 
     def _pdu(self, *, longest: int, within_s: float) -> tuple[int, memoryview]:
         kind, body = self._connected().read(longest=longest, within_s=within_s)
@@ -234,6 +241,16 @@ class StoreDul(DULServiceProvider):
             raise WireError(f"a PDU of type {kind} that cannot be read ({type(error).__name__})") from error
         self._recv_pdu.put(pdu)
         self.event_queue.put(event)
+
+
+def _running() -> int:
+    """Return how many connections of this process are associations, are becoming one, or end.
+
+    Of the two threads of each the upper layer's starts later, and may end later.
+    """
+    threads = threading.enumerate()
+    uppers = {thread.assoc for thread in threads if isinstance(thread, StoreDul)}
+    return len(uppers.union(thread for thread in threads if isinstance(getattr(thread, "dul", None), StoreDul)))
 
 
 Admit = Callable[[socket.socket, str], socket.socket | None]
@@ -292,6 +309,7 @@ def server_class(
         """Accepts connections for the node."""
 
         def __init__(self, *arguments: Any, **values: Any) -> None:
+            self._crowd = Crowd(reading.most_connections, _running)
             super().__init__(*arguments, request_handler=Handler, **values)
 
         def server_bind(self) -> None:
@@ -303,11 +321,21 @@ def server_class(
         def server_activate(self) -> None:
             """Leave it as it is."""
 
+        def process_request(self, request: Any, client_address: Any) -> None:
+            """Give an accepted connection a thread of its own, where there are not too many."""
+            if self._crowd.enter(str(client_address[0])):
+                super().process_request(request, client_address)
+            else:
+                self.shutdown_request(request)
+
         def process_request_thread(self, request: Any, client_address: Any) -> None:
             """Speak DICOM with an accepted connection, in its thread."""
-            connection = admit(request, str(client_address[0]))
-            if connection is not None:
-                super().process_request_thread(connection, client_address)
+            try:
+                connection = admit(request, str(client_address[0]))
+                if connection is not None:
+                    super().process_request_thread(connection, client_address)
+            finally:
+                self._crowd.entered()
 
         def shutdown(self) -> None:
             """Accept nobody more. pynetdicom's own looks for this server in a list that `make_server` does not fill."""

@@ -38,7 +38,7 @@ def find(spool: Spool, sop_instance_uids: Iterable[str]) -> dict[str, list[str]]
     for folder in spool.latest_folders():
         if not sought:
             break
-        for file in _files(spool, folder):
+        for file in spool.files(folder):
             name = Path(file).stem.partition("~")[0]
             if name in names:
                 found[names[name]].append(file)
@@ -78,10 +78,3 @@ def sync_names(spool: Spool, files: Iterable[str]) -> None:
     for folder in (*series, *{folder.parent for folder in series}, spool.root):
         with contextlib.suppress(FileNotFoundError):
             sync_folder(folder)
-
-
-def _files(spool: Spool, folder: str) -> list[str]:
-    try:
-        return spool.files(folder)
-    except FileNotFoundError:
-        return []  # retention removes it just now

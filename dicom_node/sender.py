@@ -14,6 +14,7 @@ from typing import Any
 from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 
+from dicom_node.bounded_connection import bound
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, CertificateUnusable
 from dicom_node.matched_answers import match_answers
@@ -291,5 +292,6 @@ def _no_context(file: FileMeta) -> StoreOutcome:
 def connection_opened(event: Any) -> None:
     """Prepare an association whose connection has opened, before anything goes over it; a handler of EVT_CONN_OPEN."""
     event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    bound(event.assoc, event.assoc.dimse_timeout)
     match_answers(event.assoc)
     set_timers(event.assoc.dul)

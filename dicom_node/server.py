@@ -1,11 +1,12 @@
 """The listening node: asks who may come in, answers C-ECHO, C-STORE and services, and tells its assembler."""
 
+import contextlib
 import itertools
 import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,10 @@ __all__ = ["Assembler", "Node"]
 _log = structlog.get_logger()
 
 _POLL_S = 0.05
+#: Connections beyond the associations that are allowed: in a handshake, silent, or about to be rejected.
+_MOST_WITHOUT_ASSOCIATION = 64
+#: How long an association that was aborted may take to end.
+_ABORT_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,10 +153,15 @@ class Node:
             time.sleep(_POLL_S)
         with self._lock:
             remaining = list(self._admitted)
+        # All are told before any is waited for.
         for association in remaining:
-            association.abort()
+            association.abort(block=False)
+        _join(remaining, _ABORT_WITHIN_S)
         for association in remaining:
-            association.join(grace_s)
+            # A peer that goes on sending after the abort has been listened to for long enough.
+            with contextlib.suppress(OSError, AttributeError):
+                association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+        _join(remaining, _ABORT_WITHIN_S)
         _log.info("node stopped", aborted=len(remaining))
 
     def open_associations(self) -> int:
@@ -242,6 +252,11 @@ class Node:
         return self._settings.max_pdu_bytes
 
     @property
+    def most_connections(self) -> int:
+        """How many connections may be open: some more than associations, for who is rejected is told why."""
+        return self._settings.max_associations + _MOST_WITHOUT_ASSOCIATION
+
+    @property
     def association_within_s(self) -> float:
         """How long a PDU of the negotiation may take."""
         return self._settings.acse_timeout_s
@@ -304,3 +319,10 @@ class Node:
             admitted = self._admitted.pop(event.assoc, None)
         if admitted is not None:
             self._over(admitted.name)
+
+
+def _join(threads: Iterable[threading.Thread], within_s: float) -> None:
+    """Wait for threads to end, so long for all of them together."""
+    deadline = time.monotonic() + within_s
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))

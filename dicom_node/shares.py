@@ -1,8 +1,10 @@
 """How much of the spool each peer fills whose entry limits that (`max_bytes`), over all receiving processes.
 
 The files are the truth: what arrives is added, and folders that have changed (somebody made room) are counted anew.
+What was refused and lies in quarantine counts too: of that nobody tells, and it is looked at every second.
 """
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -15,7 +17,7 @@ import structlog
 from dicom_node.errors import NotDicom
 from dicom_node.part10 import read_meta
 from dicom_node.settings import NodeSettings
-from dicom_node.spool import Spool
+from dicom_node.spool import QUARANTINE, Spool
 from dicom_node.study import Arrival, StoredInstance
 
 _log = structlog.get_logger()
@@ -25,6 +27,8 @@ _FIRST_COUNT_S = 5.0
 _COUNT_EVERY_S = 60.0
 #: While a peer waits for room.
 _COUNT_EVERY_FULL_S = 5.0
+#: So much may come into quarantine unnoticed.
+_QUARANTINE_EVERY_S = 1.0
 #: A folder that changed so lately may change again under the same time stamp.
 _SETTLED_NS = 2_000_000_000
 
@@ -48,6 +52,7 @@ class Shares:
         self._folders: dict[str, _Folder] = {}
         self._held: Counter[str] = Counter()
         self._full: frozenset[str] = frozenset()
+        self._quarantined: dict[Path, Counter[str]] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shares", daemon=True)
 
@@ -55,6 +60,7 @@ class Shares:
         """Count what is there, and keep counting."""
         if self._limits:
             deadline = time.monotonic() + _FIRST_COUNT_S
+            self._count_quarantine()
             self._count(lambda: time.monotonic() > deadline)
             self._thread.start()
 
@@ -81,14 +87,31 @@ class Shares:
         return self._full
 
     def _run(self) -> None:
-        while not self._stop.wait(_COUNT_EVERY_FULL_S if self._full else _COUNT_EVERY_S):
-            self._count(self._stop.is_set)
+        counted = time.monotonic()
+        while not self._stop.wait(_QUARANTINE_EVERY_S):
+            self._count_quarantine()
+            if time.monotonic() - counted >= (_COUNT_EVERY_FULL_S if self._full else _COUNT_EVERY_S):
+                self._count(self._stop.is_set)
+                counted = time.monotonic()
+
+    def _count_quarantine(self) -> None:
+        """Count what is there; of its files only those that came since are looked into."""
+        # That the disk is away, the count of the studies tells.
+        with contextlib.suppress(OSError):
+            files = set(self._spool.quarantined())
+            for file in self._quarantined.keys() - files:
+                del self._quarantined[file]
+            for file in files - self._quarantined.keys():
+                held: Counter[str] = Counter()
+                self._add(file, held)
+                self._quarantined[file] = held
+            self._replace(QUARANTINE, _Folder(held=sum(self._quarantined.values(), Counter())))
 
     def _count(self, enough: Callable[[], bool]) -> None:
         """Count what has changed since it was counted last."""
         try:
             names = self._spool.study_folders()
-            for name in self._folders.keys() - set(names):
+            for name in self._folders.keys() - {*names, QUARANTINE}:
                 self._replace(name, None)
             for name in names:
                 if enough():
@@ -141,7 +164,8 @@ class Shares:
                 ae_title=peer,
                 held_bytes=self._held[peer],
                 max_bytes=self._limits[peer],
-                remedy="remove studies of its that are done with, or raise `max_bytes` of its [[node.peers]]",
+                remedy="remove studies of its that are done with, or what it has in quarantine, or raise `max_bytes` "
+                "of its [[node.peers]]",
             )
         for peer in self._full - full:
             _log.info("peer has room in the spool again", ae_title=peer, held_bytes=self._held[peer])

@@ -36,7 +36,8 @@ _log = structlog.get_logger()
 
 _FOLDER = re.compile("[0-9a-f]{32}")
 _FILE = re.compile("[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
-_QUARANTINE = "quarantine"
+#: Beside the study folders: what was refused, and what cannot be read.
+QUARANTINE = "quarantine"
 #: Where the UIDs of most datasets are; the rest is looked at where they are not.
 _BEGINNING_BYTES = 32 << 10
 _FORSAKEN_S = 86_400.0
@@ -146,25 +147,54 @@ class Spool:
             return time.time()  # retention removes it just now; whoever looks into it finds nothing
 
     def files(self, folder: str) -> list[str]:
-        """Return the instances of a study folder, relative to the spool, sorted. Raises OSError."""
+        """Return the instances of a study folder, relative to the spool, sorted; none if it is gone. Raises OSError."""
         return sorted(
             file.relative_to(self.root).as_posix()
-            for series in (self.root / folder).iterdir()
+            for series in self._entries(self.root / folder)
             if _FOLDER.fullmatch(series.name)
-            for file in series.iterdir()
+            for file in self._entries(series)
             if _FILE.fullmatch(file.name)
         )
 
-    def describe(self, file: str) -> StoredInstance | None:
+    def quarantined(self) -> list[Path]:
+        """Return what lies in quarantine. Raises OSError."""
+        return self._entries(self.root / QUARANTINE)
+
+    def _entries(self, folder: Path) -> list[Path]:
+        try:
+            return list(folder.iterdir())
+        except FileNotFoundError:
+            # Retention, or an admin, has removed it; not so where the whole spool is away, and comes back.
+            if not self.root.is_dir():
+                raise
+            return []
+
+    def put_cut_aside(self, folder: str, recorded: Callable[[str], frozenset[str]]) -> None:
+        """Move to quarantine what a power cut has left of a folder's files that no sync had reached. Raises OSError.
+
+        Only of what was there before this process is a file that is cut short the cut's work: what arrives is kept as
+        its sender sent it.
+
+        Args:
+            folder: Of a study.
+            recorded: Given a study folder, the files of it that are left out.
+        """
+        if self._fsync != "instance":
+            known = recorded(folder)
+            for file in self.files(folder):
+                if file not in known:
+                    self.describe(file, whole=True)
+
+    def describe(self, file: str, *, whole: bool = False) -> StoredInstance | None:
         """Read what a kept file is; None, and the file in quarantine, if it cannot be read. Raises OSError.
 
-        One that we have taken responsibility for stays where it is.
+        One that we have taken responsibility for stays where it is. With `whole` one that is cut short cannot be read.
         """
         path = self.root / file
         try:
             meta, head = read_file_head(path)
             require_place(file, head)
-            if self._fsync != "instance":
+            if whole:
                 require_whole(file, path, meta)
         except (NotDicom, HeadUnreadable, UnicodeEncodeError) as error:
             if file in HeldInstances(self.root).of_study(file.partition("/")[0]):
@@ -182,6 +212,7 @@ class Spool:
             recorded: Given a study folder, the files of it that need no adoption.
         """
         for folder in self.study_folders():
+            self.put_cut_aside(folder, recorded)
             known = recorded(folder)
             for file in self.files(folder):
                 instance = None if file in known else self.describe(file)
@@ -241,7 +272,7 @@ class Spool:
         return arrival, f"{folder}/{file}"
 
     def _quarantine_folder(self) -> Path:
-        folder = self.root / _QUARANTINE
+        folder = self.root / QUARANTINE
         self._disk.make_folder(folder)
         return folder
 
@@ -251,7 +282,7 @@ class Spool:
         # The same bytes again are the same file.
         part.named(folder / name)
         self._disk.sync_folder(folder)
-        _log.warning("instance in quarantine", file=f"{_QUARANTINE}/{name}", why=why)
+        _log.warning("instance in quarantine", file=f"{QUARANTINE}/{name}", why=why)
 
 
 class Arriving:

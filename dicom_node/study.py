@@ -139,6 +139,9 @@ class StudyStore(Protocol):
         Return False where this instance is a result of our own: then nothing arrives.
         """
 
+    def nothing_left(self, study_instance_uid: str) -> None:
+        """Take back that a study is arriving: what came of it is gone, or cannot be read. Idempotent."""
+
     def made_here(self, instances: Sequence[StoredInstance]) -> frozenset[str]:
         """Return the files of those that are results of our own, whatever their headers say by now."""
 

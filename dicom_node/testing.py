@@ -45,6 +45,7 @@ class ListStudyStore:
         receiving: What `study_receiving` was told, in order.
         revisions: What `close_revision` was told, in order, without repetitions of the latest of a study.
         made: SOP Instance UIDs of results of our own.
+        taken_back: What `nothing_left` was told, in order.
     """
 
     def __init__(self) -> None:
@@ -54,6 +55,7 @@ class ListStudyStore:
         self.own: set[str] = set()
         self.early: list[AssembledStudy] = []
         self.receiving: list[StoredInstance] = []
+        self.taken_back: list[str] = []
         self.revisions: list[AssembledStudy] = []
         self.made: set[str] = set()
 
@@ -75,6 +77,11 @@ class ListStudyStore:
             return False
         self.receiving.append(instance)
         return True
+
+    def nothing_left(self, study_instance_uid: str) -> None:
+        """Note that nothing of a study is arriving any more."""
+        self._require_presence()
+        self.taken_back.append(study_instance_uid)
 
     def made_here(self, instances: Sequence[StoredInstance]) -> frozenset[str]:
         """Return the files of those whose SOP Instance UIDs are in `made`."""

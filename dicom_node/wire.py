@@ -106,9 +106,12 @@ class PduReader:
 
     def _wait(self, there: Callable[[float], bool], within_s: float) -> None:
         deadline = time.monotonic() + within_s
-        while not there(min(_SLICE_S, max(deadline - time.monotonic(), 0.0))):
+        while True:
+            # Before it is known whether there is something: of a peer that never pauses there always is.
             if self._interrupted():
                 raise Interrupted("the association ends in the middle of a message")
+            if there(min(_SLICE_S, max(deadline - time.monotonic(), 0.0))):
+                return
             if time.monotonic() >= deadline:
                 raise Silent("the peer stopped in the middle of a message")
 

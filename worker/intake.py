@@ -68,6 +68,10 @@ class Intake:
         self._ledger.study_receiving(instance)
         return True
 
+    def nothing_left(self, study_instance_uid: str) -> None:
+        """Note that a study is not arriving any more, and is not there."""
+        self._ledger.nothing_left(study_instance_uid)
+
     def made_here(self, instances: Sequence[StoredInstance]) -> frozenset[str]:
         """Return the files of those that are results of our own."""
         return own_results(instances, spool=self._spool, in_ledger=self._ledger.made_here, devices=self._devices)

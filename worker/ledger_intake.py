@@ -95,6 +95,14 @@ class IntakeLedger(Database):
                 write_event(session, "later image", study_id=study.id)
             _note_peer(session, instance)
 
+    def nothing_left(self, study_instance_uid: str) -> None:
+        """Note that a study does not arrive, though an instance of it had come; of one that does not, nothing."""
+        with self.writing() as session:
+            study = _locked_study(session, study_instance_uid)
+            if study is not None and study.receiving:
+                study.receiving = False
+                write_event(session, "nothing left of it", study_id=study.id)
+
     def close_revision(
         self, assembled: AssembledStudy, summaries: Mapping[str, dict[str, Any]], plan: Iterable[Planned]
     ) -> int:

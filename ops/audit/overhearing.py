@@ -61,6 +61,11 @@ class AuditedStore:
         """Pass it on."""
         return self._store.study_receiving(instance)
 
+    def nothing_left(self, study_instance_uid: str) -> None:
+        """Keep the messages first: its instances had come."""
+        self._trail.settle(study_instance_uid)
+        self._store.nothing_left(study_instance_uid)
+
     def series_wish(self) -> SeriesWish:
         """Return what the store returns."""
         return self._store.series_wish()

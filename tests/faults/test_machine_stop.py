@@ -1,13 +1,18 @@
 """The machine, row 34: SIGTERM while studies stream in."""
 
+import contextlib
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.raw_sender import Instance, associated, encode
 from dicom_node.part10 import dataset_digest
 from ops.node_daemon import _GRACE_S
 from tests.faults.a_node import ANode
-from tests.insisting_senders import send_while
+from tests.insisting_senders import CT, EXPLICIT, send_while
+from tests.unit.dicom_node.instances import STUDY, dataset
+from tests.unit.dicom_node.instances import encode as encode_dataset
 from worker.ledger import Ledger
 
 STOPS = 1
@@ -48,3 +53,43 @@ def test_row_34_sigterm_under_load_drains_and_loses_nothing(
             ledger.close()
         assert "part killed" not in node.log()
         assert "Traceback" not in node.log()
+
+
+def test_row_34_sigterm_ends_one_long_study_too(
+    tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
+    """Its association never pauses, for longer than the grace time: it is aborted, and nobody is killed."""
+    instances = [
+        Instance(
+            sop_class_uid=CT,
+            sop_instance_uid=f"{STUDY}.1.{number}",
+            transfer_syntax_uid=EXPLICIT,
+            dataset=encode_dataset(dataset(SOPInstanceUID=f"{STUDY}.1.{number}", SeriesInstanceUID=f"{STUDY}.1")),
+        )
+        for number in range(1000)
+    ]
+    stopped = threading.Event()
+
+    def send() -> None:
+        with contextlib.suppress(OSError, EOFError), associated(node.peer.port, instances[0]) as association:
+            messages = [encode(instance, 1, association.longest_pdu) for instance in instances]
+            # The later rounds are the same again, which keeps the association as busy.
+            for _ in range(100):
+                for message in messages:
+                    if stopped.is_set() or association.store(message) != 0:
+                        return
+
+    with ANode(tmp_path / "node", free_port(), processes=2) as node:
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            wait_for(lambda: len(node.files()) > 50, what="a study streams in")
+            began = time.monotonic()
+            assert node.stop() == 0
+            assert time.monotonic() - began < _GRACE_S
+        finally:
+            stopped.set()
+            sender.join()
+        assert "part killed" not in node.log()
+        assert "Traceback" not in node.log()
+        assert not list(node.spool.rglob("*.part"))

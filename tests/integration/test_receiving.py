@@ -1,9 +1,13 @@
 """Receiving over real sockets, from DCMTK and from peers that misbehave."""
 
+import contextlib
 import hashlib
 import logging
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ from pynetdicom.presentation import build_context
 
 from dicom_node.archive import DicomArchive, OutcomeKind
 from dicom_node.doorkeeper import Doorkeeper
+from dicom_node.errors import ArchiveUnreachable
 from dicom_node.listening import listen
 from dicom_node.part10 import encode_meta, read_meta
 from dicom_node.pynetdicom_switches import set_switches
@@ -26,6 +31,7 @@ from dicom_node.settings import NodeSettings, Peer
 from dicom_node.spool import Spool
 from dicom_node.testing import ListStudyStore
 from tests.dcmtk import dcmtk
+from tests.faults.wire_bytes import ABORT, CLOSED, COMMAND, DATA, LAST, RawPeer, pdu, pdv, store_rq
 from tests.unit.dicom_node.instances import CT, SOP, dataset, encode, write_file
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -301,6 +307,79 @@ def test_stopping_ends_an_association_that_does_not_end_itself(receiver: Receive
     receiver.node.stop(grace_s=0.2)
     assert receiver.node.open_associations() == 0
     assert not association.is_established or association.abort() is None
+
+
+@pytest.mark.parametrize("what", ["one large instance", "many small ones"])
+def test_stopping_ends_an_association_that_never_pauses(receiver: Receiver, what: str) -> None:
+    """It is in the middle of a message, or between two, whenever it is looked at."""
+    peer = RawPeer(receiver.peer.port).associate()
+    over = threading.Event()
+    forever = pdu(DATA, pdv(bytes(8000)))
+
+    def send() -> None:
+        with contextlib.suppress(OSError):
+            while not over.is_set():
+                if what == "one large instance":
+                    peer.send(forever)
+                else:
+                    peer.store(encode(dataset()))
+
+    def read() -> None:
+        with contextlib.suppress(OSError, EOFError):
+            while peer.read()[0] not in (CLOSED, ABORT):
+                pass
+
+    if what == "one large instance":
+        peer.send(pdu(DATA, pdv(store_rq(), control=COMMAND | LAST)))
+    threads = [threading.Thread(target=run) for run in (send, read)]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(0.5)
+        began = time.monotonic()
+        receiver.node.stop(grace_s=0.2)
+        assert time.monotonic() - began < 8
+        assert receiver.node.open_associations() == 0
+    finally:
+        over.set()
+        with contextlib.suppress(OSError):
+            peer.socket.shutdown(socket.SHUT_RDWR)
+        peer.reset()
+        for thread in threads:
+            thread.join()
+
+
+def test_connections_without_an_association_are_bounded(
+    receivers: Callable[..., Receiver], wait_for: Callable[..., None]
+) -> None:
+    """Beyond 64 more than there may be associations they are closed at once; when some have gone others come in."""
+    receiver = receivers(max_associations=2)
+    before = threading.active_count()
+    with contextlib.ExitStack() as held:
+        silent = [held.enter_context(RawPeer(receiver.peer.port)) for _ in range(200)]
+        wait_for(lambda: sum(map(_closed, silent)) >= 200 - 66, what="too many are closed")
+        # Those that just come in are counted a little too high.
+        assert sum(map(_closed, silent)) < 200 - 60
+        assert threading.active_count() - before <= 2 * 66
+    wait_for(lambda: _answers(receiver), what="others come in")
+
+
+def _closed(peer: RawPeer) -> bool:
+    peer.socket.settimeout(0.0)
+    try:
+        return peer.socket.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def _answers(receiver: Receiver) -> bool:
+    try:
+        DicomArchive(receiver.peer, "SENDER").echo()
+    except ArchiveUnreachable:
+        return False
+    return True
 
 
 def test_no_patient_in_any_log(

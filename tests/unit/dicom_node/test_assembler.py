@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from pydicom.sequence import Sequence
 
 from dicom_node.asker import Answer, Counts
 from dicom_node.assembler import Assembler
-from dicom_node.settings import NodeSettings
+from dicom_node.errors import SpoolFailed
+from dicom_node.handover import Errand
+from dicom_node.settings import Fsync, NodeSettings
 from dicom_node.spool import Spool
 from dicom_node.study import Completion, SeriesWish
 from dicom_node.testing import ListStudyStore, ManualClock
-from tests.unit.dicom_node.instances import STUDY, dataset, incoming
+from tests.unit.dicom_node.instances import STUDY, dataset, encode, incoming
 
 SETTINGS = NodeSettings(
     quiet_time_s=30,
@@ -143,6 +146,48 @@ def test_the_same_again_opens_nothing(house: House) -> None:
     assert len(house.store.receiving) == 1
 
 
+def test_what_the_disk_refused_after_it_had_its_name_is_assembled(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sender tries again, is told that it is kept, and nobody else ever hears of it."""
+    earlier = house.receive("1.2.4")
+    house.wait(30)
+    disk = house.spool._disk
+    failing = iter([True])
+
+    def fail(folder: Path) -> None:
+        if list(folder.glob("*.dcm")) and next(failing, False):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(disk, "sync_folder", fail)
+        with pytest.raises(SpoolFailed):
+            house.receive("1.2.3")
+        file = house.receive("1.2.3")
+    assert house.assembler.open_studies() == 0
+    house.wait(5)
+    assert house.assembler.open_studies() == 1
+    house.wait(30)
+    assert house.files() == [[earlier], sorted([earlier, file])]
+
+
+def test_a_study_that_is_sent_again_is_looked_through_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many instances it has."""
+    sops = [f"1.2.{number}" for number in range(3, 8)]
+    for sop in sops:
+        house.receive(sop)
+    house.wait(30)
+    looked: list[str] = []
+    recorded = house.store.recorded_files
+    monkeypatch.setattr(house.store, "recorded_files", lambda folder: (looked.append(folder), recorded(folder))[1])
+    for sop in sops:
+        house.receive(sop)
+    house.wait(5)
+    assert len(looked) == 1
+    house.wait(30)
+    assert (house.assembler.open_studies(), len(house.store.revisions)) == (0, 1)
+
+
 def test_own_results_open_nothing_and_are_left_out(house: House) -> None:
     """Our own results that come back open no revision, and a revision does not list them."""
     own = {"Manufacturer": "wetread", "ContributingEquipmentSequence": Sequence([Dataset()])}
@@ -209,6 +254,76 @@ def test_a_study_that_cannot_be_synced_stops_receiving_until_it_is(
         assert (house.store.revisions, house.assembler.accepting()) == ([], False)
     house.wait(30)
     assert (house.files(), house.assembler.accepting()) == ([[file]], True)
+
+
+@pytest.mark.parametrize("fsync", ["instance", "study"])
+def test_a_study_that_is_removed_within_its_quiet_time_holds_nobody(tmp_path: Path, fsync: Fsync) -> None:
+    """There is nothing to tell of it, the disk has not failed, and its place in the backlog is free."""
+    house = House(tmp_path)
+    house.spool = Spool(tmp_path / "spool", fsync=fsync)
+    house.assembler = Assembler(SETTINGS, house.spool, house.store, house.clock)
+    folder, _, _ = house.receive().partition("/")
+    shutil.rmtree(house.spool.root / folder)
+    house.wait(30)
+    assert (house.assembler.waiting_studies(), house.assembler.accepting()) == (0, True)
+    assert (house.store.revisions, house.store.taken_back) == ([], [STUDY])
+
+
+def test_a_folder_that_is_removed_before_it_is_adopted_holds_nobody(house: House) -> None:
+    """Between the look at the spool and the answer of a store that was away."""
+    folder, _, _ = house.receive().partition("/")
+    house.wait(30)
+    house.store.away = True
+    house.assembler._adopt_all([folder])
+    house.wait(0)
+    shutil.rmtree(house.spool.root / folder)
+    house.store.away = False
+    house.wait(30)
+    assert house.assembler._handover.count(Errand.ADOPT) == 0
+
+
+@pytest.mark.parametrize("fsync", ["instance", "study", "off"])
+def test_what_was_sent_cut_short_is_handed_over_as_it_came(tmp_path: Path, fsync: Fsync) -> None:
+    """Its sender was told that it is kept; only what a crash may have cut is put aside."""
+    house = House(tmp_path)
+    house.spool = Spool(tmp_path / "spool", fsync=fsync)
+    house.assembler = Assembler(SETTINGS, house.spool, house.store, house.clock)
+    data = encode(dataset(ImageComments="cut short in the middle of this"))[:-9]
+    stored = house.spool.store(*incoming(data))
+    house.assembler.instance_stored(stored, "")
+    house.assembler.step()
+    house.wait(30)
+    assert house.files() == [[stored.file]]
+    assert house.store.taken_back == []
+
+
+def test_what_a_crash_cut_short_is_in_no_study(tmp_path: Path) -> None:
+    """Whether the store answers at the start, or only when another image of the study has come."""
+    house = House(tmp_path)
+    house.spool = Spool(tmp_path / "spool", fsync="study")
+    cut = house.spool.root / house.receive("1.2.3")
+    cut.write_bytes(cut.read_bytes()[:-3])
+    house.assembler = Assembler(SETTINGS, house.spool, house.store, house.clock)
+    house.store.away = True
+    house.assembler.start()
+    house.assembler.stop()
+    whole = house.receive("1.2.4")
+    house.wait(30)
+    house.store.away = False
+    house.wait(60)
+    assert house.files() == [[whole]]
+    assert not cut.exists()
+
+
+def test_a_spool_that_is_away_loses_no_study(house: House) -> None:
+    """Its disk may come back: a study that is not found then is not gone."""
+    file = house.receive()
+    house.spool.root.rename(away := house.spool.root.with_name("away"))
+    house.wait(30)
+    assert house.assembler.waiting_studies() == 1
+    away.rename(house.spool.root)
+    house.wait(30)
+    assert house.files() == [[file]]
 
 
 def test_a_study_that_the_store_chokes_on_does_not_hold_the_others(

@@ -1,7 +1,9 @@
 """An answer goes to who asked for it, and to nobody else; over an association with a real peer."""
 
+import queue
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -138,3 +140,31 @@ def test_no_answer_within_the_timeout_is_none(dimse: MatchedAnswers) -> None:
     assert dimse.get_msg(block=True) == (None, None)
     dimse.msg_queue.put(answer(8))
     assert dimse.get_msg() != (None, None)
+
+
+def test_the_timeout_begins_when_the_request_has_left() -> None:
+    """A peer that takes a large object slowly has nothing to answer yet."""
+    unsent: queue.Queue[int] = queue.Queue()
+    for number in range(6):
+        unsent.put(number)
+    upper_layer = SimpleNamespace(to_provider_queue=unsent, is_alive=lambda: True)
+    dimse = MatchedAnswers(SimpleNamespace(dimse_timeout=0.5, dul=upper_layer))
+
+    def send() -> None:
+        while not unsent.empty():
+            threading.Event().wait(0.2)
+            unsent.get()
+        dimse.msg_queue.put(answer(7))
+
+    threading.Thread(target=send).start()
+    dimse._asked = 7
+    assert dimse.get_msg(block=True) != (None, None)
+
+
+def test_a_request_that_does_not_leave_has_no_answer() -> None:
+    """However much of it waits."""
+    unsent: queue.Queue[int] = queue.Queue()
+    unsent.put(1)
+    upper_layer = SimpleNamespace(to_provider_queue=unsent, is_alive=lambda: True)
+    dimse = MatchedAnswers(SimpleNamespace(dimse_timeout=0.2, dul=upper_layer))
+    assert dimse.get_msg(block=True) == (None, None)

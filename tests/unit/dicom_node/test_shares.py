@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.errors import MissingUid
 from dicom_node.settings import NodeSettings
 from dicom_node.shares import Shares
 from dicom_node.spool import Spool
@@ -89,3 +90,24 @@ def test_without_limits_nothing_is_counted(spool: Spool) -> None:
     assert shares.full() == frozenset()
     assert not shares._folders
     shares.stop()
+
+
+def test_what_is_in_quarantine_fills_a_share(spool: Spool) -> None:
+    """It was refused, and lies there all the same, until somebody removes it."""
+    shares = shares_of(spool)
+    shares.start()
+    try:
+        for number in range(2):
+            content = dataset(SeriesInstanceUID=None, SOPInstanceUID=f"1.9.{number}", ImageComments="x" * 700)
+            for peer in ("CT1", "MR1"):
+                with pytest.raises(MissingUid):
+                    spool.store(*incoming(content, sop_instance_uid=f"1.9.{number}", calling_ae_title=peer))
+            shares._count_quarantine()
+            assert shares.full() == frozenset(["CT1"][:number])
+        shares._count(lambda: False)
+        assert shares.full() == {"CT1"}
+        spool.quarantined()[0].unlink()
+        shares._count_quarantine()
+        assert shares.full() == frozenset()
+    finally:
+        shares.stop()

@@ -160,6 +160,16 @@ def test_an_association_that_ends_interrupts_a_wait(line: Line) -> None:
     reader.close()
 
 
+def test_an_association_that_ends_is_not_held_by_a_peer_that_never_pauses(line: Line) -> None:
+    """Where more of a message is there already, nobody has to wait for it, and yet it is asked."""
+    reader = PduReader(line.end, interrupted=lambda: True)
+    line.peer.sendall(_pdu(BODY)[:10])
+    assert reader.readable(30)
+    with pytest.raises(Interrupted):
+        reader.wait(30)
+    reader.close()
+
+
 def test_an_answer_is_sent_whole_between_reads(line: Line) -> None:
     """Sending works after reading has held the connection in the mode that never waits."""
     line.peer.sendall(_pdu(b"question"))

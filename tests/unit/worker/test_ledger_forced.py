@@ -48,3 +48,15 @@ def test_what_cannot_be_closed_is_told(ledger: Ledger) -> None:
     ledger.close_revision(assembled(STUDY), {}, [])
     with pytest.raises(IllegalTransition, match="complete already"):
         ledger.ask_completion(STUDY)
+
+
+def test_a_study_of_which_nothing_is_left_does_not_arrive(ledger: Ledger) -> None:
+    """It is told once, and an image that comes later arrives again."""
+    ledger.nothing_left(STUDY)
+    ledger.study_receiving(INSTANCE)
+    for _ in range(2):
+        ledger.nothing_left(STUDY)
+    assert [row.receiving for row in ledger.studies()] == [False]
+    assert [event.kind for event in ledger.timeline(STUDY)] == ["study arriving", "nothing left of it"]
+    ledger.study_receiving(INSTANCE)
+    assert [row.receiving for row in ledger.studies()] == [True]

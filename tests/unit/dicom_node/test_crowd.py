@@ -1,0 +1,20 @@
+"""Connections are counted before anybody knows what they want."""
+
+import structlog.testing
+
+from dicom_node.crowd import Crowd
+
+
+def test_beyond_the_most_nobody_enters_and_it_is_told_once() -> None:
+    """Those on their way in count, and those that are in."""
+    running = [1]
+    crowd = Crowd(3, lambda: running[0])
+    with structlog.testing.capture_logs() as told:
+        assert [crowd.enter("192.0.2.1") for _ in range(4)] == [True, True, False, False]
+        crowd.entered()
+        running[0] += 1
+        assert not crowd.enter("192.0.2.1")
+        assert [line["event"] for line in told] == ["connections closed, too many are open"]
+        running[0] = 0
+        assert crowd.enter("192.0.2.1")
+        assert [line["event"] for line in told[1:]] == ["connections are taken again"]
