@@ -10,6 +10,8 @@ from models.volume import Waveform
 from worker.case import Case
 
 _SIDES = {"left": "left", "right": "right"}
+#: UCUM units of lengths, areas and volumes.
+_SIZES = ("mm", "cm", "mm2", "cm2", "mm3", "cm3", "ml", "mL")
 
 
 def summary_of(case: Case) -> str:
@@ -137,11 +139,18 @@ def _whole(case: Case, measurement: Measurement) -> str:
 
 def _counted(case: Case, detections: list[Detection]) -> str:
     words = case.words
-    largest = max(detections, key=lambda one: one.measurements[0].value if one.measurements else 0.0)
-    told = {"name": words.label(largest.label), "count": len(detections)}
-    if not largest.measurements:
+    told = {"name": words.label(detections[0].label), "count": len(detections)}
+    sizes = [m for detection in detections if (m := _size_of(detection)) is not None]
+    if not sizes:
         return words.say("{name}: {count} found.", **told)
-    return words.say("{name}: {count} found, the largest {size}.", size=words.measured(largest.measurements[0]), **told)
+    alike = [m for m in sizes if (m.name, m.unit) == (sizes[0].name, sizes[0].unit)]
+    largest = max(alike, key=lambda m: m.value)
+    return words.say("{name}: {count} found, the largest {size}.", size=words.measured(largest), **told)
+
+
+def _size_of(detection: Detection) -> Measurement | None:
+    """Return the first number that says how large it is; a certainty does not."""
+    return next((m for m in detection.measurements if m.unit.value in _SIZES), None)
 
 
 def _detection(case: Case, detection: Detection) -> str:
@@ -158,13 +167,11 @@ def _detection(case: Case, detection: Detection) -> str:
 
 
 def _numbers(case: Case, measurements: tuple[Measurement, ...]) -> str:
-    """Return numbers with their names; a single one needs none, since the name of its thing says it."""
+    """Return numbers with their names; a single size needs none, since the name of its thing says it."""
     words = case.words
     if len(measurements) == 1:
-        return words.measured(measurements[0])
-    return ", ".join(
-        words.say("{name} {numbers}", name=words.within(m.name), numbers=words.measured(m)) for m in measurements
-    )
+        return words.alone(measurements[0])
+    return ", ".join(map(words.named, measurements))
 
 
 def _by_label(detection: Detection) -> int:

@@ -22,6 +22,12 @@ def reason_sentence(reason: CriticalReason, words: Words) -> str:
         return name
     if reason.kind == "count":
         return _count_sentence(reason, name, words)
+    if reason.unit == "%" and reason.at_least is not None:
+        # A bare percentage beside "stenosis" would be read as a narrowing.
+        shares = {"name": name, "number": words.number(reason.value), "limit": _short(reason.at_least, words)}
+        if reason.kind == "probability":
+            return words.say("{name}: probability {number} % (critical from {limit} %)", **shares)
+        return words.say("{name}: certainty {number} % (critical from {limit} %)", **shares)
     told = {"name": name, "number": words.number(reason.value), "unit": reason.unit}
     if reason.at_least is not None:
         limit = _short(reason.at_least, words)
