@@ -1,6 +1,7 @@
 """Which numbers belong together, and what has changed."""
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -138,7 +139,6 @@ def test_nodules_of_clearly_different_size_are_paired() -> None:
         ((6.0, 6.5), (6.1, 6.6)),  # alike in size
         ((6.0,), (6.0, 20.0)),  # one more
         ((6.0, 20.0), (6.0,)),  # one less
-        ((5.0,), (11.0,)),  # more than twice as wide: more likely another one
         ((5.0, 5.0), (5.0, 5.0)),
     ],
 )
@@ -152,6 +152,25 @@ def test_doubtful_pairs_are_left_out(then: tuple[float, ...], now: tuple[float, 
     assert prior is not None
     assert [change.label for change in prior.changes] == [THALAMUS]
     assert prior.unpaired == (NODULE,)
+
+
+@pytest.mark.parametrize(("then", "now"), [(5.0, 11.0), (11.0, 5.0)])
+def test_a_single_one_of_another_size_is_told_with_both_sizes(then: float, now: float) -> None:
+    """More than twice as wide, or the reverse: it may be another one, and that is told also where nothing else is."""
+    prior = compared(Reading(detections=(nodule(3, now),)), earlier(observed(nodule(1, then))))
+    assert prior is not None
+    assert (prior.changes, prior.unpaired) == ((), ())
+    (change,) = prior.differing
+    assert (change.label, change.number, change.name) == (NODULE, 3, DIAMETER)
+    assert (change.earlier, change.now, change.doubling_days) == (then, now, None)
+
+
+def test_a_single_one_without_a_common_size_is_not_told() -> None:
+    """What was measured in another way then says nothing of today's."""
+    size = (Measurement(name=DIAMETER, value=5.0, unit=MILLIMETRE),)
+    then = replace(observed(nodule(1, 5.0)), measurements=size)
+    now = replace(nodule(1, 5.0), measurements=(volume(3.0),))
+    assert compared(Reading(detections=(now,)), earlier(then)) is None
 
 
 def test_another_site_is_another_nodule() -> None:
@@ -227,7 +246,9 @@ def test_pairs_are_one_to_one(then: list[float], now: list[float]) -> None:
     """Whatever was found, all of a kind are paired once or none is."""
     past = [observed(nodule(number, size)) for number, size in enumerate(then, 1)]
     prior = compared(Reading(detections=tuple(nodule(n, size) for n, size in enumerate(now, 1))), earlier(*past))
-    if prior is not None:
+    if prior is not None and prior.differing:
+        assert (len(then), len(now), prior.changes) == (1, 1, ())
+    elif prior is not None:
         diameters = [change for change in prior.changes if change.name == DIAMETER]
         assert len(diameters) == len(then) == len(now)
         assert sorted(change.earlier for change in diameters) == pytest.approx(sorted(then))
