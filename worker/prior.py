@@ -10,8 +10,8 @@ from worker.instance_reference import InstanceReference
 #: Value and scheme of a coded concept; its meaning is for people.
 Code = tuple[str, str]
 
-#: Units of certainties, which are no sizes.
-NOT_SIZES = ("%",)
+#: Units of numbers that are not compared as sizes: certainties, and pixels, which may be larger in another image.
+NOT_SIZES = ("%", "{pixels}")
 
 #: Less than this, in any unit, is nothing: no share of it can be told.
 NOTHING = 1e-6

@@ -80,7 +80,7 @@ def _changes_of_count(count: Count, then: Iterable[Observed]) -> Iterator[Change
 
 
 def _changes(thing: Thing | None, now: Iterable[Measurement], then: Iterable[Measurement]) -> list[Change]:
-    """Compare numbers of one name and method that are each there once; certainties are no sizes and are left out."""
+    """Compare numbers of one name and method that are each there once; what says no size of its own is left out."""
     past: dict[tuple[Code, Code | None], list[Measurement]] = defaultdict(list)
     for measurement in then:
         past[_name(measurement)].append(measurement)

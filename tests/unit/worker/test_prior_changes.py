@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from models.card_parts import Concept, Label
 from models.findings import Detection, Measurement, Reading, Structure
+from models.image_labels import AREA, PIXELS
 from models.instances import DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
 from tests.readings import LABELS, NODULE, PROBABILITY, UPPER_LOBE, an_ecg_reading
 from worker.instance_reference import InstanceReference
@@ -203,6 +204,21 @@ def test_units_of_volume_are_brought_together() -> None:
     assert prior.changes[0].earlier == pytest.approx(7.1)
     wrong = Observed(concept=then.concept, site=None, side="left", measurements=(volume(7100.0, MILLIMETRE),))
     assert compared(Reading(structures=(structure(THALAMUS, 6.4),)), earlier(wrong)) is None
+
+
+def test_pixels_are_not_compared() -> None:
+    """Without a spacing the same heart has more pixels on a larger image: no change is told, neither of a detection."""
+    area = Measurement(name=AREA, value=9000.0, unit=PIXELS)
+    then = replace(observed(structure(THALAMUS, 7.1), "left"), measurements=(replace(area, value=4000.0),))
+    now = replace(structure(THALAMUS, 6.4), measurements=(area,))
+    assert compared(Reading(structures=(now,)), earlier(then)) is None
+    found = replace(nodule(1, 5.0), measurements=(area,))
+    assert compared(Reading(detections=(found,)), earlier(observed(found))) is None
+    # What is measured beside it is still compared.
+    both = replace(now, measurements=(area, volume(6.4)))
+    prior = compared(Reading(structures=(both,)), earlier(replace(then, measurements=(area, volume(7.1)))))
+    assert prior is not None
+    assert [change.name for change in prior.changes] == [VOLUME]
 
 
 def test_a_later_study_is_no_earlier_one() -> None:
