@@ -105,7 +105,9 @@ def image_number(case: Case, slice_index: int) -> int:
     """Return the number by which a viewer shows a slice: its frame, its Instance Number (0020,0013), else its place."""
     if case.series.frame_numbers:
         return case.series.frame_numbers[slice_index]
-    return int(case.series.datasets[slice_index].get("InstanceNumber") or slice_index + 1)
+    number = case.series.datasets[slice_index].get("InstanceNumber")
+    # 0 is a number too: some count their images from it.
+    return slice_index + 1 if number is None or number == "" else int(number)
 
 
 def _what_was_read(case: Case) -> str:
