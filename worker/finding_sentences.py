@@ -45,10 +45,10 @@ def caveats_of(case: Case) -> tuple[str, ...]:
     if case.provenance.card.research:
         caveats.append(words.say("RESEARCH: this model is not cleared for clinical use."))
     if report.min_certainty_percent > 0:
-        percent = words.number(report.min_certainty_percent, 0)
+        percent = words.exact(report.min_certainty_percent)
         caveats.append(words.say("What is less than {percent} % certain is not reported.", percent=percent))
     if report.min_diameter_mm > 0:
-        size = f"{words.number(report.min_diameter_mm)} mm"
+        size = f"{words.exact(report.min_diameter_mm)} mm"
         caveats.append(words.say("What is smaller than {size} is not reported.", size=size))
     return tuple(caveats)
 

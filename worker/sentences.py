@@ -5,6 +5,7 @@ A message is its English text; `locale/<language>.po` holds the translations, re
 
 import gettext
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -78,6 +79,11 @@ class Words:
         if digits is None:
             digits = max(0, _DIGITS - len(str(int(abs(value)))))
         return str(format_decimal(value, format=f"#,##0.{'0' * digits}", locale=self._locale))
+
+    def exact(self, value: float) -> str:
+        """Return a number in the language's form with all of its digits and no more: 80, 0.25, for what a rule says."""
+        exponent = Decimal(str(value)).normalize().as_tuple().exponent
+        return self.number(value, max(0, -int(exponent)))
 
     def measured(self, measurement: Measurement) -> str:
         """Return a measurement's number with its unit."""

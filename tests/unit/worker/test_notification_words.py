@@ -96,6 +96,24 @@ def test_a_hundred_nodules_do_not_bury_the_message() -> None:
 
 
 @pytest.mark.parametrize(
+    ("limit", "told"), [(0.25, "0.25"), (0.04, "0.04"), (0.0, "0"), (30.0, "30"), (4.5, "4.5"), (1e-05, "0.00001")]
+)
+def test_a_limit_is_told_as_the_rule_says_it(limit: float, told: str) -> None:
+    """No limit is rounded: 0.04 ml told as 0.0 ml would be another rule."""
+    measured = {"value": 0.02, "number": None}
+    upper = CriticalReason(**{**vars(SMALL), **measured, "at_most": limit})
+    lower = CriticalReason(**{**vars(SMALL), **measured, "at_most": None, "at_least": limit})
+    assert reason_sentence(upper, words_in("en")) == f"Left thalamus: 0.02 ml (critical up to {told} ml)"
+    assert reason_sentence(lower, words_in("en")) == f"Left thalamus: 0.02 ml (critical from {told} ml)"
+
+
+def test_limits_have_the_languages_form() -> None:
+    """A comma where the language writes one."""
+    share = CriticalReason(**{**vars(CERTAIN), "at_least": 82.25})
+    assert reason_sentence(share, words_in("de")).endswith("(kritisch ab 82,25 %)")
+
+
+@pytest.mark.parametrize(
     ("seconds", "told"), [(1.0, "1 s"), (90.0, "90 s"), (120.0, "2 min"), (600.0, "10 min"), (9000.0, "2.5 h")]
 )
 def test_spans_are_said_as_people_say_them(seconds: float, told: str) -> None:

@@ -147,6 +147,14 @@ def test_what_is_not_reported_is_said(series: LoadedSeries) -> None:
     assert "What is less than 50 % certain is not reported." in lines
 
 
+def test_thresholds_are_told_as_the_site_says_them(series: LoadedSeries) -> None:
+    """Not rounded: less than 0 % certain is nothing."""
+    report = ReportSettings(min_certainty_percent=0.25, min_diameter_mm=2.125)
+    lines = lines_of(text_of(case_of(series, a_reading(series), a_card(), report=report)))
+    assert "What is less than 0.25 % certain is not reported." in lines
+    assert "What is smaller than 2.125 mm is not reported." in lines
+
+
 def test_a_threshold_never_makes_a_negative(series: LoadedSeries) -> None:
     """Where all that was found lies below the site's thresholds, no sentence denies it."""
     report = ReportSettings(min_diameter_mm=1000)
