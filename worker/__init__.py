@@ -36,8 +36,9 @@ results        a case's objects: segmentation and labelmap; report and region_re
                object_encoding, frame_encoding, source_geometry, planar_geometry, source_repairs (identity_rules,
                value_checks); sender_characters, what the bytes of a name mean
 pictures       for people: summary_image and pdf_document (pdf_pages, pdf_fonts) of a picture, which is slice_picture
-               (key_slices) or ecg_picture; presentation_state on graphic_annotations, graphic_objects, mask_outlines
-               and grey_transformations; key_objects; below them image_references, picture_style and picture_words
+               (key_slices, shown_images) or ecg_picture; presentation_state on graphic_annotations, graphic_objects,
+               mask_outlines and grey_transformations; key_objects; below them image_references, picture_style and
+               picture_words
 priors         an earlier read to compare with: patient_key and study_moment, whose and when; ledger_priors and
                archive_priors, where it is; earlier_report, its numbers; prior, the records; prior_pairs, prior_sizes
                and prior_changes, what has changed; prior_words, in sentences; prior_evidence, what was compared with

@@ -10,6 +10,8 @@ from models.volume import Waveform
 from worker.case import Case
 
 _SIDES = {"left": "left", "right": "right"}
+#: UCUM units of lengths, areas and volumes.
+_SIZES = ("mm", "cm", "mm2", "cm2", "mm3", "cm3", "ml", "mL")
 
 
 def summary_of(case: Case) -> str:
@@ -43,10 +45,10 @@ def caveats_of(case: Case) -> tuple[str, ...]:
     if case.provenance.card.research:
         caveats.append(words.say("RESEARCH: this model is not cleared for clinical use."))
     if report.min_certainty_percent > 0:
-        percent = words.number(report.min_certainty_percent, 0)
+        percent = words.exact(report.min_certainty_percent)
         caveats.append(words.say("What is less than {percent} % certain is not reported.", percent=percent))
     if report.min_diameter_mm > 0:
-        size = f"{words.number(report.min_diameter_mm)} mm"
+        size = f"{words.exact(report.min_diameter_mm)} mm"
         caveats.append(words.say("What is smaller than {size} is not reported.", size=size))
     return tuple(caveats)
 
@@ -103,7 +105,9 @@ def image_number(case: Case, slice_index: int) -> int:
     """Return the number by which a viewer shows a slice: its frame, its Instance Number (0020,0013), else its place."""
     if case.series.frame_numbers:
         return case.series.frame_numbers[slice_index]
-    return int(case.series.datasets[slice_index].get("InstanceNumber") or slice_index + 1)
+    number = case.series.datasets[slice_index].get("InstanceNumber")
+    # 0 is a number too: some count their images from it.
+    return slice_index + 1 if number is None or number == "" else int(number)
 
 
 def _what_was_read(case: Case) -> str:
@@ -137,11 +141,18 @@ def _whole(case: Case, measurement: Measurement) -> str:
 
 def _counted(case: Case, detections: list[Detection]) -> str:
     words = case.words
-    largest = max(detections, key=lambda one: one.measurements[0].value if one.measurements else 0.0)
-    told = {"name": words.label(largest.label), "count": len(detections)}
-    if not largest.measurements:
+    told = {"name": words.label(detections[0].label), "count": len(detections)}
+    sizes = [m for detection in detections if (m := _size_of(detection)) is not None]
+    if not sizes:
         return words.say("{name}: {count} found.", **told)
-    return words.say("{name}: {count} found, the largest {size}.", size=words.measured(largest.measurements[0]), **told)
+    alike = [m for m in sizes if (m.name, m.unit) == (sizes[0].name, sizes[0].unit)]
+    largest = max(alike, key=lambda m: m.value)
+    return words.say("{name}: {count} found, the largest {size}.", size=words.measured(largest), **told)
+
+
+def _size_of(detection: Detection) -> Measurement | None:
+    """Return the first number that says how large it is; a certainty does not."""
+    return next((m for m in detection.measurements if m.unit.value in _SIZES), None)
 
 
 def _detection(case: Case, detection: Detection) -> str:
@@ -158,13 +169,11 @@ def _detection(case: Case, detection: Detection) -> str:
 
 
 def _numbers(case: Case, measurements: tuple[Measurement, ...]) -> str:
-    """Return numbers with their names; a single one needs none, since the name of its thing says it."""
+    """Return numbers with their names; a single size needs none, since the name of its thing says it."""
     words = case.words
     if len(measurements) == 1:
-        return words.measured(measurements[0])
-    return ", ".join(
-        words.say("{name} {numbers}", name=words.within(m.name), numbers=words.measured(m)) for m in measurements
-    )
+        return words.alone(measurements[0])
+    return ", ".join(map(words.named, measurements))
 
 
 def _by_label(detection: Detection) -> int:

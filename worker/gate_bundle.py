@@ -1,7 +1,7 @@
 """What the output gate looks at: the objects as their receiver will read them, and the sources as they were read."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
 from typing import Any
@@ -18,6 +18,7 @@ from worker.image_frames import frames_of, has_place
 from worker.instance_reference import InstanceReference
 from worker.labelmap import LABEL_MAP_STORAGE
 from worker.prior import Prior
+from worker.shown_images import TELLING, says_yes
 from worker.slice_geometry import Plane
 from worker.source_repairs import Identity, identity_of
 
@@ -39,6 +40,7 @@ class Sources:
         slice_of: The volume's slice of each frame that was read; empty where the volume is not at hand.
         frame_of_reference_uid: (0020,0052), empty where there is none.
         exact: Whether these are exactly what was read; else what was read is among them.
+        telling: Keyword of `worker.shown_images.TELLING` to the SOP Instance UIDs of the images that say YES to it.
         known: Whether they are at hand at all; without, only the identity is there, and it is an object's own.
     """
 
@@ -49,6 +51,7 @@ class Sources:
     slice_of: Mapping[FrameKey, int]
     frame_of_reference_uid: str
     exact: bool
+    telling: Mapping[str, frozenset[str]] = field(default_factory=dict)
     known: bool = True
 
 
@@ -140,6 +143,10 @@ def sources_of(
         slice_of={key: k for k, key in enumerate(keys)} if exact else {},
         frame_of_reference_uid=str(datasets[0].get("FrameOfReferenceUID") or ""),
         exact=exact,
+        telling={
+            keyword: frozenset(str(one.SOPInstanceUID) for one in datasets if says_yes(one, keyword))
+            for keyword in TELLING
+        },
     )
 
 

@@ -15,7 +15,7 @@ from models.manifest import Card
 from worker.gate_bundle import Bundle, children, name_of
 from worker.gate_report_checks import is_drawn
 from worker.report import WHOLE_IMAGE
-from worker.segments import Thing, counting_name, segmented, tracking_name
+from worker.segments import Thing, counting_name, segmented, side_of, tracking_name
 
 _TRACKING_IDENTIFIER = ("112039", "DCM")
 _FINDING = ("121071", "DCM")
@@ -26,6 +26,7 @@ _HEART_RATE = ("8867-4", "LN")
 #: Certainty of Finding, Probability of cancer: shares of a hundred.
 _SHARES = (("111012", "DCM"), ("111047", "DCM"))
 _CERTAINTY = ("111012", "DCM")
+_LATERALITY = ("272741003", "SCT")
 _FULL_PERCENT = 100.0
 #: What a DS of 16 characters keeps of a number.
 _SAME_NUMBER = 1e-6
@@ -137,6 +138,15 @@ def _wrong_answers(bundle: Bundle, reading: Reading) -> Iterator[str]:
         group = told.get((finding.name.value, finding.name.scheme))
         if group is not None and not _answers(group, finding):
             yield f"the answer about {finding.name.meaning} differs from the reading"
+    tracked = _tracked_groups(bundle)
+    for label in reading.missing:
+        side = side_of(label.laterality)
+        if any(_sides_in(group) != ([side.value] if side else []) for group in tracked.get(label.name, ())):
+            yield f"the side on which {label.name} is absent differs from the reading"
+
+
+def _sides_in(group: Dataset) -> list[str]:
+    return [str(item.ConceptCodeSequence[0].get("CodeValue")) for item in children(group, *_LATERALITY)]
 
 
 def _answers(group: Dataset, finding: Finding) -> bool:

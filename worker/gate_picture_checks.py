@@ -12,6 +12,7 @@ from pydicom.uid import (
 )
 
 from worker.gate_bundle import Bundle, FrameKey
+from worker.shown_images import shown_uids
 
 _REFERRING = (
     SecondaryCaptureImageStorage,
@@ -22,12 +23,36 @@ _REFERRING = (
 
 
 def pictures(bundle: Bundle) -> Iterator[str]:
-    """A Secondary Capture has the pixels that it announces, and says that nobody is named in them."""
+    """A Secondary Capture has the pixels that it announces."""
     for made in _of(bundle, SecondaryCaptureImageStorage):
         if len(made.PixelData) != int(made.Rows) * int(made.Columns) * int(made.SamplesPerPixel):
             yield "a picture has other pixels than its rows and columns say"
-        if made.get("BurnedInAnnotation") != "NO":
-            yield "a picture does not say that no patient is burnt in"
+
+
+def telling(bundle: Bundle) -> Iterator[str]:
+    """Pictures and documents say of a patient in their pixels what the images say that they show."""
+    for made in _of(bundle, SecondaryCaptureImageStorage, EncapsulatedPDFStorage):
+        certain, possible = _shown(bundle, made)
+        for keyword, uids in bundle.sources.telling.items():
+            wanted = {"YES"} if certain & uids else {"YES", "NO"} if possible & uids else {"NO"}
+            # Recognizable Visual Features is of Type 3: without it nothing is said.
+            said = made.get(keyword, "NO" if keyword == "RecognizableVisualFeatures" else "")
+            if said not in wanted:
+                yield f"{made.get('Modality')} does not say of {keyword} what the images say that it shows"
+
+
+def _shown(bundle: Bundle, made: Dataset) -> tuple[set[str], set[str]]:
+    """Return which sources an object shows for certain, and which it may show."""
+    references = made.get("SourceImageSequence") or made.get("SourceInstanceSequence") or ()
+    named = {str(item.ReferencedSOPInstanceUID) for item in references}
+    if made.SOPClassUID == SecondaryCaptureImageStorage:
+        return named, named
+    named &= bundle.sources.sizes.keys()
+    if bundle.reading is not None and bundle.sources.slice_of and named:
+        shown = shown_uids(bundle.reading, [uid for uid, _ in bundle.sources.slice_of])
+        return shown, shown
+    # A document names all that was read, not what its picture shows; of a single image that is the same.
+    return (named if len(named) == 1 else set()), named
 
 
 def documents(bundle: Bundle) -> Iterator[str]:

@@ -103,12 +103,12 @@ def _annotation(case: Case, slice_index: int, layer: GraphicLayer) -> Dataset:
 
 
 def _name(case: Case, one: Drawn) -> TextObject:
-    """Name it at its right edge, of a detection with its number and size."""
+    """Name it at its right edge, of a detection with its number and size, or what else was told of it first."""
     thing, words = one.thing, case.words
     told = words.label(thing.label)
     if isinstance(thing, Detection):
         told = f"{told} {thing.number}"
-        told += f": {words.measured(thing.measurements[0])}" if thing.measurements else ""
+        told += f": {words.alone(thing.measurements[0])}" if thing.measurements else ""
     points = np.concatenate(one.lines)
     row, column = points[int(np.argmax(points[:, 1]))]
     return TextObject(

@@ -1,5 +1,6 @@
 """Which slices of a reading are worth looking at, and how they are shown: window, scale, orientation. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,10 @@ _NEARLY_ALL = 0.02
 _AROUND = 0.04
 
 
+#: What lies to the left, right, top and bottom of an image.
+Letters = tuple[str, str, str, str]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
     """The images of a source as they are shown.
@@ -31,7 +36,8 @@ class View:
         array: ``(slices, rows, columns)``.
         row_mm: Distance between rows; None where the source does not say.
         column_mm: Distance between columns.
-        letters: What lies to the left, right, top and bottom; empty where it is not known.
+        letters: What lies to the left, right, top and bottom, empty where it is not known: of each image, or once where
+            it is the same in all.
         window: Values that are black and white.
         whole: Whether all of an image is shown.
     """
@@ -39,7 +45,7 @@ class View:
     array: NDArray[np.generic]
     row_mm: float | None
     column_mm: float | None
-    letters: tuple[str, str, str, str]
+    letters: tuple[Letters, ...]
     window: tuple[float, float]
     whole: bool
 
@@ -48,17 +54,21 @@ class View:
         """Height of a pixel in widths."""
         return self.row_mm / self.column_mm if self.row_mm and self.column_mm else 1.0
 
+    def letters_on(self, index: int) -> Letters:
+        """Return the letters of an image."""
+        return self.letters[index if len(self.letters) > 1 else 0]
 
-def view_of(source: Volume | Image, head: Any) -> View:
-    """Return how a source is shown; `head` is the header of its first image."""
+
+def view_of(source: Volume | Image, datasets: Sequence[Any]) -> View:
+    """Return how a source is shown; `datasets` are its images in its order, or the one that has all frames."""
+    head = datasets[0]
     if isinstance(source, Volume):
         _, row_mm, column_mm = source.spacing_mm
-        letters = orientation_letters(source)
         return View(
             array=source.array,
             row_mm=row_mm,
             column_mm=column_mm,
-            letters=letters,
+            letters=(orientation_letters(source),),
             window=window_of(source.array, head),
             whole=False,
         )
@@ -67,7 +77,8 @@ def view_of(source: Volume | Image, head: Any) -> View:
         array=source.array,
         row_mm=row_mm_,
         column_mm=column_mm_,
-        letters=_stated_letters(head),
+        # The views of an X-ray series differ: a lateral one has no left and right.
+        letters=tuple(map(_stated_letters, datasets)),
         window=window_of(source.array, head),
         whole=True,
     )
@@ -130,7 +141,7 @@ def window_of(array: NDArray[np.generic], head: Any) -> tuple[float, float]:
     return low, max(high, low + 1e-6)
 
 
-def orientation_letters(volume: Volume) -> tuple[str, str, str, str]:
+def orientation_letters(volume: Volume) -> Letters:
     """Return what lies to the left, right, top and bottom of a slice as it is shown, two letters where oblique."""
     along_column, along_row = volume.affine[:3, 1], volume.affine[:3, 2]
     return _letters(-along_row), _letters(along_row), _letters(-along_column), _letters(along_column)
@@ -159,7 +170,7 @@ def _letters(direction: NDArray[np.float64]) -> str:
     return "".join(_DIRECTIONS[axis][0 if unit[axis] > 0 else 1] for axis in order if abs(unit[axis]) > _OBLIQUE)
 
 
-def _stated_letters(head: Any) -> tuple[str, str, str, str]:
+def _stated_letters(head: Any) -> Letters:
     """Return the letters of Patient Orientation (0020,0020): where rows and columns run to."""
     stated = head.get("PatientOrientation") or ()
     if isinstance(stated, str) or len(stated) != 2 or not all(set(str(word)) <= _OPPOSITE.keys() for word in stated):  # noqa: PLR2004

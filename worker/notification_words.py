@@ -22,20 +22,26 @@ def reason_sentence(reason: CriticalReason, words: Words) -> str:
         return name
     if reason.kind == "count":
         return _count_sentence(reason, name, words)
+    if reason.unit == "%" and reason.at_least is not None:
+        # A bare percentage beside "stenosis" would be read as a narrowing.
+        shares = {"name": name, "number": words.number(reason.value), "limit": words.exact(reason.at_least)}
+        if reason.kind == "probability":
+            return words.say("{name}: probability {number} % (critical from {limit} %)", **shares)
+        return words.say("{name}: certainty {number} % (critical from {limit} %)", **shares)
     told = {"name": name, "number": words.number(reason.value), "unit": reason.unit}
     if reason.at_least is not None:
-        limit = _short(reason.at_least, words)
+        limit = words.exact(reason.at_least)
         return words.say("{name}: {number} {unit} (critical from {limit} {unit})", limit=limit, **told)
-    limit = _short(reason.at_most or 0.0, words)
+    limit = words.exact(reason.at_most or 0.0)
     return words.say("{name}: {number} {unit} (critical up to {limit} {unit})", limit=limit, **told)
 
 
 def _count_sentence(reason: CriticalReason, name: str, words: Words) -> str:
-    told = {"name": name, "number": _short(reason.value or 0.0, words)}
+    told = {"name": name, "number": words.exact(reason.value or 0.0)}
     if reason.at_least is not None:
-        limit = _short(reason.at_least, words)
+        limit = words.exact(reason.at_least)
         return words.say("{name}: {number} found (critical from {limit})", limit=limit, **told)
-    limit = _short(reason.at_most or 0.0, words)
+    limit = words.exact(reason.at_most or 0.0)
     return words.say("{name}: {number} found (critical up to {limit})", limit=limit, **told)
 
 

@@ -89,6 +89,7 @@ CHECKS: tuple[Check, ...] = (
     Check(name="parametric map", run=gate_parametric_map_checks.parametric_map, ours=True),
     Check(name="contours", run=gate_rt_structure_checks.rt_structures, needs_sources=True, ours=True),
     Check(name="pictures", run=gate_picture_checks.pictures, ours=True),
+    Check(name="burnt in", run=gate_picture_checks.telling, needs_sources=True, ours=True),
     Check(name="documents", run=gate_picture_checks.documents),
     Check(name="presentation state", run=gate_picture_checks.presentation_states, needs_sources=True, ours=True),
     Check(name="key objects", run=gate_picture_checks.key_objects),

@@ -8,17 +8,19 @@ from pydicom.uid import EncapsulatedPDFStorage
 from worker.case import Case
 from worker.object_encoding import coded_item, series_description, stamp
 from worker.pdf_pages import pdf_of
+from worker.shown_images import told_of_shown
 
 _REPORT = ("18748-4", "LN", "Diagnostic Imaging Report")
 
 
 def build_pdf_document(case: Case) -> Dataset:
-    """Return the document of a reading; no patient's data is printed in it."""
+    """Return the document of a reading; no patient's data is printed in it but what is burnt into its sources."""
     made = Dataset()
     stamp(made, case, kind="PDF", sop_class_uid=EncapsulatedPDFStorage)
     made.ConversionType = "WSD"
     made.AcquisitionDateTime = str(case.head.get("AcquisitionDateTime") or "")
-    made.BurnedInAnnotation = "NO"
+    for keyword, value in told_of_shown(case).items():
+        setattr(made, keyword, value)
     made.DocumentTitle = series_description(case.provenance, "PDF")
     made.ConceptNameCodeSequence = [coded_item(*_REPORT)]
     made.SourceInstanceSequence = [_reference(dataset) for dataset in case.series.datasets]

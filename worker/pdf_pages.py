@@ -1,4 +1,7 @@
-"""A reading on paper: what was found, the picture, numbers in a table, what was looked at; no patient's data."""
+"""A reading on paper: what was found, the picture, numbers in a table, what was looked at.
+
+No patient's data is in it but what is burnt into the pixels of the images that the picture shows.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

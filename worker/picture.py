@@ -1,6 +1,6 @@
 """A picture of a reading for people: key slices or an ECG on the left, what was found in words on the right.
 
-No patient's data is in it.
+No patient's data is written into it; what is burnt into the pixels of an image that it shows is in the picture too.
 """
 
 from io import BytesIO

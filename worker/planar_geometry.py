@@ -39,7 +39,7 @@ def take_place_away(made: Dataset, series: LoadedSeries) -> None:
     del shared.PlaneOrientationSequence
     # The source says how large a pixel is: highdicom reads no Pixel Measures without a thickness, and there is none.
     del shared.PixelMeasuresSequence
-    made.PatientOrientation = patient_orientation_of(series.datasets[0])  # Type 2C where there is no place
+    made.PatientOrientation = _orientation_of_all(series)  # Type 2C where there is no place
     for item in made.DimensionIndexSequence:
         if item.DimensionIndexPointer == _POSITION:
             item.DimensionIndexPointer = tag_for_keyword("InStackPositionNumber")
@@ -55,6 +55,12 @@ def take_place_away(made: Dataset, series: LoadedSeries) -> None:
         content.StackID = _STACK
         values = content.DimensionIndexValues
         content.InStackPositionNumber = values[-1] if isinstance(values, MultiValue) else values
+
+
+def _orientation_of_all(series: LoadedSeries) -> list[str] | None:
+    """Return the Patient Orientation that all images say, None where they differ: it would be wrong of some frames."""
+    first, *others = map(patient_orientation_of, series.datasets)
+    return first if all(other == first for other in others) else None
 
 
 def _stand_in(series: LoadedSeries, place: int) -> Dataset:

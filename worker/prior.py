@@ -10,8 +10,8 @@ from worker.instance_reference import InstanceReference
 #: Value and scheme of a coded concept; its meaning is for people.
 Code = tuple[str, str]
 
-#: Units of certainties, which are no sizes.
-NOT_SIZES = ("%",)
+#: Units of numbers that are not compared as sizes: certainties, and pixels, which may be larger in another image.
+NOT_SIZES = ("%", "{pixels}")
 
 #: Less than this, in any unit, is nothing: no share of it can be told.
 NOTHING = 1e-6
@@ -100,7 +100,9 @@ class Prior:
         studied_on: Date of the earlier study.
         days: From that study to this one.
         model_version: The version that read it; empty where it is today's.
-        changes: Structures and detections first, then counts, then the whole input; at least one.
+        changes: Structures and detections first, then counts, then the whole input.
+        differing: The size of what is the only one of its kind then and now, and differs so much that it may be another
+            one; there is at least one change, or one of these.
         unpaired: What was found several times then or now, so that no pair is certain.
         references: The earlier reports.
     """
@@ -109,5 +111,6 @@ class Prior:
     days: int
     model_version: str
     changes: tuple[Change, ...]
+    differing: tuple[Change, ...] = ()
     unpaired: tuple[Label, ...]
     references: tuple[InstanceReference, ...]

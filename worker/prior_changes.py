@@ -12,7 +12,7 @@ from datetime import date
 from models.findings import Count, Detection, Measurement, Reading
 from worker.prior import NOT_SIZES, NOTHING, Change, Code, EarlierRead, Observed, Prior
 from worker.prior_pairs import Thing, pairs_of
-from worker.prior_sizes import in_unit
+from worker.prior_sizes import in_unit, most_different
 
 _VOLUME: Code = ("118565006", "SCT")
 #: A doubling time is told of what may grow, not of an organ: Morphologically Abnormal Structure.
@@ -23,20 +23,22 @@ _LEAST_DAYS = 30
 
 
 def compare(reading: Reading, earlier: EarlierRead, *, studied_on: date, model_version: str) -> Prior | None:
-    """Compare today's reading with an earlier one; None where no number can be compared."""
+    """Compare today's reading with an earlier one; None where there is nothing to be said of it."""
     days = (studied_on - earlier.studied_on).days
-    pairs, unpaired = pairs_of(reading, earlier.things)
-    changes = [change for thing, then in pairs for change in _changes_of(thing, then, days)]
+    pairs = pairs_of(reading, earlier.things)
+    changes = [change for thing, then in pairs.found for change in _changes_of(thing, then, days)]
     changes += [change for count in reading.counts for change in _changes_of_count(count, earlier.counts)]
     changes += _changes(None, reading.measurements, earlier.whole)
-    if days < 0 or not changes:
+    differing = [change for thing, then in pairs.differing for change in _size_apart(thing, then)]
+    if days < 0 or not (changes or differing):
         return None
     return Prior(
         studied_on=earlier.studied_on,
         days=days,
         model_version="" if earlier.model_version == model_version else earlier.model_version,
         changes=tuple(changes),
-        unpaired=unpaired,
+        differing=tuple(differing),
+        unpaired=pairs.unpaired,
         references=earlier.references,
     )
 
@@ -59,6 +61,14 @@ def _changes_of(thing: Thing, then: Observed, days: int) -> Iterator[Change]:
         yield replace(change, doubling_days=doubling)
 
 
+def _size_apart(thing: Thing, then: Observed) -> Iterator[Change]:
+    """Yield the size in which two things differ most; none where no size of both can be compared."""
+    sizes = most_different(thing.measurements, then.measurements)
+    earlier = in_unit(sizes[1], sizes[0].unit) if sizes else None
+    if sizes and earlier is not None:
+        yield _change(thing, sizes[0], earlier)
+
+
 def _changes_of_count(count: Count, then: Iterable[Observed]) -> Iterator[Change]:
     """Compare how many there are of a label with what the one count of its kind was; none where there is any doubt."""
     label = count.label
@@ -70,7 +80,7 @@ def _changes_of_count(count: Count, then: Iterable[Observed]) -> Iterator[Change
 
 
 def _changes(thing: Thing | None, now: Iterable[Measurement], then: Iterable[Measurement]) -> list[Change]:
-    """Compare numbers of one name and method that are each there once; certainties are no sizes and are left out."""
+    """Compare numbers of one name and method that are each there once; what says no size of its own is left out."""
     past: dict[tuple[Code, Code | None], list[Measurement]] = defaultdict(list)
     for measurement in then:
         past[_name(measurement)].append(measurement)
@@ -84,18 +94,20 @@ def _changes(thing: Thing | None, now: Iterable[Measurement], then: Iterable[Mea
         (measured,), (before,) = measurements, past[name]
         earlier = in_unit(before, measured.unit)
         if earlier is not None:
-            changes.append(
-                Change(
-                    label=thing.label if thing else None,
-                    number=thing.number if isinstance(thing, Detection) else None,
-                    name=measured.name,
-                    unit=measured.unit,
-                    method=measured.method,
-                    earlier=earlier,
-                    now=measured.value,
-                )
-            )
+            changes.append(_change(thing, measured, earlier))
     return changes
+
+
+def _change(thing: Thing | None, now: Measurement, earlier: float) -> Change:
+    return Change(
+        label=thing.label if thing else None,
+        number=thing.number if isinstance(thing, Detection) else None,
+        name=now.name,
+        unit=now.unit,
+        method=now.method,
+        earlier=earlier,
+        now=now.value,
+    )
 
 
 def _name(measurement: Measurement) -> tuple[Code, Code | None]:

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from models.card_parts import Label
 from models.findings import Detection, Reading, Structure
@@ -19,8 +20,23 @@ _CLEARLY = 2.0
 _LEAST_CLEARANCE = math.log(1.25)
 
 
-def pairs_of(reading: Reading, then: Sequence[Observed]) -> tuple[list[tuple[Thing, Observed]], tuple[Label, ...]]:
-    """Return what belongs together, in today's order, and what cannot be told apart."""
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """What became of the things of two reads.
+
+    Attributes:
+        found: What belongs together, in today's order.
+        differing: The only one of its kind then and now, so different in size that it may be another one.
+        unpaired: What was found several times then or now and cannot be told apart.
+    """
+
+    found: tuple[tuple[Thing, Observed], ...]
+    differing: tuple[tuple[Thing, Observed], ...]
+    unpaired: tuple[Label, ...]
+
+
+def pairs_of(reading: Reading, then: Sequence[Observed]) -> Pairs:
+    """Return which things of today are which of the earlier read."""
     today: dict[tuple[Code, Code | None, str], list[Thing]] = defaultdict(list)
     observed_now: list[Thing] = [*reading.structures, *reading.detections]
     for thing in observed_now:
@@ -29,6 +45,7 @@ def pairs_of(reading: Reading, then: Sequence[Observed]) -> tuple[list[tuple[Thi
     for observed in then:
         past[observed.concept, observed.site, observed.side].append(observed)
     found: list[tuple[Thing, Observed]] = []
+    differing: list[tuple[Thing, Observed]] = []
     unpaired: dict[int, Label] = {}
     for key, things in today.items():
         if any(isinstance(thing, Structure) for thing in things):
@@ -36,11 +53,16 @@ def pairs_of(reading: Reading, then: Sequence[Observed]) -> tuple[list[tuple[Thi
             if len(things) == len(past.get(key, ())) == 1:
                 found.append((things[0], past[key][0]))
             continue
-        matched = _nearest(things, past.get(key, []))
+        before = past.get(key, [])
+        matched = _nearest(things, before)
         found += matched
-        if past.get(key) and len(matched) < max(len(things), len(past[key])):
+        if matched or not before:
+            continue
+        if len(things) == len(before) == 1:
+            differing.append((things[0], before[0]))
+        else:
             unpaired[things[0].label.number] = things[0].label
-    return found, tuple(unpaired.values())
+    return Pairs(found=tuple(found), differing=tuple(differing), unpaired=tuple(unpaired.values()))
 
 
 def _key_of(thing: Thing) -> tuple[Code, Code | None, str]:

@@ -1,7 +1,7 @@
 """Sizes in whatever unit a report keeps them in."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from models.card_parts import Concept
 from models.findings import Measurement
@@ -22,13 +22,25 @@ _DIMENSIONS: Mapping[str, int] = {"length": 1, "area": 2, "volume": 3}
 
 def apart(now: Iterable[Measurement], then: Iterable[Measurement]) -> float:
     """Return how different two things are in width, as a logarithm; infinite where no size says it."""
-    sizes = {(m.name.value, _kind(m)): m.value * _UNITS[m.unit.value][1] for m in now if m.unit.value in _UNITS}
-    differences = [
-        abs(math.log(m.value * _UNITS[m.unit.value][1] / sizes[key])) / _DIMENSIONS[_kind(m)]
-        for m in then
-        if (key := (m.name.value, _kind(m))) in sizes and m.value > 0 and sizes[key] > 0
-    ]
-    return max(differences, default=math.inf)
+    return max((difference for difference, _, _ in _differences(now, then)), default=math.inf)
+
+
+def most_different(now: Iterable[Measurement], then: Iterable[Measurement]) -> tuple[Measurement, Measurement] | None:
+    """Return the size of today and the one of then that differ most in width, None where none can be compared."""
+    # Of two that say the same but for rounding, such as diameter and volume of a ball, the one that is named first.
+    _, today, before = max(_differences(now, then), key=lambda each: round(each[0], 6), default=(0.0, None, None))
+    return (today, before) if today and before else None
+
+
+def _differences(
+    now: Iterable[Measurement], then: Iterable[Measurement]
+) -> Iterator[tuple[float, Measurement, Measurement]]:
+    sizes = {(m.name.value, _kind(m)): m for m in now if m.unit.value in _UNITS}
+    for before in then:
+        today = sizes.get((before.name.value, _kind(before)))
+        if today is not None and before.value > 0 and today.value > 0:
+            ratio = before.value * _UNITS[before.unit.value][1] / (today.value * _UNITS[today.unit.value][1])
+            yield abs(math.log(ratio)) / _DIMENSIONS[_kind(before)], today, before
 
 
 def _kind(measurement: Measurement) -> str:

@@ -25,6 +25,7 @@ def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
         # A bare number beside a name could be of anything.
         alone = len(changes) == 1 and changes[0].unit.value != NO_UNITS.value
         told += [_sentence(change, words, alone=alone) for change in changes]
+    told += [_differing(change, words) for change in prior.differing]
     told += [
         words.say("{name}: found more than once then or now, so sizes are not compared.", name=words.label(label))
         for label in prior.unpaired
@@ -33,11 +34,7 @@ def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
 
 
 def _sentence(change: Change, words: Words, *, alone: bool) -> str:
-    earlier, now = (
-        words.measured(Measurement(name=change.name, value=value, unit=change.unit))
-        for value in (change.earlier, change.now)
-    )
-    told = {"name": _name(change, words, alone=alone), "earlier": earlier, "now": now}
+    told = _told(change, words, alone=alone)
     if change.percent is None:
         said = words.say("{name}: {earlier} → {now}", **told)
     else:
@@ -46,6 +43,21 @@ def _sentence(change: Change, words: Words, *, alone: bool) -> str:
     if change.doubling_days is None:
         return said
     return words.say("{change}; doubling time {time}", change=said, time=_days(round(change.doubling_days), words))
+
+
+def _differing(change: Change, words: Words) -> str:
+    return words.say(
+        "{name}: {earlier} then, {now} now; they differ so much that they may not be the same one.",
+        **_told(change, words, alone=True),
+    )
+
+
+def _told(change: Change, words: Words, *, alone: bool) -> dict[str, str]:
+    earlier, now = (
+        words.measured(Measurement(name=change.name, value=value, unit=change.unit))
+        for value in (change.earlier, change.now)
+    )
+    return {"name": _name(change, words, alone=alone), "earlier": earlier, "now": now}
 
 
 def _days(days: int, words: Words) -> str:

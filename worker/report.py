@@ -4,7 +4,7 @@ A TID 1411 group for each segment and a TID 1501 group for each answer about the
 with coordinates has no place here: OHIF shows nothing of a report that mixes both.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from highdicom.sr import (
     QualitativeEvaluation,
@@ -16,7 +16,7 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
-from models.card_parts import Concept
+from models.card_parts import Concept, Label
 from models.findings import Count, Finding, Measurement
 from models.volume import Waveform
 from worker.case import Case
@@ -80,7 +80,8 @@ def _answers(case: Case, groups: Groups) -> Iterator[Dataset]:
     for label in reading.missing:
         if abnormal(label):
             tracked = _tracked(case, label.name, "missing", str(label.number))
-            yield _answer(case, groups, tracked, Finding(name=label.concept, value=ABSENT), ())
+            # The concept of a left effusion is that of a right one: only the side says which is absent.
+            yield _answer(case, groups, tracked, Finding(name=label.concept, value=ABSENT), (), _side(label))
     for count in reading.counts:
         yield _how_many(case, groups, count)
     if reading.measurements:
@@ -97,25 +98,30 @@ def _answer(
     tracked: TrackingIdentifier,
     finding: Finding | None,
     measurements: Sequence[Measurement],
+    side: Iterable[Dataset] = (),
 ) -> Dataset:
     return groups.of_answer(
         tracked,
         finding=finding.name if finding else None,
         measurements=measurements,
-        evaluation=_evaluation(finding) if finding else (),
+        evaluation=(*(_evaluation(finding) if finding else ()), *side),
         images=_images(case),
     )
 
 
 def _how_many(case: Case, groups: Groups, count: Count) -> Dataset:
-    side = side_of(count.label.laterality)
     return groups.of_answer(
         _tracked(case, counting_name(count), "count", str(count.label.number)),
         finding=count.label.concept,
         measurements=(count.measurement,),
-        evaluation=QualitativeEvaluation(codes.SCT.Laterality, side) if side else (),
+        evaluation=_side(count.label),
         images=_images(case),
     )
+
+
+def _side(label: Label) -> Iterable[Dataset]:
+    side = side_of(label.laterality)
+    return QualitativeEvaluation(codes.SCT.Laterality, side) if side else ()
 
 
 def _images(case: Case) -> list[SourceImageForMeasurementGroup]:

@@ -5,6 +5,7 @@ A message is its English text; `locale/<language>.po` holds the translations, re
 
 import gettext
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -27,6 +28,8 @@ _SOURCE: Language = "en"
 _TERM = "term"
 #: UCUM codes that people write otherwise.
 _UNITS = {"{H.B.}/min": "/min", "{pixels}": "px", "1": "", "mm2": "mm²", "mm3": "mm³", "cm2": "cm²", "cm3": "cm³"}
+#: Units of what is a share of something that only its name tells.
+_SHARES = ("%",)
 _DIGITS = 3
 _SMALL_NOUNS = ("en", "fr", "es")
 
@@ -77,11 +80,27 @@ class Words:
             digits = max(0, _DIGITS - len(str(int(abs(value)))))
         return str(format_decimal(value, format=f"#,##0.{'0' * digits}", locale=self._locale))
 
+    def exact(self, value: float) -> str:
+        """Return a number in the language's form with all of its digits and no more: 80, 0.25, for what a rule says."""
+        exponent = Decimal(str(value)).normalize().as_tuple().exponent
+        return self.number(value, max(0, -int(exponent)))
+
     def measured(self, measurement: Measurement) -> str:
         """Return a measurement's number with its unit."""
         unit = _UNITS.get(measurement.unit.value, measurement.unit.value)
         whole = measurement.unit.value == NO_UNITS.value and measurement.value.is_integer()
         return f"{self.number(measurement.value, 0 if whole else None)} {unit}".strip()
+
+    def named(self, measurement: Measurement) -> str:
+        """Return a measurement's name and number as they stand inside a sentence."""
+        return self.say("{name} {numbers}", name=self.within(measurement.name), numbers=self.measured(measurement))
+
+    def alone(self, measurement: Measurement) -> str:
+        """Return the only number that stands beside the name of a thing, which says what a size is of.
+
+        A percentage has its name: "stenosis 72 %" is read as a narrowing, and not as how certain the model is of it.
+        """
+        return self.named(measurement) if measurement.unit.value in _SHARES else self.measured(measurement)
 
     def date(self, day: date) -> str:
         """Return a date in the language's form, the year in four digits: "2 Jan 2026", "02.01.2026"."""

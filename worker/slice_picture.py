@@ -11,7 +11,7 @@ from models.findings import Reading
 from models.volume import Image, Volume
 from worker.case import Case
 from worker.finding_sentences import image_number
-from worker.key_slices import View, columns_of, key_slices, scale_bar_mm, shown_part, view_of
+from worker.key_slices import Letters, View, columns_of, key_slices, scale_bar_mm, shown_part, view_of
 from worker.mask_outlines import outlines
 from worker.picture_style import COLUMN_RIGHT, INK, PAPER, colour_of
 
@@ -27,7 +27,7 @@ _NEAR_TOP = 0.06
 
 def draw_slices(figure: Figure, source: Volume | Image, case: Case) -> None:
     """Draw the key slices of a reading into the left part of an empty figure."""
-    view, reading = view_of(source, case.head), case.reading
+    view, reading = view_of(source, case.series.datasets), case.reading
     chosen = key_slices(reading, view.array.shape[0])
     top, bottom, left, right = part = shown_part(view, reading, chosen)
     columns = columns_of(len(chosen), (bottom - top + 1) * view.aspect / (right - left + 1), _ROOM_HEIGHT_PER_WIDTH)
@@ -40,7 +40,7 @@ def draw_slices(figure: Figure, source: Volume | Image, case: Case) -> None:
         low, high = view.window
         axes.imshow(view.array[k], cmap="gray", vmin=low, vmax=high, aspect=view.aspect, interpolation="nearest")
         _overlay(axes, reading, k)
-        _letter(axes, view)
+        _letter(axes, view.letters_on(k))
         if place == 0:  # all have the same scale
             _scale(axes, view, part)
         told = case.words.say("image {image}", image=f"{image_number(case, k)}")
@@ -90,16 +90,16 @@ def _outline(axes: Axes, mask: NDArray[np.bool_], colour: tuple[float, float, fl
     axes.add_collection(LineCollection(lines, colors=[colour], linewidths=1), autolim=False)
 
 
-def _letter(axes: Axes, view: View) -> None:
+def _letter(axes: Axes, letters: Letters) -> None:
     places = (
         (0.01, 0.5, "left", "center"),
         (0.99, 0.5, "right", "center"),
         (0.5, 0.99, "center", "top"),
         (0.5, 0.01, "center", "bottom"),
     )
-    for letters, (x, y, horizontal, vertical) in zip(view.letters, places, strict=True):
+    for told, (x, y, horizontal, vertical) in zip(letters, places, strict=True):
         axes.text(
-            x, y, letters,
+            x, y, told,
             ha=horizontal, va=vertical, transform=axes.transAxes, color=INK, fontsize=9, fontweight="bold",
             path_effects=_ON_ANY,
         )  # fmt: skip

@@ -5,10 +5,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from worker.case import Case
-from worker.key_slices import key_slices
 from worker.object_encoding import stamp
 from worker.picture import pixels_of
 from worker.picture_words import banner
+from worker.shown_images import shown_places, told_of_shown
 
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
@@ -21,9 +21,9 @@ def build_summary_image(case: Case) -> Dataset:
     image.ConversionType = "WSD"
     image.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     image.PatientOrientation = ""  # Type 2C: several images are in it
-    # (0028,0301) asks for text that identifies a patient; what is burnt in here names the model.
-    image.BurnedInAnnotation = "NO"
-    image.RecognizableVisualFeatures = "NO"
+    # These ask whether a patient can be told from the pixels: our words name the model alone, a source's may name more.
+    for keyword, value in told_of_shown(case).items():
+        setattr(image, keyword, value)
     image.DerivationDescription = banner(case)
     if sources := _sources(case):
         image.SourceImageSequence = sources
@@ -44,13 +44,9 @@ def build_summary_image(case: Case) -> Dataset:
 
 def _sources(case: Case) -> list[Dataset]:
     """Return references to the images whose slices are shown; a waveform is no image, and has none."""
-    if "Rows" not in case.head:
-        return []
-    labels = case.reading.labels
     series = case.series
-    slices = len(series.frame_numbers) or len(series.datasets)
     references = []
-    for k in key_slices(case.reading, slices if labels is None else labels.shape[0]):
+    for k in shown_places(case):
         source = series.datasets[0] if series.frame_numbers else series.datasets[k]
         reference = Dataset()
         reference.ReferencedSOPClassUID = source.SOPClassUID

@@ -1,5 +1,6 @@
 """What a detector found without a mask becomes objects that pass the gate, on volumes and on images."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,16 @@ from models.runtime import Arrays
 from models.volume import Image, Volume
 from tests.readings import NODULE, a_card, case_of, load
 from worker import output_gate
+from worker.case import Case
+from worker.finding_sentences import findings_of, summary_of
 from worker.gate_bundle import MEASUREMENT_GROUP, children, content_items, name_of, parsed
+from worker.languages import LANGUAGES, Language
+from worker.object_kinds import Kind
 from worker.planar_testing import write_planar_image
 from worker.results import build
+from worker.sentences import words_in
 from worker.series_volume import LoadedSeries
+from worker.settings import ReportSettings
 from worker.testing import write_mr_series
 
 _PREPARATIONS: dict[str, dict[str, Any]] = {
@@ -25,12 +32,12 @@ _PREPARATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def a_detector(kind: str) -> Card:
-    """Return the card of a detector of nodules."""
+def a_detector(kind: str, diameter: str = "longer-side", **label: Any) -> Card:
+    """Return the card of a detector of nodules; keywords change its label."""
     return a_card(
         preparation=_PREPARATIONS[kind] | {"normalisation": "min-max"},
-        interpretation={"kind": "boxes", "diameter": "longer-side"},
-        labels=[NODULE.model_dump() | {"number": 1, "instances": False}],
+        interpretation={"kind": "boxes", "diameter": diameter},
+        labels=[NODULE.model_dump() | {"number": 1, "instances": False} | label],
     )
 
 
@@ -91,6 +98,49 @@ def test_no_box_is_a_negative(kind: str, tmp_path: Path) -> None:
     output_gate.check(made, case)
     assert "REGION-SR" not in {each.kind for each in made}
     assert "TEXT-SR" in {each.kind for each in made}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_certainty_is_never_told_as_a_size(language: Language, tmp_path: Path) -> None:
+    """Where it is the only number, its name stands beside it: in the text SR, in the picture's words and over images.
+
+    A bare "stenosis: 87.5 %" would be a narrowing by as much.
+    """
+    series, card = a_series("image", tmp_path / "image"), a_detector("image", "none", name="Stenosis", names={})
+    assert isinstance(series.source, Image)
+    reading = read(card, series.source, two_boxes)
+    case = case_of(series, reading, card, report=ReportSettings(language=language))
+    named = [case.words.named(detection.measurements[0]) for detection in reading.detections]
+    assert case.words.within(reading.detections[0].measurements[0].name) in named[0]
+    texts = [str(item.TextValue) for item in content_items(_made(case, "TEXT-SR")) if item.ValueType == "TEXT"]
+    told = [text for text in (*texts, *findings_of(case), *_drawn_names(_made(case, "GSPS"))) if "%" in text]
+    assert len(told) == 6
+    assert all(any(number in text for number in named) for text in told)
+    assert summary_of(case) == case.words.say("{name}: {count} found.", name="Stenosis", count=2)
+
+
+def test_the_largest_is_the_largest_size(tmp_path: Path) -> None:
+    """Not the most certain one."""
+    series, card = a_series("image", tmp_path / "image"), a_detector("image")
+    assert isinstance(series.source, Image)
+    reading = read(card, series.source, two_boxes)
+    turned = tuple(replace(one, measurements=one.measurements[::-1]) for one in reading.detections)
+    size = words_in("en").measured(max((one.measurements[0] for one in reading.detections), key=lambda m: m.value))
+    for detections in (reading.detections, turned):
+        case = case_of(series, replace(reading, detections=detections), card)
+        assert summary_of(case) == f"Nodule: 2 found, the largest {size}."
+
+
+def _made(case: Case, kind: Kind) -> Dataset:
+    return parsed(next(made.data for made in build(case, (kind,)) if made.kind == kind))
+
+
+def _drawn_names(state: Dataset) -> list[str]:
+    return [
+        str(text.UnformattedTextValue)
+        for annotation in state.GraphicAnnotationSequence
+        for text in annotation.get("TextObjectSequence", ())
+    ]
 
 
 def _numbers(group: Dataset) -> list[float]:

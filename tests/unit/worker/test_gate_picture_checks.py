@@ -72,7 +72,11 @@ def _no_pdf(made: Any) -> None:
     ("kind", "change", "told"),
     [
         ("SC", _cut, "pictures: a picture has other pixels"),
-        ("SC", lambda made: setattr(made, "BurnedInAnnotation", "YES"), "pictures: .* burnt in"),
+        (
+            "SC",
+            lambda made: setattr(made, "BurnedInAnnotation", "YES"),
+            "burnt in: OT does not say of BurnedInAnnotation",
+        ),
         ("PDF", _no_pdf, "documents: a document is no whole PDF"),
         ("GSPS", _elsewhere, "references of pictures: PR refers to an instance that was neither read nor made"),
         ("GSPS", _unlisted, "presentation state: it draws on an image that it does not list"),

@@ -22,6 +22,9 @@ from worker.sentences import words_in
 from worker.settings import ReportSettings
 
 CERTAIN = CriticalReason(kind="certainty", name="Pneumonia", concept=PNEUMONIA, value=91.4, unit="%", at_least=80.0)
+LIKELY = CriticalReason(
+    kind="probability", name="Stenosis", concept=NODULE.concept, value=72.0, unit="%", at_least=50.0, number=2
+)
 SMALL = CriticalReason(
     kind="volume", name="Left thalamus", concept=LABELS[1].concept, value=3.25, unit="ml", at_most=4.5
 )
@@ -64,7 +67,9 @@ def outgoing(**changes: Any) -> OutgoingNotice:
 @pytest.mark.parametrize(
     ("reason", "language", "told"),
     [
-        (CERTAIN, "en", "Pneumonia: 91.4 % (critical from 80 %)"),
+        (CERTAIN, "en", "Pneumonia: certainty 91.4 % (critical from 80 %)"),
+        (LIKELY, "en", "Stenosis 2: probability 72.0 % (critical from 50 %)"),
+        (LIKELY, "de", "Stenosis 2: Wahrscheinlichkeit 72,0 % (kritisch ab 50 %)"),
         (SMALL, "en", "Left thalamus: 3.25 ml (critical up to 4.5 ml)"),
         (THIRD, "en", "Nodule 3: 12.0 mm (critical from 8 mm)"),
         (THIRD, "de", "Rundherd 3: 12,0 mm (kritisch ab 8 mm)"),
@@ -91,6 +96,24 @@ def test_a_hundred_nodules_do_not_bury_the_message() -> None:
 
 
 @pytest.mark.parametrize(
+    ("limit", "told"), [(0.25, "0.25"), (0.04, "0.04"), (0.0, "0"), (30.0, "30"), (4.5, "4.5"), (1e-05, "0.00001")]
+)
+def test_a_limit_is_told_as_the_rule_says_it(limit: float, told: str) -> None:
+    """No limit is rounded: 0.04 ml told as 0.0 ml would be another rule."""
+    measured = {"value": 0.02, "number": None}
+    upper = CriticalReason(**{**vars(SMALL), **measured, "at_most": limit})
+    lower = CriticalReason(**{**vars(SMALL), **measured, "at_most": None, "at_least": limit})
+    assert reason_sentence(upper, words_in("en")) == f"Left thalamus: 0.02 ml (critical up to {told} ml)"
+    assert reason_sentence(lower, words_in("en")) == f"Left thalamus: 0.02 ml (critical from {told} ml)"
+
+
+def test_limits_have_the_languages_form() -> None:
+    """A comma where the language writes one."""
+    share = CriticalReason(**{**vars(CERTAIN), "at_least": 82.25})
+    assert reason_sentence(share, words_in("de")).endswith("(kritisch ab 82,25 %)")
+
+
+@pytest.mark.parametrize(
     ("seconds", "told"), [(1.0, "1 s"), (90.0, "90 s"), (120.0, "2 min"), (600.0, "10 min"), (9000.0, "2.5 h")]
 )
 def test_spans_are_said_as_people_say_them(seconds: float, told: str) -> None:
@@ -103,7 +126,7 @@ def test_spans_are_said_as_people_say_them(seconds: float, told: str) -> None:
 def test_a_critical_message_says_who_says_so() -> None:
     """What was found first, then research and unverified, then the model; the accession number in every message."""
     message = message_of(outgoing(), IDENTITY, ReportSettings(), patient_data=False)
-    assert message.title == message.sentences[0] == "CRITICAL: Pneumonia: 91.4 % (critical from 80 %)"
+    assert message.title == message.sentences[0] == "CRITICAL: Pneumonia: certainty 91.4 % (critical from 80 %)"
     assert [line.split()[0] for line in message.sentences[1:]] == ["RESEARCH:", "Made", "Model:"]
     assert (message.accession_number, message.patient) == ("ACC1", None)
     cleared = message_of(outgoing(research=False), IDENTITY, ReportSettings(), patient_data=False)

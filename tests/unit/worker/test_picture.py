@@ -21,10 +21,11 @@ from tests.readings import (
     an_ecg_card,
     an_ecg_reading,
     case_of,
+    detections_reading,
     load,
     nothing_found,
 )
-from worker import picture_style
+from worker import picture_style, slice_picture
 from worker.key_slices import (
     columns_of,
     key_slices,
@@ -37,6 +38,7 @@ from worker.key_slices import (
 from worker.picture import render
 from worker.picture_style import for_pictures
 from worker.picture_words import banner
+from worker.planar_testing import a_chest, write_planar_image
 from worker.settings import ReportSettings
 from worker.testing import write_mr_series
 
@@ -103,6 +105,35 @@ def test_letters_say_what_lies_where(tmp_path: Path) -> None:
     assert orientation_letters(oblique)[2:] == ("AF", "PH")
 
 
+def test_each_x_ray_has_its_own_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The views of one series differ in what lies where; none has the letters of another, also where one has none."""
+    for number, stated in enumerate((["L", "F"], ["P", "F"], None), start=1):
+        write_planar_image(
+            tmp_path / f"{number}.dcm", a_chest(), number=number, attributes={"PatientOrientation": stated}
+        )
+    series = load(tmp_path)
+    assert isinstance(series.source, Planar)
+    view = view_of(series.source, series.datasets)
+    expected = [("R", "L", "H", "F"), ("A", "P", "H", "F"), ("", "", "", "")]
+    assert [view.letters_on(k) for k in range(3)] == expected
+    burnt: list[tuple[str, ...]] = []
+    monkeypatch.setattr(slice_picture, "_letter", lambda _, letters: burnt.append(letters))
+    detections = detections_reading(series, masks=False).detections
+    reading = Reading(detections=tuple(replace(detections[0], number=k + 1, slice_index=k) for k in range(3)))
+    render(case_of(series, reading, a_card()))
+    assert burnt == expected
+
+
+def test_the_frames_of_a_clip_share_its_letters(tmp_path: Path) -> None:
+    """Patient Orientation is said once for all of them."""
+    clip = np.random.default_rng(1).integers(0, 255, (3, 40, 32)).astype(np.uint8)
+    write_planar_image(tmp_path / "1.dcm", clip, kind="US multi-frame")
+    series = load(tmp_path)
+    assert isinstance(series.source, Planar)
+    view = view_of(series.source, series.datasets)
+    assert {view.letters_on(k) for k in range(3)} == {("R", "L", "H", "F")}
+
+
 def test_the_banner_says_research_unless_cleared() -> None:
     """Every picture says AI and not verified; only a research model's says RESEARCH."""
     series = an_ecg()
@@ -167,11 +198,11 @@ def test_the_air_around_the_patient_is_cut_off_and_nothing_found_is() -> None:
     array = np.zeros((3, 100, 80), np.float32)
     array[:, 40:60, 30:50] = 100.0
     head, labels = Dataset(), np.zeros(array.shape, np.uint8)
-    volume = view_of(Volume(array=array, affine=np.eye(4)), head)
+    volume = view_of(Volume(array=array, affine=np.eye(4)), [head])
     assert shown_part(volume, Reading(), [1]) == (39, 60, 29, 50)
     labels[1, 5:8, 70:75] = 1
     assert shown_part(volume, Reading(labels=labels), [1]) == (3, 61, 28, 76)
-    planar = view_of(Planar(array=array, spacing_mm=None), head)
+    planar = view_of(Planar(array=array, spacing_mm=None), [head])
     assert shown_part(planar, Reading(), [1]) == (0, 99, 0, 79)
 
 

@@ -69,6 +69,23 @@ def test_each_frame_refers_to_its_image_and_to_no_place(tmp_path: Path, kind: st
     assert {str(item.ReferencedSOPClassUID) for item in referenced} == {str(case.head.SOPClassUID)}
 
 
+@pytest.mark.parametrize(
+    ("second", "told"), [(["L", "F"], ["L", "F"]), (["P", "F"], None), (None, None)], ids=["same", "other", "none"]
+)
+def test_an_orientation_is_that_of_all_images(tmp_path: Path, second: list[str] | None, told: list[str] | None) -> None:
+    """A segmentation says it once for all of its frames: where its images differ it says nothing."""
+    files = [
+        write_planar_image(tmp_path / f"{n}.dcm", a_chest(), number=n, attributes={"PatientOrientation": stated})
+        for n, stated in ((1, ["L", "F"]), (2, second))
+    ]
+    series = load_series(files, max_voxels=10**7)
+    case = case_of(series, a_reading(series), a_card())
+    objects = list(build(case, ("SEG", "LABELMAP", "TEXT-SR")))
+    output_gate.check(objects, case)
+    for made in (dcmread(DicomBytesIO(each.data)) for each in objects[:2]):
+        assert (list(made.PatientOrientation) if made.PatientOrientation else None) == told
+
+
 def test_the_same_reading_gives_the_same_bytes(tmp_path: Path) -> None:
     """No UID and no time is new."""
     case = a_case(tmp_path, "DX")

@@ -1,6 +1,7 @@
 """Which numbers belong together, and what has changed."""
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from models.card_parts import Concept, Label
 from models.findings import Detection, Measurement, Reading, Structure
+from models.image_labels import AREA, PIXELS
 from models.instances import DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
 from tests.readings import LABELS, NODULE, PROBABILITY, UPPER_LOBE, an_ecg_reading
 from worker.instance_reference import InstanceReference
@@ -138,7 +140,6 @@ def test_nodules_of_clearly_different_size_are_paired() -> None:
         ((6.0, 6.5), (6.1, 6.6)),  # alike in size
         ((6.0,), (6.0, 20.0)),  # one more
         ((6.0, 20.0), (6.0,)),  # one less
-        ((5.0,), (11.0,)),  # more than twice as wide: more likely another one
         ((5.0, 5.0), (5.0, 5.0)),
     ],
 )
@@ -152,6 +153,25 @@ def test_doubtful_pairs_are_left_out(then: tuple[float, ...], now: tuple[float, 
     assert prior is not None
     assert [change.label for change in prior.changes] == [THALAMUS]
     assert prior.unpaired == (NODULE,)
+
+
+@pytest.mark.parametrize(("then", "now"), [(5.0, 11.0), (11.0, 5.0)])
+def test_a_single_one_of_another_size_is_told_with_both_sizes(then: float, now: float) -> None:
+    """More than twice as wide, or the reverse: it may be another one, and that is told also where nothing else is."""
+    prior = compared(Reading(detections=(nodule(3, now),)), earlier(observed(nodule(1, then))))
+    assert prior is not None
+    assert (prior.changes, prior.unpaired) == ((), ())
+    (change,) = prior.differing
+    assert (change.label, change.number, change.name) == (NODULE, 3, DIAMETER)
+    assert (change.earlier, change.now, change.doubling_days) == (then, now, None)
+
+
+def test_a_single_one_without_a_common_size_is_not_told() -> None:
+    """What was measured in another way then says nothing of today's."""
+    size = (Measurement(name=DIAMETER, value=5.0, unit=MILLIMETRE),)
+    then = replace(observed(nodule(1, 5.0)), measurements=size)
+    now = replace(nodule(1, 5.0), measurements=(volume(3.0),))
+    assert compared(Reading(detections=(now,)), earlier(then)) is None
 
 
 def test_another_site_is_another_nodule() -> None:
@@ -184,6 +204,21 @@ def test_units_of_volume_are_brought_together() -> None:
     assert prior.changes[0].earlier == pytest.approx(7.1)
     wrong = Observed(concept=then.concept, site=None, side="left", measurements=(volume(7100.0, MILLIMETRE),))
     assert compared(Reading(structures=(structure(THALAMUS, 6.4),)), earlier(wrong)) is None
+
+
+def test_pixels_are_not_compared() -> None:
+    """Without a spacing the same heart has more pixels on a larger image: no change is told, neither of a detection."""
+    area = Measurement(name=AREA, value=9000.0, unit=PIXELS)
+    then = replace(observed(structure(THALAMUS, 7.1), "left"), measurements=(replace(area, value=4000.0),))
+    now = replace(structure(THALAMUS, 6.4), measurements=(area,))
+    assert compared(Reading(structures=(now,)), earlier(then)) is None
+    found = replace(nodule(1, 5.0), measurements=(area,))
+    assert compared(Reading(detections=(found,)), earlier(observed(found))) is None
+    # What is measured beside it is still compared.
+    both = replace(now, measurements=(area, volume(6.4)))
+    prior = compared(Reading(structures=(both,)), earlier(replace(then, measurements=(area, volume(7.1)))))
+    assert prior is not None
+    assert [change.name for change in prior.changes] == [VOLUME]
 
 
 def test_a_later_study_is_no_earlier_one() -> None:
@@ -227,7 +262,9 @@ def test_pairs_are_one_to_one(then: list[float], now: list[float]) -> None:
     """Whatever was found, all of a kind are paired once or none is."""
     past = [observed(nodule(number, size)) for number, size in enumerate(then, 1)]
     prior = compared(Reading(detections=tuple(nodule(n, size) for n, size in enumerate(now, 1))), earlier(*past))
-    if prior is not None:
+    if prior is not None and prior.differing:
+        assert (len(then), len(now), prior.changes) == (1, 1, ())
+    elif prior is not None:
         diameters = [change for change in prior.changes if change.name == DIAMETER]
         assert len(diameters) == len(then) == len(now)
         assert sorted(change.earlier for change in diameters) == pytest.approx(sorted(then))

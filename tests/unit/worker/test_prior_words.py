@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.instances import MILLILITRE, VOLUME
+from models.instances import MILLILITRE, MILLIMETRE, VOLUME
 from tests.readings import LABELS, NODULE, an_ecg_reading
 from worker.languages import LANGUAGES, Language
 from worker.prior import Change, Prior
@@ -89,6 +89,17 @@ def test_another_version_and_what_is_not_paired_are_told() -> None:
     lines = said(change(), model_version="0.9", unpaired=(NODULE,))
     assert lines[1] == "That study was read by another version of this model, 0.9."
     assert lines[-1] == "Nodule: found more than once then or now, so sizes are not compared."
+
+
+def test_a_single_one_of_another_size_has_both_sizes() -> None:
+    """Nobody is told that it was found more than once."""
+    diameter = VOLUME.model_copy(update={"meaning": "Diameter", "value": "81827009"})
+    grown = change(label=NODULE, number=1, name=diameter, unit=MILLIMETRE, earlier=5.0, now=11.0)
+    assert said(differing=(grown,))[1:] == (
+        "Nodule 1: 5.00 mm then, 11.0 mm now; they differ so much that they may not be the same one.",
+    )
+    told = comparison_sentences(prior(differing=(grown,)), words_in("de"))[1]
+    assert told == "Rundherd 1: damals 5,00 mm, jetzt 11,0 mm; so verschieden, dass es nicht derselbe Befund sein muss."
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -10,6 +10,7 @@ from models.card_parts import Concept
 from models.findings import Finding, Reading
 from models.manifest import Card
 from tests.readings import (
+    LABELS,
     NODULE,
     a_card,
     a_nodule_card,
@@ -20,12 +21,15 @@ from tests.readings import (
     load,
     nothing_found,
 )
+from worker import output_gate
+from worker.errors import OutputRefused
 from worker.gate_bundle import MEASUREMENT_GROUP, children, content_items, name_of, parsed
 from worker.results import build
 from worker.series_volume import LoadedSeries
 from worker.testing import write_mr_series
 
 FINDING, CERTAINTY, PRESENCE = ("121071", "DCM"), ("111012", "DCM"), ("121052", "DCM")
+LATERALITY = ("272741003", "SCT")
 SOURCE_IMAGE, SOURCE_SERIES = ("121112", "DCM"), ("121232", "DCM")
 
 
@@ -121,6 +125,44 @@ def test_that_no_lesion_was_found_is_an_answer(series: LoadedSeries) -> None:
     (group,) = groups_of(report_of(series, nothing))
     assert (coded(group, FINDING), coded(group, PRESENCE)) == (["Nodule"], ["Absent"])
     assert report_of(series, nothing_found(series), a_card()) is None
+
+
+@pytest.mark.parametrize("found", ["left", "right"])
+def test_what_is_absent_has_its_side(series: LoadedSeries, found: str) -> None:
+    """Of two labels of one concept, one of each side, the one that was not found is told absent on its side alone."""
+    sides = {
+        side: NODULE.model_copy(update={"number": number, "name": f"{side} effusion", "laterality": side})
+        for number, side in ((11, "left"), (12, "right"))
+    }
+    (other,) = sides.keys() - {found}
+    reading = detections_reading(series)
+    detections = tuple(replace(one, label=sides[found], site=None, laterality=None) for one in reading.detections)
+    reading = replace(reading, detections=detections, missing=(sides[other],))
+    card = a_nodule_card(
+        labels=[*(label.model_dump() for label in LABELS), *(one.model_dump() for one in sides.values())]
+    )
+    case = case_of(series, reading, card)
+    objects = build(case)
+    output_gate.check(objects, case)
+    groups = groups_of(report_of(series, reading, card))
+    (absent,) = [group for group in groups if coded(group, PRESENCE) == ["Absent"]]
+    assert (coded(absent, FINDING), coded(absent, LATERALITY)) == (["Nodule"], [other.capitalize()])
+    assert {str(coded(group, LATERALITY)) for group in groups if coded(group, FINDING) == ["Nodule"]} == {
+        "['Left']",
+        "['Right']",
+    }
+
+
+def test_another_side_of_what_is_absent_stays_in_the_house(series: LoadedSeries) -> None:
+    """The gate refuses an absent thing on a side that the reading does not say, or on none."""
+    label = NODULE.model_copy(update={"name": "Right effusion", "laterality": "right"})
+    reading = replace(nothing_found(series), missing=(label,))
+    case = case_of(series, reading, a_nodule_card(labels=[label.model_dump()]))
+    left = replace(reading, missing=(label.model_copy(update={"laterality": "left"}),))
+    for wrong in (left, replace(reading, missing=(label.model_copy(update={"laterality": None}),))):
+        with pytest.raises(OutputRefused, match="the side on which Right effusion is absent differs"):
+            output_gate.check(build(replace(case, reading=wrong)), case)
+    output_gate.check(build(case), case)
 
 
 def test_every_group_names_the_algorithm_and_what_is_tracked(series: LoadedSeries) -> None:

@@ -1,11 +1,15 @@
 """The picture as an object that every viewer shows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
+from pydicom import dcmread
 
 from tests.readings import (
     a_card,
+    a_nodule_card,
     a_reading,
     an_ecg,
     an_ecg_card,
@@ -14,8 +18,13 @@ from tests.readings import (
     detections_reading,
     load,
 )
+from worker import output_gate
+from worker.errors import OutputRefused
+from worker.gate_bundle import parsed
 from worker.key_slices import key_slices
 from worker.object_encoding import encoded
+from worker.planar_testing import a_chest, write_planar_image
+from worker.results import build
 from worker.summary_image import build_summary_image
 from worker.testing import write_mr_series
 
@@ -31,6 +40,63 @@ def test_it_is_the_picture_in_true_colour(tmp_path: Path) -> None:
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
     shown = [item.ReferencedSOPInstanceUID for item in image.SourceImageSequence]
     assert shown == [series.datasets[k].SOPInstanceUID for k in key_slices(case.reading, 20)]
+
+
+@pytest.mark.parametrize("keyword", ["BurnedInAnnotation", "RecognizableVisualFeatures"])
+@pytest.mark.parametrize(
+    ("shown", "others", "told"), [("YES", "NO", "YES"), ("NO", "YES", "NO"), ("", "YES", "NO"), ("NO", "NO", "NO")]
+)
+def test_what_is_burnt_into_what_it_shows_is_said(
+    tmp_path: Path, keyword: str, shown: str, others: str, told: str
+) -> None:
+    """Picture and document say YES where an image that they show does, and NO whatever the others say; the gate agrees.
+
+    Said otherwise, it is refused.
+    """
+    other = "BurnedInAnnotation" if keyword == "RecognizableVisualFeatures" else "RecognizableVisualFeatures"
+    for number in (1, 2, 3):
+        attributes = {keyword: shown if number == 2 else others}
+        write_planar_image(tmp_path / f"{number}.dcm", a_chest(), number=number, attributes=attributes)
+    series = load(tmp_path)
+    reading = detections_reading(series, masks=False)
+    case = case_of(series, replace(reading, detections=reading.detections[:1]), a_nodule_card())
+    assert case.reading.detections[0].slice_index == 1
+    objects = build(case, ("TEXT-SR", "SC", "PDF"))
+    output_gate.check(objects, case)
+    _, *pictures = objects
+    for made in pictures:
+        dataset = parsed(made.data)
+        assert (dataset[keyword].value, dataset[other].value) == (told, "NO")
+        setattr(dataset, keyword, "NO" if told == "YES" else "YES")
+        wrong = [encoded(dataset, made.kind) if each is made else each for each in objects]
+        with pytest.raises(OutputRefused, match=f"burnt in: .* does not say of {keyword}"):
+            output_gate.check(wrong, case)
+
+
+def test_files_of_results_are_asked_too(tmp_path: Path) -> None:
+    """A picture names what it shows; a document does not say what of its sources it shows, so it may say either."""
+    for number in (1, 2):
+        attributes = {"BurnedInAnnotation": "YES" if number == 1 else "NO"}
+        write_planar_image(tmp_path / f"{number}.dcm", a_chest(), number=number, attributes=attributes)
+    series = load(tmp_path)
+    reading = detections_reading(series, masks=False)
+    case = case_of(series, replace(reading, detections=reading.detections[1:]), a_nodule_card())
+    sources = sorted(tmp_path.iterdir())
+    files = []
+    for made in build(case, ("TEXT-SR", "SC", "PDF")):
+        files.append(tmp_path / f"{made.kind}.result")
+        files[-1].write_bytes(made.data)
+    output_gate.check_files(files, sources)
+    for kind, passes in (("PDF", True), ("SC", False)):
+        dataset = dcmread(tmp_path / f"{kind}.result")
+        assert dataset.BurnedInAnnotation == "NO"
+        dataset.BurnedInAnnotation = "YES"
+        dataset.save_as(tmp_path / f"{kind}.result")
+        if passes:
+            output_gate.check_files(files, sources)
+        else:
+            with pytest.raises(OutputRefused, match="burnt in: OT does not say of BurnedInAnnotation"):
+                output_gate.check_files(files, sources)
 
 
 def test_the_same_case_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a radiologist reads."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from worker.case import Case
 from worker.finding_sentences import findings_of
 from worker.gate_bundle import content_items, parsed
 from worker.languages import LANGUAGES, Language
+from worker.planar_testing import a_chest, write_planar_image
 from worker.results import build, not_read
 from worker.sentences import words_in
 from worker.series_volume import LoadedSeries
@@ -145,6 +147,14 @@ def test_what_is_not_reported_is_said(series: LoadedSeries) -> None:
     assert "What is less than 50 % certain is not reported." in lines
 
 
+def test_thresholds_are_told_as_the_site_says_them(series: LoadedSeries) -> None:
+    """Not rounded: less than 0 % certain is nothing."""
+    report = ReportSettings(min_certainty_percent=0.25, min_diameter_mm=2.125)
+    lines = lines_of(text_of(case_of(series, a_reading(series), a_card(), report=report)))
+    assert "What is less than 0.25 % certain is not reported." in lines
+    assert "What is smaller than 2.125 mm is not reported." in lines
+
+
 def test_a_threshold_never_makes_a_negative(series: LoadedSeries) -> None:
     """Where all that was found lies below the site's thresholds, no sentence denies it."""
     report = ReportSettings(min_diameter_mm=1000)
@@ -162,3 +172,14 @@ def test_detections_are_counted_placed_and_measured(series: LoadedSeries) -> Non
     lines = lines_of(text_of(case_of(series, reading, a_nodule_card())))
     assert lines[0].startswith(f"Nodule: {len(reading.detections)} found, the largest ")
     assert f"; image {reading.detections[0].slice_index + 1}" in " ".join(lines)
+
+
+@pytest.mark.parametrize(("first", "told"), [(0, ["0", "1"]), (5, ["5", "6"]), (None, ["1", "2"])])
+def test_images_are_told_by_their_own_numbers(tmp_path: Path, first: int | None, told: list[str]) -> None:
+    """Also where they count from 0; by their place where they have none."""
+    for place in (0, 1):
+        number = {"InstanceNumber": "" if first is None else first + place}
+        write_planar_image(tmp_path / f"{place}.dcm", a_chest(), number=place + 1, attributes=number)
+    series = load(tmp_path)
+    sentences = findings_of(case_of(series, detections_reading(series, masks=False), a_nodule_card()))
+    assert [re.findall(r"; image (\d+)$", sentence) for sentence in sentences[:2]] == [[number] for number in told]
