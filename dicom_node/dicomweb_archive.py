@@ -14,7 +14,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from requests.auth import AuthBase
 
-from dicom_node.bounded_body import MOST_BYTES, BodyTooLarge, read_body
+from dicom_node.bounded_answer import MOST_BYTES, BodyTooLarge, TimedAdapter, read_body
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, QueryFailed
 from dicom_node.identity import StudyIdentity
 from dicom_node.part10 import FileMeta, read_meta
@@ -63,6 +63,8 @@ class DicomWebArchive:
         session.verify = verify
         session.cert = certificate
         session.auth = _Headers(authorise)
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, TimedAdapter())
         session.hooks["response"].append(self._heard)
         self._answer: requests.Response | None = None
         self._client = DICOMwebClient(url, session=session, chunk_size=_ONE_PIECE, timeout=(_CONNECT_S, timeout_s))

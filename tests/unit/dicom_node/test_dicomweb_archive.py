@@ -2,6 +2,7 @@
 
 import gzip
 import socket
+import ssl
 import threading
 import time
 import tracemalloc
@@ -16,6 +17,7 @@ import pytest
 from dicom_node.dicomweb_archive import DicomWebArchive
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, QueryFailed
 from dicom_node.sender import OutcomeKind
+from tests.certificates import Authority
 from worker.testing import write_mr_series
 
 
@@ -214,9 +216,7 @@ def test_an_answer_that_trickles_is_left(head: str) -> None:
         client.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: application/dicom+json\r\n{head}\r\n\r\n".encode())
         if "chunked" in head:
             client.sendall(b"fffff\r\n")
-        while True:
-            client.sendall(b" ")
-            time.sleep(0.05)  # the slow service itself
+        for_ever(client)
 
     with answering(trickle) as url:
         begun = time.monotonic()
@@ -237,19 +237,58 @@ def test_an_answer_that_breaks_off_is_no_answer(head: str) -> None:
         DicomWebArchive(url).find_study("1.2.3")
 
 
+def test_a_head_that_trickles_is_left() -> None:
+    """A head whose lines never end is no answer either."""
+
+    def trickle(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        for_ever(client)
+
+    with answering(trickle) as url:
+        begun = time.monotonic()
+        with pytest.raises(ArchiveUnreachable, match="took too long"):
+            DicomWebArchive(url, timeout_s=1.0).probe()
+        assert time.monotonic() - begun < 10
+
+
+def test_an_answer_that_trickles_through_tls_is_left(authority: Authority) -> None:
+    """The thread that waits for it is woken there too."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pair = authority.issue("archive")
+    context.load_cert_chain(pair.certificate, pair.key)
+    for begin in (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"):
+
+        def trickle(client: socket.socket, begin: bytes = begin) -> None:
+            client.sendall(begin)
+            for_ever(client)
+
+        with answering(trickle, context) as url:
+            begun = time.monotonic()
+            with pytest.raises(ArchiveUnreachable, match="took too long"):
+                DicomWebArchive(url, verify=str(authority.file), timeout_s=1.0).probe()
+            assert time.monotonic() - begun < 10
+
+
+def for_ever(client: socket.socket) -> None:
+    """Send a byte now and then until the other side hangs up. Raises OSError then."""
+    while True:
+        client.sendall(b" ")
+        time.sleep(0.05)  # the slow service itself
+
+
 @contextmanager
-def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Answer the first request over a socket, until that raises OSError; yield the address."""
+def answering(answer: Callable[[socket.socket], None], context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Answer the first request over a socket, inside TLS where a context is given, until that raises OSError."""
 
     def serve() -> None:
         with suppress(OSError):
-            client, _ = door.accept()
-            with client:
+            plain, _ = door.accept()
+            with plain, plain if context is None else context.wrap_socket(plain, server_side=True) as client:
                 client.recv(1 << 16)
                 answer(client)
 
     with socket.create_server(("127.0.0.1", 0)) as door:
         serving = threading.Thread(target=serve, daemon=True)
         serving.start()
-        yield f"http://127.0.0.1:{door.getsockname()[1]}/dicom-web"
+        yield f"{'http' if context is None else 'https'}://127.0.0.1:{door.getsockname()[1]}/dicom-web"
         serving.join()
