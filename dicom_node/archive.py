@@ -7,7 +7,7 @@ from typing import Protocol
 from pydicom.dataset import Dataset
 
 from dicom_node import query
-from dicom_node.contexts import STUDY_ROOT_FIND, VERIFICATION
+from dicom_node.contexts import VERIFICATION
 from dicom_node.errors import ArchiveUnreachable, QueryFailed
 from dicom_node.found import FoundSeries, FoundStudy
 from dicom_node.identity import StudyIdentity
@@ -18,7 +18,6 @@ from dicom_node.settings import Peer
 
 __all__ = ["ArchiveClient", "Deleting", "DicomArchive", "OutcomeKind", "Outlet", "StoreOutcome", "StudyIdentity"]
 
-_PENDING = (0xFF00, 0xFF01)  # PS3.4 C.4.1.1.4
 _SUCCESS = 0x0000
 
 
@@ -86,8 +85,13 @@ class DicomArchive:
         dimse_timeout_s: float = 60.0,
         limits: Limits | None = None,
     ) -> None:
-        """Take whom to call, and as whom; `limits` hold for what is searched and got."""
+        """Take whom to call, and as whom.
+
+        `limits` hold for what is asked and got; left out, whose a study is may take as long as `dimse_timeout_s`.
+        """
         self._limits = limits or Limits()
+        # Results wait for whose a study is, however slowly the archive says it; what is searched only adds to them.
+        self._patience = limits or Limits(seconds=dimse_timeout_s)
         self._requestor = Requestor(
             peer=peer,
             calling_ae_title=calling_ae_title,
@@ -124,21 +128,16 @@ class DicomArchive:
         wanted.StudyInstanceUID = study_uid
         for keyword in StudyIdentity.keywords():
             setattr(wanted, keyword, "")
-        found: dict[StudyIdentity, None] = {}
-        with self._requestor.associate([(STUDY_ROOT_FIND, None)]) as association:
-            if not association.is_established:
-                raise QueryFailed(f"{self._requestor}: no Study Root C-FIND there; enable it, or switch the check off")
-            for status, identifier in association.send_c_find(wanted, STUDY_ROOT_FIND):
-                code = status.get("Status")
-                if code is None:
-                    raise ArchiveUnreachable(f"{self._requestor}: the association ended in the middle of a query")
-                if code not in (*_PENDING, _SUCCESS):
-                    raise QueryFailed(
-                        f"{self._requestor}: answered C-FIND with status {code:04X}; see the archive's log"
-                    )
-                # An archive that ignores the key answers with all its studies.
-                if identifier is not None and str(identifier.get("StudyInstanceUID", "")) == study_uid:
-                    found[StudyIdentity.of(identifier)] = None
+        answers = query.answers_to(
+            self._requestor,
+            wanted,
+            self._patience,
+            not_offered="no Study Root C-FIND there; enable it, or switch the check off",
+        )
+        # An archive that ignores the key answers with all its studies.
+        found = dict.fromkeys(
+            StudyIdentity.of(answer) for answer in answers if str(answer.get("StudyInstanceUID", "")) == study_uid
+        )
         if len(found) > 1:
             raise QueryFailed(f"{self._requestor}: has study {study_uid} under {len(found)} identities; mend it there")
         return next(iter(found), None)

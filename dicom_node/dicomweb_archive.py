@@ -14,6 +14,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from requests.auth import AuthBase
 
+from dicom_node.bounded_answer import MOST_BYTES, BodyTooLarge, TimedAdapter, read_body
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, QueryFailed
 from dicom_node.identity import StudyIdentity
 from dicom_node.part10 import FileMeta, read_meta
@@ -51,9 +52,10 @@ class DicomWebArchive:
             authorise: Gives the Authorization header; None for none.
             verify: Path of the certificates to trust, or True for the library's own; never off.
             certificate: Paths of our certificate and its key, for archives that want one.
-            timeout_s: For each answer.
+            timeout_s: For each answer to begin, and for each to come to its end.
         """
         self._url = url
+        self._timeout_s = timeout_s
         session = requests.Session()
         # Neither credentials of ~/.netrc nor certificates of an environment variable that nobody has set for this.
         session.trust_env = False
@@ -61,6 +63,8 @@ class DicomWebArchive:
         session.verify = verify
         session.cert = certificate
         session.auth = _Headers(authorise)
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, TimedAdapter())
         session.hooks["response"].append(self._heard)
         self._answer: requests.Response | None = None
         self._client = DICOMwebClient(url, session=session, chunk_size=_ONE_PIECE, timeout=(_CONNECT_S, timeout_s))
@@ -155,7 +159,7 @@ class DicomWebArchive:
             raise ArchiveUnreachable(f"{self} answered a search with {answer.status_code}: is it well?")
         try:
             return [Dataset.from_json(item) for item in answer.json()]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             # Not the parser's words: they may quote the answer.
             raise QueryFailed(f"{self} answered a search with something that is no DICOM JSON") from error
 
@@ -164,7 +168,12 @@ class DicomWebArchive:
         self._answer = None
         try:
             ask()
-        except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
+        except BodyTooLarge as error:
+            raise ArchiveUnreachable(
+                f"{self} answered with more than {MOST_BYTES >> 20} MiB and was left: is that the address before "
+                "/studies?"
+            ) from error
+        except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             # The library raises over statuses, and over bodies that it cannot parse: we look at both ourselves.
             if self._answer is None or isinstance(error, requests.TooManyRedirects):
                 raise ArchiveUnreachable(f"{self} does not answer: {_words(error)}") from error
@@ -173,6 +182,8 @@ class DicomWebArchive:
         return self._answer
 
     def _heard(self, answer: requests.Response, *_: Any, **__: Any) -> None:
+        # Before requests reads it: what breaks off is no answer.
+        read_body(answer, seconds=self._timeout_s)
         self._answer = answer
 
 
@@ -197,6 +208,8 @@ def _words(error: Exception) -> str:
         return "it took too long; is it up, and timeout_s long enough for the largest result?"
     if isinstance(error, requests.TooManyRedirects):
         return "it leads to another address; name that one in `url` if it is right"
+    if isinstance(error, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)):
+        return "its answer breaks off, or cannot be unpacked; is something between that ends connections?"
     if isinstance(error, requests.ConnectionError):
         return "no connection; is it up, are host and port right, is a firewall between?"
     return type(error).__name__

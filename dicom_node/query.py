@@ -163,22 +163,25 @@ def get_series(
     with requestor.associate(kinds, roles=roles, handlers=handlers) as association:
         if not any(context.abstract_syntax == STUDY_ROOT_GET for context in association.accepted_contexts):
             raise QueryFailed(f"{requestor}: no Study Root C-GET there; enable it, or set `prior = false` for it")
-        for _ in _within(requestor, association, association.send_c_get(query, STUDY_ROOT_GET), limits):
+        answers = association.send_c_get(query, STUDY_ROOT_GET)
+        for _ in _within(requestor, association, answers, limits, last=(_SUCCESS, _GOT_IN_PART)):
             pass
     return got
 
 
 def answers_to(
-    requestor: Requestor, query: Dataset, limits: Limits, *, model: str = STUDY_ROOT_FIND
+    requestor: Requestor, query: Dataset, limits: Limits, *, model: str = STUDY_ROOT_FIND, not_offered: str = ""
 ) -> Iterator[Dataset]:
     """Yield what the archive answers to a C-FIND, by default of the Study Root model.
+
+    `not_offered` is told, with its remedy, where it knows no such query, in place of the usual words.
 
     Raises ArchiveUnreachable, AssociationRejected, QueryFailed.
     """
     handlers = [(evt.EVT_DATA_RECV, _cut_off(limits))]
     with requestor.associate([(model, None)], handlers=handlers) as association:
         if not association.is_established:
-            raise QueryFailed(f"{requestor}: {_NOT_OFFERED[model]}")
+            raise QueryFailed(f"{requestor}: {not_offered or _NOT_OFFERED[model]}")
         answers = association.send_c_find(query, model)
         for number, identifier in enumerate(_within(requestor, association, answers, limits)):
             if number >= limits.answers:
@@ -187,8 +190,10 @@ def answers_to(
             yield identifier
 
 
-def _within(requestor: Requestor, association: Any, answers: Any, limits: Limits) -> Iterator[Dataset]:
-    """Yield the identifiers of pending answers until the last."""
+def _within(
+    requestor: Requestor, association: Any, answers: Any, limits: Limits, *, last: Sequence[int] = (_SUCCESS,)
+) -> Iterator[Dataset]:
+    """Yield the identifiers of pending answers until one with a status that may be the last."""
     for status, identifier in answers:
         code = status.get("Status")
         if code is None:
@@ -196,7 +201,7 @@ def _within(requestor: Requestor, association: Any, answers: Any, limits: Limits
                 f"{requestor}: the association ended in the middle of an answer, or took more than "
                 f"{limits.seconds:g} s or {limits.bytes_all >> 20} MiB and was left"
             )
-        if code not in (*_PENDING, _SUCCESS, _GOT_IN_PART):
+        if code not in (*_PENDING, *last):
             association.abort()
             raise QueryFailed(f"{requestor}: answered with status {code:04X}; see the archive's log")
         if code in _PENDING and identifier is not None:

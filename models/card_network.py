@@ -43,7 +43,9 @@ class Network(Strict):
         default=None, description="of `file`; for weights by reference, of the completed file"
     )
     pt2_sha256: Sha256 | None = Field(
-        default=None, description="of the exported program for the runtime torch: beside `file`, ending in .pt2"
+        default=None,
+        description="of the exported program for the runtime torch: beside `file`, ending in .pt2. It is "
+        "code, and torch runs none that is not named here",
     )
     weights: Weights | None = None
     max_batch: int = Field(

@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.catalog import CatalogEntry
+from models.card_network import Network
+from models.catalog import CatalogEntry, sha256_of
 from models.errors import RuntimeFailed
 from models.network_shapes import shapes_of
 from models.runtime import Arrays, LoadedNetwork, Runtime
 from models.runtime_names import Precision
+
+#: This runtime loads the exported program beside a network, and a program is code.
+_RUNS_PROGRAMS = "torch"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,8 @@ class LoadedModel:
         networks: dict[str, LoadedNetwork] = {}
         try:
             for name, network in entry.card.networks.items():
+                if runtime.name == _RUNS_PROGRAMS:
+                    _require_pinned(entry, name, network)
                 file = chosen.files.get(name, entry.directory / network.file)
                 networks[name] = runtime.load(
                     file, threads=threads, precision=chosen.precision, shapes=shapes_of(entry.card, name)
@@ -99,3 +105,23 @@ class LoadedModel:
         """Give memory back."""
         for network in self.networks.values():
             network.close()
+
+
+def _require_pinned(entry: CatalogEntry, name: str, network: Network) -> None:
+    """Raise RuntimeFailed unless the exported program of a network is the one that its card names."""
+    program = (entry.directory / network.file).with_suffix(".pt2")
+    if network.pt2_sha256 is None:
+        raise RuntimeFailed(
+            f"torch does not run {program}: it would be code, and the card has no pt2_sha256 for network {name}; "
+            "import the model again from whom you trust, or leave torch out of models.runtimes"
+        )
+    try:
+        found = sha256_of(program)
+    except OSError as error:
+        raise RuntimeFailed(f"torch cannot read {program} ({error.strerror}); import the model again") from error
+    # The catalog has compared it too, but that may be a while ago.
+    if found != network.pt2_sha256:
+        raise RuntimeFailed(
+            f"torch does not run {program}: it has sha256 {found}, its card says {network.pt2_sha256}; import the "
+            "model again"
+        )

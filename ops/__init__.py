@@ -14,7 +14,7 @@ cli_peers    who may call, and who did (peer_list)
 cli_pull     studies from an archive; study_list, which; backlog, one after the other
 retention    removes what may go; promises, what waits for an archive to have it; cli_retention shows it
 assembly_line  the objects of the other rooms, built from the settings; destinations, where results go;
-               prior_search, what finds earlier reads
+               prior_search, what finds earlier reads; private_folder, whether sockets lie where nobody else can be
 supervisor   starts the parts, restarts what ends, stops in order
 up           all parts with embedded Redis and archive
 node_daemon, worker_daemon, model_host_daemon, deliver_daemon, web_daemon   the parts alone; signals, lean; node_parts,

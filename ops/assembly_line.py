@@ -4,11 +4,13 @@ Large modules are imported by the functions that need them: the model host has n
 """
 
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_node.disk import sync_folder
+from ops.private_folder import fault_of
 from ops.settings import Settings, SettingsError
 from worker.job import JobState
 
@@ -58,10 +60,26 @@ def prepare_data(settings: Settings) -> None:
                 f"{folder} cannot be made ({error.strerror}); name another data directory with --data or `data`, "
                 "or let this user write there"
             ) from error
+    _require_private(settings)
     # Else a power cut can forget the directory with all that was synced in it.
     for folder in settings.data.resolve().parents[:2]:
         with contextlib.suppress(OSError):  # of others, who may not let us look; it was there before us then
             sync_folder(folder)
+
+
+def _require_private(settings: Settings) -> None:
+    """Raise SettingsError unless the folder of our sockets is ours alone: in /tmp others may have made it before us."""
+    # A superuser who looks after a service's data directory is not who runs it.
+    of_anybody = os.geteuid() == 0 and settings.run.is_relative_to(settings.data)
+    try:
+        fault = fault_of(settings.run, of_anybody=of_anybody)
+    except OSError as error:
+        fault = f"cannot be looked at ({error.strerror})"
+    if fault:
+        raise SettingsError(
+            f"{settings.run} {fault}, and our sockets lie there: stop wetread, see whose it is and remove it (it is "
+            "made anew), or name another data directory with --data or `data`"
+        )
 
 
 def catalog_of(settings: Settings) -> Callable[[], "Catalog"]:

@@ -43,6 +43,8 @@ def _calls(settings: Settings) -> Iterator[tuple[str, TlsClientSettings]]:
             yield f"reports to {peer.ae_title}", peer.report_to.tls
     if settings.worklist is not None and settings.worklist.tls is not None:
         yield "worklist", settings.worklist.tls
+    if settings.broker.ca_file is not None:
+        yield "broker", TlsClientSettings(ca=settings.broker.ca_file)
     syslog = settings.audit.syslog
     if settings.audit.to == "syslog" and syslog is not None and syslog.tls is not None:
         yield "audit", syslog.tls

@@ -10,7 +10,7 @@ from dicom_node.commitment import CommitmentListener
 from ops.assembly_line import assumed_sets, open_ledger, trail_of
 from ops.audit.delivering import Deliveries
 from ops.destinations import commitment_plans_of, destinations_of, peers_of, unheard
-from ops.notifiers.channels import channels_of
+from ops.notifiers.channels import channels_of, in_clear
 from ops.settings import Settings
 from ops.signals import stop_on_signals
 from worker.committing import Committer
@@ -32,6 +32,12 @@ def run(settings: Settings) -> None:
         )
     ledger.keep_destinations(destinations)
     channels = channels_of(settings)
+    if shown := in_clear(settings):
+        _log.warning(
+            "patients' names are told without TLS",
+            channels=shown,
+            remedy="set `tls = true` and take `plain` out, or patient_data = false: they can be read on the way",
+        )
     assumed = assumed_sets(settings)
     notifier = Notifier(
         ledger=ledger,

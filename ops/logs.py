@@ -8,7 +8,8 @@ import warnings
 import structlog
 
 #: Libraries that would print datasets, arguments or queries. What fails in them comes back as an error of ours.
-_SILENT = ("pynetdicom", "pydicom", "matplotlib.font_manager")
+#: dicomweb_client logs an archive's Warning headers, urllib3 and requests may quote addresses with what was asked.
+_SILENT = ("pynetdicom", "pydicom", "dicomweb_client", "urllib3", "requests", "matplotlib.font_manager")
 #: Of these only warnings are let through.
 _QUIET = (
     "celery",

@@ -86,7 +86,7 @@ class Loop:
 def reconciler_of(settings: Settings, ledger: Ledger) -> Reconciler:
     """Return who publishes tokens and mends what was lost."""
     told = {JobState.FAILED, *(state for told in told_of(settings).values() for state in told)}
-    publisher = TokenPublisher(make_app(broker_url(settings), settings.worker))
+    publisher = TokenPublisher(make_app(broker_url(settings), settings.worker, ca_file=settings.broker.ca_file))
     return Reconciler(ledger, publisher, settings.worker, told)
 
 

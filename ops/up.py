@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from dicom_node.archive import DicomArchive
+from dicom_node.durable_note import write_note
 from dicom_node.errors import NodeError
 from dicom_node.settings import Peer
 from ops.assembly_line import prepare_data
@@ -104,8 +105,8 @@ def _destination(peer: Peer) -> DicomDestinationSettings:
 def _write_effective(settings: Settings) -> Path:
     """Write what the parts are to run with: the same for all of them, whatever becomes of the file it came from."""
     file = settings.run / "effective.json"
-    file.touch(mode=0o600)
-    file.write_text(settings.model_dump_json(indent=1), encoding="utf-8")
+    # For its owner's eyes from its first byte on, and never through a link under its name.
+    write_note(file, settings.model_dump_json(indent=1).encode(), durable=False)
     return file
 
 

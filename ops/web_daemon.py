@@ -24,7 +24,7 @@ def run(settings: Settings) -> None:
         ledger,
         results_root=settings.results,
         version=version("wetread"),
-        ready_checks={"broker": broker_check(broker_url(settings))},
+        ready_checks={"broker": broker_check(broker_url(settings), settings.broker.ca_file)},
         days_left=days_left_of(own_certificates(settings)),
         audit=watch_of(settings),
         names=settings.web.names,

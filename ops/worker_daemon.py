@@ -57,7 +57,7 @@ def run_celery(settings: Settings) -> None:
     from worker.tasks import register  # noqa: PLC0415
     from worker.unread import UnreadNotes  # noqa: PLC0415
 
-    app = make_app(broker_url(settings), settings.worker)
+    app = make_app(broker_url(settings), settings.worker, ca_file=settings.broker.ca_file)
 
     def make_pipeline() -> Pipeline:
         ledger, catalog, assumed = open_ledger(settings), catalog_of(settings), assumed_sets(settings)

@@ -1,7 +1,7 @@
 """Where DICOM and models meet. In reading order:
 
-settings       what a site may set about jobs, models and deliveries (broker_url); errors, what can go wrong;
-               error_place, told of what nobody foresaw
+settings       what a site may set about jobs, models and deliveries (broker_url, broker_tls); errors, what can go
+               wrong; error_place, told of what nobody foresaw
 selection      which models read which series of a study, and why not; selection_summary, what it sees of them;
                tag_rules, free rules on attributes; image_versions, which of an image that came twice
 priority       how urgent a study is: priority_settings, the site's rules; order_priorities, a worklist's word

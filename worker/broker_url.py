@@ -6,6 +6,8 @@ What they cannot read is a ValueError in whatever thread publishes next.
 import re
 from urllib.parse import parse_qs, urlsplit
 
+from worker.broker_tls import require_verified
+
 SCHEMES = ("redis://", "rediss://", "redis+socket://")
 _ENCODE = "percent-encode what a password has of / ? # [ ] @ (%2F for a slash)"
 
@@ -28,3 +30,7 @@ def require_readable(url: str) -> None:
     if any(not re.fullmatch(r"/*[0-9]*", database) for database in named):
         where = "?virtual_host=0" if is_socket else "/0 at its end"
         raise ValueError(f"the database is no number; write one, such as {where}, or {_ENCODE}")
+    if ";" in url:
+        # Celery would take what follows for another broker, which nothing here has looked at.
+        raise ValueError("only one Redis can be named; write %3B for a semicolon in a password")
+    require_verified(url)

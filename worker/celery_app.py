@@ -1,12 +1,14 @@
 """Celery over Redis, which carries only tokens: "there is work in this queue". Each setting with its reason."""
 
 import socket
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from worker.broker_tls import tls_options, without_tls_options
 from worker.errors import BrokerAway
 from worker.settings import WorkerSettings
 
@@ -16,10 +18,16 @@ TASK = "wetread.work"
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
 
 
-def make_app(broker_url: str, settings: WorkerSettings) -> Celery:
-    """Return the Celery application for a broker; `worker.tasks.register` adds the one task."""
-    app = Celery("wetread", broker=broker_url)
+def make_app(broker_url: str, settings: WorkerSettings, *, ca_file: Path | None = None) -> Celery:
+    """Return the Celery application for a broker; `worker.tasks.register` adds the one task.
+
+    `ca_file` are certificates to trust beside the system's, for a `rediss://` broker.
+    """
+    app = Celery("wetread", broker=without_tls_options(broker_url))
     app.conf.update(_settings(settings))
+    if options := tls_options(broker_url, ca_file):
+        # Without these kombu verifies neither the certificate of a rediss:// broker nor its name.
+        app.conf.broker_use_ssl = options
     return app
 
 

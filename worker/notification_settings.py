@@ -89,13 +89,35 @@ class Hl7Settings(_ChannelSettings):
     kind: Literal["hl7"] = Field(description="an HL7 v2.5.1 ORU^R01 over MLLP")
     host: str = Field(description="the interface engine")
     port: int = Field(default=2575, ge=1, le=65535, description="its MLLP port")
-    tls: bool = Field(default=False, description="MLLP inside TLS")
+    tls: bool = Field(default=False, description="MLLP inside TLS; patient_data need it to another host than this one")
+    plain: bool = Field(
+        default=False,
+        description="patient_data go there without TLS, for an engine that has none; each start warns of it",
+    )
     ca_file: Path | None = Field(default=None, description="certificates to trust, PEM; else the system's")
     sending_application: _Hl7Name = Field(default="WETREAD", description="MSH-3")
     sending_facility: _Hl7Name = Field(default="", description="MSH-4")
     receiving_application: _Hl7Name = Field(default="", description="MSH-5")
     receiving_facility: _Hl7Name = Field(default="", description="MSH-6")
     processing_id: Literal["P", "T", "D"] = Field(default="P", description="MSH-11: production, training, debugging")
+
+    @property
+    def shows_patients(self) -> bool:
+        """Whether whoever is on the way can read whose message it is."""
+        return self.patient_data and not self.tls and self.host not in _LOOPBACK
+
+    @model_validator(mode="after")
+    def _private(self) -> "Hl7Settings":
+        if self.ca_file is not None and not self.tls:
+            raise ValueError("ca_file needs tls = true: without it nothing is encrypted, and it would mean nothing")
+        if self.plain and self.tls:
+            raise ValueError("tls and plain exclude each other; take plain out")
+        if self.shows_patients and not self.plain:
+            raise ValueError(
+                "patient_data need tls = true: MLLP alone can be read on the way. Where the engine has no TLS and the "
+                "way to it is safe, say plain = true"
+            )
+        return self
 
 
 ChannelSettings = Annotated[WebhookSettings | MailSettings | Hl7Settings, Field(discriminator="kind")]

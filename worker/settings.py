@@ -172,6 +172,9 @@ class BrokerSettings(Section):
     """The Redis that carries tokens."""
 
     url: str = Field(default="", description="redis://..., rediss://... or redis+socket://...; empty: the embedded one")
+    ca_file: Path | None = Field(
+        default=None, description="of a rediss:// URL: certificates to trust beside the system's, PEM"
+    )
 
     @field_validator("url")
     @classmethod
@@ -179,6 +182,14 @@ class BrokerSettings(Section):
         if value:
             require_readable(value)
         return value
+
+    @model_validator(mode="after")
+    def _has_tls(self) -> Self:
+        if self.ca_file is not None and not self.url.startswith("rediss://"):
+            raise ValueError(
+                "ca_file is of a rediss:// url; without one nothing is encrypted, and it would mean nothing"
+            )
+        return self
 
 
 #: What may stand before :// in `ledger.url`.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from worker.broker_tls import tls_options, without_tls_options
 from worker.errors import LedgerAway
 from worker.ledger_views import LedgerViews
 
@@ -49,17 +51,21 @@ def ledger_check(ledger: LedgerViews) -> ReadyCheck:
     return check
 
 
-def broker_check(url: str) -> ReadyCheck:
-    """Return a check that the Redis at a URL answers a ping in two seconds; `redis+socket://` is Celery's."""
+def broker_check(url: str, ca_file: Path | None = None) -> ReadyCheck:
+    """Return a check that the Redis at a URL answers a ping in two seconds; `redis+socket://` is Celery's.
+
+    `ca_file` are certificates to trust beside the system's, for a `rediss://` URL.
+    """
 
     def check() -> None:
         try:
             # Celery and redis-py write the same address differently.
             client = redis.Redis.from_url(
-                url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db="),
+                without_tls_options(url).replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db="),
                 socket_timeout=_BROKER_TIMEOUT_S,
                 socket_connect_timeout=_BROKER_TIMEOUT_S,
                 retry=Retry(NoBackoff(), 0),
+                **tls_options(url, ca_file),
             )
         except ValueError as error:
             # Its words could quote a part of the password.

@@ -96,8 +96,23 @@ def test_an_archive_that_never_ends_is_left(start: Start) -> None:
             time.sleep(0.05)  # the slow archive itself
             yield match(StudyInstanceUID=f"1.2.{number}")
 
-    with pytest.raises(ArchiveUnreachable, match="2 s or 64 MiB"):
-        start(find=for_ever).find_studies("P1")
+    archive = start(find=for_ever)
+    for ask in (archive.find_studies, archive.find_study):
+        with pytest.raises(ArchiveUnreachable, match="2 s or 64 MiB"):
+            ask("1.2.0")
+
+
+def test_whose_a_study_is_comes_from_an_archive_that_answers_to_the_end(start: Start) -> None:
+    """More studies than it was asked for are an error, and so is a status that a C-FIND has not (PS3.4 C.4.1.1.4)."""
+    archive = start(find=lambda _: iter([match(), match(StudyInstanceUID="1.9")]))
+    assert archive.find_study("1.2.3.1") is not None
+    assert archive.find_study("1.8") is None
+    archive = start(find=lambda _: (match(StudyInstanceUID=f"1.2.{n}") for n in range(600)), seconds=60.0)
+    with pytest.raises(QueryFailed, match="500 matches"):
+        archive.find_study("1.2.0")
+    archive = start(find=lambda _: iter([match(), (0xB000, None)]))
+    with pytest.raises(QueryFailed, match="B000"):
+        archive.find_study("1.2.3.1")
 
 
 def test_an_archive_that_answers_with_everything_is_left(start: Start) -> None:
@@ -132,6 +147,8 @@ def test_a_status_is_told_without_the_answer(start: Start, status: int) -> None:
 def test_an_archive_without_search_is_named(start: Start) -> None:
     """With the remedy."""
     archive = start()
+    with pytest.raises(QueryFailed, match="switch the check off"):
+        archive.find_study("1.2")
     with pytest.raises(QueryFailed, match="prior = false"):
         archive.find_studies("P1")
     with pytest.raises(QueryFailed, match="prior = false"):

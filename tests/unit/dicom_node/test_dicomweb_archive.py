@@ -1,7 +1,14 @@
 """DICOMweb against a server that answers as it is told."""
 
+import gzip
+import socket
+import ssl
 import threading
-from collections.abc import Iterator
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -10,6 +17,7 @@ import pytest
 from dicom_node.dicomweb_archive import DicomWebArchive
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, QueryFailed
 from dicom_node.sender import OutcomeKind
+from tests.certificates import Authority
 from worker.testing import write_mr_series
 
 
@@ -159,3 +167,128 @@ def test_other_studies_in_an_answer_do_not_count(service: Service) -> None:
     assert found.patient_id == "A"
     with pytest.raises(QueryFailed, match="2 identities"):
         archive.find_study("1.2.3")
+
+
+def packed(mebibytes: int) -> bytes:
+    """Return gzip of so many MiB of spaces, which is a thousandth of them."""
+    packer = zlib.compressobj(wbits=31)
+    return b"".join([*(packer.compress(b" " * (1 << 20)) for _ in range(mebibytes)), packer.flush()])
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_answer_that_unpacks_without_end_is_left(service: Service, file: Path, times: int) -> None:
+    """It is refused before it is in memory, also where it is packed twice, for a search and for a STOW-RS."""
+    body = packed(256) if times == 1 else gzip.compress(packed(256))
+    headers = JSON | {"Content-Encoding": ", ".join(["gzip"] * times)}
+    service.answers = [(200, body, headers), (200, body, headers)]
+    archive = DicomWebArchive(service.url)
+    tracemalloc.start()
+    try:
+        for ask in (lambda: archive.find_study("1.2.3"), lambda: archive.store([file])):
+            with pytest.raises(ArchiveUnreachable, match="more than 16 MiB"):
+                ask()
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_answer_that_is_packed_is_read(service: Service) -> None:
+    """As before."""
+    item = b'[{"0020000D": {"vr": "UI", "Value": ["1.2.3"]}, "00100020": {"vr": "LO", "Value": ["A"]}}]'
+    service.answers = [(200, gzip.compress(item), JSON | {"Content-Encoding": "gzip"})]
+    found = DicomWebArchive(service.url).find_study("1.2.3")
+    assert found is not None
+    assert found.patient_id == "A"
+
+
+def test_an_answer_that_is_nested_without_end_is_no_identity(service: Service) -> None:
+    """Deeper than a parser goes."""
+    service.answers = [(200, b"[" * 100_000, JSON)]
+    with pytest.raises(QueryFailed, match="no DICOM JSON"):
+        DicomWebArchive(service.url).find_study("1.2.3")
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
+def test_an_answer_that_trickles_is_left(head: str) -> None:
+    """A byte now and then, each in time: the whole has its own limit."""
+
+    def trickle(client: socket.socket) -> None:
+        client.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: application/dicom+json\r\n{head}\r\n\r\n".encode())
+        if "chunked" in head:
+            client.sendall(b"fffff\r\n")
+        for_ever(client)
+
+    with answering(trickle) as url:
+        begun = time.monotonic()
+        with pytest.raises(ArchiveUnreachable, match="took too long"):
+            DicomWebArchive(url, timeout_s=1.0).find_study("1.2.3")
+        assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
+def test_an_answer_that_breaks_off_is_no_answer(head: str) -> None:
+    """It does not say that nobody has the study."""
+
+    def break_off(client: socket.socket) -> None:
+        client.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: application/dicom+json\r\n{head}\r\n\r\n".encode())
+        raise OSError
+
+    with answering(break_off) as url, pytest.raises(ArchiveUnreachable, match="breaks off"):
+        DicomWebArchive(url).find_study("1.2.3")
+
+
+def test_a_head_that_trickles_is_left() -> None:
+    """A head whose lines never end is no answer either."""
+
+    def trickle(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        for_ever(client)
+
+    with answering(trickle) as url:
+        begun = time.monotonic()
+        with pytest.raises(ArchiveUnreachable, match="took too long"):
+            DicomWebArchive(url, timeout_s=1.0).probe()
+        assert time.monotonic() - begun < 10
+
+
+def test_an_answer_that_trickles_through_tls_is_left(authority: Authority) -> None:
+    """The thread that waits for it is woken there too."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pair = authority.issue("archive")
+    context.load_cert_chain(pair.certificate, pair.key)
+    for begin in (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"):
+
+        def trickle(client: socket.socket, begin: bytes = begin) -> None:
+            client.sendall(begin)
+            for_ever(client)
+
+        with answering(trickle, context) as url:
+            begun = time.monotonic()
+            with pytest.raises(ArchiveUnreachable, match="took too long"):
+                DicomWebArchive(url, verify=str(authority.file), timeout_s=1.0).probe()
+            assert time.monotonic() - begun < 10
+
+
+def for_ever(client: socket.socket) -> None:
+    """Send a byte now and then until the other side hangs up. Raises OSError then."""
+    while True:
+        client.sendall(b" ")
+        time.sleep(0.05)  # the slow service itself
+
+
+@contextmanager
+def answering(answer: Callable[[socket.socket], None], context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Answer the first request over a socket, inside TLS where a context is given, until that raises OSError."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            plain, _ = door.accept()
+            with plain, plain if context is None else context.wrap_socket(plain, server_side=True) as client:
+                client.recv(1 << 16)
+                answer(client)
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        yield f"{'http' if context is None else 'https'}://127.0.0.1:{door.getsockname()[1]}/dicom-web"
+        serving.join()

@@ -1,5 +1,6 @@
 """A resident model answers by the names of its networks."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,55 @@ def test_what_was_loaded_is_closed_where_the_next_network_cannot_be(threshold_mo
     with pytest.raises(ValueError, match="unforeseen"):
         LoadedModel.load(entry, Flawed(), 1)
     assert closed == [main.file]
+
+
+class Torch(OnnxRuntime):
+    """Goes by torch's name, and says which networks it was asked for."""
+
+    name = "torch"
+
+    def __init__(self) -> None:
+        self.asked: list[Path] = []
+
+    def load(self, file: Path, **options: Any) -> Any:
+        """Load the network as ONNX Runtime does."""
+        self.asked.append(file)
+        return super().load(file, **options)
+
+
+def with_program(entry: CatalogEntry, *, pinned: bytes | None) -> CatalogEntry:
+    """Return the model with a program beside its network, and a card that names the digest of these bytes."""
+    (entry.directory / "model.pt2").write_bytes(b"code")
+    digest = None if pinned is None else hashlib.sha256(pinned).hexdigest()
+    main = entry.card.networks["main"].model_copy(update={"pt2_sha256": digest})
+    return replace(entry, card=entry.card.model_copy(update={"networks": {"main": main}}))
+
+
+@pytest.mark.parametrize(
+    ("pinned", "words"), [(None, "no pt2_sha256 for network main"), (b"other code", "its card says")], ids=str
+)
+def test_a_program_that_the_card_does_not_name_is_never_loaded(
+    threshold_model: CatalogEntry, pinned: bytes | None, words: str
+) -> None:
+    """It is code, so that torch does not even open it; the refusal says what to do."""
+    runtime = Torch()
+    with pytest.raises(RuntimeFailed, match=rf"torch does not run .*model\.pt2.*{words}.*import the model"):
+        LoadedModel.load(with_program(threshold_model, pinned=pinned), runtime, 1)
+    assert runtime.asked == []
+    # Without torch nobody opens it, and the model is as good as before.
+    LoadedModel.load(with_program(threshold_model, pinned=None), OnnxRuntime(), 1).close()
+
+
+def test_a_program_that_the_card_names_is_loaded(threshold_model: CatalogEntry) -> None:
+    """Its digest is the card's."""
+    runtime = Torch()
+    LoadedModel.load(with_program(threshold_model, pinned=b"code"), runtime, 1).close()
+    assert runtime.asked == [threshold_model.directory / "model.onnx"]
+
+
+def test_a_program_that_is_missing_is_a_named_failure(threshold_model: CatalogEntry) -> None:
+    """The card names one that is not there."""
+    entry = with_program(threshold_model, pinned=b"code")
+    (entry.directory / "model.pt2").unlink()
+    with pytest.raises(RuntimeFailed, match=r"cannot read .*model\.pt2"):
+        LoadedModel.load(entry, Torch(), 1)

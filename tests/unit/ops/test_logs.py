@@ -24,3 +24,38 @@ def test_a_value_that_pydicom_warns_of_is_not_printed() -> None:
     done = subprocess.run([sys.executable, "-P", "-c", PROGRAM], check=True, capture_output=True, text=True)
     assert int(done.stdout) > 0
     assert done.stderr == ""
+
+
+ASKING = """
+import logging
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from ops import logs
+logs.configure()
+from dicom_node.dicomweb_archive import DicomWebArchive
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/dicom+json")
+        self.send_header("Warning", '299 archive "CANARY/7"')
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"[]")
+
+    def log_message(self, *_):
+        pass
+
+server = HTTPServer(("127.0.0.1", 0), Handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(DicomWebArchive(f"http://127.0.0.1:{server.server_port}").find_study("2.25.1"))
+for name in ("urllib3.connectionpool", "requests.sessions"):
+    logging.getLogger(name).warning("CANARY/7")
+"""
+
+
+def test_an_archive_s_warning_is_not_printed() -> None:
+    """A DICOMweb archive's Warning header is its free text, and its library logs it."""
+    done = subprocess.run([sys.executable, "-P", "-c", ASKING], check=True, capture_output=True, text=True)
+    assert done.stdout == "None\n"
+    assert done.stderr == ""

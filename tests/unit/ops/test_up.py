@@ -1,5 +1,6 @@
 """What `wetread up` starts, without starting it."""
 
+import stat
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from ops import up, worker_daemon
-from ops.settings import Settings, SettingsError
+from ops.settings import Settings, SettingsError, load
 from ops.supervisor import Part, stopping_order
 
 
@@ -71,3 +72,20 @@ def test_a_worker_has_time_for_its_own_parts_one_after_the_other(tmp_path: Path,
     up.run(given, with_archive=False, say=print)
     (worker,) = [part for part in started if part.name == "worker"]
     assert sum(part.grace_s for part in worker_daemon.parts_of(given, [])) < worker.grace_s
+
+
+def test_what_the_parts_read_is_private_and_not_written_through_a_link(tmp_path: Path, started: list[Part]) -> None:
+    """The settings may hold passwords; a link under their name is replaced, and what it leads to stays."""
+    found = settings(tmp_path / "d")
+    theirs = tmp_path / "theirs"
+    theirs.write_text("theirs")
+    found.run.mkdir(mode=0o700, parents=True)
+    (found.run / "effective.json").symlink_to(theirs)
+    up.run(found, with_archive=False, say=print)
+    assert started
+    file = found.run / "effective.json"
+    assert not file.is_symlink()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert load(file, {}) == found
+    assert theirs.read_text() == "theirs"
+    assert list(found.run.iterdir()) == [file]

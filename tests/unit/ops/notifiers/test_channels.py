@@ -1,10 +1,13 @@
 """Settings of channels: what is wrong is refused by name."""
 
+import threading
 from pathlib import Path
 
 import pytest
+import structlog
 
-from ops.notifiers.channels import channels_of
+from ops import deliver_daemon
+from ops.notifiers.channels import channels_of, in_clear
 from ops.notifiers.mail import Mail
 from ops.notifiers.mllp import Mllp
 from ops.notifiers.webhook import Webhook
@@ -27,7 +30,7 @@ def test_each_kind_has_its_client(tmp_path: Path) -> None:
     text = (
         f'{WEBHOOK}url = "https://pager.example.org"\ntoken = {{ env = "PAGER" }}\n'
         f'{MAIL}to = ["a@example.org"]\nstep = 2\nabout = ["critical", "overdue"]\n'
-        f'{HL7}host = "192.0.2.9"\npatient_data = true\n'
+        f'{HL7}host = "192.0.2.9"\npatient_data = true\ntls = true\nca_file = "/ca.pem"\n'
     )
     channels = channels_of(load(written(tmp_path, text), {}))
     assert [type(channel.client) for channel in channels.values()] == [Webhook, Mail, Mllp]
@@ -54,6 +57,9 @@ def test_each_kind_has_its_client(tmp_path: Path) -> None:
         (f'{MAIL}to = ["a@b"]\nuser = "u"\n', ("user and password",)),
         (f'{MAIL}to = ["a@b"]\nsecurity = "none"\npatient_data = true\n', ("starttls",)),
         (f'{HL7}host = "h"\nsending_application = "A|B"\n', ("notifications.0.hl7.sending_application",)),
+        (f'{HL7}host = "h"\nca_file = "/ca.pem"\n', ("ca_file", "tls = true")),
+        (f'{HL7}host = "h"\npatient_data = true\n', ("patient_data", "tls = true", "plain = true")),
+        (f'{HL7}host = "h"\ntls = true\nplain = true\n', ("exclude each other",)),
         ('[[notifications]]\nkind = "sms"\n', ("notifications.0", "'webhook', 'mail', 'hl7'")),
         ("[notifying]\nescalate_after = 3\n", ("did you mean escalate_after_s?",)),
     ],
@@ -65,3 +71,28 @@ def test_what_is_wrong_is_refused_by_name(tmp_path: Path, text: str, words: tupl
     for word in words:
         assert word in str(refusal.value)
     assert "s3cret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("channel", "shown"),
+    [
+        ('host = "192.0.2.9"\npatient_data = true\nplain = true\n', ("ris",)),
+        ('host = "192.0.2.9"\npatient_data = true\ntls = true\n', ()),
+        ('host = "192.0.2.9"\nplain = true\n', ()),
+        ('host = "127.0.0.1"\npatient_data = true\n', ()),
+    ],
+)
+def test_a_channel_that_shows_patients_is_warned_of_at_each_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channel: str, shown: tuple[str, ...]
+) -> None:
+    """HL7 without TLS to another host is what a site may want all the same, and is told each time."""
+    stopped = threading.Event()
+    stopped.set()
+    monkeypatch.setattr(deliver_daemon, "stop_on_signals", lambda: stopped)
+    settings = load(written(tmp_path, HL7 + channel), {"WETREAD_DATA": str(tmp_path / "d")})
+    assert in_clear(settings) == shown
+    for _ in range(2):
+        with structlog.testing.capture_logs() as said:
+            deliver_daemon.run(settings)
+        told = [event["channels"] for event in said if event["event"] == "patients' names are told without TLS"]
+        assert told == ([shown] if shown else [])

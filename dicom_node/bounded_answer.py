@@ -1,0 +1,113 @@
+"""An answer over HTTP, read within bounds: requests itself reads any size, unpacked, and for any time.
+
+Its own timeout begins anew with each byte, of the head too.
+"""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+#: Of what a service answers to us, nothing comes near: a status for one instance, or a list of some studies.
+MOST_BYTES = 16 << 20
+#: One piece, unpacked. Small, so that what is packed tightly is seen before it is large.
+_PIECE = 1 << 16
+
+
+class BodyTooLarge(requests.RequestException):
+    """The body of an answer is larger than it may be."""
+
+
+def read_body(answer: requests.Response, *, seconds: float, most_bytes: int = MOST_BYTES) -> None:
+    """Read the body of an answer of which the head has come; `answer.content` is it from then on.
+
+    Args:
+        answer: As it comes to a hook, before requests reads it.
+        seconds: For all of the body.
+        most_bytes: After decompression.
+
+    Raises BodyTooLarge, requests.Timeout, or another RequestException where it breaks off. Its connection is
+    closed then.
+    """
+    pieces, size = [], 0
+    try:
+        with _cut_off(lambda _: answer.raw.shutdown(), seconds, requests.Timeout):
+            for piece in answer.iter_content(_PIECE):
+                size += len(piece)
+                _require_room(size, most_bytes)
+                pieces.append(piece)
+    except BaseException:
+        answer.close()
+        raise
+    answer._content, answer._content_consumed = b"".join(pieces), True  # noqa: SLF001  # there is no other way
+
+
+def _require_room(size: int, most_bytes: int) -> None:
+    if size > most_bytes:
+        raise BodyTooLarge
+
+
+class TimedAdapter(HTTPAdapter):
+    """Requests' own way to a server, but the head of an answer has all of its timeout, not each byte of it."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make the pool of connections."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+
+class _TimedHead:
+    """Of a connection of urllib3: `timeout` and `sock` are its own."""
+
+    def getresponse(self) -> Any:
+        """Return the answer when its head has come. Raises OSError."""
+        connection: Any = super()
+        with _cut_off(self.sock.shutdown, self.timeout, TimeoutError):  # type: ignore[attr-defined]
+            return connection.getresponse()
+
+
+class _PlainConnection(_TimedHead, HTTPConnection):
+    pass
+
+
+class _TlsConnection(_TimedHead, HTTPSConnection):
+    pass
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+@contextmanager
+def _cut_off(shut: Callable[[int], object], seconds: float, late: type[Exception]) -> Iterator[None]:
+    """Shut a connection after so many seconds, and raise `late` then, whatever came of that."""
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        with suppress(OSError, ValueError, RuntimeError):  # all of it has just come
+            shut(socket.SHUT_RD)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        if over.is_set():
+            raise late from error
+        raise
+    finally:
+        timer.cancel()
+    if over.is_set():
+        raise late
