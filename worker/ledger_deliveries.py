@@ -185,7 +185,7 @@ class DeliveryLedger(Database):
     def send_again(self, job_id: int, *, by: str = AN_ADMIN) -> int:
         """Let what an archive refused, or what was given up or waived, be sent once more; return how many."""
         with self.writing() as session:
-            lost = _of_job(session, job_id, *LOST, DeliveryState.WAIVED)
+            lost = _locked(session, job_id, *LOST, DeliveryState.WAIVED)
             for delivery in lost:
                 require_delivery(DeliveryState(delivery.state), DeliveryState.PENDING)
                 # It starts anew: a delivery that was given up would otherwise be given up again at once.
@@ -200,7 +200,7 @@ class DeliveryLedger(Database):
         Raises IllegalTransition where there is nothing of the kind.
         """
         with self.writing() as session:
-            lost = _of_job(session, job_id, *LOST)
+            lost = _locked(session, job_id, *LOST)
             if not lost:
                 raise IllegalTransition(
                     f"job {job_id} has no result that was refused or given up: wetread job {job_id}"
@@ -225,19 +225,15 @@ class DeliveryLedger(Database):
             record_admin_action(session, "release-hold", by=by, study_id=_study_id(session, job), job_id=job_id)
 
 
-def _of_job(session: Session, job_id: int, *states: DeliveryState) -> Sequence[Delivery]:
-    return session.scalars(
-        select(Delivery)
-        .join(ResultObject, ResultObject.id == Delivery.result_object_id)
-        .where(ResultObject.job_id == job_id, Delivery.state.in_(states))
-        .order_by(Delivery.id)
-        .with_for_update(of=Delivery, **LOCK)
-    ).all()
-
-
 def of_job(job_id: int) -> ColumnElement[bool]:
     """Return the condition that a delivery is of a job's results."""
     return Delivery.result_object_id.in_(select(ResultObject.id).where(ResultObject.job_id == job_id))
+
+
+def _locked(session: Session, job_id: int, *states: DeliveryState) -> Sequence[Delivery]:
+    """Return a job's deliveries in these states, locked."""
+    query = select(Delivery).where(of_job(job_id), Delivery.state.in_(states)).order_by(Delivery.id)
+    return session.scalars(query.with_for_update(**LOCK)).all()
 
 
 def begin_anew(session: Session, waiting: ColumnElement[bool]) -> None:
