@@ -31,9 +31,11 @@ class Receiver:
     Attributes:
         door: Where it listens.
         process: Of it.
+        kept: The folder of what it was given, and of nothing else.
     """
 
     door: Door
+    kept: Path
     process: subprocess.Popen[bytes]
 
 
@@ -57,7 +59,7 @@ def wetread(folder: Path, *, fsync: str, tls: bool = False) -> Iterator[Receiver
     settings.write_text("\n".join(lines))
     command = [sys.executable, "-P", "-m", "ops.cli", "node", "--settings", str(settings)]
     with _running(command, folder, port) as process:
-        yield Receiver(door=Door(port=port, tls=credentials), process=process)
+        yield Receiver(door=Door(port=port, tls=credentials), kept=folder / "data" / "spool", process=process)
 
 
 @contextmanager
@@ -72,7 +74,7 @@ def storescp(folder: Path, *, tls: bool = False) -> Iterator[Receiver]:
         command += ["+tls", str(own[1]), str(own[0]), "+cf", str(authority)]
         credentials = (*senders, authority)
     with _running([*command, str(port)], folder, port) as process:
-        yield Receiver(door=Door(port=port, called="STORESCP", tls=credentials), process=process)
+        yield Receiver(door=Door(port=port, called="STORESCP", tls=credentials), kept=kept, process=process)
 
 
 @contextmanager
@@ -81,7 +83,7 @@ def orthanc(folder: Path, *, fsync: bool) -> Iterator[Receiver]:
     port, http_port = _free_port(), _free_port()
     settings = {
         "StorageDirectory": str(folder / "kept"),
-        "IndexDirectory": str(folder / "kept"),
+        "IndexDirectory": str(folder / "index"),
         "DicomAet": "ORTHANC",
         "DicomPort": port,
         "DicomAlwaysAllowStore": True,
@@ -97,7 +99,7 @@ def orthanc(folder: Path, *, fsync: bool) -> Iterator[Receiver]:
     file.write_text(json.dumps(settings))
     program = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
     with _running([program, str(file)], folder, port) as process:
-        yield Receiver(door=Door(port=port, called="ORTHANC"), process=process)
+        yield Receiver(door=Door(port=port, called="ORTHANC"), kept=folder / "kept", process=process)
 
 
 @contextmanager
@@ -107,7 +109,7 @@ def textbook(folder: Path) -> Iterator[Receiver]:
     kept.mkdir()
     command = [sys.executable, "-m", "benchmarks.textbook_scp", str(port), str(kept)]
     with _running(command, folder, port) as process:
-        yield Receiver(door=Door(port=port, called="TEXTBOOK"), process=process)
+        yield Receiver(door=Door(port=port, called="TEXTBOOK"), kept=kept, process=process)
 
 
 @contextmanager

@@ -11,17 +11,29 @@ import structlog
 
 _log = structlog.get_logger()
 
+#: For each connection, and at most; a process wakes up in a tenth of it.
+_DEFERENCE_S, _MOST_DEFERENCE_S = 0.0005, 0.004
+
 
 class Crowd:
     """The connections of one listening socket that are on their way in, with all that run; for many threads."""
 
-    def __init__(self, most: int, running: Callable[[], int]) -> None:
-        """Take how many there may be, and who counts those that have been handed to an association."""
+    def __init__(self, most: int, running: Callable[[], int], *, shares_port: bool = False) -> None:
+        """Take how many there may be, who counts those that are an association's, and whether others accept too."""
         self._most = most
         self._running = running
+        self._shares_port = shares_port
         self._entering = 0
         self._crowded = False
         self._lock = threading.Lock()
+
+    @property
+    def deference_s(self) -> float:
+        """How long to let the other processes of the port accept first: the longer, the more connections are here."""
+        if not self._shares_port:
+            return 0.0
+        with self._lock:
+            return min((self._entering + self._running()) * _DEFERENCE_S, _MOST_DEFERENCE_S)
 
     def enter(self, address: str) -> bool:
         """Say whether a connection from there may come in; then `entered` must follow. It is told when that changes."""

@@ -29,31 +29,34 @@ class Disk:
         self._root = root
         self._syncing = True
         self._serial = itertools.count()
-        self._durable: set[Path] = set()
+        # Names as text: a Path for each of them would cost an instance as much as its system calls.
+        self._durable: set[str] = {str(root)}
         self._suspect = threading.Event()
         root.mkdir(parents=True, exist_ok=True)
         self.sync_folder(root.parent)
         self._syncing = syncing
 
-    def make_folder(self, folder: Path) -> None:
+    def make_folder(self, folder: Path | str) -> None:
         """Make a folder below the root with its parents, and sync the parent of each."""
-        if folder == self._root or folder in self._durable:
+        name = str(folder)
+        if name in self._durable:
             return
-        self.make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
+        parent = Path(name).parent
+        self.make_folder(parent)
+        Path(name).mkdir(exist_ok=True)
         # Also where it existed already: whoever made it may have died, or not come so far yet.
-        self.sync_folder(folder.parent)
+        self.sync_folder(parent)
         if len(self._durable) >= _REMEMBERED_FOLDERS:
-            self._durable.clear()
-        self._durable.add(folder)
+            self.forget_folders()
+        self._durable.add(name)
 
     def forget_folders(self) -> None:
         """Look at every folder anew: somebody has removed one."""
-        self._durable.clear()
+        self._durable = {str(self._root)}
 
-    def begin_part(self, folder: Path, *pieces: Buffer) -> "Part":
-        """Begin a file under a name of its own that ends in ``.part``, with these bytes; nothing is left on failure."""
-        part = Part(folder / f"{os.getpid()}-{next(self._serial)}@{HOST}.part")
+    def begin_part(self, *pieces: Buffer) -> "Part":
+        """Begin a file in the root, its name ends in ``.part``, with these bytes; nothing is left on failure."""
+        part = Part(f"{self._root}/{os.getpid()}-{next(self._serial)}@{HOST}.part")
         try:
             for piece in pieces:
                 part.write(piece)
@@ -79,7 +82,7 @@ class Disk:
         if self._syncing:
             part.sync()
 
-    def sync_folder(self, folder: Path) -> None:
+    def sync_folder(self, folder: Path | str) -> None:
         """Make the names in a folder durable, where this disk syncs."""
         if self._syncing:
             _sync(folder)
@@ -105,7 +108,7 @@ class Disk:
     def require_health(self) -> None:
         """After a failure, write, sync and remove a test file."""
         if self._suspect.is_set():
-            part = self.begin_part(self._root, b"wetread")
+            part = self.begin_part(b"wetread")
             try:
                 part.sync()
             finally:
@@ -118,17 +121,17 @@ class Part:
     """A file that is being written under a name that ends in ``.part``. Every method but `close` raises OSError.
 
     Attributes:
-        path: Where it is written.
+        name: Where it is written.
         size: Bytes written.
         start: Where what follows its first bytes begins; for an instance its dataset.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, name: Path | str) -> None:
         """Make the file, which must be new."""
-        self.path = path
+        self.name = str(name)
         self.size = 0
         self.start = 0
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        self._descriptor = os.open(self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
     def write(self, piece: Buffer) -> None:
         """Append."""
@@ -139,13 +142,13 @@ class Part:
         """Bring all of it to the disk."""
         os.fsync(self._descriptor)
 
-    def named(self, target: Path) -> bool:
+    def named(self, target: Path | str) -> bool:
         """Give the file its name; False where another file has it.
 
         A link, not a rename: rename would overwrite what another association, or another process, was faster to name.
         """
         try:
-            os.link(self.path, target)
+            os.link(self.name, target)
         except FileExistsError:
             return False
         return True
@@ -155,7 +158,7 @@ class Part:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-            self.path.unlink(missing_ok=True)
+            Path(self.name).unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
@@ -168,7 +171,7 @@ def _unless_gone(error: OSError) -> None:
         raise error
 
 
-def _sync(path: Path) -> None:
+def _sync(path: Path | str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

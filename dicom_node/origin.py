@@ -1,5 +1,6 @@
 """What a C-STORE request says of an instance, and whether its dataset agrees."""
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from dicom_node.study import Requested
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")  # PS3.5 9.1; leading zeros are wrong there and common in hospitals
 _UID_LENGTH = 64
+_REMEMBERED_UIDS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +71,13 @@ def judge(origin: Origin, dataset: memoryview) -> Head:
     return head
 
 
+@functools.lru_cache(maxsize=_REMEMBERED_UIDS)  # most of an instance's UIDs are those of the one before
+def _is_uid(uid: str) -> bool:
+    return len(uid) <= _UID_LENGTH and bool(_UID.fullmatch(uid))
+
+
 def require_uid(name: str, uid: str) -> None:
     """Raise InvalidUid for what is no UID."""
-    if len(uid) > _UID_LENGTH or not _UID.fullmatch(uid):
+    if not _is_uid(uid):
         # The value comes from outside and may be anything, a name too: it is not repeated.
         raise InvalidUid(f"{name} is not a UID (PS3.5 9.1): {len(uid)} characters, not digits and dots in order")

@@ -20,6 +20,7 @@ It relies on these private names of pynetdicom 3.0, and a test names the one tha
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 from socketserver import BaseServer
 from typing import Any, Protocol
@@ -67,6 +68,8 @@ _BY_PROVIDER = 0x02  # who aborts (PS3.8 9.3.8)
 _LONGEST_ASSOCIATE = 1 << 20
 #: How long the next PDU is waited for after a message, before pynetdicom's threads get their turn.
 _LINGER_S = 0.1
+#: How long an association that rests waits at a time; so long an end, or what we have to say, may be put off.
+_REST_S = 0.05
 
 
 class Reading(Protocol):
@@ -82,6 +85,10 @@ class Reading(Protocol):
     @property
     def most_connections(self) -> int:
         """How many connections may be open, of whatever has or has not become of them; more are closed at once."""
+
+    @property
+    def shares_port(self) -> bool:
+        """Whether other processes accept from the same socket."""
 
     @property
     def association_within_s(self) -> float:
@@ -134,20 +141,33 @@ class StoreDul(DULServiceProvider):
         if self.state_machine.current_state != _DATA_TRANSFER:
             return bool(super()._is_transport_event())
         # What was passed on is pynetdicom's turn first: it takes its events one a round.
-        if not self.event_queue.empty() or self.socket is None:
+        if not self.event_queue.empty() or self.socket is None or self.socket.socket is None:
             return False
-        comes = self.socket.ready
-        if not comes and (self._receiver is None or not self._receiver.has_to_speak):
-            return False
-        # The association's own thread would poll meanwhile, a thousand times a second.
+        # The association's own thread would ask a thousand times a second meanwhile, as this one would if it did not
+        # wait: forty associations at rest took more than a core.
         self.assoc._reactor_checkpoint.clear()  # noqa: SLF001 - see above
         try:
-            self._end_with(self._transfer if comes else self._speak)
-        finally:
+            turn = self._awaited()
+            if turn is None:
+                return False
+            self._end_with(turn)
             # That thread looks at the timer first, and what was done may have taken longer than the network timeout.
             self._idle_timer.restart()
+            return True
+        finally:
             self.assoc._reactor_checkpoint.set()  # noqa: SLF001
-        return True
+
+    def _awaited(self) -> Callable[[], None] | None:
+        """Wait a moment; return what takes what came, or what says what the node has to say, or None."""
+        to_say = self._receiver is not None and self._receiver.has_to_speak
+        try:
+            comes = self._connected().readable(0.0 if to_say else _REST_S)
+        except OSError:
+            self.event_queue.put(_CLOSED)
+            return None
+        if comes:
+            return self._transfer
+        return self._speak if to_say else None
 
     def _speak(self) -> None:
         """Send what the node has to say without having been asked, if the peer is still there."""
@@ -281,15 +301,7 @@ def abort(association: Any, reason: str) -> None:
     association.kill()
 
 
-def server_class(
-    reading: Reading, listening: socket.socket, admit: Admit = _as_it_is
-) -> type[ThreadedAssociationServer]:
-    """Return a server for `AE.make_server` whose associations take C-STORE requests through the seam.
-
-    It accepts from a socket that listens already, and never waits, for other processes accept from it too.
-    `admit` is called in a thread of the connection's own: whatever it waits for, others are accepted meanwhile.
-    """
-
+def _handler_class(reading: Reading) -> type[RequestHandler]:
     class Handler(RequestHandler):
         """Makes associations with our upper layer."""
 
@@ -305,12 +317,24 @@ def server_class(
             association.acse.negotiate_association = _negotiating(association)
             return association
 
+    return Handler
+
+
+def server_class(
+    reading: Reading, listening: socket.socket, admit: Admit = _as_it_is
+) -> type[ThreadedAssociationServer]:
+    """Return a server for `AE.make_server` whose associations take C-STORE requests through the seam.
+
+    It accepts from a socket that listens already, and never waits, for other processes accept from it too.
+    `admit` is called in a thread of the connection's own: whatever it waits for, others are accepted meanwhile.
+    """
+
     class Server(ThreadedAssociationServer):
         """Accepts connections for the node."""
 
         def __init__(self, *arguments: Any, **values: Any) -> None:
-            self._crowd = Crowd(reading.most_connections, _running)
-            super().__init__(*arguments, request_handler=Handler, **values)
+            self._crowd = Crowd(reading.most_connections, _running, shares_port=reading.shares_port)
+            super().__init__(*arguments, request_handler=_handler_class(reading), **values)
 
         def server_bind(self) -> None:
             """Take the socket that listens in place of the one that was made for the address."""
@@ -320,6 +344,11 @@ def server_class(
 
         def server_activate(self) -> None:
             """Leave it as it is."""
+
+        def get_request(self) -> Any:
+            """Accept, after the idler ones of the processes that share the port."""
+            time.sleep(self._crowd.deference_s)
+            return super().get_request()
 
         def process_request(self, request: Any, client_address: Any) -> None:
             """Give an accepted connection a thread of its own, where there are not too many."""

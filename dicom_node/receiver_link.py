@@ -1,8 +1,10 @@
 """A receiving process's end of the line: what its node asks and tells goes to the process with the assembler."""
 
+import contextlib
 import itertools
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +39,8 @@ _log = structlog.get_logger()
 _ANSWER_WITHIN_S = 10.0
 #: Less than archives wait for the answer to a report; Orthanc's DicomScuTimeout is ten seconds.
 _RECORDED_WITHIN_S = 8.0
+#: What arrives within this time is told in one: else three threads of the other process wake up for each instance.
+_TOGETHER_S = 0.01
 
 
 class ReceiverLink:
@@ -62,14 +66,18 @@ class ReceiverLink:
             raise ConnectionError("the node's first process has nothing to do for this one")
         self.begin = begin
         self._accepting, self._full_peers = begin.accepting, begin.full_peers
+        self._put_off = threading.Event()
         threading.Thread(target=self._listen, name="receiver-link", daemon=True).start()
+        threading.Thread(target=self._flush, name="receiver-link-flush", daemon=True).start()
 
     def serving(self, pid: int) -> None:
         """Tell that callers are accepted now."""
         self._send(Serving(pid=pid))
 
     def close(self) -> None:
-        """Hang up."""
+        """Say what was put off, and hang up."""
+        with contextlib.suppress(OSError):  # then nobody hears it, and it is adopted from the spool
+            self._line.flush()
         self._line.close()
 
     def accepting(self) -> bool:
@@ -81,8 +89,9 @@ class ReceiverLink:
         return self._full_peers
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
-        """Tell of an instance. If nobody hears it, it is adopted from the spool at the next start."""
-        self._send(Stored(instance=instance, association=association))
+        """Tell of an instance, soon. If nobody hears it, it is adopted from the spool when this process is gone."""
+        self._line.put_off(Stored(instance=instance, association=association))
+        self._put_off.set()
 
     def association_ended(self, association: str) -> None:
         """Tell that an association is over."""
@@ -144,6 +153,15 @@ class ReceiverLink:
     def _send(self, message: Message) -> None:
         try:
             self._line.send(message)
+        except OSError:
+            self._left_alone()
+
+    def _flush(self) -> None:
+        try:
+            while self._put_off.wait():
+                time.sleep(_TOGETHER_S)
+                self._put_off.clear()
+                self._line.flush()
         except OSError:
             self._left_alone()
 

@@ -161,12 +161,24 @@ class Line:
         """Take the connection, which it closes in the end."""
         self._connection = connection
         self._sending = threading.Lock()
+        self._unsent = bytearray()
 
     def send(self, message: Message) -> None:
-        """Send a message whole. Raises OSError when the other side is gone."""
-        data = _ADAPTER.dump_json(message) + b"\n"
+        """Send a message whole, after those that were put off. Raises OSError when the other side is gone."""
+        self.put_off(message)
+        self.flush()
+
+    def put_off(self, message: Message) -> None:
+        """Send a message with the next one, or when `flush` is called."""
+        data = _ADAPTER.dump_json(message)
         with self._sending:
-            self._connection.sendall(data)
+            self._unsent += data + b"\n"
+
+    def flush(self) -> None:
+        """Send what was put off. Raises OSError when the other side is gone."""
+        with self._sending:
+            unsent, self._unsent = self._unsent, bytearray()
+            self._connection.sendall(unsent)
 
     def received(self) -> Iterator[Message]:
         """Yield messages until the other side is gone. Raises pydantic's ValidationError for what is none."""

@@ -257,6 +257,11 @@ class Node:
         return self._settings.max_associations + _MOST_WITHOUT_ASSOCIATION
 
     @property
+    def shares_port(self) -> bool:
+        """Whether other processes accept from the same socket."""
+        return self._settings.receiving_processes > 1
+
+    @property
     def association_within_s(self) -> float:
         """How long a PDU of the negotiation may take."""
         return self._settings.acse_timeout_s

@@ -5,6 +5,7 @@ name comes from outside. The same UID with other bytes lies beside it as
 ``h(instance)~<first 16 hex of the dataset's SHA-256>.dcm``.
 """
 
+import functools
 import hashlib
 import re
 import time
@@ -41,9 +42,11 @@ QUARANTINE = "quarantine"
 #: Where the UIDs of most datasets are; the rest is looked at where they are not.
 _BEGINNING_BYTES = 32 << 10
 _FORSAKEN_S = 86_400.0
+_REMEMBERED_NAMES = 512
 _ROOM_CHECKED_EVERY = 64 << 20  # bytes of one instance
 
 
+@functools.lru_cache(maxsize=_REMEMBERED_NAMES)  # a study's and its series' UIDs come with each instance
 def name_of(uid: str) -> str:
     """Return the name under which a UID appears in the spool: 32 hex digits."""
     return hashlib.sha256(uid.encode("ascii")).hexdigest()[:32]
@@ -65,7 +68,7 @@ class Spool:
         require_uid("Affected SOP Class UID", origin.sop_class_uid)
         self.require_room()
         try:
-            return Arriving(self, origin, self._disk.begin_part(self.root, meta_of(origin)))
+            return Arriving(self, origin, self._disk.begin_part(meta_of(origin)))
         except OSError as error:
             raise self.failure(error) from error
 
@@ -252,7 +255,7 @@ class Spool:
         return SpoolFailed(f"{self.root}: {error}; instances are refused until the disk takes a test file again")
 
     def _judged_whole(self, origin: Origin, part: Part) -> Head:
-        with mapped(part.path) as view, view[part.start :] as dataset:
+        with mapped(Path(part.name)) as view, view[part.start :] as dataset:
             try:
                 return judge(origin, dataset)
             except (MissingUid, HeadUnreadable) as refusal:
@@ -260,12 +263,12 @@ class Spool:
                 raise
 
     def _place(self, origin: Origin, part: Part, folder: str, name: str) -> tuple[Arrival, str]:
-        directory = self.root / folder
+        directory = f"{self.root}/{folder}"
         self._disk.make_folder(directory)
         arrival, file = Arrival.NEW, f"{name}.dcm"
-        if not part.named(directory / file):
-            with mapped(part.path) as view, view[part.start :] as dataset:
-                arrival, file = named_beside(origin, dataset, part, directory, name)
+        if not part.named(f"{directory}/{file}"):
+            with mapped(Path(part.name)) as view, view[part.start :] as dataset:
+                arrival, file = named_beside(origin, dataset, part, Path(directory), name)
         # After the rename: without it a power cut can forget the name while the sender already has our Success.
         # For the same instance again too: whoever wrote it first may not have come to this line.
         self._disk.sync_folder(directory)

@@ -25,7 +25,10 @@ class Requested(IntEnum):
     @classmethod
     def of(cls, number: int) -> "Requested":
         """Return what a number from the wire means; what the standard does not know says nothing."""
-        return next((known for known in cls if known == number), cls.MEDIUM)
+        try:
+            return cls(number)
+        except ValueError:
+            return cls.MEDIUM
 
 
 @dataclass(frozen=True, kw_only=True)

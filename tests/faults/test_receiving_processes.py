@@ -28,6 +28,12 @@ def receivers(node: NodeProcess) -> list[int]:
     return [pid for pid in children if pid != own]
 
 
+def switches(pid: int) -> int:
+    """Return how often threads of a process have been woken."""
+    lines = [line for status in Path(f"/proc/{pid}/task").glob("*/status") for line in status.read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+
 def recorded(node: NodeProcess, files: dict[str, str]) -> set[str]:
     """Return which of the files are in a revision of a study."""
     ledger = Ledger.open(f"sqlite:///{node.spool.parent}/ledger.sqlite3")
@@ -135,6 +141,30 @@ def test_one_study_through_several_processes_is_one_study(node: NodeProcess, wai
     assert [event["series"] for event in node.events("study handed over")] == [1]
     assert [event["revision"] for event in node.events("study complete") if "revision" in event] == [1]
     assert len(node.instances()) == 36
+
+
+def test_callers_are_spread_over_the_processes(node: NodeProcess) -> None:
+    """Whoever has few lets those who have more wait: none is left without work while others have it all."""
+    node.start("processes = 3\nmax_associations = 64")
+    one = next(iter(study(SEED, 0, 1, 1)))
+    with ExitStack() as opened:
+        for _ in range(24):
+            opened.enter_context(associated(node.port, one))
+        assert min(connections(pid) for pid in receivers(node)) > 2
+
+
+def test_associations_at_rest_wake_nobody(node: NodeProcess, wait_for: Callable[..., None]) -> None:
+    """An archive may hold one for hours; two threads of each asked a thousand times a second whether something came."""
+    node.start("processes = 1\nmax_associations = 64")
+    one, held, rest_s = next(iter(study(SEED, 0, 1, 1))), 20, 2.0
+    with ExitStack() as opened:
+        for _ in range(held):
+            opened.enter_context(associated(node.port, one))
+        (pid,) = receivers(node)
+        wait_for(lambda: connections(pid) >= 2 * held, what="all of them rest")
+        before = switches(pid)
+        time.sleep(rest_s)  # what happens in it is the test
+        assert switches(pid) - before < 400 * held * rest_s
 
 
 def test_a_receiving_process_that_dies_is_replaced(node: NodeProcess, wait_for: Callable[..., None]) -> None:

@@ -155,8 +155,8 @@ def test_what_the_disk_refused_after_it_had_its_name_is_assembled(
     disk = house.spool._disk
     failing = iter([True])
 
-    def fail(folder: Path) -> None:
-        if list(folder.glob("*.dcm")) and next(failing, False):
+    def fail(folder: str) -> None:
+        if list(Path(folder).glob("*.dcm")) and next(failing, False):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as broken:

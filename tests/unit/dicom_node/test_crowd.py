@@ -18,3 +18,19 @@ def test_beyond_the_most_nobody_enters_and_it_is_told_once() -> None:
         running[0] = 0
         assert crowd.enter("192.0.2.1")
         assert [line["event"] for line in told[1:]] == ["connections are taken again"]
+
+
+def test_the_fuller_a_process_the_longer_it_lets_others_accept_first() -> None:
+    """Where there are others, and never for long."""
+    running = [0]
+    crowd = Crowd(99, lambda: running[0], shares_port=True)
+    waits = []
+    for running[0] in (0, 1, 5, 50, 90):
+        waits.append(crowd.deference_s)
+    assert waits[0] == 0.0
+    assert waits == sorted(waits)
+    assert waits[1] < waits[2] < waits[3] == waits[4] < 0.01
+    assert crowd.enter("192.0.2.1")
+    running[0] = 0
+    assert crowd.deference_s == waits[1]
+    assert Crowd(99, lambda: 5).deference_s == 0.0
