@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from models.grid import Grid, box_of, boxed, grid_of, oriented, patient_grid, reach, resample
@@ -92,6 +93,36 @@ def test_stretching_covers_the_same_space() -> None:
         np.testing.assert_allclose(stretched.affine @ np.array([*(share - 0.5), 1.0]), edge)
         first = source.affine @ np.array([*(np.array(low) - 0.5), 1.0])
         np.testing.assert_allclose(stretched.affine @ np.array([*(np.array(low) - 0.5), 1.0]), first)
+
+
+@pytest.mark.parametrize("outside", [None, 7.0])
+def test_nearest_along_aligned_axes_is_what_scipy_answers(outside: float | None) -> None:
+    """Smaller and larger, flipped and turned, inside and beyond the edges."""
+    chance = np.random.default_rng(7)
+    for _ in range(200):
+        array = chance.integers(0, 255, chance.integers(1, 12, 3), dtype=np.uint8)
+        shape = tuple(int(side) for side in chance.integers(1, 16, 3))
+        axes = chance.permutation(3)
+        affine = np.eye(4)
+        affine[:3, :3] = np.eye(3)[:, axes] * (chance.uniform(0.2, 3.0, 3) * chance.choice([-1, 1], 3))
+        affine[:3, 3] = chance.uniform(-4.0, 8.0, 3)
+        found = resample(
+            Volume(array=array, affine=np.eye(4)),
+            Grid(affine=affine, shape=(shape[0], shape[1], shape[2])),
+            interpolation="nearest",
+            outside=outside,
+        )
+        expected = ndimage.affine_transform(
+            array,
+            affine[:3, :3],
+            offset=affine[:3, 3],
+            output_shape=shape,
+            order=0,
+            mode="nearest" if outside is None else "grid-constant",
+            cval=outside or 0,
+        )
+        assert found.array.dtype == np.uint8
+        assert np.array_equal(found.array, expected)
 
 
 def test_stretching_and_back_by_nearest_is_the_identity() -> None:
