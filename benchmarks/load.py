@@ -16,6 +16,7 @@ from benchmarks.record import Row, write
 from benchmarks.show import table
 from models.testing import write_threshold_model
 from tests.orthanc_server import OrthancServer
+from tests.postgresql_server import PostgresqlServer
 from tests.redis_server import started
 from tests.stack import Stack
 from tests.torture.house import TorturedHouse
@@ -40,15 +41,12 @@ def main() -> None:
     arguments.add_argument("--per-hour", type=float, default=3000.0)
     arguments.add_argument("--faults", type=int, default=40)
     arguments.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="studies in the ledger")
-    arguments.add_argument("--postgresql", default="", help="SQLAlchemy URL of an empty database, to be measured too")
+    arguments.add_argument("--databases", nargs="+", default=["SQLite", "PostgreSQL"], choices=["SQLite", "PostgreSQL"])
     options = arguments.parse_args()
     console = Console()
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as place:
-        urls = {"SQLite": f"sqlite:///{place}/ledger.sqlite3"}
-        if options.postgresql:
-            urls["PostgreSQL"] = options.postgresql
-        for name, url in urls.items():
+    for name in options.databases:
+        with _database(name) as url:
             ledger = Ledger.open(url)
             rows += ledger_rows(name, ledger, options.sizes, say=console.print)
             ledger.close()
@@ -56,6 +54,20 @@ def main() -> None:
         rows += under_load(options.studies, 3600.0 / options.per_hour, options.faults, console)
     console.print(table(rows))
     console.print(f"written: {write('load', rows)}")
+
+
+@contextmanager
+def _database(name: str) -> Iterator[str]:
+    if name == "SQLite":
+        with tempfile.TemporaryDirectory() as place:
+            yield f"sqlite:///{place}/ledger.sqlite3"
+        return
+    server = PostgresqlServer(free_port, as_installed=True)
+    server.start()
+    try:
+        yield server.url(server.new_database())
+    finally:
+        server.remove()
 
 
 def under_load(studies: int, every_s: float, faults: int, console: Console) -> Iterator[Row]:

@@ -31,8 +31,11 @@ class PostgresqlServer:
         password: Of the user `wetread`, who may make databases.
     """
 
-    def __init__(self, free_port: Callable[[], int]) -> None:
-        """Make its files, in a folder that the user whom it runs as can reach: it refuses to run as root."""
+    def __init__(self, free_port: Callable[[], int], *, as_installed: bool = False) -> None:
+        """Make its files, in a folder that the user whom it runs as can reach: it refuses to run as root.
+
+        `as_installed` it syncs and vacuums, and has its default memory, as at a site.
+        """
         self.password = "s3cret-of-the-tests"  # noqa: S105  # of a server that lives as long as the tests
         self._made = 0
         self._empty: list[str] = []
@@ -49,12 +52,14 @@ class PostgresqlServer:
             "--encoding=UTF8", "--no-locale",
         )  # fmt: skip
         self.port = free_port()  # the files took seconds, in which a port may be taken
-        # What is tested is what the ledger does, not what a disk does: its answers need not wait for one.
-        (self._folder / "data" / "postgresql.auto.conf").write_text(
-            f"port = {self.port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n"
-            "fsync = off\nfull_page_writes = off\nshared_buffers = 32MB\n"
-            "max_wal_size = 128MB\nautovacuum = off\nwal_level = minimal\nmax_wal_senders = 0\n"
-        )
+        lines = f"port = {self.port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n"
+        if not as_installed:
+            # What is tested is what the ledger does, not what a disk does: its answers need not wait for one.
+            lines += (
+                "fsync = off\nfull_page_writes = off\nshared_buffers = 32MB\n"
+                "max_wal_size = 128MB\nautovacuum = off\nwal_level = minimal\nmax_wal_senders = 0\n"
+            )
+        (self._folder / "data" / "postgresql.auto.conf").write_text(lines)
 
     def start(self) -> None:
         """Start it and wait until it takes connections."""
