@@ -33,7 +33,7 @@ def ledger_rows(
 ) -> Iterator[Row]:
     """Fill an empty ledger step by step, and measure a study at each size."""
     costs: list[float] = []
-    _one_study(ledger, 0)
+    one_study(ledger, 0)
     held = measured = 1
     for size in sizes:
         say(f"{name}: filling up to {size} studies")
@@ -54,11 +54,11 @@ def ledger_rows(
 
 def _timed(ledger: Ledger, number: int) -> float:
     started = time.perf_counter()
-    _one_study(ledger, number)
+    one_study(ledger, number)
     return time.perf_counter() - started
 
 
-def _one_study(ledger: Ledger, number: int) -> None:
+def one_study(ledger: Ledger, number: int) -> None:
     """Do to the ledger what a study does that is read by one model of three and sent to one archive."""
     study, now = f"1.2.826.1.{number}", datetime.now(UTC)
     ledger.study_receiving(_instance(study, now))

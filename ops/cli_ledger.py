@@ -1,8 +1,9 @@
-"""`wetread ledger check` and `migrate`: what must hold in the ledger, and its tables brought up to date."""
+"""`wetread ledger check`, `migrate` and `copy`: what must hold in it, its tables, and its way to another database."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from worker.ledger import Ledger
     from worker.ledger_checks import Flaw
 
-app = typer.Typer(no_args_is_help=True, help="The ledger: checked, brought up to date.")
+app = typer.Typer(no_args_is_help=True, help="The ledger: checked, brought up to date, taken elsewhere.")
 #: The reconciler renews a silent token after three of its rounds; after so many it has not.
 _ROUNDS = 20
 _LEAST_PATIENCE_S = 60.0
@@ -56,6 +57,31 @@ def migrate(settings: SettingsFile = None, data: DataFolder = None) -> None:
     """
     ledger = open_existing_ledger(settings, data)
     typer.echo(f"the ledger's tables are at {ledger.version()}")
+
+
+@app.command()
+def copy(
+    to: Annotated[str, typer.Argument(help="The new `ledger.url`: an empty database.")],
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+    *,
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", help="The new `ledger.password_file`.", exists=True)
+    ] = None,
+) -> None:
+    """Copy the ledger into an empty database, such as from SQLite to PostgreSQL; stop every part of wetread before.
+
+    Afterwards write the new URL into the settings, and start. The old ledger stays as it was.
+
+    Example: wetread ledger copy postgresql://wetread@db.example.org/wetread --password-file /etc/wetread/password
+    """
+    from worker.ledger import Ledger  # noqa: PLC0415  # the library below it is large
+    from worker.ledger_copy import copy_ledger  # noqa: PLC0415
+
+    source = open_existing_ledger(settings, data)
+    target = Ledger.open(to, password_file=password_file)
+    rows = copy_ledger(source, target, say=lambda table, count: typer.echo(f"{table}: {count}"))
+    typer.echo(f"{rows} rows copied; now set `ledger.url`, and start wetread again")
 
 
 def _flaws(ledger: "Ledger", settings: Settings, *, contents: bool) -> Iterator["Flaw"]:

@@ -224,6 +224,9 @@ def _override(table: dict[str, Any], name: str, value: str) -> None:
 
 def _explain(problem: Any) -> str:
     key = ".".join(_as_written(problem["loc"]))
+    if problem["type"] == "value_error":
+        # Our own sentence, without pydantic's "Value error" before it; of the whole it names its keys itself.
+        return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
     if problem["type"] != "extra_forbidden":
         return f"{key}: {problem['msg']}"
     allowed = _keys_of(problem["loc"][:-1])

@@ -1,8 +1,10 @@
 """Models that come as code, made in a test: a package with an entry point, and programs."""
 
 import hashlib
+import json
 import stat
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,14 @@ def command_entry(folder: Path, program: str, **more: Any) -> CatalogEntry:
     lines = [f"{key} = {_toml(value)}" for key, value in ({"time_limit_s": 30.0, "sha256": digest} | more).items()]
     argv = f'["{file}", "{{input}}", "{{output}}"]'
     return _entry(folder, "command-model", f'strategy = "command"\nargv = {argv}\n' + "\n".join(lines) + "\n")
+
+
+def argv_entry(folder: Path, argv: Sequence[str], **more: Any) -> CatalogEntry:
+    """Return a model whose command is this."""
+    lines = [f"{key} = {_toml(value)}" for key, value in ({"time_limit_s": 60.0} | more).items()]
+    return _entry(
+        folder, "command-model", f'strategy = "command"\nargv = {json.dumps(list(argv))}\n' + "\n".join(lines) + "\n"
+    )
 
 
 def bright(array: NDArray[Any]) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from ops.cli import app
 from tests.reading_house import House
 from tests.unit.worker.conftest import assembled, planned
+from worker.errors import LedgerUnusable
 from worker.ledger import Ledger
 
 
@@ -73,3 +74,18 @@ def test_migrate_says_where_the_tables_are(tmp_path: Path, ledger: Ledger) -> No
     """An admin who updates can bring the tables up to date before the parts start."""
     shown = ask(tmp_path, "migrate")
     assert (shown.exit_code, shown.stdout) == (0, f"the ledger's tables are at {ledger.version()}\n")
+
+
+def test_a_ledger_is_copied_once(tmp_path: Path, ledger: Ledger) -> None:
+    """The copy says what it took, and does not mix with what is there."""
+    ledger.close_revision(assembled(files=()), {}, [planned(files=())])
+    target = f"sqlite:///{tmp_path}/other.sqlite3"
+    shown = ask(tmp_path, "copy", target)
+    assert shown.exit_code == 0, shown.output
+    assert "job: 1\n" in shown.stdout
+    assert "now set `ledger.url`" in shown.stdout
+    copied = Ledger.open(target)
+    assert [job.id for job in copied.jobs()] == [job.id for job in ledger.jobs()]
+    copied.close()
+    again = ask(tmp_path, "copy", target)
+    assert isinstance(again.exception, LedgerUnusable)
