@@ -41,7 +41,7 @@ def main() -> None:
     arguments.add_argument("--per-hour", type=float, default=3000.0)
     arguments.add_argument("--faults", type=int, default=40)
     arguments.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="studies in the ledger")
-    arguments.add_argument("--databases", nargs="+", default=["SQLite", "PostgreSQL"], choices=["SQLite", "PostgreSQL"])
+    arguments.add_argument("--databases", nargs="+", default=["PostgreSQL", "SQLite"], choices=["SQLite", "PostgreSQL"])
     options = arguments.parse_args()
     console = Console()
     rows: list[Row] = []
@@ -63,8 +63,8 @@ def _database(name: str) -> Iterator[str]:
             yield f"sqlite:///{place}/ledger.sqlite3"
         return
     server = PostgresqlServer(free_port, as_installed=True)
-    server.start()
     try:
+        server.start()
         yield server.url(server.new_database())
     finally:
         server.remove()

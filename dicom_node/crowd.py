@@ -12,7 +12,7 @@ import structlog
 _log = structlog.get_logger()
 
 #: For each connection, and at most; a process wakes up in a tenth of it.
-_DEFERENCE_S, _MOST_DEFERENCE_S = 0.0005, 0.004
+_DEFERENCE_S, _MOST_DEFERENCE_S = 0.0005, 0.008
 
 
 class Crowd:
@@ -33,7 +33,9 @@ class Crowd:
         if not self._shares_port:
             return 0.0
         with self._lock:
-            return min((self._entering + self._running()) * _DEFERENCE_S, _MOST_DEFERENCE_S)
+            size = self._entering + self._running()
+        # Who is full accepts only to close, and keeps nobody waiting behind those.
+        return 0.0 if size >= self._most else min(size * _DEFERENCE_S, _MOST_DEFERENCE_S)
 
     def enter(self, address: str) -> bool:
         """Say whether a connection from there may come in; then `entered` must follow. It is told when that changes."""

@@ -24,6 +24,9 @@ class Admitting(Protocol):
         """Let an association go, if it was admitted."""
 
 
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+
+
 class Doorkeeper:
     """Admits by `dicom_node.association.judge`; safe for many threads."""
 
@@ -35,11 +38,17 @@ class Doorkeeper:
         self._host_names = HostNames(host for peer in settings.peers for host in peer.hosts if network_of(host) is None)
 
     def start(self) -> None:
-        """Resolve the host names of peers from now on; warn of a node that admits anybody."""
+        """Resolve the host names of peers from now on; warn of a node that admits anybody, or that nobody can reach."""
         if self._settings.promiscuous:
             _log.warning(
                 "promiscuous: any AE title of any host is admitted",
                 remedy="list the peers under [[node.peers]] and take `promiscuous` out of the settings",
+            )
+        if self._settings.peers and self._settings.host in _THIS_MACHINE:
+            _log.warning(
+                "the node listens for callers of this machine alone",
+                host=self._settings.host,
+                remedy="peers elsewhere do not reach it: set `node.host` to 0.0.0.0, or to the address that they call",
             )
         self._host_names.start()
 

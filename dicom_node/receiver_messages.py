@@ -76,7 +76,7 @@ class Asking:
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """From a receiving process: an instance is in the spool, and its sender does not know it yet."""
+    """From a receiving process: an instance is in the spool; its sender may know it already."""
 
     instance: StoredInstance
     association: str

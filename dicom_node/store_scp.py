@@ -26,7 +26,7 @@ class Reception(Protocol):
         """Return the AE titles of those from whom nothing more may be taken for now; they get A700."""
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
-        """An instance is in the spool, and its sender does not know it yet."""
+        """An instance is in the spool, and its sender is answered next."""
 
     def association_ended(self, association: str) -> None:
         """An association is over, in whatever way."""

@@ -13,6 +13,9 @@ from models.errors import CardError, ImplausibleResult
 _BACKGROUND_AND_LABEL = 2
 #: No float32 is closer to 1, and nothing is lost for one that is closer to 0.
 _LEAST_PROBABILITY = 1e-7
+#: Beyond 0 and 1 by more than rounding in the lowest precision.
+_NO_PROBABILITY = 0.02
+_LARGEST_LABEL = 255
 
 
 def logit(probability: float) -> float:
@@ -72,17 +75,38 @@ def _labels(
     shape: tuple[int, ...],
     _labels_of_card: Sequence[Label],
 ) -> NDArray[Any] | None:
-    return output.astype(np.uint8, copy=False).reshape(shape) if output.shape in {(1, *shape), (1, 1, *shape)} else None
+    if output.shape not in {(1, *shape), (1, 1, *shape)}:
+        return None
+    if output.size and not (output.min() >= 0 and output.max() <= _LARGEST_LABEL and _is_whole(output)):
+        raise CardError(
+            f"the network's answer holds values that are no label numbers from 0 to {_LARGEST_LABEL}; is its kind "
+            "probability, classes or multi-label?"
+        )
+    return output.astype(np.uint8, copy=False).reshape(shape)
+
+
+def _is_whole(values: NDArray[Any]) -> bool:
+    return not np.issubdtype(values.dtype, np.floating) or bool((values == np.floor(values)).all())
+
+
+def _require_channels(output: NDArray[Any], wanted: int, largest: int) -> None:
+    """Refuse a network that can never answer one of the card's labels: it would be told as looked for and missing."""
+    if output.shape[1] < wanted:
+        raise CardError(
+            f"the network answers {output.shape[1]} channels, and the card has label {largest}; mend the card's labels"
+        )
 
 
 def _classes(
     _interpretation: LabelMapInterpretation,
     output: NDArray[Any],
     shape: tuple[int, ...],
-    _labels_of_card: Sequence[Label],
+    labels: Sequence[Label],
 ) -> NDArray[Any] | None:
     if not _is_channels(output, shape):
         return None
+    largest = max((label.number for label in labels), default=0)
+    _require_channels(output, largest + 1, largest)  # the first one is the background's
     return np.asarray(output[0].argmax(axis=0), np.uint8)
 
 
@@ -107,6 +131,8 @@ def _multi_label(
 ) -> NDArray[Any] | None:
     if not _is_channels(output, shape):
         return None
+    largest = max((label.number for label in labels), default=0)
+    _require_channels(output, largest, largest)
     values = _logits(interpretation, output)
     own = {label.number: label.threshold for label in labels if label.threshold is not None}
     best = np.full(shape, -np.inf, np.float32)
@@ -129,5 +155,9 @@ def _logits(interpretation: LabelMapInterpretation, output: NDArray[Any]) -> NDA
     values = np.asarray(output[0], np.float32)
     if interpretation.activation == "logits":
         return values
+    if values.size and not (values.min() >= -_NO_PROBABILITY and values.max() <= 1.0 + _NO_PROBABILITY):
+        raise CardError(
+            "the network's answer holds values beyond 0 and 1, which are no probabilities: activation = logits?"
+        )
     clipped = np.clip(values, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
     return np.asarray(np.log(clipped / (1.0 - clipped)), np.float32)

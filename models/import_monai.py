@@ -27,7 +27,7 @@ from models.monai_transforms import interpretation, preparation
 
 _SIGMA = 0.125
 _LARGEST_BUNDLE = 8 << 30
-_LIMITS = "Imported from a MONAI bundle."
+_LIMITS = "Imported from a MONAI bundle; labels, not probabilities, are brought back to the images' grid."
 
 
 def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> Path:

@@ -42,6 +42,7 @@ def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, 
         configuration = plans["configurations"][_CONFIGURATION]
         file = _checkpoint(folder)
         content = _content(file)
+        _require_fullres(folder, content)
         mirrored = mirror_axes(content.get("inference_allowed_mirroring_axes"))
         card = with_labels(nnunet_card(plans, configuration, dataset, orientation, mirrored), wishes)
         card.setdefault("limits", limits_of(card["preparation"], card["inference"]))
@@ -54,6 +55,13 @@ def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, 
         ) from error
     patch = np.zeros((1, channels, *configuration["patch_size"]), np.float32)
     return import_module(module, card, target_dir, example=patch, free_sides=False)
+
+
+def _require_fullres(folder: Path, content: Mapping[str, Any]) -> None:
+    """Refuse another configuration's weights: plans.json holds all of them, and their networks may be alike."""
+    said = dict(content.get("init_args") or {}).get("configuration") or folder.name.rpartition("__")[2]
+    if said.startswith(("2d", "3d")) and said != _CONFIGURATION:
+        raise WeightsRefused(f"{folder} was trained as {said}, and {_CONFIGURATION} is what is read here")
 
 
 def _network(configuration: Mapping[str, Any], *, channels: int, classes: int) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 from contourpy import contour_generator
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
 
 from models.card_parts import Concept, Label
@@ -87,7 +88,9 @@ def axes_mm(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> tuple[f
 
     Measured between the outer edges of pixels along its outline, as a reader measures in plane (RECIST 1.1).
     """
-    points = _outline(mask, thinned=False) * (row_mm, column_mm)
+    # Of all its outlines: pixels that touch at a corner have two. The ends of both axes are corners of the hull.
+    points = np.concatenate([line[:, ::-1] for line in _lines(mask)]) * (row_mm, column_mm)
+    points = points[ConvexHull(points).vertices]
     distances = squareform(pdist(points))
     first, second = np.unravel_index(int(distances.argmax()), distances.shape)
     longest = float(distances[first, second])
@@ -105,18 +108,30 @@ def _parts(mask: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], _Box]]:
 def widest(part: NDArray[np.bool_], box: _Box, row_mm: float, column_mm: float) -> tuple[int, float, float]:
     """Return the slice on which a part has its longest diameter, and its two axes there."""
     areas = part.sum(axis=(1, 2))
-    # The longest diameter lies on one of the large slices; trying all of a long vessel would take long.
-    candidates = np.flatnonzero(areas >= areas.max() * 0.5)
-    sizes = {int(k): axes_mm(part[k], row_mm, column_mm) for k in candidates}
+    # No diameter is longer than the diagonal of its slice's box: most slices of a long vessel need not be measured.
+    longest = {int(k): _diagonal_mm(part[k], row_mm, column_mm) for k in np.flatnonzero(areas)}
+    sizes: dict[int, tuple[float, float]] = {}
+    for k in sorted(longest, key=lambda k: -longest[k]):
+        if sizes and longest[k] < max(long_mm for long_mm, _ in sizes.values()):
+            break
+        sizes[k] = axes_mm(part[k], row_mm, column_mm)
     best = max(sizes, key=lambda k: (sizes[k][0], areas[k], -k))
     return best + int(box[0].start), *sizes[best]
 
 
-def _outline(mask: NDArray[np.bool_], *, thinned: bool = True) -> NDArray[np.float64]:
+def _outline(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the longest closed line around a mask, ``(points, 2)`` as row and column, the first point not repeated."""
+    line = max(_lines(mask), key=len)
+    return line[:: -(-len(line) // _POINTS), ::-1] - 1.0
+
+
+def _lines(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
+    """Return the closed lines around a mask and its holes, as column and row of the mask with a border of one."""
     padded = np.pad(mask, 1).astype(np.float64)
     # Halfway between the centres of the last pixel inside and the first outside: the pixel's edge.
-    lines: list[Any] = list(contour_generator(z=padded).lines(0.5))
-    line = np.asarray(max(lines, key=len), dtype=np.float64)[:-1]
-    step = -(-len(line) // _POINTS) if thinned else 1
-    return line[::step, ::-1] - 1.0
+    return [np.asarray(line, np.float64)[:-1] for line in contour_generator(z=padded).lines(0.5)]
+
+
+def _diagonal_mm(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> float:
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return float(np.hypot((rows[-1] - rows[0] + 1) * row_mm, (columns[-1] - columns[0] + 1) * column_mm))

@@ -125,6 +125,10 @@ class Card(Strict):
                     raise ValueError("locate-then-read looks at all of the images: leave out crop_centre")
                 if self.preparation.normalised == "source-grid":
                     raise ValueError("locate-then-read normalises what it resampled: leave out normalised")
+                if self.preparation.fit != "resize" or self.preparation.crop_above is not None:
+                    raise ValueError("locate-then-read looks at all of the images: fit = resize, without crop_above")
+                if self.preparation.crop_non_zero:
+                    raise ValueError("locate-then-read looks at all of the images: leave out crop_non_zero")
         return self
 
     @model_validator(mode="after")
@@ -133,6 +137,8 @@ class Card(Strict):
             raise ValueError("a label map needs at least one [[labels]]")
         if isinstance(self.interpretation, BoxInterpretation):
             self._check_boxes()
+        if isinstance(self.inference, SlidingWindow) and self.interpretation.kind == "labels":
+            raise ValueError("label numbers of overlapping windows have no mean: answer classes, and kind = classes")
         outside = isinstance(self.inference, (EntryPoint, Command))
         if outside != isinstance(self.preparation, NoPreparation) or outside == bool(self.networks):
             raise ValueError(

@@ -63,7 +63,7 @@ def interpretation(transforms: Sequence[Values]) -> dict[str, Any]:
                 raise WeightsRefused("AsDiscreted with a threshold is read after Activationsd with sigmoid only")
             card["threshold"] = float(values["threshold"])
         elif name == "KeepLargestConnectedComponentd":
-            _only(values, applied_labels=None, num_components=1)
+            _only(values, applied_labels=None, num_components=1, connectivity=None)
             card["largest_component"] = "each-label" if values.get("independent", True) else "foreground"
         elif name not in ("Activationsd", "AsDiscreted", "Invertd", "SaveImaged", "EnsureTyped"):
             raise WeightsRefused(f"the transform {name} after the network is not read here")
@@ -94,7 +94,8 @@ def _spacing(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> 
     sides = [float(side) for side in values["pixdim"]]
     if not all(math.isfinite(side) and side > 0 for side in sides):
         raise WeightsRefused("Spacingd that leaves a side as it is (pixdim of -1 or nan) is not read here")
-    _only(values, min_pixdim=None, max_pixdim=None)
+    # diagonal turns an oblique volume to the patient's axes.
+    _only(values, min_pixdim=None, max_pixdim=None, diagonal=False)
     card |= {"fit": "spacing", "spacing_mm": sides}
     card["anchor"] = "edges" if values.get("scale_extent", False) else "first-voxel"
     card["interpolation"] = _mode(values, {"bilinear": "linear", "nearest": "nearest", "1": "linear"}, "bilinear")
@@ -102,13 +103,15 @@ def _spacing(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> 
 
 def _resized(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> None:
     _only(values, size_mode="all", anti_aliasing=False)
+    if values.get("align_corners"):
+        raise WeightsRefused("Resized with align_corners is not read here: a card's grids share their outer edges")
+    if "spacing_mm" in card:
+        raise WeightsRefused("Spacingd and then Resized are not read here: a card has one of them")
     size = [int(side) for side in values["spatial_size"]]
     if min(size) < 1:
         raise WeightsRefused("Resized that leaves a side as it is (spatial_size of -1) is not read here")
-    card["interpolation"] = _mode(values, {"trilinear": "linear", "nearest": "nearest"}, "area")
+    card["interpolation"] = _mode(values, {"trilinear": "linear"}, "area")
     card |= {"fit": "resize", "size": size}
-    for key in ("spacing_mm", "anchor"):
-        card.pop(key, None)
 
 
 def _centre(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> None:

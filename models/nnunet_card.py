@@ -82,8 +82,10 @@ def limits_of(preparation: Mapping[str, Any], inference: Mapping[str, Any]) -> s
     limits = [_LIMITS]
     if preparation.get("interpolation") != "spline":
         limits.append("thick planes are resampled like others")
-    if len(channels) > 1 and any(values["normalisation"] == "non-zero-z-score" for values in channels):
-        limits.append("z-scores are of what is not 0 in each series by itself")
+    if any(values["normalisation"] == "non-zero-z-score" for values in channels):
+        limits.append(
+            "z-scores are of what is not 0 in each series by itself, without the holes inside that nnU-Net fills"
+        )
     if not inference.get("mirror_axes"):
         limits.append("no mirrored copies are averaged")
     return "; ".join(limits) + "."

@@ -1,14 +1,13 @@
 """From the source grid to the network's: orientation, size, and values. Pure."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.card_preparation import Values, VolumePreparation
 from models.errors import CardError, InputRefused
-from models.grid import Grid, box_of, boxed, grid_of, oriented, patient_grid, resample, same_grid
+from models.grid import Box, Grid, box_of, boxed, grid_of, oriented, patient_grid, resample, same_grid
 from models.normalisation import normalise, window_of
 from models.volume import Volume
 
@@ -41,7 +40,10 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
         )
     others, whole = volume.others, grid_of(volume)
     if preparation.crop_non_zero:
-        volume = _non_zero(volume, others)
+        box = _non_zero(volume, others)
+        # What lies on the same grid is cut alike: resampled, even where it is, it would be 0 no longer where it was 0.
+        others = tuple(boxed(other, box) if same_grid(grid_of(other), whole) else other for other in others)
+        volume, whole = boxed(volume, box), whole.boxed(box)
     before = preparation.normalised == "source-grid"
     window = None
     if before:
@@ -56,12 +58,13 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
     if window is None:
         window = window_of(array, preparation)
         normalise(array, preparation, window)
-    if preparation.crop_above is not None:
-        fitted = _cropped(Volume(array=array, affine=grid.affine), preparation.crop_above, preparation.crop_multiple)
-        array = np.ascontiguousarray(fitted.array, np.float32)
     named = zip(preparation.channels, others, strict=True)
     channels = [array, *(_channel(name, other, fitted, whole, preparation) for name, other in named)]
-    return Prepared(array=np.stack(channels)[np.newaxis], affine=fitted.affine, window=window)
+    if preparation.crop_above is not None:
+        # After all have been normalised: what is cut off counts in their statistics.
+        box = _above(array, preparation.crop_above, preparation.crop_multiple)
+        channels, grid = [channel[box] for channel in channels], grid.boxed(box)
+    return Prepared(array=np.stack(channels)[np.newaxis], affine=grid.affine, window=window)
 
 
 def _channel(
@@ -69,14 +72,15 @@ def _channel(
 ) -> NDArray[np.float32]:
     """Bring another series to the first one's prepared grid, through patient space, and normalise it for itself.
 
-    Where it lies on the first one's own grid, `whole`, it goes on beyond its edges as the first one does.
+    Beyond its edges it goes on as the first one does where it lies on that one's own grid, `whole`, else with its
+    lowest value.
     """
     if preparation.normalised == "source-grid":
         # It lies on the first one's own grid, and ends where that ends.
         there = resample(other, grid_of(fitted), interpolation=preparation.interpolation, outside=None)
         return np.ascontiguousarray(there.array, np.float32)
     outside = preparation.outside
-    if outside is None and not same_grid(grid_of(other), whole):
+    if outside is None and (preparation.fit == "conform" or not same_grid(grid_of(other), whole)):
         outside = float(np.min(np.asarray(other.array)))
     there = resample(other, grid_of(fitted), interpolation=preparation.interpolation, outside=outside)
     array = np.ascontiguousarray(there.array, np.float32)
@@ -101,14 +105,14 @@ def _normalised(volume: Volume, values: Values) -> tuple[Volume, tuple[float, fl
     return Volume(array=array, affine=volume.affine), window
 
 
-def _non_zero(volume: Volume, others: tuple[Volume, ...]) -> Volume:
+def _non_zero(volume: Volume, others: tuple[Volume, ...]) -> Box:
     inside = volume.array != 0
     for other in others:
         inside |= resample(other, grid_of(volume), interpolation="nearest", outside=0).array != 0
     box = box_of(inside)
     if box is None:
         raise InputRefused("the images hold nothing but 0; look at them")
-    return boxed(volume, box)
+    return box
 
 
 def _fitted(volume: Volume, preparation: VolumePreparation) -> tuple[Volume, Grid, float | None]:
@@ -171,14 +175,13 @@ def _padded(grid: Grid, multiple: int) -> Grid:
     return Grid(affine=grid.affine, shape=(slices, rows, columns))
 
 
-def _cropped(volume: Volume, above: float, multiple: int) -> Volume:
-    values: NDArray[Any] = volume.array
+def _above(values: NDArray[np.float32], above: float, multiple: int) -> Box:
     box = box_of(values > above)
     if box is None:
         raise InputRefused(f"nothing in the images lies above the card's crop_above ({above:g}); look at the images")
     sides = []
-    for side, length in zip(box, volume.array.shape, strict=True):
+    for side, length in zip(box, values.shape, strict=True):
         wanted = min(-(-(side.stop - side.start) // multiple) * multiple, length)
         start = min(max(side.start - (wanted - (side.stop - side.start)) // 2, 0), length - wanted)
         sides.append(slice(start, start + wanted))
-    return boxed(volume, (sides[0], sides[1], sides[2]))
+    return sides[0], sides[1], sides[2]

@@ -32,12 +32,7 @@ def require_usable(settings: Settings) -> None:
 
 def _calls(settings: Settings) -> Iterator[tuple[str, TlsClientSettings]]:
     """Yield whom we call with TLS: destinations by name, peers that take reports by AE title, and others."""
-    for destination in settings.each_destination:
-        if isinstance(destination, DicomWebDestinationSettings):
-            tls = TlsClientSettings(ca=destination.ca_file, certificate=destination.certificate, key=destination.key)
-            yield destination.name, tls
-        elif isinstance(destination, DicomDestinationSettings) and destination.tls is not None:
-            yield destination.name, destination.tls
+    yield from _destinations(settings)
     for peer in settings.node.peers:
         if peer.report_to is not None and peer.report_to.tls is not None:
             yield f"reports to {peer.ae_title}", peer.report_to.tls
@@ -45,9 +40,21 @@ def _calls(settings: Settings) -> Iterator[tuple[str, TlsClientSettings]]:
         yield "worklist", settings.worklist.tls
     if settings.broker.ca_file is not None:
         yield "broker", TlsClientSettings(ca=settings.broker.ca_file)
+    for channel in settings.notifications:
+        if channel.ca_file is not None:
+            yield f"notifications {channel.name}", TlsClientSettings(ca=channel.ca_file)
     syslog = settings.audit.syslog
     if settings.audit.to == "syslog" and syslog is not None and syslog.tls is not None:
         yield "audit", syslog.tls
+
+
+def _destinations(settings: Settings) -> Iterator[tuple[str, TlsClientSettings]]:
+    for destination in settings.each_destination:
+        if isinstance(destination, DicomWebDestinationSettings):
+            tls = TlsClientSettings(ca=destination.ca_file, certificate=destination.certificate, key=destination.key)
+            yield destination.name, tls
+        elif isinstance(destination, DicomDestinationSettings) and destination.tls is not None:
+            yield destination.name, destination.tls
 
 
 def days_left_of(files: Mapping[str, Path]) -> DaysLeft:

@@ -158,7 +158,7 @@ def web(settings: SettingsFile = None, data: DataFolder = None) -> None:
 @app.command()
 def echo(
     peer: Annotated[str, typer.Argument(help="AE@host:port, or a destination's name in the settings.")],
-    calling: Annotated[str, typer.Option(help="Our AE title.")] = "WETREAD",
+    calling: Annotated[str, typer.Option(help="Our AE title; by default the settings' `node.ae_title`.")] = "",
     tls_ca: TlsCa = None,
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
@@ -171,8 +171,9 @@ def echo(
     """
     from dicom_node.archive import DicomArchive  # noqa: PLC0415
 
-    called = peer_named(peer, lambda: cli_jobs.read_settings(settings, data))
-    DicomArchive(with_tls(called, tls_ca, tls_certificate, tls_key), calling).echo()
+    found = cli_jobs.read_settings(settings, data)
+    called = with_tls(peer_named(peer, lambda: found), tls_ca, tls_certificate, tls_key)
+    DicomArchive(called, calling or found.node.ae_title).echo()
     typer.echo(f"{peer} answers")
 
 

@@ -176,7 +176,14 @@ def retry(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None)
     typer.echo(f"job {job_id} is queued for {card.id} {card.version}")
 
 
-def waive(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
+def waive(
+    job_id: JobId,
+    destination: Annotated[
+        str, typer.Option(help="Also what waits for this one, which the settings no longer name.")
+    ] = "",
+    settings: SettingsFile = None,
+    data: DataFolder = None,
+) -> None:
     """Let results be that an archive refused, or that were given up: they need not get there.
 
     Their study is settled then, and retention may remove it. `wetread retry` changes that again.
@@ -185,7 +192,12 @@ def waive(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None)
     """
     ledger = open_existing_ledger(settings, data)
     _known(ledger, job_id)
-    waived = ledger.waive(job_id, by=acting_user())
+    if destination in {item.name for item in read_settings(settings, data).each_destination}:
+        raise SettingsError(
+            f"{destination} is among the settings' destinations, and what waits for it will be sent; `wetread hold "
+            f"--destination {destination}` holds it"
+        )
+    waived = ledger.waive(job_id, by=acting_user(), gone=destination)
     typer.echo(f"{waived} results of job {job_id} need not arrive any more")
 
 

@@ -114,7 +114,7 @@ def _require_known(ledger: "Ledger", settings: Settings, kind: HoldKind, name: s
     """Refuse to hold what nobody has heard of: a name that is mistyped would hold nothing."""
     known = ledger.known_names(kind)
     if kind == "destination":
-        known |= {item.name for item in settings.destinations}
+        known |= {item.name for item in settings.each_destination}
     elif name not in known:
         from ops.assembly_line import catalog_of  # noqa: PLC0415  # pulls pydicom in, and with it every decoder
 

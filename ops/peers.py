@@ -31,7 +31,7 @@ def peer_named(text: str, settings: Callable[[], Settings]) -> Peer:
         return parse_peer(text)
     known = archives_in(settings())
     if text not in known:
-        names = f"; the settings name {', '.join(known)}" if known else "; the settings name no destination"
+        names = f"; the settings name {', '.join(known)}" if known else "; the settings name no DICOM destination"
         raise SettingsError(f"{text!r} is no peer: write AE@host:port, such as WETREAD@127.0.0.1:11112{names}")
     return known[text]
 

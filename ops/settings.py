@@ -17,7 +17,13 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from dicom_node.disk import HOST
 from dicom_node.settings import NodeSettings
 from ops.audit.settings import AuditSettings
-from worker.destination_settings import DestinationSettings, SenderDestinationSettings, SingleDestination, each_of
+from worker.destination_settings import (
+    DestinationSettings,
+    DicomDestinationSettings,
+    SenderDestinationSettings,
+    SingleDestination,
+    each_of,
+)
 from worker.notification_settings import ChannelSettings, NotifyingSettings
 from worker.priority_settings import PriorityRule, WorklistSettings
 from worker.settings import (
@@ -33,7 +39,10 @@ from worker.settings import (
 
 _PREFIX = "WETREAD_"
 #: Read by the command line or by programs beside it, not settings.
-_NOT_SETTINGS = {"WETREAD_ENGINE_CACHE", "WETREAD_SETTINGS", "WETREAD_TEST_DATA", "WETREAD_OHIF_DIST", "WETREAD_PARENT"}
+_NOT_SETTINGS = {
+    *("WETREAD_ENGINE_CACHE", "WETREAD_OHIF_DIST", "WETREAD_PARENT", "WETREAD_SEED", "WETREAD_SETTINGS"),
+    "WETREAD_TEST_DATA",
+}
 #: sun_path holds 108 bytes on Linux; Redis and ours add a name to the directory.
 _LONGEST_SOCKET_FOLDER = 80
 
@@ -104,11 +113,13 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _archives_are_known(self) -> Self:
-        names = [item.name for item in self.destinations]
+        names = [item.name for item in self.each_destination if isinstance(item, DicomDestinationSettings)]
         for name in (self.node.counts_from, *(peer.counts_from for peer in self.node.peers)):
             if name and "@" not in name and name not in names:
-                allowed = ", ".join(names) or "none, there is no [[destinations]]"
-                raise ValueError(f"counts_from: no destination is named {name!r}; allowed are AE@host:port, {allowed}")
+                allowed = ", ".join(names) or "none: no [[destinations]] is a DICOM archive"
+                raise ValueError(
+                    f"counts_from: no DICOM destination is named {name!r}; allowed are AE@host:port, {allowed}"
+                )
         return self
 
     @field_validator("notifications")

@@ -12,7 +12,7 @@ ledger         its transactions: ledger_intake (ledger_revisions), ledger_forced
                ledger_unread, ledger_admin (admin_actions, who did it), and for reading ledger_views (ledger_peers)
                and ledger_overview (overview, its records); below them ledger_database, what a transaction is,
                ledger_clock, ledger_versions, and ledger_engine, SQLite or PostgreSQL (postgresql_connection)
-ledger_checks  what must hold in it, over ledger_facts, and on disk (ledger_files)
+ledger_checks  what must hold in it, over ledger_facts, and on disk (ledger_files); ledger_copy, to another database
 forcing        an admin's wish that a study be closed, on its way to the node
 outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; tasks, what a token does; consumer_watch, a consumer

@@ -111,11 +111,16 @@ def _labels(out: Path, what: str, source: Volume) -> Volume | None:
         raise RuntimeFailed(
             f"{what}: {file.name} has {values.ndim} axes, no voxels or no grid; a label map has three axes"
         )
+    if not (int(image.header["sform_code"]) or int(image.header["qform_code"])):
+        raise RuntimeFailed(f"{what}: {file.name} does not say where its voxels lie (sform_code and qform_code are 0)")
     whole = np.asarray(values, np.float64)
     if not (np.isfinite(whole).all() and (whole == np.floor(whole)).all() and whole.min() >= 0 and whole.max() <= 255):  # noqa: PLR2004
         raise RuntimeFailed(f"{what}: {file.name} holds values that are no label numbers from 0 to 255")
     found = Volume(array=whole.astype(np.uint8), affine=affine)
-    return resample(found, grid_of(source), interpolation="nearest", outside=0.0)
+    labels = resample(found, grid_of(source), interpolation="nearest", outside=0.0)
+    if np.any(found.array) and not np.any(labels.array):
+        raise RuntimeFailed(f"{what}: all that {file.name} labels lies beside the images; is its affine theirs?")
+    return labels
 
 
 def _inflated(file: Path, what: str, *, limit: int) -> bytes:

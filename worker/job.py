@@ -37,7 +37,9 @@ class DeliveryState(enum.StrEnum):
     REFUSED = "refused"  #: the archive will not take it; the reason says why
     REPLACED = "replaced"  #: another object goes there instead: the archive would not take it, or the job was read anew
     ABANDONED = "abandoned"  #: the destination stayed away, or did not commit, for too long
-    WAIVED = "waived"  #: refused or given up, and an admin said that it need not get there
+    WAIVED = (
+        "waived"  #: refused, given up or of a destination that is no more, and an admin said: it need not get there
+    )
     WITHDRAWN = "withdrawn"  #: deleted from the archive, since a later read has taken its place
 
 
@@ -77,7 +79,10 @@ _JOB_STEPS: Mapping[JobState, frozenset[JobState]] = {
 }
 
 _DELIVERY_STEPS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
-    DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.ABANDONED, DeliveryState.REPLACED}),
+    # Waived: the settings no longer name the destination.
+    DeliveryState.PENDING: frozenset(
+        {DeliveryState.SENDING, DeliveryState.ABANDONED, DeliveryState.REPLACED, DeliveryState.WAIVED}
+    ),
     DeliveryState.SENDING: frozenset(
         {
             DeliveryState.ACCEPTED,
@@ -91,7 +96,13 @@ _DELIVERY_STEPS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     # Back to pending: the archive said that it cannot commit, so it gets the object again.
     DeliveryState.ACCEPTED: frozenset({DeliveryState.COMMITTED, DeliveryState.PENDING, DeliveryState.WITHDRAWN}),
     DeliveryState.UNCOMMITTED: frozenset(
-        {DeliveryState.COMMITTED, DeliveryState.PENDING, DeliveryState.ABANDONED, DeliveryState.WITHDRAWN}
+        {
+            DeliveryState.COMMITTED,
+            DeliveryState.PENDING,
+            DeliveryState.ABANDONED,
+            DeliveryState.WITHDRAWN,
+            DeliveryState.WAIVED,
+        }
     ),
     DeliveryState.COMMITTED: frozenset({DeliveryState.WITHDRAWN}),
     DeliveryState.WITHDRAWN: frozenset(),

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Integer, Table, delete, func, insert, select
+from sqlalchemy import Integer, Table, delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from worker.errors import LedgerUnusable
 from worker.ledger_database import Database
+from worker.ledger_versions import latest_version
 from worker.tables import Base, Compatibility
 
 _CHUNK = 1000
@@ -17,18 +18,22 @@ _TABLES: tuple[Table, ...] = tuple(Base.metadata.sorted_tables)  # what is refer
 def copy_ledger(source: Database, target: Database, *, say: Callable[[str, int], None]) -> int:
     """Copy every row of one state of a ledger into an empty one, all or none; return how many.
 
-    Both must be at the same version, which opening them sees to. Leases and waits do not go on: the databases' clocks
-    are not the same, so what was claimed is free at once.
+    Leases and waits do not go on where the databases' clocks are not the same: what was claimed is free at once then.
 
     Args:
         source: Not changed. What is written to it meanwhile is not copied: nothing should run.
         target: Gets the rows under the same ids.
         say: Called with each table's name and rows.
 
-    Raises LedgerUnusable where the target holds something, LedgerAway, LedgerRefused.
+    Raises LedgerUnusable where the target holds something, or one of them is of another version of wetread; LedgerAway,
+    LedgerRefused.
     """
     copied = 0
     with source.reading() as old, target.writing() as new:
+        for session in (old, new):
+            # Tables and columns that a later version has made would be left out without a word.
+            _require_ours(session)
+            _take_time(session)
         _require_empty(new)
         new.execute(delete(Compatibility))  # the migrations wrote it
         for table in _TABLES:
@@ -42,6 +47,20 @@ def copy_ledger(source: Database, target: Database, *, say: Callable[[str, int],
     return copied
 
 
+def _require_ours(session: Session) -> None:
+    version = session.scalar(text("SELECT version_num FROM alembic_version"))
+    if version != latest_version():
+        raise LedgerUnusable(
+            f"a ledger is at {version}, this version of wetread at {latest_version()}; let one version migrate both"
+        )
+
+
+def _take_time(session: Session) -> None:
+    if session.get_bind().dialect.name == "postgresql":
+        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            session.execute(text(f"SET LOCAL {limit} = 0"))
+
+
 def _require_empty(session: Session) -> None:
     for table in _TABLES:
         if table.name != Compatibility.__tablename__ and session.execute(select(table).limit(1)).first() is not None:
@@ -52,7 +71,9 @@ def _require_empty(session: Session) -> None:
 
 def _chunks(session: Session, table: Table) -> Iterator[list[Mapping[Any, Any]]]:
     # By key: a row that refers to another of its table refers to an earlier one.
-    found = session.execute(select(table).order_by(*table.primary_key)).mappings()
+    query = select(table).order_by(*table.primary_key)
+    # As they come: a driver would have all of a table in memory before the first.
+    found = session.execute(query, execution_options={"yield_per": _CHUNK}).mappings()
     for chunk in found.partitions(_CHUNK):
         yield [dict(row) for row in chunk]
 

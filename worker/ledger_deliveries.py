@@ -194,16 +194,21 @@ class DeliveryLedger(Database):
             _record(session, "retry", job_id, by=by, objects=len(lost))
             return len(lost)
 
-    def waive(self, job_id: int, *, by: str = AN_ADMIN) -> int:
+    def waive(self, job_id: int, *, by: str = AN_ADMIN, gone: str = "") -> int:
         """Note that what an archive refused, or what was given up, need not get there; return how many.
+
+        Nor need what waits for the destination `gone`, which is no more.
 
         Raises IllegalTransition where there is nothing of the kind.
         """
         with self.writing() as session:
-            lost = _locked(session, job_id, *LOST)
+            found = _locked(session, job_id, *LOST, DeliveryState.PENDING, DeliveryState.UNCOMMITTED)
+            lost = [it for it in found if it.state in LOST or it.destination == gone]
             if not lost:
                 raise IllegalTransition(
-                    f"job {job_id} has no result that was refused or given up: wetread job {job_id}"
+                    f"job {job_id} has no result that was refused or given up"
+                    + (f", and none that waits for {gone}" if gone else "")
+                    + f": wetread job {job_id}"
                 )
             for delivery in lost:
                 require_delivery(DeliveryState(delivery.state), DeliveryState.WAIVED)

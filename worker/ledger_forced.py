@@ -18,7 +18,9 @@ class ForcedLedger(Database):
         with self.writing() as session:
             study = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid))
             if study is None:
-                raise UnknownStudy(f"no image of study {study_instance_uid} has come; `wetread jobs` shows studies")
+                raise UnknownStudy(
+                    f"no image of study {study_instance_uid} has come; the page's /studies has all that have"
+                )
             if not study.receiving:
                 raise IllegalTransition(
                     f"study {study_instance_uid} is complete already; its jobs are in `wetread jobs`, and later images "

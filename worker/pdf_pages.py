@@ -22,7 +22,7 @@ from worker.finding_sentences import caveats_of, findings_of, image_number, scop
 from worker.notification_words import critical_sentences, late_sentences
 from worker.object_encoding import series_description
 from worker.pdf_fonts import LATIN, LATIN_BOLD, with_fonts
-from worker.picture import pixels_of
+from worker.picture import drawn
 from worker.picture_style import needs_font
 from worker.picture_words import banner
 from worker.prior_words import comparison_sentences
@@ -58,7 +58,7 @@ class _Paper:
 
 def pdf_of(case: Case) -> bytes:
     """Return the PDF; the same case always gives the same bytes."""
-    picture = pixels_of(case, words=False)
+    picture = drawn(case, words=False)
     case, marked = with_fonts(case)
     paper = _paper(case, marked)
     urgent = (*critical_sentences(case.critical, case.words), *late_sentences(case.late_after_s, case.words))

@@ -4,6 +4,7 @@ No patient's data is written into it; what is burnt into the pixels of an image 
 """
 
 from io import BytesIO
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 import numpy as np
@@ -30,17 +31,29 @@ _COLUMNS_A_LINE = 46
 #: Lines of numbers that fit beside the pictures, in a large and in a small font.
 _MOST_LARGE, _MOST_SMALL = 20, 40
 _LARGE, _SMALL = 9.5, 7.5
+_PNG_LEVEL = 3
+#: Of cases that are still told of: the page shows the picture that is the Secondary Capture.
+_DRAWN: WeakKeyDictionary[Case, NDArray[np.uint8]] = WeakKeyDictionary()
 
 
 def render(case: Case) -> bytes:
     """Return the picture of a reading as PNG."""
     buffer = BytesIO()
-    Pillow.fromarray(pixels_of(case)).save(buffer, "PNG")
+    # zlib's default level takes twice as long, for as many bytes.
+    Pillow.fromarray(pixels_of(case)).save(buffer, "PNG", compress_level=_PNG_LEVEL)
     return buffer.getvalue()
 
 
-def pixels_of(case: Case, *, words: bool = True) -> NDArray[np.uint8]:
-    """Return the picture of a reading, ``(rows, columns, 3)``; without words beside it, it is narrower."""
+def pixels_of(case: Case) -> NDArray[np.uint8]:
+    """Return the picture of a reading, ``(rows, columns, 3)``, not to be written to: it is drawn once a case."""
+    if case not in _DRAWN:
+        _DRAWN[case] = drawn(case)
+        _DRAWN[case].flags.writeable = False
+    return _DRAWN[case]
+
+
+def drawn(case: Case, *, words: bool = True) -> NDArray[np.uint8]:
+    """Draw the picture of a reading; without words beside it, it is narrower."""
     case, fonts = for_pictures(case)
     with mpl.rc_context({"font.family": fonts}):
         figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor=PAPER)

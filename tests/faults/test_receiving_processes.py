@@ -5,7 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -30,8 +30,12 @@ def receivers(node: NodeProcess) -> list[int]:
 
 def switches(pid: int) -> int:
     """Return how often threads of a process have been woken."""
-    lines = [line for status in Path(f"/proc/{pid}/task").glob("*/status") for line in status.read_text().splitlines()]
-    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+    woken = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        with suppress(OSError):  # a thread that has just ended
+            (line,) = (line for line in status.read_text().splitlines() if line.startswith("voluntary_ctxt_switches"))
+            woken += int(line.split()[1])
+    return woken
 
 
 def recorded(node: NodeProcess, files: dict[str, str]) -> set[str]:

@@ -30,7 +30,9 @@ def test_the_fuller_a_process_the_longer_it_lets_others_accept_first() -> None:
     assert waits[0] == 0.0
     assert waits == sorted(waits)
     assert waits[1] < waits[2] < waits[3] == waits[4] < 0.01
-    assert crowd.enter("192.0.2.1")
+    running[0] = 99  # who is full only closes
+    assert crowd.deference_s == 0.0
     running[0] = 0
+    assert crowd.enter("192.0.2.1")
     assert crowd.deference_s == waits[1]
     assert Crowd(99, lambda: 5).deference_s == 0.0

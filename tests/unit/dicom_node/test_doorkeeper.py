@@ -1,5 +1,8 @@
 """Who is in is counted by who came and who left."""
 
+import pytest
+import structlog.testing
+
 from dicom_node.association import Admission, Caller, Rejection
 from dicom_node.doorkeeper import Doorkeeper
 from dicom_node.settings import NodeSettings
@@ -10,6 +13,19 @@ PEERS = [{"ae_title": "CT1", "hosts": ["127.0.0.1"], "max_associations": 1}]
 def caller(ae_title: str = "MR1", address: str = "127.0.0.1") -> Caller:
     """Somebody who calls us by our name."""
     return Caller(calling_ae_title=ae_title, called_ae_title="WETREAD", address=address)
+
+
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [({}, True), ({"host": "localhost"}, True), ({"host": "0.0.0.0"}, False), ({"peers": []}, False)],  # noqa: S104
+)
+def test_a_node_that_its_peers_cannot_reach_says_so(more: dict[str, object], warned: bool) -> None:  # noqa: FBT001
+    """At every start; on this machine alone nobody need be listed."""
+    doorkeeper = Doorkeeper(NodeSettings.model_validate({"peers": PEERS} | more))
+    with structlog.testing.capture_logs() as told:
+        doorkeeper.start()
+    doorkeeper.stop()
+    assert ["of this machine alone" in line["event"] for line in told] == [True] * warned
 
 
 def test_a_place_is_free_again_when_its_association_is_over() -> None:

@@ -162,6 +162,19 @@ def test_what_is_stored_arrives_as_it_was(house: House, tmp_path: Path, wait_for
     link.close()
 
 
+def test_what_is_stored_is_told_though_nothing_follows(
+    house: House, tmp_path: Path, wait_for: Callable[..., None]
+) -> None:
+    """It is put off for a moment only, and not beyond the end of its process."""
+    stored = Spool(tmp_path / "spool").store(*incoming())
+    link = house.link()
+    link.instance_stored(stored, "association-1-1")
+    wait_for(lambda: house.assembler.stored, what="the instance")
+    link.instance_stored(stored, "association-1-2")
+    link.close()
+    wait_for(lambda: len(house.assembler.stored) == 2, what="what was told last")
+
+
 def test_who_is_turned_away_is_told(house: House, wait_for: Callable[..., None]) -> None:
     """The witness of the first process hears of callers of all processes, as they are."""
     link = house.link()

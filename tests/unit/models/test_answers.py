@@ -106,3 +106,45 @@ def test_three_channels_are_no_probability() -> None:
     """Probability is of background and one label."""
     with pytest.raises(CardError, match="not probability"):
         meaning(np.zeros((1, 3, *SHAPE)), kind="probability")
+
+
+@pytest.mark.parametrize("output", [np.full((1, *SHAPE), 0.99), np.full((1, *SHAPE), 256), np.full((1, *SHAPE), -1)])
+def test_what_are_no_label_numbers_is_refused(output: Any) -> None:
+    """0.99 would become 0: every read would say that nothing was found."""
+    with pytest.raises(CardError, match="no label numbers"):
+        meaning(output, kind="labels")
+
+
+@pytest.mark.parametrize(("kind", "number"), [("classes", 2), ("multi-label", 3)])
+def test_a_network_that_cannot_answer_a_label_is_refused(kind: str, number: int) -> None:
+    """It would be told as looked for and not found, in every read."""
+    interpretation = LabelMapInterpretation.model_validate({"kind": kind})
+    labels = [LABELS[0].model_copy(update={"number": number})]
+    with pytest.raises(CardError, match=f"2 channels, and the card has label {number}"):
+        answered("m", interpretation, {"output": LOGITS}, SHAPE, labels)
+
+
+def test_logits_are_no_probabilities() -> None:
+    """They would be cut off at 0 and 1, and the threshold would be another; rounding of a low precision is none."""
+    with pytest.raises(CardError, match="no probabilities"):
+        meaning(LOGITS[:, :1], kind="probability", activation="probabilities")
+    rounded = np.full((1, 1, *SHAPE), 1.004, np.float32)
+    assert np.isfinite(meaning(rounded, kind="probability", activation="probabilities")).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {
+                "inference": {"strategy": "sliding-window", "window": [8, 8, 8], "overlap": 0.5},
+                "interpretation": {"kind": "labels"},
+            },
+            "label numbers of overlapping windows have no mean",
+        ),
+    ],
+)
+def test_a_card_whose_answers_cannot_be_joined_is_refused(changes: dict[str, Any], words: str) -> None:
+    """Halfway between label 1 and label 3 there is another organ."""
+    with pytest.raises(ValidationError, match=words):
+        a_card(**changes)

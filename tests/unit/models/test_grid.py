@@ -125,6 +125,32 @@ def test_nearest_along_aligned_axes_is_what_scipy_answers(outside: float | None)
         assert np.array_equal(found.array, expected)
 
 
+def test_ties_of_aligned_axes_fall_as_scipy_lets_them() -> None:
+    """Halfway between two voxels, and on the edge of the last; scipy has a way of its own for aligned axes."""
+    chance = np.random.default_rng(8)
+    for _ in range(200):
+        array = chance.integers(0, 255, chance.integers(1, 12, 3), dtype=np.uint8)
+        shape = tuple(int(side) for side in chance.integers(1, 16, 3))
+        step = chance.choice([0.25, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0], 3) * chance.choice([-1, 1], 3)
+        offset = chance.choice([-1.25, -0.5, 0.0, 0.49, 0.5, 1.0, 3.0], 3)
+        affine = np.diag([*step, 1.0])
+        affine[:3, 3] = offset
+        grid = Grid(affine=affine, shape=(shape[0], shape[1], shape[2]))
+        found = resample(Volume(array=array, affine=np.eye(4)), grid, interpolation="nearest", outside=7.0)
+        expected = ndimage.affine_transform(
+            array, step, offset=offset, output_shape=shape, order=0, mode="grid-constant", cval=7.0
+        )
+        assert np.array_equal(found.array, expected)
+
+
+def test_what_lies_beyond_is_a_value_that_the_array_can_hold() -> None:
+    """Of whole numbers the nearest one."""
+    array = np.full((1, 1, 2), 5, np.uint16)
+    grid = Grid(affine=np.eye(4), shape=(1, 1, 4))
+    found = resample(Volume(array=array, affine=np.eye(4)), grid, interpolation="nearest", outside=-1024.0)
+    assert found.array.tolist() == [[[5, 5, 0, 0]]]
+
+
 def test_stretching_and_back_by_nearest_is_the_identity() -> None:
     """Labels that go to a finer grid and back are the same labels."""
     labels = np.random.default_rng(3).integers(0, 5, SHAPE, dtype=np.uint8)

@@ -404,6 +404,21 @@ def test_what_is_not_read_here_is_refused(
         import_from("nnunet", results, None, tmp_path / "models", orientation="SPL")
 
 
+@pytest.mark.parametrize("said", ["3d_lowres", "2d"])
+def test_weights_of_another_configuration_are_refused(results: Path, tmp_path: Path, said: str) -> None:
+    """plans.json holds all of them, and their networks may be alike: only the spacing would be wrong."""
+    torch = need("torch")
+    other = results.rename(results.with_name(f"nnUNetTrainer__nnUNetPlans__{said}"))
+    with pytest.raises(WeightsRefused, match=f"trained as {said}"):
+        import_from("nnunet", other, None, tmp_path / "models", orientation="SPL")
+    file = other / "fold_0" / "checkpoint_final.pth"
+    content = torch.load(file, weights_only=False)
+    torch.save(content | {"init_args": {"configuration": said}}, file)
+    back = other.rename(results)
+    with pytest.raises(WeightsRefused, match=f"trained as {said}"):
+        import_from("nnunet", back, None, tmp_path / "models", orientation="SPL")
+
+
 def test_a_checkpoint_that_would_run_code_is_not_loaded(results: Path, tmp_path: Path) -> None:
     """A pickle that names anything but tensors and plain values is refused, and nothing of it is run."""
     torch = need("torch")

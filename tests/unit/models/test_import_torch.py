@@ -141,6 +141,25 @@ def test_an_onnx_file_gets_our_names(tmp_path: Path) -> None:
     assert all(verdict.passed for verdict in check(entry, OnnxRuntime()))
 
 
+def test_a_network_that_looks_at_its_whole_batch_is_given_one_input(tmp_path: Path) -> None:
+    """Else what is answered for one patient would depend on whose images happen to wait beside them."""
+    shape = ["n", 1, "h", "w"]
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["image"], ["mean"], axes=[0], keepdims=1),
+            helper.make_node("Sub", ["image", "mean"], ["centred"]),
+            helper.make_node("Add", ["centred", "image"], ["out"]),
+        ],
+        "together",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)],
+    )
+    file = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    made = import_from("onnx", file, card_file(tmp_path, wishes() | IMAGE), tmp_path / "models")
+    assert read_entry(made).card.networks["main"].max_batch == 1
+
+
 def a_detector(file: Path) -> Path:
     """Write an ONNX file that finds nothing: boxes (0, 4), scores (0,) and classes (0,) of images of any size."""
     scores = np.zeros((1, 1, 3), np.float32)

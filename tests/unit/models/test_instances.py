@@ -108,3 +108,23 @@ def test_a_model_that_counts_gives_detections_with_certainty() -> None:
     nothing = interpret(card, card.interpretation, a_volume(np.full_like(logits, -4.0)), source)
     assert nothing.detections == ()
     assert nothing.missing == (one,)
+
+
+def test_the_longest_diameter_may_lie_on_a_small_slice() -> None:
+    """A thin bar is longer than the disc beneath it, which has most of the area."""
+    labels = np.zeros((3, 60, 60), np.uint8)
+    rows, columns = np.ogrid[:60, :60]
+    labels[0][(rows - 30) ** 2 + (columns - 30) ** 2 <= 100] = NODULE.number
+    labels[1][28:32, 15:55] = NODULE.number
+    source = Volume(array=labels.copy(), affine=np.eye(4))
+    _, (found,) = take_instances(labels, [NODULE], source)
+    assert found.slice_index == 1
+    assert value_of(found, DIAMETER) == pytest.approx(np.hypot(40, 4), abs=1.0)
+    assert value_of(found, SHORT_AXIS) == pytest.approx(7, abs=1.0)
+
+
+def test_pixels_that_touch_at_a_corner_are_measured_together() -> None:
+    """They are one part; a line around each of them is a part of its outline."""
+    long_mm, short_mm = axes_mm(np.eye(3, dtype=bool), 1.0, 1.0)
+    assert long_mm == pytest.approx(np.sqrt(2) * 3, abs=1.0)
+    assert 0.5 < short_mm < 1.5

@@ -1,5 +1,7 @@
 """Orientation, size and intensities are what the card says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -204,3 +206,53 @@ def test_a_card_that_contradicts_itself_is_refused(changes: dict[str, object], w
     """What belongs together must be there together, and a wrong word is answered with those that are allowed."""
     with pytest.raises(ValueError, match=words):
         preparation(**changes)
+
+
+def bordered(seed: int) -> Volume:
+    """Return noise with zeros around it."""
+    volume = noise((14, 24, 22))
+    array = np.zeros(volume.array.shape, np.float32)
+    array[3:-2, 4:-5, 2:-6] = np.random.default_rng(seed).normal(500.0, 90.0, (9, 15, 14))
+    return Volume(array=array, affine=volume.affine)
+
+
+def test_what_is_zero_around_the_body_is_zero_in_every_channel() -> None:
+    """Series on one grid are cut alike: splines would make almost zeros of zeros, and these would count as values."""
+    first, second = bordered(1), bordered(2)
+    settings = preparation(
+        **AS_IT_IS,
+        interpolation="spline",
+        crop_non_zero=True,
+        normalisation="non-zero-z-score",
+        normalised="source-grid",
+        channels=("second",),
+    )
+    prepared = prepare(replace(first, others=(second,)), settings)
+    for channel, series in zip(prepared.array[0], (first, second), strict=True):
+        inside = np.asarray(series.array)[3:-2, 4:-5, 2:-6]
+        np.testing.assert_allclose(channel, (inside - inside.mean()) / inside.std(ddof=1), atol=1e-4)
+
+
+def test_what_is_cropped_after_normalisation_counts_in_the_statistics_of_every_channel() -> None:
+    """As MONAI's CropForegroundd behind NormalizeIntensityd: mean and deviation are those of the whole."""
+    first, second = bordered(1), bordered(2)
+    settings = preparation(
+        **AS_IT_IS, interpolation="linear", normalisation="z-score", crop_above=0.0, channels=("second",)
+    )
+    prepared = prepare(replace(first, others=(second,)), settings)
+    assert prepared.array.shape[2:] == (9, 15, 14)
+    for channel, series in zip(prepared.array[0], (first, second), strict=True):
+        whole = np.asarray(series.array)
+        expected = ((whole - whole.mean()) / whole.std(ddof=1))[3:-2, 4:-5, 2:-6]
+        np.testing.assert_allclose(channel, expected, atol=1e-4)
+
+
+def test_beyond_a_conformed_source_every_channel_has_its_lowest_value() -> None:
+    """Not that of its edge, which would be smeared over the rest of the cube."""
+    first, second = noise((6, 20, 18)), noise((6, 20, 18), np.float32)
+    settings = preparation(
+        fit="conform", size=(24, 24, 24), spacing_mm=(2.0, 1.5, 1.5), normalisation="none", channels=("second",)
+    )
+    prepared = prepare(replace(first, others=(second,)), settings)
+    for channel, series in zip(prepared.array[0], (first, second), strict=True):
+        assert (channel[:, :, [0, -1]] == np.asarray(series.array).min()).all()

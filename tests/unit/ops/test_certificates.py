@@ -22,3 +22,10 @@ def test_the_one_for_the_audit_record_repository_is_ours(authority: Authority, t
     with pytest.raises(CertificateUnusable):
         require_usable(Settings.model_validate({"data": tmp_path, "audit": broken}))
     assert own_certificates(Settings.model_validate({"data": tmp_path, "audit": {**audit, "to": "off"}})) == {}
+
+
+def test_what_notifications_trust_is_loaded_before_the_first_critical_finding(tmp_path: Path) -> None:
+    """A path that is mistyped would be noticed by nobody until then."""
+    channel = {"name": "desk", "kind": "webhook", "url": "https://a.example/x", "ca_file": tmp_path / "missing.pem"}
+    with pytest.raises(CertificateUnusable, match="missing"):
+        require_usable(Settings.model_validate({"data": tmp_path, "notifications": [channel]}))

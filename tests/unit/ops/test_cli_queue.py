@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ops.cli import app
 from tests.unit.ops.test_cli import ask, day, failure, job_in, state_of
 from worker.job import JobState
+from worker.ledger import Ledger
 
 __all__ = ["day"]
 
@@ -44,6 +47,21 @@ def test_queues_and_destinations_are_held(day: Path) -> None:
     assert [(row["kind"], row["name"]) for row in listed] == [("destination", "archive"), ("queue", "cpu")]
     assert ask(day, "hold").stdout.count("\n") == 3
     assert ask(day, "resume", "--queue", "cpu").stdout == "queue cpu goes on\n"
+
+
+def test_a_sender_to_whom_results_go_back_is_held_under_its_own_name(tmp_path: Path) -> None:
+    """Each has a queue of its own; the name of them all would hold nothing."""
+    Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite3").close()
+    file = tmp_path / "wetread.toml"
+    file.write_text(
+        f"data = '{tmp_path}'\n[[destinations]]\nname = 'back'\nkind = 'sender'\n"
+        "peers = [{ ae_title = 'CT1', host = '192.0.2.7', port = 104 }]\n"
+    )
+    runner = CliRunner()
+    held = runner.invoke(app, ["hold", "--destination", "back:CT1", "--settings", str(file)])
+    assert held.stdout == "destination back:CT1 is held\n"
+    refused = runner.invoke(app, ["hold", "--destination", "back", "--settings", str(file)])
+    assert "known are back:CT1" in str(refused.exception)
 
 
 @pytest.mark.parametrize(

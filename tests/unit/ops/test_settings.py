@@ -66,6 +66,11 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ("[broker]\nurl = 'redis://:12#cret@h:6379/0'\n", {}, ("broker.url", "behind the host", "percent-encode")),
         ("[broker]\nurl = 'redis+socket:///r.sock?virtual_host=x'\n", {}, ("broker.url", "?virtual_host=0")),
         ("[ledger]\nurl = 'mysql://x'\n", {}, ("ledger.url", "postgresql://")),
+        (
+            "[node]\ncounts_from = 'web'\n[[destinations]]\nname = 'web'\nkind = 'dicomweb'\nurl = 'https://a.example'\n",
+            {},
+            ("counts_from: no DICOM destination is named 'web'", "AE@host:port"),
+        ),
         ("not toml", {}, ("wetread.toml", "not TOML")),
         ("", {"WETREAD_ENABLED": "true"}, ("enabled: unknown key", "allowed are", "broker")),
         ("node = 5\n", {"WETREAD_NODE__PORT": "104"}, ("WETREAD_NODE__PORT", "node is no table")),
@@ -122,7 +127,8 @@ def test_a_value_of_the_environment_is_toml_where_it_parses() -> None:
 
 
 def test_the_settings_file_may_be_named_in_the_environment(tmp_path: Path) -> None:
-    """WETREAD_SETTINGS is the command line's word, not an unknown key."""
+    """WETREAD_SETTINGS is the command line's word, not an unknown key; WETREAD_SEED is the torture's."""
+    assert load(None, {"WETREAD_SEED": "7"}) == load(None, {})
     assert load(None, {"WETREAD_SETTINGS": str(tmp_path / "wetread.toml")}) == load(None, {})
 
 

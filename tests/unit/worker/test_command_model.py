@@ -85,7 +85,9 @@ kept = (out / "labels.nii.gz").read_bytes()
 """
 NIFTI = """
 import nibabel, numpy as np
-save = lambda array: nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), out / "labels.nii.gz")
+def save(array, at=(0, 0, 0)):
+    affine = None if at is None else nibabel.affines.from_matvec(np.eye(3), at)
+    nibabel.save(nibabel.Nifti1Image(array, affine), out / "labels.nii.gz")
 """
 
 
@@ -101,6 +103,8 @@ save = lambda array: nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), out / "
         (NIFTI + "save(np.full((4, 4, 4), np.nan, np.float32))", "no label numbers"),
         (NIFTI + "save(np.full((4, 4, 4), 400, np.int16))", "no label numbers"),
         (NIFTI + "save(np.zeros((400, 400, 90), np.uint8))", "larger than a label map"),
+        (NIFTI + "save(np.ones((2, 2, 2), np.uint8), [9000, 9000, 9000])", "beside the images"),
+        (NIFTI + "save(np.ones((4, 4, 4), np.uint8), None)", "does not say where its voxels lie"),
         ("(out / 'labels.nii.gz').write_bytes(b'no gzip')", "cannot be read"),
         (NIFTI + DAMAGE, "cannot be read"),
         ("import gzip; (out / 'labels.nii.gz').write_bytes(gzip.compress(b'no nifti' * 99))", "no NIfTI file"),

@@ -139,6 +139,19 @@ def test_a_destination_that_stays_away_is_given_up(ledger: Ledger, read_job: int
     }
 
 
+def test_what_waits_for_a_destination_that_is_no_more_may_be_waived(ledger: Ledger, read_job: int) -> None:
+    """Nobody would ever send it, and its study would never be settled; what waits for the others goes on waiting."""
+    with pytest.raises(IllegalTransition, match="none that waits for elsewhere"):
+        ledger.waive(read_job, gone="elsewhere")
+    assert ledger.waive(read_job, gone="far") == 2
+    row = ledger.job(read_job)
+    assert row is not None
+    assert Counter((item.destination, item.state) for item in row.deliveries) == {
+        ("near", DeliveryState.PENDING): 2,
+        ("far", DeliveryState.WAIVED): 2,
+    }
+
+
 def test_what_was_refused_may_be_waived(ledger: Ledger, read_job: int) -> None:
     """The job is delivered then, with who said so in its timeline; what has arrived or waits is left as it is."""
     claimed = batch(ledger)
