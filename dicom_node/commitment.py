@@ -14,6 +14,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from dicom_node.bounded_connection import bound
 from dicom_node.commitment_report import CommitmentReport
+from dicom_node.contexts import SERVICE_TRANSFER_SYNTAXES
 from dicom_node.errors import ArchiveError, ListenFailed
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.sender import Requestor
@@ -137,7 +138,9 @@ class CommitmentListener:
         entity.maximum_associations = _CALLS_AT_ONCE
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _TIMEOUT_S
         # The archive is the SCP of the service although it calls: it may say so by role selection (PS3.7 D.3.3.4).
-        entity.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
+        entity.add_supported_context(
+            StorageCommitmentPushModel, list(SERVICE_TRANSFER_SYNTAXES), scu_role=True, scp_role=True
+        )
         handlers = [
             (evt.EVT_CONN_OPEN, lambda event: bound(event.assoc, _TIMEOUT_S)),
             (evt.EVT_N_EVENT_REPORT, lambda event: (_answer(event, take_report), None)),

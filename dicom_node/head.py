@@ -42,6 +42,19 @@ _TEXT_LIMIT = 128  # of what is kept of a value; every value that matters here i
 _IMPLICIT = "1.2.840.10008.1.2"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205")
+#: More than any object has that models read: a multi-frame image of three thousand frames has half of them.
+MOST_ELEMENTS = 300_000
+_DEEPEST = 500
+_SHORTEST = 8
+_PIXELS = 0x7FE0
+#: Of a value that is looked into and no sequence.
+_LONGEST_VALUE = 1 << 20
+#: Values that stay bytes.
+_BULK = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW"))
+#: Values whose undefined length is that of fragments, or of another encoding.
+_FRAGMENTED = frozenset((b"OB", b"OW", b"UN"))
+#: (FFFE,E000) in both byte orders.
+_ITEM_STARTS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 #: More than any head needs, and a bound on what a deflate bomb can cost.
 _INFLATE_LIMIT = 4 << 20
 
@@ -119,9 +132,12 @@ def read_texts(dataset: Buffer, encoding: Encoding, *, last: Tag, only: Containe
     Raises HeadUnreadable.
     """
     values: dict[Tag, str] = {}
-    position = 0
+    position = read = 0
     while position < len(dataset):
         element = read_element(dataset, position, encoding)
+        read += 1
+        if read > MOST_ELEMENTS:
+            raise HeadUnreadable(f"more than {MOST_ELEMENTS} elements come before {_name(last)}")
         if element.tag > last:
             break
         if element.length is None:
@@ -185,10 +201,13 @@ def skip_undefined(dataset: Buffer, element: Element, encoding: Encoding) -> int
     Raises HeadUnreadable.
     """
     nested = [_inside(element, encoding)]
-    position = element.start
+    position, read = element.start, 0
     while nested:
         inner = read_element(dataset, position, nested[-1])
         position = inner.start
+        read += 1
+        if read > MOST_ELEMENTS or len(nested) > _DEEPEST:
+            raise HeadUnreadable(f"{_name(element.tag)} has more than {MOST_ELEMENTS} elements, or {_DEEPEST} levels")
         if inner.tag == _SEQUENCE_END:
             nested.pop()
         elif inner.length is not None:
@@ -196,6 +215,64 @@ def skip_undefined(dataset: Buffer, element: Element, encoding: Encoding) -> int
         elif inner.tag not in (_ITEM, _ITEM_END):
             nested.append(_inside(inner, nested[-1]))
     return position
+
+
+def require_modest(
+    dataset: Buffer, transfer_syntax_uid: str, wanted: Container[Tag] | None = None, *, before_pixels: bool = True
+) -> None:
+    """Refuse a dataset that would take a parser a hundred times its bytes: of millions of items each becomes an object.
+
+    Args:
+        dataset: Without file meta information, not deflated.
+        transfer_syntax_uid: Of it.
+        wanted: Elements that will be looked into; None for all.
+        before_pixels: Whether nothing from the pixels on will be looked at.
+
+    Raises HeadUnreadable.
+    """
+    encoding = encoding_of(transfer_syntax_uid)
+    position, budget = 0, MOST_ELEMENTS
+    # Each element, and each item, has at least eight bytes: most datasets need not be walked.
+    while budget * _SHORTEST < len(dataset) - position:
+        element = read_element(dataset, position, encoding)
+        if before_pixels and element.tag[0] >= _PIXELS:
+            return
+        end = skip_undefined(dataset, element, encoding) if element.length is None else element.start + element.length
+        if end > len(dataset):
+            raise HeadUnreadable(f"{_name(element.tag)} claims more bytes than there are; truncated?")
+        budget -= 1
+        if (wanted is None or element.tag in wanted) and element.vr not in _BULK:
+            if _holds_items(dataset, element):
+                budget -= _count_inside(dataset, element, end, encoding, budget)
+            elif wanted is not None and end - element.start > _LONGEST_VALUE:
+                raise HeadUnreadable(
+                    f"{_name(element.tag)} has {end - element.start} bytes, {_LONGEST_VALUE} are the most"
+                )
+        position = end
+
+
+def _holds_items(dataset: Buffer, element: Element) -> bool:
+    return element.length is None or bytes(dataset[element.start : element.start + 4]) in _ITEM_STARTS
+
+
+def _count_inside(dataset: Buffer, element: Element, end: int, encoding: Encoding, budget: int) -> int:
+    """Return how many elements and items a sequence has, those of its sequences too. Raises HeadUnreadable."""
+    position, read = element.start, 0
+    encoding = _inside(element, encoding)
+    while position < end:
+        inner = read_element(dataset, position, encoding)
+        read += 1
+        if read > budget:
+            raise HeadUnreadable(
+                f"{_name(element.tag)} and what comes before it have more than {MOST_ELEMENTS} elements"
+            )
+        if inner.length is None and inner.vr in _FRAGMENTED:
+            position = skip_undefined(dataset, inner, encoding)
+        elif inner.tag[0] == _ITEM_GROUP or inner.length is None or _holds_items(dataset, inner):
+            position = inner.start
+        else:
+            position = inner.start + inner.length
+    return read
 
 
 def _inside(element: Element, encoding: Encoding) -> Encoding:

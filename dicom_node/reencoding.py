@@ -14,7 +14,7 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.errors import HeadUnreadable
-from dicom_node.head import Encoding, Tag, encoding_of, read_element, skip_undefined
+from dicom_node.head import Encoding, Tag, encoding_of, read_element, require_modest, skip_undefined
 from dicom_node.part10 import mapped, read_meta
 
 #: Between these two the bytes of values stay the same. Big endian swaps them, and nothing here decompresses.
@@ -105,6 +105,8 @@ def _parsed(dataset: memoryview, pixels: _Place, encoding: Encoding) -> Any:
     if pixels.end > len(dataset):
         raise HeadUnreadable("Pixel Data claims more bytes than there are")
     rest = bytes(dataset[: pixels.header]) + bytes(dataset[pixels.end :])
+    syntax = ImplicitVRLittleEndian if encoding.implicit else ExplicitVRLittleEndian
+    require_modest(rest, str(syntax), before_pixels=False)
     return read_dataset(BytesIO(rest), is_implicit_VR=encoding.implicit, is_little_endian=True)
 
 

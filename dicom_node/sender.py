@@ -15,7 +15,11 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 
 from dicom_node.bounded_connection import bound
-from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.contexts import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    SERVICE_TRANSFER_SYNTAXES,
+)
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, CertificateUnusable
 from dicom_node.matched_answers import match_answers
 from dicom_node.monotonic_timer import set_timers
@@ -113,7 +117,8 @@ class Requestor:
         entity.connection_timeout = self.connect_timeout_s
         entity.acse_timeout = self.acse_timeout_s
         entity.dimse_timeout = self.dimse_timeout_s
-        contexts = [build_context(uid) if syntax is None else build_context(uid, syntax) for uid, syntax in kinds]
+        # Not pynetdicom's own list: it has the deflated one, and inflates whatever an answer claims to be.
+        contexts = [build_context(uid, syntax or list(SERVICE_TRANSFER_SYNTAXES)) for uid, syntax in kinds]
         context = self._tls()
         association = entity.associate(
             self.peer.host,

@@ -12,6 +12,7 @@ from typing import IO, BinaryIO, NamedTuple
 
 from dicom_node.errors import MediaUnreadable
 
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _PIECE = 1 << 20
 _MAGIC_END = 132  # preamble and DICM
 #: The list of entries is read in one piece, before anything is known of it; an entry takes 46 bytes and its name.
@@ -80,6 +81,11 @@ class ZipOfDicom:
                 yield entry
 
     def _unpack(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, most: int) -> Entry:
+        if info.compress_type not in _BOUNDED:
+            # Of these zipfile unpacks all that a piece of the file holds at once: kilobytes become gigabytes.
+            return Entry(
+                info.filename, None, "is packed in a way that is not unpacked here: not deflated", damaged=True
+            )
         try:
             with archive.open(info) as source:
                 head = _read(source, _MAGIC_END)

@@ -1,5 +1,6 @@
 """How many things of a label there are, as a number of its own: what a card asks for with the measurement ``count``."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -21,19 +22,33 @@ def parts_in(label: Label, mask: NDArray[np.bool_]) -> Measurement:
     return number_of(label, count_parts(mask))
 
 
-def counts_of(detections: Sequence[Detection], missing: Sequence[Label]) -> tuple[Count, ...]:
+def counts_of(
+    detections: Sequence[Detection], missing: Sequence[Label], *, by_frame: bool = False
+) -> tuple[Count, ...]:
     """Return how many of each label were detected, by the labels' numbers; of one that is missing there are 0.
 
     A structure's count is one of its own measurements.
+
+    Args:
+        detections: All of them.
+        missing: Labels that were looked for and not found.
+        by_frame: Frames show the same things again, as those of a clip do: most in one frame count, not all together.
     """
     found = {detection.label.number: detection.label for detection in detections} | {
         label.number: label for label in missing
     }
     return tuple(
-        Count(label=label, measurement=number_of(label, sum(one.label.number == number for one in detections)))
+        Count(label=label, measurement=number_of(label, most(alike, by_frame=by_frame)))
         for number, label in sorted(found.items())
+        for alike in [[one for one in detections if one.label.number == number]]
         if label.counted
     )
+
+
+def most(detections: Sequence[Detection], *, by_frame: bool) -> int:
+    """Return how many there are, or how many in the frame that has most."""
+    frames = Counter(one.slice_index for one in detections)
+    return max(frames.values(), default=0) if by_frame else len(detections)
 
 
 def counts_in(reading: Reading) -> Iterator[Count]:

@@ -9,7 +9,7 @@ is none.
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -45,6 +45,7 @@ _SMALLEST_RANGE_MV = 0.05  # below it lies noise: even "low voltage" limb leads 
 _SHORTEST_WAVE_S = 0.02
 _LONGEST_PR_S = 0.4
 _LONGEST_QT_S = 0.7
+_SAME_END_S = 0.05  # what a rounding to samples leaves out is no part of the recording
 _SLOPE_OVER_S = 0.01
 # Measured: 5 to 20 in each of twelve leads, 2 under noise of 0.2 mV; drift, hum, a ramp and noise stay below 1.4.
 _LEAST_STEEPNESS = 2.0
@@ -78,7 +79,24 @@ def read_ecg(card: Card, waveform: Waveform, infer: Infer) -> Reading:
     lead = select_lead(preparation, inference, waveform)
     outputs = infer("main", {"signal": rank(lead, preparation.samples)[np.newaxis]})
     trusted_s = (inference.trust_s[0], min(inference.trust_s[1], lead.size / preparation.sampling_frequency_hz))
-    return interpret(interpretation, outputs, lead, preparation, trusted_s)
+    reading = interpret(interpretation, outputs, lead, preparation, trusted_s)
+    return replace(
+        reading,
+        warnings=(
+            Sentence("Read from lead {lead} alone; intervals are of this lead.", lead=preparation.channel),
+            *part_of(waveform, *trusted_s),
+            *reading.warnings,
+        ),
+    )
+
+
+def part_of(waveform: Waveform, first_s: float, last_s: float) -> tuple[Sentence, ...]:
+    """Return the sentence that only these seconds were read; none where they are the whole recording."""
+    all_s = waveform.array.shape[1] / waveform.sampling_frequency_hz
+    if max(first_s, all_s - last_s) <= _SAME_END_S:
+        return ()
+    first, last, whole = (f"{round(seconds, 1):g}" for seconds in (first_s, last_s, all_s))
+    return (Sentence("Read from second {first} to {last} of {all}.", first=first, last=last, all=whole),)
 
 
 def select_lead(preparation: WaveformPreparation, inference: SingleWindow, waveform: Waveform) -> NDArray[np.float64]:
@@ -123,12 +141,13 @@ def interpret(
     trusted_s: tuple[float, float],
 ) -> Reading:
     """Turn logits per sample into a Reading; `lead` is the window in mV that the network saw. Raises as `read_ecg`."""
-    rate = preparation.sampling_frequency_hz
+    rate, samples = preparation.sampling_frequency_hz, preparation.samples
     trusted = slice(round(trusted_s[0] * rate), round(trusted_s[1] * rate))
-    frames = _logits(outputs, "frame_logits", interpretation.frame_classes)[: lead.size].argmax(axis=1)
+    frames = _logits(outputs, "frame_logits", interpretation.frame_classes, samples)[: lead.size].argmax(axis=1)
     marks = _waves(frames, interpretation.frame_classes, rate, trusted_s)
     beats = _beats(marks, lead, rate)
-    finding = _rhythm(interpretation, _logits(outputs, "rhythm_logits", interpretation.rhythm_classes)[trusted])
+    rhythms = _logits(outputs, "rhythm_logits", interpretation.rhythm_classes, samples)
+    finding = _rhythm(interpretation, rhythms[trusted])
     measurements = _measurements(beats)
     bounds = interpretation.plausible_heart_rate_bpm
     heart_rate = next((item.value for item in measurements if item.name == HEART_RATE), 0.0)
@@ -142,21 +161,18 @@ def interpret(
             f"the {len(beats)} QRS complexes found are hardly steeper than the rest of the signal, so they may be "
             "noise; look at the recording"
         )
-    beat_logits = _logits(outputs, "beat_logits", interpretation.beat_classes)
+    beat_logits = _logits(outputs, "beat_logits", interpretation.beat_classes, samples)
     return Reading(
         measurements=measurements,
         findings=(finding,),
         marks=marks,
-        warnings=(
-            Sentence("Read from lead {lead} alone; intervals are of this lead.", lead=preparation.channel),
-            *_unusual_beats(interpretation.beat_classes, beat_logits, beats, rate),
-        ),
+        warnings=tuple(_unusual_beats(interpretation.beat_classes, beat_logits, beats, rate)),
     )
 
 
-def _logits(outputs: Arrays, name: str, classes: Sequence[str]) -> NDArray[np.floating]:
-    if name not in outputs or outputs[name].ndim != 3 or outputs[name].shape[2] != len(classes):  # noqa: PLR2004
-        raise CardError(f"the network must answer {name} (1, samples, {len(classes)}); card and network do not match")
+def _logits(outputs: Arrays, name: str, classes: Sequence[str], samples: int) -> NDArray[np.floating]:
+    if name not in outputs or outputs[name].ndim != 3 or outputs[name].shape[1:] != (samples, len(classes)):  # noqa: PLR2004
+        raise CardError(f"the network must answer {name} (1, {samples}, {len(classes)}); card and network do not match")
     return np.asarray(outputs[name][0], np.float64)
 
 

@@ -112,14 +112,17 @@ def _shown(shape: tuple[int, ...], preparation: ImagePreparation) -> tuple[float
         return 0.0, 0.0, height, width
     rows, columns = preparation.size
     factor = min(height / rows, width / columns)
-    return (height - rows * factor) / 2, (width - columns * factor) / 2, rows * factor, columns * factor
+    # Rounding may make the part larger than the frame by less than a millionth of a pixel, which Pillow refuses.
+    part_height, part_width = min(height, rows * factor), min(width, columns * factor)
+    return (height - part_height) / 2, (width - part_width) / 2, part_height, part_width
 
 
 def _window(values: NDArray[np.float32], preparation: ImagePreparation) -> _Pair | None:
     if not np.isfinite(values).all():
         raise InputRefused("the images hold values that are not finite; look at their rescale slope and intercept")
     if preparation.window is not None:
-        return preparation.window
+        # One value everywhere, or all of it beyond the same end of the window.
+        return preparation.window if np.ptp(np.clip(values, *preparation.window)) > 0 else None
     if preparation.percentiles == (0.0, 100.0):
         low, high = float(values.min()), float(values.max())
     else:

@@ -20,6 +20,10 @@ from models.runtime import Infer
 from models.sentence import Sentence
 from models.volume import Image
 
+#: Nobody may take what was not looked at for negative.
+PART = Sentence("A part of the images only was read: what lies outside of what the model looks at was not looked at.")
+_SAME_ASPECT = 1.01  # what a size's rounding to whole pixels cuts away is no part
+
 
 def read_images(card: Card, preparation: ImagePreparation, image: Image, infer: Infer) -> Reading:
     """Return what the model says of the images.
@@ -74,7 +78,7 @@ def _classified(
             for number, concept in mapped_classes(interpretation, findings)
             if spoke
         ),
-        warnings=_warnings(image, len(answers)),
+        warnings=_warnings(image, preparation, len(answers)),
     )
 
 
@@ -116,7 +120,7 @@ def _outlined(
         labels=labels,
         structures=tuple(structure for structure in found.values() if structure is not None),
         missing=tuple(label for label in known if found[label.number] is None),
-        warnings=_warnings(image, read),
+        warnings=_warnings(image, preparation, read),
     )
 
 
@@ -133,12 +137,22 @@ def _detected(
         Reading(
             detections=detections,
             missing=missing,
-            counts=counts_of(detections, missing),
-            warnings=_warnings(image, read),
+            counts=counts_of(detections, missing, by_frame=True),
+            warnings=_warnings(image, preparation, read),
         )
     )
 
 
-def _warnings(image: Image, read: int) -> tuple[str, ...]:
+def _warnings(image: Image, preparation: ImagePreparation, read: int) -> tuple[str, ...]:
     blank = len(image.array) - read
-    return (Sentence("Images without any contrast, which were not read: {count}.", count=blank),) if blank else ()
+    return (
+        *((PART,) if _cut(image, preparation) else ()),
+        *((Sentence("Images without any contrast, which were not read: {count}.", count=blank),) if blank else ()),
+    )
+
+
+def _cut(image: Image, preparation: ImagePreparation) -> bool:
+    """Say whether so much of the images lies outside of the network's input that somebody may miss it."""
+    rows, columns = image.array.shape[1:]
+    aspect = rows * preparation.size[1] / (columns * preparation.size[0])
+    return preparation.fit == "crop" and max(aspect, 1 / aspect) > _SAME_ASPECT

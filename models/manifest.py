@@ -157,6 +157,12 @@ class Card(Strict):
             raise ValueError("instances are counted in volumes only, not on images")
         if isinstance(self.interpretation, LabelMapInterpretation) and any(label.counted for label in self.labels):
             raise ValueError("connected parts are counted in volumes only, not on images: leave out count")
+        if isinstance(self.interpretation, LabelMapInterpretation) and any(label.measurements for label in self.labels):
+            raise ValueError("what is outlined on images has an area alone: leave out the measurements of [[labels]]")
+        if any(label.smallest_ml or label.smallest_mm for label in self.labels):
+            raise ValueError(
+                "small parts are dropped in volumes only, not on images: leave out smallest_ml, smallest_mm"
+            )
         ranges = [label.plausible_volume_ml for label in self.labels]
         if isinstance(self.interpretation, LabelMapInterpretation):
             ranges.append(self.interpretation.plausible_total_ml)
@@ -172,6 +178,11 @@ class Card(Strict):
             raise ValueError("boxes of mirrored copies have no mean: leave out mirror_axes")
         if any(label.instances or set(label.measurements) - {"count"} for label in self.labels):
             raise ValueError("boxes have no mask: leave out instances, and all measurements of [[labels]] but count")
+        if any(label.smallest_ml or label.smallest_mm or label.plausible_volume_ml != Range() for label in self.labels):
+            raise ValueError(
+                "boxes have no volume, and small ones are not dropped: leave out plausible_volume_ml, smallest_ml and "
+                "smallest_mm of [[labels]]"
+            )
 
     @model_validator(mode="after")
     def _rules_name_what_there_is(self) -> "Card":

@@ -12,6 +12,7 @@ from models.normalisation import normalise, window_of
 from models.volume import Volume
 
 _MONAI_TOLERANCE = 1e-8
+_LITTLE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,6 +66,21 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
         box = _above(array, preparation.crop_above, preparation.crop_multiple)
         channels, grid = [channel[box] for channel in channels], grid.boxed(box)
     return Prepared(array=np.stack(channels)[np.newaxis], affine=grid.affine, window=window)
+
+
+def reads_a_part(volume: Volume, preparation: VolumePreparation, prepared: Prepared) -> bool:
+    """Say whether some of a volume lies beyond what the network is given, by more than a hundredth of a side.
+
+    Not where the card cuts off what is dark or 0 around a body: that is chosen by what is in it.
+    """
+    if preparation.crop_above is not None or preparation.crop_non_zero:
+        return False
+    last = np.array(volume.array.shape) - 1
+    corners = np.array([[*(place * last), 1.0] for place in np.ndindex(2, 2, 2)]).T
+    sides = np.array(prepared.array.shape[2:])[:, np.newaxis]
+    places = (np.linalg.inv(prepared.affine) @ volume.affine @ corners)[:3]
+    slack = np.maximum(1.0, _LITTLE * sides)
+    return bool(((places < -0.5 - slack) | (places > sides - 0.5 + slack)).any())
 
 
 def _channel(

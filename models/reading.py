@@ -13,11 +13,11 @@ from models.code_model import ask_code, words_of
 from models.detection import detect_in_volume
 from models.errors import CardError, InputRefused, RuntimeFailed
 from models.findings import Reading
-from models.image_reading import read_images
+from models.image_reading import PART, read_images
 from models.inference import ask
 from models.interpretation import interpret
 from models.manifest import Card
-from models.preparation import prepare
+from models.preparation import Prepared, prepare, reads_a_part
 from models.runtime import Infer
 from models.volume import Image, Source, Volume, Waveform
 from models.volume_classification import classify_volume
@@ -91,16 +91,23 @@ def read_labels(
 def _read_volume(card: Card, preparation: VolumePreparation, source: Source, infer: Infer) -> Reading:
     if not isinstance(source, Volume):
         raise _another(card, "volumes", source)
+    prepared = prepare(source, preparation)
+    reading = _interpreted(card, prepared, source, infer)
+    if reads_a_part(source, preparation, prepared):
+        return replace(reading, warnings=(*reading.warnings, PART))
+    return reading
+
+
+def _interpreted(card: Card, prepared: Prepared, source: Volume, infer: Infer) -> Reading:
     if isinstance(card.interpretation, ClassificationInterpretation):
-        return classify_volume(card, card.interpretation, prepare(source, preparation), source, infer)
+        return classify_volume(card, card.interpretation, prepared, source, infer)
     if isinstance(card.interpretation, BoxInterpretation):
-        return detect_in_volume(card, card.interpretation, prepare(source, preparation), source, infer)
+        return detect_in_volume(card, card.interpretation, prepared, source, infer)
     if not isinstance(card.interpretation, LabelMapInterpretation):
         raise CardError(
             f"{card.id}: a volume is interpreted as labels or probability, not as {card.interpretation.kind}"
         )
-    answer = ask(card, prepare(source, preparation), source, infer)
-    return interpret(card, card.interpretation, answer, source)
+    return interpret(card, card.interpretation, ask(card, prepared, source, infer), source)
 
 
 def _another(card: Card, wanted: str, source: Source) -> InputRefused:

@@ -10,7 +10,7 @@ from models.card_inference import Whole
 from models.card_interpretation import ClassificationInterpretation
 from models.card_preparation import SignalsPreparation
 from models.classification import findings_of, probabilities
-from models.ecg import lead_name
+from models.ecg import lead_name, part_of
 from models.errors import CardError, InputRefused
 from models.findings import Reading
 from models.inference import INPUT
@@ -29,7 +29,10 @@ def classify_signals(card: Card, preparation: SignalsPreparation, waveform: Wave
     if not (isinstance(card.inference, Whole) and isinstance(interpretation, ClassificationInterpretation)):
         raise CardError(f"{card.id}: signals need the strategy whole and the interpretation classification")
     answer = infer("main", {INPUT: prepare_signals(waveform, preparation)})
-    return Reading(findings=findings_of(interpretation, probabilities(card, interpretation, answer)[np.newaxis]))
+    return Reading(
+        findings=findings_of(interpretation, probabilities(card, interpretation, answer)[np.newaxis]),
+        warnings=part_of(waveform, 0.0, preparation.samples / preparation.sampling_frequency_hz),
+    )
 
 
 def prepare_signals(waveform: Waveform, preparation: SignalsPreparation) -> NDArray[np.float32]:

@@ -32,9 +32,9 @@ sentences      what people read, in the site's language: finding_sentences, lang
                site_filter, what the site does not want to be told
 segments       what becomes a segment; names and UIDs that all objects share
 results        a case's objects: segmentation and labelmap; report and region_report on measurement_groups; ecg_report,
-               text_report; rt_structure_set on mask_contours; parametric_map; below them sr_document (sr_evidence),
-               object_encoding, frame_encoding, source_geometry, planar_geometry, source_repairs (identity_rules,
-               value_checks); sender_characters, what the bytes of a name mean
+               text_report; rt_structure_set on mask_contours; parametric_map; labels_told; below them sr_document
+               (sr_evidence), object_encoding, frame_encoding, source_geometry, planar_geometry, source_repairs
+               (identity_rules, value_checks); sender_characters, what the bytes of a name mean
 pictures       for people: summary_image and pdf_document (pdf_pages, pdf_fonts) of a picture, which is slice_picture
                (key_slices, shown_images) or ecg_picture; presentation_state on graphic_annotations, graphic_objects,
                mask_outlines and grey_transformations; key_objects; below them image_references, picture_style and

@@ -1,4 +1,4 @@
-"""Deflated datasets (PS3.5 A.5) opened with a bound: one small file may claim any amount of memory."""
+"""Headers read with a bound: what is deflated (PS3.5 A.5), or has millions of items, may claim any amount of memory."""
 
 import zlib
 from collections.abc import Sequence
@@ -9,9 +9,10 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.tag import Tag
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from dicom_node.part10 import FileMeta, read_meta
+from dicom_node.head import require_modest
+from dicom_node.part10 import FileMeta, mapped, read_meta
 
 #: More than the header of any object needs.
 HEADER_BYTES = 16 << 20
@@ -37,20 +38,27 @@ def inflates_within(data: bytes, start: int, limit: int) -> bool:
 def read_header(file: Path, tags: Sequence[str | int] | None = None) -> Any:
     """Read these elements (all, where left out) before the pixels, at most `HEADER_BYTES` of what inflates.
 
-    Raises NodeError, pydicom's and zlib's errors, EOFError for a deflated header that does not end within them.
+    Raises NodeError, also for what has too many elements, pydicom's and zlib's errors, EOFError for a deflated header
+    that does not end within them.
     """
     meta = read_meta(file)
+    wanted = None if tags is None else {(tag.group, tag.element) for tag in map(Tag, tags)}
     if not is_deflated(meta):
+        with mapped(file) as view, view[meta.dataset_start :] as dataset:
+            require_modest(dataset, meta.transfer_syntax_uid, wanted)
         return dcmread(file, stop_before_pixels=True, specific_tags=None if tags is None else list(tags))
-    header = _deflated_header(file, meta.dataset_start, tags)
+    header = _deflated_header(file, meta.dataset_start, tags, wanted)
     header.file_meta = read_file_meta_info(file)
     return header
 
 
-def _deflated_header(file: Path, start: int, tags: Sequence[str | int] | None) -> Any:
+def _deflated_header(
+    file: Path, start: int, tags: Sequence[str | int] | None, wanted: set[tuple[int, int]] | None
+) -> Any:
     with file.open("rb") as stream:
         stream.seek(start)
         head = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(HEADER_BYTES), HEADER_BYTES)
+    require_modest(head, ExplicitVRLittleEndian, wanted)
     at_pixels = False
 
     def stop(tag: int, _vr: str | None, _length: int) -> bool:

@@ -3,12 +3,14 @@
 from itertools import groupby
 
 from models.card_interpretation import ClassificationInterpretation
-from models.card_parts import Concept
-from models.findings import Detection, Finding, Measurement
+from models.card_parts import Concept, Label
+from models.findings import Detection, Finding, Measurement, Structure
 from models.manifest import Card
 from models.volume import Waveform
 from worker.case import Case
+from worker.labels_told import abnormal
 
+_SURE = 100.0
 _SIDES = {"left": "left", "right": "right"}
 #: UCUM units of lengths, areas and volumes.
 _SIZES = ("mm", "cm", "mm2", "cm2", "mm3", "cm3", "ml", "mL")
@@ -20,17 +22,21 @@ def summary_of(case: Case) -> str:
     told = [_finding(case, finding) + "." for finding in reading.findings]
     for _, group in groupby(sorted(reading.detections, key=_by_label), key=_by_label):
         told.append(_counted(case, list(group)))
-    if reading.structures:
+    # What is no anatomy is named: a count of structures would hide it.
+    told += [_structure(case, structure) + "." for structure in reading.structures if abnormal(structure.label)]
+    anatomy = sum(not abnormal(structure.label) for structure in reading.structures)
+    if anatomy:
         told.append(
             words.count(
                 "{count} structure was outlined and measured.",
                 "{count} structures were outlined and measured.",
-                len(reading.structures),
+                anatomy,
             )
         )
     if not told and reading.measurements:
         told = [_whole(case, reading.measurements[0]) + "."]
     if told:
+        told += [_missing(case, label) for label in reading.missing if abnormal(label)]
         return " ".join(told)
     # What is below a threshold may well have been found: a blank "nothing" would deny it.
     if case.report.has_thresholds:
@@ -60,13 +66,8 @@ def findings_of(case: Case) -> tuple[str, ...]:
         *(_finding(case, finding) for finding in reading.findings),
         *(_whole(case, measurement) for measurement in reading.measurements),
         *(_detection(case, detection) for detection in reading.detections),
-        *(
-            words.say(
-                "{name}: {numbers}", name=words.label(structure.label), numbers=_numbers(case, structure.measurements)
-            )
-            for structure in reading.structures
-        ),
-        *(words.say("Looked for and not found: {name}.", name=words.label(label)) for label in reading.missing),
+        *(_structure(case, structure) for structure in reading.structures),
+        *(_missing(case, label) for label in reading.missing),
         *(words.tell(warning) for warning in reading.warnings),
     )
 
@@ -127,8 +128,25 @@ def _finding(case: Case, finding: Finding) -> str:
     told = {"name": words.concept(finding.name), "value": words.concept(finding.value)}
     if finding.certainty_percent is None:
         return words.say("{name}: {value}", **told)
-    percent = words.number(finding.certainty_percent, 0)
+    percent = _certainty(case, finding.certainty_percent)
     return words.say("{name}: {value} (certainty {percent} %)", percent=percent, **told)
+
+
+def _certainty(case: Case, percent: float) -> str:
+    """Return a certainty in whole percent; 100 is nothing but 100."""
+    whole = case.words.number(percent, 0)
+    return ">99" if whole == "100" and percent < _SURE else whole
+
+
+def _structure(case: Case, structure: Structure) -> str:
+    words = case.words
+    return words.say(
+        "{name}: {numbers}", name=words.label(structure.label), numbers=_numbers(case, structure.measurements)
+    )
+
+
+def _missing(case: Case, label: Label) -> str:
+    return case.words.say("Looked for and not found: {name}.", name=case.words.label(label))
 
 
 def _whole(case: Case, measurement: Measurement) -> str:

@@ -16,6 +16,7 @@ from worker.key_slices import window_of
 
 _WINDOW = ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction")
 _TABLE = ("LUTDescriptor", "LUTExplanation", "ModalityLUTType", "LUTData")
+_NARROW = 10.0
 
 
 def is_grey(case: Case) -> bool:
@@ -85,7 +86,10 @@ def _window_of_picture(case: Case) -> list[Dataset]:
         return []
     low, high = window_of(source.array, case.head)
     item = Dataset()
-    item.WindowCenter, item.WindowWidth = f"{(low + high) / 2:.6g}", f"{max(high - low, 1.0):.6g}"
+    item.WindowCenter, item.WindowWidth = f"{(low + high) / 2:.6g}", f"{high - low:.6g}"
+    if high - low < _NARROW:
+        # LINEAR, the default, needs a width of 1, and shows a narrow window off by half of it (PS3.3 C.11.2.1.2.1).
+        item.VOILUTFunction = "LINEAR_EXACT"
     return [item]
 
 

@@ -22,8 +22,13 @@ _FIRST_OF_BULK = 0x5400
 _READ_FROM_HEADER = (
     *("SOPClassUID", "Modality", "ImageType", "FrameOfReferenceUID", "NumberOfFrames", "Rows", "Columns"),
     *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit"),
-    *("PixelRepresentation", "PixelPaddingValue", "PixelSpacing", "ImagerPixelSpacing", "SliceThickness"),
-    *("EstimatedRadiographicMagnificationFactor", "SequenceOfUltrasoundRegions", "GantryDetectorTilt"),
+    *("PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "PixelSpacing", "ImagerPixelSpacing"),
+    *(
+        "SliceThickness",
+        "EstimatedRadiographicMagnificationFactor",
+        "SequenceOfUltrasoundRegions",
+        "GantryDetectorTilt",
+    ),
     *("ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )

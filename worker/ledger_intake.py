@@ -14,14 +14,13 @@ from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_eve
 from worker.ledger_deadlines import record_deadline
 from worker.ledger_revisions import add_revision, digest_of, latest_revision
 from worker.ledger_turns import stand_in_line
-from worker.tables import Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
+from worker.tables import ADDENDUM, Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
 from worker.turn import rank_s
 
 #: States that a later revision's job replaces at once. What is claimed or read is replaced when the new job is read.
 _REPLACED_AT_ONCE = (JobState.QUEUED, JobState.FAILED, JobState.HELD, JobState.SKIPPED, JobState.CANCELLED)
 
 #: Why a job is skipped whose card wants a text SR about later images, not another read; a worker writes it.
-ADDENDUM = "later images came; this model's card asks for an addendum instead of another read"
 _LATE_REASONS = {"ignore": "later images came; this model's card says to ignore them", "addendum": ADDENDUM}
 
 #: SQLite takes 32,766 parameters in a statement, and a list of instances may have more.

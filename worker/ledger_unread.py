@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from worker.job import JobState, ResultFile
 from worker.ledger_database import LOCK, Database, utc_now, write_event
-from worker.ledger_intake import ADDENDUM
 from worker.ledger_jobs import add_result, renew_tokens, study_of
-from worker.tables import Event, Job, JobInput, Model, Revision, Series
+from worker.tables import IS_ADDENDUM, Event, Job, JobInput, Model, Revision, Series
 
 #: The states in which a job has ended without a read, and which a radiologist may be told of.
 UNREAD = (JobState.FAILED, JobState.SKIPPED)
@@ -103,7 +102,7 @@ def untold(states: Collection[JobState]) -> ColumnElement[bool]:
         Job.finished_at >= utc_now() - _TOLD_WITHIN,
         and_(Job.finished_at.is_(None), Job.queued_at >= utc_now() - _TOLD_WITHIN),
     )
-    ended_so = or_(Job.state.in_(list(states)), and_(Job.state == JobState.SKIPPED, Job.reason == ADDENDUM))
+    ended_so = or_(Job.state.in_(list(states)), text(IS_ADDENDUM))
     return and_(ended_so, lately, ~noted)
 
 

@@ -21,9 +21,10 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import Comprehensive3DSRStorage
 
-from models.card_parts import Concept, Label
+from models.card_parts import Concept
 from models.findings import Detection, Measurement
 from worker.case import Case
+from worker.labels_told import abnormal
 from worker.object_kinds import Kind
 from worker.provenance import Provenance
 from worker.segments import Thing, laterality_of, tracking_name, tracking_uid
@@ -39,7 +40,6 @@ from worker.sr_document import (
 )
 
 _FINDING_CATEGORY = Code("276214006", "SCT", "Finding category")
-_ABNORMAL = ("49755003", "SCT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +102,6 @@ class Groups:
             ),
             template="1501",
         )
-
-
-def abnormal(label: Label) -> bool:
-    """Say whether a label is no part of anatomy: it lies at a site and is none itself, and its absence is an answer."""
-    return label.instances or (label.category.value, label.category.scheme) == _ABNORMAL
 
 
 def measured(measurement: Measurement) -> hd.sr.Measurement:

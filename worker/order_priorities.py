@@ -17,7 +17,6 @@ from worker.bounded_inflating import read_header
 from worker.errors import LedgerAway, UnknownStudy
 from worker.ledger import Ledger
 from worker.priority import raised_by_worklist
-from worker.pydicom_errors import PARSE_ERRORS
 
 _log = structlog.get_logger()
 
@@ -69,7 +68,7 @@ class OrderPriorities:
                 _log.info("priority raised", study=study_uid, priority=priority.name.lower(), jobs=jobs)
         except (NodeError, LedgerAway, UnknownStudy) as error:
             _log.warning("worklist not heard", study=study_uid, cause=str(error))
-        except PARSE_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 - the outermost frame of a thread: one question ends, not all
             # Its words could quote a patient.
             _log.warning("order not known", study=study_uid, kind=type(error).__name__)
 

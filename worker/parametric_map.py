@@ -64,7 +64,10 @@ def _placed(case: Case, heat_maps: tuple[HeatMap, ...]) -> Dataset:
                 source_images=sources,
                 pixel_array=_stacked([heat_map.array for heat_map in heat_maps]),
                 real_world_value_mappings=[[_mapping(heat_map)] for heat_map in heat_maps],
-                voi_lut_transformations=[hd.VOILUTTransformation(window_center=0.5, window_width=1.0)],
+                # LINEAR, the default, would show all that is above 0 white at a width of 1 (PS3.3 C.11.2.1.2.1).
+                voi_lut_transformations=[
+                    hd.VOILUTTransformation(window_center=0.5, window_width=1.0, voi_lut_function="LINEAR_EXACT")
+                ],
                 series_instance_uid=case.provenance.uid("PMAP", "series"),
                 series_number=1,
                 sop_instance_uid=case.provenance.uid("PMAP", "instance"),

@@ -16,9 +16,9 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut
 from models.volume import Image
 from worker.errors import SeriesRefused
 from worker.image_frames import decode, has_place, voxels_announced
-from worker.planar_spacing import spacing_mm
+from worker.planar_spacing import is_at_detector, spacing_mm
 from worker.pydicom_errors import told_as_unreadable
-from worker.series_repairs import BRIGHTNESS, INVERTED
+from worker.series_repairs import AT_DETECTOR, BRIGHTNESS, INVERTED
 
 #: SOP classes whose images lie nowhere in the patient, unless they say so.
 PLANAR_CLASSES = frozenset(
@@ -81,7 +81,7 @@ def is_planar(datasets: Sequence[Any], names: Sequence[str]) -> bool:
 def load_planar(datasets: Sequence[Any], names: Sequence[str], *, max_voxels: int) -> PlanarSeries:
     """Read the images of a series, one multi-frame or several single-frame ones in the order of Instance Number.
 
-    Values are after the Modality LUT (PS3.3 C.11.1), high ones bright.
+    Values are after the Modality LUT (PS3.3 C.11.1), high ones bright, padding as dark as the darkest of its image.
 
     Raises SeriesRefused (its message begins with the name of what is wrong) and SeriesUnreadable.
     """
@@ -154,6 +154,10 @@ def _bright(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
     if stored.ndim == 3:  # noqa: PLR2004  # the last axis is colour
         luminance = stored[..., :3].astype(np.float32) @ _LUMINANCE
         return np.asarray(np.rint(luminance).astype(stored.dtype))
+    return _without_padding(_mapped(dataset, stored), _padding(dataset, stored))
+
+
+def _mapped(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
     low, high = _stored_range(dataset)
     values = stored
     if dataset.get("ModalityLUTSequence"):
@@ -171,6 +175,27 @@ def _bright(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
+def _padding(dataset: Any, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Return which pixels are no image but stand beside it (PS3.3 C.7.5.1.1.2); None where the header names none."""
+    value, limit = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
+    if not isinstance(value, int):
+        return None
+    low, high = (int(end) for end in _stored_range(dataset))
+    # Some write it as if signed where the pixels are not, or with the bits above those that are stored: as decoded.
+    ends = [
+        end if low <= end <= high else (end - low) % (high - low + 1) + low
+        for end in (value, limit if isinstance(limit, int) else value)
+    ]
+    return np.asarray((stored >= min(ends)) & (stored <= max(ends)))
+
+
+def _without_padding(values: NDArray[Any], padding: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Make padding as dark as the darkest of the image; it may be stored brighter than all of it."""
+    if padding is None or not padding.any() or padding.all():
+        return values
+    return np.where(padding, values[~padding].min(), values)
+
+
 def _stored_range(dataset: Any) -> tuple[float, float]:
     bits = int(dataset.BitsStored)
     if int(dataset.PixelRepresentation):
@@ -182,5 +207,6 @@ def _repairs(datasets: Sequence[Any]) -> tuple[str, ...]:
     kinds = {str(dataset.get("PhotometricInterpretation", "")) for dataset in datasets}
     return (
         *((INVERTED,) if _MONOCHROME1 in kinds else ()),
+        *((AT_DETECTOR,) if any(map(is_at_detector, datasets)) else ()),
         *((BRIGHTNESS,) if any(not kind.startswith("MONOCHROME") for kind in kinds) else ()),
     )

@@ -29,6 +29,16 @@ def spacing_mm(dataset: Any) -> tuple[float, float] | None:
     return _of_regions(dataset.get("SequenceOfUltrasoundRegions") or ())
 
 
+def is_at_detector(dataset: Any) -> bool:
+    """Say whether `spacing_mm` is the detector's own, with nothing to tell how much larger the image is than the body.
+
+    Raises whatever pydicom raises over values that are none.
+    """
+    stated, at_detector = _pair(dataset.get("PixelSpacing")), _pair(dataset.get("ImagerPixelSpacing"))
+    calibrated = stated is not None and (at_detector is None or not _same(stated, at_detector))
+    return at_detector is not None and not calibrated and not dataset.get("EstimatedRadiographicMagnificationFactor")
+
+
 def _pair(value: Any) -> tuple[float, float] | None:
     numbers = [float(part) for part in value or ()]
     # Senders that do not know it have been seen to write zeros.

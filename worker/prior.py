@@ -13,6 +13,10 @@ Code = tuple[str, str]
 #: Units of numbers that are not compared as sizes: certainties, and pixels, which may be larger in another image.
 NOT_SIZES = ("%", "{pixels}")
 
+#: Numbers that are none either: means and deviations of values, whose scale may be another in each image (MR), or has
+#: no zero of which a share could be told (Hounsfield units).
+NO_SIZES_BY_NAME = (("373098007", "SCT"), ("386136009", "SCT"))
+
 #: Less than this, in any unit, is nothing: no share of it can be told.
 NOTHING = 1e-6
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date
 
 from models.findings import Count, Detection, Measurement, Reading
-from worker.prior import NOT_SIZES, NOTHING, Change, Code, EarlierRead, Observed, Prior
+from worker.prior import NO_SIZES_BY_NAME, NOT_SIZES, NOTHING, Change, Code, EarlierRead, Observed, Prior
 from worker.prior_pairs import Thing, pairs_of
 from worker.prior_sizes import in_unit, most_different
 
@@ -89,7 +89,9 @@ def _changes(thing: Thing | None, now: Iterable[Measurement], then: Iterable[Mea
         today[_name(measurement)].append(measurement)
     changes = []
     for name, measurements in today.items():
-        if len(measurements) != 1 or len(past.get(name, ())) != 1 or measurements[0].unit.value in NOT_SIZES:
+        if len(measurements) != 1 or len(past.get(name, ())) != 1:
+            continue
+        if measurements[0].unit.value in NOT_SIZES or name[0] in NO_SIZES_BY_NAME:
             continue
         (measured,), (before,) = measurements, past[name]
         earlier = in_unit(before, measured.unit)

@@ -25,6 +25,8 @@ def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
         # A bare number beside a name could be of anything.
         alone = len(changes) == 1 and changes[0].unit.value != NO_UNITS.value
         told += [_sentence(change, words, alone=alone) for change in changes]
+    if any(change.number is not None for change in prior.changes):
+        told.append(words.say("What is counted was paired with the earlier study by size: its place was not compared."))
     told += [_differing(change, words) for change in prior.differing]
     told += [
         words.say("{name}: found more than once then or now, so sizes are not compared.", name=words.label(label))

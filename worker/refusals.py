@@ -47,7 +47,7 @@ REFUSALS: Mapping[str, Refusal] = {
     "two patient ids": Refusal(meaning="its files differ in Patient ID", remedy=_AT_SENDER),
     "two kinds of object": Refusal(meaning="its files differ in SOP Class UID", remedy=_SPLIT),
     "two frames of reference": Refusal(
-        meaning="its files differ in Frame of Reference UID, so they do not lie in one space", remedy=_SPLIT
+        meaning="slices that differ in Frame of Reference UID, so they do not lie in one space", remedy=_SPLIT
     ),
     "several waveforms": Refusal(meaning="there are several recordings in it, and one is read", remedy=_SPLIT),
     "no original waveform": Refusal(

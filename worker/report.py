@@ -20,7 +20,8 @@ from models.card_parts import Concept, Label
 from models.findings import Count, Finding, Measurement
 from models.volume import Waveform
 from worker.case import Case
-from worker.measurement_groups import Groups, abnormal, measurement_report
+from worker.labels_told import abnormal
+from worker.measurement_groups import Groups, measurement_report
 from worker.segments import counting_name, segmented, side_of
 from worker.sr_document import coded
 

@@ -181,6 +181,9 @@ def _best(rules: SeriesRules, candidates: Sequence[SeriesSummary]) -> _Found | s
         return "; ".join(refused) or "the study has no series"
     best = min(fitting, key=lambda one: _rank(rules, one))
     why = "the only series that fits" if len(fitting) == 1 else f"the best of {len(fitting)} series that fit"
+    equal = sum(_rank(rules, one)[0] == _rank(rules, best)[0] for one in fitting)
+    if equal > 1:
+        why += f" ({equal} of them equally well, of which this has the first UID)"
     return _Found(series=best, why=why)
 
 

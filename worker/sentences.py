@@ -4,6 +4,7 @@ A message is its English text; `locale/<language>.po` holds the translations, re
 """
 
 import gettext
+import math
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -27,10 +28,20 @@ _SOURCE: Language = "en"
 #: Context of names of things, as against sentences.
 _TERM = "term"
 #: UCUM codes that people write otherwise.
-_UNITS = {"{H.B.}/min": "/min", "{pixels}": "px", "1": "", "mm2": "mm²", "mm3": "mm³", "cm2": "cm²", "cm3": "cm³"}
+_UNITS = {
+    "{H.B.}/min": "/min",
+    "{pixels}": "px",
+    "1": "",
+    "mm2": "mm²",
+    "mm3": "mm³",
+    "cm2": "cm²",
+    "cm3": "cm³",
+    "[hnsf'U]": "HU",
+}
 #: Units of what is a share of something that only its name tells.
 _SHARES = ("%",)
 _DIGITS = 3
+_SMALL, _MOST_DIGITS = 0.1, 9
 _SMALL_NOUNS = ("en", "fr", "es")
 
 
@@ -75,9 +86,14 @@ class Words:
         return label.names.get(self.language) or self.term(label.name)
 
     def number(self, value: float, digits: int | None = None) -> str:
-        """Return a number in the language's form; without `digits` about four significant ones, as people read them."""
+        """Return a number in the language's form; without `digits` about four significant ones, as people read them.
+
+        Of what is small two: what was measured is not told as 0.
+        """
         if digits is None:
             digits = max(0, _DIGITS - len(str(int(abs(value)))))
+            if 0 < abs(value) < _SMALL:
+                digits = min(_MOST_DIGITS, 1 - math.floor(math.log10(abs(value))))
         return str(format_decimal(value, format=f"#,##0.{'0' * digits}", locale=self._locale))
 
     def exact(self, value: float) -> str:

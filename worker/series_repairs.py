@@ -8,6 +8,9 @@ from models.sentence import Sentence
 INVERTED = Sentence("MONOCHROME1: values were inverted, high values are bright.")
 AS_STORED = Sentence("MONOCHROME1: values are read as stored, low values are bright.")
 BRIGHTNESS = Sentence("Colour images: their brightness was read.")
+AT_DETECTOR = Sentence(
+    "Sizes are those at the detector, not corrected for magnification: in the body they are smaller."
+)
 THICKNESS = Sentence("Slice Thickness is missing: slices are taken as thick as they lie apart.")
 
 
@@ -26,6 +29,7 @@ SERIES_REPAIRS: tuple[tuple[str, str], ...] = (
     (INVERTED, "images without a place in space, whose high values are dark"),
     (AS_STORED, "slices of a volume in MONOCHROME1: models of volumes expect the scanner's own values"),
     (BRIGHTNESS, "colour images without a place in space"),
+    (AT_DETECTOR, "a radiograph with Imager Pixel Spacing alone, and no magnification factor"),
     (THICKNESS, "slices without Slice Thickness (Type 2, so it may be empty); it stands in the segmentation"),
     (copies_left_out(2), "a series that holds an image twice under two UIDs"),
     (longest_group(2), "a recording with median beats beside the rhythm strip"),

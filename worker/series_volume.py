@@ -5,7 +5,7 @@ What has no place in patient space is read by `planar_images`.
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
@@ -39,8 +39,9 @@ _ONE_OF_EACH = {
     "StudyInstanceUID": "two studies",
     "PatientID": "two patient ids",
     "SOPClassUID": "two kinds of object",
-    "FrameOfReferenceUID": "two frames of reference",
 }
+#: Likewise, of images that make a volume: those without a place in space may each have one of their own, or none.
+_ONE_SPACE = {"FrameOfReferenceUID": "two frames of reference"}
 #: Two, since a job's neighbours decode too.
 _DECODING_THREADS = min(2, os.cpu_count() or 1)
 #: Bytes of one voxel at most (Double Float Pixel Data).
@@ -84,7 +85,7 @@ def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
     read = _read(sorted(files), max_voxels)
     datasets, names = [dataset for dataset, _ in read], [file.name for file in sorted(files)]
     digest = _inputs_digest(read)
-    _require_one_of_each(datasets, names)
+    _require_one_of_each(datasets, names, _ONE_OF_EACH)
     if "WaveformSequence" in datasets[0]:
         if len(datasets) > 1:
             raise SeriesRefused(f"several waveforms: {len(datasets)} objects in one series, one is read")
@@ -109,6 +110,7 @@ def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
 
 
 def _load_images(datasets: list[Any], names: list[str], digest: str, max_voxels: int) -> LoadedSeries:
+    _require_one_of_each(datasets, names, _ONE_SPACE)
     voxels = sum(voxels_announced(dataset, name) for dataset, name in zip(datasets, names, strict=True))
     if voxels > max_voxels:
         raise SeriesRefused(f"too large: the headers announce {voxels} voxels, worker.max_voxels is {max_voxels}")
@@ -185,8 +187,8 @@ def _inputs_digest(read: Sequence[tuple[Any, str]]) -> str:
     return hashlib.sha256("\n".join(f"{uid} {digest}" for uid, digest in pairs).encode()).hexdigest()
 
 
-def _require_one_of_each(datasets: Sequence[Any], names: Sequence[str]) -> None:
-    for keyword, refusal in _ONE_OF_EACH.items():
+def _require_one_of_each(datasets: Sequence[Any], names: Sequence[str], attributes: Mapping[str, str]) -> None:
+    for keyword, refusal in attributes.items():
         values = set()
         for dataset, name in zip(datasets, names, strict=True):
             with told_as_unreadable(name):

@@ -1,13 +1,12 @@
 """What a site does not want to be told is taken out of a reading here, before anything is made of it."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from models.card_parts import Concept
-from models.counting import number_of
+from models.counting import most, number_of
 from models.findings import Count, Detection, Finding, Measurement, Reading
 from models.instances import CERTAINTY, DIAMETER, MILLIMETRE
 from worker.settings import ReportSettings
@@ -48,11 +47,13 @@ def certainty_of(detection: Detection) -> float | None:
 def _recounted(
     counts: Iterable[Count], before: Iterable[Detection], after: Iterable[Detection], report: ReportSettings
 ) -> Iterator[Count]:
-    found, told = (Counter(one.label.number for one in detections) for detections in (before, after))
+    before, after = list(before), list(after)
     for count in counts:
-        number = count.label.number
-        if _is_wanted(count.measurement, report) and (told[number] or not found[number]):
-            yield Count(label=count.label, measurement=number_of(count.label, told[number]))
+        found, told = ([one for one in things if one.label.number == count.label.number] for things in (before, after))
+        if _is_wanted(count.measurement, report) and (told or not found):
+            # Fewer than there are: the model counted them frame by frame (`models.counting`).
+            by_frame = count.measurement.value < len(found)
+            yield Count(label=count.label, measurement=number_of(count.label, most(told, by_frame=by_frame)))
 
 
 def _certain_enough(detection: Detection, report: ReportSettings) -> bool:

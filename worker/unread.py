@@ -22,7 +22,6 @@ from worker.case import Case
 from worker.errors import SeriesUnreadable, WorkerError
 from worker.job import JobState
 from worker.ledger import Ledger
-from worker.ledger_intake import ADDENDUM
 from worker.ledger_unread import UnreadJob
 from worker.object_encoding import ResultObject
 from worker.object_kinds import Kind
@@ -33,6 +32,7 @@ from worker.routing import Conditions, Facts, routed
 from worker.sender_characters import AssumedSets, settle
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings
+from worker.tables import ADDENDUM
 
 _log = structlog.get_logger()
 

@@ -1,5 +1,6 @@
 """The head of a dataset."""
 
+import struct
 import zlib
 
 import pytest
@@ -9,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_node.errors import HeadUnreadable
-from dicom_node.head import read_head
+from dicom_node.head import MOST_ELEMENTS, read_head, require_modest
 from tests.unit.dicom_node.instances import CT, SERIES, SOP, STUDY, dataset, encode
 
 EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED = (
@@ -103,3 +104,50 @@ def test_mutated_instances_give_a_head_or_a_named_error(data: st.DataObject) -> 
         read_head(bytes(original[: data.draw(st.integers(0, len(original)))]), EXPLICIT)
     except HeadUnreadable:
         return
+
+
+def _empty_items(count: int) -> bytes:
+    return b"\xfe\xff\x00\xe0\0\0\0\0" * count
+
+
+def _sequence(tag: bytes, content: bytes, *, undefined: bool) -> bytes:
+    if undefined:
+        return tag + b"SQ\0\0\xff\xff\xff\xff" + content + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    return tag + b"SQ\0\0" + struct.pack("<I", len(content)) + content
+
+
+@pytest.mark.parametrize("undefined", [True, False])
+@pytest.mark.parametrize("nested", [True, False])
+def test_what_would_be_millions_of_objects_is_refused(*, undefined: bool, nested: bool) -> None:
+    """Eight bytes an item become a kilobyte in a parser; what nobody looks into, and is not parsed, may be as it is."""
+    content = _empty_items(MOST_ELEMENTS + 1)
+    if nested:
+        inner = _sequence(b"\x40\x00\x30\xa7", content, undefined=undefined)
+        content = b"\xfe\xff\x00\xe0" + struct.pack("<I", len(inner)) + inner
+    data = encode(dataset()) + _sequence(b"\x40\x00\x30\xa7", content, undefined=undefined)
+    with pytest.raises(HeadUnreadable, match="elements"):
+        require_modest(data, EXPLICIT)
+    with pytest.raises(HeadUnreadable, match="elements"):
+        require_modest(data, EXPLICIT, {(0x0040, 0xA730)})
+    if not undefined:
+        require_modest(data, EXPLICIT, {(0x0008, 0x0060)})
+
+
+def test_pixels_and_long_values_that_nobody_looks_into_are_not_looked_at() -> None:
+    """A text of megabytes that is wanted is refused."""
+    long = b"\x20\x00\x00\x40UT\0\0" + struct.pack("<I", 6_000_000) + b"x" * 6_000_000
+    pixels = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff" + _empty_items(MOST_ELEMENTS + 1)
+    data = encode(dataset()) + long + pixels
+    require_modest(data, EXPLICIT)
+    require_modest(data, EXPLICIT, {(0x0008, 0x0060)})
+    with pytest.raises(HeadUnreadable, match="6000000 bytes"):
+        require_modest(data, EXPLICIT, {(0x0020, 0x4000)})
+
+
+def test_a_head_ends_somewhere() -> None:
+    """However many elements come before the UIDs, and whatever is inside of one."""
+    element = b"\x08\x00\x01\x00LO\0\0"
+    with pytest.raises(HeadUnreadable, match="elements come before"):
+        read_head(element * (MOST_ELEMENTS + 1), EXPLICIT)
+    with pytest.raises(HeadUnreadable, match="elements"):
+        read_head(_sequence(b"\x08\x00\x40\x11", _empty_items(MOST_ELEMENTS + 1), undefined=True), EXPLICIT)

@@ -86,7 +86,18 @@ def test_what_is_no_zip_file_is_told(tmp_path: Path, content: bytes) -> None:
         ZipOfDicom(tmp_path / "a.zip")
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_zipfile_unpacks_without_a_bound_is_not_unpacked(tmp_path: Path, image: bytes, method: int) -> None:
+    """Of such an entry the first byte may cost gigabytes; it is told by name."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as packed:
+        packed.writestr("a", image)
+    (tmp_path / "out").mkdir()
+    (entry,) = ZipOfDicom(tmp_path / "a.zip").unpacked(tmp_path / "out")
+    assert (entry.file, entry.damaged) == (None, True)
+    assert "not deflated" in entry.why
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
 def test_damaged_entries_cost_themselves_only(tmp_path: Path, image: bytes, method: int) -> None:
     """A byte that was flipped in the middle of an entry is found, whatever the packing; the next one is unpacked."""
     long = image + bytes(range(256)) * 400

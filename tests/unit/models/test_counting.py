@@ -13,6 +13,7 @@ from models.findings import Reading
 from models.interpretation import interpret
 from models.manifest import Card
 from models.reading import read
+from models.runtime import Arrays
 from models.volume import Image, Volume
 from tests.readings import NODULE, a_card
 from tests.unit.models.test_detection import a_detector_card, an_image_card, answering
@@ -128,6 +129,24 @@ def test_boxes_on_images_are_counted() -> None:
     labels = tuple(label.model_copy(update={"plausible_count": Range(min=1)}) for label in card.labels)
     with pytest.raises(ImplausibleResult, match=r"0 found \(plausible at least 1\)"):
         read(card.model_copy(update={"labels": labels}), image, infer)
+
+
+def test_boxes_of_a_clip_are_counted_in_the_frame_that_has_most() -> None:
+    """A lesion that is seen in all frames is one: each label has the most of any one frame, as a critical rule does."""
+    label = an_image_card().labels[0].model_copy(update={"measurements": ("count",), "plausible_count": Range(max=2)})
+    other = an_image_card().labels[1].model_copy(update={"measurements": ("count",)})
+    card = an_image_card().model_copy(update={"labels": (label, other)})
+    image = Image(array=np.arange(8000, dtype=np.float32).reshape(10, 20, 40), spacing_mm=None)
+    boxes, asked = [[1, 1, 5, 5], [10, 20, 15, 30], [1, 20, 5, 30]], []
+
+    def infer(network: str, inputs: Arrays) -> Arrays:
+        asked.append(network)
+        shown = 2 if len(asked) == 4 else 1
+        return answering([*boxes[:shown], boxes[2]], [0.9] * (shown + 1), [1] * shown + [2])(network, inputs)
+
+    reading = read(card, image, infer)
+    assert len(reading.detections) == 21
+    assert counted(reading) == [2, 1]
 
 
 @pytest.mark.parametrize("wrong", ["parts on images", "mean of boxes"])

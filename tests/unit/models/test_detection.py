@@ -196,6 +196,9 @@ def test_what_is_no_answer_of_a_detector_is_refused(
         ({"labels": []}, "boxes need at least one"),
         ({"inference": {"strategy": "slices"}}, "whole and sliding-window"),
         ({"labels": [LABELS[0] | {"instances": True}]}, "no mask"),
+        ({"labels": [LABELS[0] | {"plausible_volume_ml": {"min": 1.0}}]}, "leave out plausible_volume_ml"),
+        ({"labels": [LABELS[0] | {"smallest_ml": 0.1}]}, "small ones are not dropped"),
+        ({"labels": [LABELS[0] | {"smallest_mm": 3.0}]}, "small ones are not dropped"),
     ],
 )
 def test_a_card_that_contradicts_boxes_is_refused(changes: dict[str, Any], words: str) -> None:

@@ -142,9 +142,26 @@ def test_unusual_beats_are_told() -> None:
     warnings = read_ecg(CARD, waveform(), answering(beats={3: "vpc", 5: "vpc"})).warnings
     assert warnings == (
         "Read from lead II alone; intervals are of this lead.",
+        "Read from second 2 to 8 of 10.",
         "2 of 6 beats look vpc.",
     )
     assert max(map(len, warnings)) <= 90
+
+
+@pytest.mark.parametrize(
+    ("seconds", "trust_s", "told"),
+    [
+        (10.04, (0.0, 10.0), []),
+        (12.34, (0.0, 10.0), ["Read from second 0 to 10 of 12.3."]),
+        (9.0, (0.5, 9.0), ["Read from second 0.5 to 9 of 9."]),
+        (9.5, (0.0, 9.25), ["Read from second 0 to 9.2 of 9.5."]),
+    ],
+)
+def test_a_part_of_the_recording_is_told(seconds: float, trust_s: tuple[float, float], told: list[str]) -> None:
+    """Which seconds were read, where they are not all that there are."""
+    card = CARD.model_copy(update={"inference": INFERENCE.model_copy(update={"trust_s": trust_s})})
+    _, *warnings = read_ecg(card, waveform(seconds), answering()).warnings
+    assert warnings == told
 
 
 @pytest.mark.parametrize(("every_s", "beats"), [(0.15, "39"), (10.0, "0")])
@@ -261,7 +278,21 @@ def test_a_network_that_answers_otherwise_is_a_wrong_card() -> None:
     def infer(_network: str, _inputs: Arrays) -> Arrays:
         return {"frame_logits": np.zeros((1, 5000, 3), np.float32)}
 
-    with pytest.raises(CardError, match=r"frame_logits \(1, samples, 4\)"):
+    with pytest.raises(CardError, match=r"frame_logits \(1, 5000, 4\)"):
+        read_ecg(CARD, waveform(), infer)
+
+
+@pytest.mark.parametrize("name", ["frame_logits", "rhythm_logits", "beat_logits"])
+@pytest.mark.parametrize("samples", [4999, 2500, 5001])
+def test_a_network_that_answers_for_other_samples_is_a_wrong_card(name: str, samples: int) -> None:
+    """Each answer has one row a sample: of another length, its rows belong to other moments."""
+    right = answering()
+
+    def infer(network: str, inputs: Arrays) -> Arrays:
+        answer = dict(right(network, inputs))
+        return answer | {name: np.resize(answer[name], (1, samples, answer[name].shape[2]))}
+
+    with pytest.raises(CardError, match=rf"{name} \(1, 5000, [456]\)"):
         read_ecg(CARD, waveform(), infer)
 
 

@@ -82,6 +82,38 @@ def test_an_image_without_contrast_is_left_out() -> None:
     assert prepare_frame(np.full((9, 9), 7, np.uint8), preparation()) is None
 
 
+def test_an_image_without_contrast_in_the_window_is_left_out() -> None:
+    """One value everywhere, all of it below the window, or all of it above."""
+    gradient = np.linspace(0, 50, 81).reshape(9, 9)
+    windowed = preparation(window=(100.0, 200.0))
+    for blank in (np.zeros((9, 9), np.uint8), np.full((9, 9), 150, np.uint8), gradient, gradient + 300):
+        assert prepare_frame(blank, windowed) is None
+    assert prepare_frame(gradient + 80, windowed) is not None
+
+
+@pytest.mark.parametrize("size", [224, 448])
+def test_a_crop_ends_within_the_frame_whatever_its_sides(size: int) -> None:
+    """Sides that do not divide by the size are rounded, and no part reaches a billionth of a pixel over the edge."""
+    for side in (900, 1800, 2010, *range(448, 2048)):
+        # Narrow, since one axis is like the other: a whole image of each size takes minutes.
+        frame = np.arange(side * 10, dtype=np.float32).reshape(side, 10)
+        prepared = prepare_frame(frame, preparation(size=(size, 1), fit="crop"))
+        assert prepared is not None
+        assert prepared.placement.start[0] == pytest.approx(0, abs=1e-9)
+        assert prepared.placement.start[0] >= 0
+        assert prepared.placement.scale[0] == pytest.approx(side / size)
+
+
+@pytest.mark.parametrize("shape", [(2010, 2400), (1800, 1800), (900, 700), (3600, 3700)])
+def test_a_crop_of_common_detectors_is_square(shape: tuple[int, int]) -> None:
+    """Whole images of sides that once were refused."""
+    frame = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape)
+    prepared = prepare_frame(frame, preparation(size=(224, 224), fit="crop"))
+    assert prepared is not None
+    assert prepared.array.shape == (1, 1, 224, 224)
+    assert prepared.placement.scale == pytest.approx((min(shape) / 224,) * 2)
+
+
 def test_values_that_are_none_are_refused() -> None:
     """A slope that is not finite makes no picture."""
     with pytest.raises(InputRefused, match="not finite"):

@@ -13,6 +13,7 @@ from models.checking import check
 from models.classification import ABSENT, PRESENT
 from models.errors import CardError, ImplausibleResult, InputRefused
 from models.image_labels import AREA, PIXELS, SQUARE_MILLIMETRE
+from models.image_reading import PART
 from models.loaded import LoadedModel
 from models.onnx_runtime import OnnxRuntime
 from models.reading import read
@@ -83,6 +84,20 @@ def test_blank_images_are_left_out_and_said(tmp_path: Path) -> None:
     assert reading.warnings == ("Images without any contrast, which were not read: 1.",)
     with pytest.raises(InputRefused, match="no contrast"):
         read(entry.card, Image(array=clip[:1], spacing_mm=None), model.infer)
+
+
+def test_what_a_crop_leaves_out_is_said(tmp_path: Path) -> None:
+    """Once for the whole clip; a frame of nearly the input's aspect was read whole."""
+    entry = read_entry(write_image_classifier(tmp_path, fit="crop"))
+    model = LoadedModel.load(entry, OnnxRuntime(), 1)
+    clip = np.concatenate([np.zeros((1, 32, 40), np.uint16), *[bright(32, 40).array] * 2])
+    reading = read(entry.card, Image(array=clip, spacing_mm=None), model.infer)
+    assert reading.warnings == (PART, "Images without any contrast, which were not read: 1.")
+    assert read(entry.card, bright(48, 32), model.infer).warnings == (PART,)
+    for whole in (bright(), bright(320, 322)):
+        assert read(entry.card, whole, model.infer).warnings == ()
+    stretched = entry.card.model_copy(update={"preparation": entry.card.preparation.model_copy(update={"fit": "pad"})})
+    assert read(stretched, bright(48, 32), model.infer).warnings == ()
 
 
 def test_another_source_is_refused_by_name(tmp_path: Path) -> None:
@@ -179,3 +194,20 @@ def test_a_card_that_contradicts_itself_is_refused(wrong: dict[str, Any]) -> Non
     """What images cannot give, and what the network never says, is told when the card is read."""
     with pytest.raises(ValidationError):
         a_card(preparation=IMAGES, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ({"measurements": ["mean"]}, "has an area alone"),
+        ({"measurements": ["deviation", "diameters"]}, "has an area alone"),
+        ({"smallest_ml": 0.1}, "leave out smallest_ml, smallest_mm"),
+        ({"smallest_mm": 3.0}, "leave out smallest_ml, smallest_mm"),
+    ],
+)
+def test_a_key_that_nothing_applies_on_images_is_refused(key: dict[str, Any], told: str) -> None:
+    """Somebody who asks for it would believe that it is done."""
+    label = LABELS[0].model_dump()
+    a_card(preparation=IMAGES, labels=[label])
+    with pytest.raises(ValidationError, match=told):
+        a_card(preparation=IMAGES, labels=[label | key])

@@ -8,7 +8,7 @@ import pytest
 from models.card_preparation import VolumePreparation
 from models.errors import InputRefused
 from models.normalisation import normalise
-from models.preparation import prepare
+from models.preparation import prepare, reads_a_part
 from models.volume import Volume
 
 
@@ -256,3 +256,19 @@ def test_beyond_a_conformed_source_every_channel_has_its_lowest_value() -> None:
     prepared = prepare(replace(first, others=(second,)), settings)
     for channel, series in zip(prepared.array[0], (first, second), strict=True):
         assert (channel[:, :, [0, -1]] == np.asarray(series.array).min()).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "partly"),
+    [
+        ({"fit": "conform", "size": (24, 24, 24), "spacing_mm": (2.0, 1.5, 1.5)}, False),
+        ({"fit": "conform", "size": (24, 24, 24), "spacing_mm": (2.0, 1.0, 1.5)}, True),
+        ({"crop_centre": (16, 8, 0)}, True),
+        ({}, False),
+        ({**AS_IT_IS, "crop_above": 800.0, "normalisation": "none"}, False),
+    ],
+)
+def test_what_is_not_looked_at_is_known(changes: dict[str, object], partly: bool) -> None:  # noqa: FBT001
+    """What lies outside must not be told as negative; what a card cuts off for its values is none of it."""
+    settings, volume = preparation(**changes), noise()
+    assert reads_a_part(volume, settings, prepare(volume, settings)) is partly

@@ -34,7 +34,7 @@ def test_an_unknown_name_is_told_with_those_known() -> None:
     """Or that there is none."""
     with pytest.raises(SettingsError, match="the settings name one, two"):
         peer_named("three", lambda: settings("one", "two"))
-    with pytest.raises(SettingsError, match="name no destination"):
+    with pytest.raises(SettingsError, match="name no DICOM destination"):
         peer_named("three", settings)
 
 

@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from dicom_node.errors import HeadUnreadable
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion
 from models.volume import Volume
 from ops.audit.patient import patient_of
@@ -108,3 +109,20 @@ def test_the_bound_is_exact() -> None:
     data = b"meta" + compressor.compress(bytes(5_000_000)) + compressor.flush()
     assert inflates_within(data, 4, 5_000_000)
     assert not inflates_within(data, 4, 4_999_999)
+
+
+def test_millions_of_items_cost_nobody_anything(tmp_path: Path) -> None:
+    """Eight bytes each in the file, a kilobyte each as objects: the file is unreadable, to the node too."""
+    (file,) = write_mr_series(tmp_path, slices=1, rows=6, columns=5)
+    whole = file.read_bytes()
+    pixels = whole.rindex(b"\xe0\x7f\x10\x00")
+    items = b"\x40\x00\x30\xa7SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\0\0\0\0" * 1_000_000
+    file.write_bytes(whole[:pixels] + items + b"\xfe\xff\xdd\xe0\0\0\0\0" + whole[pixels:])
+    tracemalloc.start()
+    try:
+        with pytest.raises(HeadUnreadable):
+            read_header(file, ["Modality"])
+        assert summary([file]).unreadable == ("0000.dcm",)
+        assert tracemalloc.get_traced_memory()[1] < HEADER_BYTES
+    finally:
+        tracemalloc.stop()

@@ -103,8 +103,8 @@ def test_a_limit_is_told_as_the_rule_says_it(limit: float, told: str) -> None:
     measured = {"value": 0.02, "number": None}
     upper = CriticalReason(**{**vars(SMALL), **measured, "at_most": limit})
     lower = CriticalReason(**{**vars(SMALL), **measured, "at_most": None, "at_least": limit})
-    assert reason_sentence(upper, words_in("en")) == f"Left thalamus: 0.02 ml (critical up to {told} ml)"
-    assert reason_sentence(lower, words_in("en")) == f"Left thalamus: 0.02 ml (critical from {told} ml)"
+    assert reason_sentence(upper, words_in("en")) == f"Left thalamus: 0.020 ml (critical up to {told} ml)"
+    assert reason_sentence(lower, words_in("en")) == f"Left thalamus: 0.020 ml (critical from {told} ml)"
 
 
 def test_limits_have_the_languages_form() -> None:

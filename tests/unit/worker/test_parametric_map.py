@@ -63,6 +63,16 @@ def test_frames_of_two_heat_maps_have_indices_of_their_own(tmp_path: Path) -> No
     assert sorted(indices) == indices == [(heat_map, place) for heat_map in (1, 2) for place in range(1, 6)]
 
 
+def test_values_from_0_to_1_are_shown_as_greys(tmp_path: Path) -> None:
+    """By the default function a window of width 1 is black and white (PS3.3 C.11.2.1.2.1)."""
+    made = parametric_map(case_with(tmp_path, 1))
+    groups = [*made.SharedFunctionalGroupsSequence, *made.PerFrameFunctionalGroupsSequence]
+    windows = [group.FrameVOILUTSequence[0] for group in groups if "FrameVOILUTSequence" in group]
+    assert {(window.WindowCenter, window.WindowWidth, window.VOILUTFunction) for window in windows} == {
+        (0.5, 1.0, "LINEAR_EXACT")
+    }
+
+
 def test_it_passes_the_gate_and_is_always_the_same(tmp_path: Path) -> None:
     """The gate takes it with the reports of the same read; twice built, not a bit differs."""
     case = case_with(tmp_path, 2)

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from models.volume import Image, Volume
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.planar_testing import CLASSES, a_chest, write_planar_image
+from worker.series_repairs import AT_DETECTOR
 from worker.series_volume import LoadedSeries, load_series
 
 ROOM = 10**7
@@ -29,8 +30,13 @@ def test_one_image(tmp_path: Path, kind: str) -> None:
     np.testing.assert_array_equal(image.array, a_chest()[np.newaxis])
     assert image.array.dtype == np.uint16
     assert image.spacing_mm == (0.2, 0.25)
-    assert (len(series.datasets), series.frame_numbers, series.repairs) == (1, (), ())
+    assert (len(series.datasets), series.frame_numbers, series.repairs) == (1, (), _repairs(kind))
     assert "PixelData" not in series.datasets[0]
+
+
+def _repairs(kind: str) -> tuple[str, ...]:
+    """Return what is said of a kind's sizes: a radiograph's spacing is that of its detector."""
+    return (AT_DETECTOR,) if kind in ("DX", "DX for processing", "MG") else ()
 
 
 @pytest.mark.parametrize("kind", ["US multi-frame", "XA"])
@@ -47,7 +53,7 @@ def test_high_values_are_bright(tmp_path: Path) -> None:
     inverted = np.asarray(4095 - a_chest(), np.uint16)
     image, series = loaded(write_planar_image(tmp_path / "a.dcm", inverted, photometric="MONOCHROME1"))
     np.testing.assert_array_equal(image.array[0], a_chest())
-    assert series.repairs == ("MONOCHROME1: values were inverted, high values are bright.",)
+    assert series.repairs == ("MONOCHROME1: values were inverted, high values are bright.", AT_DETECTOR)
 
 
 def test_values_beyond_the_announced_bits_do_not_wrap(tmp_path: Path) -> None:
@@ -175,3 +181,62 @@ def test_an_image_of_nothing_is_refused(tmp_path: Path) -> None:
     file = write_planar_image(tmp_path / "a.dcm", a_chest(), attributes={"Rows": 0})
     with pytest.raises(SeriesRefused, match="no images"):
         load_series([file], max_voxels=ROOM)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+def test_padding_is_as_dark_as_the_darkest(tmp_path: Path, photometric: str) -> None:
+    """A shutter that is stored as 65535 does not make everything else black, inverted or not, rescaled or not."""
+    stored = np.arange(100, 4100, 4, dtype=np.uint16).reshape(40, 25)
+    shutter = np.zeros(stored.shape, np.bool_)
+    shutter[:, :5] = True
+    stored[shutter] = 65535 if photometric == "MONOCHROME2" else 0
+    attributes = {"PixelPaddingValue": int(stored[0, 0]), "RescaleSlope": 2, "RescaleIntercept": -50}
+    file = write_planar_image(
+        tmp_path / "a.dcm", stored, kind="CR", bits=16, photometric=photometric, attributes=attributes
+    )
+    (values,) = loaded(file)[0].array
+    real = 2.0 * stored - 50 if photometric == "MONOCHROME2" else 2.0 * (65535 - stored.astype(np.float64)) - 50
+    np.testing.assert_allclose(values[~shutter], real[~shutter])
+    assert set(values[shutter]) == {values[~shutter].min()}
+
+
+@pytest.mark.parametrize("ends", [(4000, 4095), (4095, 4000), (4000, 65535)])
+def test_padding_may_be_a_range(tmp_path: Path, ends: tuple[int, int]) -> None:
+    """From either end, and with bits that are not stored; a range that holds the whole image is none."""
+    stored = np.arange(3500, 4100, 6, dtype=np.uint16).reshape(10, 10)
+    attributes = {"PixelPaddingValue": ends[0], "PixelPaddingRangeLimit": ends[1]}
+    file = write_planar_image(tmp_path / "a.dcm", stored, attributes=attributes)
+    np.testing.assert_array_equal(loaded(file)[0].array[0], np.where(stored < 4000, stored, 3500))
+    everything = {"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 4095}
+    file = write_planar_image(tmp_path / "b.dcm", stored, attributes=everything)
+    np.testing.assert_array_equal(loaded(file)[0].array[0], stored)
+
+
+def test_padding_of_signed_values_is_found(tmp_path: Path) -> None:
+    """-2000 is written in 16 bits where the values have 12, and so is what a decoder makes of it."""
+    stored = np.arange(-500, 500, 10, dtype=np.int16).reshape(10, 10)
+    stored[0] = 2000
+    for value in (2000, -2096):
+        attributes = {"PixelRepresentation": 1, "PixelPaddingValue": value}
+        file = write_planar_image(tmp_path / "a.dcm", stored, kind="CR", attributes=attributes)
+        np.testing.assert_array_equal(loaded(file)[0].array[0], np.where(stored == 2000, -400, stored))
+
+
+def test_padding_of_colour_is_left_as_it_is(tmp_path: Path) -> None:
+    """Its brightness is no stored value; nor is a padding that is no number."""
+    colours = np.array([[[255, 255, 255], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8)
+    attributes = {"PixelPaddingValue": 255}
+    file = write_planar_image(tmp_path / "a.dcm", colours, kind="US", photometric="RGB", attributes=attributes)
+    np.testing.assert_array_equal(loaded(file)[0].array[0], [[255, 150], [29, 255]])
+    file = write_planar_image(tmp_path / "b.dcm", a_chest(), attributes={"PixelPaddingValue": None})
+    np.testing.assert_array_equal(loaded(file)[0].array[0], a_chest())
+
+
+@pytest.mark.parametrize("second", [{"FrameOfReferenceUID": "1.2.4"}, {}])
+def test_images_without_a_place_may_have_any_frame_of_reference(tmp_path: Path, second: dict[str, Any]) -> None:
+    """Two views of a chest share no space, and some write its UID into one of them only."""
+    files = [
+        write_planar_image(tmp_path / "a.dcm", a_chest(), attributes={"FrameOfReferenceUID": "1.2.3"}),
+        write_planar_image(tmp_path / "b.dcm", a_chest(), number=2, attributes=second),
+    ]
+    assert loaded(*files)[0].array.shape == (2, 60, 48)

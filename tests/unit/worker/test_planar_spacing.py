@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from worker.planar_spacing import spacing_mm
+from worker.planar_spacing import is_at_detector, spacing_mm
 
 
 def header(**attributes: Any) -> Dataset:
@@ -70,3 +70,22 @@ def test_ultrasound_regions(regions: list[Dataset], expected: tuple[float, float
     """Regions of tissue say how large a pixel is where they agree; those of a spectrum or a trace say nothing of it."""
     found = spacing_mm(header(SequenceOfUltrasoundRegions=regions))
     assert found == (None if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"ImagerPixelSpacing": [0.2, 0.2]}, True),
+        ({"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.2, 0.2]}, True),
+        ({"ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.15, 0.15]}, False),
+        ({"ImagerPixelSpacing": [0.2, 0.2], "EstimatedRadiographicMagnificationFactor": 1.2}, False),
+        ({"PixelSpacing": [0.2, 0.2]}, False),
+        ({}, False),
+    ],
+)
+def test_sizes_at_the_detector_are_known(attributes: dict[str, Any], expected: bool) -> None:  # noqa: FBT001
+    """Without a factor nobody can tell how much smaller they are in the body."""
+    dataset = Dataset()
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    assert is_at_detector(dataset) is expected

@@ -117,6 +117,20 @@ def test_an_image_without_a_window_gets_that_of_the_picture(case: Case) -> None:
     assert 0 < window.WindowWidth <= float(np.ptp(case.series.source.array))
 
 
+def test_a_narrow_window_is_meant_exactly(case: Case) -> None:
+    """Values of a rescaled map lie between 0 and 0.003: with a width of 1 all of them would be grey (C.11.2.1.2.1)."""
+    for dataset in case.series.datasets:
+        for keyword in ("WindowCenter", "WindowWidth"):
+            if keyword in dataset:
+                delattr(dataset, keyword)
+    source = case.series.source
+    assert isinstance(source, Volume)
+    small = replace(source, array=np.asarray(source.array, np.float32) * 1e-6)
+    (window,) = state_of(replace(case, series=replace(case.series, source=small))).SoftcopyVOILUTSequence
+    assert 0 < float(window.WindowWidth) < 0.1
+    assert window.VOILUTFunction == "LINEAR_EXACT"
+
+
 def test_low_values_stay_bright_where_they_were(case: Case) -> None:
     """The state overrides Photometric Interpretation (PS3.3 C.11.6), so MONOCHROME1 becomes INVERSE."""
     assert state_of(case).PresentationLUTShape == "IDENTITY"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from models.card_parts import Concept, Label
 from models.findings import Detection, Measurement, Reading, Structure
 from models.image_labels import AREA, PIXELS
-from models.instances import DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
+from models.instances import DEVIATION, DIAMETER, MEAN, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
 from tests.readings import LABELS, NODULE, PROBABILITY, UPPER_LOBE, an_ecg_reading
 from worker.instance_reference import InstanceReference
 from worker.prior import EarlierRead, Observed, Prior
@@ -204,6 +204,20 @@ def test_units_of_volume_are_brought_together() -> None:
     assert prior.changes[0].earlier == pytest.approx(7.1)
     wrong = Observed(concept=then.concept, site=None, side="left", measurements=(volume(7100.0, MILLIMETRE),))
     assert compared(Reading(structures=(structure(THALAMUS, 6.4),)), earlier(wrong)) is None
+
+
+@pytest.mark.parametrize("name", [MEAN, DEVIATION])
+def test_means_of_values_are_not_compared(name: Concept) -> None:
+    """The same tissue has another value in another MR image, and Hounsfield units have no zero to take a share of."""
+    unit = Concept(value="[hnsf'U]", scheme="UCUM", meaning="Hounsfield unit")
+    thing = structure(LABELS[1], 7.0)
+    now, then = (
+        replace(thing, measurements=(*thing.measurements, Measurement(name=name, value=value, unit=unit)))
+        for value in (6.0, 2.0)
+    )
+    found = compared(Reading(structures=(now,)), earlier(observed(then, side="left")))
+    assert found is not None
+    assert [change.name for change in found.changes] == [VOLUME]
 
 
 def test_pixels_are_not_compared() -> None:

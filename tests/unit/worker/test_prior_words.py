@@ -68,7 +68,8 @@ def test_several_numbers_of_one_thing_are_named() -> None:
 
 def test_growth_has_its_doubling_time() -> None:
     """In whole days."""
-    (_, line) = said(change(label=NODULE, number=1, earlier=1.0, now=2.0, doubling_days=183.4))
+    _, line, beware = said(change(label=NODULE, number=1, earlier=1.0, now=2.0, doubling_days=183.4))
+    assert "paired with the earlier study by size" in beware
     assert line == f"Nodule 1: 1.00 ml {ARROW} 2.00 ml (+100.0 %); doubling time 183 days"
 
 

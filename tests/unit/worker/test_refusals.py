@@ -7,7 +7,7 @@ from pathlib import Path
 import worker
 from worker.errors import SeriesRefused
 from worker.refusals import REFUSALS
-from worker.series_volume import _ONE_OF_EACH
+from worker.series_volume import _ONE_OF_EACH, _ONE_SPACE
 
 
 def raised() -> Iterator[str]:
@@ -23,7 +23,7 @@ def raised() -> Iterator[str]:
 
 def test_every_refusal_is_in_the_table_and_no_other() -> None:
     """A name that somebody meets is explained, and one that nobody can meet is not."""
-    assert {*raised(), *_ONE_OF_EACH.values()} == set(REFUSALS)
+    assert {*raised(), *_ONE_OF_EACH.values(), *_ONE_SPACE.values()} == set(REFUSALS)
 
 
 def test_a_refusal_says_what_to_do() -> None:

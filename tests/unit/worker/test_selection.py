@@ -86,7 +86,16 @@ def test_the_best_series_is_read(card: Card) -> None:
     thick, thin, long = series("1", slice_spacing_mm=2.0), series("2"), series("3", images=200)
     choice = choose(with_rules(card, modality=["MR"]), study(thick, thin, long))
     assert (choice.runs, choice.series_instance_uid, choice.files) == (True, "3", long.files)
+    assert choice.reason == "the best of 3 series that fit"
     assert choose(with_rules(card), study(series("5"), series("4"))).series_instance_uid == "4"
+
+
+def test_the_first_of_equals_is_told(card: Card) -> None:
+    """Where only the UID decides, as between two views that are a series each, the reason says so."""
+    views = [series(uid, slice_spacing_mm=None, coverage_mm=None, images=1) for uid in ("6", "5")]
+    choice = choose(with_rules(card), study(*views, series("4", slice_spacing_mm=None, images=0)))
+    assert choice.series_instance_uid == "5"
+    assert choice.reason == "the best of 2 series that fit (2 of them equally well, of which this has the first UID)"
 
 
 @pytest.mark.parametrize(

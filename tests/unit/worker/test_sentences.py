@@ -106,6 +106,16 @@ def test_numbers_and_dates_have_the_languages_form() -> None:
     assert english.date_time(datetime(2026, 2, 1, 13, 5, tzinfo=UTC)) == "1 Feb 2026 13:05"
 
 
+def test_what_is_small_is_not_told_as_nothing() -> None:
+    """A lesion of four microlitres has a volume, and a limit of three is below it; large numbers stay as they were."""
+    words = words_in("en")
+    assert [words.number(value) for value in (0.0042, 0.003, 0.0999, 0.1, 6.4, 0.0)] == [
+        *("0.0042", "0.0030", "0.100", "0.10", "6.40", "0.00"),
+    ]
+    unit = Concept(value="[hnsf'U]", scheme="UCUM", meaning="Hounsfield unit")
+    assert words.measured(Measurement(name=unit, value=-12.5, unit=unit)).endswith(" HU")
+
+
 def test_a_cards_own_names_count_most() -> None:
     """A label is named by its card in this language, else by the catalogue, else in English."""
     concept = Concept(value="1", scheme="T", meaning="Thing")

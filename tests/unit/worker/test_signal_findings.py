@@ -74,6 +74,18 @@ def test_what_cannot_be_read_is_refused_by_name(changes: dict[str, Any], words: 
         prepare_signals(a_waveform(**changes), preparation)
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(10.0, ("Read from second 0 to 8 of 10.",)), (8.04, ()), (8.0, ())])
+def test_what_lies_behind_the_window_is_told(seconds: float, told: tuple[str, ...]) -> None:
+    """A longer recording is read from its beginning, and the reading says how far."""
+
+    def infer(network: str, inputs: Arrays) -> Arrays:
+        del network, inputs
+        return {"p": np.array([[0.25, 0.875]], np.float32)}
+
+    source = a_waveform(array=a_waveform().array[:, : round(seconds * 500)])
+    assert read(a_signal_card(), source, infer).warnings == told
+
+
 def test_its_findings_pass_the_gate() -> None:
     """On a real 12-lead ECG: the answer becomes findings, and every object of them passes the gate."""
 

@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from models.card_parts import Concept
+from models.counting import counts_of
 from models.findings import Detection, Finding, Measurement, Reading
 from models.instances import CERTAINTY, DIAMETER, MILLIMETRE, PERCENT, VOLUME
 from tests.readings import LABELS
@@ -77,3 +79,14 @@ def test_only_wanted_measurements_are_kept() -> None:
     assert [measurement.name for measurement in kept] == [DIAMETER, CERTAINTY]
     by_code = for_site(a_reading(), ReportSettings(measurements=(VOLUME.value,))).detections[0].measurements
     assert [measurement.name for measurement in by_code] == [DIAMETER, VOLUME]
+
+
+@pytest.mark.parametrize("by_frame", [True, False])
+def test_what_a_clip_shows_again_is_counted_once(*, by_frame: bool) -> None:
+    """Most in one frame count, as the model has counted, also of what the site leaves."""
+    label = LABELS[0].model_copy(update={"measurements": ("count",), "instances": True})
+    shown = [replace(a_detection(number, 90), label=label, slice_index=number // 2) for number in range(6)]
+    counts = counts_of(shown, (), by_frame=by_frame)
+    reading = Reading(detections=tuple(shown), counts=counts)
+    (count,) = for_site(reading, ReportSettings()).counts
+    assert count.measurement.value == counts[0].measurement.value == (2 if by_frame else 6)
