@@ -44,7 +44,6 @@ _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205")
 #: More than any object has that models read: a multi-frame image of three thousand frames has half of them.
 MOST_ELEMENTS = 300_000
-_DEEPEST = 500
 _SHORTEST = 8
 _PIXELS = 0x7FE0
 #: Of a value that is looked into and no sequence.
@@ -206,8 +205,8 @@ def skip_undefined(dataset: Buffer, element: Element, encoding: Encoding) -> int
         inner = read_element(dataset, position, nested[-1])
         position = inner.start
         read += 1
-        if read > MOST_ELEMENTS or len(nested) > _DEEPEST:
-            raise HeadUnreadable(f"{_name(element.tag)} has more than {MOST_ELEMENTS} elements, or {_DEEPEST} levels")
+        if read > MOST_ELEMENTS:
+            raise HeadUnreadable(f"{_name(element.tag)} has more than {MOST_ELEMENTS} elements")
         if inner.tag == _SEQUENCE_END:
             nested.pop()
         elif inner.length is not None:

@@ -18,6 +18,8 @@ from worker.image_versions import first_version
 from worker.selection_summary import SeriesSummary, StudySummary
 from worker.tag_rules import TagRule
 
+#: PS3.3 C.7.3.1.1.1.
+_MODALITY = re.compile("[A-Z0-9]{2,8}")
 _UID_BY_NAME = {entry[0]: uid for uid, entry in UID_dictionary.items()}
 
 
@@ -227,7 +229,9 @@ def _objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
     if series.unreadable:
         yield f"{len(series.unreadable)} files cannot be parsed, the first is {series.unreadable[0]}"
     if rules.modality and series.modality not in rules.modality:
-        yield f"modality {series.modality or 'unknown'}, not {' or '.join(rules.modality)}"
+        # What is no such code may be anything, and reasons stand in logs and on pages.
+        own = series.modality if _MODALITY.fullmatch(series.modality) else "unknown"
+        yield f"modality {own}, not {' or '.join(rules.modality)}"
     if rules.sop_classes and not set(series.sop_classes) <= set(rules.sop_classes):
         yield "another kind of object"
     if series.images < rules.min_slices:

@@ -63,7 +63,7 @@ def _stored_values(dataset: Any, group: Any) -> NDArray[np.generic]:
     channels, samples = int(group.NumberOfWaveformChannels), int(group.NumberOfWaveformSamples)
     kind = str(group.WaveformSampleInterpretation)
     if kind not in _SAMPLES:
-        raise SeriesUnreadable(f"waveform samples of kind {kind} are not read; known are {', '.join(_SAMPLES)}")
+        raise SeriesUnreadable(f"waveform samples of another kind than {', '.join(_SAMPLES)} are not read")
     dtype = np.dtype(_SAMPLES[kind]).newbyteorder("<" if dataset.original_encoding[1] else ">")
     data = group.WaveformData
     if len(data) < channels * samples * dtype.itemsize or channels != len(group.ChannelDefinitionSequence):
@@ -91,7 +91,7 @@ def _millivolt(stored: NDArray[Any], channel: Any) -> NDArray[np.float64]:
     units = channel.get("ChannelSensitivityUnitsSequence")
     unit = str(units[0].CodeValue) if units else ""
     if unit not in _MILLIVOLT:
-        raise SeriesRefused(f"no unit of voltage: a channel's sensitivity is in {unit or 'nothing'}, not uV, mV or V")
+        raise SeriesRefused("no unit of voltage: a channel's sensitivity is not in uV, mV or V")
     return np.asarray((stored.astype(np.float64) * sensitivity * correction + baseline) * _MILLIVOLT[unit])
 
 
