@@ -1,7 +1,8 @@
 """A model in a real container: a directory of DICOM in, an answer out, and its time is its time."""
 
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,11 @@ SLEEP = "#include <unistd.h>\nint main(void) { sleep(120); return 0; }"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine() -> Iterator[Engine]:
     """A container engine; without one the tests are skipped."""
-    return Engine(tmp_path_factory.mktemp("containers"))
+    # Not pytest's folder: podman's paths have at most fifty characters.
+    with tempfile.TemporaryDirectory(prefix="wetread-") as folder:
+        yield Engine(Path(folder))
 
 
 def read(folder: Path, argv: list[str], **more: float) -> Reading:
