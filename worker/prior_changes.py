@@ -10,13 +10,12 @@ from dataclasses import replace
 from datetime import date
 
 from models.findings import Count, Detection, Measurement, Reading
+from worker.labels_told import of_abnormal_category
 from worker.prior import NO_SIZES_BY_NAME, NOT_SIZES, NOTHING, Change, Code, EarlierRead, Observed, Prior
 from worker.prior_pairs import Thing, pairs_of
 from worker.prior_sizes import in_unit, most_different
 
 _VOLUME: Code = ("118565006", "SCT")
-#: A doubling time is told of what may grow, not of an organ: Morphologically Abnormal Structure.
-_ABNORMAL: Code = ("49755003", "SCT")
 #: Below these a doubling time says more about the measurement than about the lesion.
 _LEAST_GROWTH = 1.25
 _LEAST_DAYS = 30
@@ -54,7 +53,8 @@ def doubling_days(earlier: float, now: float, days: int) -> float | None:
 
 
 def _changes_of(thing: Thing, then: Observed, days: int) -> Iterator[Change]:
-    abnormal = (thing.label.category.value, thing.label.category.scheme) == _ABNORMAL
+    # A doubling time is told of what may grow, not of an organ.
+    abnormal = of_abnormal_category(thing.label)
     for change in _changes(thing, thing.measurements, then.measurements):
         volume = (change.name.value, change.name.scheme) == _VOLUME
         doubling = doubling_days(change.earlier, change.now, days) if abnormal and volume else None
