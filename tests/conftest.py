@@ -5,6 +5,7 @@ import itertools
 import os
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ from tests.stack import Stack
 hypothesis.settings.register_profile("wetread", deadline=None)
 hypothesis.settings.load_profile("wetread")
 
-_FIRST_PORT, _PORTS_EACH = 20000, 1000
+_FIRST_PORT, _PORTS_EACH, _BLOCKS = 20000, 500, 24
 
 
 def _shared_data_source() -> Path | None:
@@ -68,14 +69,29 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def free_port() -> Callable[[], int]:
+def _port_block() -> Iterator[int]:
+    """The first of a block of ports that no other process of tests on this machine has, of another run neither."""
+    folder = Path(tempfile.gettempdir()) / f"wetread-test-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for number in range(_BLOCKS):
+        with (folder / f"{number}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield _FIRST_PORT + _PORTS_EACH * number
+            return
+    pytest.fail(f"{_BLOCKS} processes of tests run on this machine already: wait for one to end")
+
+
+@pytest.fixture(scope="session")
+def free_port(_port_block: int) -> Callable[[], int]:
     """Return a function that finds a loopback port nobody listens on.
 
     Each of the processes that run tests has ports of its own, below those that the kernel gives to outgoing
     connections: what is free here stays free until the server that is started next takes it.
     """
-    first = _FIRST_PORT + _PORTS_EACH * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    candidates = itertools.cycle(range(first, first + _PORTS_EACH))
+    candidates = itertools.cycle(range(_port_block, _port_block + _PORTS_EACH))
 
     def find() -> int:
         for port in itertools.islice(candidates, _PORTS_EACH):
@@ -85,7 +101,7 @@ def free_port() -> Callable[[], int]:
                 except OSError:
                     continue
                 return port
-        pytest.fail(f"no free port from {first} on")
+        pytest.fail(f"no free port from {_port_block} on")
 
     return find
 
