@@ -144,7 +144,7 @@ def interpret(
     rate, samples = preparation.sampling_frequency_hz, preparation.samples
     trusted = slice(round(trusted_s[0] * rate), round(trusted_s[1] * rate))
     frames = _logits(outputs, "frame_logits", interpretation.frame_classes, samples)[: lead.size].argmax(axis=1)
-    marks = _waves(frames, interpretation.frame_classes, rate, trusted_s)
+    marks = _waves(frames, interpretation.frame_classes, preparation, trusted_s)
     beats = _beats(marks, lead, rate)
     rhythms = _logits(outputs, "rhythm_logits", interpretation.rhythm_classes, samples)
     finding = _rhythm(interpretation, rhythms[trusted])
@@ -177,12 +177,13 @@ def _logits(outputs: Arrays, name: str, classes: Sequence[str], samples: int) ->
 
 
 def _waves(
-    frames: NDArray[np.intp], classes: Sequence[str], rate: float, trusted_s: tuple[float, float]
+    frames: NDArray[np.intp], classes: Sequence[str], preparation: WaveformPreparation, trusted_s: tuple[float, float]
 ) -> tuple[Mark, ...]:
     """Return the waves that lie wholly inside the trusted seconds, in order."""
+    rate = preparation.sampling_frequency_hz
     edges = [0, *(np.flatnonzero(np.diff(frames)) + 1).tolist(), frames.size]
     runs = [
-        Mark(kind=classes[frames[start]], start_s=start / rate, end_s=end / rate)
+        Mark(kind=classes[frames[start]], start_s=start / rate, end_s=end / rate, channel=preparation.channel)
         for start, end in itertools.pairwise(edges)
         if start < end
     ]

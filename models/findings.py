@@ -119,11 +119,13 @@ class Mark:
         kind: Short name, as drawn in the picture.
         start_s: Seconds from the first sample.
         end_s: Seconds from the first sample, after ``start_s``.
+        channel: Short name of the channel that it was seen in, such as "II".
     """
 
     kind: str
     start_s: float
     end_s: float
+    channel: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

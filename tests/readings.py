@@ -252,7 +252,7 @@ def classified(series: LoadedSeries) -> Reading:
     )
 
 
-def an_ecg_reading() -> Reading:
+def an_ecg_reading(channel: str = "II") -> Reading:
     """Return a rhythm, two numbers and the marks of six beats."""
     waves = (("P", 0.0, 0.1), ("QRS", 0.16, 0.08), ("T", 0.35, 0.2))
     return Reading(
@@ -262,7 +262,7 @@ def an_ecg_reading() -> Reading:
             Measurement(name=RR_INTERVAL, value=982.0, unit=MILLISECOND, method=MEAN),
         ),
         marks=tuple(
-            Mark(kind=kind, start_s=beat * 0.98 + start, end_s=beat * 0.98 + start + length)
+            Mark(kind=kind, start_s=beat * 0.98 + start, end_s=beat * 0.98 + start + length, channel=channel)
             for beat in range(2, 8)
             for kind, start, length in waves
         ),

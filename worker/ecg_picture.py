@@ -1,17 +1,20 @@
 """An ECG as a picture: the lead that was read with its marks, the others small, the numbers beside."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from models.findings import Reading
+from models.ecg import lead_name
+from models.findings import Mark
 from models.volume import Waveform
 from worker.case import Case
 from worker.picture_style import COLUMN_RIGHT, INK, PAPER
 
-#: Rhythm is read on it, so it is drawn large where it is there.
+#: Rhythm is read on it, so it is drawn large where it is there and no other lead has the marks.
 _RHYTHM_LEAD = "II"
 _COLOURS = {"P": "#4f9dff", "QRS": "#ff5a5a", "T": "#5fd35f"}
 _OTHER = "#c9a0ff"
@@ -25,7 +28,10 @@ _BIG_BOX_MV = 0.5
 
 def draw_ecg(figure: Figure, waveform: Waveform, case: Case) -> None:
     """Draw the waveform and what was read into an empty figure."""
-    large = waveform.channels.index(_RHYTHM_LEAD) if _RHYTHM_LEAD in waveform.channels else 0
+    names = [lead_name(channel) for channel in waveform.channels]
+    marks = [mark for mark in case.reading.marks if mark.channel in names]
+    wanted = marks[0].channel if marks else _RHYTHM_LEAD
+    large = names.index(wanted) if wanted in names else 0
     others = [channel for channel in range(len(waveform.channels)) if channel != large]
     seconds = np.arange(waveform.array.shape[1]) / waveform.sampling_frequency_hz
     outer = figure.add_gridspec(
@@ -33,7 +39,7 @@ def draw_ecg(figure: Figure, waveform: Waveform, case: Case) -> None:
     )
     axes = figure.add_subplot(outer[0])
     _strip(axes, seconds, waveform, large, linewidth=0.9)
-    _mark(axes, case.reading)
+    _mark(axes, [mark for mark in marks if mark.channel == wanted])
     axes.set_xlabel("s", color=INK, fontsize=8, labelpad=1)
     axes.set_ylabel("mV", color=INK, fontsize=8)
     rows = max(1, -(-len(others) // _SMALL_COLUMNS))
@@ -85,9 +91,9 @@ def _strip(
     )
 
 
-def _mark(axes: Axes, reading: Reading) -> None:
-    kinds = list(dict.fromkeys(mark.kind for mark in reading.marks))
-    for mark in reading.marks:
+def _mark(axes: Axes, marks: Sequence[Mark]) -> None:
+    kinds = list(dict.fromkeys(mark.kind for mark in marks))
+    for mark in marks:
         axes.axvspan(mark.start_s, mark.end_s, color=_COLOURS.get(mark.kind, _OTHER), alpha=0.35, linewidth=0)
     if kinds:
         axes.legend(

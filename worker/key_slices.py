@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.findings import Reading
+from models.findings import HeatMap, Reading
 from models.volume import Image, Volume
 
 _MOST = 6
@@ -59,6 +59,19 @@ class View:
         return self.letters[index if len(self.letters) > 1 else 0]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tile:
+    """One image of a picture.
+
+    Attributes:
+        slice_index: Which slice or frame of the source.
+        heat_map: What lies over it; None where it is outlined what was found.
+    """
+
+    slice_index: int
+    heat_map: HeatMap | None = None
+
+
 def view_of(source: Volume | Image, datasets: Sequence[Any]) -> View:
     """Return how a source is shown; `datasets` are its images in its order, or the one that has all frames."""
     head = datasets[0]
@@ -85,22 +98,39 @@ def view_of(source: Volume | Image, datasets: Sequence[Any]) -> View:
 
 
 def key_slices(reading: Reading, slices: int) -> list[int]:
-    """Return up to six slices, in order: those of the largest detections, else where the structures are.
+    """Return the slices of the `tiles` of a reading, in order."""
+    return sorted({tile.slice_index for tile in tiles(reading, slices)})
 
-    Between the chosen slices of structures their volume is shared equally: large areas, well apart. Without any it is
-    the slice on which a heat map is hottest, and with nothing found the middle one.
+
+def tiles(reading: Reading, slices: int) -> list[Tile]:
+    """Return what a picture shows: up to six slices with outlines, and up to six heat maps.
+
+    The slices are those of the largest detections, else where the structures are: their volume is shared equally
+    between them, so they have large areas and lie well apart. A heat map is shown where it is hottest. With nothing
+    found and nothing hot it is the middle slice.
     """
-    if reading.detections:
-        largest = sorted(reading.detections, key=lambda one: -one.measurements[0].value if one.measurements else 0.0)
-        return sorted({one.slice_index for one in largest[:_MOST]})
-    labels = reading.labels
+    hot = [Tile(slice_index=_hottest(heat.array), heat_map=heat) for heat in reading.heat_maps if heat.array.any()]
+    # Each alone on its slice: two that lie over each other, or over outlines, can't be told apart.
+    shown = [Tile(slice_index=k) for k in _of_detections(reading) or _of_structures(reading)] + hot[:_MOST]
+    return shown or [Tile(slice_index=slices // 2)]
+
+
+def _of_detections(reading: Reading) -> list[int]:
+    largest = sorted(reading.detections, key=lambda one: -one.measurements[0].value if one.measurements else 0.0)
+    return sorted({one.slice_index for one in largest[:_MOST]})
+
+
+def _of_structures(reading: Reading) -> list[int]:
     # Plane by plane: along axes numpy counts in a copy of eight bytes a voxel.
-    areas = np.array([0] * slices if labels is None else [np.count_nonzero(plane) for plane in labels])
+    areas = np.array([] if reading.labels is None else [np.count_nonzero(plane) for plane in reading.labels])
     if not areas.any():
-        hottest = reading.heat_maps[0].array.max(axis=(1, 2)) if reading.heat_maps else np.zeros(slices)
-        return [int(np.argmax(hottest)) if hottest.any() else slices // 2]
+        return []
     shares = (np.arange(_MOST) + 0.5) / _MOST * areas.sum()
     return sorted({int(k) for k in np.searchsorted(np.cumsum(areas), shares)})
+
+
+def _hottest(heat: NDArray[np.float32]) -> int:
+    return int(np.argmax(heat.max(axis=(1, 2))))
 
 
 def shown_part(view: View, reading: Reading, chosen: list[int]) -> tuple[int, int, int, int]:

@@ -11,7 +11,7 @@ from models.findings import Reading
 from models.volume import Image, Volume
 from worker.case import Case
 from worker.finding_sentences import image_number
-from worker.key_slices import Letters, View, columns_of, key_slices, scale_bar_mm, shown_part, view_of
+from worker.key_slices import Letters, Tile, View, columns_of, scale_bar_mm, shown_part, tiles, view_of
 from worker.mask_outlines import outlines
 from worker.picture_style import COLUMN_RIGHT, INK, PAPER, colour_of
 
@@ -28,34 +28,44 @@ _NEAR_TOP = 0.06
 def draw_slices(figure: Figure, source: Volume | Image, case: Case) -> None:
     """Draw the key slices of a reading into the left part of an empty figure."""
     view, reading = view_of(source, case.series.datasets), case.reading
-    chosen = key_slices(reading, view.array.shape[0])
-    top, bottom, left, right = part = shown_part(view, reading, chosen)
-    columns = columns_of(len(chosen), (bottom - top + 1) * view.aspect / (right - left + 1), _ROOM_HEIGHT_PER_WIDTH)
-    rows = -(-len(chosen) // columns)
+    shown = tiles(reading, view.array.shape[0])
+    top, bottom, left, right = part = shown_part(view, reading, sorted({tile.slice_index for tile in shown}))
+    columns = columns_of(len(shown), (bottom - top + 1) * view.aspect / (right - left + 1), _ROOM_HEIGHT_PER_WIDTH)
+    rows = -(-len(shown) // columns)
     grid = figure.add_gridspec(
         rows, columns, left=0.01, right=COLUMN_RIGHT - 0.01, top=0.93, bottom=0.02, wspace=0.03, hspace=0.05
     )
-    for place, k in enumerate(chosen):
+    for place, tile in enumerate(shown):
+        k = tile.slice_index
         axes = figure.add_subplot(grid[place // columns, place % columns])
         low, high = view.window
         axes.imshow(view.array[k], cmap="gray", vmin=low, vmax=high, aspect=view.aspect, interpolation="nearest")
-        _overlay(axes, reading, k)
+        if tile.heat_map is None:
+            _overlay(axes, reading, k)
+        else:
+            _heat(axes, tile.heat_map.array[k])
         _letter(axes, view.letters_on(k))
         if place == 0:  # all have the same scale
             _scale(axes, view, part)
-        told = case.words.say("image {image}", image=f"{image_number(case, k)}")
-        axes.text(0.02, 0.02, told, transform=axes.transAxes, color=INK, fontsize=8, path_effects=_ON_ANY)
+        axes.text(0.02, 0.02, _told(case, tile), transform=axes.transAxes, color=INK, fontsize=8, path_effects=_ON_ANY)
         axes.set_xlim(left - 0.5, right + 0.5)
         axes.set_ylim(bottom + 0.5, top - 0.5)
         axes.set_axis_off()
 
 
+def _told(case: Case, tile: Tile) -> str:
+    image = f"{image_number(case, tile.slice_index)}"
+    if tile.heat_map is None:
+        return case.words.say("image {image}", image=image)
+    return case.words.say("image {image}, heat map: {name}", image=image, name=case.words.concept(tile.heat_map.name))
+
+
+def _heat(axes: Axes, heat: NDArray[np.float32]) -> None:
+    shown = np.ma.masked_less(heat, _HEAT_FROM)
+    axes.imshow(shown, cmap="inferno", vmin=0, vmax=1, alpha=0.45, aspect=axes.get_aspect(), interpolation="bilinear")
+
+
 def _overlay(axes: Axes, reading: Reading, k: int) -> None:
-    for heat in reading.heat_maps[:1]:
-        shown = np.ma.masked_less(heat.array[k], _HEAT_FROM)
-        axes.imshow(
-            shown, cmap="inferno", vmin=0, vmax=1, alpha=0.45, aspect=axes.get_aspect(), interpolation="bilinear"
-        )
     if reading.labels is not None:
         for structure in reading.structures:
             _outline(axes, reading.labels[k] == structure.label.number, colour_of(structure.label.colour_rgb))

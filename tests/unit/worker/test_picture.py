@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from pydicom.dataset import Dataset
 
+from models.card_parts import Concept
 from models.findings import HeatMap, Reading
 from models.volume import Image as Planar
 from models.volume import Volume
@@ -26,6 +28,7 @@ from tests.readings import (
     nothing_found,
 )
 from worker import picture_style, slice_picture
+from worker.ecg_picture import draw_ecg
 from worker.key_slices import (
     columns_of,
     key_slices,
@@ -40,7 +43,10 @@ from worker.picture_style import for_pictures
 from worker.picture_words import banner
 from worker.planar_testing import a_chest, write_planar_image
 from worker.settings import ReportSettings
+from worker.slice_picture import draw_slices
 from worker.testing import write_mr_series
+
+EFFUSION = Concept(value="60046008", scheme="SCT", meaning="Pleural effusion")
 
 
 def pixels_of(png: bytes) -> np.ndarray:
@@ -77,6 +83,18 @@ def test_an_ecg_is_drawn_with_its_marks() -> None:
         pixels_of(render(case_of(series, reading, an_ecg_card()))) for reading in (an_ecg_reading(), Reading())
     )
     assert (marked != plain).any(axis=2).sum() > 5000
+
+
+@pytest.mark.parametrize("lead", ["II", "V1"])
+def test_marks_lie_on_the_lead_that_they_were_seen_in(lead: str) -> None:
+    """The large strip is the lead that was read, whichever it is: marks of V1 do not lie on II."""
+    series = an_ecg()
+    figure = Figure()
+    draw_ecg(figure, series.source, case_of(series, an_ecg_reading(lead), an_ecg_card()))
+    large, *small = figure.axes
+    assert [text.get_text() for text in large.texts] == [lead]
+    assert large.get_legend() is not None
+    assert lead not in {text.get_text() for axes in small for text in axes.texts}
 
 
 def test_key_slices_are_labelled_and_apart() -> None:
@@ -186,11 +204,37 @@ def test_long_legends_fit(tmp_path: Path) -> None:
     assert (pixels[-8:, 960:] == pixels[-1, -1]).all()
 
 
+def heat_map(name: Concept, hot: tuple[int, int, int], shape: tuple[int, int, int]) -> HeatMap:
+    """Return a heat map that is hot at one voxel."""
+    heat = np.zeros(shape, np.float32)
+    heat[hot] = 0.8
+    return HeatMap(name=name, array=heat)
+
+
 def test_a_heat_map_is_shown_where_it_is_hottest() -> None:
-    """Where nothing was outlined, the picture shows the slice that spoke most for the finding."""
-    heat = np.zeros((9, 4, 4), np.float32)
-    heat[6, 1, 1] = 0.8
-    assert key_slices(Reading(heat_maps=(HeatMap(name=PNEUMONIA, array=heat),)), 9) == [6]
+    """Where nothing was outlined, the picture shows the slice that spoke most for the finding, if any spoke."""
+    cold = HeatMap(name=PNEUMONIA, array=np.zeros((9, 4, 4), np.float32))
+    assert key_slices(Reading(heat_maps=(heat_map(PNEUMONIA, (6, 1, 1), (9, 4, 4)),)), 9) == [6]
+    assert key_slices(Reading(heat_maps=(cold,)), 9) == [4]
+
+
+def test_each_heat_map_is_shown_alone_and_by_its_name(tmp_path: Path) -> None:
+    """Of two heat maps beside outlines each has an image of its own, which says what it spoke for."""
+    write_mr_series(tmp_path)
+    series = load(tmp_path)
+    reading = a_reading(series)
+    assert reading.labels is not None
+    maps = tuple(heat_map(name, (3, 9, 9), reading.labels.shape) for name in (PNEUMONIA, EFFUSION))
+    outlined = key_slices(reading, 20)
+    both = replace(reading, heat_maps=maps)
+    assert key_slices(both, 20) == sorted({*outlined, 3})
+    figure = Figure()
+    draw_slices(figure, series.source, case_of(series, both, a_card()))
+    told = [text.get_text() for axes in figure.axes for text in axes.texts if text.get_text().startswith("image")]
+    number = int(series.datasets[3].InstanceNumber)
+    named = [f"image {number}, heat map: {name.meaning}" for name in (PNEUMONIA, EFFUSION)]
+    assert len(told) == len(outlined) + 2
+    assert told[-2:] == named
 
 
 def test_the_air_around_the_patient_is_cut_off_and_nothing_found_is() -> None:
