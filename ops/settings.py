@@ -238,6 +238,8 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "value_error":
         # Our own sentence, without pydantic's "Value error" before it; of the whole it names its keys itself.
         return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
+    if problem["type"] == "tuple_type":
+        return f"{key}: must be a list, in brackets: [ ]"
     if problem["type"] != "extra_forbidden":
         return f"{key}: {problem['msg']}"
     allowed = _keys_of(problem["loc"][:-1])

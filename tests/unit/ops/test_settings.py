@@ -36,6 +36,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     [
         ("[node]\nprt = 5\n", {}, ("wetread.toml", "node.prt", "did you mean port?")),
         ("[wroker]\n", {}, ("wroker", "did you mean worker?")),
+        ("[models]\npath = '/srv/models'\n", {}, ("models.path: must be a list, in brackets",)),
         ("[[destinations]]\nname='a'\nae_title='A'\nhost='h'\nport=1\nprot=2\n", {}, ("prot", "did you mean port?")),
         (
             "[[destinations]]\nname='a'\nae_title='A'\nhost='h'\nport=1\nobjects=['SEG','LABELMAP']\n",
