@@ -40,7 +40,7 @@ def answered(
         interpretation: The card's.
         answer: The network's.
         shape: Of the input, ``(d, h, w)`` or ``(rows, columns)``.
-        labels: The card's; for kind ``multi-label`` one may have a threshold of its own.
+        labels: The card's; for kinds ``multi-label`` and ``regions`` one may have a threshold of its own.
 
     Raises CardError when the answer is not the card's kind, ImplausibleResult where it holds what is no number.
     """
@@ -144,7 +144,28 @@ def _multi_label(
     return found
 
 
-_READ = {"labels": _labels, "classes": _classes, "probability": _probability, "multi-label": _multi_label}
+def _regions(
+    interpretation: LabelMapInterpretation, output: NDArray[Any], shape: tuple[int, ...], labels: Sequence[Label]
+) -> NDArray[Any] | None:
+    if not _is_channels(output, shape):
+        return None
+    largest = max((label.number for label in labels), default=0)
+    _require_channels(output, largest, largest)
+    values = _logits(interpretation, output)
+    own = {label.number: label.threshold for label in labels if label.threshold is not None}
+    found = np.zeros(shape, np.uint8)
+    for number in interpretation.order or range(1, len(values) + 1):
+        found[values[number - 1] > logit(own.get(number, interpretation.threshold))] = number
+    return found
+
+
+_READ = {
+    "labels": _labels,
+    "classes": _classes,
+    "probability": _probability,
+    "multi-label": _multi_label,
+    "regions": _regions,
+}
 
 
 def _is_channels(output: NDArray[Any], shape: tuple[int, ...]) -> bool:

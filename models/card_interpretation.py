@@ -10,13 +10,17 @@ from models.card_parts import Concept, Range, Strict
 class LabelMapInterpretation(Strict):
     """From the network's answer to labels on the source grid."""
 
-    kind: Literal["labels", "classes", "probability", "multi-label"] = Field(
+    kind: Literal["labels", "classes", "probability", "multi-label", "regions"] = Field(
         description="labels: the network answers label numbers; classes: logits of background and labels 1, 2, ..., of "
         "which the highest counts; probability: logits of background and label 1; multi-label: a logit for each of "
-        "labels 1, 2, ... by itself, and of those above the threshold the highest counts"
+        "labels 1, 2, ... by itself, and of those above the threshold the highest counts; regions: likewise, and of "
+        "those above the threshold the one that is drawn last counts, such as a tumour's core over all of the tumour"
+    )
+    order: tuple[int, ...] = Field(
+        default=(), description="with kind = regions: all labels' numbers as they are drawn; left out: 1, 2, ..."
     )
     activation: Literal["logits", "probabilities"] = Field(
-        default="logits", description="what a network of kind probability or multi-label answers"
+        default="logits", description="what a network of kind probability, multi-label or regions answers"
     )
     value_unit: Concept = Field(
         default=Concept(value="1", scheme="UCUM", meaning="no units"),
@@ -26,6 +30,12 @@ class LabelMapInterpretation(Strict):
     largest_component: Literal["none", "foreground", "each-label"] = "none"
     fill_holes: bool = False
     plausible_total_ml: Range = Range()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "LabelMapInterpretation":
+        if self.order and self.kind != "regions":
+            raise ValueError("order goes with kind = regions")
+        return self
 
 
 class BoxInterpretation(Strict):

@@ -61,7 +61,8 @@ class Label(Strict):
         default=None,
         gt=0.0,
         lt=1.0,
-        description="with kind = multi-label: its probability must be above; left out: as [interpretation] says",
+        description="with kind = multi-label or regions: its probability must be above; left out: as [interpretation] "
+        "says",
     )
     instances: bool = Field(default=False, description="each connected part is a thing of its own, such as a nodule")
     smallest_ml: float = Field(default=0.0, ge=0, description="connected parts that are smaller are dropped")

@@ -36,7 +36,7 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
     Args:
         folder: The bundle, or a zip of it.
         wishes: What a bundle does not know: id, concepts of labels, selection (of each channel, where it has several),
-            and of labels by themselves (sigmoid) that they never overlap: the kind of interpretation.
+            and of labels by themselves (sigmoid) whether one lies within another: the kind of interpretation.
         target_dir: Directory of this machine's models.
 
     Raises WeightsRefused for what is not read here, CardError (a draft is written), OSError.
@@ -50,11 +50,13 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
     inference = _inference(parser)
     interpreted = interpretation(_transforms(parser, "postprocessing"))
     names = _names(metadata, first=1 if interpreted["kind"] == "multi-label" else 0)
-    if interpreted["kind"] == "multi-label" and len(names) > 1 and not _said_to_exclude(wishes):
+    if interpreted["kind"] == "multi-label" and len(names) > 1 and not _said_how_they_lie(wishes):
         raise WeightsRefused(
             f"the labels {', '.join(names.values())} may overlap (Activationsd with sigmoid), and a read gives each "
-            "voxel one label: nested regions would be drawn and measured too small. Where they never overlap, say "
-            'interpretation = { kind = "multi-label" } in the file named by --card'
+            "voxel one label. In the file named by --card say how they lie: where they never overlap, "
+            'interpretation = { kind = "multi-label" }; where one lies within another, '
+            'interpretation = { kind = "regions", order = [2, 1] }, the whole before its part, and call each label '
+            "what is left of it"
         )
     known = {
         "name": str(metadata.get("name") or metadata.get("task") or folder.name)[:40],
@@ -80,10 +82,10 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
     return import_module(_network(parser, folder), card, target_dir, example=example, free_sides=False)
 
 
-def _said_to_exclude(wishes: Mapping[str, Any]) -> bool:
-    """Return whether the user says that each voxel has one label, of which the likeliest counts."""
+def _said_how_they_lie(wishes: Mapping[str, Any]) -> bool:
+    """Return whether the user says that each voxel has one label: the likeliest, or the one that is drawn last."""
     said = wishes.get("interpretation")
-    return isinstance(said, Mapping) and said.get("kind") == "multi-label"
+    return isinstance(said, Mapping) and said.get("kind") in ("multi-label", "regions")
 
 
 def _unpacked(file: Path, scratch: Path) -> Path:

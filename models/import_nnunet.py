@@ -18,7 +18,8 @@ from models.import_torch import import_module
 from models.imported_model import with_labels
 from models.nnunet_card import limits_of, mirror_axes, nnunet_card
 
-_CONFIGURATION = "3d_fullres"
+#: Of plans.json. A cascade's second stage reads what its first one said beside the images; 2d is no volume's.
+_CONFIGURATIONS = ("3d_fullres", "3d_lowres")
 _LARGEST_FILE = 4 << 30
 #: Only these packages may bring a network: a name in a file must not import anything else. `torch` as a whole would
 #: be too much: torch.hub.load, for one, runs what it is pointed to.
@@ -39,15 +40,16 @@ def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, 
     """
     plans, dataset = _json(folder / "plans.json"), _json(folder / "dataset.json")
     try:
-        configuration = plans["configurations"][_CONFIGURATION]
         file = _checkpoint(folder)
         content = _content(file)
-        _require_fullres(folder, content)
+        configuration = plans["configurations"][_configuration(folder, content)]
         mirrored = mirror_axes(content.get("inference_allowed_mirroring_axes"))
         card = with_labels(nnunet_card(plans, configuration, dataset, orientation, mirrored), wishes)
         card.setdefault("limits", limits_of(card["preparation"], card["inference"]))
         channels = len(dataset["channel_names"])
-        module = _network(configuration, channels=channels, classes=len(card["labels"]) + 1)
+        # Regions are asked about each by itself: there is no channel of the background.
+        outputs = len(card["labels"]) + (card["interpretation"]["kind"] != "regions")
+        module = _network(configuration, channels=channels, classes=outputs)
         _load(module, content, file)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsRefused(
@@ -57,11 +59,14 @@ def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, 
     return import_module(module, card, target_dir, example=patch, free_sides=False)
 
 
-def _require_fullres(folder: Path, content: Mapping[str, Any]) -> None:
-    """Refuse another configuration's weights: plans.json holds all of them, and their networks may be alike."""
+def _configuration(folder: Path, content: Mapping[str, Any]) -> str:
+    """Return whose weights these are: plans.json holds all configurations, and their networks may be alike."""
     said = dict(content.get("init_args") or {}).get("configuration") or folder.name.rpartition("__")[2]
-    if said.startswith(("2d", "3d")) and said != _CONFIGURATION:
-        raise WeightsRefused(f"{folder} was trained as {said}, and {_CONFIGURATION} is what is read here")
+    if said.startswith(("2d", "3d")) and said not in _CONFIGURATIONS:
+        raise WeightsRefused(
+            f"{folder} was trained as {said}, and {' and '.join(_CONFIGURATIONS)} are what is read here"
+        )
+    return said if said in _CONFIGURATIONS else _CONFIGURATIONS[0]
 
 
 def _network(configuration: Mapping[str, Any], *, channels: int, classes: int) -> Any:

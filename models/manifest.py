@@ -103,9 +103,15 @@ class Card(Strict):
         numbers = [label.number for label in self.labels]
         if len(set(numbers)) != len(numbers):
             raise ValueError("two labels have the same number")
-        if self.interpretation.kind != "multi-label" and any(label.threshold is not None for label in self.labels):
+        by_itself = self.interpretation.kind in ("multi-label", "regions")
+        if not by_itself and any(label.threshold is not None for label in self.labels):
             raise ValueError(
-                "a threshold of [[labels]] goes with kind = multi-label; else [interpretation] has the one"
+                "a threshold of [[labels]] goes with kind = multi-label or regions; else [interpretation] has the one"
+            )
+        order = self.interpretation.order if isinstance(self.interpretation, LabelMapInterpretation) else ()
+        if order and sorted(order) != sorted(numbers):
+            raise ValueError(
+                f"interpretation.order needs each label's number once: {sorted(numbers)}, not {list(order)}"
             )
         return self
 

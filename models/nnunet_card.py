@@ -1,6 +1,6 @@
 """What nnU-Net's ``plans.json`` and ``dataset.json`` say, in the card's words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.channel_names import channel_names
@@ -12,6 +12,7 @@ _RESAMPLING = "resample_data_or_seg_to_shape"
 #: Its `order`, in the card's words.
 _ORDERS = {0: "nearest", 1: "linear", 3: "spline"}
 _SPATIAL = (0, 1, 2)
+_IGNORED = "ignore"
 
 
 def nnunet_card(
@@ -32,14 +33,8 @@ def nnunet_card(
 
     Raises WeightsRefused for what no card can say; KeyError, TypeError, ValueError for files that are not nnU-Net's.
     """
-    if any(not isinstance(value, int) for value in dataset["labels"].values()):
-        raise WeightsRefused("region-based training (labels that are lists) is not read here")
     if configuration.get("previous_stage"):
-        raise WeightsRefused("a cascade (previous_stage) is not read here; take 3d_fullres alone")
-    # What was left out of training has a number, and no output of the network.
-    numbers = {name: number for name, number in dataset["labels"].items() if name != "ignore"}
-    if sorted(numbers.values()) != list(range(len(numbers))):
-        raise WeightsRefused(f"the labels' numbers {sorted(numbers.values())} are not 0, 1, 2, ...")
+        raise WeightsRefused("a cascade (previous_stage) is not read here; take 3d_fullres or 3d_lowres alone")
     forward = [int(axis) for axis in plans.get("transpose_forward", _SPATIAL)]
     channels = channel_names(dataset["channel_names"], "dataset.json")
     schemes = configuration["normalization_schemes"]
@@ -71,9 +66,42 @@ def nnunet_card(
             "padding": "zero-around",
             **({"mirror_axes": mirrored} if mirrored else {}),
         },
-        "interpretation": {"kind": "classes"},
-        "labels": [{"number": number, "name": name} for name, number in numbers.items() if number > 0],
+        **_answer(dataset),
     }
+
+
+def _answer(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the network's channels are. Raises WeightsRefused."""
+    # What was left out of training has a number, and no output of the network.
+    said = {name: value for name, value in dataset["labels"].items() if name != _IGNORED}
+    if any(isinstance(value, (list, tuple)) for value in said.values()):
+        parts = {name: _numbers(value) for name, value in said.items()}
+        names = _names_of_regions([(name, numbers) for name, numbers in parts.items() if numbers != {0}])
+        if len(dataset.get("regions_class_order", ())) != len(names):
+            raise WeightsRefused(f"regions_class_order of dataset.json does not name {len(names)} regions")
+        return {"interpretation": {"kind": "regions"}, "labels": _labels(names)}
+    if sorted(said.values()) != list(range(len(said))):
+        raise WeightsRefused(f"the labels' numbers {sorted(said.values())} are not 0, 1, 2, ...")
+    return {"interpretation": {"kind": "classes"}, "labels": _labels(sorted(said, key=said.__getitem__)[1:])}
+
+
+def _labels(names: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"number": number, "name": name} for number, name in enumerate(names, start=1)]
+
+
+def _numbers(value: Any) -> set[int]:
+    return {int(number) for number in (value if isinstance(value, (list, tuple)) else [value])}
+
+
+def _names_of_regions(regions: Sequence[tuple[str, set[int]]]) -> list[str]:
+    """Return what to call what is left of each region when those after it are drawn over it, as nnU-Net does."""
+    names = []
+    for place, (name, numbers) in enumerate(regions):
+        over = [(other, parts) for other, parts in regions[place + 1 :] if parts & numbers]
+        # Of a part of a part only the part is named.
+        largest = [other for other, parts in over if not any(parts < wider for _, wider in over)]
+        names.append(f"{name} without {' and '.join(largest)}" if largest else name)
+    return names
 
 
 def limits_of(preparation: Mapping[str, Any], inference: Mapping[str, Any]) -> str:

@@ -45,7 +45,19 @@ def test_a_threshold_that_nothing_reads_is_refused() -> None:
         a_card(labels=[LABELS[0].model_dump() | {"threshold": 0.3}])
 
 
-@pytest.mark.parametrize("kind", ["classes", "probability", "multi-label"])
+def test_regions_are_drawn_in_their_order() -> None:
+    """regions: of those above the threshold the last that is drawn counts, however likely another is."""
+    drawn = meaning(LOGITS, kind="regions")
+    turned = meaning(LOGITS, kind="regions", order=[2, 1])
+    np.testing.assert_array_equal(drawn, np.where(LOGITS[0, 1] > 0, 2, LOGITS[0, 0] > 0))
+    np.testing.assert_array_equal(turned, np.where(LOGITS[0, 0] > 0, 1, 2 * (LOGITS[0, 1] > 0)))
+    with pytest.raises(ValidationError, match="order goes with kind = regions"):
+        meaning(LOGITS, kind="multi-label", order=[2, 1])
+    with pytest.raises(ValidationError, match=r"order needs each label's number once: \[1\], not \[2, 1\]"):
+        a_card(labels=[LABELS[0].model_dump() | {"number": 1}], interpretation={"kind": "regions", "order": [2, 1]})
+
+
+@pytest.mark.parametrize("kind", ["classes", "probability", "multi-label", "regions"])
 def test_an_answer_that_is_no_number_is_not_nothing_found(kind: str) -> None:
     """No comparison with NaN is true: it would be told as "looked for and not found"."""
     broken = LOGITS.copy()
@@ -95,7 +107,7 @@ def test_label_numbers_are_taken_as_they_are() -> None:
         np.testing.assert_array_equal(found, numbers[0])
 
 
-@pytest.mark.parametrize("kind", ["labels", "classes", "probability", "multi-label"])
+@pytest.mark.parametrize("kind", ["labels", "classes", "probability", "multi-label", "regions"])
 def test_another_shape_is_refused(kind: str) -> None:
     """An answer that cannot be what the card says names its shape."""
     with pytest.raises(CardError, match=rf"\(1, 3, 9, 9\).*not {kind}"):
@@ -115,7 +127,7 @@ def test_what_are_no_label_numbers_is_refused(output: Any) -> None:
         meaning(output, kind="labels")
 
 
-@pytest.mark.parametrize(("kind", "number"), [("classes", 2), ("multi-label", 3)])
+@pytest.mark.parametrize(("kind", "number"), [("classes", 2), ("multi-label", 3), ("regions", 3)])
 def test_a_network_that_cannot_answer_a_label_is_refused(kind: str, number: int) -> None:
     """It would be told as looked for and not found, in every read."""
     interpretation = LabelMapInterpretation.model_validate({"kind": kind})

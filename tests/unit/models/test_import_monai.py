@@ -299,6 +299,13 @@ def test_labels_that_may_overlap_are_refused_unless_said_to_exclude_each_other(b
     entry = read_entry(import_from("monai", bundle, card_file(tmp_path, table), tmp_path / "models"))
     assert (entry.card.interpretation.kind, len(entry.card.labels)) == ("multi-label", 2)
     assert all(verdict.passed for verdict in check(entry, OnnxRuntime()))
+    table = wishes(id="nested", interpretation={"kind": "regions", "order": [2, 1]})
+    nested = import_from("monai", bundle, card_file(tmp_path, table), tmp_path / "models")
+    head = oblique_head()
+    apart, over = read_by(tmp_path / "models" / "imported", head), read_by(nested, head)
+    # What the likeliest of two was given, the part now has wherever it was above the threshold.
+    assert np.array_equal(apart > 0, over > 0)
+    assert (over == 1).sum() >= (apart == 1).sum()
 
 
 @pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults

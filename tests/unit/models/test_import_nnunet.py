@@ -23,7 +23,7 @@ from models.loaded import LoadedModel
 from models.onnx_runtime import OnnxRuntime
 from models.preparation import prepare
 from models.volume import Volume
-from tests.importing import oblique_head, read_by, wishes
+from tests.importing import CONCEPT, oblique_head, read_by, wishes
 from tests.optional import need
 from tests.unit.models.test_import_torch import card_file
 
@@ -65,13 +65,17 @@ def write_results(
     mirrored: object = None,
     spacing: Sequence[float] = (2.0, 1.25, 1.5),
     order: int = 3,
+    labels: dict[str, Any] | None = None,
+    configured: str = "3d_fullres",
 ) -> Path:
     """Write a folder as nnU-Net v2 does, with seeded weights that were trained with deep supervision."""
     torch = need("torch")
     need("dynamic_network_architectures")
     from models.import_nnunet import _named  # noqa: PLC0415
 
-    folder = tmp_path / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    labels = labels or {"background": 0, "One": 1, "Two": 2}
+    regions = any(isinstance(value, list) for value in labels.values())
+    folder = tmp_path / f"nnUNetTrainer__nnUNetPlans__{configured}"
     (folder / "fold_0").mkdir(parents=True)
     configuration = {
         "spacing": list(spacing),
@@ -86,18 +90,20 @@ def write_results(
         "dataset_name": "Dataset900_Test",
         "transpose_forward": [0, 1, 2],
         "foreground_intensity_properties_per_channel": {str(place): SEEN for place in range(len(channels))},
-        "configurations": {"3d_fullres": configuration},
+        "configurations": {configured: configuration},
     }
     (folder / "plans.json").write_text(json.dumps(plans))
     names = {str(place): name for place, name in enumerate(channels)}
-    dataset = {"channel_names": names, "labels": {"background": 0, "One": 1, "Two": 2}, "file_ending": ".nii.gz"}
+    dataset = {"channel_names": names, "labels": labels, "file_ending": ".nii.gz"}
+    if regions:
+        dataset["regions_class_order"] = list(range(1, len(labels)))
     (folder / "dataset.json").write_text(json.dumps(dataset))
     torch.manual_seed(7)
     arguments = dict(ARCHITECTURE["arch_kwargs"])
     for key in ARCHITECTURE["_kw_requires_import"]:
         arguments[key] = _named(arguments[key]) if arguments[key] else None
     network = _named(ARCHITECTURE["network_class_name"])(
-        input_channels=len(channels), num_classes=3, deep_supervision=True, **arguments
+        input_channels=len(channels), num_classes=len(labels) - regions, deep_supervision=True, **arguments
     )
     checkpoint = {
         "network_weights": network.state_dict(),
@@ -148,9 +154,12 @@ def read_plainly(folder: Path, volume: Volume, mirrored: Sequence[int] = ()) -> 
 
     from models.import_nnunet import _content, _load, _network  # noqa: PLC0415
 
-    configuration = json.loads((folder / "plans.json").read_text())["configurations"]["3d_fullres"]
+    (configuration,) = json.loads((folder / "plans.json").read_text())["configurations"].values()
+    labels = json.loads((folder / "dataset.json").read_text())["labels"]
+    regions = any(isinstance(value, list) for value in labels.values())
+    classes = len(labels) - regions
     schemes = configuration["normalization_schemes"]
-    module = _network(configuration, channels=len(schemes), classes=3)
+    module = _network(configuration, channels=len(schemes), classes=classes)
     file = folder / "fold_0" / "checkpoint_final.pth"
     _load(module, _content(file), file)
     channels = []
@@ -176,7 +185,7 @@ def read_plainly(folder: Path, volume: Volume, mirrored: Sequence[int] = ()) -> 
         count = int(np.ceil((side - wide) / (wide * 0.5))) + 1
         step = (side - wide) / (count - 1) if count > 1 else 0
         starts.append([int(np.round(step * place)) for place in range(count)])
-    total, weights = np.zeros((3, *values.shape[1:])), np.zeros(values.shape[1:])
+    total, weights = np.zeros((classes, *values.shape[1:])), np.zeros(values.shape[1:])
     with torch.inference_mode():
         for corner in np.ndindex(*map(len, starts)):
             box = tuple(slice(starts[a][i], starts[a][i] + PATCH[a]) for a, i in enumerate(corner))
@@ -188,8 +197,13 @@ def read_plainly(folder: Path, volume: Volume, mirrored: Sequence[int] = ()) -> 
             logits = (logits / (len(ways) + 1))[0].numpy()
             total[(slice(None), *box)] += logits * weight
             weights[box] += weight
-    labels: NDArray[np.uint8] = (total / weights).argmax(0).astype(np.uint8)
-    return labels[inside]
+    said = total / weights
+    if not regions:
+        return np.asarray(said.argmax(0), np.uint8)[inside]
+    drawn = np.zeros(said.shape[1:], np.uint8)
+    for number, region in enumerate(said, start=1):
+        drawn[1 / (1 + np.exp(-region)) > 0.5] = number
+    return drawn[inside]
 
 
 def test_a_results_folder_reads_as_nnunet_does(results: Path, tmp_path: Path) -> None:
@@ -202,6 +216,36 @@ def test_a_results_folder_reads_as_nnunet_does(results: Path, tmp_path: Path) ->
     ours, theirs = read_by(made, head), read_plainly(results, head)
     assert len(np.unique(theirs)) > 1
     assert np.mean(ours != theirs) < 0.003
+
+
+def test_regions_are_drawn_one_over_the_other_as_nnunet_draws_them(tmp_path: Path) -> None:
+    """Each region is asked about by itself; what is left of it is called so."""
+    regions = {"background": 0, "tumour": [1, 2, 3], "core": [2, 3], "enhancing": [3]}
+    results = write_results(tmp_path, labels=regions)
+    made = import_from("nnunet", results, card_file(tmp_path, named(3)), tmp_path / "models", orientation="SPL")
+    entry = read_entry(made)
+    names = ["tumour without core", "core without enhancing", "enhancing"]
+    assert [label.name for label in entry.card.labels] == names
+    assert all(verdict.passed for verdict in check(entry, OnnxRuntime()))
+    head = oblique_head()
+    ours, theirs = read_by(made, head), read_plainly(results, head)
+    assert len(np.unique(theirs)) > 2
+    assert np.mean(ours != theirs) < 0.003
+
+
+def named(count: int) -> dict[str, Any]:
+    """Return what no file says of a model, without names of its own for so many labels."""
+    label = {"concept": CONCEPT, "colour_rgb": [40, 90, 200]}
+    return wishes(labels=[label | {"number": number} for number in range(1, count + 1)])
+
+
+def test_the_lower_resolution_is_read_by_its_own_plan(tmp_path: Path) -> None:
+    """3d_lowres has a spacing of its own, and needs no other network before it."""
+    results = write_results(tmp_path, configured="3d_lowres", spacing=(4.0, 2.5, 3.0))
+    made = import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models", orientation="SPL")
+    preparation = read_entry(made).card.preparation
+    assert isinstance(preparation, VolumePreparation)
+    assert preparation.spacing_mm == (4.0, 2.5, 3.0)
 
 
 @pytest.mark.parametrize("mirrored", [(0, 1, 2), [1]])
@@ -387,7 +431,7 @@ def test_without_an_orientation_nothing_is_imported(results: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("file", "change", "words"),
     [
-        ("dataset.json", {"labels": {"background": 0, "all": [1, 2]}}, "region-based"),
+        ("dataset.json", {"labels": {"background": 0, "all": [1, 2]}}, "regions_class_order"),
         ("dataset.json", {"channel_names": {"0": "T1", "1": "T2"}}, "2 channels, plans.json normalises 1"),
         ("dataset.json", {"channel_names": {"0": "T1", "1": "t1"}}, "called alike"),
         ("dataset.json", {"channel_names": {"1": "T1"}}, "channels' numbers"),
@@ -397,14 +441,14 @@ def test_without_an_orientation_nothing_is_imported(results: Path, tmp_path: Pat
 def test_what_is_not_read_here_is_refused(
     results: Path, tmp_path: Path, file: str, change: dict[str, Any], words: str
 ) -> None:
-    """Regions, channels that the plans do not know or that are called alike, other configurations: each by name."""
+    """Regions in no order, channels that the plans do not know or are called alike, other configurations: by name."""
     path = results / file
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(WeightsRefused, match=words):
         import_from("nnunet", results, None, tmp_path / "models", orientation="SPL")
 
 
-@pytest.mark.parametrize("said", ["3d_lowres", "2d"])
+@pytest.mark.parametrize("said", ["3d_cascade_fullres", "2d"])
 def test_weights_of_another_configuration_are_refused(results: Path, tmp_path: Path, said: str) -> None:
     """plans.json holds all of them, and their networks may be alike: only the spacing would be wrong."""
     torch = need("torch")
