@@ -131,15 +131,11 @@ def _multi_label(
 ) -> NDArray[Any] | None:
     if not _is_channels(output, shape):
         return None
-    largest = max((label.number for label in labels), default=0)
-    _require_channels(output, largest, largest)
-    values = _logits(interpretation, output)
-    own = {label.number: label.threshold for label in labels if label.threshold is not None}
     best = np.full(shape, -np.inf, np.float32)
     found = np.zeros(shape, np.uint8)
     # Label by label: of those above their own threshold the likeliest; of equals the first.
-    for number, channel in enumerate(values, start=1):
-        wins = (channel > logit(own.get(number, interpretation.threshold))) & (channel > best)
+    for number, (channel, cut) in enumerate(_with_cuts(interpretation, output, labels), start=1):
+        wins = (channel > cut) & (channel > best)
         found[wins], best[wins] = number, channel[wins]
     return found
 
@@ -149,14 +145,23 @@ def _regions(
 ) -> NDArray[Any] | None:
     if not _is_channels(output, shape):
         return None
+    answers = _with_cuts(interpretation, output, labels)
+    found = np.zeros(shape, np.uint8)
+    for number in interpretation.order or range(1, len(answers) + 1):
+        channel, cut = answers[number - 1]
+        found[channel > cut] = number
+    return found
+
+
+def _with_cuts(
+    interpretation: LabelMapInterpretation, output: NDArray[Any], labels: Sequence[Label]
+) -> list[tuple[NDArray[np.float32], float]]:
+    """Return of each label by itself the logits and the one that they must be above. Raises CardError."""
     largest = max((label.number for label in labels), default=0)
     _require_channels(output, largest, largest)
-    values = _logits(interpretation, output)
     own = {label.number: label.threshold for label in labels if label.threshold is not None}
-    found = np.zeros(shape, np.uint8)
-    for number in interpretation.order or range(1, len(values) + 1):
-        found[values[number - 1] > logit(own.get(number, interpretation.threshold))] = number
-    return found
+    values = _logits(interpretation, output)
+    return [(channel, logit(own.get(i, interpretation.threshold))) for i, channel in enumerate(values, start=1)]
 
 
 _READ = {
