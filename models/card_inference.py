@@ -39,10 +39,11 @@ class SlidingWindow(Strict):
         description="gaussian: about the window's middle; gaussian-monai: nowhere below 0.001, as in MONAI; "
         "gaussian-nnunet: about voxel side // 2, as in nnU-Net",
     )
-    padding: Literal["lowest", "zero-around"] = Field(
+    padding: Literal["lowest", "zero-around", "edge-around"] = Field(
         default="lowest",
         description="what fills up a volume that is smaller than a window: lowest: its lowest value, behind it; "
-        "zero-around: 0 after preparation, half before it and half behind, as in nnU-Net and MONAI",
+        "zero-around: 0 after preparation, half before it and half behind, as in nnU-Net and MONAI; edge-around: "
+        "likewise its outermost values, as MONAI's replicate",
     )
     mirror_axes: tuple[Literal[0, 1, 2], ...] = Field(
         default=(),

@@ -22,6 +22,9 @@ class Values(Strict):
     window: tuple[float, float] | None = Field(
         default=None, description="values (of a CT: HU) to clip to, instead of percentiles of the volume"
     )
+    stretched: tuple[float, float] | None = Field(
+        default=None, description="after that, the lowest value becomes the first of these, the highest the second"
+    )
     scale: float = 1.0
     offset: float = 0.0
 
@@ -31,6 +34,8 @@ class Values(Strict):
             raise ValueError("normalisation = fixed, and only it, needs mean and std")
         if self.window is not None and not self.window[0] < self.window[1]:
             raise ValueError("window needs a lower and a higher value, in this order")
+        if self.stretched is not None and not self.stretched[0] < self.stretched[1]:
+            raise ValueError("stretched needs a lower and a higher value, in this order")
         return self
 
 

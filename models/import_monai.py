@@ -27,6 +27,8 @@ from models.monai_transforms import interpretation, preparation
 
 _SIGMA = 0.125
 _LARGEST_BUNDLE = 8 << 30
+#: padding_mode, in the card's words.
+_PADDINGS = {"constant": "zero-around", "replicate": "edge-around"}
 _LIMITS = "Imported from a MONAI bundle; labels, not probabilities, are brought back to the images' grid."
 
 
@@ -46,11 +48,15 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
             return import_monai(_unpacked(folder, Path(scratch)), wishes, target_dir)
     metadata, parser = _metadata(folder), _parser(folder)
     channels = _channels(metadata)
-    prepared = preparation(_transforms(parser, "preprocessing"), channels)
+    said = {part: value for part in ("preparation", "interpretation") if isinstance(value := wishes.get(part), Mapping)}
+    prepared = preparation(_transforms(parser, "preprocessing"), channels, said.get("preparation"))
     inference = _inference(parser)
-    interpreted = interpretation(_transforms(parser, "postprocessing"))
-    names = _names(metadata, first=1 if interpreted["kind"] == "multi-label" else 0)
-    if interpreted["kind"] == "multi-label" and len(names) > 1 and not _said_how_they_lie(wishes):
+    after = _transforms(parser, "postprocessing")
+    by_itself = any(values["_target_"] == "Activationsd" and values.get("sigmoid") for values in after)
+    names = _names(metadata, first=1 if by_itself else 0)
+    interpreted = interpretation(after, [number for number in names if number > 0], said.get("interpretation"))
+    how = said.get("interpretation", {}).get("kind")
+    if interpreted["kind"] == "multi-label" and len(names) > 1 and how not in ("multi-label", "regions"):
         raise WeightsRefused(
             f"the labels {', '.join(names.values())} may overlap (Activationsd with sigmoid), and a read gives each "
             "voxel one label. In the file named by --card say how they lie: where they never overlap, "
@@ -80,12 +86,6 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
     if not defined and script.is_file():
         return import_script(script, card, target_dir, example=example, free_sides=False)
     return import_module(_network(parser, folder), card, target_dir, example=example, free_sides=False)
-
-
-def _said_how_they_lie(wishes: Mapping[str, Any]) -> bool:
-    """Return whether the user says that each voxel has one label: the likeliest, or the one that is drawn last."""
-    said = wishes.get("interpretation")
-    return isinstance(said, Mapping) and said.get("kind") in ("multi-label", "regions")
 
 
 def _unpacked(file: Path, scratch: Path) -> Path:
@@ -175,8 +175,11 @@ def _inference(parser: ConfigParser) -> dict[str, Any]:
     values = {key: parser.get_parsed_content(f"inferer#{key}") for key in inferer if not key.startswith("_")}
     sides, overlap = values["roi_size"], values.get("overlap", 0.25)
     fixed = isinstance(sides, list | tuple) and min(sides) > 0 and isinstance(overlap, int | float)
-    if not fixed or values.get("padding_mode", "constant") != "constant" or values.get("cval", 0.0) != 0.0:
-        raise WeightsRefused("SlidingWindowInferer is read with three sides, one overlap, and zeros beyond the images")
+    padding = _PADDINGS.get(str(values.get("padding_mode", "constant")))
+    if not fixed or padding is None or values.get("cval", 0.0) != 0.0:
+        raise WeightsRefused(
+            "SlidingWindowInferer is read with three sides, one overlap, and around the images 0 or their edge"
+        )
     if values.get("sigma_scale", _SIGMA) != _SIGMA:
         raise WeightsRefused(f"SlidingWindowInferer with another sigma_scale than {_SIGMA} is not read here")
     return {
@@ -185,7 +188,7 @@ def _inference(parser: ConfigParser) -> dict[str, Any]:
         "overlap": float(overlap),
         "spread": "steps",
         "blending": "gaussian-monai" if str(values.get("mode", "constant")) == "gaussian" else "constant",
-        "padding": "zero-around",
+        "padding": padding,
     }
 
 

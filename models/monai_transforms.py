@@ -14,27 +14,41 @@ Values = Mapping[str, Any]
 _NOTHING, _ORIENTATION, _GRID, _RESIZED, _CENTRED, _INTENSITY, _CROPPED = range(7)
 
 
-def preparation(transforms: Sequence[Values], channels: Sequence[str] = ("image",)) -> dict[str, Any]:
+def preparation(
+    transforms: Sequence[Values], channels: Sequence[str] = ("image",), said: Values | None = None
+) -> dict[str, Any]:
     """Return ``[preparation]`` of what comes before the network.
 
     Args:
         transforms: Each with `_target_` (its name without modules) and its values.
         channels: Names of the series that the network's channels are.
+        said: What the user says of it: all of it, with its kind, or what the transforms do not say.
 
     Raises WeightsRefused.
     """
+    if said and "kind" in said:
+        return dict(said)
     card: dict[str, Any] = {"kind": "volume", "normalisation": "none", "interpolation": "linear"}
-    done = _NOTHING
+    done, intensities = _NOTHING, ""
     for values in transforms:
         name = values["_target_"]
         if name not in _PREPARING:
-            raise WeightsRefused(f"the transform {name} is not read here; known are {', '.join(_PREPARING)}")
+            raise WeightsRefused(
+                f"the transform {name} is not read here; known are {', '.join(_PREPARING)}; or say all of the "
+                "preparation, with its kind, in the file named by --card"
+            )
         place, say = _PREPARING[name]
-        if place != _NOTHING and place <= done:
+        if place == done == _INTENSITY and (intensities, name) in _SECOND:
+            say = _SECOND[intensities, name]
+            intensities = ""  # there is no third
+        elif place != _NOTHING and place <= done:
             raise WeightsRefused(
                 f"the transform {name} comes after or beside one that a card has in its place: only orientation, then "
-                "spacing or size, then a crop of the middle, one change of intensities, a crop of air is read here"
+                "spacing or size, then a crop of the middle, one change of intensities (or NormalizeIntensityd and "
+                "ScaleIntensityd), a crop of air is read here"
             )
+        elif place == _INTENSITY:
+            intensities = name
         try:
             say(values, card, channels)
         except (KeyError, TypeError, ValueError) as error:
@@ -42,18 +56,40 @@ def preparation(transforms: Sequence[Values], channels: Sequence[str] = ("image"
                 f"the values of the transform {name} are not read here ({type(error).__name__}: {error})"
             ) from error
         done = max(done, place)
-    if "orientation" not in card:
-        raise WeightsRefused("the bundle takes images as they lie (no Orientationd): left and right could be swapped")
-    if "fit" not in card:
-        raise WeightsRefused("the bundle brings images to no spacing (Spacingd) and to no size (Resized)")
+    _require_space({*card, *(said or {})})
     if len(channels) > 1:
         card["channels"] = list(channels[1:])
     return card
 
 
-def interpretation(transforms: Sequence[Values]) -> dict[str, Any]:
-    """Return ``[interpretation]`` of what comes after the network. Raises WeightsRefused."""
+def _require_space(known: set[str]) -> None:
+    """Refuse what neither the bundle nor the user has brought to a place in space."""
+    if "orientation" not in known:
+        raise WeightsRefused(
+            "the bundle takes images as they lie (no Orientationd): left and right could be swapped. Where you know "
+            'how they lay in training, say preparation = { orientation = "RAS" } in the file named by --card'
+        )
+    if "fit" not in known:
+        raise WeightsRefused(
+            "the bundle brings images to no spacing (Spacingd) and to no size (Resized): say what they had in "
+            'training, preparation = { fit = "spacing", spacing_mm = [1.0, 1.0, 1.0] }, in the file named by --card'
+        )
+
+
+def interpretation(
+    transforms: Sequence[Values], labels: Sequence[int] = (), said: Values | None = None
+) -> dict[str, Any]:
+    """Return ``[interpretation]`` of what comes after the network.
+
+    Args:
+        transforms: As of `preparation`.
+        labels: Numbers of all labels but the background.
+        said: What the user says of it: with its kind, what else the transforms do is the user's to know.
+
+    Raises WeightsRefused.
+    """
     card: dict[str, Any] = {"kind": "classes"}
+    trusted = bool(said and "kind" in said)
     for values in transforms:
         name = values["_target_"]
         if name == "Activationsd" and values.get("sigmoid"):
@@ -63,10 +99,16 @@ def interpretation(transforms: Sequence[Values]) -> dict[str, Any]:
                 raise WeightsRefused("AsDiscreted with a threshold is read after Activationsd with sigmoid only")
             card["threshold"] = float(values["threshold"])
         elif name == "KeepLargestConnectedComponentd":
-            _only(values, applied_labels=None, num_components=1, connectivity=None)
+            _only(values, num_components=1, connectivity=None)
+            applied = values.get("applied_labels")
+            if applied is not None and sorted(applied) != sorted(labels):
+                raise WeightsRefused(f"{name} of some labels (applied_labels = {applied}) is not read here")
             card["largest_component"] = "each-label" if values.get("independent", True) else "foreground"
-        elif name not in ("Activationsd", "AsDiscreted", "Invertd", "SaveImaged", "EnsureTyped"):
-            raise WeightsRefused(f"the transform {name} after the network is not read here")
+        elif name not in ("Activationsd", "AsDiscreted", "Invertd", "SaveImaged", "EnsureTyped") and not trusted:
+            raise WeightsRefused(
+                f"the transform {name} after the network is not read here: say what its answer means (interpretation, "
+                "with its kind) in the file named by --card"
+            )
     return card
 
 
@@ -154,6 +196,19 @@ def _z_score(values: Values, card: dict[str, Any], channels: Sequence[str]) -> N
         card["channel_values"] = dict(zip(channels[1:], others, strict=True))
 
 
+def _stretched(values: Values, card: dict[str, Any], channels: Sequence[str]) -> None:
+    """Say what ScaleIntensityd does after NormalizeIntensityd."""
+    _by_itself(values, channels)
+    card["stretched"] = [float(values.get("minv", 0.0)), float(values.get("maxv", 1.0))]
+
+
+def _z_score_alone(values: Values, card: dict[str, Any], channels: Sequence[str]) -> None:
+    """Say what NormalizeIntensityd does after ScaleIntensityd: the scale before it is lost in the deviation."""
+    _only(values, nonzero=False, subtrahend=None, divisor=None)
+    _z_score(values, card, channels)
+    del card["scale"], card["offset"]
+
+
 def _crop(values: Values, card: dict[str, Any], channels: Sequence[str]) -> None:
     _only(values, select_fn=None, margin=0, k_divisible=1)
     if values.get("channel_indices") not in ((None, 0, [0]) if len(channels) == 1 else (0, [0])):
@@ -188,6 +243,8 @@ _PREPARING: dict[str, tuple[int, Callable[[Values, dict[str, Any], Sequence[str]
     "LoadImaged": (_NOTHING, _nothing),
     "EnsureChannelFirstd": (_NOTHING, _nothing),
     "EnsureTyped": (_NOTHING, _nothing),
+    "AddChanneld": (_NOTHING, _nothing),
+    "ToTensord": (_NOTHING, _nothing),
     "CastToTyped": (_NOTHING, _nothing),
     "Orientationd": (_ORIENTATION, _orientation),
     "Spacingd": (_GRID, _spacing),
@@ -197,4 +254,9 @@ _PREPARING: dict[str, tuple[int, Callable[[Values, dict[str, Any], Sequence[str]
     "ScaleIntensityd": (_INTENSITY, _min_max),
     "NormalizeIntensityd": (_INTENSITY, _z_score),
     "CropForegroundd": (_CROPPED, _crop),
+}
+#: A second change of intensities that a card can say too.
+_SECOND: dict[tuple[str, str], Callable[[Values, dict[str, Any], Sequence[str]], None]] = {
+    ("NormalizeIntensityd", "ScaleIntensityd"): _stretched,
+    ("ScaleIntensityd", "NormalizeIntensityd"): _z_score_alone,
 }

@@ -32,9 +32,9 @@ def normalise(array: NDArray[np.float32], values: Values, window: tuple[float, f
 
     Values are clipped to the window. Then ``min-max`` maps the window to 0 to 1; the z-scores subtract the mean and
     divide by the standard deviation (ddof = 1) of this array, or of what in it is not 0; ``fixed`` does so with the
-    card's numbers. Last, times scale plus offset.
+    card's numbers. Then the lowest and the highest are brought where ``stretched`` says. Last, times scale plus offset.
 
-    Raises InputRefused when a z-score finds the same value everywhere.
+    Raises InputRefused when there is the same value everywhere.
     """
     low, high = window
     np.clip(array, low, high, out=array)
@@ -49,10 +49,21 @@ def normalise(array: NDArray[np.float32], values: Values, window: tuple[float, f
         array[inside] = _z_score(array[inside])
     elif values.normalisation != "none":
         _z_score(array)
+    if values.stretched is not None:
+        _stretch(array, *values.stretched)
     if values.scale != 1.0:
         array *= np.float32(values.scale)
     if values.offset != 0.0:
         array += np.float32(values.offset)
+
+
+def _stretch(array: NDArray[np.float32], first: float, last: float) -> None:
+    low, high = float(array.min()), float(array.max())
+    if not high > low:
+        raise InputRefused("the part that the network would read has the same value everywhere; look at the images")
+    array -= np.float32(low)
+    array *= np.float32((last - first) / (high - low))
+    array += np.float32(first)
 
 
 def _z_score(array: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -74,14 +74,17 @@ def filled_up(
     array: NDArray[np.float32], strategy: SlidingWindow
 ) -> tuple[NDArray[np.float32], tuple[slice, slice, slice]]:
     """Return a batch of one as ``(channels, d, h, w)``, no smaller than a window, and where in it the volume lies."""
-    around = strategy.padding == "zero-around"
+    around = strategy.padding != "lowest"
     sides, places = [(0, 0)], []
     for side, wide in zip(array.shape[2:], strategy.window, strict=True):
         missing = max(0, wide - side)
         before = missing // 2 if around else 0
         sides.append((before, missing - before))
         places.append(slice(before, before + side))
-    padded = np.pad(array[0], sides, constant_values=0.0 if around else array.min())
+    if strategy.padding == "edge-around":
+        padded = np.pad(array[0], sides, mode="edge")
+    else:
+        padded = np.pad(array[0], sides, constant_values=0.0 if around else array.min())
     return padded, (places[0], places[1], places[2])
 
 

@@ -325,6 +325,102 @@ def test_a_sigmoid_of_one_channel_is_one_label(bundle: Path, tmp_path: Path) -> 
     assert [label.name for label in read_entry(made).card.labels] == ["One"]
 
 
+def change_config(bundle: Path, **parts: Any) -> None:
+    """Replace parts of a bundle's inference configuration."""
+    file = bundle / "configs" / "inference.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | parts))
+
+
+def steps(*transforms: dict[str, Any]) -> dict[str, Any]:
+    """Return transforms as a bundle composes them."""
+    return {"_target_": "Compose", "transforms": list(transforms)}
+
+
+#: What published bundles do before the network, and how their windows are moved: whole-body CT and prostate MR.
+WHOLE_BODY = {
+    "preprocessing": steps(
+        *PREPROCESSING[:4],
+        {"_target_": "NormalizeIntensityd", "keys": "image", "nonzero": True},
+        {"_target_": "ScaleIntensityd", "keys": "image", "minv": -1.0, "maxv": 1.0},
+    ),
+    "shown": {"overlap": 0.25},
+    "inferer": {
+        "_target_": "SlidingWindowInferer",
+        "roi_size": [16, 16, 16],
+        "overlap": "@shown#overlap",
+        "padding_mode": "replicate",
+        "mode": "gaussian",
+    },
+}
+PROSTATE = {
+    "preprocessing": steps(
+        *PREPROCESSING[:4],
+        {"_target_": "ScaleIntensityd", "keys": "image", "minv": 0, "maxv": 1},
+        {"_target_": "NormalizeIntensityd", "keys": "image"},
+    ),
+    "postprocessing": steps(
+        {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
+        {"_target_": "KeepLargestConnectedComponentd", "keys": "pred", "applied_labels": [1, 2]},
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
+@pytest.mark.parametrize("parts", [WHOLE_BODY, PROSTATE], ids=["whole body", "prostate"])
+@pytest.mark.parametrize("shape", [(40, 52, 48), (5, 52, 48)], ids=["volume", "slab"])
+def test_two_changes_of_intensities_are_read_as_monai_reads_them(
+    bundle: Path, tmp_path: Path, parts: dict[str, Any], shape: tuple[int, int, int]
+) -> None:
+    """What published bundles do: a z-score stretched to a range, a range's z-score; the edge around a thin slab."""
+    change_config(bundle, **parts)
+    made = import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+    head = oblique_head(shape)
+    # What is 0 a z-score of the rest leaves alone. No plane of it lies on one of the network's grid: there MONAI's own
+    # rounding decides whether 0 stays 0.
+    array = head.array.copy()
+    array[1:4, 9:30, 9:30] = 0
+    head = replace(head, array=array, affine=head.affine @ np.diag([0.93, 0.93, 0.93, 1.0]))
+    ours, theirs = read_by_us(made, head), read_by_monai(bundle, head)
+    assert len(np.unique(theirs)) > 1
+    assert np.mean(ours != theirs) < 0.001
+
+
+@pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
+def test_what_a_bundle_does_not_say_its_user_may(tmp_path: Path) -> None:
+    """As published for brain tumours: images as they lie, nested regions made labels by a function of its own."""
+    names = ("t1", "t2")
+    normalised = {"_target_": "NormalizeIntensityd", "keys": "image", "nonzero": True, "channel_wise": True}
+    bundle = write_bundle(tmp_path, names, [PREPROCESSING[0], normalised])
+    after = steps(
+        {"_target_": "Activationsd", "keys": "pred", "sigmoid": True},
+        {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5},
+        {"_target_": "Lambdad", "keys": "pred", "func": "$lambda x: x"},
+    )
+    change_config(bundle, postprocessing=after, network_def=NETWORK | {"in_channels": 2, "out_channels": 2})
+    about = bundle / "configs" / "metadata.json"
+    metadata = json.loads(about.read_text())
+    metadata["network_data_format"]["outputs"]["pred"]["channel_def"] = {"0": "Core", "1": "Tumour"}
+    about.write_text(json.dumps(metadata))
+    save_weights(bundle, json.loads((bundle / "configs" / "inference.json").read_text()))
+    table = wishes()
+    table["selection"]["channels"] = {"t2": {"modality": ["MR"], "series_description": {"matches": "t2"}}}
+    refusals = ["no Orientationd", "no spacing", "Lambdad after the network"]
+    told = [
+        {},
+        {"preparation": {"orientation": "LPS"}},
+        {"preparation": {"orientation": "LPS", "fit": "spacing", "spacing_mm": [2.0, 2.0, 2.0]}},
+    ]
+    for said, words in zip(told, refusals, strict=True):
+        with pytest.raises(WeightsRefused, match=words):
+            import_from("monai", bundle, card_file(tmp_path, table | said), tmp_path / "models")
+    all_of_it = table | told[-1] | {"interpretation": {"kind": "regions", "order": [2, 1]}}
+    entry = read_entry(import_from("monai", bundle, card_file(tmp_path, all_of_it), tmp_path / "models"))
+    assert entry.card.interpretation.kind == "regions"
+    assert isinstance(entry.card.preparation, VolumePreparation)
+    assert (entry.card.preparation.orientation, entry.card.preparation.normalisation) == ("LPS", "non-zero-z-score")
+    assert [label.number for label in entry.card.labels] == [1, 2]
+
+
 def test_a_zip_of_a_bundle_without_what_is_switched_off(bundle: Path, tmp_path: Path) -> None:
     """A bundle may come as a zip, below a folder; a transform that it disables has no say; its copyright is kept."""
     file = bundle / "configs" / "inference.json"
