@@ -100,6 +100,6 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.extras: pyproject.toml | $(VENV)/.dev
 	@echo "installing PyTorch, TensorRT-RTX and MONAI into $(VENV), some minutes"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "tensorrt-rtx>=1.7,<2" "monai>=1.4,<2"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "tensorrt-rtx>=1.7,<2" "monai>=1.4,<2" "einops>=0.8,<1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "dynamic-network-architectures>=0.4,<1"
 	touch $@

@@ -386,6 +386,23 @@ def test_two_changes_of_intensities_are_read_as_monai_reads_them(
 
 
 @pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
+def test_a_transformer_is_imported(bundle: Path, tmp_path: Path) -> None:
+    """UNETR, whose attention becomes ONNX too, reads as MONAI reads it."""
+    network = {
+        "_target_": "UNETR", "in_channels": 1, "out_channels": 3, "img_size": [16, 16, 16], "feature_size": 4,
+        "hidden_size": 24, "mlp_dim": 48, "num_heads": 2,
+    }  # fmt: skip
+    change_config(bundle, network_def=network)
+    save_weights(bundle, json.loads((bundle / "configs" / "inference.json").read_text()))
+    made = import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+    assert all(verdict.passed for verdict in check(read_entry(made), OnnxRuntime()))
+    head = oblique_head((20, 30, 24))
+    ours, theirs = read_by_us(made, head), read_by_monai(bundle, head)
+    assert len(np.unique(theirs)) > 1
+    assert np.mean(ours != theirs) < 0.001
+
+
+@pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
 def test_what_a_bundle_does_not_say_its_user_may(tmp_path: Path) -> None:
     """As published for brain tumours: images as they lie, nested regions made labels by a function of its own."""
     names = ("t1", "t2")
