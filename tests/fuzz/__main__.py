@@ -62,6 +62,9 @@ def _with_progress(kind: str, seed: int, numbers: range) -> None:
 
         def done(cases: int, figures: str) -> None:
             progress.update(task, advance=cases, **({"description": f"{kind}: {figures}"} if figures else {}))
+            # A log has no bar.
+            if figures and not progress.console.is_terminal:
+                print(f"{kind}: {progress.tasks[task].completed:.0f} of {len(numbers)}; {figures}", flush=True)  # noqa: T201
 
         KINDS[kind](Path(folder), seed, numbers, done)
 
