@@ -1,30 +1,68 @@
 """How many connections a receiving process has open, whether or not they ask for an association.
 
 Associations are counted by the doorkeeper, over all processes; but a connection costs threads and a descriptor before
-it asks for one, and while it ends.
+it asks for one, and while it ends. Until then nobody knows whose it is but by its address, and none has all the places.
 """
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import structlog
+
+from dicom_node.association import plain_address
 
 _log = structlog.get_logger()
 
 #: For each connection, and at most; a process wakes up in a tenth of it.
 _DEFERENCE_S, _MOST_DEFERENCE_S = 0.0005, 0.008
+#: Places that an address leaves to others, where half of what there are is more.
+_LEFT_TO_OTHERS = 48
+
+Place: TypeAlias = tuple[str, int]
+"""Whose a connection is: address and port of the caller."""
+
+
+def place_of(client_address: Any) -> Place:
+    """Return whose a connection is, of a socket's address. An IPv4 caller is the same on a socket for both families."""
+    host, port = client_address[:2]
+    try:
+        return str(plain_address(str(host))), int(port)
+    except ValueError:
+        return str(host), int(port)
+
+
+def may_wait(*, of_address: int, of_others: int, places: int) -> bool:
+    """Say whether one more connection of an address may wait without an association.
+
+    An address has what the others leave it save half of it, or save 48 where that is less: so one alone never shuts the
+    others out, several do not either while each still finds half of the rest, and whoever opens as many associations
+    at once as the node takes is not turned away here, also where many callers share an address (NAT).
+
+    Args:
+        of_address: Connections of that address that wait already.
+        of_others: Those of all others.
+        places: For all that wait.
+    """
+    left = places - of_others
+    return of_address < left - min(left // 2, _LEFT_TO_OTHERS)
 
 
 class Crowd:
     """The connections of one listening socket that are on their way in, with all that run; for many threads."""
 
-    def __init__(self, most: int, running: Callable[[], int], *, shares_port: bool = False) -> None:
-        """Take how many there may be, who counts those that are an association's, and whether others accept too."""
+    def __init__(self, most: int, running: Callable[[], Mapping[Place, bool]], *, shares_port: bool = False) -> None:
+        """Take how many there may be, and whether other processes accept too.
+
+        `running` returns the connections that have threads of pynetdicom's, and whether each is an association.
+        """
         self._most = most
         self._running = running
         self._shares_port = shares_port
-        self._entering = 0
+        self._entering: set[Place] = set()
         self._crowded = False
+        self._greedy: set[str] = set()
         self._lock = threading.Lock()
 
     @property
@@ -33,28 +71,52 @@ class Crowd:
         if not self._shares_port:
             return 0.0
         with self._lock:
-            size = self._entering + self._running()
+            size = len(self._entering | self._running().keys())
         # Who is full accepts only to close, and keeps nobody waiting behind those.
         return 0.0 if size >= self._most else min(size * _DEFERENCE_S, _MOST_DEFERENCE_S)
 
-    def enter(self, address: str) -> bool:
-        """Say whether a connection from there may come in; then `entered` must follow. It is told when that changes."""
+    def enter(self, place: Place) -> bool:
+        """Say whether a connection may come in; then `entered` must follow. It is told when that changes."""
         with self._lock:
-            crowded = self._entering + self._running() >= self._most
-            self._entering += not crowded
+            running = self._running()
+            waiting = Counter(
+                address for address, port in self._entering | running.keys() if not running.get((address, port), False)
+            )
+            inside = sum(running.values())
+            crowded = inside + waiting.total() >= self._most
+            welcome = not crowded and self._has_share(place[0], waiting, self._most - inside)
+            if welcome:
+                self._entering.add(place)
             changed, self._crowded = crowded != self._crowded, crowded
         if changed and crowded:
             _log.warning(
                 "connections closed, too many are open",
                 most=self._most,
-                address=address,
+                address=place[0],
                 remedy="who holds connections without an association? Else raise `node.max_associations`",
             )
         elif changed:
             _log.info("connections are taken again", most=self._most)
-        return not crowded
+        return welcome
 
-    def entered(self) -> None:
-        """Hear that a connection is an association's from now on, or closed."""
+    def _has_share(self, address: str, waiting: Counter[str], places: int) -> bool:
+        own = waiting[address]
+        share = may_wait(of_address=own, of_others=waiting.total() - own, places=places)
+        if share:
+            self._greedy.discard(address)
+        elif address not in self._greedy:
+            # Those that have gone are forgotten here, so that it does not grow.
+            self._greedy = {greedy for greedy in self._greedy if waiting[greedy]} | {address}
+            _log.warning(
+                "connections closed, too many of one address wait",
+                address=address,
+                waiting=own,
+                remedy="what there connects and asks for no association: a scanner, a proxy? If it is a proxy of "
+                "many callers, raise `node.max_associations`",
+            )
+        return share
+
+    def entered(self, place: Place) -> None:
+        """Hear that a connection is among those that run from now on, or closed."""
         with self._lock:
-            self._entering -= 1
+            self._entering.discard(place)

@@ -32,7 +32,7 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.timer import Timer
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-from dicom_node.crowd import Crowd
+from dicom_node.crowd import Crowd, Place, place_of
 from dicom_node.errors import Interrupted, Silent, WireError
 from dicom_node.monotonic_timer import set_timers
 from dicom_node.pdata import P_DATA_TF, PDU_HEADER
@@ -263,14 +263,18 @@ class StoreDul(DULServiceProvider):
         self.event_queue.put(event)
 
 
-def _running() -> int:
-    """Return how many connections of this process are associations, are becoming one, or end.
+def _running() -> dict[Place, bool]:
+    """Return the connections of this process that are associations (True), are becoming one, or end.
 
     Of the two threads of each the upper layer's starts later, and may end later.
     """
     threads = threading.enumerate()
-    uppers = {thread.assoc for thread in threads if isinstance(thread, StoreDul)}
-    return len(uppers.union(thread for thread in threads if isinstance(getattr(thread, "dul", None), StoreDul)))
+    associations = {thread.assoc for thread in threads if isinstance(thread, StoreDul)}
+    associations.update(thread for thread in threads if isinstance(getattr(thread, "dul", None), StoreDul))
+    return {
+        place_of((association.requestor.address, association.requestor.port)): bool(association.is_established)
+        for association in associations
+    }
 
 
 Admit = Callable[[socket.socket, str], socket.socket | None]
@@ -352,7 +356,7 @@ def server_class(
 
         def process_request(self, request: Any, client_address: Any) -> None:
             """Give an accepted connection a thread of its own, where there are not too many."""
-            if self._crowd.enter(str(client_address[0])):
+            if self._crowd.enter(place_of(client_address)):
                 super().process_request(request, client_address)
             else:
                 self.shutdown_request(request)
@@ -364,7 +368,7 @@ def server_class(
                 if connection is not None:
                     super().process_request_thread(connection, client_address)
             finally:
-                self._crowd.entered()
+                self._crowd.entered(place_of(client_address))
 
         def shutdown(self) -> None:
             """Accept nobody more. pynetdicom's own looks for this server in a list that `make_server` does not fill."""

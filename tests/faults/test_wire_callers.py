@@ -1,6 +1,7 @@
 """The wire, rows 11 and 12: who may not call, and who calls once too often."""
 
 import contextlib
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +101,24 @@ def test_row_11_promiscuous_is_warned_of_at_every_start(node: NodeProcess) -> No
         assert [warning["level"] for warning in warnings] == ["warning"] * starts
         assert "[[node.peers]]" in warnings[-1]["remedy"]
         assert node.stop() == 0
+
+
+@pytest.mark.parametrize("door", ["plain", "tls"])
+def test_row_12_an_address_that_connects_in_silence_shuts_out_nobody_else(
+    node: NodeProcess, authority: Authority, of_node: Pair, of_ct1: Pair, door: str
+) -> None:
+    """It holds more connections than the node has places, and is told of; the next address is answered at once."""
+    node.start(f"processes = 1\n{tls_table(of_node, authority, handshake_timeout_s=60)}")
+    port = node.port if door == "plain" else node.tls_port
+    with contextlib.ExitStack() as held:
+        for _ in range(100):
+            held.enter_context(socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.9", 0)))
+        if door == "plain":
+            assert node.dcmtk("echoscu").returncode == 0
+        assert node.dcmtk_tls("echoscu", own=of_ct1, authority=authority).returncode == 0
+        told = node.events("connections closed, too many of one address wait")
+        assert [event["address"] for event in told] == ["127.0.0.9"]
+        assert told[0]["remedy"]
 
 
 def test_row_12_more_associations_than_allowed_are_rejected_for_the_moment(
