@@ -15,8 +15,9 @@ ledger         its transactions: ledger_intake (ledger_revisions), ledger_forced
 ledger_checks  what must hold in it, over ledger_facts, and on disk (ledger_files); ledger_copy, to another database
 forcing        an admin's wish that a study be closed, on its way to the node
 outbox         tokens that wait to be published, and the reconciler
-celery_app     Celery over Redis, each setting with its reason; tasks, what a token does; consumer_watch, a consumer
-               that gets none any more; time_limit, when a job has had its time
+celery_app     Celery over Redis, each setting with its reason; token_message, what of a message counts, and
+               token_transport, where that sits; tasks, what a token does; consumer_watch, a consumer that gets none
+               any more; time_limit, when a job has had its time
 pipeline       one job: series -> volume -> reading -> objects -> results; heartbeat, its lease; outlasting, a ledger
                that is away
 series_volume  files to Volume, Image or Waveform: slice_geometry, image_frames, planar_images (planar_spacing),

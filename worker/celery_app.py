@@ -11,8 +11,9 @@ from redis.exceptions import RedisError
 from worker.broker_tls import tls_options, without_tls_options
 from worker.errors import BrokerAway
 from worker.settings import WorkerSettings
+from worker.token_message import TASK
+from worker.token_transport import TokenAMQP
 
-TASK = "wetread.work"
 #: A connection over which nothing comes is asked after 10 s of silence, then every 5 s, and is dead without an answer
 #: to the third: tcp(7).
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
@@ -23,7 +24,8 @@ def make_app(broker_url: str, settings: WorkerSettings, *, ca_file: Path | None 
 
     `ca_file` are certificates to trust beside the system's, for a `rediss://` broker.
     """
-    app = Celery("wetread", broker=without_tls_options(broker_url))
+    # Whoever may write to Redis is not obeyed: see there.
+    app = Celery("wetread", broker=without_tls_options(broker_url), amqp=TokenAMQP)
     app.conf.update(_settings(settings))
     if options := tls_options(broker_url, ca_file):
         # Without these kombu verifies neither the certificate of a rediss:// broker nor its name.
@@ -72,7 +74,8 @@ def _settings(settings: WorkerSettings) -> dict[str, Any]:
         # One token a child at a time: what is prefetched waits behind a long job while another worker idles.
         "worker_prefetch_multiplier": 1,
         "worker_disable_prefetch": True,
-        # JSON only: a pickle from a broker is code from a broker.
+        # JSON only: a pickle from a broker is code from a broker. What else a message brings is left behind before it
+        # is decoded (worker.token_message).
         "task_serializer": "json",
         "accept_content": ["json"],
         # The queues are those of the cards and of `worker.queues`; nobody has to list them twice.

@@ -22,9 +22,10 @@ from celery.worker import state
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
+from worker.token_message import PING
+
 _log = structlog.get_logger()
 
-PING = "wetread.ping"
 #: Pings within the longest silence: a flush of Redis may take one or two with it.
 _PINGS = 4
 #: From SIGTERM to the end, where the worker cannot even stop any more. Its soft shutdown takes 5 s.

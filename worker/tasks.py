@@ -12,12 +12,12 @@ import structlog
 from celery import Celery
 from celery.signals import worker_process_init
 
-from worker.celery_app import TASK
 from worker.error_place import place_of
 from worker.errors import LedgerAway
 from worker.pipeline import Pipeline
 from worker.settings import WorkerSettings
 from worker.time_limit import TookTooLong, raise_at_limit
+from worker.token_message import TASK
 
 _log = structlog.get_logger()
 
