@@ -13,9 +13,16 @@ from pynetdicom.pdu_primitives import P_DATA
 
 #: Longer than any PDU that a peer may send us; what claims to be longer is not read.
 LONGEST_PDU = 4 << 20
+#: Longer than any PDU that we send: a peer that takes any length would get an object as one.
+LONGEST_SENT = 1 << 20
 #: What waits to be sent, in PDUs; more of a message is read from its file only as these leave.
 MOST_QUEUED = 64
 _LOOK_S = 0.002
+
+
+def outgoing_pdu(peer_takes: int) -> int:
+    """Return how long the PDUs are that we send, of what the peer takes (PS3.8 D.1); 0 is any length."""
+    return min(peer_takes or LONGEST_SENT, LONGEST_SENT)
 
 
 def bound(association: Any, within_s: float) -> None:

@@ -13,6 +13,7 @@ from pynetdicom.sop_class import StorageCommitmentPushModel
 from pynetdicom.transport import ThreadedAssociationServer
 
 from dicom_node.bounded_connection import bound
+from dicom_node.bounded_message import bound_messages
 from dicom_node.commitment_report import CommitmentReport
 from dicom_node.contexts import SERVICE_TRANSFER_SYNTAXES
 from dicom_node.errors import ArchiveError, ListenFailed
@@ -142,7 +143,7 @@ class CommitmentListener:
             StorageCommitmentPushModel, list(SERVICE_TRANSFER_SYNTAXES), scu_role=True, scp_role=True
         )
         handlers = [
-            (evt.EVT_CONN_OPEN, lambda event: bound(event.assoc, _TIMEOUT_S)),
+            (evt.EVT_CONN_OPEN, _opened),
             (evt.EVT_N_EVENT_REPORT, lambda event: (_answer(event, take_report), None)),
         ]
         try:
@@ -167,6 +168,11 @@ class CommitmentListener:
         BaseServer.shutdown(self._server)
         self._server.server_close()
         self._thread.join()
+
+
+def _opened(event: Any) -> None:
+    bound(event.assoc, _TIMEOUT_S)
+    bound_messages(event.assoc)
 
 
 def _answer(event: Any, take_report: TakeReport) -> int:

@@ -217,7 +217,12 @@ def skip_undefined(dataset: Buffer, element: Element, encoding: Encoding) -> int
 
 
 def require_modest(
-    dataset: Buffer, transfer_syntax_uid: str, wanted: Container[Tag] | None = None, *, before_pixels: bool = True
+    dataset: Buffer,
+    transfer_syntax_uid: str,
+    wanted: Container[Tag] | None = None,
+    *,
+    before_pixels: bool = True,
+    most: int = MOST_ELEMENTS,
 ) -> None:
     """Refuse a dataset that would take a parser a hundred times its bytes: of millions of items each becomes an object.
 
@@ -226,11 +231,12 @@ def require_modest(
         transfer_syntax_uid: Of it.
         wanted: Elements that will be looked into; None for all.
         before_pixels: Whether nothing from the pixels on will be looked at.
+        most: Elements and items that it may have.
 
     Raises HeadUnreadable.
     """
     encoding = encoding_of(transfer_syntax_uid)
-    position, budget = 0, MOST_ELEMENTS
+    position, budget = 0, most
     # Each element, and each item, has at least eight bytes: most datasets need not be walked.
     while budget * _SHORTEST < len(dataset) - position:
         element = read_element(dataset, position, encoding)
@@ -240,9 +246,11 @@ def require_modest(
         if end > len(dataset):
             raise HeadUnreadable(f"{_name(element.tag)} claims more bytes than there are; truncated?")
         budget -= 1
+        if budget < 0:
+            raise HeadUnreadable(f"the dataset has more than {most} elements")
         if (wanted is None or element.tag in wanted) and element.vr not in _BULK:
             if _holds_items(dataset, element):
-                budget -= _count_inside(dataset, element, end, encoding, budget)
+                budget -= _count_inside(dataset, element, end, encoding, budget, most)
             elif wanted is not None and end - element.start > _LONGEST_VALUE:
                 raise HeadUnreadable(
                     f"{_name(element.tag)} has {end - element.start} bytes, {_LONGEST_VALUE} are the most"
@@ -254,7 +262,7 @@ def _holds_items(dataset: Buffer, element: Element) -> bool:
     return element.length is None or bytes(dataset[element.start : element.start + 4]) in _ITEM_STARTS
 
 
-def _count_inside(dataset: Buffer, element: Element, end: int, encoding: Encoding, budget: int) -> int:
+def _count_inside(dataset: Buffer, element: Element, end: int, encoding: Encoding, budget: int, most: int) -> int:
     """Return how many elements and items a sequence has, those of its sequences too. Raises HeadUnreadable."""
     position, read = element.start, 0
     encoding = _inside(element, encoding)
@@ -262,9 +270,7 @@ def _count_inside(dataset: Buffer, element: Element, end: int, encoding: Encodin
         inner = read_element(dataset, position, encoding)
         read += 1
         if read > budget:
-            raise HeadUnreadable(
-                f"{_name(element.tag)} and what comes before it have more than {MOST_ELEMENTS} elements"
-            )
+            raise HeadUnreadable(f"{_name(element.tag)} and what comes before it have more than {most} elements")
         if inner.length is None and inner.vr in _FRAGMENTED:
             position = skip_undefined(dataset, inner, encoding)
         elif inner.tag[0] == _ITEM_GROUP or inner.length is None or _holds_items(dataset, inner):

@@ -13,7 +13,8 @@ import time
 from typing import Any
 
 import structlog
-from pynetdicom.dimse import DIMSEServiceProvider
+
+from dicom_node.bounded_message import LONGEST_ANSWER, BoundedMessages
 
 _log = structlog.get_logger()
 
@@ -24,12 +25,12 @@ _LOOK_S = 1.0
 _NOTHING = (None, None)
 
 
-class MatchedAnswers(DIMSEServiceProvider):
+class MatchedAnswers(BoundedMessages):
     """pynetdicom's DIMSE, whose own thread takes nothing while an answer is waited for."""
 
-    def __init__(self, association: Any) -> None:
-        """Take an association that has sent nothing yet."""
-        super().__init__(association)
+    def __init__(self, association: Any, *, longest_instance: int = LONGEST_ANSWER) -> None:
+        """Take an association that has sent nothing yet, and how many bytes an instance may have that it sends us."""
+        super().__init__(association, longest_instance=longest_instance)
         self._turn = threading.Lock()
         self._asked: int | None = None
 
@@ -82,6 +83,6 @@ class MatchedAnswers(DIMSEServiceProvider):
         return math.inf if self.dimse_timeout is None else time.monotonic() + self.dimse_timeout
 
 
-def match_answers(association: Any) -> None:
+def match_answers(association: Any, *, longest_instance: int = LONGEST_ANSWER) -> None:
     """Have an association that was just opened give its answers to who asks; to be called as its connection opens."""
-    association.dimse = MatchedAnswers(association)
+    association.dimse = MatchedAnswers(association, longest_instance=longest_instance)

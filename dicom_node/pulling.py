@@ -19,6 +19,8 @@ from dicom_node.statuses import retrieve_meaning, store_meaning
 
 _PENDING = (0xFF00, 0xFF01)
 _SUCCESS, _IN_PART = 0x0000, 0xB000
+#: It is in memory as a whole. No value is longer whose length is said (PS3.5 7.1.1).
+_LONGEST_INSTANCE = 1 << 32
 _MOST_CONTEXTS = 127  # 128 (PS3.8 9.3.2.2), one of them for C-GET itself
 
 #: What archives hold most comes first: where a study has many SOP classes, each gets only as many as there is room for.
@@ -110,6 +112,7 @@ def pull_by_get(archive: Requestor, node: Requestor, study_uid: str, contents: S
             [(STUDY_ROOT_GET, None), *kinds],
             roles=[build_role(sop_class, scp_role=True) for sop_class in classes],
             handlers=[(evt.EVT_C_STORE, hand_on)],
+            longest_instance=_LONGEST_INSTANCE,
         ) as association:
             _require(archive, association, STUDY_ROOT_GET, "C-GET", "try `--move`")
             for status in _responses(archive, association, association.send_c_get(_study(study_uid), STUDY_ROOT_GET)):

@@ -16,8 +16,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import build_role, evt
 
 from dicom_node.contexts import MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND, STUDY_ROOT_GET
-from dicom_node.errors import ArchiveUnreachable, QueryFailed
+from dicom_node.errors import ArchiveUnreachable, HeadUnreadable, QueryFailed
 from dicom_node.found import FoundSeries, FoundStudy
+from dicom_node.head import require_modest
 from dicom_node.identity import StudyIdentity
 from dicom_node.part10 import encode_meta
 from dicom_node.sender import Requestor
@@ -26,6 +27,7 @@ _PENDING = (0xFF00, 0xFF01)
 _SUCCESS = 0x0000
 _GOT_IN_PART = 0xB000
 _OUT_OF_RESOURCES = 0xA700
+_CANNOT_UNDERSTAND = 0xC000  # PS3.4 B.2.3
 #: A backslash separates values, the others match anything (PS3.4 C.2.2.2): such an id would find other patients.
 NOT_IN_A_KEY = "\\*?"
 _ASCII = 127
@@ -143,6 +145,10 @@ def get_series(
         if len(got) >= limits.instances:
             return _OUT_OF_RESOURCES
         data = event.request.DataSet.getvalue()
+        try:
+            require_modest(data, ExplicitVRLittleEndian)
+        except HeadUnreadable:
+            return _CANNOT_UNDERSTAND  # whoever reads it would take a hundred times its bytes
         meta = encode_meta(
             sop_class_uid=str(event.request.AffectedSOPClassUID),
             sop_instance_uid=str(event.request.AffectedSOPInstanceUID),
@@ -160,7 +166,7 @@ def get_series(
     kinds = [(STUDY_ROOT_GET, None), *((sop_class, ExplicitVRLittleEndian) for sop_class in sop_classes)]
     roles = [build_role(sop_class, scp_role=True) for sop_class in sop_classes]
     handlers = [(evt.EVT_C_STORE, keep), (evt.EVT_DATA_RECV, _cut_off(limits))]
-    with requestor.associate(kinds, roles=roles, handlers=handlers) as association:
+    with requestor.associate(kinds, roles=roles, handlers=handlers, longest_instance=limits.bytes_all) as association:
         if not any(context.abstract_syntax == STUDY_ROOT_GET for context in association.accepted_contexts):
             raise QueryFailed(f"{requestor}: no Study Root C-GET there; enable it, or set `prior = false` for it")
         answers = association.send_c_get(query, STUDY_ROOT_GET)

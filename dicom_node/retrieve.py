@@ -15,6 +15,8 @@ from dicom_node.settings import Peer
 
 _PENDING = (0xFF00, 0xFF01)
 _SUCCESS = 0x0000
+#: Of objects that we make, none comes near.
+_LONGEST_INSTANCE = 1 << 30
 
 
 def get_study(
@@ -41,7 +43,9 @@ def get_study(
     query = Dataset()
     query.QueryRetrieveLevel = "STUDY"
     query.StudyInstanceUID = study_instance_uid
-    with requestor.associate(kinds, roles=roles, handlers=[(evt.EVT_C_STORE, keep)]) as association:
+    with requestor.associate(
+        kinds, roles=roles, handlers=[(evt.EVT_C_STORE, keep)], longest_instance=_LONGEST_INSTANCE
+    ) as association:
         for status, _ in association.send_c_get(query, STUDY_ROOT_GET):
             code = status.get("Status")
             # A warning (B000) says that some sub-operations failed: instances of classes that were not asked for.

@@ -15,6 +15,7 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 
 from dicom_node.bounded_connection import bound
+from dicom_node.bounded_message import LONGEST_ANSWER
 from dicom_node.contexts import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
@@ -104,11 +105,13 @@ class Requestor:
         *,
         roles: Sequence[Any] = (),
         handlers: Sequence[tuple[Any, Any]] = (),
+        longest_instance: int = LONGEST_ANSWER,
     ) -> Iterator[Any]:
         """Give an association that proposes (SOP class, transfer syntax; None: the uncompressed ones).
 
         It may have accepted none of them. `roles` (pynetdicom's role items) and `handlers` are for what comes back over
-        it. Raises ArchiveUnreachable, AssociationRejected.
+        it; `longest_instance` bounds the bytes of an instance that does. Raises ArchiveUnreachable, also at the end
+        where the peer sent a message beyond the bounds, AssociationRejected.
         """
         set_switches()
         entity = AE(ae_title=self.calling_ae_title)
@@ -126,7 +129,7 @@ class Requestor:
             contexts=contexts,
             ae_title=self.peer.ae_title,
             ext_neg=list(roles),
-            evt_handlers=[(evt.EVT_CONN_OPEN, connection_opened), *handlers],
+            evt_handlers=[(evt.EVT_CONN_OPEN, connection_opened, [longest_instance]), *handlers],
             tls_args=None if context is None else (context, self.peer.server_name),
         )
         if context is not None and isinstance(context.failure, ssl.SSLError):
@@ -134,9 +137,20 @@ class Requestor:
         self._require(association)
         try:
             yield association
+        except ArchiveError as error:
+            self._require_bounded(association, error)
+            raise
         finally:
             if association.is_established:
                 association.release()
+        self._require_bounded(association)
+
+    def _require_bounded(self, association: Any, cause: Exception | None = None) -> None:
+        if association.dimse.refusal:
+            raise ArchiveUnreachable(
+                f"{self} was left, for it sent {association.dimse.refusal}; no archive has that much to say: look "
+                "at what it is, and which version it has"
+            ) from cause
 
     def _tls(self) -> ClientContext | None:
         try:
@@ -294,9 +308,9 @@ def _no_context(file: FileMeta) -> StoreOutcome:
     )
 
 
-def connection_opened(event: Any) -> None:
+def connection_opened(event: Any, longest_instance: int = LONGEST_ANSWER) -> None:
     """Prepare an association whose connection has opened, before anything goes over it; a handler of EVT_CONN_OPEN."""
     event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     bound(event.assoc, event.assoc.dimse_timeout)
-    match_answers(event.assoc)
+    match_answers(event.assoc, longest_instance=longest_instance)
     set_timers(event.assoc.dul)

@@ -15,6 +15,7 @@ from pynetdicom import AE, evt
 
 from dicom_node.assembler import Assembler
 from dicom_node.association import Caller, Rejection
+from dicom_node.bounded_connection import outgoing_pdu
 from dicom_node.command_set import Command
 from dicom_node.commitment_service import CommitmentDesk
 from dicom_node.contexts import (
@@ -300,7 +301,7 @@ class Node:
         return StoreReceiver(
             begin=begin,
             contexts={number: abstract_syntax for number, (abstract_syntax, _) in contexts.items()},
-            longest_pdu=association.requestor.maximum_length,
+            longest_pdu=outgoing_pdu(association.requestor.maximum_length),
             services=services_of(
                 contexts,
                 spool=self._spool,

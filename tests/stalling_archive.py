@@ -32,9 +32,17 @@ def read_pdu(connection: socket.socket) -> bytes:
 
 @contextmanager
 def stalling_archive(
-    then: Then, *, tls: ssl.SSLContext | None = None, client: TlsClientSettings | None = None, buffer_bytes: int = 0
+    then: Then,
+    *,
+    tls: ssl.SSLContext | None = None,
+    client: TlsClientSettings | None = None,
+    buffer_bytes: int = 0,
+    longest_pdu: int = 16384,
 ) -> Iterator[Peer]:
-    """Give the archive as a peer. `buffer_bytes`: what its system takes that it has not read; 0: as usual."""
+    """Give the archive as a peer.
+
+    `buffer_bytes`: what its system takes that it has not read; 0: as usual. `longest_pdu`: what it says that it takes.
+    """
     with socket.socket() as listening:
         if buffer_bytes:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
@@ -50,7 +58,7 @@ def stalling_archive(
                 if tls is not None:
                     connection = tls.wrap_socket(connection, server_side=True)
                     connections[0] = connection
-                connection.sendall(associate_ac(read_pdu(connection)))
+                connection.sendall(associate_ac(read_pdu(connection), longest_pdu=longest_pdu))
                 then(connection, over)
 
         thread = threading.Thread(target=serve, daemon=True)

@@ -13,6 +13,7 @@ from pynetdicom import AE, evt
 from dicom_node.archive import DicomArchive
 from dicom_node.contexts import STUDY_ROOT_FIND, STUDY_ROOT_GET
 from dicom_node.errors import ArchiveUnreachable, QueryFailed
+from dicom_node.head import MOST_ELEMENTS
 from dicom_node.query import Limits
 from dicom_node.settings import Peer
 from tests.unit.dicom_node.instances import CT, dataset
@@ -155,14 +156,15 @@ def test_an_archive_without_search_is_named(start: Start) -> None:
         archive.get_series("1.2", "1.2.3", [CT])
 
 
-def sending(count: int, size: int = 10) -> Callable[[Any], Iterator[Any]]:
-    """Return what sends so many instances."""
+def sending(count: int, size: int = 10, items: int = 0) -> Callable[[Any], Iterator[Any]]:
+    """Return what sends so many instances, of so many pixels, the first with so many empty items."""
 
     def send(event: Any) -> Iterator[Any]:
         yield count
         for number in range(count):
             instance = dataset(SOPInstanceUID=f"1.2.{number}", PixelData=b"\0" * size)
             instance["PixelData"].VR = "OB"
+            instance.add_new(0x00091010, "UN", b"\xfe\xff\x00\xe0\0\0\0\0" * (items if not number else 0))
             instance.file_meta = Dataset()
             instance.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
             yield 0xFF00, instance
@@ -179,3 +181,10 @@ def test_an_instance_that_is_too_large_is_cut_off(start: Start) -> None:
     """Nobody fills our memory."""
     with pytest.raises(ArchiveUnreachable, match="2 MiB"):
         start(get=sending(1, 8 << 20), bytes_all=2 << 20).get_series("1.2", "1.2.3", [CT])
+
+
+def test_an_instance_that_cannot_be_parsed_cheaply_is_not_taken(start: Start) -> None:
+    """Each of its empty items would be an object; the next one is taken."""
+    for items, taken in ((MOST_ELEMENTS + 1, 1), (9, 2)):
+        archive = start(get=sending(2, items=items), seconds=30.0)
+        assert len(archive.get_series("1.2", "1.2.3", [CT])) == taken
