@@ -19,6 +19,9 @@ from dicom_node.contexts import SERVICE_TRANSFER_SYNTAXES
 from dicom_node.errors import ArchiveError, ListenFailed
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.sender import Requestor
+from dicom_node.tls_door import TlsDoor
+from dicom_node.tls_settings import NodeTlsSettings
+from dicom_node.turned_away import Witness, no_witness
 
 _log = structlog.get_logger()
 
@@ -100,9 +103,10 @@ def ask_for_commitment(
 
 
 class _Door(ThreadedAssociationServer):
-    """Hangs up at once on hosts that are not ours to talk to."""
+    """Hangs up at once on hosts that are not ours to talk to, and shakes hands with the others where it has TLS."""
 
     admits: Callable[[str], bool]
+    tls: TlsDoor | None
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Say whether this caller may go on."""
@@ -116,6 +120,12 @@ class _Door(ThreadedAssociationServer):
             )
         return admitted
 
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Speak DICOM with an accepted connection, in its thread."""
+        connection = request if self.tls is None else self.tls.admit(request, str(client_address[0]))
+        if connection is not None:
+            super().process_request_thread(connection, client_address)
+
 
 class CommitmentListener:
     """Hears the reports of archives under our AE title until it is closed."""
@@ -128,11 +138,16 @@ class CommitmentListener:
         take_report: TakeReport,
         *,
         admits: Callable[[str], bool] = lambda address: True,  # noqa: ARG005
+        tls: NodeTlsSettings | None = None,
+        witness: Witness = no_witness,
     ) -> None:
-        """Listen at once; `take_report` is called in the association's thread. Raises ListenFailed.
+        """Listen at once; `take_report` is called in the association's thread.
 
-        `admits` says whether an address may call at all.
+        `admits` says whether an address may call at all; `tls` leaves out plain TCP, and `witness` hears of handshakes
+        that fail. Raises ListenFailed, CertificateUnusable.
         """
+        self._stopping = threading.Event()
+        door = None if tls is None else TlsDoor(tls, stopping=self._stopping.is_set, witness=witness)
         set_switches()
         entity = AE(ae_title=ae_title)
         entity.require_called_aet = True
@@ -151,9 +166,10 @@ class CommitmentListener:
         except OSError as error:
             raise ListenFailed(
                 f"reports of storage commitment cannot be heard on {host}:{port} ({error.strerror}); is the port "
-                "taken, or the address not of this machine? Change delivery.commitment_port or commitment_host"
+                "taken, or the address not of this machine? Change delivery.commitment_port, commitment_tls_port or "
+                "commitment_host"
             ) from error
-        self._server.admits = admits
+        self._server.admits, self._server.tls = admits, door
         self._thread = threading.Thread(target=self._server.serve_forever, name="commitment-reports", daemon=True)
         self._thread.start()
 
@@ -164,6 +180,7 @@ class CommitmentListener:
 
     def close(self) -> None:
         """Stop listening."""
+        self._stopping.set()
         # pynetdicom's own takes it out of a list in which only what its entity started itself stands.
         BaseServer.shutdown(self._server)
         self._server.server_close()

@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import structlog
 
 from dicom_node.commitment import CommitmentListener
+from dicom_node.turned_away import Witness
 from ops.assembly_line import assumed_sets, open_ledger, trail_of
 from ops.audit.delivering import Deliveries
 from ops.destinations import commitment_plans_of, destinations_of, peers_of, unheard
@@ -51,7 +53,7 @@ def run(settings: Settings) -> None:
     trail.start()
     telling = threading.Thread(target=notifier.run, args=(stop,), name="notifier")
     committer = Committer(ledger, commitment_plans_of(settings), settings.delivery)
-    with _commitments(committer, settings):
+    with _commitments(committer, settings, trail.turned_away):
         telling.start()
         _log.info("deliverer serves", destinations=sorted(destinations), channels=sorted(channels))
         Deliverer(
@@ -72,8 +74,11 @@ def run(settings: Settings) -> None:
 
 
 @contextmanager
-def _commitments(committer: Committer, settings: Settings) -> Iterator[None]:
-    """Hear reports of storage commitment meanwhile, where they have a port of their own. Raises ListenFailed."""
+def _commitments(committer: Committer, settings: Settings, witness: Witness) -> Iterator[None]:
+    """Hear reports of storage commitment meanwhile, where they have a port of their own.
+
+    Raises ListenFailed, CertificateUnusable.
+    """
     delivery = settings.delivery
     if not commitment_plans_of(settings):
         yield
@@ -86,18 +91,19 @@ def _commitments(committer: Committer, settings: Settings) -> Iterator[None]:
             "destination: then the node, unless it is promiscuous, hears it on its own port",
         )
     committer.start()
-    listener = None
-    try:
-        if delivery.commitment_port is not None:
-            listener = CommitmentListener(
-                settings.node.ae_title,
-                delivery.commitment_host,
-                delivery.commitment_port,
-                committer.take_report,
-                admits=committer.admits,
-            )
+    with ExitStack() as listening:
+        listening.callback(committer.stop)
+        for port, tls in ((delivery.commitment_port, None), (delivery.commitment_tls_port, settings.node.tls)):
+            if port is not None:
+                over_tls = tls is not None
+                listener = CommitmentListener(
+                    settings.node.ae_title,
+                    delivery.commitment_host,
+                    port,
+                    partial(committer.take_report, over_tls=over_tls),
+                    admits=partial(committer.admits, over_tls=over_tls),
+                    tls=tls,
+                    witness=witness,
+                )
+                listening.callback(listener.close)
         yield
-    finally:
-        committer.stop()
-        if listener is not None:
-            listener.close()

@@ -68,11 +68,13 @@ def reporters_of(settings: Settings) -> frozenset[str]:
 
 def unheard(settings: Settings) -> tuple[str, ...]:
     """Return the destinations that are asked for commitment and could not report on an association of their own."""
-    if settings.delivery.commitment_port is not None:
-        return ()
-    reporters = reporters_of(settings)
-    plans = commitment_plans_of(settings)
-    return tuple(name for name, plan in plans.items() if plan.requestor.peer.ae_title not in reporters)
+    delivery, reporters = settings.delivery, reporters_of(settings)
+    plain, tls = delivery.commitment_port is not None, delivery.commitment_tls_port is not None
+    return tuple(
+        name
+        for name, plan in commitment_plans_of(settings).items()
+        if plan.requestor.peer.ae_title not in reporters and not plain and not (tls and plan.requestor.peer.tls)
+    )
 
 
 def peers_of(settings: Settings) -> dict[str, Peer]:

@@ -122,6 +122,20 @@ class Settings(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _reports_can_be_heard(self) -> Self:
+        delivery = self.delivery
+        if delivery.commitment_tls_port is None:
+            return self
+        if self.node.tls is None:
+            raise ValueError(
+                "delivery.commitment_tls_port: there is no certificate to show; name one under [node.tls], or use "
+                "commitment_port"
+            )
+        if delivery.commitment_tls_port == delivery.commitment_port:
+            raise ValueError("delivery.commitment_tls_port and commitment_port are the same: give each its own")
+        return self
+
     @field_validator("notifications")
     @classmethod
     def _named_once(cls, value: tuple[ChannelSettings, ...]) -> tuple[ChannelSettings, ...]:

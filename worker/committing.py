@@ -87,9 +87,9 @@ class Committer:
         log.info("commitment asked", objects=len(batch.instances))
         return True
 
-    def take_report(self, report: CommitmentReport, address: str) -> int:
+    def take_report(self, report: CommitmentReport, address: str, *, over_tls: bool = False) -> int:
         """Take a report that came on an association of its own; return the status to answer."""
-        return self._take(report, self._at(address))
+        return self._take(report, self._at(address, over_tls=over_tls))
 
     def take_report_from(self, report: CommitmentReport, ae_title: str) -> int:
         """Take a report of an archive that is known by its AE title; return the status to answer."""
@@ -98,18 +98,24 @@ class Committer:
             tuple(name for name, plan in self._plans.items() if plan.requestor.peer.ae_title == ae_title),
         )
 
-    def admits(self, address: str) -> bool:
-        """Say whether a destination that is asked for commitment calls from there."""
-        return bool(self._at(address))
+    def admits(self, address: str, *, over_tls: bool = False) -> bool:
+        """Say whether a destination that is asked for commitment calls from there, and in this way."""
+        return bool(self._at(address, over_tls=over_tls))
 
-    def _at(self, address: str) -> tuple[str, ...]:
+    def _at(self, address: str, *, over_tls: bool) -> tuple[str, ...]:
         known = self._names.addresses
         caller = _plain(address)
         return tuple(
             name
             for name, host in self._hosts.items()
             if caller in {_plain(found) for found in known.get(host, (host,))}
+            and (over_tls or not self._needs_tls(name))
         )
+
+    def _needs_tls(self, destination: str) -> bool:
+        """Say whether a report of this destination counts inside TLS alone: else anybody on the way could make one."""
+        secured = self._plans[destination].requestor.peer.tls is not None
+        return secured and self._settings.commitment_tls_port is not None
 
     def _take(self, report: CommitmentReport, destinations: tuple[str, ...]) -> int:
         log = _log.bind(transaction=report.transaction_uid, destinations=destinations)

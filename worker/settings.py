@@ -135,6 +135,13 @@ class DeliverySettings(Section):
         description="port for reports of storage commitment from archives without an entry in `[[node.peers]]`, which "
         "must know our AE title with it; who has one reports to the node",
     )
+    commitment_tls_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="the same inside TLS, by what [node.tls] says; then archives that are called over TLS report here, "
+        "not at `commitment_port`",
+    )
     commitment_host: str = Field(default="127.0.0.1", description="address to hear those reports on")
 
 

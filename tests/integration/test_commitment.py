@@ -5,13 +5,18 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pynetdicom import build_role
 
 from dicom_node.archive import DicomArchive
 from dicom_node.commitment import CommitmentListener, ask_for_commitment
 from dicom_node.commitment_report import CommitmentReport
+from dicom_node.contexts import STORAGE_COMMITMENT
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.sender import Requestor
-from dicom_node.settings import Peer
+from dicom_node.settings import NodeTlsSettings, Peer, TlsClientSettings
+from tests.certificates import Authority
+from tests.commitment_reports import taking
 from tests.delivering import DeliveryHouse
 from tests.orthanc_server import OrthancServer
 from worker.committing import CommitmentPlan, Committer
@@ -61,6 +66,43 @@ def test_check_18_commitment_is_reported_on_a_new_association(
             failed={bogus[1]: NO_SUCH_OBJECT_INSTANCE},
         ),
     ]
+
+
+def test_reports_are_heard_inside_tls_by_the_nodes_settings(authority: Authority, free_port: Callable[[], int]) -> None:
+    """From who shows a certificate of our CA; plain TCP, or no certificate, is turned away and told."""
+    reports: list[CommitmentReport] = []
+    turned_away: list[str] = []
+    own, archive = authority.issue("node"), authority.issue("archive")
+    port = free_port()
+    listener = CommitmentListener(
+        "WETREAD",
+        "127.0.0.1",
+        port,
+        taking(reports),
+        tls=NodeTlsSettings(certificate=own.certificate, key=own.key, ca=authority.file),
+        witness=lambda caller: turned_away.append(caller.address),
+    )
+
+    def report(tls: TlsClientSettings | None) -> int:
+        told = Dataset()
+        told.TransactionUID, told.ReferencedSOPSequence = "1.2.3", []
+        peer = Peer(ae_title="WETREAD", host="localhost", port=port, tls=tls)
+        with Requestor(peer=peer, calling_ae_title="ARCHIVE", acse_timeout_s=5).associate(
+            [(STORAGE_COMMITMENT, None)], roles=[build_role(STORAGE_COMMITMENT, scp_role=True)]
+        ) as association:
+            status, _ = association.send_n_event_report(told, 1, STORAGE_COMMITMENT, "1.2.840.10008.1.20.1.1")
+            return int(status.Status)
+
+    try:
+        for stranger in (None, TlsClientSettings(ca=authority.file)):
+            with pytest.raises(ArchiveUnreachable):
+                report(stranger)
+        assert turned_away == ["127.0.0.1"] * 2
+        shown = TlsClientSettings(ca=authority.file, certificate=archive.certificate, key=archive.key)
+        assert report(shown) == 0x0000
+    finally:
+        listener.close()
+    assert [told.transaction_uid for told in reports] == ["1.2.3"]
 
 
 def test_an_archive_that_is_away_is_named(free_port: Callable[[], int]) -> None:
