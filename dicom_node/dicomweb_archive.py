@@ -14,7 +14,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from requests.auth import AuthBase
 
-from dicom_node.bounded_answer import MOST_BYTES, BodyTooLarge, TimedAdapter, read_body
+from dicom_node.bounded_answer import BodyTooLarge, TimedAdapter, read_body
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, QueryFailed
 from dicom_node.identity import StudyIdentity
 from dicom_node.part10 import FileMeta, read_meta
@@ -170,8 +170,7 @@ class DicomWebArchive:
             ask()
         except BodyTooLarge as error:
             raise ArchiveUnreachable(
-                f"{self} answered with more than {MOST_BYTES >> 20} MiB and was left: is that the address before "
-                "/studies?"
+                f"{self} answered with {error} and was left: is that the address before /studies?"
             ) from error
         except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             # The library raises over statuses, and over bodies that it cannot parse: we look at both ourselves.

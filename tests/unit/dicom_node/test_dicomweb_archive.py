@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.bounded_answer import MOST_THINGS
 from dicom_node.dicomweb_archive import DicomWebArchive
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, QueryFailed
 from dicom_node.sender import OutcomeKind
@@ -188,6 +189,19 @@ def test_an_answer_that_unpacks_without_end_is_left(service: Service, file: Path
             with pytest.raises(ArchiveUnreachable, match="more than 16 MiB"):
                 ask()
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("thing", [b"{},", b"0,", b"<a/>", rb"\\"], ids=["items", "values", "elements", "backslashes"])
+def test_an_answer_of_many_things_is_not_parsed(service: Service, thing: bytes) -> None:
+    """However few its bytes: each would be an object."""
+    service.answers = [(200, b"[" + thing * (MOST_THINGS + 1) + b"0]", JSON)]
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArchiveUnreachable, match=f"more than {MOST_THINGS} values"):
+            DicomWebArchive(service.url).find_study("1.2.3")
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
 
