@@ -15,6 +15,8 @@ from pynetdicom.pdu_primitives import P_DATA
 LONGEST_PDU = 4 << 20
 #: Longer than any PDU that we send: a peer that takes any length would get an object as one.
 LONGEST_SENT = 1 << 20
+#: A peer that takes no PDU of this length is told nothing: of a few bytes nothing is left behind the headers.
+SHORTEST_SENT = 128
 #: What waits to be sent, in PDUs; more of a message is read from its file only as these leave.
 MOST_QUEUED = 64
 _LOOK_S = 0.002

@@ -14,7 +14,7 @@ from typing import Any
 from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 
-from dicom_node.bounded_connection import bound
+from dicom_node.bounded_connection import SHORTEST_SENT, bound
 from dicom_node.bounded_message import LONGEST_ANSWER
 from dicom_node.contexts import (
     IMPLEMENTATION_CLASS_UID,
@@ -160,6 +160,13 @@ class Requestor:
 
     def _require(self, association: Any) -> None:
         if association.is_established:
+            takes = association.acceptor.maximum_length
+            if 0 < takes < SHORTEST_SENT:
+                association.abort()
+                raise ArchiveUnreachable(
+                    f"{self} takes PDUs of at most {takes} bytes, and a message would be as many PDUs as it has bytes; "
+                    "set its maximum PDU length to 16384 or more"
+                )
             return
         if association.is_rejected:
             answer = association.acceptor.primitive

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dicom_node.archive import DicomArchive, OutcomeKind
-from dicom_node.bounded_connection import LONGEST_SENT, outgoing_pdu
+from dicom_node.bounded_connection import LONGEST_SENT, SHORTEST_SENT, outgoing_pdu
 from dicom_node.bounded_message import LONGEST_ANSWER, MOST_IN_ANSWER, MessageRefused, require_answer
 from dicom_node.command_set import read_command, response_to
 from dicom_node.commitment import CommitmentListener
@@ -191,3 +191,18 @@ def test_a_peer_that_takes_any_length_gets_no_object_as_one_pdu(tmp_path: Path) 
     assert max(lengths) == LONGEST_SENT
     assert sum(lengths) > 5 << 20
     assert [outgoing_pdu(said) for said in (16384, LONGEST_SENT + 1)] == [16384, LONGEST_SENT]
+
+
+@pytest.mark.parametrize("takes", [1, 6, SHORTEST_SENT - 1])
+def test_a_peer_that_takes_next_to_nothing_is_named(takes: int) -> None:
+    """Nothing of a message fits into six bytes, and a byte of it into seven."""
+
+    def waits(connection: socket.socket, over: threading.Event) -> None:
+        del connection
+        over.wait()
+
+    with (
+        stalling_archive(waits, longest_pdu=takes) as peer,
+        pytest.raises(ArchiveUnreachable, match=f"PDUs of at most {takes} bytes"),
+    ):
+        DicomArchive(peer, "TEST").find_study(STUDY)
