@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from requests.auth import AuthBase
 
 from dicom_node.bounded_answer import BodyTooLarge, TimedAdapter, read_body
-from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, QueryFailed
+from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, QueryFailed, ServiceFailed
 from dicom_node.identity import StudyIdentity
 from dicom_node.part10 import FileMeta, read_meta
 from dicom_node.sender import StoreOutcome
@@ -28,6 +28,8 @@ _CONNECT_S = 10.0
 _NOBODYS = "2.25.0"
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _NO_CREDENTIALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+#: Instances in one go that it fails over before it is left alone for a while.
+_MOST_FAILURES = 3
 
 #: Returns the Authorization header of one request, read anew each time. Raises ArchiveUnreachable.
 Authorise = Callable[[], str]
@@ -101,16 +103,24 @@ class DicomWebArchive:
     def store(self, files: Sequence[Path]) -> list[StoreOutcome]:
         """STOW-RS (PS3.18 10.5), an instance a request, so that no more than one is in memory.
 
-        Raises ArchiveUnreachable, AssociationRejected, NotDicom. Shorter than `files` where it went away in between.
+        Raises ArchiveUnreachable, AssociationRejected, NotDicom. Shorter than `files` where it failed over one, and
+        where it went away in between.
         """
         outcomes: list[StoreOutcome] = []
+        failures: list[ArchiveError] = []
         for meta in [read_meta(file) for file in files]:
             try:
                 outcomes.append(self._store(meta))
-            except ArchiveError:
-                if not outcomes:
-                    raise
+            except ServiceFailed as error:
+                # It may be this one that it cannot take: what stands behind it must not wait for that.
+                failures.append(error)
+                if len(failures) == _MOST_FAILURES:
+                    break
+            except ArchiveError as error:
+                failures.append(error)
                 break
+        if failures and not outcomes:
+            raise failures[0]
         return outcomes
 
     def delete(self, study_uid: str, series_uid: str, sop_instance_uid: str) -> None:

@@ -135,6 +135,10 @@ class ArchiveUnreachable(ArchiveError):
     """The archive does not answer: is it up, are host and port right, is a firewall between?"""
 
 
+class ServiceFailed(ArchiveUnreachable):
+    """The archive answered that it failed: is it well, or is it what was sent that it cannot take?"""
+
+
 class AssociationRejected(ArchiveError):
     """The archive rejected the association; the message tells the reason that it gave.
 

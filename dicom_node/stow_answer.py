@@ -6,7 +6,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from dicom_node.errors import ArchiveUnreachable, AssociationRejected
+from dicom_node.errors import ArchiveUnreachable, AssociationRejected, ServiceFailed
 from dicom_node.sender import OutcomeKind, StoreOutcome
 
 _NO_SUCH_CLASS = 0x0122
@@ -38,7 +38,8 @@ def outcome_of_stow(status: int, answered: Dataset, sop_instance_uid: str, calle
         sop_instance_uid: Which instance.
         called: Names the service, for errors.
 
-    Raises ArchiveUnreachable, AssociationRejected where it says nothing of the instance because it did not look at it.
+    Raises ArchiveUnreachable, AssociationRejected where it says nothing of the instance because it did not look at it;
+    ServiceFailed where it may have failed over it.
     """
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise AssociationRejected(f"{called} answered {status}: is our user or token known there, and may it store?")
@@ -46,6 +47,8 @@ def outcome_of_stow(status: int, answered: Dataset, sop_instance_uid: str, calle
         return _outcome(sop_instance_uid, _NO_SUCH_CLASS, OutcomeKind.NO_CONTEXT)
     if status in _TOO_LARGE:
         return _outcome(sop_instance_uid, 0xA700, OutcomeKind.REFUSED)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise ServiceFailed(f"{called} answered {status}: is it well, and can it take this object?")
     if status not in _TELLING:
         raise ArchiveUnreachable(f"{called} answered {status}: is that the address before /studies, and is it well?")
     failed = _about(answered, "FailedSOPSequence", sop_instance_uid)

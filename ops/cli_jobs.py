@@ -158,17 +158,21 @@ def job(
 def retry(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
     """Queue a failed, held, skipped or cancelled job again, for the model as it is on this machine now.
 
-    Of a job that is read, the results that an archive refused are sent again.
+    Of a job that is read, the results that an archive refused are sent again, and what it has taken and did not
+    commit to is asked for again.
 
     Example: wetread retry 7
     """
     from ops.assembly_line import catalog_of  # noqa: PLC0415  # pulls pydicom in, and with it every decoder
+    from ops.destinations import commitment_plans_of  # noqa: PLC0415  # likewise
 
-    ledger = open_existing_ledger(settings, data)
-    if _known(ledger, job_id).state is JobState.READ and (again := ledger.send_again(job_id, by=acting_user())):
-        typer.echo(f"{again} results of job {job_id} are sent again")
+    ledger, found = open_existing_ledger(settings, data), read_settings(settings, data)
+    if _known(ledger, job_id).state is JobState.READ and (
+        again := ledger.send_again(job_id, by=acting_user(), committing=commitment_plans_of(found))
+    ):
+        typer.echo(f"{again} results of job {job_id} are sent, or their commitment asked for, again")
         return
-    entry = catalog_of(read_settings(settings, data))().get(_known(ledger, job_id).model_id)
+    entry = catalog_of(found)().get(_known(ledger, job_id).model_id)
     entry.require_ready()
     card = entry.card
     model = ModelVersion(model_id=card.id, model_digest=entry.digest, name=card.name, version=card.version)

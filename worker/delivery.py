@@ -27,6 +27,7 @@ from worker.ledger_deliveries import CommitmentWish
 from worker.object_kinds import REJECTION
 from worker.pydicom_errors import PARSE_ERRORS
 from worker.reencoded_copy import in_encoding
+from worker.result_files import flaw_of
 from worker.sender_characters import AssumedSets
 from worker.settings import DeliverySettings
 
@@ -145,12 +146,21 @@ class Deliverer:
         state = self._ledger.destinations().get(destination.name)
         if state is not None and not state.answering:
             self._breakers[destination.name] = self._breakers[destination.name].opened()
+        # What it took before the site wanted that keeps its images until it is committed to as well.
+        wanted = self._ledger.want_commitments(destination.name) if destination.commitment else 0
+        if wanted:
+            _log.info("commitment is asked for what was taken before", destination=destination.name, objects=wanted)
 
     def step(self, destination: Destination) -> bool:
         """Do the next thing for a destination; return whether there was one."""
         if self._breakers[destination.name].is_open and not self._answers(destination):
             return False
-        return self.deliver_one(destination) or self._commit_one(destination) or self._withdraw_one(destination)
+        if self.deliver_one(destination):
+            return True
+        # Nothing at all is sent where an admin holds a destination, not only results.
+        if not self._ledger.is_held("destination", destination.name):
+            return self._commit_one(destination) or self._withdraw_one(destination)
+        return False
 
     def deliver_one(self, destination: Destination) -> bool:
         """Send what is due of one job; return whether anything was."""
@@ -224,9 +234,10 @@ class Deliverer:
 
     def _send_objects(self, batch: OutgoingBatch, objects: Sequence[OutgoingObject], destination: Destination) -> None:
         """Send objects, what is not taken in one encoding in the next; what was answered is recorded at once."""
+        later = self._damaged(objects)
+        objects = [item for item in objects if item not in later]
         left = list(objects)
         not_taken: dict[OutgoingObject, StoreOutcome] = {}
-        later: dict[OutgoingObject, str] = {}
         tried: set[Path] = set()
         for encoding in destination.encodings if objects else ():
             files = {item: in_encoding(self._results / item.file, encoding) for item in left}
@@ -244,10 +255,25 @@ class Deliverer:
         for item, outcome in not_taken.items():
             later[item] = self._record(item, outcome, destination)
         reasons = [reason for reason in later.values() if reason]
-        if objects and reasons == [_UNANSWERED] * len(objects):
+        if objects and all(later[item] == _UNANSWERED for item in objects):
             raise ArchiveUnreachable(f"{destination.name} ended the association before it answered for any object")
         if reasons:
             self._postpone(batch, reasons[-1])
+
+    def _damaged(self, objects: Iterable[OutgoingObject]) -> dict[OutgoingObject, str]:
+        """Return what is not as it was recorded, and why it is not sent: a damaged disk must not speak for a read."""
+        flaws = {item: flaw_of(self._results / item.file, item.sha256) for item in objects}
+        damaged = {item: flaw for item, flaw in flaws.items() if flaw}
+        for item, flaw in damaged.items():
+            _log.error(
+                "result not sent",
+                file=item.file,
+                cause=flaw,
+                remedy="is the disk sound? Put the file back from a backup; `wetread ledger check` names all of them",
+            )
+        return {
+            item: f"{item.file} {flaw}: is the disk sound? Put it back from a backup" for item, flaw in damaged.items()
+        }
 
     def _stored(
         self, batch: OutgoingBatch, destination: Destination, files: Mapping[str, Path]
@@ -330,7 +356,11 @@ class Deliverer:
         if not isinstance(error, _NO_CONNECTION):
             self._breakers[destination.name] = before.after_answer()
             return
-        after = self._breakers[destination.name] = before.after_failure(self._clock())
+        after = before.after_failure(self._clock())
+        if after.is_open and not before.is_open and _is_there(destination):
+            # It chokes on what was sent, which waits for itself: others must not wait behind that.
+            after = before.after_answer()
+        self._breakers[destination.name] = after
         if after.is_open and not before.is_open:
             self._ledger.note_destination(destination.name, answering=False, reason=str(error))
             _log.warning("destination gets nothing until it answers", destination=destination.name, cause=str(error))
@@ -343,6 +373,14 @@ class Deliverer:
             longest_retry_s=self._settings.longest_retry_s,
             give_up_after_s=self._settings.give_up_after_days * _DAY_S,
         )
+
+
+def _is_there(destination: Destination) -> bool:
+    try:
+        destination.archive.probe()
+    except NodeError:
+        return False
+    return True
 
 
 def _stored_in_order(archive: Outlet, files: Mapping[str, Path]) -> list[StoreOutcome]:

@@ -221,6 +221,7 @@ class OutgoingObject:
     kind: str
     sop_instance_uid: str
     file: str
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)

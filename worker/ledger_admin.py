@@ -10,7 +10,7 @@ from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_eve
 from worker.ledger_deliveries import begin_anew, of_job
 from worker.ledger_intake import change_job
 from worker.ledger_jobs import known_job, queue_again, renew_tokens, study_of
-from worker.ledger_turns import read_holds
+from worker.ledger_turns import held, read_holds
 from worker.tables import Delivery, Hold, Job, Revision, Study
 from worker.turn import rank_s
 
@@ -128,6 +128,11 @@ class AdminLedger(Database):
                 begin_anew(session, Delivery.destination == name)
             record_admin_action(session, "resume", by=by, target=f"{kind} {name}")
             return True
+
+    def is_held(self, kind: HoldKind, name: str) -> bool:
+        """Say whether an admin holds this queue or destination."""
+        with self.reading() as session:
+            return name in held(session, kind)
 
     def holds(self) -> list[HoldRow]:
         """Return what is held: queues and destinations, not single jobs."""

@@ -3,14 +3,14 @@
 import uuid
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from worker.delivery_events import note_delivery
 from worker.job import LEAVING, CommitmentBatch, DeliveryState, require_delivery, retry_wait_s
 from worker.ledger_database import LOCK, Database, utc_now
 from worker.object_kinds import REJECTION
-from worker.tables import Commitment, CommitmentRequest, Delivery, Job, ResultObject
+from worker.tables import Commitment, CommitmentRequest, Delivery, Job, ResultObject, Revision, Study
 
 #: What an archive has taken and can commit to.
 _TAKEN = (DeliveryState.ACCEPTED, DeliveryState.UNCOMMITTED)
@@ -84,6 +84,22 @@ class CommitmentLedger(Database):
                 note_delivery(session, delivery, "commitment asked", touch=False, attempt=wish.attempts)
                 asked.append((result.sop_class_uid, result.sop_instance_uid))
         return CommitmentBatch(job_id=job_id, transaction_uid=transaction_uid, instances=tuple(asked))
+
+    def want_commitments(self, destination: str) -> int:
+        """Ask for what a destination took before it was to commit to what it takes; return of how many objects.
+
+        Of studies whose images are kept until then. What was asked for once is not asked for again: it was given up.
+        """
+        never = Delivery.id.not_in(select(CommitmentRequest.delivery_id))
+        kept = Delivery.result_object_id.in_(
+            select(ResultObject.id)
+            .join(Job, Job.id == ResultObject.job_id)
+            .join(Revision, Revision.id == Job.revision_id)
+            .join(Study, Study.id == Revision.study_id)
+            .where(Study.images_removed_at.is_(None), Job.state.in_(LEAVING))
+        )
+        with self.writing() as session:
+            return ask_again(session, [destination], and_(never, kept))
 
     def postpone_commitment(
         self, batch: CommitmentBatch, *, reason: str, first_retry_s: float, longest_retry_s: float
@@ -164,6 +180,21 @@ def want_commitment(session: Session, delivery: Delivery) -> None:
     """Note that what an archive has just taken is to be committed to."""
     forget_commitment(session, delivery)
     session.add(Commitment(delivery_id=delivery.id, created_at=delivery.created_at))
+
+
+def ask_again(session: Session, destinations: Collection[str], which: ColumnElement[bool]) -> int:
+    """Ask for what these destinations have taken and are not asked to commit to; return of how many objects."""
+    asked = select(Commitment.delivery_id)
+    taken = session.scalars(
+        select(Delivery)
+        .where(Delivery.destination.in_(destinations), Delivery.state == DeliveryState.ACCEPTED, which)
+        .where(Delivery.id.not_in(asked))
+        .order_by(Delivery.id)
+        .with_for_update(**LOCK)
+    ).all()
+    # From now on: what was taken long ago would be given up before it is asked for.
+    session.add_all(Commitment(delivery_id=delivery.id, created_at=utc_now()) for delivery in taken)
+    return len(taken)
 
 
 def forget_commitment(session: Session, delivery: Delivery) -> None:

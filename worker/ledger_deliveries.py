@@ -1,6 +1,6 @@
 """The ledger's way out: results are claimed for a destination, and what the archive answered is recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from sqlalchemy import ColumnElement, or_, select, update
@@ -19,7 +19,7 @@ from worker.job import (
     require_delivery,
     retry_wait_s,
 )
-from worker.ledger_commitments import want_commitment
+from worker.ledger_commitments import ask_again, want_commitment
 from worker.ledger_database import LOCK, Database, lock_name, utc_now
 from worker.ledger_intake import change_job
 from worker.ledger_jobs import add_deliveries
@@ -182,8 +182,11 @@ class DeliveryLedger(Database):
             if job.state == JobState.READ:
                 change_job(session, job, JobState.HELD, study_id=_study_id(session, job), reason=reason)
 
-    def send_again(self, job_id: int, *, by: str = AN_ADMIN) -> int:
-        """Let what an archive refused, or what was given up or waived, be sent once more; return how many."""
+    def send_again(self, job_id: int, *, by: str = AN_ADMIN, committing: Collection[str] = ()) -> int:
+        """Let what an archive refused, or what was given up or waived, be sent once more; return how many.
+
+        What a destination of `committing` has taken, and is no longer asked to commit to, it is asked for again.
+        """
         with self.writing() as session:
             lost = _locked(session, job_id, *LOST, DeliveryState.WAIVED)
             for delivery in lost:
@@ -191,8 +194,9 @@ class DeliveryLedger(Database):
                 # It starts anew: a delivery that was given up would otherwise be given up again at once.
                 delivery.state, delivery.not_before_s, delivery.created_at = DeliveryState.PENDING, 0.0, utc_now()
                 _note(session, delivery, "object pending", reason=f"asked for by {by}")
-            _record(session, "retry", job_id, by=by, objects=len(lost))
-            return len(lost)
+            unasked = ask_again(session, committing, of_job(job_id))
+            _record(session, "retry", job_id, by=by, objects=len(lost) + unasked)
+            return len(lost) + unasked
 
     def waive(self, job_id: int, *, by: str = AN_ADMIN, gone: str = "") -> int:
         """Note that what an archive refused, or what was given up, need not get there; return how many.
@@ -283,6 +287,7 @@ def _batch(
                 kind=result.kind,
                 sop_instance_uid=result.sop_instance_uid,
                 file=result.file,
+                sha256=result.sha256,
             )
             for delivery, result in rows
         ),

@@ -1,11 +1,11 @@
 """Whether the files that the ledger knows are on disk: images in the spool, results with their bytes."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from worker.ledger_checks import Flaw
 from worker.ledger_facts import JobFacts, StudyFacts
+from worker.result_files import flaw_of
 
 IMAGES = "images are in the spool"
 RESULTS = "results are on disk"
@@ -54,14 +54,12 @@ def _result_flaws(facts: StudyFacts, it: JobFacts, results: Path, *, contents: b
 
 
 def _wrong(file: Path, sha256: str, *, contents: bool) -> str:
+    if contents:
+        return flaw_of(file, sha256)
     try:
-        if not contents:
-            return "" if file.is_file() else "is not there"
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return "" if file.is_file() else "is not there"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    return "" if digest == sha256 else "has other bytes than those that were recorded"
 
 
 def _there(root: Path, folders: set[str]) -> set[str]:

@@ -73,7 +73,10 @@ _UNENDED = {
 }
 #: Results of these leave no more, whatever state their deliveries are in.
 _WITHOUT_DELIVERY = (JobState.SUPERSEDED, JobState.CANCELLED)
-_UNCOMMITTED = "has results that {} has not committed to keep"
+_UNCOMMITTED = (
+    "has results that {0} has not committed to keep; where it was asked in vain (`wetread job`) `wetread retry` asks "
+    "again, and with commitment = false it need not"
+)
 _REMEDY = ": `wetread retry` sends them again, `waive` lets them be"
 _UNSETTLED = {
     DeliveryState.PENDING: "has results that wait for {}",

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from dicom_node.bounded_answer import MOST_THINGS
 from dicom_node.dicomweb_archive import DicomWebArchive
@@ -117,6 +118,20 @@ def test_a_service_that_falls_ill_keeps_what_it_answered_for(service: Service, f
     service.answers = [(503, b"", {})]
     with pytest.raises(ArchiveUnreachable, match="503"):
         DicomWebArchive(service.url).store([file])
+
+
+def test_an_instance_that_a_service_fails_over_does_not_keep_the_others(service: Service, tmp_path: Path) -> None:
+    """What stands behind it is stored; a service that fails over each is left alone after three."""
+    files = write_mr_series(tmp_path / "study", slices=5)
+    service.answers = [(500, b"", {}), *[(200, b"", {})] * 4]
+    outcomes = DicomWebArchive(service.url).store(files)
+    assert [outcome.sop_instance_uid for outcome in outcomes] == [
+        str(dcmread(file).SOPInstanceUID) for file in files[1:]
+    ]
+    service.answers, service.asked = [(500, b"", {})] * 5, []
+    with pytest.raises(ArchiveUnreachable, match="500"):
+        DicomWebArchive(service.url).store(files)
+    assert len(service.asked) == 3
 
 
 def test_a_redirect_is_not_followed(service: Service, file: Path) -> None:

@@ -314,13 +314,19 @@ def test_what_was_refused_need_not_arrive(
     refused = refused_in(day)
     assert ask(day, "waive", refused).stdout == f"1 results of job {refused} need not arrive any more\n"
     assert "no result that was refused or given up" in failure(monkeypatch, capsys, "waive", refused, "--data", day)
-    assert ask(day, "retry", refused).stdout == f"1 results of job {refused} are sent again\n"
+    assert (
+        ask(day, "retry", refused).stdout
+        == f"1 results of job {refused} are sent, or their commitment asked for, again\n"
+    )
 
 
 def test_retry_of_a_read_job_sends_what_was_refused(day: Path) -> None:
     """It is not read again: its objects are kept."""
     refused = refused_in(day)
-    assert ask(day, "retry", refused).stdout == f"1 results of job {refused} are sent again\n"
+    assert (
+        ask(day, "retry", refused).stdout
+        == f"1 results of job {refused} are sent, or their commitment asked for, again\n"
+    )
     assert state_of(day, refused) == "read"
 
 

@@ -1,5 +1,6 @@
 """Deliveries against the shipped fake of an archive, which is held to the same contract as a real one."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def deliverer(
         sop_instance_uid=uid,
         series_instance_uid="1.3",
         file=f"f/{result.name}",
-        sha256="0",
+        sha256=hashlib.sha256(result.read_bytes()).hexdigest(),
     )
     ledger.finish(
         claim,
@@ -237,6 +238,24 @@ def test_a_lost_result_file_is_told(
     (delivery,) = ledger.jobs()[0].deliveries or ledger.job(ledger.jobs()[0].id).deliveries  # type: ignore[union-attr]
     assert delivery.state is DeliveryState.PENDING
     assert "cannot be read" in delivery.reason
+    file.write_bytes(content)
+    clock.seconds += 31
+    deliver(deliverer, archive, identity_check=False)
+    assert ledger.jobs()[0].delivered
+
+
+def test_a_damaged_result_is_not_sent(
+    deliverer: Deliverer, ledger: Ledger, archive: InMemoryArchive, clock: ManualLedgerClock, tmp_path: Path
+) -> None:
+    """Other bytes than those that were recorded never leave; the delivery waits until the file is put back."""
+    file = tmp_path / "results" / "f" / "0000.dcm"
+    content = file.read_bytes()
+    file.write_bytes(content[:-2] + b"XX")
+    deliver(deliverer, archive, identity_check=False)
+    assert not archive.stored
+    (delivery,) = ledger.job(ledger.jobs()[0].id).deliveries  # type: ignore[union-attr]
+    assert delivery.state is DeliveryState.PENDING
+    assert "has other bytes than those that were recorded" in delivery.reason
     file.write_bytes(content)
     clock.seconds += 31
     deliver(deliverer, archive, identity_check=False)

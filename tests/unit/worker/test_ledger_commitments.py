@@ -172,6 +172,39 @@ def test_what_is_never_committed_to_is_given_up(ledger: Ledger, read_job: int) -
     assert ledger.send_again(read_job) == 2
 
 
+def test_what_was_taken_before_is_asked_for_too(ledger: Ledger, read_job: int) -> None:
+    """A site that switches commitment on has it for what is there, once; what was given up is asked for by hand."""
+    accept(ledger, "")
+    assert ask(ledger) is None
+    assert ledger.want_commitments("near") == 2
+    assert ledger.want_commitments("near") == 0
+    first = ask(ledger)
+    assert first is not None
+    assert len(first.instances) == 2
+    given_up = ask(ledger, give_up_after_s=-1)
+    assert given_up is None or not given_up.instances
+    assert states(ledger, read_job) == [DeliveryState.ACCEPTED] * 2
+
+
+def test_what_is_asked_for_in_vain_is_asked_for_again_by_hand(
+    ledger: Ledger, read_job: int, clock: ManualLedgerClock
+) -> None:
+    """It stays accepted when it is given up, and no restart asks again; an admin may."""
+    accept(ledger, "wanted")
+    ask(ledger)
+    clock.seconds += 1e6
+    given_up = ask(ledger, give_up_after_s=-1)
+    assert given_up is not None
+    assert not given_up.instances
+    assert ledger.want_commitments("near") == 0
+    assert ledger.send_again(read_job) == 0
+    assert ledger.send_again(read_job, committing=["near"]) == 2
+    clock.seconds += 1e6
+    again = ask(ledger)
+    assert again is not None
+    assert len(again.instances) == 2
+
+
 def test_what_keeps_failing_is_given_up(ledger: Ledger, read_job: int) -> None:
     """An archive that takes an object and never keeps it does not get it for ever."""
     accept(ledger, "required")

@@ -1,11 +1,14 @@
 """Whether destinations answer, on a real database, and what a deliverer makes of it."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pydicom
 import pytest
 
+from dicom_node.archive import StoreOutcome
+from dicom_node.errors import ArchiveUnreachable
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock
 from worker.delivery import Deliverer, Destination
@@ -40,7 +43,7 @@ def waiting(tmp_path: Path, ledger: Ledger, queue_job: Callable[..., int]) -> li
             sop_instance_uid=str(pydicom.dcmread(file).SOPInstanceUID),
             series_instance_uid="1.3",
             file=f"{number}/{file.name}",
-            sha256="0",
+            sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
         )
         ledger.finish(
             claim,
@@ -105,6 +108,38 @@ def test_an_archive_that_is_away_costs_few_attempts(
     assert ledger.destinations()["pacs"].answering
     assert len(archive.stored) == JOBS
     assert max(attempts(ledger, waiting)) == 2
+
+
+class Choking(InMemoryArchive):
+    """An archive that ends the association over some objects, and is well."""
+
+    def __init__(self, over: set[str]) -> None:
+        super().__init__()
+        self.over = over
+
+    def store(self, files: Sequence[Path]) -> list[StoreOutcome]:
+        """Say nothing of those, nor of what stands behind them."""
+        if any(str(pydicom.dcmread(file).SOPInstanceUID) in self.over for file in files):
+            raise ArchiveUnreachable("aborted")
+        return super().store(files)
+
+
+def test_what_an_archive_chokes_on_keeps_nothing_else(
+    tmp_path: Path, ledger: Ledger, waiting: list[int], clock: ManualLedgerClock
+) -> None:
+    """It answers a probe, so it is there: later jobs go at once, and what it chokes on waits longer each time."""
+    rows = [row for row in map(ledger.job, waiting) if row is not None]
+    archive = Choking({row.deliveries[0].sop_instance_uid for row in rows[:3]})
+    house = House(ledger, archive, tmp_path)
+    house.run()
+    assert len(archive.stored) == JOBS - 3
+    assert not ledger.destinations()
+    for _ in range(120):
+        house.now_s += 30.0
+        clock.seconds += 30.0
+        house.run()
+    # In an hour of 30 s that double, up to ten minutes.
+    assert all(8 <= count <= 11 for count in attempts(ledger, waiting)[:3])
 
 
 def test_what_waits_too_long_behind_an_open_breaker_is_given_up(

@@ -1,5 +1,6 @@
 """Objects of superseded reads: remembered, taken back, or rejected, and never before the newer read is there."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def finish(ledger: Ledger, claim: Claim, results: Path, seed: int, kinds: tuple[
                 sop_instance_uid=uid,
                 series_instance_uid="1.3",
                 file=f"r{seed}/{file.name}",
-                sha256="0",
+                sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
             )
             for kind, uid, file in zip(kinds, uids, files, strict=True)
         ],
@@ -117,6 +118,21 @@ def run(house: Deliverer, archive: DeletingArchive) -> None:
     """Do all that is due."""
     while house.step(destination(archive)):
         pass
+
+
+def test_nothing_is_deleted_where_an_admin_holds_the_destination(
+    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path
+) -> None:
+    """A hold is of all that goes there; it is done when the destination is let go."""
+    later_images(ledger)
+    finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    assert house.deliver_one(destination(archive))
+    ledger.hold_all("destination", "pacs")
+    run(house, archive)
+    assert archive.deleted == []
+    ledger.resume_all("destination", "pacs")
+    run(house, archive)
+    assert archive.deleted == first_read
 
 
 def test_what_is_superseded_is_deleted_once_the_newer_read_is_there(
