@@ -21,6 +21,7 @@ from worker.job import JobRow
 from worker.ledger import Ledger
 from worker.ledger_intake import Planned
 from worker.object_kinds import DEFAULT_KINDS, Kind
+from worker.other_series import NO_OTHERS, OtherSeries
 from worker.pipeline import Pipeline
 from worker.priors import Priors
 from worker.settings import ReportSettings, WorkerSettings
@@ -79,8 +80,8 @@ class House:
         assert self.pipeline().work_one(["cpu"], "test")
         return Read(self, self.ledger.jobs(limit=1)[0])
 
-    def queue_files(self, files: list[Path]) -> None:
-        """Queue a study of the spool."""
+    def queue_files(self, files: list[Path], others: OtherSeries = NO_OTHERS) -> None:
+        """Queue a study of the spool, of which `others` fit the model as well."""
         models = self.root / "models"
         write_threshold_model(models)
         entry = Catalog.scan((models,)).get(MODEL)
@@ -111,6 +112,7 @@ class House:
                     input_key=names[0],
                     late_images="rerun",
                     reason="the only series",
+                    others=others,
                 )
             ],
         )

@@ -3,7 +3,8 @@
 settings       what a site may set about jobs, models and deliveries (broker_url, broker_tls); errors, what can go
                wrong; error_place, told of what nobody foresaw
 selection      which models read which series of a study, and why not; selection_summary, what it sees of them;
-               tag_rules, free rules on attributes; image_versions, which of an image that came twice
+               tag_rules, free rules on attributes; image_versions, which of an image that came twice; other_series,
+               what fits as well and is not read
 priority       how urgent a study is: priority_settings, the site's rules; order_priorities, a worklist's word
 intake         from an assembled study to jobs; own_results, what is ours and comes back
 job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
@@ -29,8 +30,8 @@ reading_series a model reads a series; command_model, one that comes as a progra
 model_host     the process that holds the resident models; model_client asks it; array_transport between them; shelf,
                which are resident (eviction); model_queue, who waits for one (batching, turnstile)
 case           one read on its way to become objects; object_kinds, the table of their kinds
-sentences      what people read, in the site's language: finding_sentences, languages, line_breaking, locale/;
-               site_filter, what the site does not want to be told
+sentences      what people read, in the site's language: finding_sentences, other_series_words, languages,
+               line_breaking, locale/; site_filter, what the site does not want to be told
 segments       what becomes a segment; names and UIDs that all objects share
 results        a case's objects: segmentation and labelmap; report and region_report on measurement_groups; ecg_report,
                text_report; rt_structure_set on mask_contours; parametric_map; labels_told; below them sr_document

@@ -5,6 +5,7 @@ from typing import Any
 
 from models.critical_reason import CriticalReason
 from models.findings import Reading
+from worker.other_series import NO_OTHERS, OtherSeries
 from worker.prior import Prior
 from worker.provenance import Provenance
 from worker.sentences import Words, words_in
@@ -28,6 +29,7 @@ class Case:
         late_after_s: The deadline that had passed before this read; None where it came in time, or has none.
         prior: What has changed since an earlier read of the same patient; None where there is no comparison.
         superseded: The read of fewer images that this one supersedes; None where there is none.
+        others: What of the study fits the model as well and was not read.
     """
 
     series: LoadedSeries
@@ -39,6 +41,7 @@ class Case:
     late_after_s: float | None = None
     prior: Prior | None = None
     superseded: SupersededRead | None = None
+    others: OtherSeries = NO_OTHERS
 
     @classmethod
     def of(

@@ -9,6 +9,7 @@ from models.manifest import Card
 from models.volume import Waveform
 from worker.case import Case
 from worker.labels_told import abnormal
+from worker.other_series_words import description_sentences, other_series_sentences
 
 _SURE = 100.0
 _SIDES = {"left": "left", "right": "right"}
@@ -45,9 +46,9 @@ def summary_of(case: Case) -> str:
 
 
 def caveats_of(case: Case) -> tuple[str, ...]:
-    """Return what stands beside every read: unverified, first; research where it is; what is not reported."""
+    """Return what stands beside every read: unverified, first; what else fits; research; what is not reported."""
     words, report = case.words, case.report
-    caveats = [words.say("Made by an AI model, not verified by a physician.")]
+    caveats = [words.say("Made by an AI model, not verified by a physician."), *other_series_sentences(case)]
     if case.provenance.card.research:
         caveats.append(words.say("RESEARCH: this model is not cleared for clinical use."))
     if report.min_certainty_percent > 0:
@@ -84,6 +85,7 @@ def scope_of(case: Case) -> tuple[str, ...]:
             manufacturer=card.manufacturer,
         ),
         _what_was_read(case),
+        *description_sentences(case),
         words.say("Read on {moment}.", moment=words.date_time(case.provenance.read_at)),
         *([words.say("It looked for: {names}.", names=names)] if names else ()),
         words.say("Nothing else was looked at."),

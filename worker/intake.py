@@ -180,6 +180,7 @@ class Intake:
             late_images=card.late_images,
             deadline_s=card.deadline_s,
             held=choice.held or gone,
+            others=choice.others,
             priority=decision.priority,
             because=decision.because,
             reason=choice.reason if ready or not choice.runs else f"the model is not ready: {entry.reason}",

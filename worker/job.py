@@ -11,6 +11,7 @@ from typing import Literal
 
 from dicom_node.peer_settings import PriorityName
 from worker.errors import IllegalTransition
+from worker.other_series import NO_OTHERS, OtherSeries
 
 
 class JobState(enum.StrEnum):
@@ -175,6 +176,7 @@ class Claim:
         model_digest: The very model that it was queued for.
         queued_at: UTC; dates and times inside the results derive from it, so that a retry gives the same bytes.
         calling_ae_title: Who sent the study.
+        others: What of the study fits the model as well and is not read.
     """
 
     job_id: int
@@ -188,6 +190,7 @@ class Claim:
     model_digest: str
     queued_at: datetime
     calling_ae_title: str = ""
+    others: OtherSeries = NO_OTHERS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_eve
 from worker.ledger_deadlines import record_deadline
 from worker.ledger_revisions import add_revision, digest_of, latest_revision
 from worker.ledger_turns import stand_in_line
+from worker.other_series import NO_OTHERS, OtherSeries
 from worker.tables import ADDENDUM, Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
 from worker.turn import rank_s
 
@@ -43,6 +44,7 @@ class Planned(ModelVersion):
         held: Why an admin must look before it is read; empty where nothing speaks against it.
         priority: How urgent; an admin's word about the study counts more.
         because: Why so urgent.
+        others: What fits the model as well and is not read.
     """
 
     queue: str
@@ -56,6 +58,7 @@ class Planned(ModelVersion):
     held: str = ""
     priority: Priority = Priority.ROUTINE
     because: str = "nothing says otherwise"
+    others: OtherSeries = NO_OTHERS
 
 
 class IntakeLedger(Database):
@@ -267,7 +270,9 @@ def _plan_job(
     )
     session.add(job)
     session.flush()
-    session.add(JobInput(job_id=job.id, series_instance_uid=planned.series_instance_uid, files=list(planned.files)))
+    source = JobInput(job_id=job.id, series_instance_uid=planned.series_instance_uid, files=list(planned.files))
+    source.others = planned.others
+    session.add(source)
     urgency = {"priority": priority.name.lower()}
     urgency["because"] = planned.because if study.priority is None else "an admin said so"
     write_event(
@@ -306,6 +311,7 @@ def _renew_input(session: Session, study: Study, jobs: Sequence[Job], planned: P
     for job in jobs:
         if job.state in _REPLACED_AT_ONCE and job.input_key == planned.input_key:
             source = session.scalars(select(JobInput).where(JobInput.job_id == job.id)).one()
+            source.others = planned.others
             if source.files != list(planned.files):
                 source.files = list(planned.files)
                 write_event(session, "headers corrected", study_id=study.id, job_id=job.id)

@@ -74,6 +74,7 @@ class JobLedger(Database):
                 model_digest=model.digest,
                 queued_at=job.queued_at,
                 calling_ae_title=study.calling_ae_title,
+                others=source.others,
             )
 
     def renew(self, claim: Claim, *, lease_s: float) -> None:

@@ -14,6 +14,7 @@ from highdicom.sr import (
     FindingSite,
     QualitativeEvaluation,
     RelationshipTypeValues,
+    TextContentItem,
     TrackingIdentifier,
 )
 from pydicom.dataset import Dataset
@@ -39,6 +40,8 @@ from worker.sr_document import (
     procedure_item,
 )
 
+#: TID 1500 has them for what is said of no one thing.
+_QUALITATIVE = Code("C0034375", "UMLS", "Qualitative Evaluations")
 _FINDING_CATEGORY = Code("276214006", "SCT", "Finding category")
 
 
@@ -114,8 +117,10 @@ def measured(measurement: Measurement) -> hd.sr.Measurement:
     )
 
 
-def measurement_report(case: Case, groups: Iterable[Dataset], evidence: Sequence[Dataset], kind: Kind) -> Dataset:
-    """Return the Comprehensive 3D SR by TID 1500 with these groups, all of one kind."""
+def measurement_report(
+    case: Case, groups: Iterable[Dataset], evidence: Sequence[Dataset], kind: Kind, *, comments: Sequence[str] = ()
+) -> Dataset:
+    """Return the Comprehensive 3D SR by TID 1500 with these groups, all of one kind, and sentences beside them."""
     root = container(
         codes.DCM.ImagingMeasurementReport,
         (
@@ -123,11 +128,16 @@ def measurement_report(case: Case, groups: Iterable[Dataset], evidence: Sequence
             *observation_context(case.provenance),
             procedure_item(case),
             container(codes.DCM.ImagingMeasurements, groups),
+            *([container(_QUALITATIVE, map(_comment, comments))] if comments else ()),
         ),
         template="1500",
         root=True,
     )
     return document(root, evidence, case, kind=kind, sop_class_uid=Comprehensive3DSRStorage)
+
+
+def _comment(sentence: str) -> TextContentItem:
+    return TextContentItem(name=codes.DCM.Comment, value=sentence, relationship_type=RelationshipTypeValues.CONTAINS)
 
 
 def _place_of(thing: Thing) -> Concept | None:

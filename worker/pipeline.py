@@ -26,6 +26,7 @@ from worker.job import Claim
 from worker.ledger import Ledger
 from worker.notification import CriticalRead
 from worker.object_kinds import REJECTION, Kind
+from worker.other_series import OtherSeries
 from worker.outlasting import outlasting
 from worker.prior import Prior
 from worker.priors import Comparison, Priors
@@ -168,7 +169,12 @@ class Pipeline:
             model_digest=claim.model_digest,
             inputs_digest=series.inputs_digest,
             recipe_digest=recipe_digest(
-                ran, self.report, late=late_after_s is not None, prior=compared.prior, superseded=superseded
+                ran,
+                self.report,
+                late=late_after_s is not None,
+                prior=compared.prior,
+                superseded=superseded,
+                others=claim.others,
             ),
             # In the site's own zone: that is how a radiologist reads a time.
             read_at=claim.queued_at.astimezone(self.report.zone),
@@ -180,6 +186,7 @@ class Pipeline:
             late_after_s=late_after_s,
             prior=compared.prior,
             superseded=superseded,
+            others=claim.others,
         )
         facts = Facts(
             sender=claim.calling_ae_title, model_id=claim.model_id, modality=str(case.head.get("Modality", ""))
@@ -275,14 +282,17 @@ def recipe_digest(
     late: bool = False,
     prior: Prior | None = None,
     superseded: SupersededRead | None = None,
+    others: OtherSeries | None = None,
 ) -> str:
     """Return the sha256 (hex) over every setting that alters output; a late read says so, so it differs too.
 
-    What a read is compared with, and what it supersedes, alters it too.
+    What a read is compared with, what it supersedes, and how much fits as well and is not read, alters it too.
     """
     recipe = {"encoding": _ENCODING, "runtime": runtime, "report": report.model_dump(mode="json"), "late": late}
     if prior is not None:
         recipe["prior"] = [reference.sop_instance_uid for reference in prior.references]
     if superseded is not None:
         recipe["superseded"] = [reference.sop_instance_uid for reference in superseded.references]
+    if others:
+        recipe["others"] = [others.series, others.images]
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()

@@ -22,6 +22,7 @@ from models.volume import Waveform
 from worker.case import Case
 from worker.labels_told import abnormal
 from worker.measurement_groups import Groups, measurement_report
+from worker.other_series_words import other_series_sentences
 from worker.segments import counting_name, segmented, side_of
 from worker.sr_document import coded
 
@@ -54,7 +55,7 @@ def build_report(case: Case, segmentation: Dataset | None) -> Dataset:
     if segmentation is not None:
         made = [*_segments(case, groups, segmentation), *made]
         evidence.append(segmentation)
-    return measurement_report(case, made, evidence, "SR")
+    return measurement_report(case, made, evidence, "SR", comments=other_series_sentences(case))
 
 
 def _segments(case: Case, groups: Groups, segmentation: Dataset) -> Iterator[Dataset]:

@@ -15,6 +15,7 @@ from models.card_preparation import VolumePreparation
 from models.errors import CardError
 from models.manifest import Card
 from worker.image_versions import first_version
+from worker.other_series import NO_OTHERS, OtherSeries
 from worker.selection_summary import SeriesSummary, StudySummary
 from worker.tag_rules import TagRule
 
@@ -103,6 +104,7 @@ class Choice:
         files: Of that series, relative to the spool.
         reason: Why this one, or why none.
         held: Why an admin must look before it is read; empty where nothing speaks against it.
+        others: What fits as well and is not read.
     """
 
     model_id: str
@@ -111,6 +113,7 @@ class Choice:
     files: tuple[str, ...] = ()
     reason: str
     held: str = ""
+    others: OtherSeries = NO_OTHERS
 
 
 def rules_of(card: Card) -> SelectionRules:
@@ -140,13 +143,14 @@ def choose(card: Card, study: StudySummary, *, research: bool = True) -> Choice:
     first = _best(rules, study.series)
     if isinstance(first, str):
         return Choice(model_id=card.id, runs=False, reason=first)
-    chosen, why = [first.series], first.why
+    chosen, why, equal = [first.series], first.why, list(first.others)
     for name in channel_names(card):
         free = [series for series in study.series if series not in chosen]
         found = _best(rules.channels[name], free)
         if isinstance(found, str):
             return Choice(model_id=card.id, runs=False, reason=f"channel {name}: {found}")
         chosen.append(found.series)
+        equal += found.others
         why += f"; channel {name}: {found.why}"
     return Choice(
         model_id=card.id,
@@ -156,6 +160,7 @@ def choose(card: Card, study: StudySummary, *, research: bool = True) -> Choice:
         files=tuple(file for series in chosen for file in series.files),
         reason=why,
         held="; ".join(_contradiction(series) for series in chosen if series.contradictory),
+        others=_others(equal, chosen),
     )
 
 
@@ -163,6 +168,7 @@ def choose(card: Card, study: StudySummary, *, research: bool = True) -> Choice:
 class _Found:
     series: SeriesSummary
     why: str
+    others: tuple[SeriesSummary, ...]
 
 
 def channel_names(card: Card) -> tuple[str, ...]:
@@ -183,10 +189,18 @@ def _best(rules: SeriesRules, candidates: Sequence[SeriesSummary]) -> _Found | s
         return "; ".join(refused) or "the study has no series"
     best = min(fitting, key=lambda one: _rank(rules, one))
     why = "the only series that fits" if len(fitting) == 1 else f"the best of {len(fitting)} series that fit"
-    equal = sum(_rank(rules, one)[0] == _rank(rules, best)[0] for one in fitting)
-    if equal > 1:
-        why += f" ({equal} of them equally well, of which this has the first UID)"
-    return _Found(series=best, why=why)
+    equal = [one for one in fitting if _rank(rules, one)[0] == _rank(rules, best)[0]]
+    if len(equal) > 1:
+        why += f" ({len(equal)} of them equally well, of which this has the first UID)"
+    # Images without a place in space are another view each, or another clip: none is a better copy of another.
+    as_well = fitting if not best.orientation else equal
+    return _Found(series=best, why=why, others=tuple(one for one in as_well if one is not best))
+
+
+def _others(equal: Sequence[SeriesSummary], chosen: Sequence[SeriesSummary]) -> OtherSeries:
+    read = {series.series_instance_uid for series in chosen}
+    unread = {one.series_instance_uid: len(one.files) for one in equal if one.series_instance_uid not in read}
+    return OtherSeries(series=len(unread), images=sum(unread.values()))
 
 
 def _contradiction(series: SeriesSummary) -> str:

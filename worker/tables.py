@@ -24,6 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from worker.other_series import OtherSeries
+
 UID = String(64)
 
 #: Behind everything of its sender: the rank of a job that somebody queued who knows of no ranks.
@@ -218,6 +220,17 @@ class JobInput(Base):
     job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
     series_instance_uid: Mapped[str] = mapped_column(UID)
     files: Mapped[list[str]]
+    other_series: Mapped[int] = mapped_column(default=0)
+    other_images: Mapped[int] = mapped_column(default=0)
+
+    @property
+    def others(self) -> OtherSeries:
+        """What of the study fits the model as well and is not read."""
+        return OtherSeries(series=self.other_series, images=self.other_images)
+
+    @others.setter
+    def others(self, others: OtherSeries) -> None:
+        self.other_series, self.other_images = others.series, others.images
 
 
 class ResultObject(Base):

@@ -11,9 +11,21 @@ from pydicom import dcmread
 from models.counting import counts_of, number_of
 from ops.validation import Report, validate
 from ops.validators import VALIDATORS, without
-from tests.readings import LABELS, NODULE, a_card, a_nodule_card, a_reading, case_of, detections_reading, load
+from tests.readings import (
+    LABELS,
+    NODULE,
+    a_card,
+    a_nodule_card,
+    a_reading,
+    case_of,
+    classified,
+    detections_reading,
+    load,
+)
 from worker import output_gate
 from worker.gate_bundle import content_items, name_of
+from worker.other_series import OtherSeries
+from worker.planar_testing import a_chest, write_planar_image
 from worker.results import build
 from worker.testing import write_mr_series
 
@@ -118,3 +130,17 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path, monkeypatch: pyt
 def test_values_are_struck_out_whole() -> None:
     """The longest value goes first, so that no part of it is left over; very short ones would strike out words."""
     assert without("Error - <SAM^LONG> is too long", ["Sam", "Sam^Long", "lo"]) == "Error - <<...>> is too long"
+
+
+def test_a_report_that_says_what_was_not_read_is_good_by_everybody(tmp_path: Path) -> None:
+    """Sentences of no one thing stand in TID 1500 beside the measurements."""
+    write_planar_image(tmp_path / "source" / "a.dcm", a_chest())
+    series = load(tmp_path / "source")
+    (tmp_path / "results").mkdir()
+    case = replace(case_of(series, classified(series), a_card()), others=OtherSeries(series=1, images=1))
+    for made in build(case):
+        (tmp_path / "results" / f"{made.kind}.dcm").write_bytes(made.data)
+    report = asked(tmp_path)
+    told = [str(item.get("TextValue")) for item in content_items(dcmread(tmp_path / "results" / "SR.dcm"))]
+    assert "1 other image of this study fits this model too and was not read." in told
+    assert report.problems == 0, [made.problems for read in report.reads for made in read.objects]

@@ -10,6 +10,7 @@ from worker.errors import IllegalTransition, LeaseLost, UnknownJob
 from worker.job import Claim, JobState, ModelVersion, ResultFile
 from worker.ledger import Ledger
 from worker.object_kinds import DEFAULT_KINDS
+from worker.other_series import OtherSeries
 
 RESULT = ResultFile(
     kind="SEG",
@@ -299,3 +300,11 @@ def test_the_ledger_survives_being_opened_again(ledger_url: str, clock: ManualLe
     assert len(second.jobs()) == 1
     assert second.recorded_files("folder-1.2.3") == {"s/a/1.dcm", "s/a/2.dcm"}
     second.close()
+
+
+def test_a_job_knows_what_fits_as_well(ledger: Ledger) -> None:
+    """Whoever reads it can say so; what becomes known while it waits counts."""
+    ledger.close_revision(assembled(), {}, [planned(others=OtherSeries(series=1, images=1))])
+    more = OtherSeries(series=2, images=3)
+    ledger.close_revision(assembled(files=("s/a/1.dcm", "s/a/2.dcm", "s/b/1.dcm")), {}, [planned(others=more)])
+    assert claim(ledger).others == more

@@ -10,6 +10,7 @@ from models.catalog import read_entry
 from models.errors import CardError
 from models.manifest import Card
 from models.testing import write_threshold_model
+from worker.other_series import OtherSeries
 from worker.selection import Choice, choose, input_key, rules_of, tags_of
 from worker.selection_summary import SeriesSummary, StudySummary, summarise
 from worker.testing import write_mr_series
@@ -96,6 +97,21 @@ def test_the_first_of_equals_is_told(card: Card) -> None:
     choice = choose(with_rules(card), study(*views, series("4", slice_spacing_mm=None, images=0)))
     assert choice.series_instance_uid == "5"
     assert choice.reason == "the best of 2 series that fit (2 of them equally well, of which this has the first UID)"
+
+
+def test_what_fits_as_well_and_is_not_read_is_counted(card: Card) -> None:
+    """Of volumes those that only the UID puts behind; of images without a place in space all, each being a view."""
+    placed = {"orientation": "axial"}
+    volumes = study(series("1", **placed), series("2", **placed), series("3", slice_spacing_mm=5.0, **placed))
+    assert choose(with_rules(card), volumes).others == OtherSeries(series=1, images=1)
+    flat = {"slice_spacing_mm": None, "coverage_mm": None}
+    two = ("4/a.dcm", "4/b.dcm")
+    views = study(
+        series("4", images=2, files=two, **flat), series("5", images=9, **flat), series("6", own=True, **flat)
+    )
+    choice = choose(with_rules(card), views)
+    assert (choice.series_instance_uid, choice.others) == ("5", OtherSeries(series=1, images=2))
+    assert not choose(with_rules(card), study(series("1"))).others
 
 
 @pytest.mark.parametrize(
