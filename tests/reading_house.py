@@ -59,6 +59,8 @@ class House:
         archives: That are searched for earlier reads.
         priors: Whether anything is compared.
         kinds: What is made of a read; a picture takes as long as all the rest.
+        threshold: Of the model; another one is another model of the same version.
+        report: How results speak.
     """
 
     root: Path
@@ -66,6 +68,8 @@ class House:
     archives: Mapping[str, EarlierArchive] = field(default_factory=dict)
     priors: bool = True
     kinds: tuple[Kind, ...] = DEFAULT_KINDS
+    threshold: float = 0.5
+    report: ReportSettings = field(default_factory=ReportSettings)
 
     def read(self, seed: int, *, slices: int, **attributes: str) -> "Read":
         """Write a study with a bright box so many slices high (0.768 ml each), queue it, read it."""
@@ -83,7 +87,7 @@ class House:
     def queue_files(self, files: list[Path], others: OtherSeries = NO_OTHERS) -> None:
         """Queue a study of the spool, of which `others` fit the model as well."""
         models = self.root / "models"
-        write_threshold_model(models)
+        write_threshold_model(models, threshold=self.threshold)
         entry = Catalog.scan((models,)).get(MODEL)
         head = dcmread(files[0])
         names = tuple(str(file.relative_to(self.root / "spool")) for file in files)
@@ -128,7 +132,7 @@ class House:
             spool=self.root / "spool",
             results=results,
             destinations={"pacs": self.kinds},
-            report=ReportSettings(),
+            report=self.report,
             settings=WorkerSettings(max_attempts=1),
             priors=found if self.priors else None,
         )

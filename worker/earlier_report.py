@@ -17,7 +17,7 @@ from models.manifest import Card
 from worker.gate_bundle import MEASUREMENT_GROUP, children, content_items, name_of
 from worker.instance_reference import InstanceReference
 from worker.object_encoding import MANUFACTURER
-from worker.prior import NOT_SIZES, Code, EarlierRead, Observed
+from worker.prior import NOT_SIZES, Code, EarlierRead, Method, Observed
 from worker.provenance import derived_uid
 from worker.pydicom_errors import PARSE_ERRORS
 from worker.study_moment import studied_at, study_day
@@ -35,6 +35,7 @@ _TRACKING_UID = ("112040", "DCM")
 _FINDING = ("121071", "DCM")
 _FINDING_SITE = ("363698007", "SCT")
 _LATERALITY = ("272741003", "SCT")
+_PARAMETERS = ("111002", "DCM")
 _LEAD_GROUP = ("122159", "DCM")
 #: Measurement Method (TID 300) and Derivation (TID 3714): how, where the name does not say it.
 _METHODS = (("370129005", "SCT"), ("121401", "DCM"))
@@ -116,7 +117,11 @@ def _taken(reports: Sequence[Dataset], version: str) -> EarlierRead | None:
     return EarlierRead(
         studied_on=day,
         studied_at=studied_at(reports[0]),
-        model_version=version,
+        method=Method(
+            model_version=version,
+            serial_number=str(reports[0].get("DeviceSerialNumber") or ""),
+            thresholds=_thresholds(reports),
+        ),
         things=tuple(thing for thing in things.values() if _has_size(thing)),
         counts=tuple(thing for thing in things.values() if not _has_size(thing) and _has_number(thing)),
         whole=tuple(whole),
@@ -130,6 +135,14 @@ def _taken(reports: Sequence[Dataset], version: str) -> EarlierRead | None:
             for report in sorted(reports, key=lambda report: str(report.SOPInstanceUID))
         ),
     )
+
+
+def _thresholds(reports: Iterable[Dataset]) -> tuple[str, ...]:
+    """Return the parameters of the algorithm (TID 4019), the same in every group."""
+    found = (
+        str(item.TextValue) for report in reports for item in content_items(report) if name_of(item) == _PARAMETERS
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def _has_size(thing: Observed) -> bool:

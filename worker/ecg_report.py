@@ -13,7 +13,6 @@ from models.card_preparation import WaveformPreparation
 from models.findings import Finding, Measurement, Reading
 from models.manifest import Card
 from worker.case import Case
-from worker.provenance import Provenance
 from worker.sr_document import (
     algorithm,
     coded,
@@ -48,7 +47,7 @@ _LEADS = {
 def build_ecg_report(case: Case) -> Dataset:
     """Return the SR of a waveform's reading."""
     reading, provenance = case.reading, case.provenance
-    sections = [_waveform_information(case.head, provenance)]
+    sections = [_waveform_information(case)]
     if reading.measurements:
         sections.append(container(codes.DCM.QuantitativeAnalysis, [_lead_measurements(reading, provenance.card)]))
     if reading.findings:
@@ -63,9 +62,9 @@ def build_ecg_report(case: Case) -> Dataset:
     return document(root, case.series.datasets, case, kind="ECG-SR", sop_class_uid=EnhancedSRStorage)
 
 
-def _waveform_information(head: Dataset, provenance: Provenance) -> Dataset:
+def _waveform_information(case: Case) -> Dataset:
     """TID 3708: when it was recorded, which object it is, what read it."""
-    items = [*algorithm(provenance)]
+    head, items = case.head, [*algorithm(case)]
     items.insert(0, _waveform_item(head))
     recorded = str(head.get("AcquisitionDateTime") or "")
     if recorded:

@@ -58,9 +58,9 @@ class Groups:
     algorithm: Sequence[Dataset]
 
     @classmethod
-    def of(cls, provenance: Provenance) -> "Groups":
+    def of(cls, case: Case) -> "Groups":
         """Return what makes the groups of a report of this read."""
-        return cls(provenance=provenance, algorithm=encoded_once(algorithm(provenance)))
+        return cls(provenance=case.provenance, algorithm=encoded_once(algorithm(case)))
 
     def of_thing(self, thing: Thing, template: str, reference: Iterable[Dataset]) -> Dataset:
         """Return the group of a structure or detection; `reference` says which segment or region it is."""

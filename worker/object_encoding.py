@@ -14,7 +14,7 @@ from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from worker.case import Case
 from worker.frame_encoding import ready_to_write
 from worker.object_kinds import KINDS, Kind
-from worker.provenance import Provenance, device_uid
+from worker.provenance import Provenance, device_uid, serial_number
 from worker.source_repairs import Identity
 
 #: (0008,0070) of all results: with the contributing equipment it tells our own objects when they come back.
@@ -120,7 +120,7 @@ def stamp(dataset: Dataset, case: Case, *, kind: Kind, sop_class_uid: str) -> No
     dataset.InstanceNumber = 1
     dataset.Manufacturer = MANUFACTURER
     dataset.ManufacturerModelName = MANUFACTURER
-    dataset.DeviceSerialNumber = provenance.model_digest[:16]
+    dataset.DeviceSerialNumber = serial_number(provenance.model_digest)
     dataset.SoftwareVersions = version("wetread")
 
 

@@ -50,7 +50,7 @@ _log = structlog.get_logger()
 _PASSING = (ModelHostLost, RuntimeFailed, OSError, MemoryError)
 
 #: The version of how findings become objects. A change of it changes the UIDs of results, so a re-read is a new result.
-_ENCODING = 3
+_ENCODING = 4
 
 
 class Host(Protocol):
@@ -227,7 +227,7 @@ class Pipeline:
     def _compared(self, claim: Claim, entry: CatalogEntry, series: LoadedSeries, reading: Reading) -> Comparison:
         if self.priors is None:
             return Comparison()
-        return self.priors.compared(claim, entry.card, series.datasets[0], reading)
+        return self.priors.compared(claim, entry.card, series.datasets[0], reading, self.report.thresholds)
 
     def _rejection(self, destination: str, superseded: SupersededRead | None) -> tuple[Kind, ...]:
         """Return the note that a destination gets about an earlier read that it has, where it is to reject that."""

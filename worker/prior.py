@@ -1,5 +1,6 @@
 """The records of a comparison: what an earlier read found, and what has changed since."""
 
+import enum
 from dataclasses import dataclass
 from datetime import date
 
@@ -39,13 +40,36 @@ class Observed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Method:
+    """How a study was read, as far as its numbers depend on it.
+
+    Attributes:
+        model_version: The version of the model.
+        serial_number: Of its card and networks (`worker.provenance.serial_number`).
+        thresholds: The site's (`worker.settings.ReportSettings.thresholds`).
+    """
+
+    model_version: str
+    serial_number: str
+    thresholds: tuple[str, ...] = ()
+
+
+class Obstacle(enum.Enum):
+    """Why numbers of two reads are not compared, or not all: a difference in method would be taken for a change."""
+
+    VERSION = "version"  #: another version of the model read then
+    MODEL = "model"  #: it calls itself the same version, but its card or its networks are others
+    THRESHOLDS = "thresholds"  #: the site left out other things then, so what is counted differs; sizes do not
+
+
+@dataclass(frozen=True, kw_only=True)
 class EarlierRead:
     """What an earlier read found, taken back out of its reports.
 
     Attributes:
         studied_on: Date of the earlier study.
         studied_at: Date and time of it, for `worker.study_moment`.
-        model_version: The version that read it.
+        method: How it was read.
         things: Structures and detections with their numbers.
         counts: How many things there were of a kind: the same, with that number alone.
         whole: Numbers of the whole input.
@@ -54,7 +78,7 @@ class EarlierRead:
 
     studied_on: date
     studied_at: str
-    model_version: str
+    method: Method
     things: tuple[Observed, ...]
     counts: tuple[Observed, ...] = ()
     whole: tuple[Measurement, ...]
@@ -103,12 +127,14 @@ class Prior:
     Attributes:
         studied_on: Date of the earlier study.
         days: From that study to this one.
-        model_version: The version that read it; empty where it is today's.
+        model_version: The version that read it.
         changes: Structures and detections first, then counts, then the whole input.
         differing: The size of what is the only one of its kind then and now, and differs so much that it may be another
-            one; there is at least one change, or one of these.
+            one.
         unpaired: What was found several times then or now, so that no pair is certain.
         references: The earlier reports.
+        obstacle: Why numbers are not compared, or not all; where there is none there is at least one change, or one
+            that differs.
     """
 
     studied_on: date
@@ -118,3 +144,4 @@ class Prior:
     differing: tuple[Change, ...] = ()
     unpaired: tuple[Label, ...]
     references: tuple[InstanceReference, ...]
+    obstacle: Obstacle | None = None

@@ -9,9 +9,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 
-from models.findings import Count, Detection, Measurement, Reading
+from models.findings import NO_UNITS, Count, Detection, Measurement, Reading
 from worker.labels_told import of_abnormal_category
-from worker.prior import NO_SIZES_BY_NAME, NOT_SIZES, NOTHING, Change, Code, EarlierRead, Observed, Prior
+from worker.prior import (
+    NO_SIZES_BY_NAME,
+    NOT_SIZES,
+    NOTHING,
+    Change,
+    Code,
+    EarlierRead,
+    Method,
+    Observed,
+    Obstacle,
+    Prior,
+)
 from worker.prior_pairs import Thing, pairs_of
 from worker.prior_sizes import in_unit, most_different
 
@@ -21,8 +32,13 @@ _LEAST_GROWTH = 1.25
 _LEAST_DAYS = 30
 
 
-def compare(reading: Reading, earlier: EarlierRead, *, studied_on: date, model_version: str) -> Prior | None:
-    """Compare today's reading with an earlier one; None where there is nothing to be said of it."""
+def compare(reading: Reading, earlier: EarlierRead, *, studied_on: date, method: Method) -> Prior | None:
+    """Compare today's reading with an earlier one; None where there is nothing to be said of it.
+
+    Another model, or another state of it, measures otherwise: of such a read it is only said that it is not compared.
+    Where the site's thresholds alone are others, what was found one by one and counted is not compared, since another
+    share of it was told; the sizes of structures and numbers of the whole input depend on no threshold.
+    """
     days = (studied_on - earlier.studied_on).days
     pairs = pairs_of(reading, earlier.things)
     changes = [change for thing, then in pairs.found for change in _changes_of(thing, then, days)]
@@ -31,15 +47,39 @@ def compare(reading: Reading, earlier: EarlierRead, *, studied_on: date, model_v
     differing = [change for thing, then in pairs.differing for change in _size_apart(thing, then)]
     if days < 0 or not (changes or differing):
         return None
-    return Prior(
+    found = Prior(
         studied_on=earlier.studied_on,
         days=days,
-        model_version="" if earlier.model_version == model_version else earlier.model_version,
+        model_version=earlier.method.model_version,
         changes=tuple(changes),
         differing=tuple(differing),
         unpaired=pairs.unpaired,
         references=earlier.references,
     )
+    return _within(_obstacle(earlier.method, method), found)
+
+
+def _obstacle(then: Method, now: Method) -> Obstacle | None:
+    if then.model_version != now.model_version:
+        return Obstacle.VERSION
+    if then.serial_number != now.serial_number:
+        return Obstacle.MODEL
+    return None if then.thresholds == now.thresholds else Obstacle.THRESHOLDS
+
+
+def _within(obstacle: Obstacle | None, found: Prior) -> Prior:
+    """Return what of a comparison means something."""
+    if obstacle is None:
+        return found
+    kept = [one for one in found.changes if obstacle is Obstacle.THRESHOLDS and not _by_threshold(one)]
+    if obstacle is Obstacle.THRESHOLDS and len(kept) == len(found.changes) and not found.differing:
+        return found
+    return replace(found, changes=tuple(kept), differing=(), unpaired=(), obstacle=obstacle)
+
+
+def _by_threshold(change: Change) -> bool:
+    """Say whether a threshold decides what a number is of: of a detection, and of how many there are."""
+    return change.number is not None or (change.label is not None and change.unit.value == NO_UNITS.value)
 
 
 def doubling_days(earlier: float, now: float, days: int) -> float | None:

@@ -3,23 +3,18 @@
 from itertools import groupby
 
 from models.findings import NO_UNITS, Measurement
-from worker.prior import Change, Prior
+from worker.prior import Change, Obstacle, Prior
 from worker.sentences import Words
 
 
 def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
     """Return the sentences in the language of these words."""
-    told = [
-        words.say(
-            "Compared with the study of {date} ({time} earlier):",
-            date=words.date(prior.studied_on),
-            time=_days(prior.days, words),
-        )
-    ]
-    if prior.model_version:
-        told.append(
-            words.say("That study was read by another version of this model, {version}.", version=prior.model_version)
-        )
+    when = {"date": words.date(prior.studied_on), "time": _days(prior.days, words)}
+    if prior.obstacle in (Obstacle.VERSION, Obstacle.MODEL):
+        return (words.say("There is a read of the study of {date} ({time} earlier).", **when), _why_not(prior, words))
+    told = [words.say("Compared with the study of {date} ({time} earlier):", **when)]
+    if prior.obstacle is Obstacle.THRESHOLDS:
+        told.append(words.say("What is counted is not compared: this site's thresholds were others then."))
     for _, group in groupby(prior.changes, key=lambda change: (change.label, change.number)):
         changes = list(group)
         # A bare number beside a name could be of anything.
@@ -33,6 +28,15 @@ def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
         for label in prior.unpaired
     ]
     return tuple(told)
+
+
+def _why_not(prior: Prior, words: Words) -> str:
+    if prior.obstacle is Obstacle.VERSION:
+        return words.say(
+            "Another version of this model, {version}, made it: its numbers are not compared.",
+            version=prior.model_version,
+        )
+    return words.say("This model had other weights or settings then: its numbers are not compared.")
 
 
 def _sentence(change: Change, words: Words, *, alone: bool) -> str:

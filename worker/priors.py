@@ -21,8 +21,9 @@ from worker.errors import IdentityUncertain, SourceRefused
 from worker.job import Claim
 from worker.ledger import Ledger
 from worker.patient_key import PatientKey, patient_key
-from worker.prior import EarlierRead, Prior
+from worker.prior import EarlierRead, Method, Prior
 from worker.prior_changes import compare
+from worker.provenance import serial_number
 from worker.pydicom_errors import PARSE_ERRORS
 from worker.source_repairs import identity_of
 from worker.study_moment import is_before, studied_at, study_day
@@ -61,7 +62,9 @@ class Priors:
     secret: bytes
     archives: Mapping[str, EarlierArchive]
 
-    def compared(self, claim: Claim, card: Card, head: Any, reading: Reading) -> Comparison:
+    def compared(
+        self, claim: Claim, card: Card, head: Any, reading: Reading, thresholds: tuple[str, ...] = ()
+    ) -> Comparison:
         """Return today's reading compared with the latest earlier one.
 
         Args:
@@ -69,6 +72,7 @@ class Priors:
             card: Of its model.
             head: A dataset that was read.
             reading: What was found today.
+            thresholds: The site's.
 
         Raises SourceRefused where the source cannot say whose it is, LedgerAway.
         """
@@ -80,7 +84,10 @@ class Priors:
         if today is None:
             return Comparison(notes=("No comparison with an earlier read: the study has no date.",))
         earlier, notes = self._found(claim, card, source, patient, moment)
-        prior = compare(reading, earlier, studied_on=today, model_version=card.version) if earlier else None
+        method = Method(
+            model_version=card.version, serial_number=serial_number(claim.model_digest), thresholds=thresholds
+        )
+        prior = compare(reading, earlier, studied_on=today, method=method) if earlier else None
         return Comparison(prior=prior, notes=notes)
 
     def _found(

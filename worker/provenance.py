@@ -29,6 +29,11 @@ def uid_of_device(model_id: str, version: str) -> str:
     return derived_uid("device", model_id, version)
 
 
+def serial_number(model_digest: str) -> str:
+    """Return the Device Serial Number (0018,1000) by which results of two states of one version are told apart."""
+    return model_digest[:16]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
     """What identifies one read of one input by one model.

@@ -16,7 +16,7 @@ from worker.measurement_groups import Groups, measurement_report
 
 def build_region_report(case: Case) -> Dataset:
     """Return the SR of a reading's detections, of which there is at least one."""
-    groups = Groups.of(case.provenance)
+    groups = Groups.of(case)
     made = [groups.of_thing(detection, "1410", [_region(case, detection)]) for detection in case.reading.detections]
     return measurement_report(case, made, case.series.evidence, "REGION-SR")
 

@@ -49,7 +49,7 @@ def has_report(case: Case) -> bool:
 
 def build_report(case: Case, segmentation: Dataset | None) -> Dataset:
     """Return the SR of a reading, of which `has_report` holds; it refers to the segments of this segmentation."""
-    groups = Groups.of(case.provenance)
+    groups = Groups.of(case)
     made = list(_answers(case, groups))
     evidence = list(case.series.evidence)
     if segmentation is not None:

@@ -108,6 +108,12 @@ class ReportSettings(Section):
         return self.min_certainty_percent > 0 or self.min_diameter_mm > 0
 
     @property
+    def thresholds(self) -> tuple[str, ...]:
+        """What may be left out, as reports keep it for who compares with them later; empty where nothing is."""
+        named = {"min_certainty_percent": self.min_certainty_percent, "min_diameter_mm": self.min_diameter_mm}
+        return tuple(f"{name}={value:g}" for name, value in named.items() if value > 0)
+
+    @property
     def zone(self) -> ZoneInfo | None:
         """The site's zone; None for the machine's, as `datetime.astimezone` takes it."""
         return ZoneInfo(self.time_zone) if self.time_zone else None

@@ -79,11 +79,15 @@ def observation_context(provenance: Provenance) -> ObservationContext:
     )
 
 
-def algorithm(provenance: Provenance) -> AlgorithmIdentification:
-    """Return TID 4019."""
-    card = provenance.card
+def algorithm(case: Case) -> AlgorithmIdentification:
+    """Return TID 4019; its parameters are the site's thresholds, where it has any."""
+    card = case.provenance.card
     return AlgorithmIdentification(
-        name=card.name, version=card.version, family=coded(card.family), manufacturer=card.manufacturer
+        name=card.name,
+        version=card.version,
+        parameters=case.report.thresholds or None,
+        family=coded(card.family),
+        manufacturer=card.manufacturer,
     )
 
 

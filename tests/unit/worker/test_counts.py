@@ -169,7 +169,7 @@ def compared(before: Case, now: Reading) -> tuple[str, ...]:
     card, study = before.provenance.card, str(before.head.StudyInstanceUID)
     earlier = earlier_read(reports, card, lambda _: True, study_instance_uid=study)
     assert earlier is not None
-    prior = compare(now, earlier, studied_on=date(2024, 3, 2), model_version=card.version)
+    prior = compare(now, earlier, studied_on=date(2024, 3, 2), method=earlier.method)
     assert prior is not None
     return comparison_sentences(prior, Words("en"))
 

@@ -32,11 +32,14 @@ from worker.case import Case
 from worker.earlier_report import KINDS, earlier_read
 from worker.gate_bundle import content_items
 from worker.output_gate import check
-from worker.prior import EarlierRead
+from worker.prior import EarlierRead, Method
 from worker.prior_changes import compare
 from worker.results import build
 from worker.series_volume import LoadedSeries
+from worker.settings import ReportSettings
 from worker.testing import write_mr_series
+
+METHOD = Method(model_version="1.2", serial_number="ab" * 8)
 
 
 @pytest.fixture
@@ -66,8 +69,8 @@ def test_structures_come_back(series: LoadedSeries) -> None:
     case = case_of(series, a_reading(series), a_card())
     found = taken(case, reports_of(case))
     assert found is not None
-    assert (found.studied_on, found.model_version) == (date(2024, 1, 2), "1.2")
-    prior = compare(case.reading, found, studied_on=date(2024, 1, 3), model_version="1.2")
+    assert (found.studied_on, found.method) == (date(2024, 1, 2), METHOD)
+    prior = compare(case.reading, found, studied_on=date(2024, 1, 3), method=METHOD)
     assert prior is not None
     assert [change.label for change in prior.changes] == list(LABELS[:2])
     assert all(change.now == pytest.approx(change.earlier, rel=1e-9) for change in prior.changes)
@@ -82,11 +85,22 @@ def test_detections_come_back(series: LoadedSeries, masks: bool) -> None:  # noq
     assert found is not None
     nodules = [thing for thing in found.things if thing.concept == ("27925004", "SCT")]
     assert len(nodules) == 2
-    prior = compare(case.reading, found, studied_on=date(2024, 1, 3), model_version="1.2")
+    prior = compare(case.reading, found, studied_on=date(2024, 1, 3), method=METHOD)
     assert prior is not None
     assert {change.number for change in prior.changes if change.label == NODULE} == {1, 2}
     assert all(change.now == pytest.approx(change.earlier, rel=1e-6) for change in prior.changes)
     assert prior.unpaired == ()
+
+
+def test_the_sites_thresholds_come_back(series: LoadedSeries) -> None:
+    """As parameters of the algorithm (TID 4019); a report without any was made without."""
+    report = ReportSettings(min_certainty_percent=12.5, min_diameter_mm=4, language="de")
+    case = case_of(series, detections_reading(series), a_nodule_card(), report=report)
+    check(build(case), case)
+    found = taken(case, reports_of(case))
+    assert found is not None
+    assert found.method.thresholds == report.thresholds == ("min_certainty_percent=12.5", "min_diameter_mm=4")
+    assert ReportSettings(language="de").thresholds == ()
 
 
 def test_answers_are_no_things(series: LoadedSeries) -> None:
@@ -206,7 +220,7 @@ def test_the_same_comparison_gives_the_same_bytes_and_passes_the_gate(series: Lo
     elsewhere = replace(
         found, references=tuple(replace(reference, study_instance_uid="1.2.9") for reference in found.references)
     )
-    prior = compare(case.reading, elsewhere, studied_on=date(2024, 2, 2), model_version="1.2")
+    prior = compare(case.reading, elsewhere, studied_on=date(2024, 2, 2), method=METHOD)
     compared = replace(case, prior=prior)
     one, two = build(compared), build(compared)
     assert [made.data for made in one] == [made.data for made in two]

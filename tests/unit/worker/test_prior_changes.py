@@ -15,7 +15,7 @@ from models.image_labels import AREA, PIXELS
 from models.instances import DEVIATION, DIAMETER, MEAN, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
 from tests.readings import LABELS, NODULE, PROBABILITY, UPPER_LOBE, an_ecg_reading
 from worker.instance_reference import InstanceReference
-from worker.prior import EarlierRead, Observed, Prior
+from worker.prior import EarlierRead, Method, Observed, Obstacle, Prior
 from worker.prior_changes import compare, doubling_days
 
 TODAY = date(2026, 5, 4)
@@ -24,6 +24,7 @@ REFERENCE = InstanceReference(
     study_instance_uid="1.2", series_instance_uid="1.2.3", sop_class_uid="1.4", sop_instance_uid="1.2.3.4"
 )
 THALAMUS = LABELS[1]
+METHOD = Method(model_version="1", serial_number="ab")
 LOWER_LOBE = Concept(value="90572001", scheme="SCT", meaning="Lower lobe of lung")
 
 
@@ -69,7 +70,7 @@ def earlier(*things: Observed, days: int = 90, **changes: Any) -> EarlierRead:
     values: dict[str, Any] = {
         "studied_on": TODAY - timedelta(days=days),
         "studied_at": "20260101",
-        "model_version": "1",
+        "method": METHOD,
         "things": things,
         "whole": (),
         "references": (REFERENCE,),
@@ -77,9 +78,9 @@ def earlier(*things: Observed, days: int = 90, **changes: Any) -> EarlierRead:
     return EarlierRead(**(values | changes))
 
 
-def compared(reading: Reading, then: EarlierRead, version: str = "1") -> Prior | None:
+def compared(reading: Reading, then: EarlierRead) -> Prior | None:
     """Compare a reading of today."""
-    return compare(reading, then, studied_on=TODAY, model_version=version)
+    return compare(reading, then, studied_on=TODAY, method=METHOD)
 
 
 def test_a_structure_is_compared_with_itself() -> None:
@@ -91,7 +92,7 @@ def test_a_structure_is_compared_with_itself() -> None:
     assert (change.label, change.earlier, change.now) == (THALAMUS, 7.1, 6.4)
     assert change.difference == pytest.approx(-0.7)
     assert change.percent == pytest.approx(-9.859, abs=1e-3)
-    assert (prior.days, prior.model_version, change.doubling_days) == (90, "", None)
+    assert (prior.days, prior.obstacle, change.doubling_days) == (90, None, None)
 
 
 @pytest.mark.parametrize("side", ["right", "", "?"])
@@ -107,12 +108,37 @@ def test_two_of_one_name_are_not_told_apart() -> None:
     assert compared(Reading(structures=(structure(THALAMUS, 6.4),)), then) is None
 
 
-def test_another_version_is_named() -> None:
-    """Numbers of another version of the model are compared, and that is known."""
-    then = earlier(observed(structure(THALAMUS, 7.1), "left"), model_version="0.9")
-    prior = compared(Reading(structures=(structure(THALAMUS, 6.4),)), then, version="1")
+@pytest.mark.parametrize(
+    ("changes", "obstacle"),
+    [
+        ({"model_version": "0.9", "serial_number": "cd"}, Obstacle.VERSION),
+        ({"serial_number": "cd", "thresholds": ("min_diameter_mm=4",)}, Obstacle.MODEL),
+        ({"serial_number": ""}, Obstacle.MODEL),
+    ],
+)
+def test_what_another_model_measured_is_not_compared(changes: dict[str, Any], obstacle: Obstacle) -> None:
+    """Another version, or the same with another card or other weights: a difference might be theirs."""
+    method = replace(METHOD, **changes)
+    then = earlier(observed(structure(THALAMUS, 7.1), "left"), observed(nodule(1, 5.0)), method=method)
+    prior = compared(Reading(structures=(structure(THALAMUS, 6.4),), detections=(nodule(1, 11.0),)), then)
     assert prior is not None
-    assert prior.model_version == "0.9"
+    assert (prior.obstacle, prior.model_version) == (obstacle, method.model_version)
+    assert (prior.changes, prior.differing, prior.references) == ((), (), (REFERENCE,))
+    assert compared(Reading(), then) is None
+
+
+def test_other_thresholds_leave_sizes_of_structures_alone() -> None:
+    """Of detections and their counts another share was told; without any of them nothing is lost."""
+    method = replace(METHOD, thresholds=("min_diameter_mm=4",))
+    structures = (structure(THALAMUS, 6.4),)
+    then = earlier(observed(structure(THALAMUS, 7.1), "left"), observed(nodule(1, 5.0)), method=method)
+    prior = compared(Reading(structures=structures, detections=(nodule(1, 6.0),)), then)
+    assert prior is not None
+    assert prior.obstacle is Obstacle.THRESHOLDS
+    assert [change.label for change in prior.changes] == [THALAMUS]
+    alone = compared(Reading(structures=structures), then)
+    assert alone is not None
+    assert (alone.obstacle, len(alone.changes)) == (None, 1)
 
 
 def test_a_single_nodule_at_a_site_is_the_same_one() -> None:

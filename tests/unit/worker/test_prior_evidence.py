@@ -50,7 +50,7 @@ def case(tmp_path: Path) -> Case:
     prior = Prior(
         studied_on=date(2023, 1, 2),
         days=365,
-        model_version="",
+        model_version="1",
         changes=(change,),
         unpaired=(),
         references=(reference("1.1", "1.1.1", "1.1.1.1"), reference("1.1", "1.1.2", "1.1.2.1")),

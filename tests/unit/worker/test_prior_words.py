@@ -9,7 +9,7 @@ import pytest
 from models.instances import MILLILITRE, MILLIMETRE, VOLUME
 from tests.readings import LABELS, NODULE, an_ecg_reading
 from worker.languages import LANGUAGES, Language
-from worker.prior import Change, Prior
+from worker.prior import Change, Obstacle, Prior
 from worker.prior_words import comparison_sentences
 from worker.sentences import words_in
 
@@ -35,7 +35,7 @@ def prior(*changes: Change, **values: Any) -> Prior:
     told: dict[str, Any] = {
         "studied_on": date(2025, 11, 2),
         "days": 183,
-        "model_version": "",
+        "model_version": "1",
         "changes": changes,
         "unpaired": (),
         "references": (),
@@ -85,10 +85,9 @@ def test_numbers_of_the_whole_input_say_what_they_are() -> None:
     assert line == f"Heart rate: 70.0 /min {ARROW} 61.1 /min (-12.7 %)"
 
 
-def test_another_version_and_what_is_not_paired_are_told() -> None:
-    """Both are told in a sentence of their own."""
-    lines = said(change(), model_version="0.9", unpaired=(NODULE,))
-    assert lines[1] == "That study was read by another version of this model, 0.9."
+def test_what_is_not_paired_is_told() -> None:
+    """In a sentence of its own."""
+    lines = said(change(), unpaired=(NODULE,))
     assert lines[-1] == "Nodule: found more than once then or now, so sizes are not compared."
 
 
@@ -106,9 +105,20 @@ def test_a_single_one_of_another_size_has_both_sizes() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_says_all_of_it(language: Language) -> None:
     """Each has its own words, the same numbers, and no placeholder left over."""
-    told = prior(change(), change(label=NODULE, doubling_days=40.0), model_version="0.9", unpaired=(NODULE,))
+    told = prior(change(), change(label=NODULE, doubling_days=40.0), unpaired=(NODULE,), obstacle=Obstacle.THRESHOLDS)
     lines = comparison_sentences(told, words_in(language))
     assert len(lines) == 5
     assert not any("{" in line for line in lines)
     assert "183" in lines[0]
     assert ("Compared with" in lines[0]) == (language == "en")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("obstacle", [Obstacle.VERSION, Obstacle.MODEL])
+def test_a_read_that_is_not_compared_is_told_with_the_reason(language: Language, obstacle: Obstacle) -> None:
+    """When it was, and why no number of it is there; an arrow there is none."""
+    when, why = comparison_sentences(prior(model_version="0.9", obstacle=obstacle), words_in(language))
+    assert "183" in when
+    assert ("0.9" in why) == (obstacle is Obstacle.VERSION)
+    assert ("not compared" in why) == (language == "en")
+    assert ARROW not in when + why

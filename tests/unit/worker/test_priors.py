@@ -16,6 +16,7 @@ from worker.gate_bundle import content_items
 from worker.ledger import Ledger
 from worker.object_kinds import DEFAULT_KINDS, Kind
 from worker.sentences import words_in
+from worker.settings import ReportSettings
 
 JANUARY, APRIL = (words_in("en").date(day) for day in (date(2024, 1, 2), date(2024, 4, 4)))
 FIRST = {"StudyDate": "20240102"}
@@ -50,6 +51,23 @@ def test_the_second_read_says_what_has_changed(house: House) -> None:
     (reference,) = study.ReferencedSeriesSequence[0].ReferencedSOPSequence
     (earlier,) = [item for item in first.job.deliveries if item.kind == "SR"]
     assert reference.ReferencedSOPInstanceUID == earlier.sop_instance_uid
+
+
+def test_what_another_state_of_the_model_measured_is_not_compared(house: House) -> None:
+    """The same version with another threshold in its network: the report says so, and lists the earlier one."""
+    first = house.read(1, slices=8, **FIRST)
+    second = replace(house, threshold=0.6).read(2, slices=10, **LATER)
+    assert second.compared == []
+    assert f"There is a read of the study of {JANUARY} (93 days earlier)." in second.sentences
+    assert "This model had other weights or settings then: its numbers are not compared." in second.sentences
+    (study,) = second.text.PertinentOtherEvidenceSequence
+    assert study.StudyInstanceUID == first.job.study_instance_uid
+
+
+def test_sizes_of_structures_depend_on_no_threshold_of_the_site(house: House) -> None:
+    """A site that has changed its thresholds still reads how a structure has changed."""
+    house.read(1, slices=8, **FIRST)
+    assert replace(house, report=ReportSettings(min_diameter_mm=4)).read(2, slices=10, **LATER).compared == CHANGE
 
 
 def test_the_latest_of_several_counts(house: House) -> None:
