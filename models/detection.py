@@ -11,7 +11,7 @@ from models.boxes import Boxes, best_of, boxes_of, joined
 from models.card_inference import SlidingWindow
 from models.card_interpretation import BoxInterpretation
 from models.card_parts import Label
-from models.counting import counts_of, plausibly_counted
+from models.counting import counts_of, most, plausibly_counted
 from models.errors import ImplausibleResult
 from models.findings import Detection, Measurement, Reading
 from models.image_preparation import Placement
@@ -96,6 +96,8 @@ def detections_of(
     found: Sequence[Found],
     shape: tuple[int, ...],
     spacing_mm: tuple[float, float] | None,
+    *,
+    by_frame: bool = False,
 ) -> tuple[tuple[Detection, ...], tuple[Label, ...]]:
     """Return the detections, the surest first, and the labels of which there is none.
 
@@ -107,6 +109,7 @@ def detections_of(
         found: In any order.
         shape: Of the source, ``(slices, rows, columns)``.
         spacing_mm: Between rows and columns; None where nobody knows.
+        by_frame: As in `models.counting.counts_of`.
 
     Raises ImplausibleResult for a class that is no label of the card, and when there are too many or too few.
     """
@@ -121,11 +124,6 @@ def detections_of(
         inside = _inside(one, shape)
         if inside is not None:
             kept.append(inside)
-    if len(kept) not in interpretation.plausible_count:
-        raise ImplausibleResult(
-            f"the result is not sent: {len(kept)} found (plausible {interpretation.plausible_count}); look at the "
-            "source images"
-        )
     detections = tuple(
         Detection(
             number=number,
@@ -137,6 +135,12 @@ def detections_of(
         )
         for number, one in enumerate(kept, start=1)
     )
+    there_are = most(detections, by_frame=by_frame)
+    if there_are not in interpretation.plausible_count:
+        raise ImplausibleResult(
+            f"the result is not sent: {there_are} found (plausible {interpretation.plausible_count}); look at the "
+            "source images"
+        )
     numbers = {one.number for one in kept}
     return detections, tuple(label for number, label in sorted(labels.items()) if number not in numbers)
 

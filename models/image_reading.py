@@ -132,7 +132,7 @@ def _detected(
         answer = infer("main", {INPUT: prepared.array})
         found += boxes_in_frame(card, interpretation, answer, index, preparation.size, prepared.placement)
         read += 1
-    detections, missing = detections_of(card, interpretation, found, image.array.shape, image.spacing_mm)
+    detections, missing = detections_of(card, interpretation, found, image.array.shape, image.spacing_mm, by_frame=True)
     return plausibly_counted(
         Reading(
             detections=detections,

@@ -149,6 +149,19 @@ def test_boxes_of_a_clip_are_counted_in_the_frame_that_has_most() -> None:
     assert counted(reading) == [2, 1]
 
 
+@pytest.mark.parametrize(("limits", "plausible"), [({"max": 1}, True), ({"min": 2}, False)])
+def test_what_is_plausible_of_a_clip_is_so_of_a_frame(*, limits: dict[str, int], plausible: bool) -> None:
+    """One lesion in sixty frames is one, by [interpretation] plausible_count too; so it is where there must be two."""
+    card = an_image_card(plausible_count=limits)
+    image = Image(array=np.arange(48000, dtype=np.float32).reshape(60, 20, 40), spacing_mm=None)
+    infer = answering([[1, 1, 5, 5]], [0.9], [1])
+    if plausible:
+        assert len(read(card, image, infer).detections) == 60
+        return
+    with pytest.raises(ImplausibleResult, match=r"1 found \(plausible at least 2\)"):
+        read(card, image, infer)
+
+
 @pytest.mark.parametrize("wrong", ["parts on images", "mean of boxes"])
 def test_what_cannot_be_counted_is_refused(wrong: str) -> None:
     """Parts of a clip's frames would be counted many times; a box has no voxels to measure."""
