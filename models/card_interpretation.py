@@ -69,7 +69,9 @@ class BoxInterpretation(Strict):
     diameter: Literal["none", "longer-side"] = Field(
         default="none", description="longer-side: the longer side of a box in the images' plane is told as its diameter"
     )
-    plausible_count: Range = Field(default=Range(), description="how many there can be; else nothing is sent")
+    plausible_count: Range = Field(
+        default=Range(), description="how many there can be, of a clip in one frame; else nothing is sent"
+    )
 
 
 class ClassCard(Strict):
@@ -92,8 +94,10 @@ class ClassificationInterpretation(Strict):
         default=None,
         description="left out: each class is present or absent; else the likeliest class is the answer to it",
     )
-    frames: Literal["highest", "mean"] = Field(
-        default="highest", description="of several images or frames: which probability of a class counts"
+    frames: Literal["highest", "mean"] | None = Field(
+        default=None,
+        description="of several images or frames: which probability of a class counts; left out: the mean where "
+        "`question` is set, which allows nothing else, else the highest",
     )
     answer_output: str = Field(default="", description="the network's output that answers; needed where it has two")
     heat_map_output: str = Field(
@@ -109,6 +113,9 @@ class ClassificationInterpretation(Strict):
             raise ValueError("two classes have the same concept")
         if self.question is not None and (self.activation == "sigmoid" or len(concepts) < len(self.classes)):
             raise ValueError("a question has one answer: softmax or none, and a concept for each of classes")
+        if self.question is not None and self.frames == "highest":
+            # The highest of each class are no probabilities of one question: the surest image alone would answer it.
+            raise ValueError("frames: 'highest' does not go with question; allowed are mean, or nothing")
         if self.heat_map_output and not self.answer_output:
             raise ValueError("with heat_map_output, answer_output says which of the two outputs answers")
         return self

@@ -1,5 +1,6 @@
 """What the sections of a card are made of: strict records, coded concepts, ranges, labels."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -79,7 +80,9 @@ class Label(Strict):
     plausible_count: Range = Field(
         default=Range(), description="with the measurement count: how many there can be; else nothing is sent"
     )
-    smallest_mm: float = Field(default=0.0, ge=0, description="with instances: parts less wide than this are dropped")
+    smallest_mm: float = Field(
+        default=0.0, ge=0, description="with instances, and only there: parts less wide than this are dropped"
+    )
 
     @model_validator(mode="after")
     def _what_is_plausible_is_counted(self) -> "Label":
@@ -91,3 +94,21 @@ class Label(Strict):
     def counted(self) -> bool:
         """Whether it is told as a number how many there are."""
         return "count" in self.measurements
+
+    def name_in(self, language: str) -> str:
+        """Return what it is called there, as far as the card says."""
+        return self.names.get(language) or self.name
+
+
+def alike(labels: Sequence[Label]) -> str:
+    """Return the key and what is wrong where a reader could not tell two labels apart by name; empty where they can."""
+    for language in ("", *sorted({language for label in labels for language in label.names})):
+        known: dict[str, int] = {}
+        for place, label in enumerate(labels):
+            told = label.name_in(language)
+            first = known.setdefault(told.strip().casefold(), place)
+            if first != place:
+                key = f"names.{language}" if language in label.names else "name"
+                where = f" in {language}" if language else ""
+                return f"labels.{place}.{key}: {told!r} is what labels.{first} is called{where} too; allowed is another"
+    return ""

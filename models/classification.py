@@ -48,13 +48,15 @@ def probabilities(
 def findings_of(interpretation: ClassificationInterpretation, by_image: NDArray[np.float64]) -> tuple[Finding, ...]:
     """Return what is said of the whole input, in the order of the card's classes.
 
-    An answer's certainty is that of the answer: what is absent is as certain as it is improbable.
+    An answer's certainty is that of the answer: what is absent is as certain as it is improbable. A question is
+    answered by the mean over the images: its classes exclude each other, and one image would overrule all others.
 
     Args:
         interpretation: The card's.
         by_image: Probabilities, ``(images, classes)``.
     """
-    merged = by_image.max(axis=0) if interpretation.frames == "highest" else by_image.mean(axis=0)
+    mean = interpretation.question is not None or interpretation.frames == "mean"
+    merged = by_image.mean(axis=0) if mean else by_image.max(axis=0)
     classes = zip(interpretation.classes, merged, strict=True)
     told = [(each, each.concept, float(value)) for each, value in classes if each.concept is not None]
     if interpretation.question is not None:

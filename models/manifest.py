@@ -27,7 +27,7 @@ from models.card_interpretation import (
 )
 from models.card_mistakes import mistakes
 from models.card_network import Golden, Network
-from models.card_parts import Concept, Identifier, Label, Range, Strict
+from models.card_parts import Concept, Identifier, Label, Range, Strict, alike
 from models.card_preparation import (
     ImagePreparation,
     NoPreparation,
@@ -103,6 +103,8 @@ class Card(Strict):
         numbers = [label.number for label in self.labels]
         if len(set(numbers)) != len(numbers):
             raise ValueError("two labels have the same number")
+        if problem := alike(self.labels):
+            raise ValueError(problem)
         by_itself = self.interpretation.kind in ("multi-label", "regions")
         if not by_itself and any(label.threshold is not None for label in self.labels):
             raise ValueError(
@@ -143,6 +145,8 @@ class Card(Strict):
             raise ValueError("a label map needs at least one [[labels]]")
         if isinstance(self.interpretation, BoxInterpretation):
             self._check_boxes()
+        elif not isinstance(self.preparation, ImagePreparation):
+            self._check_smallest()
         if isinstance(self.inference, SlidingWindow) and self.interpretation.kind == "labels":
             raise ValueError("label numbers of overlapping windows have no mean: answer classes, and kind = classes")
         outside = isinstance(self.inference, (EntryPoint, Command))
@@ -155,6 +159,14 @@ class Card(Strict):
         if isinstance(self.preparation, ImagePreparation):
             self._check_images()
         return self
+
+    def _check_smallest(self) -> None:
+        for place, label in enumerate(self.labels):
+            if label.smallest_mm and not label.instances:
+                raise ValueError(
+                    f"labels.{place}.smallest_mm: only things that are counted are measured across; allowed are "
+                    "instances = true beside it, or smallest_ml instead"
+                )
 
     def _check_images(self) -> None:
         if self.inference.strategy != "whole":

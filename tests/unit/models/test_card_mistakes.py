@@ -8,6 +8,19 @@ from models.errors import CardError
 from models.manifest import load_card
 from models.testing import write_threshold_model
 
+ANOTHER = """[[labels]]
+number = 2
+{}
+concept = {{ value = "4147007", scheme = "SCT", meaning = "Mass" }}
+colour_rgb = [1, 2, 3]
+
+[[golden]]"""
+QUESTION = """[interpretation]
+kind = "classification"
+activation = "softmax"
+frames = "highest"
+question = { value = "129715009", scheme = "SCT", meaning = "Breast composition" }
+classes = [{ name = "a", concept = { value = "a", scheme = "99T", meaning = "Composition a" } }]"""
 #: What stands in the right card, what somebody wrote instead, and what they are told.
 MISTAKES = [
     ("licence =", "license =", "license: unknown key, did you mean licence?"),
@@ -39,6 +52,23 @@ MISTAKES = [
         "[[golden]]",
         '[[critical]]\nwhen = "present"\nlabel = "Brigt"\n[[golden]]',
         "critical.0.label: no label is named",
+    ),
+    ("number = 1", "number = 1\nsmallest_mm = 3", "labels.0.smallest_mm: only things that are counted are measured"),
+    ("[[golden]]", ANOTHER.format("name = 'bright '"), "labels.1.name: 'bright ' is what labels.0 is called too"),
+    (
+        "[[golden]]",
+        ANOTHER.format("name = 'Mass'\nnames = { de = 'BRIGHT' }"),
+        "labels.1.names.de: 'BRIGHT' is what labels.0 is called in de too; allowed is another",
+    ),
+    (
+        "[[golden]]",
+        ANOTHER.format("name = 'Mass'").replace("[[labels]]", "names = { fr = 'Mass' }\n[[labels]]"),
+        "labels.1.name: 'Mass' is what labels.0 is called in fr too",
+    ),
+    (
+        '[interpretation]\nkind = "labels"',
+        QUESTION,
+        "interpretation: frames: 'highest' does not go with question; allowed are mean, or nothing",
     ),
 ]
 

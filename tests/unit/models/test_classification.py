@@ -72,6 +72,19 @@ def test_a_question_has_one_answer() -> None:
     assert [index for index, _ in mapped_classes(asked, (finding,))] == [2]
 
 
+def test_a_question_is_answered_by_all_images() -> None:
+    """One outlier among four does not answer it, as the highest probability of each class would have it."""
+    classes = [
+        {"name": letter, "concept": {"value": letter, "scheme": "99T", "meaning": f"Composition {letter}"}}
+        for letter in "ab"
+    ]
+    values: dict[str, Any] = {"activation": "softmax", "classes": classes, "question": DENSITY.model_dump()}
+    images = np.array([[0.9, 0.1], [0.2, 0.8], [0.2, 0.8], [0.3, 0.7]])
+    for card in (interpretation(**values), interpretation(frames="mean", **values)):
+        (finding,) = findings_of(card, images)
+        assert (finding.value.value, finding.certainty_percent) == ("b", pytest.approx(60.0))
+
+
 @pytest.mark.parametrize(
     ("activation", "expected"),
     [("sigmoid", [0.5, 0.75, 0.25]), ("softmax", [0.1875, 0.75 * 0.75, 0.0625]), ("none", None)],
