@@ -17,7 +17,8 @@ interpretation  from the answer to a Reading on the source grid (components: con
                 parts that are counted and measured; counting, how many)
 image_reading   the same three steps for images without a place in space: image_preparation, then classification or
                 image_labels; volume_classification, an answer about a whole volume
-detection       what a detector finds in a volume or in images (boxes: of those that overlap, the best)
+detection       what a detector finds in a volume or in images (boxes: of those that overlap, the best; box_seams: of
+                what a window's edge cuts, the whole)
 code_model      a model that comes as Python code, in a process of its own (code_child, bounded_process,
                 answer_file)
 ecg             the same three steps for an ECG (signal_classification: an answer about a whole recording)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boxes import Boxes, best_of, boxes_of, joined
+from models.box_seams import WindowBoxes, in_window, mended
+from models.boxes import Boxes, best_of, boxes_of
 from models.card_inference import SlidingWindow
 from models.card_interpretation import BoxInterpretation
 from models.card_parts import Label
@@ -146,22 +147,22 @@ def detections_of(
 
 
 def _asked(card: Card, interpretation: BoxInterpretation, array: NDArray[np.float32], infer: Infer) -> Boxes:
-    """Return all boxes on the network's grid, also those of windows that overlap."""
+    """Return all boxes on the network's grid, also copies of those that several windows show."""
     if not isinstance(card.inference, SlidingWindow):
         return boxes_of(card.id, interpretation, infer("main", {INPUT: array}), array.shape[2:])
-    return joined(list(_asked_windows(card, card.inference, interpretation, array, infer)), axes=3)
+    return mended(list(_asked_windows(card, card.inference, interpretation, array, infer)), interpretation.overlap)
 
 
 def _asked_windows(
     card: Card, strategy: SlidingWindow, interpretation: BoxInterpretation, array: NDArray[np.float32], infer: Infer
-) -> Iterator[Boxes]:
+) -> Iterator[WindowBoxes]:
     padded, inside = filled_up(array, strategy)
     first = np.array([side.start for side in inside], np.float64)
     # One at a time: how many boxes an answer has differs, so answers do not stack.
     for box in windows(padded.shape[1:], strategy):
         part = np.ascontiguousarray(padded[(slice(None), *box)])[np.newaxis]
-        start = np.array([side.start for side in box], np.float64) - first
-        yield boxes_of(card.id, interpretation, infer("main", {INPUT: part}), strategy.window).moved(start)
+        found = boxes_of(card.id, interpretation, infer("main", {INPUT: part}), strategy.window)
+        yield in_window(found, box, padded.shape[1:], first)
 
 
 def _found(boxes: Boxes, index: int, low: NDArray[np.float64], high: NDArray[np.float64]) -> Found:
