@@ -117,7 +117,8 @@ class ImagePreparation(Strict):
     fit: Literal["stretch", "pad", "crop"] = Field(
         default="stretch",
         description="stretch: to size, whatever becomes of the aspect; pad: all of the image, with the lowest value "
-        "beside it; crop: the largest part in the middle that has the aspect of size",
+        "beside it; crop: the largest part in the middle that has the aspect of size; pad and crop keep the body's "
+        "aspect where the header says how large its pixels are, or of which aspect",
     )
     channels: Literal[1, 3] = Field(default=1, description="3: the same brightness three times")
     interpolation: Literal["linear", "nearest"] = Field(

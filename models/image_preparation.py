@@ -41,8 +41,12 @@ class PreparedFrame:
     placement: Placement
 
 
-def prepare_frame(frame: NDArray[np.generic], preparation: ImagePreparation) -> PreparedFrame | None:
+def prepare_frame(
+    frame: NDArray[np.generic], preparation: ImagePreparation, *, pixel_aspect: float = 1.0
+) -> PreparedFrame | None:
     """Bring a frame ``(rows, columns)`` to the network's size and intensities; None where it has no contrast.
+
+    What keeps the aspect keeps that of the body, whose pixels are `pixel_aspect` times as high as wide.
 
     Raises InputRefused when it holds values that are not finite.
     """
@@ -51,11 +55,11 @@ def prepare_frame(frame: NDArray[np.generic], preparation: ImagePreparation) -> 
     if window is None:
         return None
     rows, columns = preparation.size
-    top, left, height, width = _shown(frame.shape, preparation)
+    top, left, height, width = _shown(frame.shape, preparation, pixel_aspect)
     inside = (rows, columns)
     if preparation.fit == "pad":
-        factor = min(rows / height, columns / width)
-        inside = (max(1, round(height * factor)), max(1, round(width * factor)))
+        factor = min(rows / (height * pixel_aspect), columns / width)
+        inside = (max(1, round(height * pixel_aspect * factor)), max(1, round(width * factor)))
     resized = Picture.fromarray(values).resize(
         (inside[1], inside[0]),
         _RESAMPLING[preparation.interpolation],
@@ -105,15 +109,17 @@ def brought_back(
     return back
 
 
-def _shown(shape: tuple[int, ...], preparation: ImagePreparation) -> tuple[float, float, float, float]:
+def _shown(
+    shape: tuple[int, ...], preparation: ImagePreparation, pixel_aspect: float
+) -> tuple[float, float, float, float]:
     """Return top, left, height and width of the part that is shown, in pixels of the frame."""
     height, width = float(shape[0]), float(shape[1])
     if preparation.fit != "crop":
         return 0.0, 0.0, height, width
     rows, columns = preparation.size
-    factor = min(height / rows, width / columns)
+    factor = min(height * pixel_aspect / rows, width / columns)
     # Rounding may make the part larger than the frame by less than a millionth of a pixel, which Pillow refuses.
-    part_height, part_width = min(height, rows * factor), min(width, columns * factor)
+    part_height, part_width = min(height, rows * factor / pixel_aspect), min(width, columns * factor)
     return (height - part_height) / 2, (width - part_width) / 2, part_height, part_width
 
 

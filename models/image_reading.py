@@ -45,7 +45,7 @@ def _prepared(preparation: ImagePreparation, image: Image) -> Iterator[tuple[int
     """Yield each frame that has contrast, one at a time: a clip may have thousands."""
     blank = True
     for index, frame in enumerate(image.array):
-        prepared = prepare_frame(frame, preparation)
+        prepared = prepare_frame(frame, preparation, pixel_aspect=image.pixel_aspect(index))
         if prepared is not None:
             blank = False
             yield index, prepared
@@ -154,5 +154,8 @@ def _warnings(image: Image, preparation: ImagePreparation, read: int) -> tuple[s
 def _cut(image: Image, preparation: ImagePreparation) -> bool:
     """Say whether so much of the images lies outside of the network's input that somebody may miss it."""
     rows, columns = image.array.shape[1:]
-    aspect = rows * preparation.size[1] / (columns * preparation.size[0])
-    return preparation.fit == "crop" and max(aspect, 1 / aspect) > _SAME_ASPECT
+    aspects = [
+        rows * image.pixel_aspect(index) * preparation.size[1] / (columns * preparation.size[0])
+        for index in range(len(image.array))
+    ]
+    return preparation.fit == "crop" and any(max(aspect, 1 / aspect) > _SAME_ASPECT for aspect in aspects)

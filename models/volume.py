@@ -57,10 +57,19 @@ class Image:
         array: Shape ``(frames, rows, columns)``, any real dtype; after rescale, high values bright (MONOCHROME1 is
             inverted, colour is luminance).
         spacing_mm: Distance in mm between the rows and between the columns, None where the source does not say.
+        pixel_aspects: How many widths of a pixel its height is, of each frame, or once for all; left out: as
+            `spacing_mm` says, else 1.
     """
 
     array: NDArray[np.generic]
     spacing_mm: tuple[float, float] | None
+    pixel_aspects: tuple[float, ...] = ()
+
+    def pixel_aspect(self, index: int) -> float:
+        """Return how many widths of a pixel its height is on this frame."""
+        if self.pixel_aspects:
+            return self.pixel_aspects[index if len(self.pixel_aspects) > 1 else 0]
+        return self.spacing_mm[0] / self.spacing_mm[1] if self.spacing_mm else 1.0
 
 
 Source = Volume | Image | Waveform

@@ -16,7 +16,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut
 from models.volume import Image
 from worker.errors import SeriesRefused
 from worker.image_frames import decode, has_place, voxels_announced
-from worker.planar_spacing import is_at_detector, spacing_mm
+from worker.planar_spacing import is_at_detector, pixel_aspect, spacing_mm
 from worker.pydicom_errors import told_as_unreadable
 from worker.series_repairs import AT_DETECTOR, BRIGHTNESS, INVERTED
 
@@ -91,13 +91,18 @@ def load_planar(datasets: Sequence[Any], names: Sequence[str], *, max_voxels: in
     order = _order(datasets, names)
     datasets, names = [datasets[place] for place in order], [names[place] for place in order]
     frames = _frames(datasets, names)
-    spacings = set()
+    spacings, aspects = set(), []
     for dataset, name in zip(datasets, names, strict=True):
         with told_as_unreadable(name):
             spacings.add(spacing_mm(dataset))
+            aspects.append(pixel_aspect(dataset))
     values = _values(datasets, names, frames)
     return PlanarSeries(
-        image=Image(array=values, spacing_mm=spacings.pop() if len(spacings) == 1 else None),
+        image=Image(
+            array=values,
+            spacing_mm=spacings.pop() if len(spacings) == 1 else None,
+            pixel_aspects=tuple(aspects),
+        ),
         datasets=tuple(datasets),
         frame_numbers=tuple(number for _, number in frames if number),
         repairs=_repairs(datasets),

@@ -1,4 +1,4 @@
-"""How many millimetres a pixel of an image without a place in space measures, where its header says so.
+"""How many millimetres a pixel of an image without a place in space measures, and its aspect, as its header says.
 
 PS3.3 10.7.1.3: Pixel Spacing is calibrated where it differs from Imager Pixel Spacing, which is the detector's own.
 """
@@ -27,6 +27,15 @@ def spacing_mm(dataset: Any) -> tuple[float, float] | None:
             return None
         return at_detector[0] / factor, at_detector[1] / factor
     return _of_regions(dataset.get("SequenceOfUltrasoundRegions") or ())
+
+
+def pixel_aspect(dataset: Any) -> float:
+    """Return how many widths of a pixel its height is: by its spacing, else by Pixel Aspect Ratio (PS3.3 C.7.6.3.1.7).
+
+    Raises whatever pydicom raises over values that are none.
+    """
+    sides = spacing_mm(dataset) or _pair(dataset.get("ImagerPixelSpacing")) or _pair(dataset.get("PixelAspectRatio"))
+    return sides[0] / sides[1] if sides else 1.0
 
 
 def is_at_detector(dataset: Any) -> bool:

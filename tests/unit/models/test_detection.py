@@ -67,9 +67,9 @@ def finding_what_is_bright(network: str, inputs: Arrays) -> Arrays:
 
 
 def an_image() -> Image:
-    """Return an image of 40 rows and 80 columns with contrast, a pixel of 0.5 mm by 0.25 mm."""
+    """Return an image of 40 rows and 80 columns with contrast, a pixel of 0.25 mm."""
     array = np.arange(3200, dtype=np.uint16).reshape(1, 40, 80)
-    return Image(array=array, spacing_mm=(0.5, 0.25))
+    return Image(array=array, spacing_mm=(0.25, 0.25))
 
 
 def with_cube(spacing: tuple[float, float, float] = (2.0, 1.0, 1.0)) -> Volume:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from models.card_preparation import ImagePreparation
@@ -64,6 +65,46 @@ def test_what_was_seen_comes_back_where_it_was(fit: str, shape: tuple[int, int])
     assert seen.mean() > 0.3
     inner = seen & (rows > 1) & (rows < shape[0] - 2) & (columns > 1) & (columns < shape[1] - 2)
     np.testing.assert_allclose(back[inner], frame[inner], atol=13)
+
+
+def a_disc(shape: tuple[int, int], pixel_aspect: float, radius: float) -> NDArray[np.bool_]:
+    """Return what is round in the body, about the middle; `radius` in widths of a pixel."""
+    rows, columns = (np.arange(side) - (side - 1) / 2 for side in shape)
+    return np.asarray(np.hypot(rows[:, np.newaxis] * pixel_aspect, columns) < radius)
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+@pytest.mark.parametrize("pixel_aspect", [0.25, 0.5, 0.8, 1.0, 1.5, 3.0])
+@pytest.mark.parametrize("shape", [(120, 90), (90, 120), (100, 100)])
+def test_what_is_round_stays_round_and_comes_back(fit: str, pixel_aspect: float, shape: tuple[int, int]) -> None:
+    """A network sees the body's shapes, whatever its pixels are; a mask of it lies where it was, to the pixel."""
+    radius = 0.3 * min(shape[0] * pixel_aspect, shape[1])
+    disc = a_disc(shape, pixel_aspect, radius)
+    size = (256, 256)
+    made = preparation(size=size, fit=fit, window=(0.0, 1.0))
+    prepared = prepare_frame(disc.astype(np.float32), made, pixel_aspect=pixel_aspect)
+    assert prepared is not None
+    mask = prepared.array[0, 0] > 0.5
+    high, wide = (np.ptp(np.flatnonzero(mask.any(axis=axis))) + 1 for axis in (1, 0))
+    # A pixel of the frame is several of the input, so that its edges are.
+    assert high / wide == pytest.approx(1.0, abs=1.5 * max(pixel_aspect, 1) / radius)
+    back = brought_back(mask.astype(np.float32), shape, prepared.placement, size, linear=True) > 0.5
+    assert (back ^ disc).sum() <= 0.03 * disc.sum()
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+@pytest.mark.parametrize("pixel_aspect", [0.4, 1.0, 2.5])
+def test_a_placement_is_exact(fit: str, pixel_aspect: float) -> None:
+    """Its scale keeps the body's aspect but for the rounding to whole pixels, its middle is the frame's."""
+    shape, size = (300, 200), (128, 96)
+    frame = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape)
+    prepared = prepare_frame(frame, preparation(size=size, fit=fit), pixel_aspect=pixel_aspect)
+    assert prepared is not None
+    scale, start = prepared.placement.scale, prepared.placement.start
+    assert scale[0] * pixel_aspect == pytest.approx(scale[1], rel=0.02)
+    for axis in (0, 1):
+        middle = start[axis] + scale[axis] * size[axis] / 2
+        assert middle == pytest.approx(shape[axis] / 2, abs=0.51 * scale[axis])
 
 
 def test_labels_come_back_as_labels() -> None:

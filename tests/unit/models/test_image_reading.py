@@ -100,6 +100,51 @@ def test_what_a_crop_leaves_out_is_said(tmp_path: Path) -> None:
     assert read(stretched, bright(48, 32), model.infer).warnings == ()
 
 
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+def test_a_box_and_a_mask_of_unequal_pixels_lie_where_the_thing_is(fit: str) -> None:
+    """A network that sees mm finds a square as a square; it comes back to the pixels' edges of the frame."""
+    array = np.zeros((1, 100, 100), np.uint16)
+    array[0, 40:50, 30:50] = 1000
+    image = Image(array=array, spacing_mm=(0.4, 0.2))
+    preparation = {"kind": "image", "size": [160, 160], "normalisation": "min-max", "fit": fit}
+    seen = []
+
+    def detector(network: str, inputs: Arrays) -> Arrays:
+        del network
+        (given,) = inputs.values()
+        places = np.argwhere(np.asarray(given)[0, 0] > 0.5)
+        box = np.concatenate([places.min(axis=0), places.max(axis=0) + 1])
+        seen.append(box)
+        return {"boxes": box[np.newaxis].astype(np.float32), "scores": np.ones(1), "classes": np.ones(1, np.int64)}
+
+    label = LABELS[0].model_dump() | {"number": 1}
+    card = a_card(preparation=preparation, labels=[label], interpretation={"kind": "boxes"})
+    (found,) = read(card, image, detector).detections
+    (box,) = seen
+    assert box[2] - box[0] == pytest.approx(box[3] - box[1], abs=1)
+    edge = 1.0 if fit == "pad" else 0.5  # a pixel of the network's input
+    np.testing.assert_allclose(np.min(found.outline, axis=0), [39.5, 29.5], atol=edge)
+    np.testing.assert_allclose(np.max(found.outline, axis=0), [49.5, 49.5], atol=edge)
+
+    def mask(network: str, inputs: Arrays) -> Arrays:
+        del network
+        (given,) = inputs.values()
+        return {"labels": (np.asarray(given)[0] > 0.5).astype(np.uint8)}
+
+    reading = read(a_card(preparation=preparation, labels=[label], interpretation={"kind": "labels"}), image, mask)
+    assert reading.labels is not None
+    assert ((reading.labels > 0) ^ (array > 0)).sum() <= 0.1 * (array > 0).sum()
+
+
+def test_what_a_crop_of_unequal_pixels_leaves_out_is_said() -> None:
+    """A square of pixels is no square of the body: a square crop leaves out a part of it."""
+    preparation = {"kind": "image", "size": [20, 20], "normalisation": "min-max", "fit": "crop"}
+    card = a_card(preparation=preparation, labels=[LABELS[0].model_dump()], interpretation={"kind": "labels"})
+    nothing = constant(np.zeros((1, 20, 20), np.uint8))
+    for spacing, told in (((0.4, 0.2), (PART,)), ((0.2, 0.2), ())):
+        assert read(card, Image(array=bright().array, spacing_mm=spacing), nothing).warnings == told
+
+
 def test_another_source_is_refused_by_name(tmp_path: Path) -> None:
     """A model of X-rays given a volume says what it was given, and a model of volumes given an X-ray too."""
     entry = read_entry(write_image_classifier(tmp_path))

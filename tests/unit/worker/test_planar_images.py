@@ -122,6 +122,19 @@ def test_spacings_that_differ_are_none(tmp_path: Path) -> None:
     assert loaded(first, second)[0].spacing_mm is None
 
 
+def test_each_image_has_its_own_aspect(tmp_path: Path) -> None:
+    """Also where spacings differ, so that there is no common one; a ratio alone counts too."""
+    spaced = {"PixelSpacing": ["0.4", "0.2"]}
+    one = write_planar_image(tmp_path / "1.dcm", a_chest(), kind="CR", number=1, attributes=spaced)
+    ratio = {"PixelAspectRatio": [3, 4]}
+    two = write_planar_image(
+        tmp_path / "2.dcm", a_chest(), kind="CR", number=2, attributes=ratio, without=("PixelSpacing",)
+    )
+    image, _ = loaded(one, two)
+    assert image.spacing_mm is None
+    assert [image.pixel_aspect(index) for index in (0, 1)] == [pytest.approx(2.0), 0.75]
+
+
 def test_what_says_where_it_lies_stays_a_volume(tmp_path: Path) -> None:
     """A secondary capture of an axial slice has its place, and is not taken for a flat picture."""
     attributes = {

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from worker.planar_spacing import is_at_detector, spacing_mm
+from worker.planar_spacing import is_at_detector, pixel_aspect, spacing_mm
 
 
 def header(**attributes: Any) -> Dataset:
@@ -89,3 +89,19 @@ def test_sizes_at_the_detector_are_known(attributes: dict[str, Any], expected: b
     for keyword, value in attributes.items():
         setattr(dataset, keyword, value)
     assert is_at_detector(dataset) is expected
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({}, 1.0),
+        ({"PixelSpacing": [0.3, 0.2], "PixelAspectRatio": [1, 1]}, 1.5),
+        ({"PixelAspectRatio": [4, 3]}, 4 / 3),
+        ({"PixelAspectRatio": [0, 0]}, 1.0),
+        ({"ImagerPixelSpacing": [0.2, 0.1], "EstimatedRadiographicMagnificationFactor": -1}, 2.0),
+        ({"SequenceOfUltrasoundRegions": [region(0.05, 0.1)]}, 2.0),
+    ],
+)
+def test_how_high_a_pixel_is(attributes: dict[str, Any], expected: float) -> None:
+    """In its widths: by its spacing, else by what the header says of its aspect alone."""
+    assert pixel_aspect(header(**attributes)) == pytest.approx(expected)
