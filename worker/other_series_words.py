@@ -37,7 +37,7 @@ def other_series_sentences(case: Case) -> tuple[str, ...]:
             "{count} other series of this study fit this model equally well and were not read.",
             others.series,
         )
-    return words.say("Read was this alone: {which}.", which=", ".join(_which(case))), unread
+    return words.say("Only this was read: {which}.", which=", ".join(_which(case))), unread
 
 
 def description_sentences(case: Case) -> tuple[str, ...]:

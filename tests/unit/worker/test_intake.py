@@ -13,6 +13,7 @@ from tests.unit.worker.conftest import assembled
 from worker.intake import Intake
 from worker.job import JobState, Priority
 from worker.ledger import Ledger
+from worker.other_series import OtherSeries
 from worker.priority import SitePriorities
 from worker.priority_settings import PriorityRule
 from worker.settings import ModelsSettings
@@ -110,3 +111,14 @@ def test_what_is_left_of_a_study_is_not_read_as_if_it_were_all(
     taken(ledger, tmp_path, replace(study, series=(replace(series, files=(last,)),)))
     assert ledger.jobs()[0].state is JobState.HELD
     assert "1 images that were here before are gone" in ledger.jobs()[0].reason
+
+
+def test_a_job_is_queued_with_what_fits_as_well(ledger: Ledger, tmp_path: Path, study: AssembledStudy) -> None:
+    """Two series that only their UIDs tell apart: one is read, and its worker knows of the other."""
+    files = write_mr_series(tmp_path / "spool" / "a" / "c", slices=3, seed=1)
+    names = tuple(str(file.relative_to(tmp_path / "spool")) for file in files)
+    other = AssembledSeries(series_instance_uid="1.2.3.2", files=names)
+    taken(ledger, tmp_path, replace(study, series=(*study.series, other)))
+    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
+    assert claim is not None
+    assert (claim.series_instance_uid, claim.others) == ("1.2.3.1", OtherSeries(series=1, images=3))

@@ -49,9 +49,9 @@ def test_reports_say_which_view_was_read_and_how_many_were_not(tmp_path: Path, k
     """The text SR and SR-B; neither says anything where nothing else fits."""
     case = a_view(tmp_path, ImageLaterality="L")
     told = texts_of(case, kind)
-    assert "Read was this alone: series 3, view PA, left." in told
+    assert "Only this was read: series 3, view PA, left." in told
     assert UNREAD in told
-    assert not any("this alone" in text for text in texts_of(replace(case, others=OtherSeries()), kind))
+    assert not any("Only this" in text for text in texts_of(replace(case, others=OtherSeries()), kind))
 
 
 def test_the_picture_says_it_too(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_every_language_says_it(tmp_path: Path, language: Language) -> None:
     assert "3" in which
     assert "PA" in which
     assert "3" in unread
-    assert ((which, unread) == ("Read was this alone: series 3, view PA.", UNREAD)) == (language == "en")
+    assert ((which, unread) == ("Only this was read: series 3, view PA.", UNREAD)) == (language == "en")
 
 
 def test_one_other_is_told_as_one(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_view_by_code_and_a_series_without_a_number(tmp_path: Path) -> None:
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "399162004", "SCT", "cranio-caudal"
     coded = a_view(tmp_path / "coded", ViewPosition="", ViewCodeSequence=[code])
-    assert other_series_sentences(coded)[0] == "Read was this alone: series 3, view cranio-caudal."
+    assert other_series_sentences(coded)[0] == "Only this was read: series 3, view cranio-caudal."
     bare = a_view(tmp_path / "bare", ViewPosition="", SeriesNumber=None)
     assert str(bare.head.SeriesInstanceUID) in other_series_sentences(bare)[0]
 
