@@ -39,3 +39,9 @@ torch_export    from a PyTorch module to the files of a model
 testing         a tiny real model and fake runtimes, for tests; testing_classifier, one that classifies;
                 testing_tensorrt, a labelled fake of TensorRT and its GPU
 """
+
+import os
+
+# Before anything imports ONNX Runtime, whose wheels would else tell Microsoft of the machine and its models; read once,
+# when the library is loaded, so its own `disable_telemetry_events` comes too late.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,7 +1,10 @@
 """One contract for every runtime: what `models.runtime` promises holds for the real ones and for the shipped fake."""
 
 import importlib.util
+import os
 import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,6 +121,13 @@ def test_after_close_nothing_is_answered(runtime: Runtime, file: Path) -> None:
 def test_onnx_runtime_names_its_version(file: Path) -> None:
     """The version in the words is the installed one, so a kept golden verdict is not that of another version."""
     assert OnnxRuntime().load(file, threads=1).runtime == f"onnxruntime {onnxruntime.__version__} cpu"
+
+
+def test_onnx_runtime_tells_its_maker_nothing(tmp_path: Path) -> None:
+    """Its telemetry is off, whatever the site has set: no identifier of this machine is kept, nothing to be sent."""
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "ORT_DISABLE_TELEMETRY": "0"}
+    subprocess.run([sys.executable, "-c", "import models.onnx_runtime"], env=environment, check=True, timeout=60)
+    assert not list(tmp_path.rglob("*onnxruntime*"))
 
 
 def test_onnx_runtime_translates_a_damaged_file(tmp_path: Path) -> None:
