@@ -23,7 +23,7 @@ from ops import (
     cli_validate,
 )
 from ops.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
-from ops.peers import peer_named
+from ops.peers import our_node, peer_named
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -157,7 +157,9 @@ def web(settings: SettingsFile = None, data: DataFolder = None) -> None:
 
 @app.command()
 def echo(
-    peer: Annotated[str, typer.Argument(help="AE@host:port, or a destination's name in the settings.")],
+    peer: Annotated[
+        str, typer.Argument(help="AE@host:port, or a destination's name in the settings; else our own node.")
+    ] = "",
     calling: Annotated[str, typer.Option(help="Our AE title; by default the settings' `node.ae_title`.")] = "",
     tls_ca: TlsCa = None,
     tls_certificate: TlsCertificate = None,
@@ -165,16 +167,17 @@ def echo(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Ask a peer whether it answers (C-ECHO).
+    """Ask a peer, or our own node, whether it answers (C-ECHO).
 
     Example: wetread echo PACS@192.0.2.7:104
     """
     from dicom_node.archive import DicomArchive  # noqa: PLC0415
 
     found = cli_jobs.read_settings(settings, data)
-    called = with_tls(peer_named(peer, lambda: found), tls_ca, tls_certificate, tls_key)
+    named = peer_named(peer, lambda: found) if peer else our_node(found)
+    called = with_tls(named, tls_ca, tls_certificate, tls_key)
     DicomArchive(called, calling or found.node.ae_title).echo()
-    typer.echo(f"{peer} answers")
+    typer.echo(f"{peer or called.ae_title} answers")
 
 
 @app.command()

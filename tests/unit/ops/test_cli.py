@@ -12,6 +12,7 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
+from dicom_node.archive import DicomArchive
 from dicom_node.errors import CertificateUnusable
 from dicom_node.settings import TlsClientSettings
 from models.testing import write_threshold_model
@@ -116,6 +117,15 @@ def test_what_is_no_peer_is_refused(text: str) -> None:
     """The message shows how one is written."""
     with pytest.raises(SettingsError, match="AE@host:port"):
         parse_peer(text)
+
+
+def test_echo_without_a_peer_asks_our_own_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a container's health check is one command, whatever the AE title and port are."""
+    asked: list[str] = []
+    monkeypatch.setattr(DicomArchive, "echo", lambda archive: asked.append(str(archive._requestor)))
+    monkeypatch.setenv("WETREAD_NODE__PORT", "11999")
+    assert ask(tmp_path, "echo").stdout == "WETREAD answers\n"
+    assert asked == ["WETREAD@127.0.0.1:11999"]
 
 
 @pytest.mark.parametrize(
