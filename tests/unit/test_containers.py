@@ -1,4 +1,4 @@
-"""The compose file and the image say what is there. No container has been run by these tests."""
+"""The compose file and the image say what is there. They are run by tests/integration/test_compose.py."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,8 @@ from tests.unit.ops.test_named_commands import complaint_about
 ROOT = Path(__file__).parents[2]
 #: Keys of a service in the compose specification that the file may use.
 SERVICE_KEYS = set(
-    "build command depends_on environment healthcheck image ports restart stop_grace_period volumes".split()  # noqa: SIM905
+    "build cap_drop command depends_on environment healthcheck hostname image init ports read_only restart "  # noqa: SIM905
+    "security_opt stop_grace_period tmpfs volumes".split()
 )
 
 
@@ -44,6 +45,26 @@ def test_what_is_referred_to_exists(compose: dict[str, Any]) -> None:
             assert "healthcheck" in compose["services"][needed]
     build = compose["services"]["node"]["build"]
     assert (ROOT / build["context"] / build["dockerfile"]).is_file()
+
+
+def test_our_parts_have_a_host_name_each_and_no_right_of_root(compose: dict[str, Any]) -> None:
+    """A name that stays, since what is half done in the data directory is known by it; they write nowhere else."""
+    ours = {name: service for name, service in compose["services"].items() if service["image"].startswith("wetread")}
+    assert {name: service["hostname"] for name, service in ours.items()} == {name: name for name in ours}
+    for service in ours.values():
+        assert (service["read_only"], service["cap_drop"], service["tmpfs"]) == (True, ["ALL"], ["/tmp"])  # noqa: S108
+    dockerfile = (ROOT / "ops" / "containers" / "Dockerfile").read_text()
+    assert re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE) == ["10001"]
+
+
+def test_the_builder_is_sent_what_is_copied_and_nothing_else() -> None:
+    """A virtual environment, the repository's history and the demonstration's studies stay out of the build."""
+    dockerfile = (ROOT / "ops" / "containers" / "Dockerfile").read_text()
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE)
+    sources = {source.removeprefix("./") for line in copied for source in line.split()}
+    ignoring = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert ignoring[0] == "*"
+    assert {line.removeprefix("!") for line in ignoring if line.startswith("!")} == sources
 
 
 def test_commands_are_commands_of_ours(compose: dict[str, Any]) -> None:
