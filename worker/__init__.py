@@ -45,7 +45,7 @@ priors         an earlier read to compare with: patient_key and study_moment, wh
                archive_priors, where it is; earlier_report, its numbers; prior, the records; prior_pairs, prior_sizes
                and prior_changes, what has changed; prior_words, in sentences; prior_evidence, what was compared with
 provenance     where UIDs and times come from
-result_files   objects on disk; unread, the note about what could not be read
+result_files   objects on disk, recorded_file, whether one is what it was; unread, the note about what could not be read
 output_gate    what every object passes before it is sent: gate_bundle, gate_object_checks, gate_attribute_checks (what
                PS3.3's modules require: required_attributes.json), gate_content_checks
                and gate_planar_checks (the SEG), gate_labelmap_checks, gate_parametric_map_checks,

@@ -26,8 +26,8 @@ from worker.ledger import Ledger
 from worker.ledger_deliveries import CommitmentWish
 from worker.object_kinds import REJECTION
 from worker.pydicom_errors import PARSE_ERRORS
+from worker.recorded_file import flaw_of
 from worker.reencoded_copy import in_encoding
-from worker.result_files import flaw_of
 from worker.sender_characters import AssumedSets
 from worker.settings import DeliverySettings
 

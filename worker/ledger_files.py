@@ -5,7 +5,7 @@ from pathlib import Path
 
 from worker.ledger_checks import Flaw
 from worker.ledger_facts import JobFacts, StudyFacts
-from worker.result_files import flaw_of
+from worker.recorded_file import flaw_of
 
 IMAGES = "images are in the spool"
 RESULTS = "results are on disk"

@@ -11,16 +11,6 @@ from worker.object_encoding import ResultObject
 _DIGITS = 16
 
 
-def flaw_of(file: Path, sha256: str) -> str:
-    """Say what is wrong with a file of which this digest was recorded; "" where it is the very same."""
-    try:
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return "" if digest == sha256 else "has other bytes than those that were recorded"
-
-
 def write_result(root: Path, folder: str, made: ResultObject, *, name: str = "") -> ResultFile:
     """Write an object into a folder below the root of the results; return what the ledger keeps of it.
 
