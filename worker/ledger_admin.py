@@ -1,4 +1,4 @@
-"""What an admin changes in the ledger, at once: priorities, and holds of jobs, queues and destinations."""
+"""What an admin changes in the ledger, at once: priorities, holds of jobs, queues and destinations, and their end."""
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -9,13 +9,21 @@ from worker.job import HoldKind, HoldRow, JobState, Priority
 from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_event
 from worker.ledger_deliveries import begin_anew, of_job
 from worker.ledger_intake import change_job
-from worker.ledger_jobs import known_job, queue_again, renew_tokens, study_of
+from worker.ledger_jobs import known_job, queue_again, renew_tokens, study_of, why_not_retried
 from worker.ledger_turns import held, read_holds
-from worker.tables import Delivery, Hold, Job, Revision, Study
+from worker.tables import Delivery, Event, Hold, Job, Revision, Study
 from worker.turn import rank_s
 
 #: What is not read yet is read sooner or later by it; what is read is delivered by it.
 _ORDERED = (JobState.QUEUED, JobState.CLAIMED, JobState.HELD, JobState.READ, JobState.FAILED, JobState.SKIPPED)
+
+#: Why what is in these states need not be released; whatever else is not held has ended without a read.
+_NOTHING_TO_RELEASE = {
+    JobState.QUEUED: "it is read in its turn, and then its results leave by themselves",
+    JobState.CLAIMED: "it is being read, and then its results leave by themselves",
+    JobState.READ: "its results leave by themselves",
+    JobState.SUPERSEDED: "a job of later images has taken its place",
+}
 
 
 class AdminLedger(Database):
@@ -92,7 +100,7 @@ class AdminLedger(Database):
         with self.writing() as session:
             job = known_job(session, job_id)
             if job.state != JobState.HELD or not job.held_from:
-                raise IllegalTransition(_not_held(job))
+                raise IllegalTransition(_not_held(session, job))
             state, study_id = JobState(job.held_from), study_of(session, job).id
             if state is JobState.QUEUED:
                 queue_again(session, job, self.clock.read(), reason=f"resumed by {by}", wait_s=0.0)
@@ -101,6 +109,21 @@ class AdminLedger(Database):
                 begin_anew(session, of_job(job.id))
             record_admin_action(session, "resume", by=by, study_id=study_id, job_id=job_id)
             return state
+
+    def release(self, job_id: int, *, by: str = AN_ADMIN) -> None:
+        """Let results that an archive's identity check holds go, by an admin's word that they belong to the study.
+
+        Raises UnknownJob, IllegalTransition for what is not held, held by an admin, or held before it was read.
+        """
+        with self.writing() as session:
+            job = known_job(session, job_id)
+            if refusal := _why_not_released(session, job):
+                raise IllegalTransition(refusal)
+            study_id = study_of(session, job).id
+            change_job(session, job, JobState.READ, study_id=study_id, reason="")
+            job.released = True
+            begin_anew(session, of_job(job_id))
+            record_admin_action(session, "release-hold", by=by, study_id=study_id, job_id=job_id)
 
     def hold_all(self, kind: HoldKind, name: str, *, by: str = AN_ADMIN) -> bool:
         """Let nothing be claimed from a queue, or sent to a destination; what runs ends. Return whether that is new."""
@@ -176,10 +199,45 @@ def _jobs_of(session: Session, study: Study) -> list[Job]:
     return list(session.scalars(query))
 
 
-def _not_held(job: Job) -> str:
-    if job.state == JobState.HELD:
+def _not_held(session: Session, job: Job) -> str:
+    """Say why a job cannot be resumed, and what can be done instead."""
+    if job.state != JobState.HELD:
+        return f"job {job.id} is {job.state}, not held"
+    if _held_when_read(session, job):
         return (
-            f"job {job.id} is held by no admin: {job.reason}. `wetread release-hold {job.id}` sends its results, "
-            f"`wetread retry {job.id}` reads it again"
+            f"job {job.id} is held by no admin: {job.reason}. `wetread release-hold {job.id}` sends its results"
+            + _or_read_again(session, job)
         )
-    return f"job {job.id} is {job.state}, not held"
+    return f"job {job.id} is held by no admin, and before it was read: {job.reason}. " + _read_or_cancel(session, job)
+
+
+def _why_not_released(session: Session, job: Job) -> str:
+    """Say why no results of a job can be released, and what can be done instead; empty where they can."""
+    if job.state == JobState.HELD:
+        if job.held_from:
+            return f"job {job.id} is held by an admin, not for its patient: `wetread resume {job.id}` lets it go on"
+        if _held_when_read(session, job):
+            return ""
+        return f"job {job.id} is held and was not read: {job.reason}. " + _read_or_cancel(session, job)
+    instead = _NOTHING_TO_RELEASE.get(JobState(job.state), "") or why_not_retried(session, job)
+    instead = instead or f"`wetread retry {job.id}` reads it"
+    return f"job {job.id} is {job.state}, not held, and nothing of it waits for a release: {instead}"
+
+
+def _held_when_read(session: Session, job: Job) -> bool:
+    """Tell whether a held job was read right before, so that what an archive's identity check keeps back is its read.
+
+    Older results of it may be there all the same: of a read before it was retried, or a note that it was not read.
+    """
+    states = [f"job {state}" for state in JobState]
+    query = select(Event.kind).where(Event.job_id == job.id, Event.kind.in_(states)).order_by(Event.id.desc()).limit(2)
+    return session.scalars(query).all() == [f"job {JobState.HELD}", f"job {JobState.READ}"]
+
+
+def _or_read_again(session: Session, job: Job) -> str:
+    return "" if why_not_retried(session, job) else f", `wetread retry {job.id}` reads it again"
+
+
+def _read_or_cancel(session: Session, job: Job) -> str:
+    read = "" if why_not_retried(session, job) else f"`wetread retry {job.id}` reads it, "
+    return f"{read}`wetread cancel {job.id}` reads it never"

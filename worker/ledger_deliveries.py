@@ -222,17 +222,6 @@ class DeliveryLedger(Database):
             _record(session, "waive", job_id, by=by, objects=len(lost))
             return len(lost)
 
-    def release(self, job_id: int, *, by: str = AN_ADMIN) -> None:
-        """Let a held job's results go, by an admin's word that they belong to the study. Raises IllegalTransition."""
-        with self.writing() as session:
-            job = session.get_one(Job, job_id, with_for_update=LOCK)
-            if session.scalar(select(ResultObject.id).where(ResultObject.job_id == job_id).limit(1)) is None:
-                raise IllegalTransition(f"job {job_id} has no results to release; `wetread retry {job_id}` reads it")
-            change_job(session, job, JobState.READ, study_id=_study_id(session, job), reason="")
-            job.released = True
-            begin_anew(session, of_job(job_id))
-            record_admin_action(session, "release-hold", by=by, study_id=_study_id(session, job), job_id=job_id)
-
 
 def of_job(job_id: int) -> ColumnElement[bool]:
     """Return the condition that a delivery is of a job's results."""

@@ -172,12 +172,8 @@ class JobLedger(Database):
             job = known_job(session, job_id)
             if JobState(job.state) not in RETRYABLE:
                 require_job(JobState(job.state), JobState.QUEUED)
-            if not session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).one():
-                raise IllegalTransition(f"job {job_id} has no images to read: {job.reason}")
-            if study_of(session, job).images_removed_at is not None:
-                raise IllegalTransition(
-                    f"the images of job {job_id} were removed by retention; `wetread pull` the study, and it is read"
-                )
+            if refusal := why_not_retried(session, job):
+                raise IllegalTransition(refusal)
             if model is not None:
                 job.model_digest = known_model(session, model)
             job.attempts = 0
@@ -378,6 +374,15 @@ def known_job(session: Session, job_id: int) -> Job:
         highest = session.scalar(select(func.max(Job.id))) or 0
         raise UnknownJob(f"there is no job {job_id} (the newest is {highest}); `wetread jobs` lists them")
     return job
+
+
+def why_not_retried(session: Session, job: Job) -> str:
+    """Say why reading a job again could only fail; empty where it may be tried."""
+    if not session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).one():
+        return f"job {job.id} has no images to read: {job.reason}"
+    if study_of(session, job).images_removed_at is not None:
+        return f"the images of job {job.id} were removed by retention; `wetread pull` the study, and it is read"
+    return ""
 
 
 def _held(session: Session, claim: Claim) -> Job:

@@ -5,11 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.worker.conftest import assembled, planned
-from tests.unit.worker.test_ledger_jobs import claim, finish, state
+from tests.unit.worker.test_ledger_jobs import RESULT, claim, finish, state
 from worker.admin_actions import ADMIN_ACTION
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob, UnknownStudy
 from worker.job import JobState, Priority
 from worker.ledger import Ledger
+from worker.ledger_database import utc_now
+from worker.object_kinds import DEFAULT_KINDS
+from worker.retention import Keeping
+from worker.tables import Job
 
 
 def actions(ledger: Ledger, study: str = "1.2.3") -> list[tuple[str, str]]:
@@ -108,6 +112,76 @@ def test_only_what_an_admin_holds_is_resumed(ledger: Ledger, queue_job: Callable
     assert state(ledger, job_id) is JobState.HELD
     with pytest.raises(IllegalTransition, match="cannot become held"):
         ledger.hold_job(job_id)
+
+
+def refused_release(ledger: Ledger, job_id: int) -> str:
+    """Return why a job is not released; it is what it was, and its patient's check still counts."""
+    before = ledger.job(job_id)
+    with pytest.raises(IllegalTransition) as refused:
+        ledger.release(job_id)
+    assert ledger.job(job_id) == before
+    with ledger.reading() as session:
+        assert not session.get_one(Job, job_id).released
+    assert ("release-hold", "an admin") not in actions(ledger)
+    return str(refused.value)
+
+
+def test_a_failed_job_is_not_made_read_by_its_note(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """A note that it was not read is no result: held by an admin or not, nobody has read the job."""
+    job_id = queue_job()
+    ledger.fail(claim(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    unread = ledger.next_unread(["cpu"], [JobState.FAILED])
+    assert unread is not None
+    ledger.note_unread(unread, results=[RESULT], destinations={"pacs": DEFAULT_KINDS}, why="told")
+    assert f"`wetread retry {job_id}` reads it" in refused_release(ledger, job_id)
+    ledger.retry(job_id)
+    assert "read in its turn" in refused_release(ledger, job_id)
+    ledger.hold_job(job_id)
+    assert f"`wetread resume {job_id}`" in refused_release(ledger, job_id)
+    ledger.resume_job(job_id)
+    ledger.hold_unread(claim(ledger), reason="no character set")
+    told = refused_release(ledger, job_id)
+    assert "was not read: no character set" in told
+    assert f"`wetread retry {job_id}` reads it, `wetread cancel {job_id}`" in told
+    with pytest.raises(IllegalTransition, match=f"`wetread retry {job_id}` reads it, `wetread cancel") as resumed:
+        ledger.resume_job(job_id)
+    assert "release-hold" not in str(resumed.value), "there is nothing to send"
+
+
+def test_a_worker_keeps_its_job_though_it_is_released(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """What is being read is not held, also where an earlier read of it is there: its worker's results are recorded."""
+    job_id = queue_job()
+    finish(ledger, claim(ledger))
+    batch = ledger.claim_deliveries("pacs", lease_s=60)
+    assert batch is not None
+    ledger.hold(batch, reason="PatientID in pacs differs")
+    ledger.retry(job_id)
+    working = claim(ledger)
+    assert "is claimed, not held" in refused_release(ledger, job_id)
+    finish(ledger, working)
+    assert "leave by themselves" in refused_release(ledger, job_id)
+
+
+def test_what_an_admin_holds_is_resumed_not_released(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """Nobody has said of it that the patient is right: the archives go on being asked."""
+    job_id = queue_job()
+    finish(ledger, claim(ledger))
+    ledger.hold_job(job_id)
+    assert f"`wetread resume {job_id}`" in refused_release(ledger, job_id)
+
+
+def test_a_refused_release_offers_nothing_that_is_refused(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """Without images a job is not read again, and one that later images have replaced goes nowhere."""
+    job_id = queue_job()
+    ledger.cancel(job_id)
+    (study,) = ledger.ended_studies(before={Keeping.IMAGES: utc_now()}, told_of=[], committing=[]).studies
+    ledger.note_removed(study.id, Keeping.IMAGES, files=2, freed_bytes=10)
+    assert "wetread pull" in refused_release(ledger, job_id)
+    more = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
+    ledger.close_revision(assembled(files=more), {}, [planned(files=more, input_key="key-2")])
+    assert "later images" in refused_release(ledger, job_id)
+    with pytest.raises(UnknownJob):
+        ledger.release(99)
 
 
 def test_nothing_is_claimed_from_a_held_queue(ledger: Ledger, queue_job: Callable[..., int]) -> None:
