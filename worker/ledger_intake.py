@@ -293,8 +293,7 @@ def _plan_job(
 
 def _state_in_revision(planned: Planned, last: Job | None, last_read: Job | None) -> tuple[JobState | None, str]:
     """Decide what a revision means for a model: a job, a reason why not, or (None) nothing new."""
-    unchanged = last is not None and last.input_key == planned.input_key and last.model_digest == planned.model_digest
-    if unchanged and not (planned.runs and last is not None and last.state == JobState.SKIPPED):
+    if last is not None and last.input_key == planned.input_key and _stays(planned, last, last_read):
         return None, ""
     if not planned.runs:
         # What was read stays read: the model would not choose this study now, but nothing that it read has changed.
@@ -304,6 +303,17 @@ def _state_in_revision(planned: Planned, last: Job | None, last_read: Job | None
     if last_read is not None and planned.late_images != "rerun":
         return JobState.SKIPPED, _LATE_REASONS[planned.late_images]
     return JobState.QUEUED, ""
+
+
+def _stays(planned: Planned, last: Job, last_read: Job | None) -> bool:
+    """Tell whether the latest job of a model stays what it is, though a revision is closed that has its very input.
+
+    Another series must not have it read again by a model that was updated in the meantime; what has not been read yet
+    is read by the model that is here now.
+    """
+    if last.state == JobState.SKIPPED and last_read is None:
+        return not planned.runs and last.model_digest == planned.model_digest
+    return last.state not in (JobState.QUEUED, JobState.FAILED) or last.model_digest == planned.model_digest
 
 
 def _renew_input(session: Session, study: Study, jobs: Sequence[Job], planned: Planned) -> None:

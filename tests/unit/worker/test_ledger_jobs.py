@@ -257,6 +257,49 @@ def test_unchanged_inputs_are_not_read_again(ledger: Ledger) -> None:
     assert len(ledger.jobs()) == 1
 
 
+WITH_ANOTHER_SERIES = ("s/a/1.dcm", "s/a/2.dcm", "s/b/1.dcm")
+
+
+@pytest.mark.parametrize("was", [JobState.READ, JobState.CLAIMED, JobState.HELD, JobState.CANCELLED])
+def test_a_series_of_its_own_does_not_bring_an_updated_model(ledger: Ledger, was: JobState) -> None:
+    """What was read of unchanged images, is being read, or was stopped by an admin, stays as it is."""
+    ledger.close_revision(assembled(), {}, [planned()])
+    if was in (JobState.READ, JobState.CLAIMED):
+        working = claim(ledger)
+        if was is JobState.READ:
+            finish(ledger, working)
+    elif was is JobState.HELD:
+        ledger.hold_job(ledger.jobs()[0].id)
+    else:
+        ledger.cancel(ledger.jobs()[0].id)
+    ledger.close_revision(assembled(files=WITH_ANOTHER_SERIES), {}, [planned(model_digest="b" * 64, version="2")])
+    assert [(job.state, job.model_version) for job in ledger.jobs()] == [(was, "1")]
+
+
+@pytest.mark.parametrize("was", [JobState.QUEUED, JobState.FAILED])
+def test_what_was_not_read_yet_is_read_by_the_model_that_is_here(ledger: Ledger, was: JobState) -> None:
+    """The version that it was queued for is no longer on the machine."""
+    ledger.close_revision(assembled(), {}, [planned()])
+    if was is JobState.FAILED:
+        ledger.fail(claim(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    ledger.close_revision(assembled(files=WITH_ANOTHER_SERIES), {}, [planned(model_digest="b" * 64, version="2")])
+    assert [(job.state, job.model_version) for job in ledger.jobs()] == [
+        (JobState.QUEUED, "2"),
+        (JobState.SUPERSEDED, "1"),
+    ]
+
+
+def test_one_addendum_tells_of_the_same_images(ledger: Ledger) -> None:
+    """Not another for each series that the model does not read."""
+    ledger.close_revision(assembled(), {}, [planned(late_images="addendum")])
+    finish(ledger, claim(ledger))
+    more = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
+    again = planned(files=more, input_key="key-2", late_images="addendum")
+    ledger.close_revision(assembled(files=more), {}, [again])
+    ledger.close_revision(assembled(files=(*more, "s/b/1.dcm")), {}, [again])
+    assert [job.state for job in ledger.jobs()] == [JobState.SKIPPED, JobState.READ]
+
+
 def test_why_a_model_does_not_run_is_kept(ledger: Ledger) -> None:
     """The ledger says for every model why it does not read a study."""
     ledger.close_revision(assembled(), {}, [planned(runs=False, files=(), reason="12 slices, at least 60 needed")])
