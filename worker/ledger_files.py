@@ -1,11 +1,13 @@
 """Whether the files that the ledger knows are on disk: images in the spool, results with their bytes."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from worker.ledger_checks import Flaw
 from worker.ledger_facts import JobFacts, StudyFacts
 from worker.recorded_file import flaw_of
+from worker.retention import Keeping
 
 IMAGES = "images are in the spool"
 RESULTS = "results are on disk"
@@ -31,17 +33,32 @@ def file_flaws(facts: StudyFacts, *, spool: Path, results: Path, contents: bool)
             remedy="is the spool's disk mounted? Else pull or send the study again",
         )
     if facts.study.results_removed_at is None:
+        removed_at = _removed_at(facts, Keeping.RESULTS)
         for it in facts.jobs:
-            yield from _result_flaws(facts, it, results, contents=contents)
+            yield from _result_flaws(facts, it, results, removed_at, contents=contents)
 
 
 def _listed(facts: StudyFacts) -> set[str]:
-    listed = {file for series in facts.series for file in series.manifest}
-    return listed | {file for it in facts.jobs for one in it.inputs for file in one.files}
+    """Return the images that should be there: what came, or came again, since retention removed those before."""
+    removed_at = _removed_at(facts, Keeping.IMAGES)
+    since = {it.id for it in facts.revisions if removed_at is None or it.closed_at > removed_at}
+    listed = {file for series in facts.series if series.revision_id in since for file in series.manifest}
+    return listed | {
+        file for it in facts.jobs if it.job.revision_id in since for one in it.inputs for file in one.files
+    }
 
 
-def _result_flaws(facts: StudyFacts, it: JobFacts, results: Path, *, contents: bool) -> Iterator[Flaw]:
+def _removed_at(facts: StudyFacts, what: Keeping) -> datetime | None:
+    """Return when retention last removed this of a study: the study itself forgets it as soon as there is more."""
+    return max((event.at for event in facts.events if event.kind == f"{what} removed"), default=None)
+
+
+def _result_flaws(
+    facts: StudyFacts, it: JobFacts, results: Path, removed_at: datetime | None, *, contents: bool
+) -> Iterator[Flaw]:
     for one in it.results:
+        if removed_at is not None and one.result.created_at < removed_at:
+            continue
         wrong = _wrong(results / one.result.file, one.result.sha256, contents=contents)
         if wrong:
             yield Flaw(

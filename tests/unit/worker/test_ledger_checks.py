@@ -10,12 +10,14 @@ import pytest
 from sqlalchemy import text
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
-from worker.job import DeliveryState, ResultFile
+from worker.job import DeliveryState, Priority, ResultFile
 from worker.ledger import Ledger
 from worker.ledger_checks import CHECKS, Moment, flaws_of
 from worker.ledger_database import utc_now
+from worker.ledger_facts import StudyFacts
 from worker.ledger_files import IMAGES, RESULTS, file_flaws
 from worker.object_kinds import DEFAULT_KINDS
+from worker.retention import Keeping
 
 PATIENCE_S = 60.0
 WANTED = {"near": DEFAULT_KINDS, "far": DEFAULT_KINDS}
@@ -149,6 +151,38 @@ def test_files_that_are_gone_or_changed_are_found(busy: Ledger, clock: ManualLed
     assert broken(busy, clock, tmp_path) == {RESULTS}
     result.unlink()
     assert broken(busy, clock, tmp_path) == {RESULTS}
+
+
+def test_what_retention_removed_is_not_missing_though_more_came(
+    busy: Ledger, clock: ManualLedgerClock, tmp_path: Path
+) -> None:
+    """A late image is held and the disk is well; it, and what is read of it, is looked for like any other."""
+    removed = next(facts.study for facts in busy.all_facts() if facts.study.study_instance_uid == "1.2")
+    for what, root in ((Keeping.IMAGES, "spool"), (Keeping.RESULTS, "results")):
+        for facts in busy.all_facts():
+            if facts.study.id == removed.id:
+                _remove(facts, tmp_path / root)
+        busy.note_removed(removed.id, what, files=3, freed_bytes=9)
+    late = tmp_path / "spool" / "1.2" / "late.dcm"
+    late.parent.mkdir(exist_ok=True)
+    late.touch()
+    images = assembled("1.2", ("1.2/late.dcm",))
+    busy.close_revision(images, {}, [planned(files=("1.2/late.dcm",), input_key="late", held="others are gone")])
+    assert broken(busy, clock, tmp_path) == set()
+    late.unlink()
+    assert broken(busy, clock, tmp_path) == {IMAGES}
+    late.touch()
+    busy.prioritise_study("1.2", Priority.STAT)
+    _read(busy, tmp_path, "1.2", images=4)
+    assert broken(busy, clock, tmp_path) == set()
+
+
+def _remove(facts: StudyFacts, root: Path) -> None:
+    """Remove what a study has under the spool, or among the results."""
+    names = {file for series in facts.series for file in series.manifest}
+    names |= {one.result.file for it in facts.jobs for one in it.results}
+    for name in names:
+        (root / name).unlink(missing_ok=True)
 
 
 def test_rows_without_their_parents_are_found(busy: Ledger, ledger_url: str) -> None:
