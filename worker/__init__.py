@@ -55,8 +55,8 @@ routing        which reads go where; destination_settings (secret_settings), wha
 delivery       results to their destinations: circuit_breaker, when one gets nothing; reencoded_copy, another encoding;
                identity_check, whose study it is by now; committing, storage commitment; in the ledger
                ledger_destinations and ledger_commitments (delivery_events); delivery_witness, who hears of it
-superseded     a read that later images have replaced: ledger_superseded, ledger_withdrawals; rejection_note, for
-               archives that hide it (IOCM); superseded_read, instance_reference and
+superseded     a read that a newer one replaces: still_there, what of it stands; ledger_superseded, ledger_withdrawals;
+               rejection_note, for archives that hide it (IOCM); superseded_read, instance_reference and
                instance_hierarchy; gate_superseding_checks
 retention      what may be removed, and when; ledger_retention, what became of studies
 notification   who is told of what is critical or late, and when the next are; notification_settings, by what;

@@ -36,7 +36,7 @@ class DeliveryState(enum.StrEnum):
     UNCOMMITTED = "uncommitted"  #: accepted, where only a commitment counts: the archive has not committed to it yet
     COMMITTED = "committed"  #: the archive has taken responsibility (PS3.4 J)
     REFUSED = "refused"  #: the archive will not take it; the reason says why
-    REPLACED = "replaced"  #: another object goes there instead: the archive would not take it, or the job was read anew
+    REPLACED = "replaced"  #: another object goes there instead: the archive would not take it, or a newer read is there
     ABANDONED = "abandoned"  #: the destination stayed away, or did not commit, for too long
     WAIVED = (
         "waived"  #: refused, given up or of a destination that is no more, and an admin said: it need not get there
@@ -108,10 +108,12 @@ _DELIVERY_STEPS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.COMMITTED: frozenset({DeliveryState.WITHDRAWN}),
     DeliveryState.WITHDRAWN: frozenset(),
     DeliveryState.REFUSED: frozenset({DeliveryState.PENDING, DeliveryState.WAIVED, DeliveryState.REPLACED}),
-    DeliveryState.ABANDONED: frozenset({DeliveryState.PENDING, DeliveryState.WAIVED, DeliveryState.REPLACED}),
-    DeliveryState.WAIVED: frozenset({DeliveryState.PENDING, DeliveryState.REPLACED}),
-    # Not even by an admin's wish: what went there instead would lie over it.
-    DeliveryState.REPLACED: frozenset(),
+    DeliveryState.ABANDONED: frozenset(
+        {DeliveryState.PENDING, DeliveryState.WAIVED, DeliveryState.REPLACED, DeliveryState.WITHDRAWN}
+    ),
+    DeliveryState.WAIVED: frozenset({DeliveryState.PENDING, DeliveryState.REPLACED, DeliveryState.WITHDRAWN}),
+    # Never sent, not even by an admin's wish: what went there instead would lie over it. What was tried may be there.
+    DeliveryState.REPLACED: frozenset({DeliveryState.WITHDRAWN}),
 }
 
 #: States of a job whose objects may be sent.

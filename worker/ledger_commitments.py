@@ -10,7 +10,7 @@ from worker.delivery_events import note_delivery
 from worker.job import LEAVING, CommitmentBatch, DeliveryState, require_delivery, retry_wait_s
 from worker.ledger_database import LOCK, Database, utc_now
 from worker.object_kinds import REJECTION
-from worker.tables import Commitment, CommitmentRequest, Delivery, Job, ResultObject, Revision, Study
+from worker.tables import Commitment, CommitmentRequest, Delivery, Job, ResultObject, Revision, Study, Withdrawal
 
 #: What an archive has taken and can commit to.
 _TAKEN = (DeliveryState.ACCEPTED, DeliveryState.UNCOMMITTED)
@@ -164,7 +164,8 @@ class CommitmentLedger(Database):
                     _commit(session, delivery)
                 elif why := failed.get(result.sop_instance_uid):
                     age_s = (utc_now() - delivery.created_at).total_seconds()
-                    if age_s > give_up_after_s or job.state not in LEAVING:
+                    superseded = session.get(Withdrawal, delivery.id) is not None
+                    if age_s > give_up_after_s or job.state not in LEAVING or superseded:
                         _give_up(session, delivery, f"not committed: {why}")
                         continue
                     require_delivery(DeliveryState(delivery.state), DeliveryState.PENDING)

@@ -23,6 +23,7 @@ from worker.ledger_commitments import ask_again, want_commitment
 from worker.ledger_database import LOCK, Database, lock_name, utc_now
 from worker.ledger_intake import change_job
 from worker.ledger_jobs import add_deliveries
+from worker.ledger_superseded import counts_no_more, keep_back
 from worker.ledger_turns import held
 from worker.object_kinds import INSTEAD
 from worker.overview import LOST
@@ -30,6 +31,8 @@ from worker.tables import Delivery, Job, JobInput, ResultObject, Revision, Serie
 
 #: Whether a destination is asked to take responsibility (PS3.4 J) for what it has accepted.
 CommitmentWish = Literal["", "wanted", "required"]
+#: Why what was not answered is not sent again.
+_NO_MORE = "a newer read has taken its place"
 _ENDED_UNREAD = frozenset(LEAVING) - {JobState.READ}
 
 
@@ -112,6 +115,9 @@ class DeliveryLedger(Database):
         """
         with self.writing() as session:
             delivery = _sending(session, outgoing)
+            if state is DeliveryState.REFUSED and counts_no_more(session, delivery):
+                keep_back(session, delivery, f"{reason}; {_NO_MORE}", status=status)
+                return
             if state is DeliveryState.REFUSED and _send_instead(session, delivery):
                 state = DeliveryState.REPLACED
             if state is DeliveryState.ACCEPTED and commitment:
@@ -137,6 +143,9 @@ class DeliveryLedger(Database):
                 delivery = session.get_one(Delivery, outgoing.delivery_id, with_for_update=LOCK)
                 if delivery.state != DeliveryState.SENDING or delivery.fence != outgoing.fence:
                     continue  # answered already, or another deliverer's by now
+                if counts_no_more(session, delivery):
+                    keep_back(session, delivery, f"{reason}; {_NO_MORE}")
+                    continue
                 age_s = (utc_now() - delivery.created_at).total_seconds()
                 delivery.state = DeliveryState.ABANDONED if age_s > give_up_after_s else DeliveryState.PENDING
                 wait_s = retry_wait_s(delivery.attempts, first_retry_s, longest_retry_s)
@@ -156,6 +165,9 @@ class DeliveryLedger(Database):
                 .with_for_update(skip_locked=True, **LOCK)
             ).all()
             for delivery in expired:
+                if counts_no_more(session, delivery):
+                    keep_back(session, delivery, f"the lease of its deliverer ran out; {_NO_MORE}")
+                    continue
                 delivery.state, delivery.fence = DeliveryState.PENDING, delivery.fence + 1
                 delivery.clock, delivery.not_before_s = now.mark, now.seconds
                 _note(session, delivery, "object pending", reason="the lease of its deliverer ran out")
@@ -173,12 +185,16 @@ class DeliveryLedger(Database):
                 if delivery.fence != outgoing.fence or delivery.state != DeliveryState.SENDING:
                     continue
                 if job.state in _ENDED_UNREAD:
+                    delivery.attempts -= 1  # nothing was sent
                     delivery.state, delivery.reason = DeliveryState.REFUSED, reason
                     _note(session, delivery, "object refused", reason=reason)
                     continue
                 # Also where another destination, or an admin, has held the job a moment ago.
-                delivery.state, delivery.updated_at = DeliveryState.PENDING, utc_now()
                 delivery.attempts -= 1
+                if counts_no_more(session, delivery):
+                    keep_back(session, delivery, _NO_MORE)
+                    continue
+                delivery.state, delivery.updated_at = DeliveryState.PENDING, utc_now()
             if job.state == JobState.READ:
                 change_job(session, job, JobState.HELD, study_id=_study_id(session, job), reason=reason)
 

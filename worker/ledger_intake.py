@@ -13,6 +13,7 @@ from worker.ledger_clock import Reading
 from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_event
 from worker.ledger_deadlines import record_deadline
 from worker.ledger_revisions import add_revision, digest_of, latest_revision
+from worker.ledger_superseded import keep_back_waiting
 from worker.ledger_turns import stand_in_line
 from worker.other_series import NO_OTHERS, OtherSeries
 from worker.tables import ADDENDUM, Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
@@ -20,6 +21,8 @@ from worker.turn import rank_s
 
 #: States that a later revision's job replaces at once. What is claimed or read is replaced when the new job is read.
 _REPLACED_AT_ONCE = (JobState.QUEUED, JobState.FAILED, JobState.HELD, JobState.SKIPPED, JobState.CANCELLED)
+
+_READ_BY_ANOTHER = "later images: a newer job reads them"
 
 #: Why a job is skipped whose card wants a text SR about later images, not another read; a worker writes it.
 _LATE_REASONS = {"ignore": "later images came; this model's card says to ignore them", "addendum": ADDENDUM}
@@ -250,9 +253,8 @@ def _plan_job(
         return
     for job in decision.earlier:
         if job.state in _REPLACED_AT_ONCE:
-            change_job(
-                session, job, JobState.SUPERSEDED, study_id=study.id, reason="later images: a newer job reads them"
-            )
+            change_job(session, job, JobState.SUPERSEDED, study_id=study.id, reason=_READ_BY_ANOTHER)
+            keep_back_waiting(session, job, reason=_READ_BY_ANOTHER)
     priority = planned.priority if study.priority is None else Priority(study.priority)
     queued_at = utc_now()
     job = Job(

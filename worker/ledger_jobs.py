@@ -6,7 +6,6 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, u
 from sqlalchemy.orm import Session
 
 from worker.admin_actions import AN_ADMIN, record_admin_action
-from worker.delivery_events import note_delivery
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob
 from worker.job import (
     RETRYABLE,
@@ -16,7 +15,6 @@ from worker.job import (
     ModelVersion,
     Priority,
     ResultFile,
-    require_delivery,
     require_job,
     state_after_failure,
 )
@@ -25,22 +23,14 @@ from worker.ledger_database import LOCK, Database, utc_now
 from worker.ledger_deadlines import reopen_deadline
 from worker.ledger_intake import change_job, known_model, queue_token
 from worker.ledger_notifications import record_notification
+from worker.ledger_superseded import take_place
 from worker.ledger_turns import held, next_job, stand_in_line
-from worker.ledger_withdrawals import want_withdrawals
 from worker.notification import CriticalRead, for_ledger
 from worker.object_kinds import wants
 from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, Revision, Study, Turn
 
 #: So many tokens are made anew at once, where a broker was flushed or a queue resumed.
 _TOKENS = 500
-#: What of an earlier end of a job is kept back once it was read.
-_NOT_ARRIVED = (
-    DeliveryState.PENDING,
-    DeliveryState.SENDING,
-    DeliveryState.REFUSED,
-    DeliveryState.ABANDONED,
-    DeliveryState.WAIVED,
-)
 
 
 class JobLedger(Database):
@@ -100,7 +90,7 @@ class JobLedger(Database):
         """Record the results and a delivery of each to every destination that wants its kind; the job is *read*.
 
         A critical read goes out before everything else, and the same transaction records that somebody must hear of it.
-        Objects of the read that this one supersedes are to be deleted at the destinations of `withdraw_from`.
+        Objects that this read takes the place of are to be deleted at the destinations of `withdraw_from`.
         Raises LeaseLost when somebody else holds the job by now: nothing is recorded then.
         """
         with self.writing() as session:
@@ -109,18 +99,19 @@ class JobLedger(Database):
             job.runtime, job.inputs_digest, job.recipe_digest = runtime, inputs_digest, recipe_digest
             job.finished_at = utc_now()
             change_job(session, job, JobState.READ, study_id=study.id, runtime=runtime, notes=list(notes))
-            _supersede_earlier(session, job, study, withdraw_from)
+            _supersede_earlier(session, job, study)
             study.results_removed_at = None  # there are results again, for retention to look at
             results = list(results)
-            _replace_earlier(session, job, {result.sop_instance_uid for result in results})
+            kept = {result.sop_instance_uid for result in results}
+            take_place(session, job, kept, withdraw_from, reason=f"job {job.id} was read")
             made = {result.kind for result in results}
             for result in results:
                 wanting = [name for name, kinds in destinations.items() if wants(kinds, result.kind, made)]
                 add_result(session, job, result, wanting)
             if critical is not None:
                 job.priority = Priority.STAT
-                kept = for_ledger(critical.reasons)
-                record_notification(session, job, "critical", reasons=kept, research=critical.research)
+                reasons = for_ledger(critical.reasons)
+                record_notification(session, job, "critical", reasons=reasons, research=critical.research)
 
     def fail(self, claim: Claim, *, reason: str, max_attempts: int, retry_delay_s: float, permanent: bool) -> JobState:
         """Record that this attempt failed: the job waits for its next, or is *failed* with the reason."""
@@ -323,7 +314,7 @@ def add_deliveries(session: Session, stored: ResultObject, destinations: Sequenc
 _RESULT_KEYS = ("kind", "sop_class_uid", "sop_instance_uid", "series_instance_uid", "file", "sha256")
 
 
-def _supersede_earlier(session: Session, job: Job, study: Study, withdraw_from: Collection[str]) -> None:
+def _supersede_earlier(session: Session, job: Job, study: Study) -> None:
     """Let this read take the place of the one that it was queued to replace, and of any other that still stands.
 
     The one that it was to replace may have failed in the meantime; then the read before that one still stands.
@@ -341,30 +332,7 @@ def _supersede_earlier(session: Session, job: Job, study: Study, withdraw_from: 
     )
     for earlier in session.scalars(query).all():
         earlier.fence += 1
-        want_withdrawals(session, earlier, job, withdraw_from)
         change_job(session, earlier, JobState.SUPERSEDED, study_id=study.id, reason=f"job {job.id} read later images")
-
-
-def _replace_earlier(session: Session, job: Job, kept: Collection[str]) -> None:
-    """Keep back what has not arrived of an earlier end of this job: "not read" must not stand beside the read.
-
-    Neither may an admin send it again. What is being sent at this moment may arrive; its answer changes nothing.
-    """
-    earlier = session.scalars(
-        select(Delivery)
-        .join(ResultObject, ResultObject.id == Delivery.result_object_id)
-        .where(
-            ResultObject.job_id == job.id,
-            ResultObject.sop_instance_uid.not_in(kept),
-            Delivery.state.in_(_NOT_ARRIVED),
-        )
-        .order_by(Delivery.id)
-        .with_for_update(of=Delivery, **LOCK)
-    )
-    for delivery in earlier:
-        require_delivery(DeliveryState(delivery.state), DeliveryState.REPLACED)
-        delivery.state, delivery.fence, delivery.reason = DeliveryState.REPLACED, delivery.fence + 1, "the job was read"
-        note_delivery(session, delivery, "object replaced", reason=delivery.reason)
 
 
 def known_job(session: Session, job_id: int) -> Job:

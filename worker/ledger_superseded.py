@@ -1,54 +1,172 @@
-"""The ledger's memory of the read that a job supersedes."""
+"""The ledger's memory of what stands of earlier reads, and its word that it no longer counts."""
 
-from sqlalchemy import select
+from collections.abc import Collection, Sequence
 
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from worker.delivery_events import note_delivery
 from worker.instance_reference import InstanceReference
-from worker.job import Claim, DeliveryState, JobState
-from worker.ledger_database import Database
-from worker.superseded_read import SupersededRead
-from worker.tables import Delivery, Job, ResultObject
+from worker.job import Claim, DeliveryState, JobState, require_delivery
+from worker.ledger_database import LOCK, Database, utc_now
+from worker.object_kinds import REJECTION
+from worker.still_there import Way, may_be_there, standing
+from worker.superseded_read import Standing, StandingObject
+from worker.tables import Delivery, Job, Model, ResultObject, Revision, Withdrawal
 
-#: What an archive has, or may have.
-_GONE_OUT = (
-    DeliveryState.SENDING,
-    DeliveryState.ACCEPTED,
-    DeliveryState.UNCOMMITTED,
-    DeliveryState.COMMITTED,
+#: What of an earlier end of a job is kept back once it was read.
+_NOT_ARRIVED = frozenset(
+    {
+        DeliveryState.PENDING,
+        DeliveryState.SENDING,
+        DeliveryState.REFUSED,
+        DeliveryState.ABANDONED,
+        DeliveryState.WAIVED,
+    }
 )
 
 
 class SupersededLedger(Database):
     """Superseded reads."""
 
-    def superseded_read(self, claim: Claim) -> SupersededRead | None:
-        """Return the read that this job supersedes; None where there is none, or nothing of it has left."""
+    def standing_before(self, claim: Claim) -> Standing:
+        """Return what stands of the study's earlier reads by this model, or may, at the destinations it went to."""
         with self.reading() as session:
             job = session.get_one(Job, claim.job_id)
-            earlier = session.get(Job, job.supersedes_job_id) if job.supersedes_job_id is not None else None
-            if earlier is None or earlier.state not in (JobState.READ, JobState.SUPERSEDED):
-                return None
-            rows = session.execute(
-                select(ResultObject, Delivery.destination)
-                .join(Delivery, Delivery.result_object_id == ResultObject.id)
-                .where(ResultObject.job_id == earlier.id, Delivery.state.in_(_GONE_OUT))
-                .order_by(ResultObject.id)
-            ).all()
-        if not rows:
-            return None
-        objects = {
-            result.sop_instance_uid: (
-                result.kind,
-                InstanceReference(
-                    study_instance_uid=claim.study_instance_uid,
-                    series_instance_uid=result.series_instance_uid,
-                    sop_class_uid=result.sop_class_uid,
-                    sop_instance_uid=result.sop_instance_uid,
-                ),
-            )
-            for result, _ in rows
-        }
-        return SupersededRead(
-            read_at=earlier.queued_at,
-            objects=tuple(objects.values()),
-            destinations=frozenset(destination for _, destination in rows),
+            found = _ways(session, job)
+        others = {way.delivery_id for way in standing(_way(row) for row in found if row.Job.id != job.id)}
+        there = {way.delivery_id for way in map(_way, found) if way.kind != REJECTION and _may_be_there(way)}
+        of_others = [row for row in found if row.Delivery.id in others]
+        own = [row for row in found if row.Job.id == job.id and row.Delivery.id in there]
+        latest = max((row.Job for row in of_others), key=lambda earlier: earlier.id, default=job)
+        return Standing(
+            read_at=latest.queued_at,
+            of_others=_objects(of_others, claim.study_instance_uid),
+            own=_objects(own, claim.study_instance_uid),
         )
+
+
+def take_place(
+    session: Session, job: Job, kept: Collection[str], withdraw_from: Collection[str], *, reason: str
+) -> None:
+    """Let a read take the place of all that its study and model have brought before: nothing of that leaves any more.
+
+    What stands at a destination of `withdraw_from`, or may stand there, is to be deleted. Of this job, what it had
+    sent before it was queued again counts as earlier, but for the SOP Instance UIDs that are `kept`.
+    """
+    for row in _ways(session, job, lock=True):
+        delivery, own = row.Delivery, row.Job.id == job.id
+        if own and row.ResultObject.sop_instance_uid in kept:
+            continue
+        wanted = session.get(Withdrawal, delivery.id)
+        if wanted is not None:
+            # It waited for a read that will not arrive any more.
+            wanted.job_id, wanted.created_at = job.id, utc_now()
+        elif delivery.destination in withdraw_from and row.ResultObject.kind != REJECTION and _may_be_there(_way(row)):
+            wanted = Withdrawal(delivery_id=delivery.id, job_id=job.id, created_at=utc_now())
+            session.add(wanted)
+            session.flush()
+        state = DeliveryState(delivery.state)
+        # What is being sent at this moment may arrive: its answer says whether there is anything to delete.
+        on_the_way = state is DeliveryState.SENDING and (wanted is not None or not own)
+        if state is DeliveryState.PENDING or (own and state in _NOT_ARRIVED and not on_the_way):
+            keep_back(session, delivery, reason)
+
+
+def keep_back_waiting(session: Session, job: Job, *, reason: str) -> None:
+    """Let nothing of a superseded job wait for ever; what is being sent is kept back when it is not answered."""
+    waiting = session.scalars(
+        select(Delivery)
+        .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+        .where(ResultObject.job_id == job.id, Delivery.state == DeliveryState.PENDING)
+        .order_by(Delivery.id)
+        .with_for_update(of=Delivery, **LOCK)
+    )
+    for delivery in waiting.all():
+        keep_back(session, delivery, reason)
+
+
+def counts_no_more(session: Session, delivery: Delivery) -> bool:
+    """Tell whether a later read has taken an object's place: then it is not sent again."""
+    if session.get(Withdrawal, delivery.id) is not None:
+        return True
+    result = session.get_one(ResultObject, delivery.result_object_id)
+    return session.get_one(Job, result.job_id).state == JobState.SUPERSEDED
+
+
+def keep_back(session: Session, delivery: Delivery, reason: str, *, status: int | None = None) -> None:
+    """Send an object no more, not even by an admin's wish; what surely is not there need not be deleted.
+
+    Args:
+        session: Of the transaction.
+        delivery: Of the object.
+        reason: Why.
+        status: What the archive has just answered; None where it did not.
+    """
+    before = DeliveryState(delivery.state)
+    require_delivery(before, DeliveryState.REPLACED)
+    if before in (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.ABANDONED):
+        delivery.status = status  # not that of an attempt before
+    delivery.state, delivery.fence, delivery.reason = DeliveryState.REPLACED, delivery.fence + 1, reason
+    wanted = session.get(Withdrawal, delivery.id)
+    if wanted is not None and not may_be_there(DeliveryState.REPLACED, delivery.attempts, delivery.status):
+        session.delete(wanted)
+    note_delivery(session, delivery, "object replaced", reason=reason)
+
+
+_Found = Row[Delivery, ResultObject, Job]
+
+
+def _ways(session: Session, job: Job, *, lock: bool = False) -> Sequence[_Found]:
+    """Return all that the study and model of a job have brought to destinations so far, the oldest object first."""
+    study_id = select(Revision.study_id).where(Revision.id == job.revision_id).scalar_subquery()
+    model_id = select(Model.model_id).where(Model.digest == job.model_digest).scalar_subquery()
+    query = (
+        select(Delivery, ResultObject, Job)
+        .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+        .join(Job, Job.id == ResultObject.job_id)
+        .join(Revision, Revision.id == Job.revision_id)
+        .join(Model, Model.digest == Job.model_digest)
+        .where(Revision.study_id == study_id, Model.model_id == model_id, Job.id <= job.id)
+        .order_by(ResultObject.id, Delivery.id)
+    )
+    return session.execute(query.with_for_update(of=Delivery, **LOCK) if lock else query).all()
+
+
+def _way(row: _Found) -> Way:
+    return Way(
+        delivery_id=row.Delivery.id,
+        job_id=row.Job.id,
+        was_read=bool(row.Job.recipe_digest),
+        kind=row.ResultObject.kind,
+        destination=row.Delivery.destination,
+        state=DeliveryState(row.Delivery.state),
+        attempts=row.Delivery.attempts,
+        status=row.Delivery.status,
+    )
+
+
+def _may_be_there(way: Way) -> bool:
+    return may_be_there(way.state, way.attempts, way.status)
+
+
+def _objects(rows: Sequence[_Found], study_instance_uid: str) -> tuple[StandingObject, ...]:
+    destinations: dict[str, set[str]] = {}
+    results: dict[str, ResultObject] = {}
+    for row in rows:
+        uid = row.ResultObject.sop_instance_uid
+        results.setdefault(uid, row.ResultObject)
+        destinations.setdefault(uid, set()).add(row.Delivery.destination)
+    return tuple(
+        StandingObject(
+            kind=result.kind,
+            reference=InstanceReference(
+                study_instance_uid=study_instance_uid,
+                series_instance_uid=result.series_instance_uid,
+                sop_class_uid=result.sop_class_uid,
+                sop_instance_uid=uid,
+            ),
+            destinations=frozenset(destinations[uid]),
+        )
+        for uid, result in results.items()
+    )

@@ -1,9 +1,7 @@
 """Objects of a superseded read that are to be deleted where they went: not before the newer read has arrived there."""
 
-from collections.abc import Collection
-
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import aliased
 
 from worker.delivery_events import note_delivery
 from worker.job import DeliveryState, WithdrawnObject, require_delivery, retry_wait_s
@@ -11,9 +9,8 @@ from worker.ledger_commitments import forget_commitment
 from worker.ledger_database import LOCK, Database, utc_now
 from worker.object_kinds import REJECTION
 from worker.overview import DONE_WITH
+from worker.still_there import THERE
 from worker.tables import Delivery, Job, ResultObject, Revision, Study, Withdrawal
-
-_THERE = (DeliveryState.ACCEPTED, DeliveryState.UNCOMMITTED, DeliveryState.COMMITTED)
 
 
 class WithdrawalLedger(Database):
@@ -22,23 +19,16 @@ class WithdrawalLedger(Database):
     def next_withdrawal(self, destination: str) -> WithdrawnObject | None:
         """Return one object that is to be deleted there now; None where there is none, or the newer read is missing."""
         now = self.clock.read()
-        newer, of_newer = aliased(Delivery), aliased(ResultObject)
-        missing = (
+        newer, of_newer, other = aliased(Delivery), aliased(ResultObject), aliased(Withdrawal)
+        of_newer_read = (
             select(newer.id)
             .join(of_newer, of_newer.id == newer.result_object_id)
-            .where(
-                of_newer.job_id == Withdrawal.job_id,
-                newer.destination == destination,
-                newer.state.not_in(DONE_WITH),
-            )
-            .exists()
+            # What the job had sent before it was read again is being withdrawn itself.
+            .outerjoin(other, other.delivery_id == newer.id)
+            .where(of_newer.job_id == Withdrawal.job_id, newer.destination == destination, other.delivery_id.is_(None))
         )
-        there = (
-            select(newer.id)
-            .join(of_newer, of_newer.id == newer.result_object_id)
-            .where(of_newer.job_id == Withdrawal.job_id, newer.destination == destination, newer.state.in_(_THERE))
-            .exists()
-        )
+        missing = of_newer_read.where(newer.state.not_in(DONE_WITH)).exists()
+        there = of_newer_read.where(newer.state.in_(THERE)).exists()
         with self.reading() as session:
             found = session.execute(
                 select(Withdrawal, ResultObject, Study.study_instance_uid)
@@ -49,6 +39,8 @@ class WithdrawalLedger(Database):
                 .join(Study, Study.id == Revision.study_id)
                 .where(
                     Delivery.destination == destination,
+                    # It has not arrived yet, or is just arriving.
+                    Delivery.state != DeliveryState.SENDING,
                     or_(Withdrawal.clock != now.mark, Withdrawal.not_before_s <= now.seconds),
                     ~missing,
                     there,  # of a read that an admin has waived as a whole nothing takes the place of the earlier one
@@ -77,12 +69,13 @@ class WithdrawalLedger(Database):
                 ResultObject.job_id == job_id,
                 ResultObject.kind != REJECTION,
                 Delivery.destination == destination,
+                ~select(Withdrawal.delivery_id).where(Withdrawal.delivery_id == Delivery.id).exists(),
             )
             .distinct()
         )
         with self.reading() as session:
             states = set(session.scalars(query))
-        return states <= {*DONE_WITH, DeliveryState.UNCOMMITTED} and bool(states.intersection(_THERE))
+        return states <= {*DONE_WITH, DeliveryState.UNCOMMITTED} and bool(states.intersection(THERE))
 
     def withdrawn(self, item: WithdrawnObject) -> None:
         """Record that it is deleted."""
@@ -116,17 +109,3 @@ class WithdrawalLedger(Database):
             wait_s = retry_wait_s(withdrawal.attempts, first_retry_s, longest_retry_s)
             withdrawal.clock, withdrawal.not_before_s = now.mark, now.seconds + wait_s
             note_delivery(session, delivery, "object not withdrawn", touch=False, reason=reason, wait_s=wait_s)
-
-
-def want_withdrawals(session: Session, earlier: Job, newer: Job, destinations: Collection[str]) -> None:
-    """Note that an earlier read's objects are to be deleted at these destinations, where they are."""
-    there = session.scalars(
-        select(Delivery)
-        .join(ResultObject, ResultObject.id == Delivery.result_object_id)
-        .where(ResultObject.job_id == earlier.id, Delivery.destination.in_(destinations), Delivery.state.in_(_THERE))
-        .order_by(Delivery.id)
-        .with_for_update(of=Delivery, **LOCK)
-    )
-    for delivery in there:
-        if session.get(Withdrawal, delivery.id) is None:
-            session.add(Withdrawal(delivery_id=delivery.id, job_id=newer.id, created_at=utc_now()))

@@ -40,6 +40,7 @@ from worker.sender_characters import AssumedSets, settle
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings, WorkerSettings
 from worker.site_filter import for_site
+from worker.superseded import superseded_by
 from worker.superseded_read import SupersededRead
 from worker.time_limit import TookTooLong
 from worker.unread import UnreadNotes
@@ -163,23 +164,28 @@ class Pipeline:
         compared = outlasting(lambda: self._compared(claim, entry, series, reading))
         ran = found.runtime or self.host.runtime
         late_after_s = outlasting(lambda: self.ledger.settle_deadline(claim))
-        superseded = outlasting(lambda: self.ledger.superseded_read(claim))
-        provenance = Provenance(
-            card=entry.card,
-            model_digest=claim.model_digest,
-            inputs_digest=series.inputs_digest,
-            recipe_digest=recipe_digest(
-                ran,
-                self.report,
-                late=late_after_s is not None,
-                prior=compared.prior,
-                superseded=superseded,
-                others=claim.others,
-            ),
-            # In the site's own zone: that is how a radiologist reads a time.
-            read_at=claim.queued_at.astimezone(self.report.zone),
-            runtime=ran,
-        )
+
+        def superseding(superseded: SupersededRead | None) -> Provenance:
+            return Provenance(
+                card=entry.card,
+                model_digest=claim.model_digest,
+                inputs_digest=series.inputs_digest,
+                recipe_digest=recipe_digest(
+                    ran,
+                    self.report,
+                    late=late_after_s is not None,
+                    prior=compared.prior,
+                    superseded=superseded,
+                    others=claim.others,
+                ),
+                # In the site's own zone: that is how a radiologist reads a time.
+                read_at=claim.queued_at.astimezone(self.report.zone),
+                runtime=ran,
+            )
+
+        standing = outlasting(lambda: self.ledger.standing_before(claim))
+        superseded = superseded_by(standing, lambda earlier, kind: superseding(earlier).uid(kind, "instance"))
+        provenance = superseding(superseded)
         case = replace(
             Case.of(series, reading, provenance, self.report),
             critical=reasons,

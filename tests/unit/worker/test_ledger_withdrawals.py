@@ -15,6 +15,7 @@ from worker.job import Claim, DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
 from worker.object_kinds import REJECTION
 from worker.settings import DeliverySettings
+from worker.superseded_read import SupersededRead
 from worker.testing import write_mr_series
 
 
@@ -80,11 +81,10 @@ def finish(ledger: Ledger, claim: Claim, results: Path, seed: int, kinds: tuple[
             )
             for kind, uid, file in zip(kinds, uids, files, strict=True)
         ],
-        destinations={"pacs": kinds},
         runtime="r",
         inputs_digest="i",
         recipe_digest="c",
-        **more,  # type: ignore[arg-type]
+        **({"destinations": {"pacs": kinds}} | more),  # type: ignore[arg-type]
     )
     return uids
 
@@ -96,10 +96,16 @@ def claimed(ledger: Ledger) -> Claim:
     return claim
 
 
-def later_images(ledger: Ledger) -> None:
+def superseded(ledger: Ledger, claim: Claim) -> SupersededRead | None:
+    """Return what a read that differs from all before takes the place of."""
+    standing = ledger.standing_before(claim)
+    return SupersededRead.of(standing, standing.own)
+
+
+def later_images(ledger: Ledger, images: int = 3) -> None:
     """Let later images come."""
-    files = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
-    ledger.close_revision(assembled(files=files), {}, [planned(files=files, input_key="key-2")])
+    files = tuple(f"s/a/{number + 1}.dcm" for number in range(images))
+    ledger.close_revision(assembled(files=files), {}, [planned(files=files, input_key=f"key-{images}")])
 
 
 @pytest.fixture
@@ -146,7 +152,7 @@ def test_what_is_superseded_is_deleted_once_the_newer_read_is_there(
     """Not while the newer one is refused; then each object, and the ledger says so."""
     later_images(ledger)
     claim = claimed(ledger)
-    earlier = ledger.superseded_read(claim)
+    earlier = superseded(ledger, claim)
     assert earlier is not None
     assert [reference.sop_instance_uid for reference in earlier.references] == first_read
     assert earlier.destinations == {"pacs"}
@@ -249,9 +255,263 @@ def test_a_rejection_goes_last_and_only_when_the_newer_read_has_arrived(
     assert next(job for job in ledger.jobs() if job.state is JobState.READ).delivered
 
 
-def test_what_never_left_is_no_predecessor(ledger: Ledger, queue_job: Callable[..., int], tmp_path: Path) -> None:
-    """A read that no archive has got is not spoken of."""
-    queue_job()
+def states(ledger: Ledger, job_id: int) -> set[DeliveryState]:
+    """Return what has become of a job's objects."""
+    job = ledger.job(job_id)
+    assert job is not None
+    return {item.state for item in job.deliveries}
+
+
+def test_what_never_left_is_no_predecessor(
+    ledger: Ledger, queue_job: Callable[..., int], house: Deliverer, archive: DeletingArchive, tmp_path: Path
+) -> None:
+    """A read that no archive has got is not spoken of; it is not deleted either, and does not wait for ever."""
+    job_id = queue_job()
     finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
     later_images(ledger)
-    assert ledger.superseded_read(claimed(ledger)) is None
+    claim = claimed(ledger)
+    assert superseded(ledger, claim) is None
+    uids = finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    run(house, archive)
+    assert (sorted(archive.stored), archive.deleted) == (sorted(uids), [])
+    assert states(ledger, job_id) == {DeliveryState.REPLACED}
+    assert set(ledger.overview().deliveries) == {
+        ("pacs", DeliveryState.REPLACED),
+        ("pacs", DeliveryState.ACCEPTED),
+    }
+
+
+def test_a_held_read_that_has_gone_out_is_superseded(
+    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path
+) -> None:
+    """An admin held it when the archive had it already."""
+    ledger.hold_job(ledger.jobs()[0].id)
+    later_images(ledger)
+    claim = claimed(ledger)
+    earlier = superseded(ledger, claim)
+    assert earlier is not None
+    assert [reference.sop_instance_uid for reference in earlier.references] == first_read
+    assert (earlier.destinations, earlier.later_images) == ({"pacs"}, True)
+    finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    run(house, archive)
+    assert archive.deleted == first_read
+
+
+@pytest.mark.parametrize("how", ["cancelled", "failed", "read and refused"])
+def test_the_read_before_one_that_came_to_nothing_is_superseded(
+    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path, how: str
+) -> None:
+    """Of three revisions the second is not read, or does not reach the archive: the third takes the first's place."""
+    later_images(ledger)
+    between = claimed(ledger)
+    if how == "read and refused":
+        uids = finish(ledger, between, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+        archive.refuse_with = dict.fromkeys(uids, 0xA900)
+        run(house, archive)
+    later_images(ledger, 4)
+    if how == "cancelled":
+        ledger.cancel(between.job_id)
+    elif how == "failed":
+        ledger.fail(between, reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    claim = claimed(ledger)
+    earlier = superseded(ledger, claim)
+    assert earlier is not None
+    assert [reference.sop_instance_uid for reference in earlier.references] == first_read
+    uids = finish(ledger, claim, tmp_path / "results", 3, ("SEG", "SR"), withdraw_from=["pacs"])
+    run(house, archive)
+    assert set(uids) <= set(archive.stored)
+    assert archive.deleted == first_read
+
+
+def test_what_was_superseded_before_is_not_named_again(
+    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path
+) -> None:
+    """Where old objects are left, each read names the one before it and not all of them."""
+    later_images(ledger)
+    second = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"))
+    run(house, archive)
+    later_images(ledger, 4)
+    earlier = superseded(ledger, claimed(ledger))
+    assert earlier is not None
+    assert [reference.sop_instance_uid for reference in earlier.references] == second
+
+
+@pytest.mark.parametrize("answer", ["accepted", "refused", "none", "never", "another patient"])
+def test_what_is_being_sent_while_it_is_superseded_is_withdrawn(
+    ledger: Ledger,
+    queue_job: Callable[..., int],
+    house: Deliverer,
+    archive: DeletingArchive,
+    tmp_path: Path,
+    clock: ManualLedgerClock,
+    answer: str,
+) -> None:
+    """Not before the archive has answered, or may have it without an answer; what it refused is not there."""
+    queue_job()
+    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    sending = ledger.claim_deliveries("pacs", lease_s=60)
+    assert sending is not None
+    later_images(ledger)
+    claim = claimed(ledger)
+    assert superseded(ledger, claim) is not None
+    finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    run(house, archive)
+    assert archive.deleted == [], "it could arrive after it was deleted"
+    if answer in ("accepted", "refused"):
+        for item in sending.objects:
+            ledger.delivered(item, DeliveryState(answer), status=0 if answer == "accepted" else 0xA900)
+    elif answer == "none":
+        ledger.postpone(sending, reason="away", first_retry_s=1, longest_retry_s=1, give_up_after_s=100)
+    elif answer == "never":
+        clock.seconds += 61
+        ledger.free_expired_deliveries()
+    else:
+        ledger.hold(sending, reason="PatientID differs")
+    run(house, archive)
+    there = answer not in ("refused", "another patient")
+    assert archive.deleted == (old if there else [])
+    assert states(ledger, sending.job_id) == {DeliveryState.WITHDRAWN if there else DeliveryState.REPLACED}
+    assert ledger.claim_deliveries("pacs", lease_s=60) is None
+
+
+@pytest.mark.parametrize("policy", ["leave", "delete"])
+def test_what_an_archive_may_have_is_superseded_like_what_it_has(
+    ledger: Ledger,
+    queue_job: Callable[..., int],
+    house: Deliverer,
+    archive: DeletingArchive,
+    tmp_path: Path,
+    policy: str,
+) -> None:
+    """It took the objects and its answer was lost: they are named and deleted, and nothing waits for ever."""
+    job_id = queue_job()
+    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    sending = ledger.claim_deliveries("pacs", lease_s=60)
+    assert sending is not None
+    ledger.postpone(sending, reason="no answer", first_retry_s=1e6, longest_retry_s=1e6, give_up_after_s=1e6)
+    later_images(ledger)
+    claim = claimed(ledger)
+    earlier = superseded(ledger, claim)
+    assert earlier is not None
+    assert [reference.sop_instance_uid for reference in earlier.references] == old
+    withdraw = ["pacs"] if policy == "delete" else []
+    finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=withdraw)
+    assert states(ledger, job_id) == {DeliveryState.REPLACED}
+    run(house, archive)
+    assert archive.deleted == (old if withdraw else [])
+    assert ("pacs", DeliveryState.PENDING) not in ledger.overview().deliveries
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_second_read_of_a_job_takes_the_place_of_what_it_had_sent(
+    ledger: Ledger,
+    queue_job: Callable[..., int],
+    house: Deliverer,
+    archive: DeletingArchive,
+    tmp_path: Path,
+    *,
+    same: bool,
+) -> None:
+    """One archive's check holds what another has: after a retry the other's are withdrawn, unless they are equal."""
+    job_id = queue_job()
+    both = {"pacs": ["SEG", "SR"], "far": ["SEG", "SR"]}
+    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"), destinations=both)
+    run(house, archive)
+    held = ledger.claim_deliveries("far", lease_s=60)
+    assert held is not None
+    ledger.hold(held, reason="PatientID differs")
+    ledger.retry(job_id)
+    claim = claimed(ledger)
+    standing = ledger.standing_before(claim)
+    assert [(it.reference.sop_instance_uid, it.destinations) for it in standing.own] == [(uid, {"pacs"}) for uid in old]
+    seed = 1 if same else 2
+    uids = finish(
+        ledger, claim, tmp_path / "results", seed, ("SEG", "SR"), destinations=both, withdraw_from=["pacs", "far"]
+    )
+    assert (uids == old) is same
+    run(house, archive)
+    assert archive.deleted == ([] if same else old)
+    job = ledger.job(job_id)
+    assert job is not None
+    gone = {item.destination: item.state for item in job.deliveries if item.sop_instance_uid in set(old) - set(uids)}
+    assert gone == ({} if same else {"pacs": DeliveryState.WITHDRAWN, "far": DeliveryState.REPLACED})
+    batch = ledger.claim_deliveries("far", lease_s=60)
+    assert batch is not None
+    assert [item.sop_instance_uid for item in batch.objects] == uids
+
+
+def test_what_a_job_had_sent_stays_until_its_second_read_is_there(
+    ledger: Ledger,
+    queue_job: Callable[..., int],
+    house: Deliverer,
+    archive: DeletingArchive,
+    tmp_path: Path,
+) -> None:
+    """Its own older objects are no proof that the newer ones have arrived."""
+    job_id = queue_job()
+    finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    sending = ledger.claim_deliveries("pacs", lease_s=60)
+    assert sending is not None
+    ledger.delivered(sending.objects[0], DeliveryState.ACCEPTED, status=0)
+    ledger.hold(sending, reason="PatientID differs")
+    ledger.retry(job_id)
+    uids = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    archive.refuse_with = dict.fromkeys(uids, 0xA900)
+    run(house, archive)
+    ledger.waive(job_id)
+    run(house, archive)
+    assert archive.deleted == []
+
+
+def test_a_note_that_went_out_is_withdrawn_when_the_job_is_read_after_all(
+    ledger: Ledger, queue_job: Callable[..., int], house: Deliverer, archive: DeletingArchive, tmp_path: Path
+) -> None:
+    """It must not stand beside the read."""
+    job_id = queue_job()
+    ledger.fail(claimed(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    unread = ledger.next_unread(["cpu"], [JobState.FAILED])
+    assert unread is not None
+    (file,) = write_mr_series(tmp_path / "results" / "note", seed=7, slices=1)
+    uid = str(pydicom.dcmread(file).SOPInstanceUID)
+    note = ResultFile(
+        kind="TEXT-SR",
+        sop_class_uid="1.2",
+        sop_instance_uid=uid,
+        series_instance_uid="1.3",
+        file=f"note/{file.name}",
+        sha256="0",
+    )
+    ledger.note_unread(unread, results=[note], destinations={"pacs": ["TEXT-SR"]}, why="told")
+    run(house, archive)
+    assert list(archive.stored) == [uid]
+    ledger.retry(job_id)
+    claim = claimed(ledger)
+    earlier = superseded(ledger, claim)
+    assert earlier is not None
+    assert ([it.sop_instance_uid for it in earlier.references], earlier.later_images) == ([uid], False)
+    finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    run(house, archive)
+    assert archive.deleted == [uid]
+    assert next(job for job in ledger.jobs() if job.id == job_id).delivered
+
+
+def test_a_note_of_a_job_that_is_superseded_at_once_does_not_wait(
+    ledger: Ledger, queue_job: Callable[..., int], tmp_path: Path
+) -> None:
+    """It leaves no more, so nobody waits for it."""
+    job_id = queue_job()
+    ledger.fail(claimed(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    unread = ledger.next_unread(["cpu"], [JobState.FAILED])
+    assert unread is not None
+    note = ResultFile(
+        kind="TEXT-SR",
+        sop_class_uid="1.2",
+        sop_instance_uid="1.2.7",
+        series_instance_uid="1.3",
+        file="f",
+        sha256="0",
+    )
+    ledger.note_unread(unread, results=[note], destinations={"pacs": ["TEXT-SR"]}, why="told")
+    later_images(ledger)
+    assert states(ledger, job_id) == {DeliveryState.REPLACED}
+    assert ledger.standing_before(claimed(ledger)).of_others == ()

@@ -22,7 +22,8 @@ from worker.pipeline import recipe_digest
 from worker.provenance import derived_uid
 from worker.results import build
 from worker.settings import ReportSettings
-from worker.superseded_read import SupersededRead
+from worker.superseded import superseded_by
+from worker.superseded_read import Standing, StandingObject, SupersededRead
 from worker.testing import write_mr_series
 
 _CLASSES = {"SEG": SegmentationStorage, "SR": Comprehensive3DSRStorage, "TEXT-SR": EnhancedSRStorage}
@@ -96,6 +97,57 @@ def test_another_read_is_no_predecessor(case: Case) -> None:
     other = replace(case, superseded=superseded("1.2.3"))
     with pytest.raises(OutputRefused, match="predecessor of another study"):
         output_gate.check(build(other, ("TEXT-SR",)), other)
+
+
+def test_the_same_images_read_again_are_no_later_images(case: Case) -> None:
+    """Where a job that was not read, or was read by an older model, is read again."""
+    assert case.superseded is not None
+    case = replace(case, superseded=replace(case.superseded, later_images=False))
+    texts = [item.get("TextValue") for item in content_items(made_of(case, "TEXT-SR")["TEXT-SR"])]
+    assert "Supersedes what was sent before: the images were read again." in texts
+    assert not any("later images" in str(text) for text in texts)
+
+
+def standing(*own: str, of_others: tuple[str, ...] = ()) -> Standing:
+    """Return objects that a job, and those before it, have sent, by their UIDs."""
+    made = {
+        uid: StandingObject(
+            kind="SR",
+            reference=InstanceReference(
+                study_instance_uid="1.2", series_instance_uid="1.3", sop_class_uid="1.4", sop_instance_uid=uid
+            ),
+            destinations=frozenset({"pacs"}),
+        )
+        for uid in (*own, *of_others)
+    }
+    return Standing(
+        read_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        own=tuple(made[uid] for uid in own),
+        of_others=tuple(made[uid] for uid in of_others),
+    )
+
+
+def named(superseded: SupersededRead | None, kind: str = "SR") -> str:
+    """Stand for a UID: what is read, by whom, and what it supersedes."""
+    return ">".join(["v1", kind, *(it.sop_instance_uid for it in (superseded.references if superseded else ()))])
+
+
+def test_a_read_does_not_supersede_itself() -> None:
+    """A job that is read again with the same outcome gives the same objects; an updated model's replace the old."""
+    note, first = "not read", named(None)
+    assert superseded_by(standing(), named) is None
+    assert superseded_by(standing(first), named) is None
+    again = superseded_by(standing(note, "v1>SR>not read"), named)
+    assert named(again) == "v1>SR>not read"
+    assert again is not None
+    assert not again.later_images
+    updated = superseded_by(standing(first), lambda it, kind: named(it, kind).replace("v1", "v2"))
+    assert updated is not None
+    assert [it.sop_instance_uid for it in updated.references] == [first]
+    after = superseded_by(standing("v1>SR>old", of_others=("old",)), named)
+    assert named(after) == "v1>SR>old"
+    assert after is not None
+    assert after.later_images
 
 
 def test_without_an_earlier_read_nothing_changes() -> None:
