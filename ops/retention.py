@@ -64,6 +64,7 @@ class Retention:
             for item in settings.each_destination
             if isinstance(item, DicomDestinationSettings) and item.commitment
         )
+        self._withdraws = frozenset(item.name for item in settings.each_destination if item.superseded == "delete")
         self._promises = Promises(settings, spool.root)
         self._now = now
 
@@ -98,7 +99,11 @@ class Retention:
         after = None
         while before:
             page = self._ledger.ended_studies(
-                before=before, told_of=self._told_of, committing=self._committing(), after=after
+                before=before,
+                told_of=self._told_of,
+                committing=self._committing(),
+                withdrawing=self._withdraws,
+                after=after,
             )
             for study in page.studies:
                 if short and not dry_run and not self._short():
@@ -132,7 +137,9 @@ class Retention:
 
     def _still(self, study: StudyEnd, going: tuple[Keeping, ...], before: dict[Keeping, datetime]) -> bool:
         """Say whether what was decided holds: of a page of studies the last is removed minutes after it was judged."""
-        now = self._ledger.study_end(study.id, told_of=self._told_of, committing=self._committing())
+        now = self._ledger.study_end(
+            study.id, told_of=self._told_of, committing=self._committing(), withdrawing=self._withdraws
+        )
         return now is not None and not why_unsettled(now) and due(now, before) == going
 
     def _remove(self, study: StudyEnd, what: Keeping, recorded: Collection[str]) -> int | None:

@@ -13,7 +13,7 @@ from worker.ledger_database import LOCK, Database, utc_now, write_event
 from worker.ledger_unread import untold
 from worker.notification import NotificationState
 from worker.retention import JobEnd, Keeping, StudyEnd
-from worker.tables import Base, Delivery, Job, Notification, ResultObject, Revision, Study
+from worker.tables import Base, Delivery, Job, Notification, ResultObject, Revision, Study, Withdrawal
 
 _BEING_TOLD = (NotificationState.NEW, NotificationState.OPEN)
 _Place = tuple[datetime, int]
@@ -41,6 +41,7 @@ class RetentionLedger(Database):
         before: Mapping[Keeping, datetime],
         told_of: Collection[JobState],
         committing: Collection[str],
+        withdrawing: Collection[str] = (),
         after: _Place | None = None,
         limit: int = 200,
     ) -> Page:
@@ -50,6 +51,7 @@ class RetentionLedger(Database):
             before: By what is kept, with zone; what is left out is not looked for.
             told_of: Ends of jobs about which a note is due.
             committing: Destinations that must commit to what they accepted.
+            withdrawing: Destinations where objects of superseded reads are deleted.
             after: Where the page before ended.
             limit: Studies a page.
         """
@@ -68,17 +70,22 @@ class RetentionLedger(Database):
             query = query.where(tuple_(Study.last_received_at, Study.id) > after)
         with self.reading() as session:
             rows = session.scalars(query).all()
-            ends = _ends(session, rows, told_of, frozenset(committing))
+            ends = _ends(session, rows, told_of, frozenset(committing), withdrawing)
         last = rows[-1] if len(rows) == limit else None
         return Page(studies=ends, after=None if last is None else (last.last_received_at, last.id))
 
     def study_end(
-        self, study_id: int, *, told_of: Collection[JobState], committing: Collection[str]
+        self,
+        study_id: int,
+        *,
+        told_of: Collection[JobState],
+        committing: Collection[str],
+        withdrawing: Collection[str] = (),
     ) -> StudyEnd | None:
         """Return a study as it is now; None where its rows are gone."""
         with self.reading() as session:
             row = session.get(Study, study_id)
-            return None if row is None else _ends(session, [row], told_of, frozenset(committing))[0]
+            return None if row is None else _ends(session, [row], told_of, frozenset(committing), withdrawing)[0]
 
     def note_removed(self, study_id: int, what: Keeping, *, files: int, freed_bytes: int) -> None:
         """Note that images or results of a study are no longer on the disk."""
@@ -112,7 +119,11 @@ def rows_of_study(table: FromClause, study_id: int) -> ColumnElement[bool] | Non
 
 
 def _ends(
-    session: Session, studies: Sequence[Study], told_of: Collection[JobState], committing: frozenset[str]
+    session: Session,
+    studies: Sequence[Study],
+    told_of: Collection[JobState],
+    committing: frozenset[str],
+    withdrawing: Collection[str],
 ) -> tuple[StudyEnd, ...]:
     """Return what became of studies, with as many queries as for one."""
     ids = [study.id for study in studies]
@@ -135,6 +146,14 @@ def _ends(
     ):
         states[job_id][destination].add(DeliveryState(state))
         latest[job_id] = max(updated_at, latest.get(job_id, updated_at))
+    to_delete: dict[int, set[str]] = defaultdict(set)
+    for job_id, destination in session.execute(
+        select(ResultObject.job_id, Delivery.destination)
+        .join(Delivery, Delivery.result_object_id == ResultObject.id)
+        .join(Withdrawal, Withdrawal.delivery_id == Delivery.id)
+        .where(ResultObject.job_id.in_(job_ids), Delivery.destination.in_(withdrawing))
+    ):
+        to_delete[job_id].add(destination)
     ends: dict[int, list[JobEnd]] = defaultdict(list)
     moments: dict[int, list[datetime]] = defaultdict(list)
     for study_id, job in jobs:
@@ -158,6 +177,7 @@ def _ends(
             jobs=tuple(ends[study.id]),
             quiet_since=max([study.last_received_at, *moments[study.id]]),
             gone=_gone(study),
+            withdrawing=frozenset().union(*(to_delete[job.id] for job in ends[study.id])),
         )
         for study in studies
     )

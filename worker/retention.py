@@ -53,6 +53,7 @@ class StudyEnd:
         jobs: Of all revisions.
         quiet_since: When the last thing happened to it.
         gone: What went before.
+        withdrawing: Destinations where objects of an earlier read are still to be deleted; only the ledger knows which.
     """
 
     id: int
@@ -63,6 +64,7 @@ class StudyEnd:
     jobs: tuple[JobEnd, ...]
     quiet_since: datetime
     gone: frozenset[Keeping] = frozenset()
+    withdrawing: frozenset[str] = frozenset()
 
 
 #: What a job that has not ended waits for.
@@ -140,6 +142,8 @@ def due(study: StudyEnd, before: Mapping[Keeping, datetime]) -> tuple[Keeping, .
     for what in Keeping:
         old = what in before and study.quiet_since < before[what]
         # Images without their rows would be taken for new ones at the next start.
+        if what is Keeping.ROWS and study.withdrawing:
+            old = False
         if what is Keeping.ROWS and not {Keeping.IMAGES, Keeping.RESULTS} <= study.gone.union(going):
             old = False
         if old and what not in study.gone:

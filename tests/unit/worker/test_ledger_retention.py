@@ -1,19 +1,19 @@
 """The ledger says what became of studies, and forgets them when told to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, update
 
-from tests.unit.worker.conftest import assembled
+from tests.unit.worker.conftest import assembled, planned
 from worker.errors import IllegalTransition
 from worker.job import DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
 from worker.ledger_database import utc_now
 from worker.ledger_retention import Page
 from worker.object_kinds import DEFAULT_KINDS
-from worker.retention import Keeping, why_unsettled
+from worker.retention import Keeping, due, why_unsettled
 from worker.tables import Base, Compatibility, Model, Study, Turn
 
 
@@ -23,7 +23,7 @@ def page(ledger: Ledger, what: Keeping = Keeping.IMAGES, **more: object) -> Page
     return ledger.ended_studies(**values)  # type: ignore[arg-type]
 
 
-def read(ledger: Ledger) -> None:
+def read(ledger: Ledger, withdraw_from: Collection[str] = ()) -> None:
     """Let the next job be read, with one object for one destination."""
     claim = ledger.claim(["cpu"], worker="w", lease_s=60)
     assert claim is not None
@@ -36,7 +36,13 @@ def read(ledger: Ledger) -> None:
         sha256="0",
     )
     ledger.finish(
-        claim, results=[seg], destinations={"pacs": DEFAULT_KINDS}, runtime="r", inputs_digest="i", recipe_digest="c"
+        claim,
+        results=[seg],
+        destinations={"pacs": DEFAULT_KINDS},
+        runtime="r",
+        inputs_digest="i",
+        recipe_digest="c",
+        withdraw_from=withdraw_from,
     )
 
 
@@ -136,6 +142,28 @@ def test_a_forgotten_study_leaves_no_row(ledger: Ledger, queue_job: Callable[...
     left = {name for name, count in after.items() if count}
     # Which models there are, who takes turns, and which versions can work here, is not about a study.
     assert left == {table.__tablename__ for table in (Model, Turn, Compatibility)}
+
+
+def test_rows_stay_while_objects_are_to_be_deleted(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """Only the ledger knows which they are; images and results may go, and rows where nothing is deleted any more."""
+    queue_job()
+    read(ledger)
+    deliver(ledger)
+    files = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
+    ledger.close_revision(assembled(files=files), {}, [planned(files=files, input_key="key-2")])
+    read(ledger, withdraw_from=["pacs"])
+    deliver(ledger)
+    everything = dict.fromkeys(Keeping, utc_now() + timedelta(days=1))
+    (study,) = page(ledger, withdrawing=["pacs"]).studies
+    assert (why_unsettled(study), study.withdrawing) == ("", {"pacs"})
+    assert due(study, everything) == (Keeping.IMAGES, Keeping.RESULTS)
+    assert due(page(ledger).studies[0], everything) == tuple(Keeping)
+    item = ledger.next_withdrawal("pacs")
+    assert item is not None
+    ledger.withdrawn(item)
+    now = ledger.study_end(study.id, told_of=[], committing=[], withdrawing=["pacs"])
+    assert now is not None
+    assert due(now, everything) == tuple(Keeping)
 
 
 def test_a_study_is_quiet_since_the_last_thing_that_happened(ledger: Ledger, queue_job: Callable[..., int]) -> None:
