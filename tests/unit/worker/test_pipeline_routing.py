@@ -7,12 +7,14 @@ import pydicom
 import pytest
 
 from tests.reading_house import House
+from worker.gate_bundle import content_items
 from worker.instance_hierarchy import listed_references
 from worker.job import DeliveryState, JobRow, JobState
 from worker.ledger import Ledger
 from worker.object_kinds import REJECTION
 from worker.pipeline import Pipeline
 from worker.routing import Conditions
+from worker.settings import ReportSettings
 from worker.testing import write_mr_series
 
 
@@ -85,3 +87,41 @@ def test_only_who_has_the_earlier_read_is_told_to_reject_it(house: RoutedHouse, 
     note = pydicom.dcmread(second.files[REJECTION])
     (rejected,) = listed_references(note, "CurrentRequestedProcedureEvidenceSequence")
     assert rejected.sop_instance_uid == first.text.SOPInstanceUID
+
+
+@pytest.mark.parametrize("differs", ["not", "since settings changed"])
+def test_a_job_that_is_read_again_rejects_what_it_had_sent_where_it_differs(
+    house: RoutedHouse, ledger: Ledger, differs: str
+) -> None:
+    """One archive's check held what another had; the same read again is the same objects, and rejects nothing."""
+    first = house.read(1, slices=5)
+    taken, held = (ledger.claim_deliveries(name, lease_s=60) for name in ("everything", "back:PACS"))
+    assert taken is not None
+    assert held is not None
+    for item in taken.objects:
+        ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
+    ledger.hold(held, reason="PatientID differs")
+    ledger.retry(first.job.id)
+    report = ReportSettings() if differs == "not" else ReportSettings(time_zone="Asia/Tokyo")
+    assert replace(house.pipeline(), report=report).work_one(["cpu"], "w")
+    job = ledger.job(first.job.id)
+    assert job is not None
+    assert job.state is JobState.READ
+    newest = {item.sop_instance_uid: item for item in job.deliveries if item.state is DeliveryState.PENDING}
+    if differs == "not":
+        assert [item.destination for item in newest.values()] == ["back:PACS"]
+        assert set(newest) == {first.text.SOPInstanceUID}
+        return
+    assert first.text.SOPInstanceUID not in newest
+    (note,) = [item for item in newest.values() if item.kind == REJECTION]
+    assert note.destination == "everything"
+    listed = listed_references(
+        pydicom.dcmread(house.root / "results" / note.file), "CurrentRequestedProcedureEvidenceSequence"
+    )
+    assert [item.sop_instance_uid for item in listed] == [first.text.SOPInstanceUID]
+    (report_file,) = {item.file for item in newest.values() if item.kind == "TEXT-SR"}
+    text = pydicom.dcmread(house.root / "results" / report_file)
+    (before,) = listed_references(text, "PredecessorDocumentsSequence")
+    assert before.sop_instance_uid == first.text.SOPInstanceUID
+    told = [item.get("TextValue") for item in content_items(text)]
+    assert "Supersedes what was sent before: the images were read again." in told
