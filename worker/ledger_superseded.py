@@ -128,9 +128,11 @@ def _ways(session: Session, job: Job, *, lock: bool = False) -> Sequence[_Found]
         .join(Revision, Revision.id == Job.revision_id)
         .join(Model, Model.digest == Job.model_digest)
         .where(Revision.study_id == study_id, Model.model_id == model_id, Job.id <= job.id)
-        .order_by(ResultObject.id, Delivery.id)
+        # As everybody locks them, lest two wait for each other.
+        .order_by(Delivery.id)
     )
-    return session.execute(query.with_for_update(of=Delivery, **LOCK) if lock else query).all()
+    found = session.execute(query.with_for_update(of=Delivery, **LOCK) if lock else query).all()
+    return sorted(found, key=lambda row: (row.ResultObject.id, row.Delivery.id))
 
 
 def _way(row: _Found) -> Way:
