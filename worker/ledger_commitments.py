@@ -134,8 +134,8 @@ class CommitmentLedger(Database):
     ) -> bool:
         """Record a report; return whether one of these destinations was asked so.
 
-        What was committed to is *committed*. What was not is sent again, after a growing wait, and then asked for
-        again; what the report leaves out is asked for again in its time.
+        What was committed to is *committed*. What was not, also where the report says both, is sent again, after a
+        growing wait, and then asked for again; what the report leaves out is asked for again in its time.
 
         Args:
             transaction_uid: (0008,1195).
@@ -160,9 +160,9 @@ class CommitmentLedger(Database):
             for delivery, result, job in rows:
                 if delivery.state not in _TAKEN:
                     continue  # an earlier report, or a later attempt, has decided about it
-                if result.sop_instance_uid in committed:
-                    _commit(session, delivery)
-                elif why := failed.get(result.sop_instance_uid):
+                # Who says both does not know: the archive gets it again, where it may be lost otherwise.
+                if result.sop_instance_uid in failed:
+                    why = failed[result.sop_instance_uid]
                     age_s = (utc_now() - delivery.created_at).total_seconds()
                     superseded = session.get(Withdrawal, delivery.id) is not None
                     if age_s > give_up_after_s or job.state not in LEAVING or superseded:
@@ -174,6 +174,8 @@ class CommitmentLedger(Database):
                     delivery.clock, delivery.not_before_s = now.mark, now.seconds + wait_s
                     forget_commitment(session, delivery)
                     note_delivery(session, delivery, "commitment failed", reason=why, wait_s=wait_s)
+                elif result.sop_instance_uid in committed:
+                    _commit(session, delivery)
             return bool(rows)
 
 

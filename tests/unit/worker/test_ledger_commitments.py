@@ -158,6 +158,23 @@ def test_what_was_not_committed_to_is_sent_again_and_asked_for_again(
     assert states(ledger, read_job) == [DeliveryState.COMMITTED] * 2
 
 
+def test_a_report_that_says_both_counts_as_failed(ledger: Ledger, read_job: int) -> None:
+    """An object that is listed as committed and as failed is sent again: believing the better of both may lose it."""
+    accept(ledger, "required")
+    batch = ask(ledger)
+    assert batch is not None
+    ledger.commitment_reported(
+        batch.transaction_uid,
+        committed={"1.2.3.0", "1.2.3.1"},
+        failed={"1.2.3.1": "no such object"},
+        destinations=["near"],
+        first_retry_s=30,
+        longest_retry_s=600,
+        give_up_after_s=DAY_S,
+    )
+    assert states(ledger, read_job) == [DeliveryState.COMMITTED, DeliveryState.PENDING]
+
+
 def test_what_is_never_committed_to_is_given_up(ledger: Ledger, read_job: int) -> None:
     """After the last day what demands a commitment is abandoned, and what only wished for one stays accepted."""
     accept(ledger, "required")
