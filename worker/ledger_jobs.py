@@ -349,7 +349,10 @@ def why_not_retried(session: Session, job: Job) -> str:
     if not session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).one():
         return f"job {job.id} has no images to read: {job.reason}"
     if study_of(session, job).images_removed_at is not None:
-        return f"the images of job {job.id} were removed by retention; `wetread pull` the study, and it is read"
+        return (
+            f"the images of job {job.id} were removed by retention: `wetread pull` the study; unless it is read by itself "
+            f"then, `wetread retry {job.id}` once more"
+        )
     return ""
 
 

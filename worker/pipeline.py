@@ -226,7 +226,7 @@ class Pipeline:
         if entry.digest != claim.model_digest:
             raise ModelIncomplete(
                 f"{claim.model_id} with digest {claim.model_digest[:12]}, for which this job was queued, is no longer "
-                "on this machine: put that version back, or `wetread cancel` the job and send the study again"
+                f"on this machine. `wetread retry {claim.job_id}` reads it with the version that is here now"
             )
         return entry
 

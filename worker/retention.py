@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from worker.job import DeliveryState, JobState
+from worker.overview import LOST
 from worker.settings import RetentionSettings
 
 
@@ -71,7 +72,8 @@ class StudyEnd:
 _UNENDED = {
     JobState.QUEUED: "waits to be read",
     JobState.CLAIMED: "is being read",
-    JobState.HELD: "is held: `wetread release-hold`, `retry` or `cancel` it",
+    JobState.HELD: "is held: `wetread job` says why; `resume` lets go on what an admin holds, else `release-hold` or "
+    "`retry`; `cancel` ends it",
 }
 #: Results of these leave no more, whatever state their deliveries are in.
 _WITHOUT_DELIVERY = (JobState.SUPERSEDED, JobState.CANCELLED)
@@ -79,13 +81,12 @@ _UNCOMMITTED = (
     "has results that {0} has not committed to keep; where it was asked in vain (`wetread job`) `wetread retry` asks "
     "again, and with commitment = false it need not"
 )
-_REMEDY = ": `wetread retry` sends them again, `waive` lets them be"
 _UNSETTLED = {
     DeliveryState.PENDING: "has results that wait for {}",
     DeliveryState.SENDING: "has results on their way to {}",
     DeliveryState.UNCOMMITTED: _UNCOMMITTED,
-    DeliveryState.REFUSED: "has results that {} refused" + _REMEDY,
-    DeliveryState.ABANDONED: "has results that were given up for {}" + _REMEDY,
+    DeliveryState.REFUSED: "has results that {} refused",
+    DeliveryState.ABANDONED: "has results that were given up for {}",
 }
 
 
@@ -106,12 +107,21 @@ def _why_unsettled(job: JobEnd) -> str:
     if job.state in _WITHOUT_DELIVERY:
         return ""
     for destination, states in sorted(job.deliveries.items()):
-        waits = next((_UNSETTLED[state] for state in DeliveryState if state in states and state in _UNSETTLED), "")
+        state = next((state for state in DeliveryState if state in states and state in _UNSETTLED), None)
+        waits = _UNSETTLED[state] if state is not None else ""
         if not waits and destination in job.wants_commitment and DeliveryState.ACCEPTED in states:
             waits = _UNCOMMITTED
         if waits:
-            return f"job {job.id} {waits.format(destination)}"
+            return f"job {job.id} {waits.format(destination)}{_remedy(job, state)}"
     return ""
+
+
+def _remedy(job: JobEnd, state: DeliveryState | None) -> str:
+    """Say what an admin can do; a job that ended unread would be read by a retry, and its note stays where it is."""
+    if state not in LOST:
+        return ""
+    again = "`wetread retry` sends them again, " if job.state is JobState.READ else ""
+    return f": {again}`wetread waive` lets them be"
 
 
 def moments(settings: RetentionSettings, now: datetime, *, make_room: bool = False) -> dict[Keeping, datetime]:

@@ -104,12 +104,15 @@ def test_what_is_removed_is_not_looked_at_again(ledger: Ledger) -> None:
 
 
 def test_a_job_without_images_is_not_retried(ledger: Ledger, queue_job: Callable[..., int]) -> None:
-    """It could only fail; the error says how the images come back."""
+    """It could only fail; the error says how the images come back, and that then a retry reads them."""
     job_id = queue_job()
     ledger.cancel(job_id)
     ledger.note_removed(page(ledger).studies[0].id, Keeping.IMAGES, files=2, freed_bytes=10)
-    with pytest.raises(IllegalTransition, match="wetread pull"):
+    with pytest.raises(IllegalTransition, match=f"`wetread pull` the study; .* `wetread retry {job_id}` once more"):
         ledger.retry(job_id)
+    assert queue_job() == job_id  # the same images bring no other job
+    ledger.retry(job_id)
+    assert [(job.id, job.state) for job in ledger.jobs()] == [(job_id, "queued")]
 
 
 def test_a_forgotten_study_leaves_no_row(ledger: Ledger, queue_job: Callable[..., int]) -> None:
