@@ -12,6 +12,7 @@ import typer
 from dicom_node.peer_settings import PriorityName
 from ops import logs, terminal
 from ops.ages import parse_age
+from ops.dashboard import wording
 from ops.settings import Settings, SettingsError, load
 from ops.who import acting_user
 from worker.job import JobRow, JobState, ModelVersion, Priority
@@ -150,7 +151,8 @@ def job(
     console.print(objects)
     timeline = terminal.table("time (UTC)", "event", "detail")
     for event in events:
-        detail = ", ".join(f"{key} {value}" for key, value in event.detail.items())
+        worded = {key: wording.detail(value) for key, value in event.detail.items()}
+        detail = ", ".join(f"{key} {words}" for key, words in worded.items() if words)
         timeline.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", event.kind, detail)
     console.print(timeline)
 
@@ -230,10 +232,18 @@ def open_existing_ledger(settings: Path | None, data: Path | None) -> "Ledger":
     from worker.ledger import Ledger  # noqa: PLC0415  # the library below it is large, and few commands look into it
 
     found = read_settings(settings, data)
-    if found.ledger_url.startswith("sqlite") and not Path(found.ledger_url.removeprefix("sqlite:///")).exists():
-        raise SettingsError(
-            f"no ledger at {found.data}: has wetread run with this data directory? Name it with --data or --settings"
-        )
+    if found.ledger_url.startswith("sqlite"):
+        file = Path(found.ledger_url.removeprefix("sqlite:///"))
+        if not file.exists():
+            raise SettingsError(
+                f"no ledger at {found.data}: has wetread run with this data directory? Name it with --data or "
+                "--settings"
+            )
+        if file.stat().st_size == 0:
+            raise SettingsError(
+                f"the ledger {file} is empty, 0 bytes: put a backup of it back. Without one `wetread node` makes a new "
+                "one when it starts, takes up the studies in the spool, and they are read again"
+            )
     return Ledger.open(found.ledger_url, password_file=found.ledger.password_file)
 
 

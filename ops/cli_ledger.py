@@ -1,7 +1,7 @@
 """`wetread ledger check`, `migrate` and `copy`: what must hold in it, its tables, and its way to another database."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ from ops.settings import Settings
 
 if TYPE_CHECKING:
     from worker.ledger import Ledger
-    from worker.ledger_checks import Flaw
+    from worker.ledger_flaws import Flaw
 
 app = typer.Typer(no_args_is_help=True, help="The ledger: checked, brought up to date, taken elsewhere.")
 #: The reconciler renews a silent token after three of its rounds; after so many it has not.
@@ -28,7 +28,12 @@ def check(
     data: DataFolder = None,
     *,
     mend: Annotated[
-        bool, typer.Option("--mend", help="Make tokens for queued jobs that have none; nothing else is changed.")
+        bool,
+        typer.Option(
+            "--mend",
+            help="Make tokens for queued jobs that have none, and ask for commitments that nobody would ask for; "
+            "nothing else is changed.",
+        ),
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Results need only be there; they are not read.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
@@ -40,10 +45,15 @@ def check(
     ledger = open_existing_ledger(settings, data)
     found = read_settings(settings, data)
     flaws = list(_flaws(ledger, found, contents=not quick))
-    mended = ledger.requeue_silent(silent_s=_patience_s(found)) if mend and any(it.mendable for it in flaws) else 0
-    left = [it for it in flaws if not (mended and it.mendable)]
+    mended = {}
+    if mend and any(it.mendable for it in flaws):
+        mended = {
+            "queued jobs have a token again": ledger.requeue_silent(silent_s=_patience_s(found)),
+            "results will be asked for again (commitment)": ledger.ask_again(),
+        }
+    left = [it for it in flaws if not (any(mended.values()) and it.mendable)]
     if as_json:
-        typer.echo(json.dumps({"flaws": [asdict(it) for it in left], "mended": mended}, indent=1))
+        typer.echo(json.dumps({"flaws": [asdict(it) for it in left], "mended": sum(mended.values())}, indent=1))
     else:
         _show(left, mended)
     raise typer.Exit(1 if left else 0)
@@ -86,19 +96,14 @@ def copy(
 
 def _flaws(ledger: "Ledger", settings: Settings, *, contents: bool) -> Iterator["Flaw"]:
     # With them comes the database.
-    from worker.ledger_checks import Flaw, Moment, flaws_of  # noqa: PLC0415
+    from worker.ledger_checks import flaws_of  # noqa: PLC0415
     from worker.ledger_database import utc_now  # noqa: PLC0415
+    from worker.ledger_facts import UnreadableStudy  # noqa: PLC0415
     from worker.ledger_files import file_flaws  # noqa: PLC0415
+    from worker.ledger_flaws import Flaw, Moment  # noqa: PLC0415
     from worker.routing import Conditions  # noqa: PLC0415
 
-    for table, row, missing in ledger.orphans():
-        yield Flaw(
-            invariant="rows refer to rows that are there",
-            study_instance_uid="",
-            job_id=row if table == "job" else None,
-            what=f"row {row} of {table} belongs to a {missing} that is not there",
-            remedy="somebody else has deleted rows; put a backup of the ledger back",
-        )
+    yield from _database_flaws(ledger, settings, contents=contents)
     now, patience_s = ledger.clock.read(), _patience_s(settings)
     moment = Moment(
         now=now,
@@ -111,17 +116,47 @@ def _flaws(ledger: "Ledger", settings: Settings, *, contents: bool) -> Iterator[
         first_deliveries=ledger.first_deliveries(),
     )
     for facts in ledger.all_facts():
+        if isinstance(facts, UnreadableStudy):
+            yield Flaw(
+                invariant="values are what they should be",
+                study_instance_uid=facts.study_instance_uid,
+                job_id=None,
+                what="nothing else of it can be checked",
+                remedy=facts.why,
+            )
+            continue
         yield from flaws_of(facts, moment)
         yield from file_flaws(facts, spool=settings.spool, results=settings.results, contents=contents)
+
+
+def _database_flaws(ledger: "Ledger", settings: Settings, *, contents: bool) -> Iterator["Flaw"]:
+    """Yield what is wrong of the database as such, whatever its rows mean."""
+    from dicom_node.spool import Spool  # noqa: PLC0415
+    from worker.ledger_flaws import DATABASE_FLAWS, Flaw  # noqa: PLC0415
+
+    found = [("the ledger's file is whole", line) for line in (ledger.file_damage() if contents else ())]
+    found += [
+        ("rows refer to rows that are there", f"row {row} of {table} belongs to a {missing} that is not there")
+        for table, row, missing in ledger.orphans()
+    ]
+    found += [
+        ("values are what they should be", f"{column} of row {key} of {table} is not what it should be")
+        for table, key, column in ledger.unreadable()
+    ]
+    if ledger.is_empty() and settings.spool.is_dir() and (folders := Spool(settings.spool).study_folders()):
+        found.append(("the spool's studies are known", f"it knows no study, and the spool has {len(folders)}"))
+    for invariant, what in found:
+        yield Flaw(invariant=invariant, study_instance_uid="", job_id=None, what=what, remedy=DATABASE_FLAWS[invariant])
 
 
 def _patience_s(settings: Settings) -> float:
     return max(_LEAST_PATIENCE_S, _ROUNDS * settings.worker.reconcile_every_s)
 
 
-def _show(flaws: "list[Flaw]", mended: int) -> None:
-    if mended:
-        typer.echo(f"{mended} queued jobs have a token again")
+def _show(flaws: "list[Flaw]", mended: Mapping[str, int]) -> None:
+    for what, count in mended.items():
+        if count:
+            typer.echo(f"{count} {what}")
     if not flaws:
         typer.echo("everything holds")
         return

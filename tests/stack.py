@@ -13,8 +13,10 @@ from pathlib import Path
 from tests.dcmtk import dcmtk
 from worker.job import JobRow
 from worker.ledger import Ledger
-from worker.ledger_checks import Flaw, Moment, flaws_of
+from worker.ledger_checks import flaws_of
 from worker.ledger_database import utc_now
+from worker.ledger_facts import StudyFacts
+from worker.ledger_flaws import Flaw, Moment
 from worker.object_kinds import DEFAULT_KINDS
 
 PARTS = ("node", "deliver", "worker")
@@ -176,7 +178,13 @@ port = {archive_port}
             first_deliveries=ledger.first_deliveries(),
         )
         try:
-            return [flaw for facts in ledger.all_facts() for flaw in flaws_of(facts, moment)]
+            assert ledger.unreadable() == []
+            return [
+                flaw
+                for facts in ledger.all_facts()
+                if isinstance(facts, StudyFacts)
+                for flaw in flaws_of(facts, moment)
+            ]
         finally:
             ledger.close()
 

@@ -7,13 +7,15 @@ selection      which models read which series of a study, and why not; selection
                what fits as well and is not read
 priority       how urgent a study is: priority_settings, the site's rules; order_priorities, a worklist's word
 intake         from an assembled study to jobs; own_results, what is ours and comes back
-job            states and what may follow what, one table; tables, the ledger's rows; migrations/ makes them
+job            states (recorded_state) and what may follow what, one table; tables, the ledger's rows, and
+               column_types, how values stand in them; migrations/ makes them
 turn           which job is next; ledger_turns, in the ledger
 ledger         its transactions: ledger_intake (ledger_revisions), ledger_forced, ledger_jobs, ledger_deliveries,
                ledger_unread, ledger_admin (admin_actions, who did it), and for reading ledger_views (ledger_peers)
                and ledger_overview (overview, its records); below them ledger_database, what a transaction is,
                ledger_clock, ledger_versions, and ledger_engine, SQLite or PostgreSQL (postgresql_connection)
-ledger_checks  what must hold in it, over ledger_facts, and on disk (ledger_files); ledger_copy, to another database
+ledger_checks  what must hold in it, over ledger_facts, of results on their way (ledger_delivery_checks), and on disk
+               (ledger_files); ledger_flaws, what is found; ledger_copy, to another database
 forcing        an admin's wish that a study be closed, on its way to the node
 outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; token_message, what of a message counts, and

@@ -73,6 +73,18 @@ class LedgerRefused(LedgerAway):
     """The ledger's database will not take a value as it is, however often it is asked: a defect of wetread."""
 
 
+class LedgerDamaged(LedgerRefused):
+    """The ledger holds what wetread never wrote, or its file is broken: waiting does not help. Names no value of it."""
+
+    def __str__(self) -> str:
+        """Return what is wrong and what to do about it."""
+        return (
+            f"{super().__str__()}: somebody else has written to it, or its disk was in trouble. `wetread ledger check` "
+            "says where, as far as it can be read. Stop wetread, keep a copy, then put a backup back, or have mended "
+            "what the check names; received images stay in the spool"
+        )
+
+
 class LedgerUnusable(WorkerError):
     """The ledger cannot be used as the settings name it; the message says what to mend, and holds no password."""
 

@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Literal
 
 from dicom_node.peer_settings import PriorityName
-from worker.errors import IllegalTransition
+from worker.errors import IllegalTransition, LedgerDamaged
 from worker.other_series import NO_OTHERS, OtherSeries
+from worker.recorded_state import RecordedState
 
 
-class JobState(enum.StrEnum):
+class JobState(RecordedState):
     """What has become of one model's read of one revision."""
 
     QUEUED = "queued"  #: waiting for a worker, or for its next attempt
@@ -27,7 +28,7 @@ class JobState(enum.StrEnum):
     SUPERSEDED = "superseded"  #: a later revision's job has taken its place
 
 
-class DeliveryState(enum.StrEnum):
+class DeliveryState(RecordedState):
     """What has become of one object on its way to one destination."""
 
     PENDING = "pending"  #: waiting for its first or next attempt
@@ -51,6 +52,11 @@ class Priority(enum.IntEnum):
     URGENT = 1
     ROUTINE = 2
     BACKLOG = 3
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Priority":
+        del value  # whoever wrote it may have put anything there
+        raise LedgerDamaged("the ledger holds a priority that is none")
 
     @classmethod
     def named(cls, name: PriorityName) -> "Priority":

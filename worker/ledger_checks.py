@@ -4,79 +4,21 @@ A ledger that breaks one of these was written by something else than wetread, lo
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 
-from worker.errors import IllegalTransition
-from worker.job import DeliveryState, JobState, require_job
-from worker.ledger_clock import Reading
+from worker.errors import IllegalTransition, LedgerDamaged
+from worker.job import DeliveryState, JobState, Priority, require_job
+from worker.ledger_delivery_checks import commitments_wanted, where_deliveries_are, where_results_go
 from worker.ledger_facts import JobFacts, StudyFacts
+from worker.ledger_flaws import NO_MENDING, Check, Flaw, Found, Moment, read_anew
+from worker.ledger_revisions import digest_of_files
 from worker.notification import NoticeState, NotificationState
-from worker.object_kinds import wants
 from worker.tables import Delivery, Job, Notice
 
 #: How a job comes to be.
 _FIRST = (JobState.QUEUED, JobState.SKIPPED, JobState.HELD)
-#: Ends of a delivery, each told in the timeline.
-_ANSWERED = (
-    DeliveryState.ACCEPTED,
-    DeliveryState.COMMITTED,
-    DeliveryState.REFUSED,
-    DeliveryState.REPLACED,
-    DeliveryState.ABANDONED,
-    DeliveryState.WAIVED,
-)
 #: Of the jobs of one model and study, one at most is in each of these.
 _ONE_ONLY = (JobState.QUEUED, JobState.READ, JobState.HELD)
-_NO_MENDING = "nothing mends it by itself; keep a copy of the ledger, and report it with the job's timeline"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flaw:
-    """Something that does not hold.
-
-    Attributes:
-        invariant: Its name.
-        study_instance_uid: Whose; empty where no study is known.
-        job_id: Whose; None where it is about no job.
-        what: What does not hold; names no patient.
-        remedy: What to do.
-        mendable: Whether `wetread ledger check --mend` puts it right.
-    """
-
-    invariant: str
-    study_instance_uid: str
-    job_id: int | None
-    what: str
-    remedy: str
-    mendable: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moment:
-    """What the rows are held against.
-
-    Attributes:
-        now: The ledger's own clock.
-        wall: UTC.
-        patience_s: What the reconciler has not done for so long, it does not do.
-        wanted: Kinds of object by destination, as the settings are now.
-        fed: Queues in which something was said to workers within that time, from `FactsLedger.fed_queues`.
-        first_deliveries: From `FactsLedger.first_deliveries`: since when a destination gets a kind.
-    """
-
-    now: Reading
-    wall: datetime
-    patience_s: float
-    fed: Collection[str]
-    wanted: Mapping[str, Sequence[str]]
-    first_deliveries: Mapping[tuple[str, str], int]
-
-
-#: (job or None, what is wrong, remedy, whether it can be mended)
-_Found = tuple[JobFacts | None, str, str, bool]
-Check = Callable[[StudyFacts, Moment], Iterator[_Found]]
 
 
 def flaws_of(facts: StudyFacts, moment: Moment) -> list[Flaw]:
@@ -91,11 +33,20 @@ def flaws_of(facts: StudyFacts, moment: Moment) -> list[Flaw]:
             mendable=mendable,
         )
         for name, check in CHECKS.items()
-        for about, what, remedy, mendable in check(facts, moment)
+        for about, what, remedy, mendable in _found(check, facts, moment)
     ]
 
 
-def _states(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
+def _found(check: Check, facts: StudyFacts, moment: Moment) -> list[Found]:
+    try:
+        return list(check(facts, moment))
+    except (TypeError, ValueError, AttributeError, LedgerDamaged) as error:
+        # SQLite takes anything in any column; which value it is, is said of the values themselves.
+        what = f"this cannot be checked: a value is not what it should be ({type(error).__name__})"
+        return [(None, what, NO_MENDING, False)]
+
+
+def _states(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
     for it in facts.jobs:
         states = [
             ("job", it.job.state, JobState),
@@ -105,38 +56,65 @@ def _states(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
         ]
         for kind, state, known in states:
             if state not in set(known):
-                yield it, f"a {kind} is {state!r}, which is no state", _NO_MENDING, False
+                yield it, f"a {kind} is {state!r}, which is no state", NO_MENDING, False
+        if it.job.held_from not in ("", JobState.QUEUED, JobState.READ):
+            remedy = f"if it is held, `wetread retry {it.job.id}` reads it"
+            yield it, f"it is held from {it.job.held_from!r}, from which nothing is held", remedy, False
+        if it.job.priority not in set(Priority):
+            waits = it.job.state not in (JobState.SUPERSEDED, JobState.CANCELLED)
+            remedy = f"`wetread prioritise {it.job.id} routine` gives it one again" if waits else NO_MENDING
+            yield it, f"its priority is {it.job.priority!r}, which is none", remedy, False
 
 
 _REVISED = ("study complete", "series complete")
 
 
-def _revisions(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
+def _revisions(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
     numbers = sorted(revision.number for revision in facts.revisions)
     if numbers != list(range(1, len(numbers) + 1)):
-        yield None, f"its revisions are {numbers}", _NO_MENDING, False
+        yield None, f"its revisions are {numbers}", NO_MENDING, False
     # Of a revision of the whole study, or of those series of it that were read early.
     told = {event.detail.get("revision") for event in facts.events if event.kind in _REVISED}
     for number in numbers:
         if number not in told:
-            yield None, f"no event {' or '.join(_REVISED)} tells of revision {number}", _NO_MENDING, False
+            yield None, f"no event {' or '.join(_REVISED)} tells of revision {number}", NO_MENDING, False
 
 
-def _inputs(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
+def _manifests(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
+    """The digest of a revision is that of the files of its series, as they were recorded together."""
+    for revision in facts.revisions:
+        files = [file for row in facts.series if row.revision_id == revision.id for file in row.manifest]
+        if digest_of_files(files, revision.completion) != revision.files_digest:
+            what = f"the series of revision {revision.number} list {len(files)} files, and not those it was made of"
+            remedy = "put a backup of the ledger back; with this one its late images may be read without the others"
+            yield None, what, remedy, False
+
+
+#: What such a job reads, or has read.
+_READS = (JobState.QUEUED, JobState.CLAIMED, JobState.READ, JobState.FAILED)
+
+
+def _inputs(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
+    listed = {file for row in facts.series for file in row.manifest}
     for it in facts.jobs:
         if len(it.inputs) != 1:
-            yield it, f"it has {len(it.inputs)} inputs, not one", _NO_MENDING, False
+            yield it, f"it has {len(it.inputs)} inputs, not one", NO_MENDING, False
+        files = {file for one in it.inputs for file in one.files}
+        if not files and it.job.state in _READS:
+            yield it, "its input has no files", NO_MENDING, False
+        if strange := files - listed:
+            yield it, f"{len(strange)} files of its input are in no series of the study", NO_MENDING, False
 
 
-def _steps(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
+def _steps(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
     for it in facts.jobs:
         told = [event.kind.removeprefix("job ") for event in it.events if event.kind.startswith("job ")]
         if not told or told[-1] != it.job.state:
             last = told[-1] if told else "nothing"
-            yield it, f"it is {it.job.state}, and its timeline ends with {last}", _NO_MENDING, False
+            yield it, f"it is {it.job.state}, and its timeline ends with {last}", NO_MENDING, False
         for before, after in zip([None, *told], told, strict=False):
             if not _may_follow(before, after):
-                yield it, f"its timeline goes from {before or 'nothing'} to {after}", _NO_MENDING, False
+                yield it, f"its timeline goes from {before or 'nothing'} to {after}", NO_MENDING, False
 
 
 def _may_follow(before: str | None, after: str) -> bool:
@@ -144,12 +122,12 @@ def _may_follow(before: str | None, after: str) -> bool:
         return after in _FIRST
     try:
         require_job(JobState(before), JobState(after))
-    except (IllegalTransition, ValueError):
+    except (IllegalTransition, LedgerDamaged):
         return False
     return True
 
 
-def _one_read(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
+def _one_read(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
     for state in _ONE_ONLY:
         jobs: dict[str, list[JobFacts]] = {}
         for it in facts.jobs:
@@ -158,45 +136,46 @@ def _one_read(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
         for model_id, found in jobs.items():
             if len(found) > 1:
                 ids = ", ".join(str(it.job.id) for it in found)
-                yield found[-1], f"of {model_id} the jobs {ids} are {state} at once", _NO_MENDING, False
+                yield found[-1], f"of {model_id} the jobs {ids} are {state} at once", NO_MENDING, False
 
 
-def _results(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
+def _results(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
     for it in facts.jobs:
         if it.job.state == JobState.READ and not it.results:
-            yield it, "it is read and has no results", "wetread cannot retry what is read: report it", False
+            yield it, "it is read and has no results", read_anew(it, "they are sent"), False
 
 
-def _deliveries(facts: StudyFacts, moment: Moment) -> Iterator[_Found]:
-    """A destination that gets anything of a read gets each kind that it has been getting since before."""
+def _superseding(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
+    models = {it.job.id: it.model_id for it in facts.jobs}
     for it in facts.jobs:
-        if it.job.state != JobState.READ:
+        earlier = it.job.supersedes_job_id
+        if earlier is None:
             continue
-        made = {one.result.kind for one in it.results}
-        gets = {row.destination for one in it.results for row in one.deliveries}
-        for destination in sorted(gets & set(moment.wanted)):
-            for one in it.results:
-                kind = one.result.kind
-                since = moment.first_deliveries.get((destination, kind))
-                expected = wants(moment.wanted[destination], kind, made) and since is not None and since <= it.job.id
-                if expected and all(row.destination != destination for row in one.deliveries):
-                    yield it, f"its {kind} has no delivery to {destination}", _NO_MENDING, False
+        if earlier >= it.job.id or models.get(earlier) != it.model_id:
+            what = f"it supersedes job {earlier}, which is no earlier job of its study and model"
+            yield it, what, NO_MENDING, False
 
 
-def _fences(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
+def _fences(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
     for it in facts.jobs:
         claims = Counter(event.kind for event in it.events)[f"job {JobState.CLAIMED}"]
         if it.job.fence < claims or it.job.attempts > it.job.fence:
             numbers = f"fence {it.job.fence} after {claims} claims and {it.job.attempts} attempts"
-            yield it, f"its fence went back: {numbers}", "end its worker; then wetread retry", False
+            yield it, f"its fence went back: {numbers}", _fence_remedy(it), False
         rows: list[Delivery | Notice] = [row for one in it.results for row in one.deliveries]
         rows += it.notices
         for row in rows:
             if row.attempts > row.fence:
-                yield it, f"{_named(row)} has fence {row.fence} after {row.attempts} attempts", _NO_MENDING, False
+                yield it, f"{_named(row)} has fence {row.fence} after {row.attempts} attempts", NO_MENDING, False
 
 
-def _leases(facts: StudyFacts, moment: Moment) -> Iterator[_Found]:
+def _fence_remedy(it: JobFacts) -> str:
+    if it.job.state == JobState.CLAIMED:
+        return f"`wetread cancel {it.job.id}`, then `wetread retry {it.job.id}`: what is read now does not count"
+    return NO_MENDING
+
+
+def _leases(facts: StudyFacts, moment: Moment) -> Iterator[Found]:
     running = "is `wetread node` running? It takes such leases back"
     for it in facts.jobs:
         held: list[Job | Delivery | Notice] = []
@@ -212,7 +191,7 @@ def _leases(facts: StudyFacts, moment: Moment) -> Iterator[_Found]:
                 yield it, f"the lease of {_named(row)} ran out {over_s} s ago", running, False
 
 
-def _tokens(facts: StudyFacts, moment: Moment) -> Iterator[_Found]:
+def _tokens(facts: StudyFacts, moment: Moment) -> Iterator[Found]:
     """Any token does: who gets it claims the best job of the queue, whichever it was made for."""
     for it in facts.jobs:
         if it.job.state != JobState.QUEUED or not _due_for_long(it, moment):
@@ -232,16 +211,6 @@ def _due_for_long(it: JobFacts, moment: Moment) -> bool:
     return it.job.clock != moment.now.mark or moment.now.seconds - it.job.not_before_s > moment.patience_s
 
 
-def _answers(facts: StudyFacts, _moment: Moment) -> Iterator[_Found]:
-    for it in facts.jobs:
-        told = {(event.kind, event.detail.get("object"), event.detail.get("destination")) for event in it.events}
-        for one in it.results:
-            for row in one.deliveries:
-                if row.state in _ANSWERED and (f"object {row.state}", one.result.kind, row.destination) not in told:
-                    what = f"its {one.result.kind} is {row.state} by {row.destination}, and no event tells so"
-                    yield it, what, _NO_MENDING, False
-
-
 def _named(row: Job | Delivery | Notice) -> str:
     match row:
         case Delivery():
@@ -256,13 +225,16 @@ def _named(row: Job | Delivery | Notice) -> str:
 CHECKS: Mapping[str, Check] = {
     "states are known": _states,
     "revisions are numbered and told": _revisions,
+    "a revision has its series": _manifests,
     "a job has its input": _inputs,
     "timelines are legal and end where the job is": _steps,
     "one read a model and study": _one_read,
+    "what is superseded is earlier": _superseding,
     "a read has results": _results,
-    "results go to who gets them": _deliveries,
+    "results go to who gets them": where_results_go,
     "fences only grow": _fences,
     "who works has a lease": _leases,
     "what is queued has a token": _tokens,
-    "answers of archives are told": _answers,
+    "deliveries are where their timeline ends": where_deliveries_are,
+    "what must be committed to is asked for": commitments_wanted,
 }

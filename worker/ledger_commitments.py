@@ -99,7 +99,22 @@ class CommitmentLedger(Database):
             .where(Study.images_removed_at.is_(None), Job.state.in_(LEAVING))
         )
         with self.writing() as session:
-            return ask_again(session, [destination], and_(never, kept))
+            return ask_for_taken(session, [destination], and_(never, kept))
+
+    def ask_again(self) -> int:
+        """Let be asked for what must be committed to and nobody would ask for any more; return how many."""
+        wished = select(Commitment.delivery_id).where(Commitment.delivery_id == Delivery.id).exists()
+        with self.writing() as session:
+            forgotten = session.scalars(
+                select(Delivery)
+                .where(Delivery.state == DeliveryState.UNCOMMITTED, ~wished)
+                .order_by(Delivery.id)
+                .with_for_update(**LOCK)
+            ).all()
+            for delivery in forgotten:
+                # Counted from now: else it would be given up at once.
+                session.add(Commitment(delivery_id=delivery.id, created_at=utc_now()))
+            return len(forgotten)
 
     def postpone_commitment(
         self, batch: CommitmentBatch, *, reason: str, first_retry_s: float, longest_retry_s: float
@@ -185,7 +200,7 @@ def want_commitment(session: Session, delivery: Delivery) -> None:
     session.add(Commitment(delivery_id=delivery.id, created_at=delivery.created_at))
 
 
-def ask_again(session: Session, destinations: Collection[str], which: ColumnElement[bool]) -> int:
+def ask_for_taken(session: Session, destinations: Collection[str], which: ColumnElement[bool]) -> int:
     """Ask for what these destinations have taken and are not asked to commit to; return of how many objects."""
     asked = select(Commitment.delivery_id)
     taken = session.scalars(

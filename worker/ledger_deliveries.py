@@ -19,7 +19,7 @@ from worker.job import (
     require_delivery,
     retry_wait_s,
 )
-from worker.ledger_commitments import ask_again, want_commitment
+from worker.ledger_commitments import ask_for_taken, want_commitment
 from worker.ledger_database import LOCK, Database, lock_name, utc_now
 from worker.ledger_intake import change_job
 from worker.ledger_jobs import add_deliveries
@@ -210,7 +210,7 @@ class DeliveryLedger(Database):
                 # It starts anew: a delivery that was given up would otherwise be given up again at once.
                 delivery.state, delivery.not_before_s, delivery.created_at = DeliveryState.PENDING, 0.0, utc_now()
                 _note(session, delivery, "object pending", reason=f"asked for by {by}")
-            unasked = ask_again(session, committing, of_job(job_id))
+            unasked = ask_for_taken(session, committing, of_job(job_id))
             _record(session, "retry", job_id, by=by, objects=len(lost) + unasked)
             return len(lost) + unasked
 

@@ -1,6 +1,7 @@
 """Connections to the ledger's database: SQLite in a file by default, PostgreSQL where several machines share it."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from worker.errors import LedgerAway, LedgerRefused, LedgerUnusable
+from worker.errors import LedgerAway, LedgerDamaged, LedgerRefused, LedgerUnusable
 from worker.settings import LEDGER_SCHEMES
 
 _CONNECT_WITHIN_S = 5
@@ -20,6 +21,9 @@ _LEAST_STATEMENT_S = 10
 _IDLE_WITHIN_S = 30
 #: A server whose machine or cable is gone is noticed after about so long, though nothing says so.
 _SILENCE_S = 15
+#: PostgreSQL's: undefined_table, undefined_column; data_corrupted, index_corrupted.
+_UNDEFINED = frozenset({"42P01", "42703"})
+_CORRUPTED = frozenset({"XX001", "XX002"})
 
 
 def make_engine(url: str, *, busy_s: float, password_file: Path | None = None) -> Engine:
@@ -60,6 +64,8 @@ def translated() -> Iterator[None]:
             "it"
         ) from None
     except DBAPIError as error:
+        if what := _damage(error.orig):
+            raise LedgerDamaged(what) from error
         raise LedgerAway(
             f"the ledger's database answered: {type(error.orig).__name__}: {str(error.orig).strip()}. Is the disk "
             "full, the server down, or the file locked by another program? Nothing is lost: it is tried again"
@@ -68,6 +74,20 @@ def translated() -> Iterator[None]:
         raise LedgerAway(
             "every connection of this process to the ledger's database is busy. Does the server hang? It is tried again"
         ) from error
+
+
+def _damage(error: object) -> str:
+    """Say what is broken where a database says so; empty where it may only be away."""
+    # SQLite's primary result code is in the lower byte.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_CORRUPT:
+        return "the ledger's file is malformed"
+    if code == sqlite3.SQLITE_NOTADB:
+        return "the ledger's file is no database"
+    if getattr(error, "sqlstate", None) in _CORRUPTED:
+        return "the ledger's server says that its data are corrupted"
+    lacks = getattr(error, "sqlstate", None) in _UNDEFINED or str(error).startswith(("no such table", "no such column"))
+    return "the ledger lacks a table or column" if lacks else ""
 
 
 def _as_json(value: Any) -> str:

@@ -1,17 +1,35 @@
 """Everything that the ledger has of a study, for whoever checks it: rows as they are, a page of studies at a time."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Float,
+    Integer,
+    String,
+    Table,
+    case,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.orm import Session
 
+from worker.column_types import JsonList, JsonObject, UtcDateTime
+from worker.errors import LedgerDamaged
 from worker.ledger_clock import Reading
 from worker.ledger_database import Database
 from worker.tables import (
     Base,
+    Commitment,
     Delivery,
     Event,
     Job,
@@ -35,10 +53,11 @@ Row = TypeVar("Row", bound=Base)
 
 @dataclass(frozen=True, kw_only=True)
 class ResultFacts:
-    """A result and its way to each destination."""
+    """A result and its way to each destination; `asked_for` are deliveries whose commitment is to be asked for."""
 
     result: ResultObject
     deliveries: Sequence[Delivery] = ()
+    asked_for: Collection[int] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,21 +96,67 @@ class StudyFacts:
     events: Sequence[Event] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnreadableStudy:
+    """A study of which a row holds what cannot be read."""
+
+    study_instance_uid: str
+    why: str
+
+
 class FactsLedger(Database):
     """What a check asks."""
 
-    def all_facts(self) -> Iterator[StudyFacts]:
+    def all_facts(self) -> Iterator[StudyFacts | UnreadableStudy]:
         """Yield every study, the oldest first. A page is one state of the ledger, the next may be a later one."""
         after = 0
         while True:
             with self.reading() as session:
-                query = select(Study).where(Study.id > after).order_by(Study.id).limit(_PAGE)
-                studies = session.scalars(query).all()
-                page = _facts(session, studies)
-            if not page:
+                query = select(Study.id, Study.study_instance_uid).where(Study.id > after).order_by(Study.id)
+                uids: dict[int, str] = dict(session.execute(query.limit(_PAGE)).all())
+                page: list[StudyFacts | UnreadableStudy] = []
+                try:
+                    page += _facts(session, list(uids))
+                except LedgerDamaged:
+                    for one, uid in uids.items():
+                        try:
+                            page += _facts(session, [one])
+                        except LedgerDamaged as damaged:
+                            page.append(UnreadableStudy(study_instance_uid=uid, why=str(damaged)))
+            if not uids:
                 return
             yield from page
-            after = page[-1].study.id
+            after = max(uids)
+
+    def is_empty(self) -> bool:
+        """Say whether no study was ever recorded, or none is left."""
+        with self.reading() as session:
+            return session.scalar(select(Study.id).limit(1)) is None
+
+    def unreadable(self) -> list[tuple[str, str, str]]:
+        """Return (table, key, column) of values that are not of their column's kind, some of each table.
+
+        SQLite takes anything anywhere; PostgreSQL only JSON of another kind.
+        """
+        found: list[tuple[str, str, str]] = []
+        with self.reading() as session:
+            for table in Base.metadata.sorted_tables:
+                wrong = {column.name: is_wrong for column, is_wrong in _wrong_values(table, _dialect(session))}
+                if not wrong:
+                    continue
+                key = next(iter(table.primary_key.columns))
+                query = select(cast(key, String), *(is_wrong.label(name) for name, is_wrong in wrong.items()))
+                for row_key, *flags in session.execute(query.where(or_(*wrong.values())).limit(_PAGE)):
+                    found += [(table.name, row_key, name) for name, flag in zip(wrong, flags, strict=True) if flag]
+        return found
+
+    def file_damage(self) -> list[str]:
+        """Return what SQLite says of the ledger's file, page by page; nothing where it is whole, or on PostgreSQL."""
+        with self.reading() as session:
+            if _dialect(session) != "sqlite":
+                return []
+            told = session.connection().exec_driver_sql("PRAGMA quick_check(10)").scalars()
+            return [line for line in told if line != "ok"]
 
     def orphans(self) -> list[tuple[str, int, str]]:
         """Return (table, id, missing) of rows that refer to a row which is not there."""
@@ -132,8 +197,33 @@ class FactsLedger(Database):
             return str(session.connection().exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
 
 
-def _facts(session: Session, studies: Sequence[Study]) -> list[StudyFacts]:
-    ids = [study.id for study in studies]
+def _dialect(session: Session) -> str:
+    return session.get_bind().dialect.name
+
+
+def _wrong_values(table: Table, dialect: str) -> Iterator[tuple[Column[Any], ColumnElement[bool]]]:
+    """Yield columns with the condition that a value of theirs is not of their kind."""
+    for column in table.columns:
+        # As it stands in the database, whatever it is.
+        value: Any = literal_column(column.name, String)
+        if isinstance(column.type, JsonObject | JsonList):
+            kind = "object" if isinstance(column.type, JsonObject) else "array"
+            if dialect == "sqlite":
+                yield column, case((func.json_valid(value) == 1, func.json_type(value) != kind), else_=true())
+            else:
+                yield column, func.json_typeof(column) != kind
+        elif dialect == "sqlite" and isinstance(column.type, UtcDateTime):
+            no_date = or_(func.datetime(value).is_(None), ~value.bool_op("GLOB")("[0-9][0-9][0-9][0-9]-*"))
+            yield column, value.is_not(None) & no_date
+        elif dialect == "sqlite" and isinstance(column.type, Float | Integer | Boolean):
+            numbers = ("integer", "real", "null") if isinstance(column.type, Float) else ("integer", "null")
+            yield column, func.typeof(value).not_in(numbers)
+        elif dialect == "sqlite":
+            yield column, func.typeof(value).not_in(("text", "null"))
+
+
+def _facts(session: Session, ids: Sequence[int]) -> list[StudyFacts]:
+    studies = session.scalars(select(Study).where(Study.id.in_(ids)).order_by(Study.id)).all()
     revisions = _by(session, Revision, Revision.study_id, ids)
     of_study = {row.id: row.study_id for rows in revisions.values() for row in rows}
     series = _by(session, Series, Series.revision_id, list(of_study))
@@ -158,6 +248,7 @@ def _job_facts(session: Session, jobs: Sequence[Job], ids: Sequence[int]) -> dic
     inputs = _by(session, JobInput, JobInput.job_id, ids)
     results = _by(session, ResultObject, ResultObject.job_id, ids)
     deliveries = _by(session, Delivery, Delivery.result_object_id, [row.id for row in _flat(results)])
+    asked_for = _by(session, Commitment, Commitment.delivery_id, [row.id for row in _flat(deliveries)])
     tokens = _by(session, Outbox, Outbox.job_id, ids)
     events = _by(session, Event, Event.job_id, ids)
     notifications = _by(session, Notification, Notification.job_id, ids)
@@ -167,7 +258,14 @@ def _job_facts(session: Session, jobs: Sequence[Job], ids: Sequence[int]) -> dic
             job=job,
             model_id=models.get(job.model_digest, ""),
             inputs=inputs.get(job.id, ()),
-            results=[ResultFacts(result=row, deliveries=deliveries.get(row.id, ())) for row in results.get(job.id, ())],
+            results=[
+                ResultFacts(
+                    result=row,
+                    deliveries=deliveries.get(row.id, ()),
+                    asked_for=[one.id for one in deliveries.get(row.id, ()) if one.id in asked_for],
+                )
+                for row in results.get(job.id, ())
+            ],
             tokens=tokens.get(job.id, ()),
             events=events.get(job.id, ()),
             notifications=notifications.get(job.id, ()),

@@ -4,10 +4,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from worker.ledger_checks import Flaw
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+
 from worker.ledger_facts import JobFacts, StudyFacts
+from worker.ledger_flaws import Flaw
 from worker.recorded_file import flaw_of
 from worker.retention import Keeping
+from worker.tables import ResultObject
 
 IMAGES = "images are in the spool"
 RESULTS = "results are on disk"
@@ -59,24 +63,31 @@ def _result_flaws(
     for one in it.results:
         if removed_at is not None and one.result.created_at < removed_at:
             continue
-        wrong = _wrong(results / one.result.file, one.result.sha256, contents=contents)
+        wrong = _wrong(results / one.result.file, one.result, contents=contents)
         if wrong:
             yield Flaw(
                 invariant=RESULTS,
                 study_instance_uid=facts.study.study_instance_uid,
                 job_id=it.job.id,
                 what=f"{one.result.file} {wrong}",
-                remedy="put it back from a backup: no other bytes than those that were recorded may be sent",
+                remedy="put file and ledger back from one backup: only what was recorded, under its UID, may be sent",
             )
 
 
-def _wrong(file: Path, sha256: str, *, contents: bool) -> str:
-    if contents:
-        return flaw_of(file, sha256)
+def _wrong(file: Path, result: ResultObject, *, contents: bool) -> str:
     try:
-        return "" if file.is_file() else "is not there"
+        if not contents:
+            return "" if file.is_file() else "is not there"
+        if flaw := flaw_of(file, result.sha256):
+            return flaw
+        meta = read_file_meta_info(file)
     except OSError as error:
         return f"cannot be read ({error.strerror})"
+    except InvalidDicomError:
+        return "is no DICOM file"
+    uids = (meta.get("MediaStorageSOPClassUID"), meta.get("MediaStorageSOPInstanceUID"))
+    recorded = (result.sop_class_uid, result.sop_instance_uid)
+    return "" if uids == recorded else f"is {uids[1]}, and was recorded as {recorded[1]}"
 
 
 def _there(root: Path, folders: set[str]) -> set[str]:

@@ -27,6 +27,7 @@ from worker.ledger_superseded import take_place
 from worker.ledger_turns import held, next_job, stand_in_line
 from worker.notification import CriticalRead, for_ledger
 from worker.object_kinds import wants
+from worker.routing import by_destination
 from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, Revision, Study, Turn
 
 #: So many tokens are made anew at once, where a broker was flushed or a queue resumed.
@@ -98,16 +99,23 @@ class JobLedger(Database):
             study = study_of(session, job)
             job.runtime, job.inputs_digest, job.recipe_digest = runtime, inputs_digest, recipe_digest
             job.finished_at = utc_now()
-            change_job(session, job, JobState.READ, study_id=study.id, runtime=runtime, notes=list(notes))
+            results = list(results)
+            made = {result.kind for result in results}
+            wanting = {
+                result.sop_instance_uid: [
+                    name for name, kinds in destinations.items() if wants(kinds, result.kind, made)
+                ]
+                for result in results
+            }
+            goes_to = by_destination((result.kind, wanting[result.sop_instance_uid]) for result in results)
+            change_job(
+                session, job, JobState.READ, study_id=study.id, runtime=runtime, notes=list(notes), goes_to=goes_to
+            )
             _supersede_earlier(session, job, study)
             study.results_removed_at = None  # there are results again, for retention to look at
-            results = list(results)
-            kept = {result.sop_instance_uid for result in results}
-            take_place(session, job, kept, withdraw_from, reason=f"job {job.id} was read")
-            made = {result.kind for result in results}
+            take_place(session, job, set(wanting), withdraw_from, reason=f"job {job.id} was read")
             for result in results:
-                wanting = [name for name, kinds in destinations.items() if wants(kinds, result.kind, made)]
-                add_result(session, job, result, wanting)
+                add_result(session, job, result, wanting[result.sop_instance_uid])
             if critical is not None:
                 job.priority = Priority.STAT
                 reasons = for_ledger(critical.reasons)
@@ -350,8 +358,8 @@ def why_not_retried(session: Session, job: Job) -> str:
         return f"job {job.id} has no images to read: {job.reason}"
     if study_of(session, job).images_removed_at is not None:
         return (
-            f"the images of job {job.id} were removed by retention: `wetread pull` the study; unless it is read by itself "
-            f"then, `wetread retry {job.id}` once more"
+            f"the images of job {job.id} were removed by retention: `wetread pull` the study; unless it is then read by "
+            f"itself, `wetread retry {job.id}` once more"
         )
     return ""
 

@@ -1,7 +1,7 @@
 """Revisions as rows: a study, or those of its series that are read early, at the moment they were complete."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -14,9 +14,13 @@ from worker.tables import Revision, Series, Study
 
 def digest_of(assembled: AssembledStudy) -> str:
     """Return a digest of the files of a revision; an early one is never the same as that of the whole study."""
-    files = sorted(file for series in assembled.series for file in series.files)
-    kind = [Completion.SERIES.value] if assembled.completion is Completion.SERIES else []
-    return hashlib.sha256("\n".join([*kind, *files]).encode()).hexdigest()
+    return digest_of_files((file for series in assembled.series for file in series.files), assembled.completion.value)
+
+
+def digest_of_files(files: Iterable[str], completion: str) -> str:
+    """Return the digest of a revision by its files and what made it complete."""
+    kind = [Completion.SERIES.value] if completion == Completion.SERIES.value else []
+    return hashlib.sha256("\n".join([*kind, *sorted(files)]).encode()).hexdigest()
 
 
 def latest_revision(session: Session, study: Study) -> Revision | None:

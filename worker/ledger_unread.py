@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from worker.job import JobState, ResultFile
 from worker.ledger_database import LOCK, Database, utc_now, write_event
 from worker.ledger_jobs import add_result, renew_tokens, study_of
+from worker.routing import by_destination
 from worker.tables import IS_ADDENDUM, Event, Job, JobInput, Model, Revision, Series
 
 #: The states in which a job has ended without a read, and which a radiologist may be told of.
@@ -80,9 +81,15 @@ class UnreadLedger(Database):
             if job.state != unread.state:
                 return
             study_of(session, job).results_removed_at = None
-            for result in results:
-                add_result(session, job, result, [name for name, kinds in destinations.items() if result.kind in kinds])
-            write_event(session, _NOTED, study_id=study_of(session, job).id, job_id=job.id, outcome=why)
+            wanting = [
+                (result, [name for name, kinds in destinations.items() if result.kind in kinds]) for result in results
+            ]
+            goes_to = by_destination((result.kind, names) for result, names in wanting)
+            write_event(
+                session, _NOTED, study_id=study_of(session, job).id, job_id=job.id, outcome=why, goes_to=goes_to
+            )
+            for result, names in wanting:
+                add_result(session, job, result, names)
 
 
 def untold(states: Collection[JobState]) -> ColumnElement[bool]:

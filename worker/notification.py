@@ -13,13 +13,14 @@ from dicom_node.identity import StudyIdentity
 from models.card_parts import Concept
 from models.critical_reason import CriticalReason
 from worker.errors import IllegalTransition
+from worker.recorded_state import RecordedState
 
 #: What people are told about: a read that a rule of its card calls critical, a read that did not come in time.
 Topic = Literal["critical", "overdue"]
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 
 
-class NotificationState(enum.StrEnum):
+class NotificationState(RecordedState):
     """What has become of something that somebody must hear of."""
 
     NEW = "new"  #: recorded with the read; whom to tell is decided next
@@ -30,7 +31,7 @@ class NotificationState(enum.StrEnum):
     NOT_ASKED = "not asked"  #: no channel asks to hear of a read that is overdue; the timeline has it
 
 
-class NoticeState(enum.StrEnum):
+class NoticeState(RecordedState):
     """What has become of a notification on its way through one channel."""
 
     WAITING = "waiting"  #: its turn comes when those before it have let their time run out

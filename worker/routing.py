@@ -1,6 +1,6 @@
 """Which reads go to which destination: conditions of the settings, held against the facts of a read. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -45,6 +45,15 @@ class Conditions:
 def routed(destinations: Mapping[str, T], conditions: Mapping[str, Conditions], facts: Facts) -> dict[str, T]:
     """Return the destinations whose conditions hold; one without conditions gets everything."""
     return {name: what for name, what in destinations.items() if conditions.get(name, _ALWAYS).hold_for(facts)}
+
+
+def by_destination(results: Iterable[tuple[str, Sequence[str]]]) -> dict[str, list[str]]:
+    """Return the kinds that go to each destination, for the timeline: whoever checks the ledger looks for them."""
+    goes_to: dict[str, list[str]] = {}
+    for kind, destinations in results:
+        for destination in destinations:
+            goes_to.setdefault(destination, []).append(kind)
+    return goes_to
 
 
 _ALWAYS = Conditions()

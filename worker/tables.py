@@ -5,25 +5,13 @@ Dates are wall clock in UTC, for people. Waiting is measured on the ledger's own
 readings are only comparable under the same ``clock`` mark.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    DateTime,
-    Dialect,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    String,
-    Text,
-    TypeDecorator,
-    text,
-)
+from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from worker.column_types import JsonList, JsonObject, Prose, UtcDateTime, Words
 from worker.other_series import OtherSeries
 
 UID = String(64)
@@ -37,64 +25,10 @@ ADDENDUM = "later images came; this model's card asks for an addendum instead of
 IS_ADDENDUM = "state = 'skipped' AND reason = '{}'".format(ADDENDUM.replace("'", "''"))
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time: with zone in Python, UTC in the database, whichever database it is."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse what has no zone, and store UTC."""
-        del dialect
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without zone cannot enter the ledger")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return UTC; SQLite forgets the zone."""
-        del dialect
-        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
-
-
-def _storable(value: str) -> str:
-    """Replace NUL and half characters: PostgreSQL refuses them, and what cannot be written is tried for ever."""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
-
-
-class Prose(TypeDecorator[str]):
-    """Text of which a part may come from outside."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Return what every database takes."""
-        del dialect
-        return None if value is None else _storable(value)
-
-
-class Words(TypeDecorator[str]):
-    """A few words that may come from outside; what is too long is cut off."""
-
-    impl = String
-    cache_ok = True
-
-    def __init__(self, length: int) -> None:
-        super().__init__(length)
-        self._length = length
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Return what every database takes."""
-        del dialect
-        return None if value is None else _storable(value)[: self._length]
-
-
 class Base(DeclarativeBase):
     """All tables."""
 
-    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012  # read by SQLAlchemy
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JsonObject, list[str]: JsonList}  # noqa: RUF012  # read by SQLAlchemy
 
 
 class Study(Base):

@@ -10,9 +10,11 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from ops.cli import app
+from ops.settings import SettingsError
 from tests.reading_house import House
 from tests.unit.worker.conftest import assembled, planned
 from worker.errors import LedgerUnusable
+from worker.job import DeliveryState
 from worker.ledger import Ledger
 
 
@@ -55,7 +57,10 @@ def test_a_house_that_has_read_a_study_is_well(tmp_path: Path, ledger: Ledger) -
 
 def test_only_what_is_safe_is_mended(tmp_path: Path, ledger: Ledger) -> None:
     """A job that waits without a token gets one; a row without its parent stays for a person to look at."""
-    ledger.close_revision(assembled(files=()), {}, [planned(files=())])
+    (tmp_path / "spool/s/a").mkdir(parents=True)
+    (tmp_path / "spool/s/a/1.dcm").touch()
+    (tmp_path / "spool/s/a/2.dcm").touch()
+    ledger.close_revision(assembled(), {}, [planned()])
     with ledger.writing() as session:
         session.execute(text("DELETE FROM outbox"))
         session.execute(text("UPDATE job SET queued_at = '2026-01-02 03:04:05'"))
@@ -68,6 +73,52 @@ def test_only_what_is_safe_is_mended(tmp_path: Path, ledger: Ledger) -> None:
     with ledger.writing() as session:
         session.execute(text("DELETE FROM job_input"))
     assert flaws(tmp_path, "--mend")[0]["invariant"] == "a job has its input"
+
+
+def test_commitments_that_nobody_asks_for_are_mended(tmp_path: Path, ledger: Ledger) -> None:
+    """What must be committed to and has lost its wish is asked for again by --mend, and by nothing else."""
+    House(root=tmp_path, ledger=ledger).read(1, slices=4)
+    while (batch := ledger.claim_deliveries("pacs", lease_s=60)) is not None:
+        for item in batch.objects:
+            ledger.delivered(item, DeliveryState.ACCEPTED, status=0, commitment="required")
+    assert flaws(tmp_path) == []
+    with ledger.writing() as session:
+        session.execute(text("DELETE FROM commitment"))
+    lost = flaws(tmp_path)
+    assert lost
+    assert all("--mend" in flaw["remedy"] for flaw in lost)
+    assert f"{len(lost)} results will be asked for again" in ask(tmp_path, "check", "--mend").stdout
+    assert flaws(tmp_path) == []
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path, ledger: Ledger) -> None:
+    """A check ends with a table of what is wrong, whatever somebody has written into the ledger."""
+    House(root=tmp_path, ledger=ledger).read(1, slices=4)
+    with ledger.writing() as session:
+        session.execute(text("UPDATE event SET detail = '{x' WHERE id = 1"))
+        session.execute(text("UPDATE job SET attempts = 'many'"))
+    told = [flaw["what"] for flaw in flaws(tmp_path)]
+    assert "detail of row 1 of event is not what it should be" in told
+    assert "attempts of row 1 of job is not what it should be" in told
+    assert "nothing else of it can be checked" in told
+
+
+def test_a_ledger_that_knows_nothing_of_a_full_spool_is_told(tmp_path: Path, ledger: Ledger) -> None:
+    """After a restore that restored no rows: the tables are there and well, and every study is missing."""
+    assert flaws(tmp_path) == []
+    (tmp_path / "spool" / ("a" * 32)).mkdir(parents=True)
+    (flaw,) = flaws(tmp_path)
+    assert flaw["what"] == "it knows no study, and the spool has 1"
+
+
+def test_a_ledger_of_no_bytes_gets_no_tables(tmp_path: Path) -> None:
+    """A command that only looks does not make a new ledger where a restore has left an empty file."""
+    file = tmp_path / "ledger.sqlite3"
+    file.touch()
+    shown = ask(tmp_path, "check")
+    assert isinstance(shown.exception, SettingsError)
+    assert "put a backup of it back" in str(shown.exception)
+    assert file.stat().st_size == 0
 
 
 def test_migrate_says_where_the_tables_are(tmp_path: Path, ledger: Ledger) -> None:

@@ -357,12 +357,21 @@ def test_a_ledger_that_is_away_is_told_on_every_page(app: ASGIApp, ledger: Ledge
     assert (ready.status_code, list(json.loads(ready.text)["away"])) == (503, ["ledger"])
 
 
-def test_a_bug_is_a_page_without_traceback(app: ASGIApp, ledger: LedgerViews) -> None:
-    """A state that the code does not know breaks one page, which says so and nothing of its insides."""
+def test_a_damaged_ledger_is_told_on_its_page(app: ASGIApp, ledger: LedgerViews) -> None:
+    """A state that wetread never wrote: the page says that, and which command says where."""
     fill_a_day(ledger)
     with ledger.writing() as session:
         _, (revision,) = add_study(session, "1.2.3", received_at=NOW)
         add_job(session, revision, JobState.QUEUED, queued_at=NOW).state = "no such state"
+    answer = ask(app, "/jobs")
+    assert answer.status_code == 503
+    assert "The ledger is damaged" in answer.text
+    assert "wetread ledger check" in answer.text
+
+
+def test_a_bug_is_a_page_without_traceback(app: ASGIApp, ledger: LedgerViews, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that nobody foresaw breaks one page, which says so and nothing of its insides."""
+    monkeypatch.setattr(type(ledger), "jobs", lambda *_, **__: 1 // 0)
     answer = ask(app, "/jobs")
     assert answer.status_code == 500
     assert "This page is broken" in answer.text

@@ -8,12 +8,39 @@ from sqlalchemy import text
 
 from tests.postgresql_server import PostgresqlServer
 from tests.unit.worker.conftest import assembled, planned
-from worker.errors import LedgerAway, LedgerUnusable
+from worker.errors import LedgerAway, LedgerDamaged, LedgerUnusable
 from worker.ledger import Ledger
 from worker.ledger_database import LOCK
 from worker.ledger_engine import make_engine
 from worker.postgresql_connection import BoundedConnection
 from worker.tables import Job
+
+
+def test_a_file_that_is_no_ledger_any_more_is_told(tmp_path: Path) -> None:
+    """Waiting helps against neither of these, so the error does not say that it is tried again."""
+    other = tmp_path / "other.sqlite3"
+    other.write_text("somebody's notes, longer than SQLite's header is" * 10)
+    with pytest.raises(LedgerDamaged, match="no database"):
+        Ledger.open(f"sqlite:///{other}")
+    torn = tmp_path / "torn.sqlite3"
+    Ledger.open(f"sqlite:///{torn}").close()
+    torn.write_bytes(torn.read_bytes()[:100] + b"\xff" * (torn.stat().st_size - 100))
+    with pytest.raises(LedgerDamaged, match="malformed") as damaged:
+        Ledger.open(f"sqlite:///{torn}")
+    assert "tried again" not in str(damaged.value)
+
+
+def test_a_table_that_is_gone_is_told(postgresql_url: str, tmp_path: Path) -> None:
+    """On either database somebody has removed it, or put a part of a backup back."""
+    for url in (postgresql_url, f"sqlite:///{tmp_path}/ledger.sqlite3"):
+        ledger = Ledger.open(url)
+        with ledger.writing() as session:
+            session.execute(text("ALTER TABLE commitment RENAME TO gone"))
+        with pytest.raises(LedgerDamaged, match="lacks a table"):
+            ledger.claim_commitment("pacs", timeout_s=1, give_up_after_s=1)
+        with ledger.writing() as session:
+            session.execute(text("ALTER TABLE gone RENAME TO commitment"))
+        ledger.close()
 
 
 @pytest.fixture
