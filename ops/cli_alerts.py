@@ -1,13 +1,12 @@
 """`wetread alerts` and `wetread acknowledge`: what somebody must hear of, and that somebody has."""
 
-import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from ops import terminal
-from ops.cli_jobs import DataFolder, SettingsFile, open_existing_ledger
+from ops.cli_jobs import MOST, AtMost, DataFolder, SettingsFile, open_existing_ledger
+from ops.script_output import for_scripts
 from worker.notification import NotificationRow
 
 
@@ -22,7 +21,7 @@ def alerts(
     data: DataFolder = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Those that somebody has acknowledged, too.")] = False,
-    limit: Annotated[int, typer.Option(help="At most so many, newest first.")] = 50,
+    limit: AtMost = 50,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
     """List critical findings and late reads that nobody has acknowledged, newest first, and who was told.
@@ -36,7 +35,7 @@ def alerts(
     words = words_in("en")
     rows = open_existing_ledger(settings, data).notifications(limit, unacknowledged=not everything)
     if as_json:
-        typer.echo(json.dumps([asdict(row) for row in rows], default=_plain, indent=1))
+        typer.echo(for_scripts(rows))
         return
     table = terminal.table("id", "recorded (UTC)", "about", "state", "told", "job", "study")
     for row in rows:
@@ -54,7 +53,7 @@ def alerts(
 
 
 def acknowledge(
-    notification_id: Annotated[int, typer.Argument(help="As in `wetread alerts` and in the message.")],
+    notification_id: Annotated[int, typer.Argument(min=1, max=MOST, help="As in `wetread alerts` and in the message.")],
     by: Annotated[str, typer.Option("--by", help="Who knows: a name that the department will recognise.")],
     settings: SettingsFile = None,
     data: DataFolder = None,
@@ -75,7 +74,3 @@ def _told(row: NotificationRow) -> str:
         + (f" ({notice.reason})" if notice.state in ("lost", "pending") and notice.reason else "")
         for notice in row.notices
     )
-
-
-def _plain(value: object) -> object:
-    return value.model_dump() if hasattr(value, "model_dump") else str(value)

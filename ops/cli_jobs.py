@@ -1,11 +1,9 @@
 """`wetread jobs`, `job`, `retry`, `waive`, `release-hold`, `cancel`: what became of studies."""
 
-import json
 import os
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +11,7 @@ from dicom_node.peer_settings import PriorityName
 from ops import logs, terminal
 from ops.ages import parse_age
 from ops.dashboard import wording
+from ops.script_output import for_scripts, plain
 from ops.settings import Settings, SettingsError, load
 from ops.who import acting_user
 from worker.job import JobRow, JobState, ModelVersion, Priority
@@ -35,7 +34,10 @@ def _ago(text: str) -> datetime:
 
 OLDER = typer.Option(parser=_ago, metavar="AGE", help="Only jobs queued longer ago than this, such as 30m, 2h or 1d.")
 NEWER = typer.Option(parser=_ago, metavar="AGE", help="Only jobs queued since then.")
-JobId = Annotated[int, typer.Argument(help="As in `wetread jobs`.")]
+#: What the ledger numbers its rows with.
+MOST = 2**31 - 1
+JobId = Annotated[int, typer.Argument(min=1, max=MOST, help="As in `wetread jobs`.")]
+AtMost = Annotated[int, typer.Option("--limit", min=1, max=MOST, help="At most so many, newest first.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -73,7 +75,7 @@ def jobs(
     priority: Annotated[PriorityName | None, typer.Option(help="Only jobs of this priority.")] = None,
     older: Annotated[datetime | None, OLDER] = None,
     newer: Annotated[datetime | None, NEWER] = None,
-    limit: Annotated[int, typer.Option(help="At most so many, newest first.")] = 50,
+    limit: AtMost = 50,
     settings: SettingsFile = None,
     data: DataFolder = None,
     *,
@@ -96,7 +98,7 @@ def jobs(
     )
     rows = ledger.jobs(state.value if state is not None else None, limit, among=wanted)
     if as_json:
-        typer.echo(json.dumps([_plain(row) for row in rows], indent=1))
+        typer.echo(for_scripts(rows))
         return
     table = terminal.table("job", "model", "state", "priority", "queued (UTC)", "sender", "attempts", "study", "reason")
     for row in rows:
@@ -131,8 +133,7 @@ def job(
     row = _known(ledger, job_id)
     events = ledger.timeline(row.study_instance_uid)
     if as_json:
-        told = {**_plain(row), "timeline": json.loads(json.dumps([asdict(event) for event in events], default=str))}
-        typer.echo(json.dumps(told, indent=1))
+        typer.echo(for_scripts({**plain(row), "timeline": events}))
         return
     console = terminal.console()
     console.print(f"job {row.id}: {row.model_id} {row.model_version}, {row.state}, attempt {row.attempts}")
@@ -252,8 +253,3 @@ def _known(ledger: "Ledger", job_id: int) -> JobRow:
     if row is None:
         raise SettingsError(f"there is no job {job_id}; `wetread jobs` lists them")
     return row
-
-
-def _plain(row: JobRow) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(row), default=str))
-    return plain

@@ -1,8 +1,6 @@
 """`wetread ledger check`, `migrate` and `copy`: what must hold in it, its tables, and its way to another database."""
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +8,7 @@ import typer
 
 from ops import terminal
 from ops.cli_jobs import DataFolder, SettingsFile, open_existing_ledger, read_settings
+from ops.script_output import for_scripts
 from ops.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def check(
         }
     left = [it for it in flaws if not (any(mended.values()) and it.mendable)]
     if as_json:
-        typer.echo(json.dumps({"flaws": [asdict(it) for it in left], "mended": sum(mended.values())}, indent=1))
+        typer.echo(for_scripts({"flaws": left, "mended": sum(mended.values())}))
     else:
         _show(left, mended)
     raise typer.Exit(1 if left else 0)

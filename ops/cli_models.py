@@ -1,10 +1,8 @@
 """`wetread models`: what is here, whether it works on this machine, and how to get more."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -16,6 +14,7 @@ from models.catalog import Catalog
 from models.errors import ModelError
 from models.runtime_names import Precision, RuntimeName
 from ops import terminal
+from ops.script_output import for_scripts
 from ops.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Models of this machine.", rich_markup_mode=None)
@@ -162,7 +161,7 @@ def bench(
             files = builds.files(entry, name, precision)
             timings += bench_model(entry, runtime_named(name), files, threads=os.cpu_count() or 1, rounds=rounds)
     if as_json:
-        typer.echo(json.dumps([asdict(timing) for timing in timings], indent=1))
+        typer.echo(for_scripts(timings))
         return
     table = terminal.table("network", "runtime", "input", "load s", "first s", "median s", "memory MiB")
     for one in timings:

@@ -1,7 +1,5 @@
 """`wetread peers`: who may talk to the node, who did, when last, and how much."""
 
-import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -9,6 +7,7 @@ import typer
 from ops import terminal
 from ops.cli_jobs import DataFolder, SettingsFile, open_existing_ledger, read_settings
 from ops.peer_list import others, peer_rows
+from ops.script_output import for_scripts
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,7 +29,7 @@ def peers(
     node = read_settings(settings, data).node
     rows = peer_rows(node, ledger.senders())
     if as_json:
-        typer.echo(json.dumps([asdict(row) for row in rows], default=str, indent=1))
+        typer.echo(for_scripts(rows))
         return
     table = terminal.table("AE title", "may call", "last", "from", "studies")
     for row in rows:

@@ -1,14 +1,13 @@
 """`wetread prioritise`, `hold` and `resume`: what is next, and what waits until somebody says so."""
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dicom_node.peer_settings import PriorityName
 from ops import terminal
-from ops.cli_jobs import DataFolder, SettingsFile, open_existing_ledger, read_settings
+from ops.cli_jobs import MOST, DataFolder, SettingsFile, open_existing_ledger, read_settings
+from ops.script_output import for_scripts
 from ops.settings import Settings, SettingsError
 from ops.who import acting_user
 from worker.job import HoldKind, JobState, Priority
@@ -16,7 +15,7 @@ from worker.job import HoldKind, JobState, Priority
 if TYPE_CHECKING:
     from worker.ledger import Ledger
 
-Job = Annotated[int | None, typer.Argument(help="A job, as in `wetread jobs`.")]
+Job = Annotated[int | None, typer.Argument(min=1, max=MOST, help="A job, as in `wetread jobs`.")]
 Queue = Annotated[str, typer.Option("--queue", help="A whole queue, such as gpu.")]
 DestinationName = Annotated[str, typer.Option("--destination", help="A whole destination, by its name.")]
 
@@ -39,6 +38,8 @@ def prioritise(
     Example: wetread prioritise 7 stat
     """
     ledger = open_existing_ledger(settings, data)
+    if what.isdecimal() and int(what) > MOST:
+        raise SettingsError(f"there is no job {what}; `wetread jobs` lists them")
     if what.isdecimal():
         ledger.prioritise(int(what), Priority.named(priority), by=acting_user())
         typer.echo(f"job {what} is {priority}")
@@ -126,7 +127,7 @@ def _require_known(ledger: "Ledger", settings: Settings, kind: HoldKind, name: s
 def _list(ledger: "Ledger", *, as_json: bool) -> None:
     rows = ledger.holds()
     if as_json:
-        typer.echo(json.dumps([asdict(row) for row in rows], default=str, indent=1))
+        typer.echo(for_scripts(rows))
         return
     table = terminal.table("held", "name", "since (UTC)", "by")
     for row in rows:

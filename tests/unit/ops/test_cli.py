@@ -1,6 +1,7 @@
 """The console script: help for every command, errors in one message, and what became of jobs."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -237,6 +238,8 @@ def test_jobs_lists_states_and_reasons(day: Path) -> None:
     assert [row["id"] for row in rows] == sorted((row["id"] for row in rows), reverse=True)
     assert [row["delivered"] for row in rows if row["state"] == "read"] == [False, False, True]
     assert any("gap of 12.5 mm" in row["reason"] for row in rows)
+    assert {row["priority"] for row in rows} <= {"stat", "urgent", "routine", "backlog"}
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00", row["queued_at"]) for row in rows)
     assert "queued" in ask(day, "jobs").stdout
 
 
@@ -245,6 +248,10 @@ def test_jobs_can_be_narrowed(day: Path) -> None:
     failed = json.loads(ask(day, "jobs", "--state", "failed", "--json").stdout)
     assert [row["state"] for row in failed] == ["failed"]
     assert len(json.loads(ask(day, "jobs", "--limit", 2, "--json").stdout)) == 2
+    for number in (0, -1, 10**30):
+        refused = ask(day, "jobs", "--limit", number)
+        assert refused.exit_code == 2
+        assert "Invalid value for '--limit'" in refused.output
     wrong = ask(day, "jobs", "--state", "done")
     assert wrong.exit_code == 2
     assert "queued" in wrong.output

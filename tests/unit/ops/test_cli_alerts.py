@@ -42,6 +42,8 @@ def test_alerts_for_scripts(data: Path) -> None:
     """One JSON object a notification, newest first."""
     rows = json.loads(ask(data, "alerts", "--json").stdout)
     assert [row["state"] for row in rows] == ["open", "nobody", "unanswered", "open"]
+    assert all("T" in row["created_at"] for row in rows)
+    assert ask(data, "alerts", "--limit", "0").exit_code == 2
     assert rows[1]["reasons"][0]["concept"]["value"] == "50960005"
 
 

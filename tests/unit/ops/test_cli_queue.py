@@ -24,6 +24,7 @@ def test_a_job_and_a_study_are_prioritised(day: Path) -> None:
     assert ask(day, "prioritise", study, "backlog").stdout.startswith(f"study {study} is backlog: 1 jobs")
     assert "backlog" in ask(day, "job", job).stdout
     assert ask(day, "prioritise", job, "at-once").exit_code == 2
+    assert "there is no job" in str(ask(day, "prioritise", 10**30, "stat").exception)
 
 
 def test_a_job_is_held_and_resumed(day: Path) -> None:
