@@ -7,6 +7,8 @@ import warnings
 
 import structlog
 
+from worker.error_place import place_of
+
 #: Libraries that would print datasets, arguments or queries. What fails in them comes back as an error of ours.
 #: dicomweb_client logs an archive's Warning headers, urllib3 and requests may quote addresses with what was asked.
 _SILENT = ("pynetdicom", "pydicom", "dicomweb_client", "urllib3", "requests", "matplotlib.font_manager")
@@ -21,6 +23,34 @@ _QUIET = (
     "alembic",
     "sqlalchemy",
 )
+#: Longer is no event any more.
+_LONGEST = 300
+#: What an error of a library means here, and what to do: by its name, since the command line does without the library.
+_KNOWN = {
+    "OutOfMemoryError": (
+        "Redis is full",
+        "raise its `maxmemory`, or see what else fills it (`redis-cli --bigkeys`); jobs stay queued meanwhile",
+    ),
+    "WorkerLostError": (
+        "a child of the worker was killed in the middle of a job",
+        "none: another takes its place, and the job is read again; if it comes often, look at the machine's memory",
+    ),
+}
+
+
+class _AsEvents(logging.Handler):
+    """Tells what a library logs as one event of ours: its first line, and of an error its name and place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it."""
+        first, *_ = record.getMessage().splitlines() or [""]
+        told = {"library": record.name, "said": first[:_LONGEST]}
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            told |= {"error": type(error).__name__, "place": place_of(error)}
+            cause, remedy = _KNOWN.get(type(error).__name__, ("", ""))
+            told |= {key: words for key, words in (("cause", cause), ("remedy", remedy)) if words}
+        structlog.get_logger().log(record.levelno, "said by a library", **told)
 
 
 def configure_from_environment() -> None:
@@ -49,9 +79,7 @@ def configure(*, json: bool = False) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    logging.basicConfig(handlers=[_AsEvents()], level=logging.WARNING)
     # pydicom's and highdicom's warnings quote the values that they warn of, and those may be a patient's.
     warnings.simplefilter("ignore", UserWarning)
     for name in _SILENT:

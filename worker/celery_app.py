@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from worker.broker_tls import tls_options, without_tls_options
 from worker.errors import BrokerAway
@@ -14,6 +14,8 @@ from worker.settings import WorkerSettings
 from worker.token_message import TASK
 from worker.token_transport import TokenAMQP
 
+#: wetread's own keys are a few kilobytes.
+_FULL_REMEDY = "raise its `maxmemory`, or see what else fills it (`redis-cli --bigkeys`)"
 #: A connection over which nothing comes is asked after 10 s of silence, then every 5 s, and is dead without an answer
 #: to the third: tcp(7).
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
@@ -57,6 +59,11 @@ class TokenPublisher:
 
 
 def _away(error: Exception) -> BrokerAway:
+    # kombu's own error has Redis' as its cause.
+    if any(isinstance(it, OutOfMemoryError) for it in (error, error.__cause__, error.__context__)):
+        return BrokerAway(
+            f"Redis is full and takes no tokens: {_FULL_REMEDY}. Jobs stay queued in the ledger and go on when it does"
+        )
     return BrokerAway(
         f"Redis does not take tokens ({type(error).__name__}). Is it running, and does `broker.url` name it? "
         "Jobs stay queued in the ledger and go on when it is back"

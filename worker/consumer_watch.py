@@ -78,6 +78,9 @@ class ConsumerWatch:
         self._end = end or _end
         self._hear()
         app.conf.task_queues = [Queue(self.queue, Exchange(self.queue), self.queue, expires=_QUEUE_LASTS_S)]
+        # Without an exchange Redis has nothing of it but the queue itself, which expires: a binding would stay behind
+        # each worker that is gone. Celery gives every queue an exchange when it takes it over; here it is taken off.
+        app.amqp.queues[self.queue].exchange = Exchange("")
         app.task(name=PING, ignore_result=True)(_ping)
 
     def start_with_worker(self) -> None:

@@ -358,8 +358,8 @@ def why_not_retried(session: Session, job: Job) -> str:
         return f"job {job.id} has no images to read: {job.reason}"
     if study_of(session, job).images_removed_at is not None:
         return (
-            f"the images of job {job.id} were removed by retention: `wetread pull` the study; unless it is then read by "
-            f"itself, `wetread retry {job.id}` once more"
+            f"the images of job {job.id} were removed by retention: `wetread pull` the study; unless it is then read "
+            f"by itself, `wetread retry {job.id}` once more"
         )
     return ""
 

@@ -1,5 +1,6 @@
 """What libraries would say of values never reaches the log."""
 
+import json
 import subprocess
 import sys
 
@@ -24,6 +25,36 @@ def test_a_value_that_pydicom_warns_of_is_not_printed() -> None:
     done = subprocess.run([sys.executable, "-P", "-c", PROGRAM], check=True, capture_output=True, text=True)
     assert int(done.stdout) > 0
     assert done.stderr == ""
+
+
+FOREIGN = """
+from ops import logs
+logs.configure(json=True)
+import logging
+class OutOfMemoryError(Exception): pass
+log = logging.getLogger("kombu.asynchronous.hub")
+try:
+    raise OutOfMemoryError("command not allowed CANARY/7")
+except OutOfMemoryError:
+    log.error("Error in timer: %s\\n and more", "server", exc_info=True)
+log.warning("%s", "x" * 1000)
+"""
+
+
+def test_what_a_library_logs_is_one_event_a_line() -> None:
+    """No traceback, with cause and remedy where we know them, and the error's own words left out."""
+    done = subprocess.run([sys.executable, "-P", "-c", FOREIGN], check=True, capture_output=True, text=True)
+    error, warning = map(json.loads, done.stderr.splitlines())
+    assert (error["level"], error["library"], error["said"]) == (
+        "error",
+        "kombu.asynchronous.hub",
+        "Error in timer: server",
+    )
+    assert (error["error"], error["cause"]) == ("OutOfMemoryError", "Redis is full")
+    assert "maxmemory" in error["remedy"]
+    assert error["place"].startswith("<string>:")
+    assert "CANARY" not in done.stderr
+    assert len(warning["said"]) == 300
 
 
 ASKING = """
