@@ -111,7 +111,7 @@ def test_only_what_an_admin_holds_is_resumed(ledger: Ledger, queue_job: Callable
         ledger.resume_job(job_id)
     unread = queue_job("1.2.4")
     ledger.hold_unread(claim(ledger), reason="which characters are these?")
-    with pytest.raises(IllegalTransition, match=f"`wetread retry {unread}` reads it, `wetread cancel {unread}` never"):
+    with pytest.raises(IllegalTransition, match=f"retry {unread}` reads it, `wetread cancel {unread}` reads it never"):
         ledger.resume_job(unread)
     assert state(ledger, job_id) is JobState.HELD
     with pytest.raises(IllegalTransition, match="cannot become held"):
