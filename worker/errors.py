@@ -37,6 +37,10 @@ class LeaseLost(WorkerError):
     """Another worker holds the job by now, so this one's results are not written."""
 
 
+class StandingChanged(WorkerError):
+    """More of earlier reads has gone out since a read was told what it supersedes: it must be told anew."""
+
+
 class ModelHostLost(WorkerError):
     """The model host ended or does not answer; the job is handed back and the host is replaced."""
 

@@ -28,6 +28,7 @@ from worker.ledger_turns import held, next_job, stand_in_line
 from worker.notification import CriticalRead, for_ledger
 from worker.object_kinds import wants
 from worker.routing import by_destination
+from worker.superseded_read import Standing
 from worker.tables import Delivery, Job, JobInput, Model, Outbox, ResultObject, Revision, Study, Turn
 
 #: So many tokens are made anew at once, where a broker was flushed or a queue resumed.
@@ -87,12 +88,14 @@ class JobLedger(Database):
         notes: Sequence[str] = (),
         critical: CriticalRead | None = None,
         withdraw_from: Collection[str] = (),
+        standing: Standing | None = None,
     ) -> None:
         """Record the results and a delivery of each to every destination that wants its kind; the job is *read*.
 
         A critical read goes out before everything else, and the same transaction records that somebody must hear of it.
         Objects that this read takes the place of are to be deleted at the destinations of `withdraw_from`.
-        Raises LeaseLost when somebody else holds the job by now: nothing is recorded then.
+        Raises LeaseLost when somebody else holds the job by now, and StandingChanged when more stands than what the
+        results name of `standing`: nothing is recorded then.
         """
         with self.writing() as session:
             job = _held(session, claim)
@@ -113,7 +116,7 @@ class JobLedger(Database):
             )
             _supersede_earlier(session, job, study)
             study.results_removed_at = None  # there are results again, for retention to look at
-            take_place(session, job, set(wanting), withdraw_from, reason=f"job {job.id} was read")
+            take_place(session, job, study, kept=set(wanting), withdraw_from=withdraw_from, known=standing)
             for result in results:
                 add_result(session, job, result, wanting[result.sop_instance_uid])
             if critical is not None:

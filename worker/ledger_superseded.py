@@ -6,13 +6,14 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from worker.delivery_events import note_delivery
+from worker.errors import StandingChanged
 from worker.instance_reference import InstanceReference
 from worker.job import Claim, DeliveryState, JobState, require_delivery
 from worker.ledger_database import LOCK, Database, utc_now
 from worker.object_kinds import REJECTION
 from worker.still_there import Way, may_be_there, standing
 from worker.superseded_read import Standing, StandingObject
-from worker.tables import Delivery, Job, Model, ResultObject, Revision, Withdrawal
+from worker.tables import Delivery, Job, Model, ResultObject, Revision, Study, Withdrawal
 
 #: What of an earlier end of a job is kept back once it was read.
 _NOT_ARRIVED = frozenset(
@@ -33,28 +34,30 @@ class SupersededLedger(Database):
         """Return what stands of the study's earlier reads by this model, or may, at the destinations it went to."""
         with self.reading() as session:
             job = session.get_one(Job, claim.job_id)
-            found = _ways(session, job)
-        others = {way.delivery_id for way in standing(_way(row) for row in found if row.Job.id != job.id)}
-        there = {way.delivery_id for way in map(_way, found) if way.kind != REJECTION and _may_be_there(way)}
-        of_others = [row for row in found if row.Delivery.id in others]
-        own = [row for row in found if row.Job.id == job.id and row.Delivery.id in there]
-        latest = max((row.Job for row in of_others), key=lambda earlier: earlier.id, default=job)
-        return Standing(
-            read_at=latest.queued_at,
-            of_others=_objects(of_others, claim.study_instance_uid),
-            own=_objects(own, claim.study_instance_uid),
-        )
+            return _standing(_ways(session, job), job, claim.study_instance_uid)
 
 
 def take_place(
-    session: Session, job: Job, kept: Collection[str], withdraw_from: Collection[str], *, reason: str
+    session: Session,
+    job: Job,
+    study: Study,
+    *,
+    kept: Collection[str],
+    withdraw_from: Collection[str],
+    known: Standing | None,
 ) -> None:
     """Let a read take the place of all that its study and model have brought before: nothing of that leaves any more.
 
     What stands at a destination of `withdraw_from`, or may stand there, is to be deleted. Of this job, what it had
     sent before it was queued again counts as earlier, but for the SOP Instance UIDs that are `kept`.
+
+    Raises StandingChanged where more stands by now than was `known` when the read was told what it supersedes.
     """
-    for row in _ways(session, job, lock=True):
+    found = _ways(session, job, lock=True)
+    if known is not None and not known.covers(_standing(found, job, study.study_instance_uid)):
+        raise StandingChanged(f"more of earlier reads of the study went out while job {job.id} was written")
+    reason = f"job {job.id} was read"
+    for row in found:
         delivery, own = row.Delivery, row.Job.id == job.id
         if own and row.ResultObject.sop_instance_uid in kept:
             continue
@@ -115,6 +118,19 @@ def keep_back(session: Session, delivery: Delivery, reason: str, *, status: int 
 
 
 _Found = Row[Delivery, ResultObject, Job]
+
+
+def _standing(found: Sequence[_Found], job: Job, study_instance_uid: str) -> Standing:
+    others = {way.delivery_id for way in standing(_way(row) for row in found if row.Job.id != job.id)}
+    there = {way.delivery_id for way in map(_way, found) if way.kind != REJECTION and _may_be_there(way)}
+    of_others = [row for row in found if row.Delivery.id in others]
+    own = [row for row in found if row.Job.id == job.id and row.Delivery.id in there]
+    latest = max((row.Job for row in of_others), key=lambda earlier: earlier.id, default=job)
+    return Standing(
+        read_at=latest.queued_at,
+        of_others=_objects(of_others, study_instance_uid),
+        own=_objects(own, study_instance_uid),
+    )
 
 
 def _ways(session: Session, job: Job, *, lock: bool = False) -> Sequence[_Found]:

@@ -20,7 +20,15 @@ from worker.case import Case
 from worker.channel_series import by_folder, load_channels
 from worker.destination_settings import Superseded
 from worker.error_place import place_of
-from worker.errors import CharactersUnknown, LeaseLost, LedgerAway, LedgerRefused, ModelHostLost, WorkerError
+from worker.errors import (
+    CharactersUnknown,
+    LeaseLost,
+    LedgerAway,
+    LedgerRefused,
+    ModelHostLost,
+    StandingChanged,
+    WorkerError,
+)
 from worker.heartbeat import Heartbeat
 from worker.job import Claim
 from worker.ledger import Ledger
@@ -41,14 +49,16 @@ from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings, WorkerSettings
 from worker.site_filter import for_site
 from worker.superseded import superseded_by
-from worker.superseded_read import SupersededRead
+from worker.superseded_read import Standing, SupersededRead
 from worker.time_limit import TookTooLong
 from worker.unread import UnreadNotes
 
 _log = structlog.get_logger()
 
 #: Raised by what may be gone at the next attempt. Everything else of ours says that this input or model cannot work.
-_PASSING = (ModelHostLost, RuntimeFailed, OSError, MemoryError)
+_PASSING = (ModelHostLost, RuntimeFailed, StandingChanged, OSError, MemoryError)
+#: Each time more of the earlier reads has gone out, and they are few.
+_TELLINGS = 5
 
 #: The version of how findings become objects. A change of it changes the UIDs of results, so a re-read is a new result.
 _ENCODING = 4
@@ -183,41 +193,61 @@ class Pipeline:
                 runtime=ran,
             )
 
-        standing = outlasting(lambda: self.ledger.standing_before(claim))
-        superseded = superseded_by(standing, lambda earlier, kind: superseding(earlier).uid(kind, "instance"))
-        provenance = superseding(superseded)
-        case = replace(
-            Case.of(series, reading, provenance, self.report),
-            critical=reasons,
-            late_after_s=late_after_s,
-            prior=compared.prior,
-            superseded=superseded,
-            others=claim.others,
-        )
         facts = Facts(
-            sender=claim.calling_ae_title, model_id=claim.model_id, modality=str(case.head.get("Modality", ""))
+            sender=claim.calling_ae_title,
+            model_id=claim.model_id,
+            modality=str(series.datasets[0].get("Modality", "")),
         )
-        destinations = {
-            name: (*kinds, *self._rejection(name, superseded))
-            for name, kinds in routed(self.destinations, self.conditions, facts).items()
-        }
+        wanted = routed(self.destinations, self.conditions, facts)
+        for _ in range(_TELLINGS):
+            standing = outlasting(lambda: self.ledger.standing_before(claim))
+            superseded = superseded_by(standing, lambda earlier, kind: superseding(earlier).uid(kind, "instance"))
+            case = replace(
+                Case.of(series, reading, superseding(superseded), self.report),
+                critical=reasons,
+                late_after_s=late_after_s,
+                prior=compared.prior,
+                superseded=superseded,
+                others=claim.others,
+            )
+            notes = (*series.repairs, *reading.warnings, *compared.notes)
+            try:
+                self._record(claim, case, standing, wanted, notes)
+            except StandingChanged as changed:
+                _log.info("results told anew", job=claim.job_id, cause=str(changed))
+            else:
+                return
+        raise StandingChanged("more of earlier reads goes out each time that this one is written; it is tried again")
+
+    def _record(
+        self,
+        claim: Claim,
+        case: Case,
+        standing: Standing,
+        wanted: Mapping[str, Collection[Kind]],
+        notes: Sequence[str],
+    ) -> None:
+        """Write a case's objects and record them. Raises StandingChanged where they name too little."""
+        destinations = {name: (*kinds, *self._rejection(name, case.superseded)) for name, kinds in wanted.items()}
         # Every reading has a text SR, also where no destination gets it.
-        objects = results.build(case, {"TEXT-SR", *(kind for wanted in destinations.values() for kind in wanted)})
+        objects = results.build(case, {"TEXT-SR", *(kind for kinds in destinations.values() for kind in kinds)})
         output_gate.check(objects, case)
         folder = f"{claim.study_folder}/{claim.job_id}"
         write_durably(self.results / folder / "picture.png", picture.render(case))
         files = [write_result(self.results, folder, made) for made in objects]
+        reasons = case.critical
         outlasting(
             lambda: self.ledger.finish(
                 claim,
                 results=files,
                 destinations=destinations,
-                runtime=provenance.runtime,
-                inputs_digest=provenance.inputs_digest,
-                recipe_digest=provenance.recipe_digest,
-                notes=(*series.repairs, *reading.warnings, *compared.notes),
-                critical=CriticalRead(reasons=reasons, research=entry.card.research) if reasons else None,
+                runtime=case.provenance.runtime,
+                inputs_digest=case.provenance.inputs_digest,
+                recipe_digest=case.provenance.recipe_digest,
+                notes=notes,
+                critical=CriticalRead(reasons=reasons, research=case.provenance.card.research) if reasons else None,
                 withdraw_from=[name for name, policy in self.superseded.items() if policy == "delete"],
+                standing=standing,
             )
         )
 

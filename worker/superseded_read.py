@@ -36,6 +36,11 @@ class Standing:
     of_others: tuple[StandingObject, ...] = ()
     own: tuple[StandingObject, ...] = ()
 
+    def covers(self, later: "Standing") -> bool:
+        """Tell whether all that stands later is here, at all of its destinations."""
+        here = {it.reference: it.destinations for it in (*self.of_others, *self.own)}
+        return all(it.destinations <= here.get(it.reference, frozenset()) for it in (*later.of_others, *later.own))
+
 
 @dataclass(frozen=True, kw_only=True)
 class SupersededRead:

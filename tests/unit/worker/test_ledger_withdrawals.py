@@ -11,6 +11,7 @@ from dicom_node.errors import ArchiveError
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
 from worker.delivery import Deliverer, Destination
+from worker.errors import StandingChanged
 from worker.job import Claim, DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
 from worker.object_kinds import REJECTION
@@ -372,6 +373,31 @@ def test_what_is_being_sent_while_it_is_superseded_is_withdrawn(
     assert archive.deleted == (old if there else [])
     assert states(ledger, sending.job_id) == {DeliveryState.WITHDRAWN if there else DeliveryState.REPLACED}
     assert ledger.claim_deliveries("pacs", lease_s=60) is None
+
+
+def test_what_goes_out_while_the_newer_read_is_written_is_not_forgotten(
+    ledger: Ledger, queue_job: Callable[..., int], house: Deliverer, archive: DeletingArchive, tmp_path: Path
+) -> None:
+    """A read that names less than what stands by now is not recorded; told anew, it is."""
+    old_job = queue_job()
+    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    later_images(ledger)
+    claim = claimed(ledger)
+    known = ledger.standing_before(claim)
+    assert known.of_others == ()
+    run(house, archive)
+    with pytest.raises(StandingChanged):
+        finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), standing=known)
+    assert states(ledger, old_job) == {DeliveryState.ACCEPTED}
+    job = ledger.job(claim.job_id)
+    assert job is not None
+    assert (job.state, job.deliveries) == (JobState.CLAIMED, ())
+    known = ledger.standing_before(claim)
+    assert [it.reference.sop_instance_uid for it in known.of_others] == old
+    finish(ledger, claim, tmp_path / "results", 3, ("SEG", "SR"), standing=known)
+    job = ledger.job(claim.job_id)
+    assert job is not None
+    assert job.state is JobState.READ
 
 
 @pytest.mark.parametrize("policy", ["leave", "delete"])

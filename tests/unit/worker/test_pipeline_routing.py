@@ -9,12 +9,13 @@ import pytest
 from tests.reading_house import House
 from worker.gate_bundle import content_items
 from worker.instance_hierarchy import listed_references
-from worker.job import DeliveryState, JobRow, JobState
+from worker.job import Claim, DeliveryState, JobRow, JobState
 from worker.ledger import Ledger
 from worker.object_kinds import REJECTION
 from worker.pipeline import Pipeline
 from worker.routing import Conditions
 from worker.settings import ReportSettings
+from worker.superseded_read import Standing
 from worker.testing import write_mr_series
 
 
@@ -125,3 +126,26 @@ def test_a_job_that_is_read_again_rejects_what_it_had_sent_where_it_differs(
     assert before.sop_instance_uid == first.text.SOPInstanceUID
     told = [item.get("TextValue") for item in content_items(text)]
     assert "Supersedes what was sent before: the images were read again." in told
+
+
+def test_a_read_names_what_went_out_while_it_was_written(
+    house: RoutedHouse, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The earlier one reaches its archive in the last moment: the note of rejection is there all the same."""
+    files = write_mr_series(house.root / "spool" / "7", seed=7, slices=12)
+    first = house.read_files(files[:10])
+    asked = ledger.standing_before
+
+    def standing_before(claim: Claim) -> Standing:
+        standing = asked(claim)
+        batch = ledger.claim_deliveries("everything", lease_s=60)
+        for item in batch.objects if batch is not None else ():
+            ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
+        return standing
+
+    monkeypatch.setattr(ledger, "standing_before", standing_before)
+    second = house.read_files(files[::-1])
+    note = pydicom.dcmread(second.files[REJECTION])
+    (rejected,) = listed_references(note, "CurrentRequestedProcedureEvidenceSequence")
+    assert rejected.sop_instance_uid == first.text.SOPInstanceUID
+    assert any("Supersedes the read of" in sentence for sentence in second.sentences)
