@@ -111,10 +111,11 @@ def keep_back(session: Session, delivery: Delivery, reason: str, *, status: int 
     if before in (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.ABANDONED):
         delivery.status = status  # not that of an attempt before
     delivery.state, delivery.fence, delivery.reason = DeliveryState.REPLACED, delivery.fence + 1, reason
-    wanted = session.get(Withdrawal, delivery.id)
-    if wanted is not None and not may_be_there(DeliveryState.REPLACED, delivery.attempts, delivery.status):
+    if may_be_there(DeliveryState.REPLACED, delivery.attempts, delivery.status):
+        delivery.reason = f"{reason}; {delivery.destination} may have it all the same"
+    elif wanted := session.get(Withdrawal, delivery.id):
         session.delete(wanted)
-    note_delivery(session, delivery, "object replaced", reason=reason)
+    note_delivery(session, delivery, "object replaced", reason=delivery.reason)
 
 
 _Found = Row[Delivery, ResultObject, Job]
