@@ -76,6 +76,14 @@ def _parts(
     """Return where receiving processes call, and what must run before it, in this order."""
     node = settings.node
     spool = Spool(settings.spool, min_free_bytes=node.min_free_bytes, fsync=node.fsync)
+    if ledger.is_empty() and (folders := spool.study_folders()):
+        _log.warning(
+            "ledger knows no study",
+            in_spool=len(folders),
+            cause="it is new, or was emptied; a restore may have left it out",
+            remedy="none: the spool's studies are taken up and read again. If a backup of the ledger is there, stop at "
+            "once, put it back, and start",
+        )
     reconciler = reconciler_of(settings, ledger)
     trail, asker = trail_of(settings, "node"), asker_of(settings)
     assembler = Assembler(

@@ -78,15 +78,25 @@ class LedgerRefused(LedgerAway):
 
 
 class LedgerDamaged(LedgerRefused):
-    """The ledger holds what wetread never wrote, or its file is broken: waiting does not help. Names no value of it."""
+    """The ledger holds what wetread never wrote: waiting does not help. Names no value of it."""
+
+    remedy = (
+        "`wetread ledger check` says where. Stop wetread, keep a copy, then put a backup back, or have mended what the "
+        "check names"
+    )
 
     def __str__(self) -> str:
         """Return what is wrong and what to do about it."""
         return (
-            f"{super().__str__()}: somebody else has written to it, or its disk was in trouble. `wetread ledger check` "
-            "says where, as far as it can be read. Stop wetread, keep a copy, then put a backup back, or have mended "
-            "what the check names; received images stay in the spool"
+            f"{super().__str__()}: somebody else has written to it, or its disk was in trouble. {self.remedy}; "
+            "received images stay in the spool"
         )
+
+
+class LedgerBroken(LedgerDamaged):
+    """The ledger's file is broken, or tables of it are missing: nothing can be asked of it."""
+
+    remedy = "Stop wetread, keep a copy, and put a backup back"
 
 
 class LedgerUnusable(WorkerError):

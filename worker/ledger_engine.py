@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from worker.errors import LedgerAway, LedgerDamaged, LedgerRefused, LedgerUnusable
+from worker.errors import LedgerAway, LedgerBroken, LedgerRefused, LedgerUnusable
 from worker.settings import LEDGER_SCHEMES
 
 _CONNECT_WITHIN_S = 5
@@ -65,7 +65,7 @@ def translated() -> Iterator[None]:
         ) from None
     except DBAPIError as error:
         if what := _damage(error.orig):
-            raise LedgerDamaged(what) from error
+            raise LedgerBroken(what) from error
         raise LedgerAway(
             f"the ledger's database answered: {type(error.orig).__name__}: {str(error.orig).strip()}. Is the disk "
             "full, the server down, or the file locked by another program? Nothing is lost: it is tried again"

@@ -55,6 +55,23 @@ def _uid(number: int) -> str:
     return f"1.2.826.30.0.{number}"
 
 
+def test_a_ledger_of_no_bytes_is_told_as_the_node_starts(
+    tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
+    """A restore has left an empty file: the studies of the spool are taken up, and the log says what has happened."""
+    node = ANode(tmp_path / "node", free_port(), quiet_time_s=0.2)
+    with node:
+        assert _send_one(node, 1) == SUCCESS
+        wait_for(lambda: node.completions(_uid(1)) == [1], what="it is recorded")
+        assert "ledger knows no study" not in node.log()
+    for file in node.data.glob("ledger.sqlite3*"):
+        file.unlink()
+    (node.data / "ledger.sqlite3").touch()
+    with node:
+        wait_for(lambda: node.completions(_uid(1)) == [1], what="it is taken up")
+        assert "ledger knows no study" in node.log()
+
+
 def test_row_30_a_ledger_that_is_held_stops_receiving_at_the_backlog(
     tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
 ) -> None:

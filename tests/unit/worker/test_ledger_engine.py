@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from tests.postgresql_server import PostgresqlServer
 from tests.unit.worker.conftest import assembled, planned
-from worker.errors import LedgerAway, LedgerDamaged, LedgerUnusable
+from worker.errors import LedgerAway, LedgerBroken, LedgerUnusable
 from worker.ledger import Ledger
 from worker.ledger_database import LOCK
 from worker.ledger_engine import make_engine
@@ -20,13 +20,14 @@ def test_a_file_that_is_no_ledger_any_more_is_told(tmp_path: Path) -> None:
     """Waiting helps against neither of these, so the error does not say that it is tried again."""
     other = tmp_path / "other.sqlite3"
     other.write_text("somebody's notes, longer than SQLite's header is" * 10)
-    with pytest.raises(LedgerDamaged, match="no database"):
+    with pytest.raises(LedgerBroken, match="no database"):
         Ledger.open(f"sqlite:///{other}")
     torn = tmp_path / "torn.sqlite3"
     Ledger.open(f"sqlite:///{torn}").close()
     torn.write_bytes(torn.read_bytes()[:100] + b"\xff" * (torn.stat().st_size - 100))
-    with pytest.raises(LedgerDamaged, match="malformed") as damaged:
+    with pytest.raises(LedgerBroken, match="malformed") as damaged:
         Ledger.open(f"sqlite:///{torn}")
+    assert "put a backup back" in str(damaged.value)
     assert "tried again" not in str(damaged.value)
 
 
@@ -36,7 +37,7 @@ def test_a_table_that_is_gone_is_told(postgresql_url: str, tmp_path: Path) -> No
         ledger = Ledger.open(url)
         with ledger.writing() as session:
             session.execute(text("ALTER TABLE commitment RENAME TO gone"))
-        with pytest.raises(LedgerDamaged, match="lacks a table"):
+        with pytest.raises(LedgerBroken, match="lacks a table"):
             ledger.claim_commitment("pacs", timeout_s=1, give_up_after_s=1)
         with ledger.writing() as session:
             session.execute(text("ALTER TABLE gone RENAME TO commitment"))
