@@ -96,7 +96,8 @@ class Requestor:
 
     def __str__(self) -> str:
         """Name the peer, for errors."""
-        return f"{self.peer.ae_title}@{self.peer.host}:{self.peer.port}"
+        host = f"[{self.peer.host}]" if ":" in self.peer.host else self.peer.host
+        return f"{self.peer.ae_title}@{host}:{self.peer.port}"
 
     @contextmanager
     def associate(
@@ -123,15 +124,19 @@ class Requestor:
         # Not pynetdicom's own list: it has the deflated one, and inflates whatever an answer claims to be.
         contexts = [build_context(uid, syntax or list(SERVICE_TRANSFER_SYNTAXES)) for uid, syntax in kinds]
         context = self._tls()
-        association = entity.associate(
-            self.peer.host,
-            self.peer.port,
-            contexts=contexts,
-            ae_title=self.peer.ae_title,
-            ext_neg=list(roles),
-            evt_handlers=[(evt.EVT_CONN_OPEN, connection_opened, [longest_instance]), *handlers],
-            tls_args=None if context is None else (context, self.peer.server_name),
-        )
+        try:
+            association = entity.associate(
+                self.peer.host,
+                self.peer.port,
+                contexts=contexts,
+                ae_title=self.peer.ae_title,
+                ext_neg=list(roles),
+                evt_handlers=[(evt.EVT_CONN_OPEN, connection_opened, [longest_instance]), *handlers],
+                tls_args=None if context is None else (context, self.peer.server_name),
+            )
+        except (OSError, UnicodeError) as error:
+            # pynetdicom resolves the name, and makes the socket, before its own thread takes over.
+            raise ArchiveUnreachable(f"{self} was not called: {_why_not_called(error)}") from error
         if context is not None and isinstance(context.failure, ssl.SSLError):
             raise ArchiveUnreachable(f"{self}: {no_tls(context.failure)}") from context.failure
         self._require(association)
@@ -180,6 +185,13 @@ class Requestor:
         # With TLS 1.3 a certificate that is not taken looks like that: the refusal comes after the handshake.
         more = "" if self.peer.tls is None else ", and does it take our certificate"
         raise ArchiveUnreachable(f"{self} does not answer; is it up, are host and port right{more}?")
+
+
+def _why_not_called(error: OSError | UnicodeError) -> str:
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        cause = (isinstance(error, OSError) and error.strerror) or "it is no host name"
+        return f"its name is not known here ({cause}); is it spelt right, and does this machine's DNS know it?"
+    return f"this machine opens no connection ({error.strerror}); has this process too many open files or connections?"
 
 
 def store_files(requestor: Requestor, files: Sequence[FileMeta]) -> Iterator[tuple[Path, StoreOutcome]]:

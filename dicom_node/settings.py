@@ -21,6 +21,12 @@ class Peer(BaseModel):
     port: int = Field(ge=1, le=65535)
     tls: TlsClientSettings | None = None
 
+    @field_validator("host")
+    @classmethod
+    def _without_brackets(cls, value: str) -> str:
+        """Take an IPv6 address as it stands before a port, in brackets (RFC 3986 3.2.2)."""
+        return value[1:-1] if value.startswith("[") and value.endswith("]") and ":" in value else value
+
     @property
     def server_name(self) -> str:
         """The name that its certificate must have."""

@@ -80,7 +80,7 @@ class TlsSyslog:
             raise AuditAway(str(error)) from error
         except ssl.SSLError as error:
             raise AuditAway(f"{settings.host}:{settings.to_port}: {no_tls(error)}") from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that can be none
             raise _away(settings, error) from error
 
 
@@ -103,7 +103,7 @@ class UdpSyslog:
                 sending.connect(address)
                 for message in messages:
                     sending.send(frame(message))
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that can be none
             raise _away(settings, error) from error
 
 
@@ -144,8 +144,9 @@ def _unacknowledged(connection: socket.socket) -> int:
     return held[0]
 
 
-def _away(settings: SyslogSettings, error: OSError) -> AuditAway:
+def _away(settings: SyslogSettings, error: OSError | UnicodeError) -> AuditAway:
+    cause = getattr(error, "strerror", None) or type(error).__name__
     return AuditAway(
-        f"{settings.host}:{settings.to_port} takes no audit messages over {settings.transport} "
-        f"({error.strerror or type(error).__name__}); is it up, are host and port right, is a firewall between?"
+        f"{settings.host}:{settings.to_port} takes no audit messages over {settings.transport} ({cause}); "
+        "is it up, are host and port right, is a firewall between?"
     )

@@ -38,7 +38,7 @@ class Mail:
             raise ChannelRefused(
                 "the mail server cannot do what the settings ask (STARTTLS, log-in or UTF-8)"
             ) from error
-        except (smtplib.SMTPException, OSError) as error:
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:  # UnicodeError: a name that can be none
             cause = getattr(error, "strerror", None) or type(error).__name__
             raise ChannelAway(f"the mail server does not answer ({cause}); can this machine reach it?") from error
         left = f"; {len(refused)} of {len(self._settings.to)} addresses were refused" if refused else ""

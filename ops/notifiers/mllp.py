@@ -33,8 +33,8 @@ class Mllp:
             with self._connected() as connection:
                 connection.sendall(_START + text.encode() + _END)
                 answer = _block(connection, time.monotonic() + self._settings.timeout_s)
-        except OSError as error:
-            cause = error.strerror or type(error).__name__
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that can be none
+            cause = getattr(error, "strerror", None) or type(error).__name__
             raise ChannelAway(f"the interface engine does not answer ({cause}); can this machine reach it?") from error
         return _judged(answer, message.key)
 

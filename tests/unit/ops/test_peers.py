@@ -3,7 +3,7 @@
 import pytest
 
 from ops.cli_pull import _archive
-from ops.peers import our_node, peer_named
+from ops.peers import our_node, parse_peer, peer_named
 from ops.settings import Settings, SettingsError
 
 
@@ -22,6 +22,13 @@ def test_an_address_needs_no_settings() -> None:
         raise AssertionError("the settings were read")
 
     assert peer_named("PACS@192.0.2.7:104", unread).host == "192.0.2.7"
+
+
+@pytest.mark.parametrize("typed", ["SIX@[::1]:21812", "SIX@::1:21812"])
+def test_an_ipv6_address_is_typed_in_brackets_or_without(typed: str) -> None:
+    """The port is what stands behind the last colon."""
+    peer = parse_peer(typed)
+    assert (peer.ae_title, peer.host, peer.port) == ("SIX", "::1", 21812)
 
 
 def test_a_name_is_a_destinations() -> None:

@@ -1,7 +1,11 @@
 """Promised instances are released when an archive lists them, and stay otherwise."""
 
+from pathlib import Path
+
+from dicom_node.held_instances import HeldInstances
 from dicom_node.spool import name_of
-from ops.promises import confirmed_by
+from ops.promises import Promises, confirmed_by
+from ops.settings import Settings
 
 
 def file(uid: str, variant: str = "") -> str:
@@ -19,3 +23,12 @@ def test_an_instance_with_variants_is_never_confirmed() -> None:
     """The archive has one of them, and nobody knows which."""
     held = [file("1.2.1"), file("1.2.1", "~0123456789abcdef"), file("1.2.2")]
     assert confirmed_by(held, ["1.2.1", "1.2.2"]) == [file("1.2.2")]
+
+
+def test_an_archive_whose_name_nobody_knows_confirms_nothing(tmp_path: Path) -> None:
+    """It must not keep the other studies from being looked at."""
+    held = HeldInstances(tmp_path)
+    held.hold([file("1.2.1")], still_there=lambda _: True)
+    destination = {"name": "pacs", "ae_title": "PACS", "host": "nosuch.invalid", "port": 104}
+    Promises(Settings.model_validate({"destinations": [destination]}), tmp_path).release_confirmed(name_of("1"), "1")
+    assert held.of_study(name_of("1")) == {file("1.2.1")}

@@ -3,6 +3,7 @@
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -101,3 +102,12 @@ def test_nobody_there_is_told(own: Pair, authority: Authority) -> None:
         port = taken.getsockname()[1]
     with pytest.raises(AuditAway, match=f"localhost:{port} takes no audit messages over tls .Connection refused"):
         TlsSyslog(tls_settings(own, authority, port)).send(MESSAGES)
+
+
+@pytest.mark.parametrize("transport", ["tls", "udp"])
+@pytest.mark.parametrize("host", ["nosuch.invalid", "x" * 70])
+def test_a_name_that_nobody_knows_is_away(transport: Literal["tls", "udp"], host: str) -> None:
+    """Or one that can be no host name: the messages wait and are sent then."""
+    settings = SyslogSettings(host=host, port=514, transport=transport)
+    with pytest.raises(AuditAway, match="takes no audit messages"):
+        (TlsSyslog if transport == "tls" else UdpSyslog)(settings).send(MESSAGES)

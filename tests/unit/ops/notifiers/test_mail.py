@@ -93,6 +93,13 @@ def test_a_server_that_is_down_is_away(message: Message, free_port: Callable[[],
         mail(free_port()).tell(message)
 
 
+@pytest.mark.parametrize("host", ["nosuch.invalid", "x" * 70])
+def test_a_server_whose_name_is_not_known_is_away(message: Message, host: str) -> None:
+    """Nobody knows it, or it can be no host name: the e-mail is tried again."""
+    with pytest.raises(ChannelAway, match="can this machine reach it"):
+        mail(25, host=host).tell(message)
+
+
 def test_a_server_without_starttls_is_refused(message: Message, free_port: Callable[[], int]) -> None:
     """Nothing is sent in the clear where the site asked for STARTTLS."""
     with MailServer(free_port()) as server, pytest.raises(ChannelRefused, match="STARTTLS"):

@@ -16,7 +16,7 @@ from worker.notification_settings import Hl7Settings
 
 def mllp(port: int, **changes: Any) -> Mllp:
     """Return the client of an interface engine on this machine."""
-    return Mllp(Hl7Settings(kind="hl7", name="ris", host="127.0.0.1", port=port, **({"timeout_s": 5} | changes)))
+    return Mllp(Hl7Settings(kind="hl7", name="ris", port=port, **({"host": "127.0.0.1", "timeout_s": 5} | changes)))
 
 
 def test_an_accepted_message_is_received_not_read(message: Message) -> None:
@@ -63,6 +63,13 @@ def test_an_engine_that_is_down_is_away(message: Message, free_port: Callable[[]
     """The error says what to look at."""
     with pytest.raises(ChannelAway, match="refused"):
         mllp(free_port()).tell(message)
+
+
+@pytest.mark.parametrize("host", ["nosuch.invalid", "x" * 70])
+def test_an_engine_whose_name_is_not_known_is_away(message: Message, host: str) -> None:
+    """Nobody knows it, or it can be no host name: the message is tried again."""
+    with pytest.raises(ChannelAway, match="can this machine reach it"):
+        mllp(2575, host=host).tell(message)
 
 
 def test_mllp_inside_tls(message: Message, tmp_path: Path) -> None:
