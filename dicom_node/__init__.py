@@ -26,7 +26,8 @@ listening    the sockets that callers reach; crowd, how many connections; doorke
 shares       how much of the spool each peer fills
 receiver_desk    where receiving processes report; receiver_link, their end of the line; receiver_messages
 spool        where instances are kept: written, synced, renamed, synced; disk, its system calls; wholeness; namesakes,
-             what comes under a UID that is there already; clearing, a study's files are removed;
+             what comes under a UID that is there already; quarantine, what is damaged or was refused; unsynced, that
+             a power cut may have damaged some; clearing, a study's files are removed;
              reencoding, whether two instances differ in their encoding only
 assembly     when a study is complete, a pure function; open_study, what is held of one, and the function applied to
              it and its series; patience, how long is waited for whom; questions, when an archive is asked for counts;

@@ -77,6 +77,7 @@ class Assembler:
         folders = self._spool.study_folders()
         self._from_before.update(folders)
         self._adopt_all(folders)
+        self._note_looked_through()
         _log.info("assembler started", partials_removed=removed, study_folders=len(folders))
         self._thread.start()
 
@@ -348,3 +349,8 @@ class Assembler:
         if folder in self._from_before:
             self._spool.put_cut_aside(folder, self._store.recorded_files)
             self._from_before.discard(folder)
+            self._note_looked_through()
+
+    def _note_looked_through(self) -> None:
+        if not self._from_before:
+            self._spool.all_looked_through()

@@ -153,6 +153,18 @@ class Part:
             return False
         return True
 
+    def takes_place_of(self, target: Path) -> None:
+        """Give the file its name, which another file has had until then."""
+        # A second name first: this one is still needed where the folder has gone and is made anew.
+        name = Path(self.name)
+        aside = name.with_name(name.name.replace("@", "-again@", 1))
+        aside.hardlink_to(self.name)
+        try:
+            aside.rename(target)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
     def close(self) -> None:
         """Close it and remove the name it was written under."""
         if self._descriptor >= 0:

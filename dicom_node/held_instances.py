@@ -8,6 +8,7 @@ another archive has: `HeldInstances.release`.
 import fcntl
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,16 @@ _HELD = "held"
 _LOCK = "lock"
 #: What a crash left of a line is none.
 _LINE = re.compile("[0-9a-f]{32}/[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
+
+
+class _Thread(threading.local):
+    """The spools of which a thread has the lock: who removes files asks what they are, and that may take it too."""
+
+    def __init__(self) -> None:
+        self.has: set[Path] = set()
+
+
+_THREAD = _Thread()
 
 
 class HeldInstances:
@@ -87,10 +98,17 @@ class HeldInstances:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        if self._root in _THREAD.has:
+            yield
+            return
         self._root.mkdir(exist_ok=True)
         with (self._root / _LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            _THREAD.has.add(self._root)
+            try:
+                yield
+            finally:
+                _THREAD.has.discard(self._root)
 
 
 def _by_study(files: Iterable[str]) -> dict[str, set[str]]:

@@ -16,8 +16,9 @@ import structlog
 
 from dicom_node.errors import NotDicom
 from dicom_node.part10 import read_meta
+from dicom_node.quarantine import QUARANTINE
 from dicom_node.settings import NodeSettings
-from dicom_node.spool import QUARANTINE, Spool
+from dicom_node.spool import Spool
 from dicom_node.study import Arrival, StoredInstance
 
 _log = structlog.get_logger()

@@ -29,21 +29,23 @@ from dicom_node.held_instances import HeldInstances
 from dicom_node.namesakes import named_beside
 from dicom_node.origin import Origin, judge, meta_of, require_uid
 from dicom_node.part10 import FileMeta, mapped, read_file_head
+from dicom_node.quarantine import QUARANTINE, Quarantine
 from dicom_node.settings import Fsync
 from dicom_node.study import Arrival, StoredInstance
+from dicom_node.unsynced import forget_unsynced, may_be_unsynced, note_unsynced
 from dicom_node.wholeness import require_whole
 
 _log = structlog.get_logger()
 
 _FOLDER = re.compile("[0-9a-f]{32}")
 _FILE = re.compile("[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
-#: Beside the study folders: what was refused, and what cannot be read.
-QUARANTINE = "quarantine"
 #: Where the UIDs of most datasets are; the rest is looked at where they are not.
 _BEGINNING_BYTES = 32 << 10
 _FORSAKEN_S = 86_400.0
 _REMEMBERED_NAMES = 512
 _ROOM_CHECKED_EVERY = 64 << 20  # bytes of one instance
+#: What is raised over a file that is not the instance which its name says.
+_NO_INSTANCE = (NotDicom, HeadUnreadable, UnicodeEncodeError)
 
 
 @functools.lru_cache(maxsize=_REMEMBERED_NAMES)  # a study's and its series' UIDs come with each instance
@@ -61,6 +63,11 @@ class Spool:
         self._min_free_bytes = min_free_bytes
         self._fsync = fsync
         self._disk = Disk(root, syncing=fsync == "instance")
+        self._quarantine = Quarantine(root, self._disk)
+        self._held = HeldInstances(root)
+        if fsync != "instance":
+            note_unsynced(root)
+        self._may_be_cut = may_be_unsynced(root)
 
     def begin(self, origin: Origin) -> "Arriving":
         """Begin to write an instance aside. Raises SpoolFull, SpoolFailed, InvalidUid (nothing written)."""
@@ -182,30 +189,63 @@ class Spool:
             folder: Of a study.
             recorded: Given a study folder, the files of it that are left out.
         """
-        if self._fsync != "instance":
+        if self._may_be_cut:
             known = recorded(folder)
             for file in self.files(folder):
                 if file not in known:
                     self.describe(file, whole=True)
+
+    def all_looked_through(self) -> None:
+        """Hear that every folder which was there before this process has been. Raises OSError."""
+        if self._fsync == "instance":
+            forget_unsynced(self.root)
 
     def describe(self, file: str, *, whole: bool = False) -> StoredInstance | None:
         """Read what a kept file is; None, and the file in quarantine, if it cannot be read. Raises OSError.
 
         One that we have taken responsibility for stays where it is. With `whole` one that is cut short cannot be read.
         """
-        path = self.root / file
         try:
-            meta, head = read_file_head(path)
-            require_place(file, head)
-            if whole:
-                require_whole(file, path, meta)
-        except (NotDicom, HeadUnreadable, UnicodeEncodeError) as error:
-            if file in HeldInstances(self.root).of_study(file.partition("/")[0]):
-                _log.error("committed instance cannot be read", file=file, cause=str(error), remedy="restore it")
+            return self._read(file, whole=whole)
+        except _NO_INSTANCE:
+            pass
+        # Once more, where nobody else takes a file's place (`replaced`): it may be a whole one by now.
+        with self._held.removing_from(file.partition("/")[0]) as held:
+            try:
+                return self._read(file, whole=whole)
+            except _NO_INSTANCE as error:
+                if file in held:
+                    _log.error("committed instance cannot be read", file=file, cause=str(error), remedy="restore it")
+                else:
+                    self._quarantine.take(file, why=str(error))
                 return None
-            self._disk.move(path, self._quarantine_folder() / file.replace("/", "."))
-            _log.error("unreadable file moved to quarantine", file=file, cause=str(error))
-            return None
+
+    def damaged(self, file: str, *, whole: bool) -> bool:
+        """Say whether a kept file is no instance that belongs there; with `whole`, or is cut short. Raises OSError."""
+        try:
+            self._read(file, whole=whole)
+        except _NO_INSTANCE:
+            return True
+        return False
+
+    def replaced(self, file: str, part: Part, *, whole: bool) -> bool:
+        """Put a damaged file in quarantine and name what was written aside in its place. Raises OSError.
+
+        Also one that we have taken responsibility for: it is what was promised that comes again, and it is held by its
+        name. False, and nothing done, where the file is damaged no longer: another receiver was faster.
+        """
+        with self._held.removing_from(file.partition("/")[0]):
+            if not self.damaged(file, whole=whole):
+                return False
+            self._quarantine.take_for(file, part)
+            return True
+
+    def _read(self, file: str, *, whole: bool) -> StoredInstance:
+        path = self.root / file
+        meta, head = read_file_head(path)
+        require_place(file, head)
+        if whole:
+            require_whole(file, path, meta)
         return _described(file, meta, head, received_at=datetime.fromtimestamp(path.stat().st_mtime, UTC))
 
     def sweep(self, recorded: Callable[[str], frozenset[str]]) -> Iterator[StoredInstance]:
@@ -259,7 +299,7 @@ class Spool:
             try:
                 return judge(origin, dataset)
             except (MissingUid, HeadUnreadable) as refusal:
-                self._quarantine(dataset, part, why=type(refusal).__name__)
+                self._quarantine.keep(dataset, part, why=type(refusal).__name__)
                 raise
 
     def _place(self, origin: Origin, part: Part, folder: str, name: str) -> tuple[Arrival, str]:
@@ -268,24 +308,11 @@ class Spool:
         arrival, file = Arrival.NEW, f"{name}.dcm"
         if not part.named(f"{directory}/{file}"):
             with mapped(Path(part.name)) as view, view[part.start :] as dataset:
-                arrival, file = named_beside(origin, dataset, part, Path(directory), name)
+                arrival, file = named_beside(origin, dataset, part, Path(directory), name, self)
         # After the rename: without it a power cut can forget the name while the sender already has our Success.
         # For the same instance again too: whoever wrote it first may not have come to this line.
         self._disk.sync_folder(directory)
         return arrival, f"{folder}/{file}"
-
-    def _quarantine_folder(self) -> Path:
-        folder = self.root / QUARANTINE
-        self._disk.make_folder(folder)
-        return folder
-
-    def _quarantine(self, dataset: memoryview, part: Part, *, why: str) -> None:
-        name = f"{hashlib.sha256(dataset).hexdigest()[:32]}.dcm"
-        folder = self._quarantine_folder()
-        # The same bytes again are the same file.
-        part.named(folder / name)
-        self._disk.sync_folder(folder)
-        _log.warning("instance in quarantine", file=f"{QUARANTINE}/{name}", why=why)
 
 
 class Arriving:

@@ -70,3 +70,11 @@ def test_nothing_is_held_while_somebody_removes(tmp_path: Path) -> None:
         gone.add(FILES[0])
     holding.join(30)
     assert result == [frozenset()]
+
+
+def test_who_removes_files_may_ask_about_them(tmp_path: Path) -> None:
+    """Whoever is asked takes the same lock, in the same thread."""
+    held = HeldInstances(tmp_path)
+    with held.removing_from(A), HeldInstances(tmp_path).removing_from(A) as kept:
+        assert kept == frozenset()
+    assert held.hold(FILES[:1], lambda _: True)

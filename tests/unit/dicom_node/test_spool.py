@@ -10,8 +10,9 @@ import pydicom
 import pytest
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, PRIVATE_INFORMATION_CREATOR_UID
-from dicom_node.disk import HOST
+from dicom_node.disk import HOST, Part
 from dicom_node.errors import HeadUnreadable, InvalidUid, Mismatch, MissingUid, SpoolFailed, SpoolFull, StoreRefused
+from dicom_node.held_instances import HeldInstances
 from dicom_node.part10 import dataset_digest, read_meta
 from dicom_node.spool import Spool, name_of
 from dicom_node.study import Arrival, Requested
@@ -324,3 +325,140 @@ def test_folders_that_lately_changed(spool: Spool) -> None:
         os.utime(path, (1e9, 1e9))
     assert spool.study_folders(changed_within_s=3600) == [folder]
     assert spool.study_folders() == sorted([folder, other])
+
+
+#: What is cut off at its end is none of the UIDs.
+LONG = dataset(ImageComments="some words")
+
+
+def _damages(whole: bytes) -> dict[str, bytes]:
+    return {
+        "nothing": b"",
+        "zeros": bytes(len(whole)),
+        "cut in the preamble": whole[:100],
+        "cut in the meta information": whole[:200],
+        "cut where the dataset begins": whole[: whole.index(b"\x08\x00")],
+        "cut in the dataset": whole[:-3],
+    }
+
+
+@pytest.mark.parametrize("damage", list(_damages(bytes(400) + b"\x08\x00")))
+@pytest.mark.parametrize("held", [False, True])
+def test_what_comes_again_takes_the_place_of_a_damaged_file(spool: Spool, damage: str, held: bool) -> None:  # noqa: FBT001
+    """It has the name again, promised or not; the damaged one is in quarantine, and the disk is trusted as before."""
+    stored = spool.store(*incoming(LONG))
+    path = spool.root / stored.file
+    whole = path.read_bytes()
+    if held:
+        HeldInstances(spool.root).hold([stored.file], still_there=lambda _: True)
+    path.write_bytes(_damages(whole)[damage])
+    again = spool.store(*incoming(LONG))
+    assert (again.file, again.arrival) == (stored.file, Arrival.NEW)
+    assert path.read_bytes() == whole
+    assert spool.files(name_of(STUDY)) == [stored.file]
+    assert [file.read_bytes() for file in spool.quarantined()] == [_damages(whole)[damage]]
+    assert spool.trusted()
+    assert not list(spool.root.rglob("*.part"))
+    assert HeldInstances(spool.root).of_study(name_of(STUDY)) == ({stored.file} if held else frozenset())
+    assert spool.store(*incoming(LONG)).arrival is Arrival.SAME
+
+
+def test_of_two_that_are_cut_short_nobody_knows_which_is_worse(spool: Spool) -> None:
+    """A sender's own may be cut short as well; then both are kept, as any other versions."""
+    data = encode(LONG)
+    first = spool.store(incoming()[0], data[:-1])
+    second = spool.store(incoming()[0], data[:-3])
+    assert (first.arrival, second.arrival) == (Arrival.NEW, Arrival.VARIANT)
+    assert spool.quarantined() == []
+
+
+def test_a_repair_that_another_receiver_has_made_is_not_made_again(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was slower has the same instance, and what the faster one has put there stays."""
+    stored = spool.store(*incoming())
+    path = spool.root / stored.file
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    other, real = Spool(spool.root), spool.replaced
+    faster: list[Arrival] = []
+
+    def late(file: str, part: Part, *, whole: bool) -> bool:
+        faster.append(other.store(*incoming()).arrival)
+        return real(file, part, whole=whole)
+
+    monkeypatch.setattr(spool, "replaced", late)
+    assert spool.store(*incoming()).arrival is Arrival.SAME
+    assert faster == [Arrival.NEW]
+    assert path.read_bytes() == whole
+    assert [file.read_bytes() for file in spool.quarantined()] == [b""]
+
+
+def test_a_file_that_was_damaged_and_is_repaired_meanwhile_is_not_put_aside(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks through the spool after a crash does it while its senders send again."""
+    stored = spool.store(*incoming())
+    path = spool.root / stored.file
+    path.write_bytes(b"")
+    real = HeldInstances.removing_from
+
+    def late(held: HeldInstances, folder: str) -> Any:
+        monkeypatch.setattr(HeldInstances, "removing_from", real)
+        Spool(spool.root).store(*incoming())
+        return real(held, folder)
+
+    monkeypatch.setattr(HeldInstances, "removing_from", late)
+    described = spool.describe(stored.file)
+    assert described is not None
+    assert described.file == stored.file
+    assert path.is_file()
+
+
+@pytest.mark.parametrize("crash", ["hardlink_to", "rename"])
+def test_a_crash_in_the_middle_of_a_repair_leaves_a_file_under_the_name(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, crash: str
+) -> None:
+    """The damaged one or the whole one; its sender has had no answer, sends once more, and then it is whole."""
+    stored = spool.store(*incoming())
+    path = spool.root / stored.file
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, crash, dies)
+        with pytest.raises(KeyboardInterrupt):
+            spool.store(*incoming())
+    assert path.read_bytes() == b""
+    assert spool.store(*incoming()).arrival is Arrival.NEW
+    assert path.read_bytes() == whole
+
+
+def test_what_was_cut_is_not_adopted_whatever_the_settings_say_by_now(tmp_path: Path) -> None:
+    """A site may change them after the power cut that taught it to. Once all was looked through, it is over."""
+
+    def cut(spool: Spool) -> str:
+        file = spool.store(*incoming(LONG)).file
+        (spool.root / file).write_bytes((spool.root / file).read_bytes()[:-3])
+        return file
+
+    spool = Spool(tmp_path / "spool", fsync="off")
+    cut(spool)
+    started = Spool(spool.root)
+    assert list(started.sweep(lambda _: frozenset())) == []
+    started.all_looked_through()
+    # As its sender has sent it, for all that is known.
+    file = cut(started)
+    assert [found.file for found in Spool(spool.root).sweep(lambda _: frozenset())] == [file]
+
+
+def test_while_instances_are_not_synced_the_spool_says_so(tmp_path: Path) -> None:
+    """Looking through it once does not end that."""
+    spool = Spool(tmp_path / "spool", fsync="study")
+    spool.all_looked_through()
+    cut = spool.root / spool.store(*incoming(LONG)).file
+    cut.write_bytes(cut.read_bytes()[:-3])
+    assert list(Spool(spool.root).sweep(lambda _: frozenset())) == []
