@@ -12,8 +12,9 @@ from pynetdicom import build_role, evt
 
 from dicom_node.contents import StudyContents
 from dicom_node.contexts import STUDY_ROOT_GET, STUDY_ROOT_MOVE, TRANSFER_SYNTAXES
-from dicom_node.errors import OUT_OF_RESOURCES, ArchiveUnreachable, NodeError, QueryFailed
+from dicom_node.errors import OUT_OF_RESOURCES, ArchiveUnreachable, HeadUnreadable, NodeError, QueryFailed
 from dicom_node.forwarding import Forwarder
+from dicom_node.head import read_head
 from dicom_node.sender import OutcomeKind, Requestor, outcome_of
 from dicom_node.statuses import retrieve_meaning, store_meaning
 
@@ -69,6 +70,8 @@ class _Tally:
     """What is known of sub-operations so far."""
 
     completed: int = 0
+    taken: set[str] = field(default_factory=set)  # by the node, of the study: SOP Instance UIDs
+    strange: int = 0  # taken by the node, of other studies
     failed: int = 0
     status: int = _SUCCESS
     refused: Counter[int] = field(default_factory=Counter)  # by the node: status to how often
@@ -94,6 +97,7 @@ def pull_by_get(archive: Requestor, node: Requestor, study_uid: str, contents: S
             request = event.request
             try:
                 with request.DataSet.getbuffer() as data:
+                    of_study = _is_of(study_uid, data, str(event.context.transfer_syntax))
                     status = forwarder.store(
                         sop_class_uid=str(request.AffectedSOPClassUID),
                         sop_instance_uid=str(request.AffectedSOPInstanceUID),
@@ -103,7 +107,7 @@ def pull_by_get(archive: Requestor, node: Requestor, study_uid: str, contents: S
             except (NodeError, OSError) as error:
                 tally.trouble = error
                 return OUT_OF_RESOURCES
-            _count(tally, status)
+            _count(tally, status, str(request.AffectedSOPInstanceUID), of_study=of_study)
             step(tally.completed)
             return status
 
@@ -121,7 +125,7 @@ def pull_by_get(archive: Requestor, node: Requestor, study_uid: str, contents: S
                     raise _translated(tally.trouble)
                 tally.status = int(status.Status)
                 tally.failed = int(status.get("NumberOfFailedSuboperations") or 0)
-    return judged(tally.status, tally.completed, tally.failed, contents.instances, tally.refused)
+    return judged(tally.status, tally.completed, tally.failed, contents.instances, tally.refused, strange=tally.strange)
 
 
 def pull_by_move(archive: Requestor, destination: str, study_uid: str, contents: StudyContents, step: Step) -> Pulled:
@@ -143,15 +147,18 @@ def pull_by_move(archive: Requestor, destination: str, study_uid: str, contents:
     return judged(tally.status, tally.completed, tally.failed, contents.instances, tally.refused)
 
 
-def judged(status: int, completed: int, failed: int, expected: int | None, refused: Counter[int]) -> Pulled:
+def judged(
+    status: int, completed: int, failed: int, expected: int | None, refused: Counter[int], *, strange: int = 0
+) -> Pulled:
     """Say what the last status and the counts mean.
 
     Args:
         status: Of the last C-GET or C-MOVE response.
-        completed: Instances that the node took.
+        completed: Instances of the study that the node took, each counted once.
         failed: Sub-operations that failed, as the archive counts them.
         expected: Instances that the archive lists for the study; None where it does not say.
         refused: By the node: statuses to how often.
+        strange: Instances of other studies that the node took.
     """
     if refused:
         worst = refused.most_common(1)[0][0]
@@ -163,6 +170,9 @@ def judged(status: int, completed: int, failed: int, expected: int | None, refus
         counts = f"; {failed} instances failed" if failed else ""
         why = f"the archive ended with status {status:04X}, {meaning.what}{counts}"
         return Pulled(instances=completed, why=why, remedy=meaning.remedy)
+    if strange:
+        why = f"the archive sent {strange} instances of other studies, which the node has now, and {completed} of this"
+        return Pulled(instances=completed, why=why, remedy="look at what it has under this UID; was it merged there?")
     if expected is not None and completed < expected:
         why = f"the archive lists {expected} instances and sent {completed}"
         return Pulled(instances=completed, why=why, remedy="look at its log for the others, then pull again")
@@ -176,13 +186,25 @@ def kinds_of(contents: StudyContents) -> list[tuple[str, str]]:
     return [(sop_class, syntax) for sop_class in classes for syntax in _SYNTAXES[:each]]
 
 
-def _count(tally: _Tally, status: int) -> None:
+def _is_of(study_uid: str, data: memoryview, transfer_syntax_uid: str) -> bool:
+    """Say whether a dataset is of this study; of one that cannot be read the node says what it thinks."""
+    try:
+        return read_head(data, transfer_syntax_uid).study_instance_uid in (study_uid, None)
+    except HeadUnreadable:
+        return True
+
+
+def _count(tally: _Tally, status: int, sop_instance_uid: str, *, of_study: bool) -> None:
     response = Dataset()
     response.Status = status
     if outcome_of("", response).kind is OutcomeKind.REFUSED:
         tally.refused[status] += 1
+    elif of_study:
+        # The same again brings the study no nearer to its end.
+        tally.taken.add(sop_instance_uid)
+        tally.completed = len(tally.taken)
     else:
-        tally.completed += 1
+        tally.strange += 1
 
 
 def _study(study_uid: str) -> Dataset:

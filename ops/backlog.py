@@ -38,25 +38,43 @@ class Watcher(Protocol):
         """The node has so many instances of it by now."""
 
 
+class _Taken:
+    """How many instances of the study that is under way the node has: also where it ends with an error."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self.instances = 0
+
+    def begun(self, instances: int | None) -> None:
+        self._watcher.begun(instances)
+
+    def step(self, instances: int) -> None:
+        self.instances = instances
+        self._watcher.step(instances)
+
+
 def pull_studies(studies: Iterable[str], route: Route, watcher: Watcher) -> Iterator[tuple[str, Pulled]]:
     """Pull each study and yield what became of it. When archive or node stay away, the rest is not tried."""
-    return _each(studies, lambda study_uid: _pull(study_uid, route, watcher))
+    return _each(studies, lambda study_uid, taken: _pull(study_uid, route, taken), watcher)
 
 
-def _each(studies: Iterable[str], pull: Callable[[str], Pulled]) -> Iterator[tuple[str, Pulled]]:
+def _each(
+    studies: Iterable[str], pull: Callable[[str, Watcher], Pulled], watcher: Watcher
+) -> Iterator[tuple[str, Pulled]]:
     in_vain = 0
     for study_uid in studies:
         if in_vain == _MOST_IN_VAIN:
             yield study_uid, Pulled(instances=0, why="not tried: see the studies before", remedy="pull it again then")
             continue
+        taken = _Taken(watcher)
         try:
-            pulled = pull(study_uid)
+            pulled = pull(study_uid, taken)
             in_vain = 0
         except (ArchiveUnreachable, AssociationRejected) as error:
-            pulled = Pulled(instances=0, why=str(error))
+            pulled = Pulled(instances=taken.instances, why=str(error))
             in_vain += 1
         except NodeError as error:
-            pulled = Pulled(instances=0, why=str(error))
+            pulled = Pulled(instances=taken.instances, why=str(error))
         yield study_uid, pulled
 
 
