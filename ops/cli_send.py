@@ -47,20 +47,22 @@ def send(
     peer = with_tls(peer_named(to, lambda: read_settings(settings, data)), tls_ca, tls_certificate, tls_key)
     sources = sources_of(paths)
     summary = SendSummary()
+    total, done = sum(map(len, sources)), False
     try:
         with transfer_progress() as progress:
-            task = progress.add_task("sending", total=sum(map(len, sources)))
+            task = progress.add_task("sending", total=total)
             for name, outcome in send_sources(sources, Requestor(peer=peer, calling_ae_title=calling)):
                 reason = summary.add(name, outcome)
                 if reason.failed and summary.counts[reason] <= _TOLD_EACH:
                     progress.console.print(terminal.plain(f"{name}: {outcome.text}"), markup=False, highlight=False)
                 progress.advance(task)
+        done = True
     finally:
         # Also where the peer went away in the middle: what it took by then is there.
         table = summary.table()
         if table.row_count:
             terminal.console().print(table)
-        typer.echo(summary.line())
+        typer.echo(summary.line(unsent=0 if done else max(0, total - summary.counts.total())))
     if not summary.ok:
         raise typer.Exit(1)
 

@@ -62,12 +62,13 @@ class SendSummary:
         sent = any(reason.kind not in (*_FAILED, OutcomeKind.SKIPPED) for reason in self.counts)
         return sent and not any(reason.failed for reason in self.counts)
 
-    def line(self) -> str:
-        """Return the counts by outcome."""
+    def line(self, *, unsent: int = 0) -> str:
+        """Return the counts by outcome; `unsent` files were to be sent, and the peer was not there, or went away."""
         kinds: Counter[OutcomeKind] = Counter()
         for reason, count in self.counts.items():
             kinds[reason.kind] += count
-        return ", ".join(f"{kinds[kind]} {kind.value}" for kind in reversed(_ORDER) if kinds[kind]) or "nothing to send"
+        counted = [f"{kinds[kind]} {kind.value}" for kind in reversed(_ORDER) if kinds[kind]]
+        return ", ".join([*counted, *([f"{unsent} not sent"] if unsent else [])]) or "nothing to send"
 
     def table(self) -> Table:
         """Return a row a reason, failures first; what was simply accepted has none."""

@@ -122,3 +122,10 @@ def test_nothing_to_send_is_no_success(node: ANode, tmp_path: Path) -> None:
     done = wetread_send(tmp_path / "empty", "--to", at(node))
     assert done.returncode == 1
     assert done.stdout.endswith("1 skipped\n")
+
+
+def test_a_peer_that_is_away_has_got_nothing(images: list[Path], tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """There was something to send: it is counted, beside the reason."""
+    done = wetread_send(tmp_path / "disc", "--to", f"PACS@127.0.0.1:{free_port()}")
+    assert (done.returncode, done.stdout) == (1, f"{len(images)} not sent\n")
+    assert "does not answer" in done.stderr

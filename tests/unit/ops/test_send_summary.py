@@ -43,6 +43,15 @@ def test_a_damaged_file_is_a_failure() -> None:
     assert not summary.ok
 
 
+def test_what_was_not_sent_is_counted_too() -> None:
+    """A peer that is away has got nothing of what there was to send."""
+    summary = SendSummary()
+    assert summary.line() == "nothing to send"
+    assert summary.line(unsent=12) == "12 not sent"
+    summary.add(Path("a"), outcome(OutcomeKind.ACCEPTED))
+    assert summary.line(unsent=11) == "1 accepted, 11 not sent"
+
+
 def test_no_name_from_outside_steers_the_terminal() -> None:
     """A file's name in a zip file may be anything."""
     assert plain("a\x1b[2Jb\nc\u202ed") == "a?[2Jb?c?d"
