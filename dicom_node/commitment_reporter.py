@@ -1,16 +1,22 @@
 """Reports of storage commitment over associations of our own (PS3.4 J.3.3), until each is taken.
 
-A thread of the node's first process. What it has to do is on the disk (`dicom_node.commitment_requests`): a crash, here
-or in a receiving process, loses nothing, and repeats a report at most.
+A thread of the node's first process, and one for each peer that is being told: a silent one keeps nobody else waiting.
+What it has to do is on the disk (`dicom_node.commitment_requests`): a crash, here or in a receiving process, loses
+nothing, and repeats a report at most.
 """
 
+import contextlib
+import socket
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
+from pynetdicom import evt
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import build_role
 
@@ -30,8 +36,13 @@ _log = structlog.get_logger()
 _FIRST_RETRY_S = 5.0
 _LONGEST_RETRY_S = 900.0
 _IDLE_S = 60.0
-#: Stopping waits for it.
+_CONNECT_WITHIN_S = 5.0
+_ASSOCIATE_WITHIN_S = 10.0
 _ANSWER_WITHIN_S = 20.0
+#: Peers that are told at once; the others wait for one of them.
+_PEERS_AT_ONCE = 16
+#: For so long a stop waits for what was cut off: a peer that is not there is left within `_CONNECT_WITHIN_S`.
+_STOP_WITHIN_S = _CONNECT_WITHIN_S + 1.0
 #: Whoever has not taken its report by then has long asked again, or given the examination up.
 _GIVEN_UP_AFTER = timedelta(days=7)
 _SUCCESS = 0x0000
@@ -64,6 +75,9 @@ class CommitmentReporter:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: dict[str, _Waiting] = {}
+        self._calls: dict[str, threading.Thread] = {}  # by peer
+        self._passed: set[str] = set()  # requests of peers that are being told, or must wait for others
+        self._open: dict[str, Any] = {}  # by peer: the association over which it is told
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="commitment-reporter")
@@ -84,6 +98,13 @@ class CommitmentReporter:
         self._stopping.set()
         self._wake.set()
         self._thread.join()
+        with self._lock:
+            calls, associations = list(self._calls.values()), list(self._open.values())
+        for association in associations:
+            _cut_off(association)
+        deadline = time.monotonic() + _STOP_WITHIN_S
+        for call in calls:
+            call.join(max(0.0, deadline - time.monotonic()))
 
     def commitment_asked(self, name: str, association: str) -> None:
         """A request is kept, and its association will report on it."""
@@ -114,25 +135,57 @@ class CommitmentReporter:
         self._wake.set()
 
     def step(self) -> None:
-        """Report what is due, each peer over one association."""
-        for peer, requests in self._due().items():
-            if self._stopping.is_set():
-                return
-            self._report_to(peer, requests)
+        """Report what is due, each peer over one association, and wait until all have answered or their time is up."""
+        for call in self._begin_calls():
+            call.join()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.wait(self._pause_s())
             self._wake.clear()
             try:
-                self.step()
+                self._begin_calls()
             except Exception as error:  # noqa: BLE001 - the outermost frame of the thread: what it did not do, it does again
                 _log.error("reports of storage commitment failed", kind=type(error).__name__, cause=str(error))
                 self._stopping.wait(_FIRST_RETRY_S)
 
+    def _begin_calls(self) -> list[threading.Thread]:
+        begun = []
+        for peer, requests in self._due().items():
+            with self._lock:
+                if self._stopping.is_set():
+                    break
+                self._passed.update(requests)
+                # What a call has reported since it was loaded is not reported again.
+                still = {name: request for name, request in requests.items() if name in self._waiting}
+                if not still or peer in self._calls or len(self._calls) >= _PEERS_AT_ONCE:
+                    continue
+                call = threading.Thread(target=self._call, args=(peer, still), name="commitment-report", daemon=True)
+                self._calls[peer] = call
+            call.start()
+            begun.append(call)
+        return begun
+
+    def _call(self, peer: str, requests: Mapping[str, CommitmentRequest]) -> None:
+        try:
+            self._report_to(peer, requests)
+        except Exception as error:  # noqa: BLE001 - the outermost frame of the thread: what it did not do, it does again
+            _log.error("reports of storage commitment failed", kind=type(error).__name__, cause=str(error))
+            self._postpone(requests)
+        finally:
+            with self._lock:
+                del self._calls[peer]
+                self._open.pop(peer, None)
+                self._passed.clear()
+            self._wake.set()
+
     def _pause_s(self) -> float:
         with self._lock:
-            due = [waiting.at for waiting in self._waiting.values() if not waiting.association]
+            due = [
+                waiting.at
+                for name, waiting in self._waiting.items()
+                if not waiting.association and name not in self._passed
+            ]
         now = self._clock.now()
         return min(_IDLE_S, max(0.0, min(due, default=now + _IDLE_S) - now))
 
@@ -140,7 +193,11 @@ class CommitmentReporter:
         """Return what is due, by peer; what is not open any more is forgotten."""
         now = self._clock.now()
         with self._lock:
-            names = [name for name, waiting in self._waiting.items() if not waiting.association and waiting.at <= now]
+            names = [
+                name
+                for name, waiting in self._waiting.items()
+                if not waiting.association and waiting.at <= now and name not in self._passed
+            ]
         due: dict[str, dict[str, CommitmentRequest]] = {}
         for name in names:
             request = self._requests.load(name)
@@ -173,12 +230,21 @@ class CommitmentReporter:
         if peer is None:
             raise ArchiveError(f"{ae_title} has no `storage_commitment` in the settings any more; it must ask again")
         requestor = Requestor(
-            peer=_address_of(peer), calling_ae_title=self._settings.ae_title, dimse_timeout_s=_ANSWER_WITHIN_S
+            peer=_address_of(peer),
+            calling_ae_title=self._settings.ae_title,
+            connect_timeout_s=_CONNECT_WITHIN_S,
+            acse_timeout_s=_ASSOCIATE_WITHIN_S,
+            dimse_timeout_s=_ANSWER_WITHIN_S,
         )
-        with requestor.associate([(STORAGE_COMMITMENT, None)], roles=[_as_provider()]) as association:
+        handlers = [(evt.EVT_CONN_OPEN, partial(self._opened, ae_title))]
+        with requestor.associate(
+            [(STORAGE_COMMITMENT, None)], roles=[_as_provider()], handlers=handlers
+        ) as association:
             if not association.accepted_contexts:
                 raise ArchiveError(f"{requestor} takes no reports of storage commitment; are host and port right?")
             for number, (name, request) in enumerate(requests.items()):
+                if self._stopping.is_set():
+                    return
                 status = _reported(association, request, commit(self._spool, request), number % 0xFFFF + 1)
                 if status == _SUCCESS:
                     yield name
@@ -186,6 +252,12 @@ class CommitmentReporter:
                     raise ArchiveError(f"{requestor} ended the association, or did not answer a report")
                 else:
                     _log.warning("report of storage commitment not taken", peer=ae_title, status=f"{status:04X}")
+
+    def _opened(self, ae_title: str, event: Any) -> None:
+        with self._lock:
+            self._open[ae_title] = event.assoc
+        if self._stopping.is_set():
+            _cut_off(event.assoc)
 
     def _postpone(self, names: Iterable[str]) -> None:
         now = self._clock.now()
@@ -197,6 +269,13 @@ class CommitmentReporter:
     def _forget(self, name: str) -> None:
         with self._lock:
             self._waiting.pop(name, None)
+
+
+def _cut_off(association: Any) -> None:
+    """Shut its connection, so that whoever waits for an answer over it waits no longer."""
+    # An A-ABORT would wait for the other side to hang up (PS3.8 9.2.2, state 13), which a silent one does not.
+    with contextlib.suppress(OSError, AttributeError):  # it is closed already
+        socket.socket.shutdown(association.dul.socket.socket, socket.SHUT_RDWR)
 
 
 def _reported(association: Any, request: CommitmentRequest, verdict: Verdict, message_id: int) -> int | None:

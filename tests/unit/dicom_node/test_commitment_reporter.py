@@ -1,6 +1,9 @@
 """Which reports the node's first process makes, and when; by a clock of the test's own, and peers that are away."""
 
-from collections.abc import Callable, Sequence
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -162,3 +165,64 @@ def test_the_thread_reports_by_itself(house: House, wait_for: Callable[..., None
         reporter.stop()
         listener.close()
     assert reports[0].event_type == 1
+
+
+@contextmanager
+def silent(port: int) -> Iterator[None]:
+    """A peer whose system takes connections, and which says nothing over them."""
+    with socket.create_server(("127.0.0.1", port)):
+        yield
+
+
+def test_a_silent_peer_keeps_nobody_waiting(
+    tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
+    """Neither who is told after it, nor the stop; what it has not taken is kept for the next start."""
+    house = House(tmp_path, free_port())
+    mute, port = free_port(), house.port
+    to = {"CT1": port, "CT2": mute}
+    entry = {"hosts": ["127.0.0.1"], "storage_commitment": True}
+    peers = [
+        {"ae_title": title, **entry, "report_to": {"host": "127.0.0.1", "port": where}} for title, where in to.items()
+    ]
+    left = house.keep("1.2.1", peer="CT2")
+    reports: list[CommitmentReport] = []
+    with silent(mute):
+        listener = CommitmentListener("CT1", "127.0.0.1", port, taking(reports))
+        reporter = CommitmentReporter(NodeSettings.model_validate({"peers": peers}), house.spool)
+        reporter.start()
+        try:
+            wait_for(lambda: "CT2" in reporter._open, what="the silent one is called")
+            reporter.commitment_left(house.keep("1.2.2"))
+            wait_for(lambda: reports, what="the other is told", deadline_s=5)
+        finally:
+            began = time.monotonic()
+            reporter.stop()
+            listener.close()
+        assert time.monotonic() - began < 5
+    assert not reporter._calls
+    assert house.requests.names() == {left}
+
+
+def test_more_peers_than_are_told_at_once_wait_for_each_other(
+    tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is passed over is told when another call has ended."""
+    monkeypatch.setattr("dicom_node.commitment_reporter._PEERS_AT_ONCE", 1)
+    titles = ["CT1", "CT2", "CT3"]
+    house = House(tmp_path, free_port(), *titles)
+    for number, title in enumerate(titles):
+        house.keep(f"1.2.{number}", peer=title)
+    calls: list[str] = []
+
+    def taken(_: CommitmentReporter, title: str, requests: object) -> tuple[str, ...]:
+        del requests
+        calls.append(title)
+        return ()
+
+    monkeypatch.setattr(CommitmentReporter, "_taken", taken)
+    house.reporter.start()
+    try:
+        wait_for(lambda: sorted(calls) == titles, what="each has had its turn")
+    finally:
+        house.reporter.stop()
