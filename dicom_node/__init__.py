@@ -23,7 +23,7 @@ part10       our file meta information before a dataset that stays as it is
 origin       what a request says of an instance, and whether its dataset agrees
 listening    the sockets that callers reach; crowd, how many connections; doorkeeper, who is in, over all receiving
              processes
-shares       how much of the spool each peer fills
+shares       how much of the spool each peer fills; kept_by_sender, what it holds of whom
 receiver_desk    where receiving processes report; receiver_link, their end of the line; receiver_messages
 spool        where instances are kept: written, synced, renamed, synced; disk, its system calls; wholeness; namesakes,
              what comes under a UID that is there already; quarantine, what is damaged or was refused; unsynced, that

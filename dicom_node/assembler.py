@@ -62,6 +62,7 @@ class Assembler:
         self._on_adopted = on_adopted
         self._heard: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._open: dict[str, OpenStudy] = {}
+        self._senders: dict[str, set[str]] = {}  # of each open study: who has been noted
         self._unnoted: set[str] = set()  # studies of which so far only results of our own have come
         self._from_before: set[str] = set()  # study folders that were there at the start, until looked through
         self._latest: dict[str, str] = {}  # association: the study of its latest instance
@@ -197,8 +198,12 @@ class Assembler:
             return
         if study_uid not in self._open or study_uid in self._unnoted:
             self._handover.add(Errand.NOTE, study_uid, partial(self._note, instance))
+        elif (sender := instance.calling_ae_title) not in self._senders[study_uid]:
+            self._handover.add(Errand.NOTE, _note_of(study_uid, sender), partial(self._note_sender, instance))
         if study_uid not in self._open:
             self._open[study_uid] = self._opened(name_of(study_uid))
+            self._senders[study_uid] = set()
+        self._senders[study_uid].add(instance.calling_ae_title)
         self._open[study_uid].stored(
             series_of(instance.file),
             instance_of(instance.file),
@@ -232,6 +237,11 @@ class Assembler:
             self._unnoted.discard(instance.study_instance_uid)
         else:
             self._unnoted.add(instance.study_instance_uid)
+
+    def _note_sender(self, instance: StoredInstance) -> None:
+        """Tell of somebody who adds to a study that others have begun."""
+        if self._store.study_receiving(instance):
+            self._unnoted.discard(instance.study_instance_uid)
 
     def _answered(self, study_uid: str, asked_at: float, counts: Counts | None) -> None:
         self._heard.put(Answered(study_uid=study_uid, asked_at=asked_at, counts=counts))
@@ -312,7 +322,8 @@ class Assembler:
             _log.warning("nothing left of a study", study=study_uid, remedy="was its folder removed from the spool?")
         if study_uid not in self._open:
             # Told now, the store would take the study for one that still arrives.
-            self._handover.drop(Errand.NOTE, study_uid)
+            for note in (study_uid, *(_note_of(study_uid, sender) for sender in self._senders.pop(study_uid, ()))):
+                self._handover.drop(Errand.NOTE, note)
             self._unnoted.discard(study_uid)
 
     def _clear_up(self, pid: int) -> None:
@@ -354,3 +365,8 @@ class Assembler:
     def _note_looked_through(self) -> None:
         if not self._from_before:
             self._spool.all_looked_through()
+
+
+def _note_of(study_uid: str, sender: str) -> str:
+    """Return what the note of a sender is called that is not the study's first."""
+    return f"{study_uid}, {sender}"

@@ -21,20 +21,28 @@ def peers(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """List who may send to the node, and who did: when last, from where, how many studies.
+    """List who may send to the node, and who did: when last, from where, how much.
+
+    Studies are those that began with a sender; instances and bytes what the spool holds of it now.
 
     Example: wetread peers --settings /etc/wetread.toml
     """
+    from dicom_node.kept_by_sender import kept_by_sender  # noqa: PLC0415
+    from dicom_node.spool import Spool  # noqa: PLC0415
+
     ledger = open_existing_ledger(settings, data)
-    node = read_settings(settings, data).node
-    rows = peer_rows(node, ledger.senders())
+    found = read_settings(settings, data)
+    node = found.node
+    kept = kept_by_sender(Spool(found.spool)) if found.spool.is_dir() else {}
+    rows = peer_rows(node, ledger.senders(), kept)
     if as_json:
         typer.echo(for_scripts(rows))
         return
-    table = terminal.table("AE title", "may call", "last", "from", "studies")
+    table = terminal.table("AE title", "may call", "last", "from", "studies", "instances", "MiB kept")
     for row in rows:
         last = "never" if row.last_at is None else row.last_at.isoformat(sep=" ", timespec="seconds")
-        table.add_row(row.ae_title, row.may_call, last, row.address, str(row.studies))
+        mebibytes = f"{row.bytes_kept / (1 << 20):.1f}"
+        table.add_row(row.ae_title, row.may_call, last, row.address, str(row.studies), str(row.instances), mebibytes)
     if rows:
         terminal.console().print(table)
     typer.echo(others(node))

@@ -126,6 +126,17 @@ def test_a_study_is_handed_over_after_its_quiet_time(house: House) -> None:
     assert (len(house.store.revisions), house.assembler.open_studies()) == (1, 0)
 
 
+def test_each_sender_of_a_study_is_told_once(house: House) -> None:
+    """Also who adds to what another has begun; after the study is handed over nobody of them is told any more."""
+    for number, sender in enumerate(("NET", "NET", "CAP", "NET", "CAP")):
+        house.receive(f"1.2.{number}", sender=sender)
+    house.assembler.step()
+    assert [item.calling_ae_title for item in house.store.receiving] == ["NET", "CAP"]
+    house.wait(30)
+    house.receive("1.2.9", sender="CAP")
+    assert [item.calling_ae_title for item in house.store.receiving] == ["NET", "CAP", "CAP"]
+
+
 def test_later_images_open_a_revision_with_everything(house: House) -> None:
     """An image that comes after completion makes a second revision that holds all images so far."""
     first = house.receive("1.2.3")

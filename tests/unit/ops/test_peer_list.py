@@ -1,9 +1,10 @@
 """Who may talk to the node, and who did."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dicom_node.kept_by_sender import Kept
 from dicom_node.settings import NodeSettings
 from ops.peer_list import PeerRow, others, peer_rows
 from worker.ledger_peers import SenderRow
@@ -33,7 +34,7 @@ def sender(ae_title: str) -> SenderRow:
 
 def test_who_sent_comes_first_and_who_never_did_is_there_too() -> None:
     """Each with what its entry says; one without an entry is told apart."""
-    rows = peer_rows(NODE, [sender("CT1"), sender("OLD")])
+    rows = peer_rows(NODE, [sender("CT1"), sender("OLD")], {})
     assert rows == [
         PeerRow(
             ae_title="CT1",
@@ -53,6 +54,18 @@ def test_who_sent_comes_first_and_who_never_did_is_there_too() -> None:
     ]
 
 
+def test_who_only_added_to_the_studies_of_others_has_sent_too() -> None:
+    """As the spool knows it: when last, and how much; the ledger knows with whom a study began."""
+    later = NOON + timedelta(minutes=5)
+    kept = {title: Kept(instances=4, bytes_kept=4096, last_at=later) for title in ("MR1", "CAP")}
+    rows = peer_rows(NODE, [sender("CT1")], kept | {"CT1": Kept(instances=2, bytes_kept=10, last_at=NOON)})
+    assert [(row.ae_title, row.last_at, row.studies, row.instances, row.bytes_kept) for row in rows] == [
+        ("MR1", later, 0, 4, 4096),
+        ("CAP", later, 0, 4, 4096),
+        ("CT1", NOON, 3, 2, 10),
+    ]
+
+
 @pytest.mark.parametrize(
     ("settings", "unlisted", "sentence"),
     [
@@ -68,5 +81,5 @@ def test_who_sent_comes_first_and_who_never_did_is_there_too() -> None:
 def test_what_holds_for_those_without_an_entry(settings: dict[str, bool], unlisted: str, sentence: str) -> None:
     """In the table and below it."""
     node = NodeSettings.model_validate(settings)
-    assert [row.may_call for row in peer_rows(node, [sender("X")])] == [unlisted]
+    assert [row.may_call for row in peer_rows(node, [sender("X")], {})] == [unlisted]
     assert others(node) == sentence
