@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
-from worker.job import DeliveryState, JobState, Priority
+from worker.job import LEAVING, DeliveryState, JobState, Priority
 from worker.ledger_alerts import read_alerts
 from worker.ledger_database import utc_now
 from worker.ledger_destinations import read_destinations
@@ -83,8 +83,8 @@ def _waiting(session: Session, at: datetime) -> tuple[Waiting, ...]:
         )
         .join(ResultObject, Delivery.result_object_id == ResultObject.id)
         .join(Job, ResultObject.job_id == Job.id)
-        # The results of a held job wait for a person, not for the destination.
-        .where(Delivery.state.in_(_UNDER_WAY), Job.state == JobState.READ)
+        # Also the notes of what was not read. The results of a held job wait for a person, not for the destination.
+        .where(Delivery.state.in_(_UNDER_WAY), Job.state.in_(LEAVING))
         .group_by(Delivery.destination)
         .order_by(Delivery.destination)
     )

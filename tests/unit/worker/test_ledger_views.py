@@ -108,6 +108,17 @@ def test_the_overview_tells_the_day(ledger: LedgerViews) -> None:
     assert (overview.door_to_result.count, overview.door_to_result.p50_s) == (1, 120.0)
 
 
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.SKIPPED])
+def test_a_note_that_is_on_its_way_is_a_result_that_waits(ledger: LedgerViews, state: JobState) -> None:
+    """What tells an archive that a study was not read must get there as well; of a held job nothing leaves."""
+    with ledger.writing() as session:
+        for number, ended in enumerate((state, JobState.HELD)):
+            _, (revision,) = add_study(session, f"1.2.{number}", received_at=NOW)
+            job = add_job(session, revision, ended, queued_at=NOW, finished_at=NOW)
+            add_result(session, job, "TEXT-SR", {"archive": DeliveryState.PENDING}, at=NOW)
+    assert [(waiting.destination, waiting.count) for waiting in ledger.overview().waiting] == [("archive", 1)]
+
+
 def test_an_old_failure_is_listed_but_not_counted_as_new(ledger: LedgerViews) -> None:
     """A failure of last week does not keep the page alarmed for ever."""
     with ledger.writing() as session:
