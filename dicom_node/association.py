@@ -99,6 +99,11 @@ class Rejection(Enum):
         (2, 3, 2),  # transient, service provider (presentation)
         "nothing: it tries again; or raise `node.max_associations`",
     )
+    ECHO_LIMIT_EXCEEDED = (
+        "too many callers at once that no entry lists, and that may only ask C-ECHO",
+        (2, 3, 2),
+        "nothing: it tries again; if it is one of yours, list it under `[[node.peers]]`, and this limit is not for it",
+    )
     PEER_LIMIT_EXCEEDED = (
         "too many associations of this peer at once",
         (2, 3, 2),
@@ -164,7 +169,7 @@ def _too_many(
     admission: Admission, peer: PeerSettings | None, settings: NodeSettings, crowd: Crowd
 ) -> Rejection | None:
     if admission.echo_only:
-        return Rejection.LOCAL_LIMIT_EXCEEDED if crowd.echoes >= MOST_OPEN_ECHOES else None
+        return Rejection.ECHO_LIMIT_EXCEEDED if crowd.echoes >= MOST_OPEN_ECHOES else None
     if crowd.associations >= settings.max_associations:
         return Rejection.LOCAL_LIMIT_EXCEEDED
     most = None if peer is None else peer.max_associations

@@ -100,6 +100,15 @@ class Mismatch(StoreRefused):
     sender_does = _MEND
 
 
+class WrongContext(StoreRefused):
+    """The request names another SOP Class than its presentation context was negotiated for: mend the sender."""
+
+    status = DATA_SET_DOES_NOT_MATCH
+    comment = "SOP class is not the context's"
+    means = "the SOP Class of the request is not the one that its presentation context was negotiated for"
+    sender_does = "send it on a context of its own SOP class"
+
+
 class InvalidUid(StoreRefused):
     """A UID is not one (PS3.5 9.1), so nothing was written: the sender must mend its object."""
 

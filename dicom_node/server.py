@@ -295,7 +295,12 @@ class Node:
                 requested=Requested.of(command.priority),
             )
             return StoreRequest(
-                command, origin, spool=self._spool, reception=self._reception, association=admitted.name
+                command,
+                origin,
+                abstract_syntax=contexts[context_id][0],
+                spool=self._spool,
+                reception=self._reception,
+                association=admitted.name,
             )
 
         return StoreReceiver(

@@ -6,7 +6,7 @@ from typing import Protocol
 import structlog
 
 from dicom_node.command_set import Command
-from dicom_node.errors import Backlogged, HeadUnreadable, ShareFull, StoreRefused
+from dicom_node.errors import Backlogged, HeadUnreadable, ShareFull, StoreRefused, WrongContext
 from dicom_node.origin import Origin
 from dicom_node.spool import Arriving, Spool
 from dicom_node.study import StoredInstance
@@ -42,10 +42,18 @@ class StoreRequest:
     """
 
     def __init__(
-        self, command: Command, origin: Origin, *, spool: Spool, reception: Reception, association: str
+        self,
+        command: Command,
+        origin: Origin,
+        *,
+        abstract_syntax: str,
+        spool: Spool,
+        reception: Reception,
+        association: str,
     ) -> None:
-        """Begin: ask whether there is room, and open a file."""
+        """Begin: ask whether there is room, and open a file. `abstract_syntax` is the presentation context's."""
         self._origin = origin
+        self._abstract_syntax = abstract_syntax
         self._spool = spool
         self._reception = reception
         self._association = association
@@ -73,6 +81,9 @@ class StoreRequest:
             self._arriving = None
 
     def _begin(self, command: Command) -> None:
+        if self._origin.sop_class_uid != self._abstract_syntax:
+            # What was negotiated for one class says nothing of another (PS3.7 9.1.1.1, PS3.8 7.1.1.13).
+            raise WrongContext("Affected SOP Class UID is not the abstract syntax of the presentation context")
         if not self._reception.accepting():
             raise Backlogged(
                 "too many complete studies wait for the ledger (is its database up?), or the disk failed to sync one"

@@ -10,7 +10,7 @@ import structlog
 
 from dicom_node.archive import DicomArchive
 from dicom_node.durable_note import write_note
-from dicom_node.errors import NodeError
+from dicom_node.errors import AssociationRejected, NodeError
 from dicom_node.settings import Peer
 from ops.assembly_line import prepare_data
 from ops.embedded import ARCHIVE_NAME, EmbeddedArchive, EmbeddedRedis
@@ -58,9 +58,12 @@ def _own_parts(settings: Settings, file: Path) -> list[Part]:
         if not settings.node.plain:
             return _listens(host, port)
         try:
-            DicomArchive(Peer(ae_title=name, host=host, port=port), name, connect_timeout_s=2).echo()
+            node = Peer(ae_title=name, host=host, port=port)
+            DicomArchive(node, name, connect_timeout_s=2, acse_timeout_s=5).echo()
+        except AssociationRejected:
+            return True  # a site may refuse our own AE title, and it is the node that says so
         except NodeError:
-            return _listens(host, port)  # a site may refuse our own AE title
+            return False  # its port is open before anybody answers there
         return True
 
     def page_answers() -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dicom_node.stocktaking import instance_of, series_of
 from dicom_node.study import AssembledStudy, Completion
 from worker.ledger_database import utc_now, write_event
 from worker.tables import Revision, Series, Study
@@ -59,13 +60,17 @@ def add_revision(
                 summary=summaries.get(series.series_instance_uid, {}),
             )
         )
+    files = [file for series in assembled.series for file in series.files]
+    instances = len({(series_of(file), instance_of(file)) for file in files})
     write_event(
         session,
         event,
         study_id=study.id,
         revision=revision.number,
         completion=assembled.completion.value,
-        instances=sum(len(series.files) for series in assembled.series),
+        instances=instances,
         series=len(assembled.series),
+        # Of images that came again with other bytes.
+        **({"versions": len(files)} if len(files) > instances else {}),
     )
     return revision

@@ -29,6 +29,9 @@ from tests.faults.wire_node import AT_ONCE_S, raw, unharmed, wire_node
 from tests.fuzz.wire_grammar import FIXED, items_of
 from tests.unit.dicom_node.instances import CT, dataset, encode
 
+MR = "1.2.840.10008.5.1.4.1.1.4"
+OTHER = "1.2.3.1.1.99"
+
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[ANode]:
@@ -126,6 +129,17 @@ def test_row_10_a_command_set_that_is_none_is_aborted(node: ANode, sent: bytes, 
         assert peer.end() == ABORT
         assert time.monotonic() - began < AT_ONCE_S
     wait_for(lambda: node.files() == before, what="nothing is kept")
+
+
+def test_row_10_an_instance_on_the_context_of_another_class_is_refused(node: ANode) -> None:
+    """Dataset does not match SOP class (PS3.4 B.2.3); nothing is kept, and the association goes on."""
+    before = node.files()
+    with raw(node).associate([(1, MR, EXPLICIT), (3, CT, EXPLICIT)]) as peer:
+        peer.store(encode(dataset(SOPInstanceUID=OTHER)), context=1, sop_instance=OTHER)
+        assert peer.status() == 0xA900
+        assert node.files() == before
+        peer.store(encode(dataset(SOPInstanceUID=OTHER)), context=3, sop_instance=OTHER)
+        assert peer.status() == 0
 
 
 @pytest.mark.parametrize("field", [0x0010, 0x0020, 0x0021, 0x0100, 0x0110, 0x0120, 0x0130, 0x0140, 0x0150])

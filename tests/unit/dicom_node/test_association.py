@@ -129,7 +129,8 @@ def test_strangers_echoes_take_no_place_from_peers() -> None:
     """Echoes of strangers have a limit of their own, and fill no place of those who bring images."""
     settings = _settings(CT1, open_echo=True, max_associations=1)
     crowd = Crowd(echoes=MOST_OPEN_ECHOES)
-    assert _judge(settings, calling="ANY", address="192.0.2.99", crowd=crowd) is Rejection.LOCAL_LIMIT_EXCEEDED
+    assert _judge(settings, calling="ANY", address="192.0.2.99", crowd=crowd) is Rejection.ECHO_LIMIT_EXCEEDED
+    assert "max_associations" not in Rejection.ECHO_LIMIT_EXCEEDED.remedy  # it would not help
     assert _judge(settings, address="192.0.2.7", crowd=crowd) == Admission(peer="CT1")
     full = Crowd(associations=1)
     assert _judge(settings, calling="ANY", address="192.0.2.99", crowd=full) == Admission(echo_only=True)

@@ -1,5 +1,6 @@
 """What `wetread up` starts, without starting it."""
 
+import socket
 import stat
 import threading
 from collections.abc import Callable, Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pynetdicom import AE
 
 from ops import up, worker_daemon
 from ops.settings import Settings, SettingsError, load
@@ -64,6 +66,34 @@ def test_the_page_is_ready_last_and_stops_after_the_rest(tmp_path: Path, started
     up.run(settings(tmp_path), with_archive=True, say=print)
     assert [part.name for part in started] == ["archive", "worker", "deliver", "node", "web"]
     assert [part.name for part in stopping_order(started)] == ["node", "deliver", "worker", "web", "archive"]
+
+
+def test_the_node_is_ready_when_it_answers(
+    tmp_path: Path, started: list[Part], free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
+    """Its port is open before anybody answers there; one that rejects us is there."""
+    port = free_port()
+    up.run(settings(tmp_path, node={"port": port}), with_archive=False, say=print)
+    ready = next(part.ready for part in started if part.name == "node")
+    assert ready is not None
+    assert not ready()
+    with socket.create_server(("127.0.0.1", port)) as early:
+
+        def hang_up() -> None:
+            early.accept()[0].close()
+
+        hangs_up = threading.Thread(target=hang_up)
+        hangs_up.start()
+        assert not ready()
+        hangs_up.join()
+    entity = AE("WETREAD")
+    entity.add_supported_context("1.2.840.10008.1.1")
+    entity.require_calling_aet = ["SOMEBODY"]
+    server = entity.start_server(("127.0.0.1", port), block=False)
+    try:
+        wait_for(ready, what="it rejects us")
+    finally:
+        server.shutdown()
 
 
 def test_a_worker_has_time_for_its_own_parts_one_after_the_other(tmp_path: Path, started: list[Part]) -> None:

@@ -39,6 +39,15 @@ def test_a_series_is_read_early_and_once(ledger: Ledger) -> None:
     assert [kind for kind in kinds if kind.endswith("complete")] == ["series complete", "study complete"]
 
 
+def test_versions_of_an_image_are_one_instance(ledger: Ledger) -> None:
+    """The timeline tells how many images there are, and how many files where some came again with other bytes."""
+    (series, *others) = WHOLE.series
+    varied = replace(series, files=(*series.files, series.files[0].replace(".dcm", "~0123456789abcdef.dcm")))
+    ledger.close_revision(replace(WHOLE, series=(varied, *others)), {}, [])
+    (told,) = [event.detail for event in ledger.timeline(STUDY) if event.kind == "study complete"]
+    assert (told["instances"], told["versions"], told["series"]) == (3, 4, len(WHOLE.series))
+
+
 def test_a_study_of_that_series_alone_is_still_closed(ledger: Ledger) -> None:
     """The same files again, as the whole study, are another revision: the other models have not seen them."""
     ledger.series_complete(EARLY, {}, [planned()])
