@@ -27,18 +27,19 @@ _AS_IT_IS = {"activation": "none", "answer_output": "probabilities"}
 _KINDS = {Volume: "a volume", Image: "images without a place in space", Waveform: "a waveform"}
 
 
-def read(card: Card, source: Source, infer: Infer) -> Reading:
+def read(card: Card, source: Source, infer: Infer, *, loud: bool = False) -> Reading:
     """Return what the model says of the input. ``Reading.runtime`` is left empty: only the caller knows what ran.
 
     Args:
         card: The model's.
         source: A volume, images or a waveform, as the card's preparation asks.
         infer: Asks the model's networks.
+        loud: Whether a person sees what a model that comes as code prints.
 
     Raises InputRefused, ImplausibleResult, RuntimeFailed, or CardError when the card contradicts itself.
     """
     if isinstance(card.inference, EntryPoint):
-        return _read_by_code(card, card.inference, source)
+        return _read_by_code(card, card.inference, source, loud=loud)
     if isinstance(card.preparation, VolumePreparation):
         return _read_volume(card, card.preparation, source, infer)
     if isinstance(card.preparation, ImagePreparation):
@@ -62,8 +63,8 @@ def _read_waveform(card: Card, source: Waveform, infer: Infer) -> Reading:
     return read_ecg(card, source, infer)
 
 
-def _read_by_code(card: Card, entry_point: EntryPoint, source: Source) -> Reading:
-    answer, words = ask_code(card, entry_point, source), words_of(entry_point)
+def _read_by_code(card: Card, entry_point: EntryPoint, source: Source, *, loud: bool) -> Reading:
+    answer, words = ask_code(card, entry_point, source, loud=loud), words_of(entry_point)
     if isinstance(card.interpretation, ClassificationInterpretation):
         found = probabilities(card, card.interpretation.model_copy(update=_AS_IT_IS), answer)
         return Reading(findings=findings_of(card.interpretation, found[np.newaxis]), runtime=words)

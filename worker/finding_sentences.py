@@ -85,6 +85,7 @@ def scope_of(case: Case) -> tuple[str, ...]:
             manufacturer=card.manufacturer,
         ),
         _what_was_read(case),
+        *_what_was_read_with_it(case),
         *description_sentences(case),
         words.say("Read on {moment}.", moment=words.date_time(case.provenance.read_at)),
         *([words.say("It looked for: {names}.", names=names)] if names else ()),
@@ -123,6 +124,17 @@ def _what_was_read(case: Case) -> str:
         len(case.series.frame_numbers) or len(case.series.datasets),
         modality=modality,
     )
+
+
+def _what_was_read_with_it(case: Case) -> tuple[str, ...]:
+    """Return that further series were channels of the network; nothing where there were none."""
+    series = len({str(dataset.SeriesInstanceUID) for dataset in case.series.others})
+    if not series:
+        return ()
+    told = case.words.count(
+        "It read {count} further series with it.", "It read {count} further series with it.", series
+    )
+    return (told,)
 
 
 def _finding(case: Case, finding: Finding) -> str:

@@ -16,12 +16,12 @@ from worker.command_model import ask_command, words_of
 
 
 def read_series(card: Card, source: Source, files: Sequence[Path], infer: Infer, *, loud: bool = False) -> Reading:
-    """Return what the model says; `loud` shows a person what a command prints.
+    """Return what the model says; `loud` shows a person what code or a command prints.
 
     Raises what `models.reading.read` and `worker.command_model.ask_command` raise.
     """
     if not isinstance(card.inference, Command):
-        return read(card, source, infer)
+        return read(card, source, infer, loud=loud)
     if not isinstance(source, Volume):
         raise CardError(f"{card.id}: a command reads volumes; mend the card's [selection]")
     labels, measurements, findings = ask_command(card, card.inference, files, source, loud=loud)

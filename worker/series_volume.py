@@ -222,20 +222,22 @@ def _require_distinct_acquisitions(frames: Sequence[Frame], found: Stack) -> Non
 def _without_copies(
     datasets: Sequence[Any], names: Sequence[str], frames: Sequence[Frame], found: Stack
 ) -> tuple[list[Frame], tuple[str, ...]]:
-    """Keep one frame a position; the others must have the same pixels."""
+    """Keep one frame a position; the others must have the same values, after their own slope and intercept."""
     copies = 0
     ordered = []
     for group in found.groups:
         ordered.append(frames[group[0]])
         for index in group[1:]:
-            same = [
-                decode(datasets[frames[i].dataset], frames[i].number, names[frames[i].dataset])
-                for i in (group[0], index)
-            ]
-            if not np.array_equal(same[0], same[1]):
+            first, second = (_real(datasets, names, frames[place]) for place in (group[0], index))
+            if not np.array_equal(first, second):
                 raise SeriesRefused("duplicate slices: two images at one position have different pixels")
             copies += 1
     return ordered, ((copies_left_out(copies),) if copies else ())
+
+
+def _real(datasets: Sequence[Any], names: Sequence[str], frame: Frame) -> NDArray[np.float64]:
+    stored: NDArray[Any] = decode(datasets[frame.dataset], frame.number, names[frame.dataset])
+    return np.asarray(stored * np.float64(frame.slope) + np.float64(frame.intercept))
 
 
 def _values(datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Frame]) -> NDArray[np.generic]:

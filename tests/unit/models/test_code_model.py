@@ -48,6 +48,18 @@ def test_code_gets_the_source_and_nothing_of_ours(
     assert read(code_entry(tmp_path, body).card, ball, nobody).structures
 
 
+@pytest.mark.parametrize("loud", [True, False])
+def test_what_code_prints_is_shown_to_who_asks(
+    tmp_path: Path, ball: Volume, capfd: pytest.CaptureFixture[str], *, loud: bool
+) -> None:
+    """`wetread models run` shows it, with the traceback of what failed; the service does not."""
+    body = "    print('looking')\n    raise ValueError('no brain')\n"
+    with pytest.raises(ModelError):
+        read(code_entry(tmp_path, body).card, ball, nobody, loud=loud)
+    told = "".join(capfd.readouterr())
+    assert ("looking" in told, "no brain" in told) == (loud, loud)
+
+
 #: An array of half a petabyte, of which the file has the header.
 HUGE = """\
     import zipfile

@@ -60,6 +60,25 @@ def test_a_size_beyond_the_limit_is_refused_before_decoding(tmp_path: Path) -> N
         load_series(files, max_voxels=ROOM)
 
 
+def test_copies_whose_values_differ_are_refused(tmp_path: Path) -> None:
+    """The same stored pixels under another slope are other values; other pixels that mean the same are a copy."""
+    files = write_mr_series(tmp_path)
+    copy = pydicom.dcmread(files[2])
+    copy.SOPInstanceUID = copy.file_meta.MediaStorageSOPInstanceUID = f"{copy.SOPInstanceUID}.9"
+    copy.RescaleSlope, copy.RescaleIntercept = 2, 0
+    file = tmp_path / "copy.dcm"
+    copy.save_as(file)
+    with pytest.raises(SeriesRefused, match="duplicate slices"):
+        load_series([*files, file], max_voxels=ROOM)
+    even = copy.pixel_array // 2 * 2
+    copy.PixelData = (even // 2).tobytes()
+    copy.save_as(file)
+    other = pydicom.dcmread(files[2])
+    other.PixelData = even.tobytes()
+    other.save_as(files[2])
+    assert load_series([*files, file], max_voxels=ROOM).repairs
+
+
 def test_copies_are_left_out_and_said(tmp_path: Path) -> None:
     """An image that came twice under two UIDs is read once, and the results say so."""
     files = write_mr_series(tmp_path)

@@ -46,6 +46,17 @@ def text_of(case: Case) -> bytes:
     return next(made.data for made in build(case) if made.kind == "TEXT-SR")
 
 
+def test_further_series_are_told(tmp_path: Path) -> None:
+    """Whose network has channels reads more than one series, and says how many."""
+    write_mr_series(tmp_path / "first")
+    write_mr_series(tmp_path / "second", seed=5)
+    series = load(tmp_path / "first")
+    both = replace(series, others=load(tmp_path / "second").datasets)
+    alone, together = (lines_of(text_of(case_of(each, a_reading(each), a_card()))) for each in (series, both))
+    assert not any("with it" in line for line in alone)
+    assert "It read 1 further series with it." in together
+
+
 @pytest.fixture
 def series(tmp_path: Path) -> LoadedSeries:
     """A series that had no sex."""
