@@ -7,10 +7,10 @@ import enum
 import functools
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.errors import CardError, ChecksumMismatch, ModelError, ModelIncomplete
+from models.errors import CardError, ChecksumMismatch, ModelError, ModelIncomplete, ModelTwice
 from models.manifest import Card, load_card
 
 CARD_FILE = "model.toml"
@@ -24,7 +24,7 @@ class ModelState(enum.Enum):
 
     READY = "ready"  #: every file is here and is the one its card names
     INCOMPLETE = "incomplete"  #: weights by reference have not been fetched
-    BROKEN = "broken"  #: a file is missing or is another than its card names
+    BROKEN = "broken"  #: a file is missing or is another than its card names, or two directories hold the model
 
 
 # A model that can be used hides one that cannot; one that somebody broke must not hide behind one never fetched.
@@ -41,6 +41,7 @@ class CatalogEntry:
         digest: sha256 (hex) over the card's file and those of its networks that are here.
         state: Whether it can be loaded.
         reason: Why it cannot, with the remedy; empty when ready.
+        rivals: All directories of one path that hold a model with this id, where there are several.
     """
 
     card: Card
@@ -48,9 +49,12 @@ class CatalogEntry:
     digest: str
     state: ModelState
     reason: str = ""
+    rivals: tuple[Path, ...] = ()
 
     def require_ready(self) -> None:
-        """Raise ModelIncomplete or ChecksumMismatch unless the model can be loaded."""
+        """Raise ModelIncomplete, ModelTwice or ChecksumMismatch unless the model can be loaded."""
+        if self.rivals:
+            raise ModelTwice(self.reason)
         if self.state is ModelState.INCOMPLETE:
             raise ModelIncomplete(self.reason)
         if self.state is ModelState.BROKEN:
@@ -71,36 +75,57 @@ class UnreadableModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HiddenModel:
+    """A model that is not used, because another path holds one with its id.
+
+    Attributes:
+        entry: What is not used.
+        reason: Which one is, and why.
+    """
+
+    entry: CatalogEntry
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Catalog:
     """The models of this machine; iterates over its entries in the order of their ids.
 
     Attributes:
         entries: By the card's id, in that order.
         unreadable: Directories whose card cannot be read.
+        hidden: Models that another path's hide, but for those that only lack weights and were completed there.
     """
 
     entries: dict[str, CatalogEntry]
     unreadable: tuple[UnreadableModel, ...] = ()
+    hidden: tuple[HiddenModel, ...] = ()
 
     @classmethod
     def scan(cls, paths: Sequence[Path]) -> "Catalog":
         """Read every ``<path>/*/model.toml``.
 
-        Of two models with one id the later path's counts, unless only the earlier one's is ready. A path that is not
-        there holds no models.
+        Of two models with one id the later path's counts, unless only the earlier one's is ready. Two in one path are
+        broken, whatever they are called: a copy made for safety must not become the model that reads. A path that is
+        not there holds no models.
         """
+        unreadable: list[UnreadableModel] = []
         entries: dict[str, CatalogEntry] = {}
-        unreadable = []
-        for card_file in (file for path in paths for file in sorted(path.glob(f"*/{CARD_FILE}"))):
-            try:
-                entry = read_entry(card_file.parent)
-            except CardError as error:
-                unreadable.append(UnreadableModel(directory=card_file.parent, reason=str(error)))
-                continue
-            other = entries.get(entry.card.id)
-            if other is None or _PREFERENCE[entry.state] >= _PREFERENCE[other.state]:
-                entries[entry.card.id] = entry
-        return cls(entries=dict(sorted(entries.items())), unreadable=tuple(unreadable))
+        lost: list[CatalogEntry] = []
+        for path in paths:
+            for entry in _of_path(path, unreadable):
+                other = entries.get(entry.card.id)
+                if other is None or _PREFERENCE[entry.state] >= _PREFERENCE[other.state]:
+                    entries[entry.card.id] = entry
+                    lost += [other] if other is not None else []
+                else:
+                    lost.append(entry)
+        hidden = [HiddenModel(entry=each, reason=_why_hidden(each, entries[each.card.id])) for each in lost]
+        return cls(
+            entries=dict(sorted(entries.items())),
+            unreadable=tuple(unreadable),
+            hidden=tuple(each for each in hidden if each.reason),
+        )
 
     def __iter__(self) -> Iterator[CatalogEntry]:
         """Iterate over all entries, by id."""
@@ -153,6 +178,52 @@ def read_entry(directory: Path) -> CatalogEntry:
             state = ModelState.BROKEN
             reason = f"{file} has sha256 {found}, its card says {network.sha256}; fetch or import the model again"
     return CatalogEntry(card=card, directory=directory, digest=digest.hexdigest(), state=state, reason=reason)
+
+
+def _of_path(path: Path, unreadable: list[UnreadableModel]) -> list[CatalogEntry]:
+    """Return one entry for each id in a path; what cannot be read is added to `unreadable`."""
+    found: dict[str, dict[Path, CatalogEntry]] = {}
+    for card_file in sorted(path.glob(f"*/{CARD_FILE}")):
+        directory = card_file.parent
+        try:
+            entry = read_entry(directory)
+        except CardError as error:
+            unreadable.append(UnreadableModel(directory=directory, reason=str(error)))
+            continue
+        # A link to a directory beside it, such as `current`, is not another model.
+        found.setdefault(entry.card.id, {})[directory.resolve()] = entry
+    return [_one_of(list(same.values())) for same in found.values()]
+
+
+def _one_of(same: Sequence[CatalogEntry]) -> CatalogEntry:
+    """Return the only one, or one that is broken because there are several, under a digest that is none of theirs."""
+    if len(same) == 1:
+        return same[0]
+    last, rivals = same[-1], tuple(entry.directory for entry in same)
+    names = f"{', '.join(map(str, rivals[:-1]))} and {rivals[-1]}"
+    count = "two" if len(same) == 2 else str(len(same))  # noqa: PLR2004  # a word for the commonest number
+    worse = "".join(f"; of these, {entry.reason}" for entry in same if entry.reason)
+    return replace(
+        last,
+        digest=hashlib.sha256(";".join(entry.digest for entry in same).encode()).hexdigest(),
+        state=ModelState.BROKEN,
+        reason=f"{count} directories hold model {last.card.id}, and none is used: {names}; keep one, and move the "
+        f"others out of {last.directory.parent} or give their cards another id{worse}",
+        rivals=rivals,
+    )
+
+
+def _why_hidden(lost: CatalogEntry, counts: CatalogEntry) -> str:
+    """Return what counts instead; empty where it is the same model, here or with its weights fetched."""
+    if lost.directory.resolve() == counts.directory.resolve():
+        return ""
+    if lost.state is ModelState.INCOMPLETE and lost.card == counts.card:
+        return ""
+    if _PREFERENCE[counts.state] > _PREFERENCE[lost.state]:
+        return f"{counts.directory} counts: it is {counts.state.value}. {lost.directory} is not used: {lost.reason}"
+    return (
+        f"{counts.directory} counts: its path is later. {lost.directory} is not used; remove it or give it another id"
+    )
 
 
 def sha256_of(file: Path) -> str:

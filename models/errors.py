@@ -17,6 +17,10 @@ class ChecksumMismatch(ModelError):
     """A file of a model is not the one its card names: fetch or import the model again."""
 
 
+class ModelTwice(ModelError):
+    """Two directories of one path hold models with the same id: move one away, or give its card another id."""
+
+
 class PackageUnavailable(ModelError):
     """A package that holds weights or samples could not be had: no network, no pip, no such version."""
 

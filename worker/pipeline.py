@@ -12,7 +12,7 @@ import structlog
 from models.catalog import Catalog, CatalogEntry
 from models.critical import critical_reasons
 from models.durable_file import write_durably
-from models.errors import ModelError, ModelIncomplete, RuntimeFailed
+from models.errors import ModelError, ModelIncomplete, ModelTwice, RuntimeFailed
 from models.findings import Reading
 from models.runtime import Infer
 from worker import output_gate, picture, results
@@ -253,6 +253,8 @@ class Pipeline:
 
     def _entry(self, claim: Claim) -> CatalogEntry:
         entry = self.catalog().get(claim.model_id)
+        if entry.rivals:
+            raise ModelTwice(f"{entry.reason}. Then `wetread retry {claim.job_id}`")
         if entry.digest != claim.model_digest:
             raise ModelIncomplete(
                 f"{claim.model_id} with digest {claim.model_digest[:12]}, for which this job was queued, is no longer "

@@ -131,6 +131,8 @@ class Shelf:
         for old in [held for held in self._queues if held not in present]:
             self._part_from(old)
         entry = catalog.entries.get(model_id)
+        if entry is not None and entry.rivals:
+            entry.require_ready()
         if entry is None or entry.digest != digest:
             raise ModelIncomplete(
                 f"{model_id} with digest {digest[:12]}: this model version is no longer here; put it back, or send the "

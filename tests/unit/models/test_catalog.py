@@ -1,6 +1,7 @@
 """The catalog finds models, proves their files and says what to do about those that cannot be used."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.catalog import BUILT_IN, Catalog, ModelState, read_entry
-from models.errors import ChecksumMismatch, ModelError, ModelIncomplete
+from models.errors import ChecksumMismatch, ModelError, ModelIncomplete, ModelTwice
 from models.testing import write_threshold_model
 
 BY_REFERENCE = """
@@ -105,6 +106,71 @@ def test_a_later_path_counts_unless_only_the_earlier_is_ready(tmp_path: Path) ->
     assert Catalog.scan([second, first]).get("constant-answer").directory == second / "constant-answer"
     write_threshold_model(first)
     assert Catalog.scan([first, second]).get("constant-answer").directory == second / "constant-answer"
+
+
+def test_a_hidden_model_is_told_with_the_one_that_counts(tmp_path: Path) -> None:
+    """Both directories are named, and why: the later path, or the one that can be loaded, with what ails the other."""
+    first, second = write_threshold_model(tmp_path / "first"), write_threshold_model(tmp_path / "second")
+    paths = [tmp_path / "first", tmp_path / "second"]
+    (hidden,) = Catalog.scan(paths).hidden
+    assert hidden.entry.directory == first
+    assert hidden.reason.startswith(f"{second} counts: its path is later. {first} is not used")
+    (second / "model.onnx").unlink()
+    (hidden,) = Catalog.scan(paths).hidden
+    assert hidden.entry.directory == second
+    assert hidden.reason.startswith(f"{first} counts: it is ready. {second} is not used")
+    assert "is missing" in hidden.reason
+
+
+def test_a_model_that_was_completed_elsewhere_is_not_told_as_hidden(tmp_path: Path) -> None:
+    """The same card, without its weights here and with them there, is one model; so is a path that is named twice."""
+    first, second = write_threshold_model(tmp_path / "first"), write_threshold_model(tmp_path / "second")
+    make_incomplete(first)
+    (second / "model.toml").write_text((first / "model.toml").read_text())
+    catalog = Catalog.scan([tmp_path / "first", tmp_path / "second", tmp_path / "second"])
+    assert catalog.get("constant-answer").state is ModelState.READY
+    assert catalog.hidden == ()
+
+
+def test_two_directories_of_one_path_with_one_id_are_broken(tmp_path: Path) -> None:
+    """A copy never becomes the model that reads, nor does it hide: whatever its name or state, neither is loaded."""
+    write_threshold_model(tmp_path)
+    before = Catalog.scan([tmp_path]).get("constant-answer")
+    for name in ("aaa", "constant-answer.bak"):
+        copy = tmp_path / name
+        shutil.copytree(before.directory, copy)
+        twice = Catalog.scan([tmp_path])
+        entry = twice.get("constant-answer")
+        assert (entry.state, len(twice), twice.ready()) == (ModelState.BROKEN, 1, ())
+        assert set(entry.rivals) == {before.directory, copy}
+        assert "two directories hold model constant-answer" in entry.reason
+        assert str(copy) in entry.reason
+        assert entry.digest != before.digest
+        with pytest.raises(ModelTwice, match="keep one"):
+            entry.require_ready()
+        (copy / "model.onnx").unlink()
+        assert "is missing" in Catalog.scan([tmp_path]).get("constant-answer").reason
+        shutil.rmtree(copy)
+    assert Catalog.scan([tmp_path]).get("constant-answer") == before
+
+
+def test_a_link_beside_a_model_is_not_a_second_one(tmp_path: Path) -> None:
+    """`current`, a link to the directory beside it, is the same model."""
+    (tmp_path / "current").symlink_to(write_threshold_model(tmp_path))
+    catalog = Catalog.scan([tmp_path])
+    assert catalog.get("constant-answer").state is ModelState.READY
+    assert catalog.hidden == ()
+
+
+def test_twice_in_one_path_goes_by_the_order_of_paths(tmp_path: Path) -> None:
+    """One that is ready in another path reads, and those that are there twice are told as hidden by it."""
+    one = write_threshold_model(tmp_path / "one")
+    write_threshold_model(tmp_path / "two")
+    shutil.copytree(tmp_path / "two" / "constant-answer", tmp_path / "two" / "copy")
+    for paths in ([tmp_path / "one", tmp_path / "two"], [tmp_path / "two", tmp_path / "one"]):
+        catalog = Catalog.scan(paths)
+        assert catalog.get("constant-answer").directory == one
+        assert "two directories hold" in catalog.hidden[0].reason
 
 
 def test_the_digest_is_of_card_and_networks(tmp_path: Path) -> None:

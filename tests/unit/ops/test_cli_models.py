@@ -1,11 +1,13 @@
 """`wetread models build`, `bench`, `check` and `run`: what a person types, and what comes back."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from models.errors import ModelError
 from models.testing import write_threshold_model
 from models.testing_classifier import write_image_classifier
 from ops import cli
@@ -94,3 +96,33 @@ def test_a_command_model_is_run_by_hand(tmp_path: Path) -> None:
     assert done.exit_code == 0, f"{done.output}{done.exception}"
     assert (tmp_path / "out" / "seg.dcm").is_file()
     assert (tmp_path / "out" / "picture.png").stat().st_size > 1000
+
+
+def test_two_directories_with_one_id_are_told_and_nothing_is_run_with_either(tmp_path: Path) -> None:
+    """`list` has one broken row, `check` fails with or without the id, `run` names both directories."""
+    folder = write_threshold_model(tmp_path / "models")
+    shutil.copytree(folder, folder.with_name("copy"))
+    said = "two directories hold model constant-answer"
+    listed = ask(tmp_path, "list")
+    assert listed.exit_code == 0
+    assert "broken" in listed.output
+    for words in (("check",), ("check", "constant-answer")):
+        checked = ask(tmp_path, *words)
+        assert checked.exit_code == 1
+        assert said in checked.output
+    (tmp_path / "images").mkdir()
+    for words in (("run", "constant-answer", tmp_path / "images"), ("bench", "constant-answer")):
+        refused = ask(tmp_path, *words)
+        assert isinstance(refused.exception, ModelError)
+        assert said in str(refused.exception)
+
+
+def test_a_hidden_model_has_a_row(tmp_path: Path) -> None:
+    """`list` says that another path's counts."""
+    write_threshold_model(tmp_path / "models")
+    write_threshold_model(tmp_path / "site")
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'[models]\npath = ["{tmp_path / "site"}"]\n')
+    listed = ask(tmp_path, "list", "--settings", settings).output
+    assert "hidden" in listed
+    assert "ready" in listed

@@ -1,13 +1,14 @@
 """Which models a host holds, without its process and its socket."""
 
 from pathlib import Path
+from shutil import copytree
 from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
 
 from models.catalog import Catalog, read_entry
-from models.errors import DeviceLost
+from models.errors import DeviceLost, ModelTwice
 from models.loaded import LoadedModel
 from models.onnx_runtime import OnnxRuntime
 from models.testing import ScarceRuntime, write_threshold_model
@@ -37,6 +38,18 @@ def test_a_device_that_is_lost_while_a_model_proves_itself_is_told(tmp_path: Pat
     runtime, answer = shelf.infer(entry.card.id, entry.digest, "main", {"input": _CUBE})
     assert runtime == "scarce 1 cpu"
     assert answer["labels"].all()
+    shelf.close()
+
+
+def test_a_model_that_is_there_twice_is_neither_held_nor_run(tmp_path: Path) -> None:
+    """Whichever of the two a request means: it is told of both directories."""
+    entry = read_entry(write_threshold_model(tmp_path / "models"))
+    copytree(entry.directory, entry.directory.with_name("copy"))
+    shelf = Shelf(lambda: Catalog.scan((tmp_path / "models",)), [OnnxRuntime()], ShelfSettings(threads=1))
+    shelf.fill()
+    assert shelf.resident == []
+    with pytest.raises(ModelTwice, match="two directories hold"):
+        shelf.infer(entry.card.id, entry.digest, "main", {"input": _CUBE})
     shelf.close()
 
 
