@@ -9,11 +9,24 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 _QUOTED = re.compile("'([^']*)'")
+#: For what pydantic says in Python's words.
+_PLAINER = {
+    "tuple_type": "must be a list, in [ ]",
+    "model_type": "must be a table, in { }",
+    "dict_type": "must be a table, in { }",
+}
 
 
 def mistakes(record: type[BaseModel], error: ValidationError) -> str:
     """Return each mistake that pydantic found in a record, one sentence each, separated by semicolons."""
     return "; ".join(_mistake(record, problem) for problem in error.errors(include_url=False))
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """Return a question that names the nearest of what is known, case does not matter; empty where none is near."""
+    as_written = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(given.lower(), list(as_written), n=1)
+    return f", did you mean {as_written[near[0]]}?" if near else ""
 
 
 def _mistake(record: type[BaseModel], problem: Mapping[str, Any]) -> str:
@@ -23,7 +36,7 @@ def _mistake(record: type[BaseModel], problem: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         known = _keys(holder)
         # A section has up to thirty keys: they are listed only for who is far off.
-        return f"{before}unknown key" + (_nearest(keys[-1], known) or f"; allowed here are {', '.join(known)}")
+        return f"{before}unknown key" + (did_you_mean(keys[-1], known) or f"; allowed here are {', '.join(known)}")
     if kind == "missing":
         return f"{before}must be set"
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
@@ -34,19 +47,15 @@ def _mistake(record: type[BaseModel], problem: Mapping[str, Any]) -> str:
         return f"{before}{_choice(problem['input'], allowed)}"
     if kind == "value_error":
         return before + str(context["error"])
+    said = _PLAINER.get(kind, problem["msg"])
     # A table or a list would fill the line.
     given = f", not {problem['input']!r}" if isinstance(problem["input"], str | int | float) else ""
-    return f"{before}{problem['msg']}{given}"
+    return f"{before}{said}{given}"
 
 
 def _choice(given: object, allowed: list[str]) -> str:
-    said = "must be set" if given is None else f"{given!r} is not known{_nearest(str(given), allowed)}"
+    said = "must be set" if given is None else f"{given!r} is not known{did_you_mean(str(given), allowed)}"
     return f"{said}; allowed are {', '.join(allowed)}"
-
-
-def _nearest(given: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(given.lower(), list(known), n=1)
-    return f", did you mean {near[0]}?" if near else ""
 
 
 def _followed(record: type[BaseModel], place: tuple[int | str, ...]) -> tuple[list[str], Any, type[BaseModel]]:

@@ -6,14 +6,18 @@ Imports neither numpy nor a runtime: the receiving process chooses models by it 
 import enum
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from models.errors import CardError, ChecksumMismatch, ModelError, ModelIncomplete, ModelTwice
 from models.manifest import Card, load_card
 
 CARD_FILE = "model.toml"
+
+#: From a card's ``[selection]`` to what is wrong with it; empty where it is understood.
+WrongSelection = Callable[[Mapping[str, Any]], str]
 
 #: The models whose cards ship with wetread.
 BUILT_IN = Path(__file__).parent / "cards"
@@ -68,10 +72,12 @@ class UnreadableModel:
     Attributes:
         directory: Where it lies.
         reason: The CardError's words.
+        model_id: The card's id, where that could be read.
     """
 
     directory: Path
     reason: str
+    model_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,18 +108,23 @@ class Catalog:
     hidden: tuple[HiddenModel, ...] = ()
 
     @classmethod
-    def scan(cls, paths: Sequence[Path]) -> "Catalog":
+    def scan(cls, paths: Sequence[Path], wrong_selection: WrongSelection = lambda _: "") -> "Catalog":
         """Read every ``<path>/*/model.toml``.
 
         Of two models with one id the later path's counts, unless only the earlier one's is ready. Two in one path are
         broken, whatever they are called: a copy made for safety must not become the model that reads. A path that is
         not there holds no models.
+
+        Args:
+            paths: Where models are looked for.
+            wrong_selection: Says what is wrong with a card's ``[selection]``, which `models` does not read; a card in
+                which something is wrong there is unreadable.
         """
         unreadable: list[UnreadableModel] = []
         entries: dict[str, CatalogEntry] = {}
         lost: list[CatalogEntry] = []
         for path in paths:
-            for entry in _of_path(path, unreadable):
+            for entry in _of_path(path, wrong_selection, unreadable):
                 other = entries.get(entry.card.id)
                 if other is None or _PREFERENCE[entry.state] >= _PREFERENCE[other.state]:
                     entries[entry.card.id] = entry
@@ -136,8 +147,11 @@ class Catalog:
         return len(self.entries)
 
     def get(self, model_id: str) -> CatalogEntry:
-        """Return the model with that id. Raises ModelError when there is none."""
+        """Return the model with that id. Raises ModelError when there is none, CardError when its card is wrong."""
         if model_id not in self.entries:
+            for wrong in self.unreadable:
+                if model_id in (wrong.model_id, wrong.directory.name):
+                    raise CardError(wrong.reason)
             known = ", ".join(self.entries) or "none"
             raise ModelError(f"no model has the id {model_id}; there are: {known} (`wetread models list`)")
         return self.entries[model_id]
@@ -180,7 +194,7 @@ def read_entry(directory: Path) -> CatalogEntry:
     return CatalogEntry(card=card, directory=directory, digest=digest.hexdigest(), state=state, reason=reason)
 
 
-def _of_path(path: Path, unreadable: list[UnreadableModel]) -> list[CatalogEntry]:
+def _of_path(path: Path, wrong_selection: WrongSelection, unreadable: list[UnreadableModel]) -> list[CatalogEntry]:
     """Return one entry for each id in a path; what cannot be read is added to `unreadable`."""
     found: dict[str, dict[Path, CatalogEntry]] = {}
     for card_file in sorted(path.glob(f"*/{CARD_FILE}")):
@@ -189,6 +203,10 @@ def _of_path(path: Path, unreadable: list[UnreadableModel]) -> list[CatalogEntry
             entry = read_entry(directory)
         except CardError as error:
             unreadable.append(UnreadableModel(directory=directory, reason=str(error)))
+            continue
+        if wrong := wrong_selection(entry.card.selection):
+            reason = f"{card_file}: {wrong}"
+            unreadable.append(UnreadableModel(directory=directory, reason=reason, model_id=entry.card.id))
             continue
         # A link to a directory beside it, such as `current`, is not another model.
         found.setdefault(entry.card.id, {})[directory.resolve()] = entry

@@ -1,6 +1,6 @@
 """The card of a model: everything it says of itself in ``model.toml``, without code.
 
-`models` reads all of it but ``[selection]``, which is DICOM's business and checked by `worker.selection`.
+`models` reads all of it but ``[selection]``, which is DICOM's business and checked by `worker.selection_rules`.
 """
 
 import tomllib

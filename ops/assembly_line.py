@@ -85,9 +85,10 @@ def _require_private(settings: Settings) -> None:
 def catalog_of(settings: Settings) -> Callable[[], "Catalog"]:
     """Return a function that tells the models of this machine as they are now."""
     from models.catalog import BUILT_IN, Catalog  # noqa: PLC0415
+    from worker.selection_rules import selection_mistakes  # noqa: PLC0415
 
     paths: tuple[Path, ...] = (BUILT_IN, *settings.model_paths)
-    return lambda: Catalog.scan(paths)
+    return lambda: Catalog.scan(paths, selection_mistakes)
 
 
 def trail_of(settings: Settings, process: str) -> "Trail":

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from models.manifest import Card
 from ops.generated_section import with_section
 from ops.settings_reference import as_toml, what
-from worker.selection import SelectionRules
+from worker.selection_rules import SelectionRules
 from worker.tag_rules import TagRule
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from models.catalog import Catalog, ModelState
-from models.errors import ModelError
+from models.errors import CardError, ModelError
 from models.runtime_names import Precision, RuntimeName
 from ops import terminal
 from ops.script_output import for_scripts
@@ -58,13 +58,15 @@ def check(
     from models.builds import Builds  # noqa: PLC0415  # `wetread models list` does without a runtime
     from models.checking import check as check_model  # noqa: PLC0415
     from models.runtimes import runtime_named  # noqa: PLC0415
-    from worker.selection import rules_of  # noqa: PLC0415
 
     found = _settings(settings, data)
     builds = Builds(found.builds)
     catalog = _catalog(found)
     entries = [catalog.get(model_id)] if model_id is not None else list(catalog)
-    wrong = 0
+    unreadable = () if model_id is not None else catalog.unreadable
+    for one in unreadable:
+        typer.echo(f"{one.directory.name}: {one.reason}")
+    wrong = len(unreadable)
     for entry in entries:
         if entry.state is ModelState.INCOMPLETE and model_id is None:
             continue  # most of those that ship are, on most machines
@@ -72,11 +74,6 @@ def check(
             wrong += 1
             typer.echo(f"{entry.card.id}: {entry.reason}")
             continue
-        try:
-            rules_of(entry.card)
-        except ModelError as error:
-            wrong += 1
-            typer.echo(f"{entry.card.id}: {error}")
         if not entry.card.networks:
             typer.echo(f"{entry.card.id}: comes as code or as a program: prove it with `wetread models run`")
             continue
@@ -221,9 +218,13 @@ def import_model(
     Example: wetread models import torchscript net.pt --card card.toml
     """
     from models.import_kinds import import_from  # noqa: PLC0415
+    from models.imported_model import read_wishes  # noqa: PLC0415
+    from worker.selection_rules import selection_mistakes  # noqa: PLC0415
 
     found = _settings(settings, data)
     _prepare(found)
+    if wrong := selection_mistakes(read_wishes(card).get("selection", {})):
+        raise CardError(f"{card}: {wrong}")
     with _progress() as step:
         step(f"importing from {kind}")
         made = import_from(kind, source, card, found.data / "models", orientation=orientation)

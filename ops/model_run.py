@@ -22,7 +22,7 @@ from worker.channel_series import load_channels
 from worker.pipeline import recipe_digest
 from worker.provenance import Provenance
 from worker.reading_series import read_series
-from worker.selection import rules_of
+from worker.selection_rules import rules_of
 from worker.site_filter import for_site
 
 

@@ -14,7 +14,8 @@ from worker.ledger_intake import Planned
 from worker.own_results import own_results
 from worker.priority import Decision, Evidence, SitePriorities, decide
 from worker.provenance import device_uid, uid_of_device
-from worker.selection import channel_names, choose, input_key, tags_of
+from worker.selection import channel_names, choose, input_key
+from worker.selection_rules import tags_of
 from worker.selection_summary import StudySummary, summarise
 from worker.settings import ModelsSettings
 

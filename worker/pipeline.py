@@ -43,7 +43,7 @@ from worker.pydicom_errors import panics_as_errors
 from worker.reading_series import read_series
 from worker.result_files import write_result
 from worker.routing import Conditions, Facts, routed
-from worker.selection import rules_of
+from worker.selection_rules import rules_of
 from worker.sender_characters import AssumedSets, settle
 from worker.series_volume import LoadedSeries
 from worker.settings import ReportSettings, WorkerSettings

@@ -1,96 +1,21 @@
 """Which models read which series of a study, and why not. Pure: a card and a summary in, a choice out."""
 
-import contextlib
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydicom.uid import UID_dictionary
 
 from models.card_preparation import VolumePreparation
 from models.errors import CardError
 from models.manifest import Card
 from worker.image_versions import first_version
 from worker.other_series import NO_OTHERS, OtherSeries
+from worker.selection_rules import Preference, SeriesRules, rules_of
 from worker.selection_summary import SeriesSummary, StudySummary
-from worker.tag_rules import TagRule
 
 #: PS3.3 C.7.3.1.1.1.
 _MODALITY = re.compile("[A-Z0-9]{2,8}")
-_UID_BY_NAME = {entry[0]: uid for uid, entry in UID_dictionary.items()}
-
-
-Preference = Literal["thinnest-slices", "thickest-slices", "most-images", "fewest-images", "largest-coverage"]
-
-
-class SeriesRules(BaseModel):
-    """Which series is read; what is left out does not matter."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    sop_classes: tuple[str, ...] = Field(default=(), description="SOP classes by UID or by name")
-    modality: tuple[str, ...] = ()
-    min_slices: int = Field(default=1, ge=0)
-    max_slices: int | None = None
-    max_slice_spacing_mm: float | None = None
-    min_coverage_mm: float | None = None
-    body_part_examined: tuple[str, ...] = ()
-    image_type_excludes: tuple[str, ...] = ()
-    description_excludes: tuple[str, ...] = Field(default=(), description="regular expressions, case does not matter")
-    orientation: tuple[Literal["axial", "coronal", "sagittal"], ...] = ()
-    where: TagRule | None = Field(default=None, description="free rules on any attribute, joined by all, any and not")
-    prefer: tuple[Preference, ...] = Field(
-        default=("thinnest-slices", "most-images"), description="of several series that fit, the best by these in turn"
-    )
-
-    @field_validator("description_excludes", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
-
-    @field_validator("description_excludes")
-    @classmethod
-    def _regular(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in value:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression ({error})") from error
-        return value
-
-    @field_validator("sop_classes")
-    @classmethod
-    def _uids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if name not in _UID_BY_NAME and not re.fullmatch(r"[0-9.]{1,64}", name):
-                raise ValueError(f"{name!r} is neither a UID nor the name of a SOP class")
-        return tuple(_UID_BY_NAME.get(name, name) for name in value)
-
-
-class SelectionRules(SeriesRules):
-    """``[selection]`` of a card: which series it reads, and which others are channels beside it."""
-
-    channels: dict[str, SeriesRules] = Field(
-        default={}, description="by the names of preparation.channels: further series of the study, one for each"
-    )
-    same_frame_of_reference: bool = Field(
-        default=True, description="channels in another Frame of Reference (0020,0052) than the first are refused"
-    )
-
-
-def tags_of(cards: Iterable[Card]) -> frozenset[str]:
-    """Return the keywords that these cards' free rules ask for; a card whose rules are wrong asks for none."""
-    found: set[str] = set()
-    for card in cards:
-        with contextlib.suppress(CardError):
-            rules = rules_of(card)
-            for one in (rules, *rules.channels.values()):
-                found.update(one.where.tags if one.where is not None else ())
-    return frozenset(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,18 +39,6 @@ class Choice:
     reason: str
     held: str = ""
     others: OtherSeries = NO_OTHERS
-
-
-def rules_of(card: Card) -> SelectionRules:
-    """Read ``[selection]``. Raises CardError naming the key and what is allowed."""
-    try:
-        return SelectionRules.model_validate(card.selection)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"selection.{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
-        )
-        allowed = ", ".join(sorted(SelectionRules.model_fields))
-        raise CardError(f"card of {card.id}: {problems}. Allowed keys: {allowed}") from error
 
 
 def choose(card: Card, study: StudySummary, *, research: bool = True) -> Choice:

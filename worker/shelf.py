@@ -90,7 +90,10 @@ class Shelf:
 
     def fill(self) -> None:
         """Load every model that is ready and fits; one that cannot be loaded is told and left out."""
-        for entry in self._catalog():
+        catalog = self._catalog()
+        for wrong in catalog.unreadable:
+            _log.warning("model not loaded", directory=str(wrong.directory), cause=wrong.reason)
+        for entry in catalog:
             if not entry.card.networks:
                 continue  # it comes as code or as a program: its process is the job's own
             if entry.state is not ModelState.READY:

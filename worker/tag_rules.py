@@ -1,10 +1,13 @@
 """Free rules of a card on any attribute of the images: tests joined by all, any and not. Pure."""
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from models.card_mistakes import did_you_mean
 
 #: Keyword to the distinct values of an attribute among a series' images, as text; no key where no image has it.
 TagValues = Mapping[str, tuple[str, ...]]
@@ -31,8 +34,8 @@ class TagRule(BaseModel):
     present: bool | None = None
     equals: tuple[str, ...] = Field(default=(), description="one of these, case does not matter")
     matches: str = Field(default="", description="a regular expression that is found in it, case does not matter")
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: float | None = Field(default=None, allow_inf_nan=False)
+    at_most: float | None = Field(default=None, allow_inf_nan=False)
 
     @field_validator("equals", mode="before")
     @classmethod
@@ -47,7 +50,8 @@ class TagRule(BaseModel):
 
         tag = tag_for_keyword(value) if value else 0
         if tag is None or (tag and not _UNFIT.isdisjoint(dictionary_VR(tag).split(" or "))):
-            raise ValueError(f"{value!r} is no DICOM keyword of a text or a number that is not a person's")
+            near = _nearest_keyword(value) if tag is None else ""
+            raise ValueError(f"{value!r} is no DICOM keyword of a text or a number that is not a person's{near}")
         return value
 
     @field_validator("matches")
@@ -67,6 +71,10 @@ class TagRule(BaseModel):
             raise ValueError(
                 "a rule is either { tag, and at least one of present, equals, matches, at_least, at_most } or one of "
                 "all, any, not"
+            )
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(
+                f"no value could fit: at_least = {self.at_least:g} is more than at_most = {self.at_most:g}"
             )
         return self
 
@@ -122,3 +130,11 @@ class TagRule(BaseModel):
             "at_most": None if self.at_most is None else f"at most {self.at_most:g}",
         }
         return f"{self.tag} " + " and ".join(words for words in tests.values() if words)
+
+
+@functools.lru_cache(maxsize=64)
+def _nearest_keyword(value: str) -> str:
+    """Return what was meant among the thousands that there are; a wrong card is read again with each study."""
+    from pydicom.datadict import DicomDictionary  # noqa: PLC0415  # as above
+
+    return did_you_mean(value, (entry[4] for entry in DicomDictionary.values() if entry[4]))

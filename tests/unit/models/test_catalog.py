@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.catalog import BUILT_IN, Catalog, ModelState, read_entry
-from models.errors import ChecksumMismatch, ModelError, ModelIncomplete, ModelTwice
+from models.errors import CardError, ChecksumMismatch, ModelError, ModelIncomplete, ModelTwice
 from models.testing import write_threshold_model
 
 BY_REFERENCE = """
@@ -106,6 +106,20 @@ def test_a_later_path_counts_unless_only_the_earlier_is_ready(tmp_path: Path) ->
     assert Catalog.scan([second, first]).get("constant-answer").directory == second / "constant-answer"
     write_threshold_model(first)
     assert Catalog.scan([first, second]).get("constant-answer").directory == second / "constant-answer"
+
+
+def test_a_wrong_selection_makes_a_card_unreadable(tmp_path: Path) -> None:
+    """What is said of it stands behind the file's name; asked for by its id or its directory, it is told again."""
+    write_threshold_model(tmp_path, id="right")
+    wrong = write_threshold_model(tmp_path, id="wrong", modality=["CT"])
+    wrong = wrong.rename(tmp_path / "elsewhere")
+    catalog = Catalog.scan([tmp_path], lambda selection: "not like this" if "modality" in selection else "")
+    assert list(catalog.entries) == ["right"]
+    (told,) = catalog.unreadable
+    assert told.reason == f"{wrong / 'model.toml'}: not like this"
+    for name in ("wrong", "elsewhere"):
+        with pytest.raises(CardError, match="not like this"):
+            catalog.get(name)
 
 
 def test_a_hidden_model_is_told_with_the_one_that_counts(tmp_path: Path) -> None:

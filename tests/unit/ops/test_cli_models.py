@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from models.errors import ModelError
+from models.errors import CardError, ModelError
 from models.testing import write_threshold_model
 from models.testing_classifier import write_image_classifier
 from ops import cli
@@ -115,6 +115,24 @@ def test_two_directories_with_one_id_are_told_and_nothing_is_run_with_either(tmp
         refused = ask(tmp_path, *words)
         assert isinstance(refused.exception, ModelError)
         assert said in str(refused.exception)
+
+
+def test_a_wrong_selection_is_found_before_anything_is_read(tmp_path: Path) -> None:
+    """`list` calls the card unreadable, `check` fails, `run` names the file, and `import` refuses such a card."""
+    card = write_threshold_model(tmp_path / "models", modality=["CT"]) / "model.toml"
+    card.write_text(card.read_text().replace("modality =", "modalty ="))
+    said = "selection.modalty: unknown key, did you mean modality?"
+    assert "unreadable" in ask(tmp_path, "list").output
+    checked = ask(tmp_path, "check")
+    assert checked.exit_code == 1
+    assert f"{card}: {said}" in checked.output
+    for words in (
+        ("run", "constant-answer", tmp_path / "models"),
+        ("import", "onnx", card.with_name("model.onnx"), "--card", card),
+    ):
+        refused = ask(tmp_path, *words)
+        assert isinstance(refused.exception, CardError)
+        assert str(refused.exception) == f"{card}: {said}"
 
 
 def test_a_hidden_model_has_a_row(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from models.catalog import Catalog, read_entry
 from models.errors import DeviceLost, ModelTwice
@@ -50,6 +51,21 @@ def test_a_model_that_is_there_twice_is_neither_held_nor_run(tmp_path: Path) -> 
     assert shelf.resident == []
     with pytest.raises(ModelTwice, match="two directories hold"):
         shelf.infer(entry.card.id, entry.digest, "main", {"input": _CUBE})
+    shelf.close()
+
+
+def test_a_card_that_cannot_be_read_is_told_at_the_start(tmp_path: Path) -> None:
+    """The log names the directory and the mistake; the other models are held."""
+    write_threshold_model(tmp_path / "models", id="right")
+    wrong = write_threshold_model(tmp_path / "models", id="wrong") / "model.toml"
+    wrong.write_text("licens = 1\n" + wrong.read_text())
+    shelf = Shelf(lambda: Catalog.scan((tmp_path / "models",)), [OnnxRuntime()], ShelfSettings(threads=1))
+    with capture_logs() as logs:
+        shelf.fill()
+    (told,) = [line for line in logs if line["event"] == "model not loaded"]
+    assert told["directory"] == str(wrong.parent)
+    assert "licens: unknown key" in told["cause"]
+    assert shelf.resident == ["right"]
     shelf.close()
 
 
