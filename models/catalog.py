@@ -191,6 +191,13 @@ def read_entry(directory: Path) -> CatalogEntry:
         if network.sha256 is not None and found != network.sha256:
             state = ModelState.BROKEN
             reason = f"{file} has sha256 {found}, its card says {network.sha256}; fetch or import the model again"
+    lacking = [golden.file for golden in card.golden if not (directory / golden.file).is_file()]
+    if lacking and state is not ModelState.BROKEN:
+        state = ModelState.BROKEN
+        reason = (
+            f"{directory / lacking[0]} is missing, which proves the model on this machine, so it is not used; put it "
+            "back, or import the model again"
+        )
     return CatalogEntry(card=card, directory=directory, digest=digest.hexdigest(), state=state, reason=reason)
 
 

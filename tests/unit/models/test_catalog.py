@@ -85,6 +85,17 @@ def test_a_missing_network_without_reference_is_broken(tmp_path: Path) -> None:
     assert "is missing" in entry.reason
 
 
+def test_a_missing_golden_file_is_broken(tmp_path: Path) -> None:
+    """Without it the model cannot prove itself, so it is not called ready; what ails a network is told first."""
+    directory = write_threshold_model(tmp_path)
+    (directory / "golden.npz").unlink()
+    entry = Catalog.scan([tmp_path]).get("constant-answer")
+    assert entry.state is ModelState.BROKEN
+    assert entry.reason.startswith(f"{directory / 'golden.npz'} is missing")
+    (directory / "model.onnx").unlink()
+    assert "model.onnx is missing" in Catalog.scan([tmp_path]).get("constant-answer").reason
+
+
 def test_a_card_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
     """An unknown key is listed with its reason, and the models beside it are there."""
     card = write_threshold_model(tmp_path, id="wrong") / "model.toml"
