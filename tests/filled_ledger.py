@@ -186,12 +186,14 @@ def fill_a_day(ledger: LedgerViews, *, now: datetime | None = None) -> None:
             session, second, JobState.FAILED, queued_at=ago(minutes=29), finished_at=ago(minutes=25),
             reason="the series has a gap of 12.5 mm after slice 41; send the missing images, or exclude the series",
         )  # fmt: skip
-        _, (third,) = add_study(session, "1.2.840.113619.2.5.3", received_at=ago(minutes=20))
+        held_study, (third,) = add_study(session, "1.2.840.113619.2.5.3", received_at=ago(minutes=20))
         held = add_job(
             session, third, JobState.HELD, queued_at=ago(minutes=19), finished_at=ago(minutes=15),
             reason="the archive's patient of this study has changed since receipt; compare both, then wetread retry",
         )  # fmt: skip
         add_result(session, held, "SEG", {"archive": DeliveryState.PENDING}, at=ago(minutes=15), attempts=0)
+        add_event(session, "job read", at=ago(minutes=15), study=held_study, job=held, objects=["SEG"])
+        add_event(session, "job held", at=ago(minutes=15), study=held_study, job=held, reason=held.reason)
         _, (late,) = add_study(session, "1.2.840.113619.2.5.8", received_at=ago(minutes=14))
         stuck = add_job(session, late, JobState.READ, queued_at=ago(minutes=13), finished_at=ago(minutes=12))
         add_result(
