@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from models.card_parts import Sha256, Strict
+from models.card_parts import Sha256, Side, Strict, in_order
 from models.errors import ChecksumMismatch
+
+Seconds = Annotated[float, Field(ge=0.0)]
 
 
 class Whole(Strict):
@@ -20,16 +22,18 @@ class LocateThenRead(Strict):
     """A first network finds the box on the coarse grid of the preparation, a second reads inside it at `read_size`."""
 
     strategy: Literal["locate-then-read"]
-    plane_mean_above: float = Field(description="a plane belongs to the box when the coarse mask's mean on it is above")
+    plane_mean_above: float = Field(
+        ge=0.0, lt=1.0, description="a plane belongs to the box when the coarse mask's mean on it is above"
+    )
     enlarge: float = Field(default=1.0, ge=1.0)
-    read_size: tuple[int, int, int]
+    read_size: tuple[Side, Side, Side] = Field(description="voxels of the second network's input, at least 1")
 
 
 class SlidingWindow(Strict):
     """The network reads windows of one size, moved over the prepared volume; answers are logits of classes."""
 
     strategy: Literal["sliding-window"]
-    window: tuple[int, int, int]
+    window: tuple[Side, Side, Side] = Field(description="voxels of the network's input, at least 1")
     overlap: float = Field(default=0.5, ge=0.0, le=0.9, description="share of a window's side")
     spread: Literal["even", "steps"] = Field(
         default="even", description="even: as in nnU-Net; steps: whole steps from the first voxel on, as in MONAI"
@@ -75,9 +79,14 @@ class SingleWindow(Strict):
     """One window of the signal."""
 
     strategy: Literal["window"]
-    trust_s: tuple[float, float] = Field(
+    trust_s: tuple[Seconds, Seconds] = Field(
         description="seconds of the window whose answer is used; a recording must reach the second"
     )
+
+    @model_validator(mode="after")
+    def _trusts_something(self) -> "SingleWindow":
+        in_order(trust_s=self.trust_s)
+        return self
 
 
 class EntryPoint(Strict):

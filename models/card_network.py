@@ -1,11 +1,13 @@
 """``[networks]`` and ``[[golden]]`` of a card: files, weights by reference, and what proves them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from models.card_parts import FileName, Sha256, Strict
 from models.runtime_names import Precision
+
+Step = Annotated[int, Field(ge=1)]
 
 
 class PackageFile(Strict):
@@ -72,7 +74,7 @@ class Golden(Tolerance):
 
     network: str = "main"
     file: FileName = Field(description="npz beside the card with arrays `input.*` and `expected.*`")
-    stride: tuple[int, ...] = Field(
+    stride: tuple[Step, ...] = Field(
         default=(), description="step along each axis of the answer: `expected.*` keeps only every n-th element"
     )
     lower: Tolerance = Field(default=_LOWER, description="what fp16, bf16 and int8 may differ by")

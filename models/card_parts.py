@@ -8,6 +8,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Axes = Annotated[str, Field(pattern="^[LRAPIS]{3}$")]
 
 
+Brightness = Annotated[int, Field(ge=0, le=255)]
+
+
+Percentile = Annotated[float, Field(ge=0.0, le=100.0)]
+
+
+Millimetres = Annotated[float, Field(gt=0.0)]
+
+
+#: A side of an array, in voxels or pixels.
+Side = Annotated[int, Field(ge=1)]
+
+
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -18,9 +31,9 @@ Identifier = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length
 
 
 class Strict(BaseModel):
-    """A frozen record that refuses keys it does not know."""
+    """A frozen record that refuses keys it does not know, and numbers that are none or infinite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Concept(Strict):
@@ -36,6 +49,12 @@ class Range(Strict):
 
     min: float | None = None
     max: float | None = None
+
+    @model_validator(mode="after")
+    def _holds_something(self) -> "Range":
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"nothing lies between min = {self.min:g} and max = {self.max:g}: min is the lower one")
+        return self
 
     def __contains__(self, value: float) -> bool:
         """Say whether the value lies inside."""
@@ -56,7 +75,7 @@ class Label(Strict):
     concept: Concept = Field(description="Segmented Property Type and Finding Site")
     category: Concept = Concept(value="91723000", scheme="SCT", meaning="Anatomical Structure")
     laterality: Literal["left", "right"] | None = None
-    colour_rgb: tuple[int, int, int]
+    colour_rgb: tuple[Brightness, Brightness, Brightness] = Field(description="red, green, blue, each from 0 to 255")
     plausible_volume_ml: Range = Range()
     threshold: float | None = Field(
         default=None,
@@ -98,6 +117,13 @@ class Label(Strict):
     def name_in(self, language: str) -> str:
         """Return what it is called there, as far as the card says."""
         return self.names.get(language) or self.name
+
+
+def in_order(**pairs: tuple[float, float] | None) -> None:
+    """Raise ValueError, naming the key, unless of each pair the first is the lower one."""
+    for key, pair in pairs.items():
+        if pair is not None and not pair[0] < pair[1]:
+            raise ValueError(f"{key} needs a lower and a higher value, in this order, not {list(pair)}")
 
 
 def alike(labels: Sequence[Label]) -> str:

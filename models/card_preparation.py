@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from models.card_parts import Axes, Identifier, Strict
+from models.card_parts import Axes, Identifier, Millimetres, Percentile, Side, Strict, in_order
 
-Side = Annotated[int, Field(ge=0)]
+Kept = Annotated[int, Field(ge=0)]
+Deviation = Annotated[float, Field(gt=0.0)]
 
 
 class Values(Strict):
@@ -18,7 +19,9 @@ class Values(Strict):
     )
     mean: float | None = Field(default=None, description="with normalisation = fixed")
     std: float | None = Field(default=None, gt=0, description="with normalisation = fixed")
-    percentiles: tuple[float, float] = (0.0, 100.0)
+    percentiles: tuple[Percentile, Percentile] = Field(
+        default=(0.0, 100.0), description="of the volume's values, from 0 to 100, the lower one first: what to clip to"
+    )
     window: tuple[float, float] | None = Field(
         default=None, description="values (of a CT: HU) to clip to, instead of percentiles of the volume"
     )
@@ -32,10 +35,7 @@ class Values(Strict):
     def _values_are_whole(self) -> "Values":
         if (self.normalisation == "fixed") != (self.mean is not None and self.std is not None):
             raise ValueError("normalisation = fixed, and only it, needs mean and std")
-        if self.window is not None and not self.window[0] < self.window[1]:
-            raise ValueError("window needs a lower and a higher value, in this order")
-        if self.stretched is not None and not self.stretched[0] < self.stretched[1]:
-            raise ValueError("stretched needs a lower and a higher value, in this order")
+        in_order(percentiles=self.percentiles, window=self.window, stretched=self.stretched)
         return self
 
 
@@ -48,8 +48,12 @@ class VolumePreparation(Values):
         description="conform: resample to spacing_mm, centred, padded or cut to size; resize: stretch to size; "
         "spacing: resample to spacing_mm, all of it"
     )
-    size: tuple[int, int, int] | None = None
-    spacing_mm: tuple[float, float, float] | None = None
+    size: tuple[Side, Side, Side] | None = Field(
+        default=None, description="voxels along each axis of the network's grid, at least 1"
+    )
+    spacing_mm: tuple[Millimetres, Millimetres, Millimetres] | None = Field(
+        default=None, description="of the network's grid along each axis, above 0"
+    )
     interpolation: Literal["linear", "nearest", "spline"] = Field(
         default="linear",
         description="spline: cubic, within the images' range of values; where one side of a voxel is more than three "
@@ -78,7 +82,7 @@ class VolumePreparation(Values):
     crop_non_zero: bool = Field(
         default=False, description="before anything else, keep the box of the source in which a channel is not 0"
     )
-    crop_centre: tuple[Side, Side, Side] | None = Field(
+    crop_centre: tuple[Kept, Kept, Kept] | None = Field(
         default=None,
         description="with fit = resize or spacing, before values are normalised: keep so many voxels of the network's "
         "grid about its middle, as MONAI's CenterSpatialCrop does; 0 keeps a side, and so does more than there is",
@@ -113,7 +117,7 @@ class ImagePreparation(Strict):
     """From each frame of images without a place in space to the network's input ``(1, channels, h, w)`` float32."""
 
     kind: Literal["image"]
-    size: tuple[int, int] = Field(description="rows, columns of the network's input")
+    size: tuple[Side, Side] = Field(description="rows, columns of the network's input, at least 1")
     fit: Literal["stretch", "pad", "crop"] = Field(
         default="stretch",
         description="stretch: to size, whatever becomes of the aspect; pad: all of the image, with the lowest value "
@@ -127,24 +131,21 @@ class ImagePreparation(Strict):
     normalisation: Literal["min-max", "mean-std"] = Field(
         description="min-max: the window of values becomes 0 to 1; mean-std: then less mean, divided by std"
     )
-    percentiles: tuple[float, float] = (0.0, 100.0)
+    percentiles: tuple[Percentile, Percentile] = Field(
+        default=(0.0, 100.0), description="of the image's values, from 0 to 100, the lower one first: what to clip to"
+    )
     window: tuple[float, float] | None = Field(default=None, description="values to clip to, instead of percentiles")
     mean: tuple[float, ...] = Field(default=(), description="one for each channel, or one for all")
-    std: tuple[float, ...] = Field(default=(), description="one for each channel, or one for all")
+    std: tuple[Deviation, ...] = Field(default=(), description="one for each channel, or one for all, above 0")
     scale: float = 1.0
     offset: float = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> "ImagePreparation":
-        if min(self.size) < 1:
-            raise ValueError("size needs rows and columns")
         wanted = {1, self.channels} if self.normalisation == "mean-std" else {0}
         if len(self.mean) not in wanted or len(self.std) not in wanted:
             raise ValueError("normalisation = mean-std, and only it, needs mean and std: one of each, or one a channel")
-        if any(not deviation > 0 for deviation in self.std):
-            raise ValueError("std needs numbers above 0")
-        if self.window is not None and not self.window[0] < self.window[1]:
-            raise ValueError("window needs a lower and a higher value, in this order")
+        in_order(percentiles=self.percentiles, window=self.window)
         return self
 
 

@@ -1,12 +1,15 @@
 """A wrong card is refused with its file, the key as it stands in the card, and what is allowed there."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from models.errors import CardError
-from models.manifest import load_card
+from models.manifest import explained, load_card
 from models.testing import write_threshold_model
+from tests.readings import a_card
 
 ANOTHER = """[[labels]]
 number = 2
@@ -71,11 +74,104 @@ MISTAKES = [
         "interpretation: frames: 'highest' does not go with question; allowed are mean, or nothing",
     ),
 ]
+#: Numbers of which no read could be made.
+OUT_OF_RANGE = [
+    (
+        "colour_rgb = [",
+        "colour_rgb = [600, 1, 2] #",
+        "labels.0.colour_rgb.0: Input should be less than or equal to 255",
+    ),
+    (
+        "colour_rgb = [",
+        "colour_rgb = [0, -1, 2] #",
+        "labels.0.colour_rgb.1: Input should be greater than or equal to 0",
+    ),
+    (
+        "size = [16, 16, 16]",
+        "size = [0, 16, 16]",
+        "preparation.size.0: Input should be greater than or equal to 1, not 0",
+    ),
+    ("size = [16, 16, 16]", "spacing_mm = [-1.0, 0, 1.0]", "preparation.spacing_mm.0: Input should be greater than 0"),
+    (
+        "size =",
+        "percentiles = [0, 200]\nsize =",
+        "preparation.percentiles.1: Input should be less than or equal to 100",
+    ),
+    (
+        "size =",
+        "percentiles = [99, 1]\nsize =",
+        "preparation: percentiles needs a lower and a higher value, in this order",
+    ),
+    ("size =", "outside = nan\nsize =", "preparation.outside: Input should be a finite number, not nan"),
+    ("size =", "offset = -inf\nsize =", "preparation.offset: Input should be a finite number, not -inf"),
+    (
+        '"whole"',
+        '"sliding-window"\nwindow = [8, 0, 8]',
+        "inference.window.1: Input should be greater than or equal to 1",
+    ),
+    (
+        "number = 1",
+        "number = 1\nplausible_volume_ml = { min = 9, max = 1 }",
+        "labels.0.plausible_volume_ml: nothing lies",
+    ),
+    (
+        "number = 1",
+        "number = 1\nplausible_volume_ml = { max = inf }",
+        "plausible_volume_ml.max: Input should be a finite",
+    ),
+    (
+        "[[golden]]",
+        "[[golden]]\nstride = [1, 0]",
+        "golden.0.stride.1: Input should be greater than or equal to 1, not 0",
+    ),
+]
+#: Likewise of images, of which the card stands for another model.
+OUT_OF_RANGE_OF_IMAGES = [
+    ({"size": [0, 8]}, "preparation.size.0"),
+    ({"percentiles": [-1.0, 50.0]}, "preparation.percentiles.0"),
+    ({"percentiles": [50.0, 50.0]}, "percentiles needs a lower and a higher value"),
+    ({"normalisation": "mean-std", "mean": [0.5], "std": [0.0]}, "preparation.std.0"),
+    ({"window": [float("-inf"), 1.0]}, "preparation.window.0: Input should be a finite number"),
+]
 
 
 @pytest.mark.parametrize(("right", "wrong", "told"), MISTAKES, ids=[told[:40] for _, _, told in MISTAKES])
 def test_a_mistake_is_named(tmp_path: Path, right: str, wrong: str, told: str) -> None:
     """The message begins with the file and says where and what; no tag of pydantic's stands within the key."""
+    assert_told(tmp_path, right, wrong, told)
+
+
+@pytest.mark.parametrize(("right", "wrong", "told"), OUT_OF_RANGE, ids=[wrong for _, wrong, _ in OUT_OF_RANGE])
+def test_a_number_out_of_its_range_is_named(tmp_path: Path, right: str, wrong: str, told: str) -> None:
+    """What would fail at every study is refused when the card is read."""
+    assert_told(tmp_path, right, wrong, told)
+
+
+@pytest.mark.parametrize(("changes", "told"), OUT_OF_RANGE_OF_IMAGES)
+def test_a_number_out_of_its_range_is_named_of_images(changes: dict[str, Any], told: str) -> None:
+    """Images' preparation has the same ranges."""
+    preparation = {"kind": "image", "size": [8, 8], "normalisation": "min-max"} | changes
+    with pytest.raises(ValidationError) as refused:
+        a_card(preparation=preparation)
+    assert told in explained(refused.value)
+
+
+@pytest.mark.parametrize(
+    "inference",
+    [
+        {"strategy": "locate-then-read", "plane_mean_above": 0.02, "read_size": [8, -8, 8]},
+        {"strategy": "locate-then-read", "plane_mean_above": 1.0, "read_size": [8, 8, 8]},
+        {"strategy": "window", "trust_s": [8.0, 2.0]},
+    ],
+)
+def test_a_strategy_that_can_read_nothing_is_refused(inference: dict[str, Any]) -> None:
+    """A box without a voxel, a plane that is more than full, seconds that end before they begin."""
+    with pytest.raises(ValidationError, match=r"read_size|plane_mean_above|trust_s"):
+        a_card(inference=inference)
+
+
+def assert_told(tmp_path: Path, right: str, wrong: str, told: str) -> None:
+    """Write the right card with a mistake, and see what whoever reads it is told."""
     file = write_threshold_model(tmp_path) / "model.toml"
     card = file.read_text(encoding="utf-8")
     assert right in card
