@@ -30,7 +30,8 @@ loaded          all networks of a model, resident
 runtimes        the first of the site's order that gives the golden answers (runtime_names)
 builds          models in lower precisions (precision), used only where they were measured; benching, how fast they are
 reading         all of it in one function, `read`
-checking        golden inputs (golden: how they are made) prove a model on this machine (processor: which it is)
+checking        golden inputs (golden: how they are made) prove a model on this machine (processor: which it is);
+                network_agreement, whether its networks are what the card says
 import_kinds    the formats that can be imported: brainchop (brainchop_card), import_onnx, import_torchscript (in
                 torchscript_child, a process of its own), import_monai, import_nnunet (nnunet_card); monai_transforms;
                 channel_names; import_torch, modules that they made; imported_model, the directory that they write

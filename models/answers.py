@@ -59,6 +59,17 @@ def answered(
     return found
 
 
+def only_output(answer: Mapping[str, NDArray[np.generic]]) -> NDArray[np.generic]:
+    """Return the one output of a network that is asked part by part. Raises CardError, naming them, for several."""
+    if len(answer) != 1:
+        shapes = {name: array.shape for name, array in answer.items()}
+        raise CardError(
+            f"the network answers {shapes}, and one output is read; export it again with the answer alone, without "
+            "what it was only trained with"
+        )
+    return next(iter(answer.values()))
+
+
 def _require_numbers(values: NDArray[Any]) -> None:
     """Refuse NaN: no comparison with it is true, so it would be told as "looked for and not found"."""
     # The least of values is NaN if one of them is; without an array of answers as large as the values.

@@ -20,6 +20,7 @@ from models.card_network import Golden, Tolerance
 from models.catalog import CatalogEntry
 from models.errors import CardError
 from models.loaded import LoadedModel, NetworkFiles
+from models.network_agreement import require_agreement
 from models.runtime import Arrays, Runtime
 from models.runtime_names import Precision
 
@@ -78,8 +79,11 @@ def check(
         kept: JSON file of what has passed; what is found there is not run again.
         files: What is loaded, and in which precision; as the card says in fp32 where left out.
 
-    Raises ModelIncomplete, ChecksumMismatch, RuntimeFailed, or CardError when a golden file cannot be read.
+    Raises ModelIncomplete, ChecksumMismatch, RuntimeFailed, or CardError when a golden file cannot be read or a network
+    is not what the card says.
     """
+    entry.require_ready()
+    require_agreement(entry)
     model = LoadedModel.load(entry, runtime, threads, files)
     try:
         return prove(entry, model, precision=files.precision if files is not None else "fp32", kept=kept)

@@ -21,6 +21,7 @@ from models.durable_file import write_durably
 from models.errors import CardError, ModelError, WeightsRefused
 from models.inference import INPUT
 from models.manifest import Card, explained
+from models.network_agreement import disagreement
 from models.network_shapes import SIGNAL, shapes_of
 
 DRAFT = f"{CARD_FILE}.draft"
@@ -73,8 +74,8 @@ def write_model(
         answer: What the origin answers to a golden input, by the names of the ONNX file's outputs.
         program: An exported program of the same network, for the runtime torch.
 
-    Raises CardError, after having written a draft, where the table lacks what no file can say; WeightsRefused where the
-    network is none, or does not answer what its origin does; OSError.
+    Raises CardError, after having written a draft, where the table lacks what no file can say, or without one where the
+    network contradicts it; WeightsRefused where the network is none, or does not answer what its origin does; OSError.
     """
     model = _checked(network)
     table = merged({"schema": 1}, table)
@@ -82,6 +83,8 @@ def write_model(
     table["networks"] = {"main": merged(table.get("networks", {}).get("main", {}), {"file": "model.onnx"})}
     # A card without golden files is checked first: whoever must add something should not wait for a network.
     card = _card_or_draft(merged(table, {"golden": []}), target)
+    if problem := disagreement(card, "main", model):
+        raise CardError(problem)
     renamed = _with_input(model, SIGNAL if isinstance(card.preparation, WaveformPreparation) else INPUT)
     content = renamed.SerializeToString(deterministic=True)
     golden = _golden(card, renamed, content, answer)
@@ -246,11 +249,6 @@ def _relative_error(own: NDArray[Any], wanted: NDArray[Any]) -> float:
 def _golden_input(card: Card, dims: list[int]) -> NDArray[np.float32]:
     """Return blocks of noise of the network's own shape, or of one that is small where it takes any."""
     announced = next(iter(shapes_of(card, "main").values()), None)
-    if announced is not None and len(announced.largest) != len(dims):
-        raise WeightsRefused(
-            f"the network's input has {len(dims)} axes, and the card's preparation makes {len(announced.largest)}; "
-            "mend preparation.kind in the card"
-        )
     least = announced.smallest[1:] if announced is not None else ()
     sides = [1, dims[1] or 1] if len(dims) > 1 else [1]
     for axis in range(len(sides), len(dims)):

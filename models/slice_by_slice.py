@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from models.answers import only_output
 from models.card_inference import Slices
 from models.errors import RuntimeFailed
 from models.runtime import Infer
@@ -24,7 +25,7 @@ def ask_slices(
     Returns ``(1, classes, d, h, w)``; ``(1, 1, d, h, w)`` where the network answers label numbers.
 
     Raises RuntimeFailed when the answer to n slices is neither ``(n, classes, rows, columns)`` nor
-    ``(n, rows, columns)``.
+    ``(n, rows, columns)``, CardError for several outputs.
     """
     # The slices first: (slices, channels, rows, columns).
     slices = np.moveaxis(array[0], strategy.axis + 1, 0)
@@ -33,7 +34,7 @@ def ask_slices(
     for start in range(0, count, at_once):
         group = range(start, min(start + at_once, count))
         seen = [slices[np.clip(place + reach, 0, count - 1)].reshape(-1, *slices.shape[2:]) for place in group]
-        (answer,) = infer(network, {name: np.ascontiguousarray(np.stack(seen))}).values()
+        answer = only_output(infer(network, {name: np.ascontiguousarray(np.stack(seen))}))
         if answer.ndim == 3:  # noqa: PLR2004
             answer = answer[:, np.newaxis]
         if answer.ndim != 4 or answer.shape[0] != len(group) or answer.shape[2:] != slices.shape[2:]:  # noqa: PLR2004

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from models.answers import only_output
 from models.card_inference import SlidingWindow
 from models.errors import RuntimeFailed
 from models.runtime import Infer
@@ -30,7 +31,8 @@ def ask_windows(
 
     Returns ``(1, classes, d, h, w)`` float32: the mean of all answers to a voxel, weighted by their blending.
 
-    Raises RuntimeFailed, also when the answer to n windows is not ``(n, classes, *window)``.
+    Raises RuntimeFailed, also when the answer to n windows is not ``(n, classes, *window)``, CardError for several
+    outputs.
     """
     padded, inside = filled_up(array, strategy)
     weight = blending(strategy)
@@ -58,7 +60,7 @@ def _mirrored(
     ways = [way for count in range(len(axes) + 1) for way in itertools.combinations(axes, count)]
     total: NDArray[np.float32] | None = None
     for way in ways:
-        (answer,) = infer(network, {name: np.ascontiguousarray(np.flip(group, way))}).values()
+        answer = only_output(infer(network, {name: np.ascontiguousarray(np.flip(group, way))}))
         if answer.ndim != 5 or answer.shape[0] != len(group) or answer.shape[2:] != strategy.window:  # noqa: PLR2004
             raise RuntimeFailed(
                 f"the network answers {answer.shape} to {len(group)} windows of {strategy.window}, not "

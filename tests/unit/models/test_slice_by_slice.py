@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.card_inference import Slices
-from models.errors import RuntimeFailed
+from models.errors import CardError, RuntimeFailed
 from models.runtime import Arrays
 from models.slice_by_slice import ask_slices
 
@@ -52,3 +52,10 @@ def test_another_answer_is_refused() -> None:
     """An answer that is not of the slices' size is a named failure."""
     with pytest.raises(RuntimeFailed, match=r"3 slices of \(6, 7\)"):
         ask_slices(lambda _n, _i: {"x": np.zeros((3, 2, 3, 3))}, "main", "input", ARRAY, strategy(), at_once=3)
+
+
+def test_of_several_outputs_none_is_taken_for_the_answer() -> None:
+    """A head that was only trained with is named, where a traceback was."""
+    two = {"main_head": np.zeros((1, 2, 6, 7)), "deep": np.zeros(())}
+    with pytest.raises(CardError, match=r"main_head.*deep.*one output is read"):
+        ask_slices(lambda _n, _i: two, "main", "input", ARRAY, strategy())

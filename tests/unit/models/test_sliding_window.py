@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from pydantic import ValidationError
 
 from models.card_inference import SlidingWindow
-from models.errors import RuntimeFailed
+from models.errors import CardError, RuntimeFailed
 from models.onnx_runtime import OnnxRuntime
 from models.reading import read
 from models.runtime import Arrays
@@ -190,3 +190,10 @@ def test_axes_of_mirrored_copies_are_three_and_each_once() -> None:
             SlidingWindow.model_validate(values | {"mirror_axes": wrong})
     with pytest.raises(ValidationError, match="leave out mirror_axes"):
         a_card(inference=values | {"mirror_axes": (0,)}, interpretation={"kind": "boxes"})
+
+
+def test_of_several_outputs_none_is_taken_for_the_answer() -> None:
+    """Deep supervision's outputs are named, where a traceback was."""
+    two = {"main_head": np.zeros((1, 2, 8, 10, 12), np.float32), "deep": np.zeros((), np.float32)}
+    with pytest.raises(CardError, match=r"main_head.*deep.*one output is read"):
+        ask_windows(lambda _n, _i: two, "main", "input", a_volume((8, 10, 12)), STRATEGY)
