@@ -76,7 +76,7 @@ class Builds:
             name: Of the runtime.
             precision: Lower than fp32.
             threads: For the runtime.
-            calibration: Inputs for int8; the golden ones where there are none.
+            calibration: Inputs of the network main, which int8 needs; other networks' are their golden ones.
             step: Told what is done.
 
         Raises ModelError where this runtime does not compute in it, or a file cannot be lowered, RuntimeFailed.
@@ -84,6 +84,13 @@ class Builds:
         rewritten = _rewritten(name, precision)
         if not entry.card.golden:
             raise ModelError(f"{entry.card.id} has no golden files, so no precision but fp32 can be proven")
+        if precision == "int8" and "main" in entry.card.networks and not calibration:
+            # Its golden input would be what the ranges are measured on, and what proves them.
+            raise ModelError(
+                f"{entry.card.id} cannot be built in int8 without inputs like those that will come: its golden inputs "
+                "prove it, and must not be what its ranges are made from; write some prepared inputs as npz files and "
+                "name their folder with --calibration (docs/writing-a-model.md)"
+            )
         folder = self._folder(entry, name, precision)
         # What was measured before is not this any more, from the first byte that is written.
         (folder / _RECORD).unlink(missing_ok=True)
@@ -178,5 +185,4 @@ def _rewritten(name: RuntimeName, precision: Precision) -> bool:
 
 
 def _inputs(entry: CatalogEntry, network: str, calibration: Sequence[Arrays]) -> Iterable[Arrays]:
-    own = list(golden_inputs(entry, network))
-    return (*calibration, *own) if network == "main" else own
+    return calibration if network == "main" else list(golden_inputs(entry, network))

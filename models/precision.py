@@ -99,13 +99,18 @@ def _int8(file: Path, calibration: Iterable[Arrays]) -> bytes:
         return target.read_bytes()
 
 
-def read_calibration(folder: Path) -> list[dict[str, NDArray[np.generic]]]:
+def read_calibration(folder: Path, network: Path) -> list[dict[str, NDArray[np.generic]]]:
     """Read a calibration set: npz files with arrays ``input.*``, as golden files have them.
 
-    Each array is an input of the network ``main`` under the input's name, prepared as the card says.
+    Each array is an input of the network under the input's name, prepared as the card says.
 
-    Raises ModelError.
+    Args:
+        folder: Of the npz files.
+        network: ONNX file of the network ``main``, which is to take them.
+
+    Raises ModelError, naming the file, also where an array is nothing that the network takes.
     """
+    takes = _inputs_of(network)
     found = []
     for file in sorted(folder.glob("*.npz")):
         try:
@@ -119,7 +124,47 @@ def read_calibration(folder: Path) -> list[dict[str, NDArray[np.generic]]]:
                 f"{file} has no array named input.*: write the network's prepared inputs with numpy.savez, each under "
                 "input. and the input's name, as the model's golden files have them"
             )
-        found.append({name.removeprefix(_INPUT): array for name, array in named.items()})
+        inputs = {name.removeprefix(_INPUT): array for name, array in named.items()}
+        found.append({name: _fitting(file, name, array, takes) for name, array in inputs.items()})
+        if missing := sorted(set(takes) - set(inputs)):
+            raise ModelError(f"{file} has no array named {_INPUT}{missing[0]}, which the network needs; add it")
     if not found:
         raise ModelError(f"{folder} holds no npz file; int8 needs some inputs like those that will come")
     return found
+
+
+def _inputs_of(network: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Return sides (0: any) and type of each input of an ONNX file."""
+    graph = onnx.load(network, load_external_data=False).graph
+    held = {each.name for each in graph.initializer}
+    return {
+        each.name: (
+            tuple(int(side.dim_value) for side in each.type.tensor_type.shape.dim),
+            onnx.helper.tensor_dtype_to_np_dtype(each.type.tensor_type.elem_type),
+        )
+        for each in graph.input
+        if each.name not in held
+    }
+
+
+def _fitting(
+    file: Path,
+    name: str,
+    array: NDArray[np.generic],
+    takes: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]],
+) -> NDArray[np.generic]:
+    """Return an array in the type that the network takes. Raises ModelError for what it does not take."""
+    if name not in takes:
+        raise ModelError(
+            f"{file}: the network has no input {name!r}; allowed are {', '.join(_INPUT + n for n in takes)}"
+        )
+    sides, kind = takes[name]
+    if len(sides) != array.ndim or any(side not in (0, own) for side, own in zip(sides, array.shape, strict=True)):
+        wanted = ", ".join(str(side or "any") for side in sides)
+        raise ModelError(
+            f"{file}: {_INPUT}{name} has the shape {array.shape}, and the network takes ({wanted}); write the input "
+            "as the card's preparation makes it, with the axes of batch and channels"
+        )
+    if not np.can_cast(array.dtype, kind, "same_kind") or not np.isfinite(array).all():
+        raise ModelError(f"{file}: {_INPUT}{name} must hold finite numbers of type {kind}, and is {array.dtype}")
+    return array.astype(kind, copy=False)

@@ -102,7 +102,8 @@ def build(
     precision: Annotated[str, typer.Option(help="fp16, bf16 or int8.")],
     runtime: Annotated[str, typer.Option(help="What is to run it; else the first of models.runtimes.")] = "",
     calibration: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="For int8: npz files with arrays input.*")
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="For int8, which needs it: npz files with arrays input.*"),
     ] = None,
     settings: SettingsFile = None,
     data: DataFolder = None,
@@ -120,6 +121,8 @@ def build(
     entry = _catalog(found).get(model_id)
     name = _one_of(runtime or found.models.runtimes[0], get_args(RuntimeName), "--runtime")
     wanted = _one_of(precision, get_args(Precision)[1:], "--precision")
+    entry.require_ready()
+    main = entry.card.networks.get("main")
     with _progress() as step:
         made = Builds(found.builds).make(
             entry,
@@ -127,7 +130,7 @@ def build(
             name,
             wanted,
             threads=os.cpu_count() or 1,
-            calibration=read_calibration(calibration) if calibration is not None else (),
+            calibration=read_calibration(calibration, entry.directory / main.file) if calibration and main else (),
             step=step,
         )
     for verdict in made.verdicts:

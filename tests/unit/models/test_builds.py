@@ -44,7 +44,9 @@ def test_what_was_not_measured_does_not_run(entry: CatalogEntry, builds: Builds)
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_what_agrees_runs_and_says_so(entry: CatalogEntry, builds: Builds, precision: Any) -> None:
     """After a build the model runs in the lower precision, and its words tell which; others stay in fp32."""
-    made = builds.make(entry, OnnxRuntime(), "onnxruntime", precision, threads=1)
+    random = np.random.default_rng(0)
+    calibration = [{"input": random.random((1, 1, 16, 16), np.float32)} for _ in range(4 if precision == "int8" else 0)]
+    made = builds.make(entry, OnnxRuntime(), "onnxruntime", precision, threads=1, calibration=calibration)
     assert made.passed
     chosen = in_precision({entry.card.id: precision}, builds)
     model = load_proven(entry, [OnnxRuntime()], threads=1, passed_over=lambda _name, _why: None, chosen=chosen)
@@ -156,16 +158,48 @@ def test_a_build_that_was_interrupted_is_none(entry: CatalogEntry, builds: Build
         builds.files(entry, "onnxruntime", "fp16")
 
 
-def test_a_calibration_set_is_read_by_the_inputs_names(tmp_path: Path) -> None:
-    """As golden files have them; what else a file holds is left out."""
-    np.savez(tmp_path / "one.npz", **{"input.input": np.ones((1, 2)), "expected.logits": np.zeros(3)})  # type: ignore[arg-type,unused-ignore]
-    (found,) = read_calibration(tmp_path)
+def test_int8_is_not_proven_by_what_it_was_made_from(entry: CatalogEntry, builds: Builds) -> None:
+    """Without a calibration set the golden input would be both; an earlier build stays."""
+    inputs = [{"input": np.random.default_rng(0).random((1, 1, 16, 16), np.float32)}]
+    builds.make(entry, OnnxRuntime(), "onnxruntime", "int8", threads=1, calibration=inputs)
+    with pytest.raises(ModelError, match=r"without inputs like those that will come.*--calibration"):
+        builds.make(entry, OnnxRuntime(), "onnxruntime", "int8", threads=1)
+    assert builds.find(entry, "onnxruntime", "int8") is not None
+
+
+def test_a_calibration_set_is_read_by_the_inputs_names(entry: CatalogEntry, tmp_path: Path) -> None:
+    """As golden files have them, in the network's type; what else a file holds is left out."""
+    np.savez(tmp_path / "one.npz", **{"input.input": np.ones((1, 1, 2, 3)), "expected.logits": np.zeros(3)})  # type: ignore[arg-type,unused-ignore]
+    (found,) = read_calibration(tmp_path, entry.directory / "model.onnx")
     assert list(found) == ["input"]
-    np.testing.assert_array_equal(found["input"], np.ones((1, 2)))
+    assert found["input"].dtype == np.float32
+    np.testing.assert_array_equal(found["input"], np.ones((1, 1, 2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        (
+            {"input.input": np.ones((4, 4))},
+            r"input\.input has the shape \(4, 4\), and the network takes \(1, 1, any, any\)",
+        ),
+        ({"input.input": np.ones((1, 3, 4, 4))}, r"\(1, 3, 4, 4\), and the network takes"),
+        ({"input.image": np.ones((1, 1, 4, 4))}, r"no input 'image'; allowed are input\.input"),
+        ({"input.input": np.full((1, 1, 4, 4), np.nan)}, "must hold finite numbers of type float32"),
+        ({"input.input": np.ones((1, 1, 4, 4), complex)}, "of type float32, and is complex128"),
+    ],
+)
+def test_a_calibration_array_that_the_network_does_not_take_is_told(
+    entry: CatalogEntry, tmp_path: Path, arrays: Any, told: str
+) -> None:
+    """The file is named, before a runtime says it in its own words."""
+    np.savez(tmp_path / "five.npz", **arrays)
+    with pytest.raises(ModelError, match=rf"five\.npz: .*{told}"):
+        read_calibration(tmp_path, entry.directory / "model.onnx")
 
 
 @pytest.mark.parametrize("wrong", ["none", "damaged", "cut short", "other names"])
-def test_a_calibration_set_that_cannot_be_used_is_told(tmp_path: Path, wrong: str) -> None:
+def test_a_calibration_set_that_cannot_be_used_is_told(entry: CatalogEntry, tmp_path: Path, wrong: str) -> None:
     """The file is named, and what it should hold; a damaged one ends in no traceback."""
     file = tmp_path / "one.npz"
     if wrong == "damaged":
@@ -175,4 +209,4 @@ def test_a_calibration_set_that_cannot_be_used_is_told(tmp_path: Path, wrong: st
     if wrong == "cut short":
         file.write_bytes(file.read_bytes()[:600])
     with pytest.raises(ModelError, match=r"holds no npz file" if wrong == "none" else r"one\.npz .*numpy\.savez"):
-        read_calibration(tmp_path)
+        read_calibration(tmp_path, entry.directory / "model.onnx")
