@@ -15,6 +15,18 @@ _PLAINER = {
     "model_type": "must be a table, in { }",
     "dict_type": "must be a table, in { }",
 }
+#: Where pydantic finds a table's key wrong, it says so behind the key.
+_KEY_ITSELF = "[key]"
+#: What each pattern of the card allows; a test asks that none is missing.
+IN_WORDS = {
+    "^[LRAPIS]{3}$": "three letters, one of L and R, one of A and P, one of I and S, such as LPS",
+    "^[0-9a-f]{64}$": "the 64 digits of a SHA-256, 0 to 9 and a to f",
+    "^[A-Za-z0-9_][A-Za-z0-9_.-]*$": "a file's name without folders: letters, digits, and _ . - after the first",
+    "^[a-z0-9]+(-[a-z0-9]+)*$": "small letters and digits, in parts that are joined by -, such as brain-mask",
+    "^[A-Za-z0-9_.-]+$": "letters, digits, and _ . -",
+    "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$": "a package's name: letters, digits, and . _ - between them",
+    "^[A-Za-z0-9][A-Za-z0-9.+!_-]*$": "a version: letters, digits, and . + ! _ - after the first",
+}
 
 
 def mistakes(record: type[BaseModel], error: ValidationError) -> str:
@@ -47,10 +59,15 @@ def _mistake(record: type[BaseModel], problem: Mapping[str, Any]) -> str:
         return f"{before}{_choice(problem['input'], allowed)}"
     if kind == "value_error":
         return before + str(context["error"])
-    said = _PLAINER.get(kind, problem["msg"])
+    return before + _not_allowed(problem)
+
+
+def _not_allowed(problem: Mapping[str, Any]) -> str:
+    if words := IN_WORDS.get(problem.get("ctx", {}).get("pattern", "")):
+        return f"{problem['input']!r} is not allowed; allowed are {words}"
     # A table or a list would fill the line.
     given = f", not {problem['input']!r}" if isinstance(problem["input"], str | int | float) else ""
-    return f"{before}{said}{given}"
+    return f"{_PLAINER.get(problem['type'], problem['msg'])}{given}"
 
 
 def _choice(given: object, allowed: list[str]) -> str:
@@ -68,6 +85,8 @@ def _followed(record: type[BaseModel], place: tuple[int | str, ...]) -> tuple[li
     inside: Any = record
     holder = record
     for part in place:
+        if part == _KEY_ITSELF:
+            continue
         records = _records(inside)
         tagged = next((each for each in records if len(records) > 1 and part in _literals(each)), None)
         if tagged is not None:

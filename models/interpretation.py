@@ -138,6 +138,14 @@ def _volume(voxels: int, voxel_ml: float) -> Measurement:
 def _check_plausible(
     known: list[Label], voxels: NDArray[np.intp], voxel_ml: float, interpretation: LabelMapInterpretation
 ) -> None:
+    unknown = sorted(set(np.flatnonzero(voxels[1:]) + 1) - {label.number for label in known})
+    if unknown:
+        # The images are not to blame, and volumes are not worth a look.
+        raise ImplausibleResult(
+            "the result is not sent: "
+            + "; ".join(f"label {number} is not on the card" for number in unknown)
+            + "; mend [[labels]] of the card, or the model"
+        )
     problems = [
         f"{label.name} {volume:.1f} ml (plausible {label.plausible_volume_ml})"
         for label in known
@@ -146,8 +154,6 @@ def _check_plausible(
     total = float(voxels[1:].sum()) * voxel_ml
     if total not in interpretation.plausible_total_ml:
         problems.append(f"all together {total:.1f} ml (plausible {interpretation.plausible_total_ml})")
-    unknown = sorted(set(np.flatnonzero(voxels[1:]) + 1) - {label.number for label in known})
-    problems += [f"label {number} is not on the card" for number in unknown]
     if problems:
         raise ImplausibleResult("the result is not sent: " + "; ".join(problems) + "; look at the source images")
 

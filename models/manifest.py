@@ -101,8 +101,10 @@ class Card(Strict):
     @model_validator(mode="after")
     def _labels_are_told_apart(self) -> "Card":
         numbers = [label.number for label in self.labels]
-        if len(set(numbers)) != len(numbers):
-            raise ValueError("two labels have the same number")
+        for place, number in enumerate(numbers):
+            if number in numbers[:place]:
+                first = numbers.index(number)
+                raise ValueError(f"labels.{place}.number: {number} is that of labels.{first} too; allowed is another")
         if problem := alike(self.labels):
             raise ValueError(problem)
         by_itself = self.interpretation.kind in ("multi-label", "regions")

@@ -77,12 +77,16 @@ def _read_by_code(card: Card, entry_point: EntryPoint, source: Source, *, loud: 
 def read_labels(
     card: Card, interpretation: LabelMapInterpretation, labels: NDArray[np.generic], source: Volume
 ) -> Reading:
-    """Return the reading of label numbers that somebody else drew on the source's grid.
+    """Return the reading of label numbers, or of a mask of label 1, that somebody else drew on the source's grid.
 
     Raises RuntimeFailed for another shape or what is no label, ImplausibleResult.
     """
-    if labels.shape != source.array.shape or not np.issubdtype(labels.dtype, np.integer):
-        raise RuntimeFailed(f"{card.id}: labels {labels.dtype} {labels.shape} for images {source.array.shape}")
+    whole = np.issubdtype(labels.dtype, np.integer) or np.issubdtype(labels.dtype, np.bool_)
+    if labels.shape != source.array.shape or not whole:
+        raise RuntimeFailed(
+            f"{card.id}: labels {labels.dtype} {labels.shape} for images {source.array.shape}; wanted are label "
+            "numbers of an integer type, or a mask of true and false for label 1, on the images' grid: mend the model"
+        )
     if labels.size and (labels.min() < 0 or labels.max() > 255):  # noqa: PLR2004
         raise RuntimeFailed(f"{card.id}: label numbers go from 0 to 255")
     answer = Volume(array=labels.astype(np.uint8), affine=source.affine)

@@ -1,13 +1,16 @@
 """A wrong card is refused with its file, the key as it stands in the card, and what is allowed there."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from models.card_mistakes import IN_WORDS
 from models.errors import CardError
-from models.manifest import explained, load_card
+from models.manifest import Card, explained, load_card
 from models.testing import write_threshold_model
 from tests.readings import a_card
 
@@ -46,7 +49,10 @@ MISTAKES = [
         "preparation.fit: 'Resize' is not known, did you mean resize?; allowed are conform, resize,",
     ),
     ("size = [16, 16, 16]", "", "preparation: fit = conform or resize, and only they, need size"),
-    ('"LPS"', '"LPX"', "preparation.orientation: String should match pattern '^[LRAPIS]{3}$', not 'LPX'"),
+    ('"LPS"', '"LPX"', "preparation.orientation: 'LPX' is not allowed; allowed are three letters, one of L and R,"),
+    ('id = "', 'id = "../', "-answer' is not allowed; allowed are small letters and digits, in parts"),
+    ("[networks.main]", "[networks.Main]", "networks.Main: 'Main' is not allowed; allowed are small letters"),
+    ("[[golden]]", ANOTHER.format("name = 'Mass'").replace("= 2", "= 1"), "labels.1.number: 1 is that of labels.0 too"),
     ('"research"', '"reserch"', "regulatory.status: 'reserch' is not known, did you mean research?"),
     ("schema = 1", "schema = 2", "schema: 2 is not known; allowed are 1"),
     ("number = 1", "number = 300", "labels.0.number: Input should be less than or equal to 255, not 300"),
@@ -168,6 +174,13 @@ def test_a_strategy_that_can_read_nothing_is_refused(inference: dict[str, Any]) 
     """A box without a voxel, a plane that is more than full, seconds that end before they begin."""
     with pytest.raises(ValidationError, match=r"read_size|plane_mean_above|trust_s"):
         a_card(inference=inference)
+
+
+def test_no_pattern_is_told_as_one() -> None:
+    """Whoever writes a card need not read regular expressions."""
+    patterns = re.findall(r'"pattern": "([^"]*)"', json.dumps(Card.model_json_schema()))
+    assert patterns
+    assert set(patterns) <= set(IN_WORDS)
 
 
 def assert_told(tmp_path: Path, right: str, wrong: str, told: str) -> None:

@@ -35,6 +35,14 @@ def test_code_draws_on_the_sources_grid(tmp_path: Path, ball: Volume) -> None:
     assert reading.structures[0].measurements[0].value == pytest.approx(33.5, rel=0.02)
 
 
+def test_a_mask_of_true_and_false_is_label_1(tmp_path: Path, ball: Volume) -> None:
+    """What a comparison gives need not be made numbers first."""
+    body = "    return {'labels': source['array'] > source['array'].mean()}\n"
+    reading = read(code_entry(tmp_path, body).card, ball, nobody)
+    assert reading.labels is not None
+    np.testing.assert_array_equal(reading.labels, bright(np.asarray(ball.array)))
+
+
 def test_code_gets_the_source_and_nothing_of_ours(
     tmp_path: Path, ball: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,9 +84,12 @@ HUGE = """\
         ("    raise ValueError('Canary^Bird')\n", "ended with status 1"),
         ("    os.abort()\n", "ended by SIGABRT"),
         ("    return {'labels': source['array'][:2].astype('uint8')}\n", "labels uint8"),
-        ("    return {'labels': np.full(source['array'].shape, np.nan)}\n", "labels float64"),
+        ("    return {'labels': np.full(source['array'].shape, np.nan)}\n", "labels float64 .* of an integer type"),
         ("    return {'labels': np.full(source['array'].shape, 300)}\n", "from 0 to 255"),
-        ("    return {'labels': np.full(source['array'].shape, 7)}\n", "label 7 is not on the card"),
+        (
+            "    return {'labels': np.full(source['array'].shape, 7)}\n",
+            r"label 7 is not on the card; mend \[\[labels\]\]",
+        ),
         ("    return {'labels': np.zeros((900, 900, 90), 'uint8')}\n", "more than its source"),
         ("    return {'other': np.zeros(3)}\n", "a dict with labels or probabilities"),
         ("    return 5\n", "a dict with labels or probabilities"),

@@ -136,7 +136,9 @@ def test_a_label_that_the_card_does_not_know_is_refused(
     """A network that answers a number without a meaning must not reach a SEG."""
     labels = np.array(answer.array)
     labels[labels == 1] = 9
-    with pytest.raises(ImplausibleResult, match="label 9 is not on the card"):
+    with pytest.raises(
+        ImplausibleResult, match=r"label 9 is not on the card; mend \[\[labels\]\] of the card, or the model$"
+    ):
         interpret(threshold_model.card, interpretation(), replace(answer, array=labels), ball)
 
 
