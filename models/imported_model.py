@@ -185,8 +185,8 @@ def _card_or_draft(table: dict[str, Any], target: Path) -> Card:
         draft = target / DRAFT
         draft.write_bytes(tomli_w.dumps(table).encode())
         raise CardError(
-            f"the model's file does not say all that a card must: {explained(error)}. What is known so far is in "
-            f"{draft}: complete it (docs/card.md has every key), and import again with --card"
+            f"what is known of the model is no card yet: {explained(error)}. It is in {draft}: complete or mend it "
+            "(docs/card.md has every key), and import again with --card"
         ) from error
 
 
