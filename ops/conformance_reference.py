@@ -27,7 +27,7 @@ from ops.conformance_annexes import accepted, character_sets, copied, objects, s
 from ops.generated_section import with_section
 from ops.markdown import name_of, table
 from ops.settings_reference import as_toml, what
-from worker.delivery import state_after_answer
+from worker.delivery_answers import state_after_answer
 from worker.object_kinds import KINDS
 from worker.settings import DeliverySettings
 

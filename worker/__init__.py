@@ -54,8 +54,9 @@ output_gate    what every object passes before it is sent: gate_bundle, gate_obj
                gate_rt_structure_checks, gate_picture_checks, gate_report_checks and gate_number_checks (the SRs)
 found_results  results of anybody as files, and what the gate says of them
 routing        which reads go where; destination_settings (secret_settings), what a site may say about it
-delivery       results to their destinations: circuit_breaker, when one gets nothing; reencoded_copy, another encoding;
-               identity_check, whose study it is by now; committing, storage commitment; in the ledger
+delivery       results to their destinations: delivery_answers, what these say; circuit_breaker, when one gets
+               nothing; reencoded_copy, another encoding; identity_check, whose study it is by now; committing,
+               storage commitment; in the ledger
                ledger_destinations and ledger_commitments (delivery_events); delivery_witness, who hears of it
 superseded     a read that a newer one replaces: still_there, what of it stands; ledger_superseded, ledger_withdrawals;
                rejection_note, for archives that hide it (IOCM); superseded_read, instance_reference and

@@ -13,9 +13,9 @@ import structlog
 from dicom_node.archive import Deleting, OutcomeKind, Outlet, StoreOutcome
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, NodeError
 from dicom_node.identity import StudyIdentity
-from dicom_node.statuses import may_pass, store_meaning
 from worker.circuit_breaker import CircuitBreaker
 from worker.committing import Committer
+from worker.delivery_answers import UNANSWERED, by_failure, state_after_answer, stored_in_order
 from worker.delivery_witness import DeliveryWitness, NoWitness
 from worker.destination_settings import Encoding
 from worker.errors import LeaseLost, LedgerAway, SeriesUnreadable
@@ -36,9 +36,6 @@ _log = structlog.get_logger()
 #: A deliverer that is silent for so long is taken to be dead; sending the same bytes twice does no harm.
 _LEASE_S = 30.0
 _DAY_S = 86400.0
-#: Associations in a row that end without an answer.
-_MOST_IN_VAIN = 3
-_UNANSWERED = "the association ended before every object was answered"
 #: It did not answer, or would not speak with us: the next job would fare no better.
 _NO_CONNECTION = (ArchiveUnreachable, AssociationRejected)
 
@@ -255,7 +252,7 @@ class Deliverer:
         for item, outcome in not_taken.items():
             later[item] = self._record(item, outcome, destination)
         reasons = [reason for reason in later.values() if reason]
-        if objects and all(later[item] == _UNANSWERED for item in objects):
+        if objects and all(later[item] == UNANSWERED for item in objects):
             raise ArchiveUnreachable(f"{destination.name} ended the association before it answered for any object")
         if reasons:
             self._postpone(batch, reasons[-1])
@@ -282,19 +279,19 @@ class Deliverer:
         study_uid = batch.study_instance_uid
         self._witness.begins(destination.name, study_uid, tuple(files.values()))
         try:
-            outcomes = _stored_in_order(destination.archive, files)
+            outcomes = stored_in_order(destination.archive, files)
         except NodeError as error:
             self._witness.ended(destination.name, study_uid, tuple(files.values()), str(error))
             raise
         # Before the ledger knows it: after a crash in between they are sent, and told, once more.
-        for failure, uids in _by_failure(files, outcomes).items():
+        for failure, uids in by_failure(files, outcomes).items():
             self._witness.ended(destination.name, study_uid, tuple(files[uid] for uid in uids), failure)
         return {outcome.sop_instance_uid: outcome for outcome in outcomes}
 
     def _record(self, item: OutgoingObject, outcome: StoreOutcome | None, destination: Destination) -> str:
         """Record what was answered; return why it must be sent again later, "" where it need not."""
         if outcome is None:
-            return _UNANSWERED
+            return UNANSWERED
         state, reason = state_after_answer(outcome)
         if state is DeliveryState.PENDING:
             return reason
@@ -381,58 +378,3 @@ def _is_there(destination: Destination) -> bool:
     except NodeError:
         return False
     return True
-
-
-def _stored_in_order(archive: Outlet, files: Mapping[str, Path]) -> list[StoreOutcome]:
-    """Send files, and go on behind one that the archive does not answer: it must not keep the others for ever.
-
-    Args:
-        archive: Where to.
-        files: By SOP Instance UID.
-
-    Raises ArchiveUnreachable, AssociationRejected where nothing at all was answered.
-    """
-    left, outcomes, in_vain = list(files), list[StoreOutcome](), 0
-    while left and in_vain < _MOST_IN_VAIN:
-        try:
-            answered = list(archive.store([files[uid] for uid in left]))
-        except NodeError:
-            if not outcomes:
-                raise
-            return outcomes  # it was there and has gone
-        outcomes += answered
-        in_vain = 0 if answered else in_vain + 1
-        uids = {outcome.sop_instance_uid for outcome in answered}
-        unanswered = next((place for place, uid in enumerate(left) if uid not in uids), len(left))
-        left = [uid for uid in left[unanswered + 1 :] if uid not in uids]
-    return outcomes
-
-
-_ACCEPTED = (OutcomeKind.ACCEPTED, OutcomeKind.WARNING, OutcomeKind.DUPLICATE)
-
-
-def state_after_answer(outcome: StoreOutcome) -> tuple[DeliveryState, str]:
-    """Decide what an archive's answer means; "I have it already" is an acceptance, since the bytes are the same.
-
-    *pending* is a refusal that may pass by itself.
-    """
-    if outcome.kind is OutcomeKind.ACCEPTED:
-        return DeliveryState.ACCEPTED, ""
-    if outcome.kind is OutcomeKind.NO_CONTEXT:
-        return DeliveryState.REFUSED, outcome.text
-    if outcome.kind in _ACCEPTED:
-        state = DeliveryState.ACCEPTED
-    else:
-        state = DeliveryState.PENDING if may_pass(outcome.status) else DeliveryState.REFUSED
-    # Not the archive's own comment: it may quote the dataset, and the ledger is shown on pages and in logs.
-    return state, f"status {outcome.status:04X}, {store_meaning(outcome.status).what}"
-
-
-def _by_failure(sent: Iterable[str], outcomes: Iterable[StoreOutcome]) -> dict[str, list[str]]:
-    """Return the SOP Instance UIDs by why they were not accepted; under "" those that were."""
-    answered = {outcome.sop_instance_uid: state_after_answer(outcome) for outcome in outcomes}
-    found: dict[str, list[str]] = {}
-    for uid in sent:
-        state, reason = answered.get(uid, (DeliveryState.REFUSED, _UNANSWERED))
-        found.setdefault("" if state is DeliveryState.ACCEPTED else reason or "refused", []).append(uid)
-    return found

@@ -13,7 +13,8 @@ from dicom_node.archive import OutcomeKind, StoreOutcome
 from dicom_node.identity import StudyIdentity
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock
-from worker.delivery import Deliverer, Destination, _stored_in_order, state_after_answer
+from worker.delivery import Deliverer, Destination
+from worker.delivery_answers import state_after_answer, stored_in_order
 from worker.identity_check import identities_of_file, why_held
 from worker.job import DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
@@ -185,11 +186,11 @@ def test_an_object_that_ends_the_association_does_not_keep_the_others(tmp_path: 
     files = {str(pydicom.dcmread(path).SOPInstanceUID): path for path in paths}
     uids = list(files)
     archive = Aborting(uids[0], uids[3])
-    outcomes = _stored_in_order(archive, files)
+    outcomes = stored_in_order(archive, files)
     assert [outcome.sop_instance_uid for outcome in outcomes] == [uid for uid in uids if uid not in archive.at]
     assert archive.associations == 3
     dropping = Aborting(*uids)
-    assert _stored_in_order(dropping, files) == []
+    assert stored_in_order(dropping, files) == []
     assert dropping.associations == 3
 
 
