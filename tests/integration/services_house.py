@@ -20,6 +20,7 @@ from dicom_node.commitment_report import CommitmentReport
 from dicom_node.commitment_requests import CommitmentRequests
 from dicom_node.held_instances import HeldInstances
 from dicom_node.pynetdicom_switches import set_switches
+from dicom_node.sender import connection_opened
 from dicom_node.spool import Spool
 from tests.commitment_reports import taking
 from tests.faults.a_node import ANode
@@ -92,9 +93,9 @@ class Modality:
         for sop_class in (*SERVICES, CTImageStorage):
             entity.add_requested_context(sop_class)
         peer = node.peer
-        self.association = entity.associate(
-            peer.host, peer.port, ae_title=peer.ae_title, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._heard)]
-        )
+        # pynetdicom's own thread may take an answer from who asks, where the machine is busy.
+        handlers = [(evt.EVT_CONN_OPEN, connection_opened), (evt.EVT_N_EVENT_REPORT, self._heard)]
+        self.association = entity.associate(peer.host, peer.port, ae_title=peer.ae_title, evt_handlers=handlers)
         assert self.association.is_established, node.log()
 
     def _heard(self, event: Any) -> tuple[int, None]:
