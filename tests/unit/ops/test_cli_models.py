@@ -135,6 +135,16 @@ def test_a_wrong_selection_is_found_before_anything_is_read(tmp_path: Path) -> N
         assert str(refused.exception) == f"{card}: {said}"
 
 
+def test_a_model_that_cannot_be_proven_keeps_no_other_from_it(tmp_path: Path) -> None:
+    """`check` of all tells what is wrong with one and goes on; the end is a failure."""
+    for model_id in ("answer-a", "answer-b"):
+        write_threshold_model(tmp_path / "models", id=model_id)
+    checked = ask(tmp_path, "check", "--settings", with_precision(tmp_path, "answer-a", "fp16"))
+    assert checked.exit_code == 1
+    assert "wetread models build answer-a --precision fp16" in checked.output
+    assert "answer-b: main gives its golden answer" in checked.output
+
+
 def test_a_hidden_model_has_a_row(tmp_path: Path) -> None:
     """`list` says that another path's counts."""
     write_threshold_model(tmp_path / "models")
