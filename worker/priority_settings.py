@@ -10,7 +10,7 @@ from dicom_node.peer_settings import AETitle, PriorityName
 from dicom_node.settings import Peer
 from dicom_node.tls_settings import TlsClientSettings
 from worker.settings import Section
-from worker.tag_rules import TagRule
+from worker.tag_rules import TagRule, regular_expression
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
@@ -45,11 +45,7 @@ class PriorityRule(Section):
     @field_validator("description")
     @classmethod
     def _regular(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"{value!r} is no regular expression ({error})") from error
-        return value
+        return regular_expression(value)
 
     @field_validator("hours")
     @classmethod

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from models.card_mistakes import did_you_mean, mistakes
 from models.errors import CardError
 from models.manifest import Card
-from worker.tag_rules import TagRule
+from worker.tag_rules import TagRule, regular_expression
 
 Preference = Literal["thinnest-slices", "thickest-slices", "most-images", "fewest-images", "largest-coverage"]
 
@@ -44,12 +44,7 @@ class SeriesRules(BaseModel):
     @field_validator("description_excludes")
     @classmethod
     def _regular(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in value:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression ({error})") from error
-        return value
+        return tuple(map(regular_expression, value))
 
     @field_validator("sop_classes")
     @classmethod

@@ -18,6 +18,15 @@ _TESTS = ("present", "equals", "matches", "at_least", "at_most")
 _UNFIT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN", "PN"})
 
 
+def regular_expression(value: str) -> str:
+    """Return a pattern of a card or of the settings as it is. Raises ValueError where it is none."""
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is no regular expression ({error})") from error
+    return value
+
+
 class TagRule(BaseModel):
     """Either a test of one attribute, or rules joined by `all`, `any` or `not`.
 
@@ -57,11 +66,7 @@ class TagRule(BaseModel):
     @field_validator("matches")
     @classmethod
     def _regular(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"{value!r} is no regular expression ({error})") from error
-        return value
+        return regular_expression(value)
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:
