@@ -18,7 +18,7 @@ commitment_report    what an archive that we asked reports; report_service, on o
              the ledger
 announcements    MPPS and availability; performed_steps, what is under way; announcement_service; durable_note
 store_scp    one C-STORE: from the request to the status
-head         the UIDs of a dataset, and no more of it
+head         the UIDs of a dataset, and no more of it; elements, their places; modesty, what a parser may be given
 part10       our file meta information before a dataset that stays as it is
 origin       what a request says of an instance, and whether its dataset agrees
 listening    the sockets that callers reach; crowd, how many connections; doorkeeper, who is in, over all receiving

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from dicom_node.elements import Tag
 from dicom_node.errors import InvalidUid
-from dicom_node.head import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, Tag
+from dicom_node.head import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from dicom_node.origin import require_uid
 from dicom_node.services import Request, ServiceRefused, Status
 from dicom_node.wanted_elements import Item, Wanted, read_wanted

@@ -15,7 +15,7 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node.bounded_connection import outgoing_pdu
 from dicom_node.errors import HeadUnreadable, NodeError
-from dicom_node.head import require_modest
+from dicom_node.modesty import require_modest
 
 #: Of an answer, or of a report: one that names sixty thousand instances comes near.
 LONGEST_ANSWER = 4 << 20

@@ -11,7 +11,7 @@ from dicom_node.commitment_request import (
     WELL_KNOWN_INSTANCE,
     uid_of,
 )
-from dicom_node.head import Encoding, Tag
+from dicom_node.elements import Encoding, Tag
 from dicom_node.services import Request, ServiceRefused, Status
 from dicom_node.wanted_elements import Item, Wanted, read_wanted
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
+from dicom_node.elements import Encoding, Tag
 from dicom_node.errors import InvalidUid
-from dicom_node.head import Encoding, Tag
 from dicom_node.origin import require_uid
 from dicom_node.services import Request, ServiceRefused, Status
 from dicom_node.wanted_elements import Item, Wanted, read_wanted

@@ -21,7 +21,7 @@ from dicom_node.commitment_request import (
 from dicom_node.commitment_requests import CommitmentRequests
 from dicom_node.committing import commit
 from dicom_node.contexts import STORAGE_COMMITMENT
-from dicom_node.head import Encoding
+from dicom_node.elements import Encoding
 from dicom_node.services import Report, Request
 from dicom_node.spool import Spool
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from dicom_node.head import Buffer
+from dicom_node.elements import Buffer
 
 _log = structlog.get_logger()
 

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from pydicom import dcmread
 
 from dicom_node.contexts import MEDIA_STORAGE_DIRECTORY
+from dicom_node.elements import Encoding
 from dicom_node.errors import HeadUnreadable, MediaUnreadable, NotDicom
-from dicom_node.head import Encoding, read_texts
+from dicom_node.head import read_texts
 from dicom_node.part10 import mapped, read_meta
 
 #: An image's record has 300 to 500 bytes, and pydicom makes some kilobytes of it.

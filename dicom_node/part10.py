@@ -13,8 +13,9 @@ from dicom_node.contexts import (
     IMPLEMENTATION_VERSION_NAME,
     PRIVATE_INFORMATION_CREATOR_UID,
 )
+from dicom_node.elements import Encoding, Tag, read_element
 from dicom_node.errors import HeadUnreadable, MetaUnreadable, NotDicom
-from dicom_node.head import Encoding, Head, Tag, read_element, read_head
+from dicom_node.head import Head, read_head
 from dicom_node.study import Requested
 
 _PREAMBLE = bytes(128) + b"DICM"

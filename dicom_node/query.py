@@ -18,8 +18,8 @@ from pynetdicom import build_role, evt
 from dicom_node.contexts import MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND, STUDY_ROOT_GET
 from dicom_node.errors import ArchiveUnreachable, HeadUnreadable, QueryFailed
 from dicom_node.found import FoundSeries, FoundStudy
-from dicom_node.head import require_modest
 from dicom_node.identity import StudyIdentity
+from dicom_node.modesty import require_modest
 from dicom_node.part10 import encode_meta
 from dicom_node.sender import Requestor
 

@@ -13,8 +13,9 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dicom_node.elements import Encoding, Tag, encoding_of, read_element, skip_undefined
 from dicom_node.errors import HeadUnreadable
-from dicom_node.head import Encoding, Tag, encoding_of, read_element, require_modest, skip_undefined
+from dicom_node.modesty import require_modest
 from dicom_node.part10 import mapped, read_meta
 
 #: Between these two the bytes of values stay the same. Big endian swaps them, and nothing here decompresses.

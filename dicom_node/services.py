@@ -11,8 +11,8 @@ from typing import Protocol, TypeAlias
 import structlog
 
 from dicom_node.command_set import N_EVENT_REPORT_RSP, Command
+from dicom_node.elements import Encoding, encoding_of
 from dicom_node.errors import HeadUnreadable, NodeError, StoreRefused
-from dicom_node.head import Encoding, encoding_of
 
 _log = structlog.get_logger()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from dicom_node.disk import HOST, Disk, Part
+from dicom_node.elements import Buffer
 from dicom_node.errors import (
     HeadUnreadable,
     MissingUid,
@@ -24,7 +25,7 @@ from dicom_node.errors import (
     SpoolFull,
     StoreRefused,
 )
-from dicom_node.head import Buffer, Head
+from dicom_node.head import Head
 from dicom_node.held_instances import HeldInstances
 from dicom_node.namesakes import named_beside
 from dicom_node.origin import Origin, judge, meta_of, require_uid

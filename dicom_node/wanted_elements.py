@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from dicom_node.elements import Element, Encoding, Tag, read_element, skip_undefined
 from dicom_node.errors import HeadUnreadable
-from dicom_node.head import Element, Encoding, Tag, read_element, skip_undefined
 
 #: What is wanted, by tag: None for its value, for a sequence what is wanted of its items.
 Wanted: TypeAlias = Mapping[Tag, "Wanted | None"]

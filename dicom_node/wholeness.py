@@ -3,8 +3,9 @@
 import zlib
 from pathlib import Path
 
+from dicom_node.elements import Buffer, encoding_of, read_element, skip_undefined
 from dicom_node.errors import HeadUnreadable
-from dicom_node.head import Buffer, encoding_of, is_deflated, read_element, skip_undefined
+from dicom_node.head import is_deflated
 from dicom_node.part10 import FileMeta, mapped
 
 _PIECE = 1 << 20

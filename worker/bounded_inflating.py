@@ -11,7 +11,7 @@ from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from dicom_node.head import require_modest
+from dicom_node.modesty import require_modest
 from dicom_node.part10 import FileMeta, mapped, read_meta
 
 #: More than the header of any object needs.

@@ -22,8 +22,8 @@ from pydicom.uid import (
 )
 from pydicom.values import convert_string
 
+from dicom_node.elements import Element, Encoding, skip_undefined
 from dicom_node.errors import HeadUnreadable
-from dicom_node.head import Element, Encoding, skip_undefined
 
 _PREAMBLE, _META_START = 128, 132
 _CHARACTER_SET = 0x00080005

@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset
 
 from dicom_node.commitment_report import CommitmentReport, read_report
 from dicom_node.commitment_request import WELL_KNOWN_INSTANCE
+from dicom_node.elements import Encoding
 from dicom_node.errors import HeadUnreadable
-from dicom_node.head import Encoding
 from dicom_node.report_service import ReportService
 from dicom_node.services import Request, ServiceRefused, Status
 from tests.unit.dicom_node.instances import CT, encode

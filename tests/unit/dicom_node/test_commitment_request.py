@@ -20,7 +20,7 @@ from dicom_node.commitment_request import (
     event_information,
     read_request,
 )
-from dicom_node.head import Encoding
+from dicom_node.elements import Encoding
 from dicom_node.services import Request, ServiceRefused, Status
 from tests.unit.dicom_node.instances import CT, encode
 

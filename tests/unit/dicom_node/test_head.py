@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from dicom_node.elements import MOST_ELEMENTS
 from dicom_node.errors import HeadUnreadable
-from dicom_node.head import MOST_ELEMENTS, read_head, require_modest
+from dicom_node.head import read_head
+from dicom_node.modesty import require_modest
 from tests.unit.dicom_node.instances import CT, SERIES, SOP, STUDY, dataset, encode
 
 EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED = (

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
+from dicom_node.elements import Encoding
 from dicom_node.errors import HeadUnreadable
-from dicom_node.head import Encoding
 from dicom_node.wanted_elements import Item, Wanted, read_wanted
 from tests.unit.dicom_node.instances import encode
 
