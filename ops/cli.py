@@ -95,9 +95,10 @@ def node(settings: SettingsFile = None, data: DataFolder = None) -> None:
 
     Example: wetread node --settings /etc/wetread.toml
     """
-    from ops.lean import without_decoders  # noqa: PLC0415
+    from ops.lean import with_few_heaps, without_decoders  # noqa: PLC0415
 
     without_decoders()
+    with_few_heaps()
     from ops import node_daemon  # noqa: PLC0415
 
     node_daemon.run(cli_jobs.read_settings(settings, data))

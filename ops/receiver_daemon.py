@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from ops import logs
-from ops.lean import without_decoders
+from ops.lean import with_few_heaps, without_decoders
 from ops.signals import stop_on_signals
 
 without_decoders()
@@ -30,6 +30,7 @@ _log = structlog.get_logger()
 def main(arguments: list[str]) -> int:
     """Receive until SIGTERM, or until the process that started this one is gone."""
     logs.configure_from_environment()
+    with_few_heaps()
     stop = stop_on_signals()
     address, *named = arguments
     sockets = {name: socket.socket(fileno=int(number)) for name, _, number in (part.partition("=") for part in named)}
