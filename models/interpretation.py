@@ -21,6 +21,9 @@ from models.measuring import measure
 from models.sentence import Sentence
 from models.volume import Volume
 
+#: Labels that are counted one by one: a comparison takes a twentieth of what a bincount does.
+_FEW = 12
+
 
 def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume, source: Volume) -> Reading:
     """Turn an answer on the network's grid into labels and volumes on the source's.
@@ -37,9 +40,8 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
     for label in card.labels:
         if label.smallest_ml > 0:
             drop_small(labels, label.number, smallest_voxels=label.smallest_ml / source.voxel_ml)
-    # Slice by slice: bincount works on a copy of eight bytes a voxel.
-    voxels = np.sum([np.bincount(plane.ravel(), minlength=256) for plane in labels], axis=0)
     known = sorted(card.labels, key=lambda label: label.number)
+    voxels = _voxels([label.number for label in known], labels)
     _check_plausible(known, voxels, source.voxel_ml, interpretation)
     warnings = _warnings(labels)
     instances, detections = _instances(known, labels, interpretation, answer, source)
@@ -129,6 +131,19 @@ def clean(labels: NDArray[np.uint8], interpretation: LabelMapInterpretation) -> 
 
 def _boxes(labels: NDArray[np.uint8]) -> list[tuple[int, Any]]:
     return [(number, box) for number, box in enumerate(ndimage.find_objects(labels), start=1) if box is not None]
+
+
+def _voxels(numbers: list[int], labels: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Return how many voxels each number has, shape (256,)."""
+    voxels = np.zeros(256, np.intp)
+    if len(numbers) <= _FEW:
+        for number in numbers:
+            voxels[number] = sum(int(np.count_nonzero(plane == number)) for plane in labels)
+        if voxels.sum() == np.count_nonzero(labels):
+            return voxels
+    # There are many, or others than were asked for. Slice by slice: bincount works on a copy of eight bytes a voxel.
+    counted: NDArray[np.intp] = np.sum([np.bincount(plane.ravel(), minlength=256) for plane in labels], axis=0)
+    return counted
 
 
 def _volume(voxels: int, voxel_ml: float) -> Measurement:

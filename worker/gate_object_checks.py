@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, RTStructureSetStorage
 
@@ -49,15 +50,20 @@ def valid_uids(bundle: Bundle) -> Iterator[str]:
 
 def _uids(dataset: Dataset) -> Iterator[tuple[str, str]]:
     """Walk a dataset for UIDs and their keywords; values of other kinds are left as bytes, they may be millions."""
-    for tag in dataset.keys():  # noqa: SIM118  # over itself a dataset gives elements, each read into values
-        representation = dataset.get_item(tag).VR or (dictionary_VR(tag) if dictionary_has_tag(tag) else "UN")
-        if representation == "SQ":
-            for item in dataset[tag].value or ():
-                yield from _uids(item)
-        elif representation == "UI":
-            element = dataset[tag]
-            values = [element.value] if isinstance(element.value, str) else element.value or []
-            yield from ((element.keyword, str(uid)) for uid in values)
+    waiting = [dataset]
+    while waiting:
+        holder = waiting.pop()
+        # Over itself a dataset gives elements, each read into values; so they come as they lie.
+        for lying in list(holder.values()):
+            representation = lying.VR or (dictionary_VR(lying.tag) if dictionary_has_tag(lying.tag) else "UN")
+            if representation not in ("SQ", "UI"):
+                continue
+            element = lying if isinstance(lying, DataElement) else holder[lying.tag]
+            if representation == "SQ":
+                waiting.extend(element.value or ())
+            else:
+                values = [element.value] if isinstance(element.value, str) else element.value or []
+                yield from ((element.keyword, str(uid)) for uid in values)
 
 
 def identity(bundle: Bundle) -> Iterator[str]:
