@@ -18,6 +18,8 @@ _DIRECTIONS = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1)
 
 # Grids whose axes run together to within this share of a voxel, over their whole length, are resampled axis by axis.
 _ALIGNED_WITHIN_VOXELS = 0.01
+# Places along each side of a grid that are looked at for how much of it lies within another: to about a hundredth.
+_PLACES = 48
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +57,16 @@ def same_grid(one: Grid, other: Grid, *, within_voxels: float = _ALIGNED_WITHIN_
     """Say whether the voxels of two grids lie upon each other."""
     apart = np.linalg.inv(one.affine) @ other.affine - np.eye(4)
     return one.shape == other.shape and bool(np.abs(apart[:3] @ np.array([*one.shape, 1.0])).max() < within_voxels)
+
+
+def share_covered(grid: Grid, by: Grid) -> float:
+    """Return how much of the space of a grid lies within another, from 0 to 1, whichever way the two are turned."""
+    # The middles of equal parts of each side: of a side of n voxels, from the outer edge of the first to the last's.
+    sides = [(np.arange(_PLACES) + 0.5) / _PLACES * side - 0.5 for side in grid.shape]
+    places = np.stack([*np.meshgrid(*sides, indexing="ij"), np.ones((_PLACES,) * 3)]).reshape(4, -1)
+    there = (np.linalg.inv(by.affine) @ grid.affine @ places)[:3].T
+    shape = np.array(by.shape)
+    return float((np.abs(there - (shape - 1) / 2) <= shape / 2).all(axis=1).mean())
 
 
 def grid_of(volume: Volume) -> Grid:

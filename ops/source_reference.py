@@ -1,5 +1,6 @@
 """The tables of docs/conformance.md about defects of sources, made from the code, so that they cannot differ."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def _told(rule: Rule) -> str:
 
 
 def _pattern(told: str) -> str:
-    return told.pattern.replace("{count}", "…") if isinstance(told, Sentence) else told
+    return re.sub(r"\{\w+\}", "…", told.pattern) if isinstance(told, Sentence) else told
 
 
 if __name__ == "__main__":

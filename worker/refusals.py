@@ -33,6 +33,10 @@ REFUSALS: Mapping[str, Refusal] = {
         meaning="it was to be one of several channels, and its Frame of Reference UID differs from the first one's",
         remedy="let [selection] choose series of one examination, or register them first",
     ),
+    "too little in common": Refusal(
+        meaning="it was to be one of several channels, and less than a quarter of the first one's space lies in it",
+        remedy="let [selection] choose series of one body part, or send the one that covers it",
+    ),
     "empty series": Refusal(meaning="it has no files", remedy=_SEND_AGAIN),
     "too large": Refusal(
         meaning="its headers announce more values than worker.max_voxels, or it inflates to more",

@@ -24,6 +24,11 @@ def longest_group(count: int) -> str:
     return Sentence("{count} multiplex groups: the longest original one was read.", count=count)
 
 
+def covered_in_part(percent: int) -> str:
+    """Say how much of the first series a channel shows."""
+    return Sentence("A further series covers {percent} % of the first: the rest was read without it.", percent=percent)
+
+
 #: Each with the source that it is about.
 SERIES_REPAIRS: tuple[tuple[str, str], ...] = (
     (INVERTED, "images without a place in space, whose high values are dark"),
@@ -32,5 +37,6 @@ SERIES_REPAIRS: tuple[tuple[str, str], ...] = (
     (AT_DETECTOR, "a radiograph with Imager Pixel Spacing alone, and no magnification factor"),
     (THICKNESS, "slices without Slice Thickness (Type 2, so it may be empty); it stands in the segmentation"),
     (copies_left_out(2), "a series that holds an image twice under two UIDs"),
+    (covered_in_part(50), "a model of several channels, one of which does not show all that the first one shows"),
     (longest_group(2), "a recording with median beats beside the rhythm strip"),
 )

@@ -206,6 +206,37 @@ def test_another_space_is_refused(series: dict[str, list[Path]]) -> None:
     assert load_channels(groups, max_voxels=10**7, same_frame_of_reference=False).others
 
 
+@pytest.mark.parametrize(
+    ("away_mm", "told"),
+    [
+        (3.0, ()),
+        (18.0, ("A further series covers 50 % of the first: the rest was read without it.",)),
+        (30.0, None),
+        (400.0, None),
+    ],
+)
+def test_a_channel_must_show_what_the_first_series_shows(
+    tmp_path: Path, away_mm: float, told: tuple[str, ...] | None
+) -> None:
+    """What lies beyond a channel is filled in: a part of it is told, and where there is next to nothing it is refused.
+
+    Both are oblique, in one frame of reference and 36 mm deep, and the second lies so far along their normal.
+    """
+    groups = [write_mr_series(tmp_path / name, oblique=True) for name in ("t1", "flair")]
+    for file in groups[1]:
+        dataset = pydicom.dcmread(file)
+        row, column = np.reshape([float(value) for value in dataset.ImageOrientationPatient], (2, 3))
+        moved = np.array([float(value) for value in dataset.ImagePositionPatient]) + away_mm * np.cross(row, column)
+        dataset.ImagePositionPatient = [f"{value:.5f}" for value in moved]
+        dataset.SeriesInstanceUID = "2.25.431"
+        dataset.save_as(file)
+    if told is None:
+        with pytest.raises(SeriesRefused, match=r"^too little in common: channel 1 shows [01]"):
+            load_channels(groups, max_voxels=10**7)
+    else:
+        assert load_channels(groups, max_voxels=10**7).repairs == told
+
+
 def test_one_series_is_too_few(entry: CatalogEntry) -> None:
     """A model of two channels does not read one."""
     with pytest.raises(InputRefused, match="names 2 series as channels, and 1 are here"):

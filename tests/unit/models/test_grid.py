@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from models.grid import Grid, box_of, boxed, grid_of, oriented, patient_grid, reach, resample
+from models.grid import Grid, box_of, boxed, grid_of, oriented, patient_grid, reach, resample, share_covered
 from models.volume import Volume
 
 SHAPE = (24, 30, 27)
@@ -207,3 +207,32 @@ def test_reach_covers_every_voxel_of_the_other_grid() -> None:
     assert covered.ravel()[held].all()
     away = Grid(affine=patient_grid("LPS", (1, 1, 1), (5, 5, 5), np.full(3, 900.0)).affine, shape=(5, 5, 5))
     assert reach(box, grid, away, margin=1.0) is None
+
+
+def test_how_much_of_a_grid_lies_within_another() -> None:
+    """Whichever way both are turned; whole voxels count, not their centres, so a single slice has a thickness."""
+    turn = Rotation.from_euler("xyz", (18, -7, 4), degrees=True).as_matrix()
+    affine = np.eye(4)
+    affine[:3, :3] = turn * (4.0, 0.5, 0.5)
+    affine[:3, 3] = (-70.0, 33.0, -12.0)
+    grid = Grid(affine=affine, shape=(20, 64, 64))
+    assert share_covered(grid, grid) == 1
+    assert share_covered(grid, grid.boxed((slice(0, 5), slice(0, 64), slice(0, 64)))) == pytest.approx(0.25, abs=0.01)
+    assert share_covered(grid.boxed((slice(3, 4), slice(0, 64), slice(0, 64))), grid.stretched((7, 9, 11))) == 1
+    assert share_covered(grid, grid.boxed((slice(20, 40), slice(0, 64), slice(0, 64)))) == 0
+
+
+def test_usual_pairs_of_scans_cover_each_other() -> None:
+    """A sagittal T1 with neck and air lies to 40 to 50 % within an oblique FLAIR; a neck's to a tenth."""
+    tilt = Rotation.from_euler("x", 18, degrees=True).as_matrix()
+    t1 = patient_grid("LPI", (1.0, 1.0, 1.0), (176, 256, 256), np.array([0.0, 0.0, -20.0]))
+
+    def tilted(spacing_mm: tuple[float, float, float], shape: tuple[int, int, int], centre: float) -> Grid:
+        grid = patient_grid("SPL", spacing_mm, shape, np.zeros(3))
+        affine = np.eye(4)
+        affine[:3, :3], affine[:3, 3] = tilt @ grid.affine[:3, :3], tilt @ grid.affine[:3, 3] + (0.0, 0.0, centre)
+        return Grid(affine=affine, shape=shape)
+
+    assert share_covered(t1, tilted((5.0, 0.9, 0.9), (30, 256, 256), 15)) == pytest.approx(0.52, abs=0.02)
+    assert share_covered(t1, tilted((5.0, 0.9, 0.9), (26, 224, 224), 15)) == pytest.approx(0.40, abs=0.02)
+    assert share_covered(t1, tilted((3.0, 0.5, 0.5), (40, 320, 320), -160)) == pytest.approx(0.11, abs=0.02)
