@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 Axes = Annotated[str, Field(pattern="^[LRAPIS]{3}$")]
 
@@ -15,6 +15,31 @@ Percentile = Annotated[float, Field(ge=0.0, le=100.0)]
 
 
 Millimetres = Annotated[float, Field(gt=0.0)]
+
+
+def _no_less_than_float32_holds(value: float) -> float:
+    if not _SMALLEST <= abs(value) <= _LARGEST:
+        raise ValueError(
+            f"{value:g} leaves nothing of any image; allowed are numbers from {_SMALLEST:g} to {_LARGEST:g} and their "
+            "negatives"
+        )
+    return value
+
+
+#: Beyond these a float32, which networks read, is 0 or infinite, or the difference of two is.
+_SMALLEST, _LARGEST = 1e-30, 1e30
+#: A value of an image, before or after it is normalised.
+Value = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+
+
+#: What values are multiplied with: with 0, every image would be the same to the network.
+Factor = Annotated[
+    float, AfterValidator(_no_less_than_float32_holds), WithJsonSchema({"type": "number", "not": {"const": 0}})
+]
+
+
+#: What values are divided by.
+Deviation = Annotated[float, Field(ge=_SMALLEST, le=_LARGEST)]
 
 
 #: A side of an array, in voxels or pixels.
@@ -45,10 +70,10 @@ class Concept(Strict):
 
 
 class Range(Strict):
-    """An inclusive range; an end that is left out is open."""
+    """An inclusive range of what is never below 0; an end that is left out is open."""
 
     min: float | None = None
-    max: float | None = None
+    max: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _holds_something(self) -> "Range":

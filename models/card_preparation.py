@@ -4,10 +4,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from models.card_parts import Axes, Identifier, Millimetres, Percentile, Side, Strict, in_order
+from models.card_parts import (
+    Axes,
+    Deviation,
+    Factor,
+    Identifier,
+    Millimetres,
+    Percentile,
+    Side,
+    Strict,
+    Value,
+    in_order,
+)
 
 Kept = Annotated[int, Field(ge=0)]
-Deviation = Annotated[float, Field(gt=0.0)]
 
 
 class Values(Strict):
@@ -17,19 +27,19 @@ class Values(Strict):
         description="min-max: the window of values becomes 0 to 1; z-scores: less the mean, divided by the deviation "
         "of all (percentile: clipped first) or of what is not 0, which stays 0; fixed: less `mean`, divided by `std`"
     )
-    mean: float | None = Field(default=None, description="with normalisation = fixed")
-    std: float | None = Field(default=None, gt=0, description="with normalisation = fixed")
+    mean: Value | None = Field(default=None, description="with normalisation = fixed")
+    std: Deviation | None = Field(default=None, description="with normalisation = fixed; above 0")
     percentiles: tuple[Percentile, Percentile] = Field(
         default=(0.0, 100.0), description="of the volume's values, from 0 to 100, the lower one first: what to clip to"
     )
-    window: tuple[float, float] | None = Field(
+    window: tuple[Value, Value] | None = Field(
         default=None, description="values (of a CT: HU) to clip to, instead of percentiles of the volume"
     )
-    stretched: tuple[float, float] | None = Field(
+    stretched: tuple[Value, Value] | None = Field(
         default=None, description="after that, the lowest value becomes the first of these, the highest the second"
     )
-    scale: float = 1.0
-    offset: float = 0.0
+    scale: Factor = Field(default=1.0, description="of normalised values; not 0")
+    offset: Value = Field(default=0.0, description="added after that")
 
     @model_validator(mode="after")
     def _values_are_whole(self) -> "Values":
@@ -76,7 +86,7 @@ class VolumePreparation(Values):
         default={},
         description="by the names of channels: how that series' values are normalised; left out: as the first one's",
     )
-    outside: float | None = Field(
+    outside: Value | None = Field(
         default=None, description="source value beyond the images; left out: the lowest for conform, else the edge's"
     )
     crop_non_zero: bool = Field(
@@ -134,11 +144,11 @@ class ImagePreparation(Strict):
     percentiles: tuple[Percentile, Percentile] = Field(
         default=(0.0, 100.0), description="of the image's values, from 0 to 100, the lower one first: what to clip to"
     )
-    window: tuple[float, float] | None = Field(default=None, description="values to clip to, instead of percentiles")
-    mean: tuple[float, ...] = Field(default=(), description="one for each channel, or one for all")
+    window: tuple[Value, Value] | None = Field(default=None, description="values to clip to, instead of percentiles")
+    mean: tuple[Value, ...] = Field(default=(), description="one for each channel, or one for all")
     std: tuple[Deviation, ...] = Field(default=(), description="one for each channel, or one for all, above 0")
-    scale: float = 1.0
-    offset: float = 0.0
+    scale: Factor = Field(default=1.0, description="of normalised values; not 0")
+    offset: Value = Field(default=0.0, description="added after that")
 
     @model_validator(mode="after")
     def _consistent(self) -> "ImagePreparation":

@@ -111,6 +111,18 @@ OUT_OF_RANGE = [
     ("size =", "outside = nan\nsize =", "preparation.outside: Input should be a finite number, not nan"),
     ("size =", "offset = -inf\nsize =", "preparation.offset: Input should be a finite number, not -inf"),
     (
+        "size =",
+        "scale = 0\nsize =",
+        "preparation.scale: 0 leaves nothing of any image; allowed are numbers from 1e-30 to 1e+30 and their negatives",
+    ),
+    ("size =", "scale = 1e-50\nsize =", "preparation.scale: 1e-50 leaves nothing of any image"),
+    ("size =", "window = [-1e300, 1e300]\nsize =", "preparation.window.0: Input should be greater than or equal to"),
+    (
+        "number = 1",
+        "number = 1\nplausible_volume_ml = { max = -1 }",
+        "labels.0.plausible_volume_ml.max: Input should be greater than or equal to 0, not -1",
+    ),
+    (
         '"whole"',
         '"sliding-window"\nwindow = [8, 0, 8]',
         "inference.window.1: Input should be greater than or equal to 1",
@@ -137,6 +149,8 @@ OUT_OF_RANGE_OF_IMAGES = [
     ({"percentiles": [-1.0, 50.0]}, "preparation.percentiles.0"),
     ({"percentiles": [50.0, 50.0]}, "percentiles needs a lower and a higher value"),
     ({"normalisation": "mean-std", "mean": [0.5], "std": [0.0]}, "preparation.std.0"),
+    ({"normalisation": "mean-std", "mean": [0.5], "std": [1e-60]}, "preparation.std.0"),
+    ({"scale": 0}, "preparation.scale: 0 leaves nothing of any image"),
     ({"window": [float("-inf"), 1.0]}, "preparation.window.0: Input should be a finite number"),
 ]
 
