@@ -3,8 +3,9 @@
 settings       what a site may set about jobs, models and deliveries (broker_url, broker_tls); errors, what can go
                wrong; error_place, told of what nobody foresaw
 selection      which models read which series of a study, and why not; selection_summary, what it sees of them;
-               selection_rules, what a card may say of them; tag_rules, free rules on attributes; image_versions, which
-               of an image that came twice; other_series, what fits as well and is not read
+               selection_rules, what a card may say of them; tag_rules, free rules on attributes; text_patterns, regular
+               expressions in them; image_versions, which of an image that came twice; other_series, what fits as well
+               and is not read
 priority       how urgent a study is: priority_settings, the site's rules; order_priorities, a worklist's word
 intake         from an assembled study to jobs; own_results, what is ours and comes back
 job            states (recorded_state) and what may follow what, one table; tables, the ledger's rows, and

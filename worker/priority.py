@@ -9,7 +9,6 @@
 | the modality worklist, asked later | raises what the others have said, never lowers it |
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -19,6 +18,7 @@ from dicom_node.study import Requested
 from worker.job import Priority
 from worker.priority_settings import PriorityRule
 from worker.selection_summary import SeriesSummary
+from worker.text_patterns import is_in
 
 #: Read from the headers beside what cards ask for.
 STUDY_DESCRIPTION = "StudyDescription"
@@ -125,7 +125,7 @@ def _series_fits(rule: PriorityRule, series: SeriesSummary) -> bool:
     if rule.body_part and series.body_part_examined.upper() not in {part.upper() for part in rule.body_part}:
         return False
     told = (series.series_description, *series.tag_values.get(STUDY_DESCRIPTION, ()))
-    if rule.description and not any(re.search(rule.description, text, re.IGNORECASE) for text in told):
+    if rule.description and not any(is_in(rule.description, text) for text in told):
         return False
     return rule.where is None or rule.where.holds(series.tag_values)
 

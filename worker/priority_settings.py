@@ -10,7 +10,8 @@ from dicom_node.peer_settings import AETitle, PriorityName
 from dicom_node.settings import Peer
 from dicom_node.tls_settings import TlsClientSettings
 from worker.settings import Section
-from worker.tag_rules import TagRule, regular_expression
+from worker.tag_rules import TagRule
+from worker.text_patterns import regular_expression
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
@@ -29,8 +30,8 @@ class PriorityRule(Section):
     body_part: tuple[str, ...] = Field(default=(), description="Body Part Examined (0018,0015) of that series")
     description: str = Field(
         default="",
-        description="regular expression found in the Study Description or that series' description; case does not "
-        "matter",
+        description="regular expression (as in RE2: no look-around, no backreferences) found in the Study Description "
+        "or that series' description; case does not matter",
     )
     where: TagRule | None = Field(
         default=None, description="free rules on that series' attributes, as in a card's selection.where"

@@ -13,6 +13,7 @@ from worker.image_versions import first_version
 from worker.other_series import NO_OTHERS, OtherSeries
 from worker.selection_rules import Preference, SeriesRules, rules_of
 from worker.selection_summary import SeriesSummary, StudySummary
+from worker.text_patterns import is_in
 
 #: PS3.3 C.7.3.1.1.1.
 _MODALITY = re.compile("[A-Z0-9]{2,8}")
@@ -168,7 +169,7 @@ def _objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
     excluded = {word.upper() for word in rules.image_type_excludes} & {word.upper() for word in series.image_types}
     if excluded:
         yield f"image type {', '.join(sorted(excluded))}"
-    if any(re.search(pattern, series.series_description, re.IGNORECASE) for pattern in rules.description_excludes):
+    if any(is_in(pattern, series.series_description) for pattern in rules.description_excludes):
         yield "its description is excluded by the card"
     if (
         rules.body_part_examined

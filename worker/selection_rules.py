@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from models.card_mistakes import did_you_mean, mistakes
 from models.errors import CardError
 from models.manifest import Card
-from worker.tag_rules import TagRule, regular_expression
+from worker.tag_rules import TagRule
+from worker.text_patterns import regular_expression
 
 Preference = Literal["thinnest-slices", "thickest-slices", "most-images", "fewest-images", "largest-coverage"]
 
@@ -29,7 +30,9 @@ class SeriesRules(BaseModel):
     min_coverage_mm: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     body_part_examined: tuple[str, ...] = ()
     image_type_excludes: tuple[str, ...] = ()
-    description_excludes: tuple[str, ...] = Field(default=(), description="regular expressions, case does not matter")
+    description_excludes: tuple[str, ...] = Field(
+        default=(), description="regular expressions as in matches, case does not matter"
+    )
     orientation: tuple[Literal["axial", "coronal", "sagittal"], ...] = ()
     where: TagRule | None = Field(default=None, description="free rules on any attribute, joined by all, any and not")
     prefer: tuple[Preference, ...] = Field(

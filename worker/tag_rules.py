@@ -1,13 +1,13 @@
 """Free rules of a card on any attribute of the images: tests joined by all, any and not. Pure."""
 
 import functools
-import re
 from collections.abc import Iterator, Mapping
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from models.card_mistakes import did_you_mean
+from worker.text_patterns import is_in, regular_expression
 
 #: Keyword to the distinct values of an attribute among a series' images, as text; no key where no image has it.
 TagValues = Mapping[str, tuple[str, ...]]
@@ -16,15 +16,6 @@ _JOINED = ("all", "any", "not_")
 _TESTS = ("present", "equals", "matches", "at_least", "at_most")
 #: Binary, sequences, and names of people: nothing to choose a series by.
 _UNFIT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN", "PN"})
-
-
-def regular_expression(value: str) -> str:
-    """Return a pattern of a card or of the settings as it is. Raises ValueError where it is none."""
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"{value!r} is no regular expression ({error})") from error
-    return value
 
 
 class TagRule(BaseModel):
@@ -42,7 +33,11 @@ class TagRule(BaseModel):
     tag: str = Field(default="", description="DICOM keyword, such as ContrastBolusAgent")
     present: bool | None = None
     equals: tuple[str, ...] = Field(default=(), description="one of these, case does not matter")
-    matches: str = Field(default="", description="a regular expression that is found in it, case does not matter")
+    matches: str = Field(
+        default="",
+        description="a regular expression (as in RE2: no look-around, no backreferences) that is found in it, case "
+        "does not matter",
+    )
     at_least: float | None = Field(default=None, allow_inf_nan=False)
     at_most: float | None = Field(default=None, allow_inf_nan=False)
 
@@ -109,7 +104,7 @@ class TagRule(BaseModel):
     def _fits(self, value: str) -> bool:
         if self.equals and value.strip().casefold() not in {allowed.casefold() for allowed in self.equals}:
             return False
-        if self.matches and not re.search(self.matches, value, re.IGNORECASE):
+        if self.matches and not is_in(self.matches, value):
             return False
         if self.at_least is None and self.at_most is None:
             return True
