@@ -95,6 +95,21 @@ def decode(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
     return np.asarray(values)
 
 
+def rescale_of(item: Any) -> tuple[float, float]:
+    """Return Rescale Slope and Intercept of an image, or of an item (None: there is none); 1 and 0 where it has none.
+
+    The standard (PS3.3 C.11.1) allows every slope. With 0 all values would be the intercept: some readers take it so,
+    others for 1, and nobody knows what the sender meant. Raises SeriesRefused for it, and for what is not finite.
+    """
+    slope, intercept = (_value(item, keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
+    numbers = 1.0 if slope in (None, "") else float(slope), float(intercept or 0)
+    if numbers[0] == 0:
+        raise SeriesRefused("no scale: Rescale Slope is 0, so nothing says what the stored values mean")
+    if not np.all(np.isfinite(numbers)):
+        raise SeriesRefused("no scale: Rescale Slope or Rescale Intercept is not finite")
+    return numbers
+
+
 def has_place(dataset: Any) -> bool:
     """Say whether an image says where in the patient it lies. Raises whatever pydicom raises."""
     if dataset.get("ImagePositionPatient"):
@@ -165,12 +180,13 @@ def _codestream_size(dataset: Any, index: int) -> tuple[int, int, int] | None:
 
 
 def _single_frame(index: int, dataset: Any) -> Frame:
+    slope, intercept = rescale_of(dataset)
     return Frame(
         dataset=index,
         number=0,
         plane=_plane(dataset, dataset, dataset, dataset),
-        slope=float(dataset.get("RescaleSlope") or 1),
-        intercept=float(dataset.get("RescaleIntercept") or 0),
+        slope=slope,
+        intercept=intercept,
         kind=_kind_of(dataset),
     )
 
@@ -185,7 +201,7 @@ def _enhanced_frames(dataset: Any) -> Iterator[Frame]:
         def group(keyword: str, own: Any = own) -> Any:
             return _first(own, keyword) or _first(shared, keyword)
 
-        transformation = group("PixelValueTransformationSequence")
+        slope, intercept = rescale_of(group("PixelValueTransformationSequence"))
         plane = _plane(
             group("PlanePositionSequence"), group("PlaneOrientationSequence"), group("PixelMeasuresSequence"), dataset
         )
@@ -193,8 +209,8 @@ def _enhanced_frames(dataset: Any) -> Iterator[Frame]:
             dataset=0,
             number=number,
             plane=plane,
-            slope=float(_value(transformation, "RescaleSlope") or 1),
-            intercept=float(_value(transformation, "RescaleIntercept") or 0),
+            slope=slope,
+            intercept=intercept,
             kind=_kind_of_frame(group),
         )
 

@@ -15,7 +15,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut
 
 from models.volume import Image
 from worker.errors import SeriesRefused
-from worker.image_frames import decode, has_place, voxels_announced
+from worker.image_frames import decode, has_place, rescale_of, voxels_announced
 from worker.planar_spacing import is_at_detector, pixel_aspect, spacing_mm
 from worker.pydicom_errors import told_as_unreadable
 from worker.series_repairs import AT_DETECTOR, BRIGHTNESS, INVERTED
@@ -169,7 +169,7 @@ def _mapped(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
         values = apply_modality_lut(stored, dataset)
         low, high = 0, 2 ** int(dataset.ModalityLUTSequence[0].LUTDescriptor[2]) - 1
     else:
-        slope, intercept = float(dataset.get("RescaleSlope") or 1), float(dataset.get("RescaleIntercept") or 0)
+        slope, intercept = rescale_of(dataset)
         if (slope, intercept) != (1.0, 0.0):
             values = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
             low, high = low * slope + intercept, high * slope + intercept

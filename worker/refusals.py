@@ -70,6 +70,10 @@ REFUSALS: Mapping[str, Refusal] = {
     "lookup table": Refusal(
         meaning="slices of a volume mean something only through a Modality LUT", remedy=_SEND_ORIGINALS
     ),
+    "no scale": Refusal(
+        meaning="Rescale Slope is 0, or it or Rescale Intercept is not finite: readers differ in what they make of it",
+        remedy=_SEND_ORIGINALS,
+    ),
     "several multi-frame images": Refusal(
         meaning="a multi-frame image and others are in one series, and one is read", remedy=_SPLIT
     ),

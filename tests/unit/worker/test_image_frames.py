@@ -51,6 +51,18 @@ def test_one_part_of_a_concatenation_is_not_read_as_the_whole(
         assert str(refused.value).split(":")[0] in REFUSALS
 
 
+def test_a_frame_whose_scale_means_nothing_is_refused() -> None:
+    """Each frame of a multi-frame image may have a Rescale Slope of its own."""
+    dataset = enhanced()
+    groups = (*dataset.PerFrameFunctionalGroupsSequence, *dataset.SharedFunctionalGroupsSequence)
+    items = [
+        group.PixelValueTransformationSequence[0] for group in groups if "PixelValueTransformationSequence" in group
+    ]
+    items[-1].RescaleSlope = 0
+    with pytest.raises(SeriesRefused, match="no scale: "):
+        frames_of([dataset])
+
+
 def test_a_header_is_never_quoted_by_what_cannot_be_decoded(tmp_path: Path) -> None:
     """Pydicom's words quote values, and somebody may have typed a patient's name anywhere."""
     (file,) = write_mr_series(tmp_path, slices=1)

@@ -75,6 +75,14 @@ def test_rescale_comes_before_the_inversion(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.array[0], 2.0 * 4095 - 200 - (2.0 * a_chest() - 100))
 
 
+def test_a_scale_of_0_is_refused(tmp_path: Path) -> None:
+    """It would make every image black, and read as 1 it would be a guess."""
+    attributes = {"RescaleSlope": 0, "RescaleIntercept": 0, "RescaleType": "US"}
+    file = write_planar_image(tmp_path / "0.dcm", np.arange(12, dtype=np.uint16).reshape(3, 4), attributes=attributes)
+    with pytest.raises(SeriesRefused, match="no scale: "):
+        load_series([file], max_voxels=ROOM)
+
+
 @pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
 def test_a_modality_lookup_table_is_applied(tmp_path: Path, photometric: str) -> None:
     """Stored values are replaced by the table's, and its range is the one that is turned round."""

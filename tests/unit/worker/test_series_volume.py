@@ -38,6 +38,28 @@ def test_rescale_is_applied(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rescaled.array, plain.array.astype(np.float32) * 2 - 100)
 
 
+@pytest.mark.parametrize(("slope", "intercept"), [("0", "-100"), ("0.0", "0"), ("inf", "0"), ("1", "nan")])
+def test_a_scale_that_means_nothing_is_refused(tmp_path: Path, slope: str, intercept: str) -> None:
+    """Rescale Slope 0 is 1 to some readers, and one value everywhere to others: nothing is guessed."""
+    files = write_mr_series(tmp_path, attributes={"RescaleSlope": 1, "RescaleIntercept": 0})
+    damaged = pydicom.dcmread(files[5])
+    with pydicom.config.disable_value_validation():
+        damaged.RescaleSlope, damaged.RescaleIntercept = slope, intercept
+        damaged.save_as(files[5])
+    with pytest.raises(SeriesRefused, match="no scale: "):
+        load_series(files, max_voxels=ROOM)
+
+
+def test_an_empty_scale_is_none(tmp_path: Path) -> None:
+    """Rescale Slope and Intercept without a value are as if they were not there."""
+    plain = load_series(write_mr_series(tmp_path / "plain"), max_voxels=ROOM).source
+    files = write_mr_series(tmp_path / "empty", attributes={"RescaleSlope": "", "RescaleIntercept": ""})
+    read = load_series(files, max_voxels=ROOM).source
+    assert isinstance(read, Volume)
+    assert isinstance(plain, Volume)
+    np.testing.assert_array_equal(read.array, plain.array)
+
+
 def test_the_digest_is_of_what_was_read(tmp_path: Path) -> None:
     """The same files give the same digest in any order, and one changed byte another one."""
     files = write_mr_series(tmp_path)
