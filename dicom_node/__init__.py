@@ -41,7 +41,8 @@ archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose
              query, what it holds of a patient, as found says it; retrieve, C-GET of a study; worklist, of orders;
              commitment, N-ACTION and the report that answers it; statuses, what its answers mean;
              dicomweb_archive, the same over DICOMweb (stow_answer, bounded_answer); folder_outlet, a folder instead
-sources      what a person names to be sent: files, folders; zip_entries; media_directory, DICOMDIR
+sources      what a person names to be sent: files, folders; zip_entries; media_directory, DICOMDIR; foreign_file, of
+             whose meta information not all is right
 pulling      studies from an archive to a node, C-GET and C-MOVE; contents, what they consist of; forwarding, handed on
 pynetdicom_switches  the libraries' process-wide settings, with reasons
 testing      the fakes: an archive, a clock, a store

@@ -5,7 +5,7 @@ import mmap
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from dicom_node.contexts import (
@@ -44,7 +44,7 @@ class FileMeta:
         requested: Priority of the request that brought it, where we received it.
         dataset_start: Byte at which the dataset begins.
         size_bytes: Of the file.
-        corrected: Whether the UIDs are the dataset's, because the file's meta information has others.
+        corrected: Whether the UIDs are the dataset's, because the file's meta information has others, or is not there.
     """
 
     file: Path
@@ -128,21 +128,6 @@ def read_file_head(file: Path) -> tuple[FileMeta, Head]:
         meta = meta_in(file, view)
         with view[meta.dataset_start :] as dataset:
             return meta, read_head(dataset, meta.transfer_syntax_uid)
-
-
-def read_meta_to_send(file: Path) -> FileMeta:
-    """Read a file's meta information with the dataset's own UIDs, which a request must name (PS3.4 B.2.3).
-
-    Anonymisers leave others in the meta information. Raises NotDicom, OSError.
-    """
-    try:
-        meta, head = read_file_head(file)
-    except HeadUnreadable:
-        return read_meta(file)
-    own = (head.sop_class_uid or meta.sop_class_uid, head.sop_instance_uid or meta.sop_instance_uid)
-    if own == (meta.sop_class_uid, meta.sop_instance_uid):
-        return meta
-    return replace(meta, sop_class_uid=own[0], sop_instance_uid=own[1], corrected=True)
 
 
 def dataset_digest(file: Path) -> str:

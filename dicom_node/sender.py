@@ -1,6 +1,5 @@
 """C-STORE as client: files go out as the bytes they are, one association for as many kinds as it can carry."""
 
-import shutil
 import socket
 import ssl
 import tempfile
@@ -22,9 +21,10 @@ from dicom_node.contexts import (
     SERVICE_TRANSFER_SYNTAXES,
 )
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, CertificateUnusable
+from dicom_node.foreign_file import write_with_meta
 from dicom_node.matched_answers import match_answers
 from dicom_node.monotonic_timer import set_timers
-from dicom_node.part10 import FileMeta, encode_meta
+from dicom_node.part10 import FileMeta
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.settings import Peer
 from dicom_node.sources import Source, batches, sources_of
@@ -227,18 +227,13 @@ def _with_right_meta(file: FileMeta, requestor: Requestor) -> Iterator[Path]:
     if not file.corrected:
         yield file.file
         return
-    with tempfile.NamedTemporaryFile(suffix=".dcm") as copy, file.file.open("rb") as source:
-        copy.write(
-            encode_meta(
-                sop_class_uid=file.sop_class_uid,
-                sop_instance_uid=file.sop_instance_uid,
-                transfer_syntax_uid=file.transfer_syntax_uid,
-                calling_ae_title=requestor.calling_ae_title,
-                called_ae_title=requestor.peer.ae_title,
-            )
+    with tempfile.NamedTemporaryFile(suffix=".dcm") as copy:
+        write_with_meta(
+            file,
+            copy,
+            calling_ae_title=requestor.calling_ae_title,
+            called_ae_title=requestor.peer.ae_title,
         )
-        source.seek(file.dataset_start)
-        shutil.copyfileobj(source, copy)
         copy.flush()
         yield Path(copy.name)
 

@@ -7,8 +7,9 @@ from typing import Protocol
 
 from dicom_node.contexts import MEDIA_STORAGE_DIRECTORY
 from dicom_node.errors import MediaUnreadable, MetaUnreadable, NotDicom
+from dicom_node.foreign_file import read_meta_to_send
 from dicom_node.media_directory import is_media_directory, references_of
-from dicom_node.part10 import FileMeta, read_meta_to_send
+from dicom_node.part10 import FileMeta
 from dicom_node.zip_entries import ZipOfDicom
 
 _MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd numbers from 1 to 255

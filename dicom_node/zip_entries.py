@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple
 
 from dicom_node.errors import MediaUnreadable
+from dicom_node.foreign_file import may_be_dicom
 
 _BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _PIECE = 1 << 20
@@ -89,7 +90,7 @@ class ZipOfDicom:
         try:
             with archive.open(info) as source:
                 head = _read(source, _MAGIC_END)
-                if head[-4:] != b"DICM":
+                if not may_be_dicom(head):
                     return Entry(info.filename, None, "no DICM at byte 128; is it a DICOM file (PS3.10)?")
                 with target.open("xb") as copy:
                     copy.write(head)

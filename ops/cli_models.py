@@ -257,7 +257,7 @@ def run(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Read a folder of DICOM with one model, without any daemon.
+    """Read a folder of DICOM with one model, without any daemon; what in it is not DICOM is told.
 
     Example: wetread models run brain-extraction ./t1 --out ./results
     """
@@ -265,8 +265,15 @@ def run(
 
     found = _settings(settings, data)
     entry = _catalog(found).get(model_id)
-    with _progress() as step:
-        files = run_model(entry, [folder, *channel_folders(entry, channel or [])], out, found, step)
+    notes: list[str] = []
+    try:
+        with _progress() as step:
+            folders = [folder, *channel_folders(entry, channel or [])]
+            files = run_model(entry, folders, out, found, step, notes.append)
+    finally:
+        # Also where the read failed: a slice may be missing because its file is none.
+        for note in notes:
+            typer.echo(note, err=True)
     for file in files:
         typer.echo(str(file))
 

@@ -35,7 +35,8 @@ def send(
 ) -> None:
     """Send DICOM files to a node or an archive (C-STORE), as they are.
 
-    Ends with 1 where a file was refused or could not be read. What is not DICOM is skipped and counted.
+    Ends with 1 where a file was refused or could not be read. What is not DICOM is skipped and counted;
+    a dataset without file meta information (PS3.10), as older tools store one, is sent.
 
     Example: wetread send /data/study /media/cd/DICOMDIR export.zip --to WETREAD@127.0.0.1:11112
     """

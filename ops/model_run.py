@@ -1,13 +1,16 @@
 """One model reads folders of DICOM, without any daemon: what `wetread models run` does."""
 
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from pydicom.misc import is_dicom
-
+from dicom_node.contexts import MEDIA_STORAGE_DIRECTORY
+from dicom_node.errors import MetaUnreadable, NotDicom
+from dicom_node.foreign_file import read_meta_to_send, write_with_meta
+from dicom_node.part10 import FileMeta
 from dicom_node.sources import files_below
 from models.builds import Builds
 from models.card_preparation import VolumePreparation
@@ -15,6 +18,7 @@ from models.catalog import CatalogEntry, ModelState
 from models.errors import InputRefused, ModelError
 from models.runtime import Infer
 from models.runtimes import in_precision, load_proven, runtime_named
+from ops import terminal
 from ops.settings import Settings
 from worker import output_gate, picture, results
 from worker.case import Case
@@ -40,20 +44,73 @@ def channel_folders(entry: CatalogEntry, said: list[str]) -> list[Path]:
 
 
 def run_model(
-    entry: CatalogEntry, folders: list[Path], out: Path, settings: Settings, step: Callable[[str], None]
+    entry: CatalogEntry,
+    folders: list[Path],
+    out: Path,
+    settings: Settings,
+    step: Callable[[str], None],
+    note: Callable[[str], None],
 ) -> list[Path]:
     """Read folders of DICOM, the first one's series and its channels', and return the files that were written to `out`.
 
-    Raises ModelError, WorkerError, OSError.
+    `step` is told what is being done, `note` what a person must know of the files. Raises ModelError, WorkerError,
+    OSError.
     """
     if entry.state is not ModelState.READY:
         raise ModelError(entry.reason)
-    groups = [
-        [file for file in files_below([folder]) if is_dicom(file) and file.name != "DICOMDIR"] for folder in folders
-    ]
-    for folder, files in zip(folders, groups, strict=True):
-        if not files:
-            raise InputRefused(f"{folder} holds no DICOM file (none has DICM after 128 bytes)")
+    with tempfile.TemporaryDirectory(prefix="wetread-run-") as place:
+        groups = [_dicom_below(folder, Path(place) / str(number), note) for number, folder in enumerate(folders)]
+        return _read(entry, groups, out, settings, step)
+
+
+def _dicom_below(folder: Path, copies: Path, note: Callable[[str], None]) -> list[Path]:
+    """Return the DICOM files below a folder; of those that lack file meta information, copies that have it.
+
+    Raises InputRefused where there are none.
+    """
+    files, completed, others = [], [], []
+    for file in files_below([folder]):
+        try:
+            meta = read_meta_to_send(file)
+        except MetaUnreadable as error:
+            raise InputRefused(str(error)) from error
+        except NotDicom:
+            others.append(file)
+            continue
+        if meta.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
+            continue
+        if meta.dataset_start:
+            files.append(file)
+        else:
+            completed.append(file)
+            files.append(_with_meta(meta, copies / str(len(completed)) / file.name))
+    if others:
+        note(f"not DICOM, and not read: {_counted(others, folder)}")
+    if not files:
+        raise InputRefused(f"{folder} holds no DICOM file; is it the right folder?")
+    if completed:
+        note(
+            f"without preamble and file meta information (PS3.10), and read all the same: {_counted(completed, folder)}"
+        )
+    return files
+
+
+def _counted(files: Sequence[Path], folder: Path) -> str:
+    return (
+        f"{len(files)} {'file' if len(files) == 1 else 'files'}, such as {terminal.plain(files[0].relative_to(folder))}"
+    )
+
+
+def _with_meta(meta: FileMeta, copy: Path) -> Path:
+    copy.parent.mkdir(parents=True)
+    with copy.open("xb") as stream:
+        write_with_meta(meta, stream, calling_ae_title="WETREAD", called_ae_title="WETREAD")
+    return copy
+
+
+def _read(
+    entry: CatalogEntry, groups: list[list[Path]], out: Path, settings: Settings, step: Callable[[str], None]
+) -> list[Path]:
     step("reading the series")
     rules = rules_of(entry.card)
     series = load_channels(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.part10 import dataset_digest
+from dicom_node.part10 import dataset_digest, read_meta
 from tests.dcmtk import dcmtk
 from tests.faults.a_node import ANode
 from tests.unit.dicom_node.instances import dataset, write_file
@@ -66,6 +66,21 @@ def test_everything_that_was_named_is_sent(node: ANode, images: list[Path], tmp_
     assert "2      skipped" in done.stdout
     assert "no DICM at byte 128" in done.stdout
     assert node.digests() == sorted(map(dataset_digest, [*images, other, tmp_path / "zipped.dcm"]))
+
+
+def test_a_dataset_without_meta_information_is_sent(node: ANode, images: list[Path], tmp_path: Path) -> None:
+    """As older tools store one, in a folder and in a zip file; what only begins like one is skipped."""
+    wanted = sorted(map(dataset_digest, images))
+    for image in images:
+        image.write_bytes(image.read_bytes()[read_meta(image).dataset_start :])
+    with zipfile.ZipFile(tmp_path / "disc" / "packed.zip", "w") as packed:
+        packed.write(images[2], "a/b")
+        packed.writestr("a/c", b"\x08\x00 and no more of it")
+    images[2].unlink()
+    done = wetread_send(tmp_path / "disc", "--to", at(node))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("3 accepted, 1 skipped\n")
+    assert node.digests() == wanted
 
 
 def test_a_dicomdir_sends_what_it_lists(node: ANode, images: list[Path]) -> None:

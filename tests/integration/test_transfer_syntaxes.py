@@ -9,7 +9,8 @@ import pytest
 
 from dicom_node.contexts import is_storage
 from dicom_node.errors import HeadUnreadable, NodeError
-from dicom_node.part10 import dataset_digest, read_file_head, read_meta, read_meta_to_send
+from dicom_node.foreign_file import read_meta_to_send
+from dicom_node.part10 import dataset_digest, read_file_head, read_meta
 from dicom_node.sender import send
 from tests.dcmtk import dcmtk
 from tests.faults.a_node import ANode

@@ -1,0 +1,63 @@
+"""`wetread models run` on folders as people have them: with other files, and with files that lack what makes a file."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dicom_node.part10 import read_meta
+from models.testing import write_threshold_model
+from worker.testing import write_mr_series
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model that reads everything, and a series of ten slices."""
+    write_threshold_model(tmp_path / "data" / "models", id="any")
+    write_mr_series(tmp_path / "series", slices=10)
+    return tmp_path
+
+
+def run(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Read the series."""
+    command = [str(Path(sys.executable).parent / "wetread"), "models", "run", "any", "series", "--out", "out"]
+    return subprocess.run(
+        [*command, "--data", "data"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_what_is_no_dicom_is_named_and_what_lacks_meta_information_is_read(folder: Path) -> None:
+    """Two slices of ten have neither preamble nor meta information: ten are read, as if nothing were."""
+    assert run(folder).returncode == 0
+    before = (folder / "out" / "seg.dcm").stat().st_size
+    for name in ("0003.dcm", "0004.dcm"):
+        file = folder / "series" / name
+        file.write_bytes(file.read_bytes()[read_meta(file).dataset_start :])
+    (folder / "series" / "more").mkdir()
+    (folder / "series" / "more" / "notes.txt").write_text("hello")
+    done = run(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not DICOM, and not read: 1 file, such as more/notes.txt\n" in done.stderr
+    assert "(PS3.10), and read all the same: 2 files, such as 0003.dcm\n" in done.stderr
+    assert (folder / "out" / "seg.dcm").stat().st_size == before
+
+
+def test_it_is_told_also_where_the_read_is_refused(folder: Path) -> None:
+    """A slice that was damaged to no DICOM at all is why one is missing."""
+    (folder / "series" / "0004.dcm").write_bytes(b"hello")
+    done = run(folder)
+    assert done.returncode == 1
+    assert "missing slices: 1 of 10" in done.stderr
+    assert "not DICOM, and not read: 1 file, such as 0004.dcm" in done.stderr
+
+
+def test_a_folder_without_dicom_says_what_is_in_it(folder: Path) -> None:
+    """One file, which is none."""
+    for file in (folder / "series").iterdir():
+        file.unlink()
+    (folder / "series" / "a.txt").write_text("a")
+    done = run(folder)
+    assert done.returncode == 1
+    assert "series holds no DICOM file; is it the right folder?" in done.stderr
+    assert "not DICOM, and not read: 1 file, such as a.txt" in done.stderr
