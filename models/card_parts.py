@@ -114,8 +114,8 @@ class Label(Strict):
     measurements: tuple[Literal["mean", "deviation", "diameters", "count"], ...] = Field(
         default=(),
         description="beside the volume: mean and standard deviation of the images' values inside, longest diameter in "
-        "a slice and the short axis (instances have these always); count: how many there are, connected parts of at "
-        "least smallest_ml, or instances, or boxes",
+        "a slice, of one connected part there, and its short axis (instances have these always); count: how many there "
+        "are, connected parts of at least smallest_ml, or instances, or boxes",
     )
     counted_as: Concept = Field(
         default=Concept(value="246206008", scheme="SCT", meaning="Number of lesions"),

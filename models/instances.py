@@ -68,7 +68,7 @@ def take_instances(
         if probability is not None:
             mean = float(probability[box][part].mean(dtype=np.float64))
             numbers.append(Measurement(name=CERTAINTY, value=100.0 * mean, unit=PERCENT))
-        outline = _outline(part[slice_index - box[0].start])
+        outline = _outline(part[slice_index - box[0].start], source.spacing_mm[1], source.spacing_mm[2])
         detections.append(
             Detection(
                 number=number,
@@ -86,8 +86,32 @@ def take_instances(
 def axes_mm(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> tuple[float, float]:
     """Return the longest diameter of a mask ``(rows, columns)`` and the widest extent perpendicular to it, in mm.
 
-    Measured between the outer edges of pixels along its outline, as a reader measures in plane (RECIST 1.1).
+    Measured between the outer edges of pixels along its outline, as a reader measures in plane (RECIST 1.1). Of a mask
+    in several parts it is that of one of them: an axis from one to another would run through what is healthy.
     """
+    return _widest_in_plane(mask, row_mm, column_mm)[1:]
+
+
+def _widest_in_plane(
+    mask: NDArray[np.bool_], row_mm: float, column_mm: float
+) -> tuple[NDArray[np.bool_], float, float]:
+    """Return the connected part of a mask ``(rows, columns)`` that has the longest diameter, like it, and both axes."""
+    numbered, _ = ndimage.label(mask, structure=_TOUCHING[0])
+    parts = [(numbered[box] == number, box) for number, box in enumerate(ndimage.find_objects(numbered), start=1)]
+    parts.sort(key=lambda part: -_diagonal_mm(part[0], row_mm, column_mm))
+    best, longest, across = parts[0], -1.0, 0.0
+    for part in parts:
+        if _diagonal_mm(part[0], row_mm, column_mm) < longest:
+            break
+        axes = _axes_mm(part[0], row_mm, column_mm)
+        if axes[0] > longest:
+            best, (longest, across) = part, axes
+    alone = np.zeros_like(mask)
+    alone[best[1]] = best[0]
+    return alone, longest, across
+
+
+def _axes_mm(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> tuple[float, float]:
     # Of all its outlines: pixels that touch at a corner have two. The ends of both axes are corners of the hull.
     points = np.concatenate([line[:, ::-1] for line in _lines(mask)]) * (row_mm, column_mm)
     points = points[ConvexHull(points).vertices]
@@ -119,9 +143,12 @@ def widest(part: NDArray[np.bool_], box: _Box, row_mm: float, column_mm: float) 
     return best + int(box[0].start), *sizes[best]
 
 
-def _outline(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the longest closed line around a mask, ``(points, 2)`` as row and column, the first point not repeated."""
-    line = max(_lines(mask), key=len)
+def _outline(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> NDArray[np.float64]:
+    """Return the longest closed line around the part that was measured, ``(points, 2)`` as row and column.
+
+    The first point is not repeated.
+    """
+    line = max(_lines(_widest_in_plane(mask, row_mm, column_mm)[0]), key=len)
     return line[:: -(-len(line) // _POINTS), ::-1] - 1.0
 
 

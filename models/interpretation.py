@@ -17,7 +17,7 @@ from models.findings import Detection, Measurement, Reading, Structure
 from models.grid import box_of, grid_of, reach, resample, shape_of
 from models.instances import MILLILITRE, VOLUME, take_instances
 from models.manifest import Card
-from models.measuring import measure
+from models.measuring import measure, notes_on
 from models.sentence import Sentence
 from models.volume import Volume
 
@@ -43,7 +43,7 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
     known = sorted(card.labels, key=lambda label: label.number)
     voxels = _voxels([label.number for label in known], labels)
     _check_plausible(known, voxels, source.voxel_ml, interpretation)
-    warnings = _warnings(labels)
+    warnings = (*_warnings(labels), *notes_on(known, labels))
     instances, detections = _instances(known, labels, interpretation, answer, source)
     counted = {detection.label.number for detection in detections}
     missing = tuple(

@@ -1,5 +1,6 @@
 """What a card wants measured in a structure beside its volume: values inside, diameters in plane, how many parts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from models.card_parts import Concept, Label
+from models.components import count_parts
 from models.counting import parts_in
 from models.findings import Measurement
 from models.instances import DEVIATION, DIAMETER, MEAN, MILLIMETRE, SHORT_AXIS, widest
+from models.sentence import Sentence
 from models.volume import Volume
+
+IN_PARTS = Sentence("The diameter of what lies in several parts is that of the widest part.")
 
 
 def measure(label: Label, mask: NDArray[np.bool_], source: Volume, value_unit: Concept) -> tuple[Measurement, ...]:
@@ -40,3 +45,9 @@ def measure(label: Label, mask: NDArray[np.bool_], source: Volume, value_unit: C
         name, number = (MEAN, values.mean()) if wanted == "mean" else (DEVIATION, values.std())
         found.append(Measurement(name=name, value=float(number), unit=value_unit))
     return tuple(found)
+
+
+def notes_on(known: Sequence[Label], labels: NDArray[np.uint8]) -> tuple[Sentence, ...]:
+    """Return what must be told of measurements: a structure's diameter may be that of one of its parts alone."""
+    measured = [label for label in known if "diameters" in label.measurements and not label.instances]
+    return (IN_PARTS,) if any(count_parts(labels == label.number) > 1 for label in measured) else ()

@@ -61,7 +61,7 @@ _PASSING = (ModelHostLost, RuntimeFailed, StandingChanged, OSError, MemoryError)
 _TELLINGS = 5
 
 #: The version of how findings become objects. A change of it changes the UIDs of results, so a re-read is a new result.
-_ENCODING = 4
+_ENCODING = 5
 
 
 class Host(Protocol):

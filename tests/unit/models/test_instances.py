@@ -128,3 +128,20 @@ def test_pixels_that_touch_at_a_corner_are_measured_together() -> None:
     long_mm, short_mm = axes_mm(np.eye(3, dtype=bool), 1.0, 1.0)
     assert long_mm == pytest.approx(np.sqrt(2) * 3, abs=1.0)
     assert 0.5 < short_mm < 1.5
+
+
+def test_a_thing_that_a_slice_cuts_twice_is_measured_along_one_part() -> None:
+    """A V is one thing; neither its diameter nor its outline goes from one leg to the other through what is healthy."""
+    labels = np.zeros((6, 16, 40), np.uint8)
+    for k in range(6):
+        for start in (5 + 2 * k, 30 - 2 * k):
+            labels[k, 5:10, start : start + 5] = NODULE.number
+    labels[0, 4, 30:35] = NODULE.number
+    _, (found,) = take_instances(labels, [NODULE], Volume(array=labels.copy(), affine=np.eye(4)))
+    assert found.slice_index == 5
+    assert value_of(found, DIAMETER) == pytest.approx(np.hypot(10, 5), abs=0.8)
+    outline = np.array(found.outline)
+    assert np.ptp(outline, axis=0) == pytest.approx((5, 10))
+    two = np.zeros((16, 40), bool)
+    two[5:10, 5:10] = two[4:10, 30:35] = True
+    assert axes_mm(two, 1.0, 1.0) == pytest.approx(axes_mm(two[:, 20:], 1.0, 1.0))

@@ -5,7 +5,7 @@ import pytest
 
 from models.card_parts import Concept, Label
 from models.components import drop_small
-from models.measuring import measure
+from models.measuring import IN_PARTS, measure, notes_on
 from models.volume import Volume
 
 HU = Concept(value="[hnsf'U]", scheme="UCUM", meaning="Hounsfield unit")
@@ -44,6 +44,19 @@ def test_diameters_are_the_longest_in_plane_and_across(slab: tuple[Volume, np.nd
     assert long_axis.value == pytest.approx(np.hypot(10, 4), abs=0.8)
     assert short_axis.value == pytest.approx(2 * 10 * 4 / np.hypot(10, 4), abs=0.8)
     assert long_axis.unit.value == short_axis.unit.value == "mm"
+
+
+def test_no_diameter_runs_from_one_part_to_another(slab: tuple[Volume, np.ndarray]) -> None:
+    """Two boxes on one slice, 10 mm apart: the diameter is the larger one's, and that it is so is told."""
+    volume, mask = slab
+    one = measure(a_label("diameters"), mask, volume, HU)
+    mask[2:4, 5:9, 25:28] = True
+    assert measure(a_label("diameters"), mask, volume, HU) == one
+    assert notes_on([a_label("diameters")], mask.astype(np.uint8)) == (IN_PARTS,)
+    assert notes_on([a_label("mean")], mask.astype(np.uint8)) == ()
+    mask[2:4, 8, 17:26] = True
+    assert notes_on([a_label("diameters")], mask.astype(np.uint8)) == ()
+    assert measure(a_label("diameters"), mask, volume, HU)[0].value > one[0].value
 
 
 def test_nothing_is_measured_that_was_not_asked_for(slab: tuple[Volume, np.ndarray]) -> None:
