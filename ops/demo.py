@@ -206,7 +206,7 @@ def _read_back(sample: Sample, job: JobRow, house: House, out: Path, models: Pat
     card = Catalog.scan((BUILT_IN, models)).get(sample.model_id).card
     output_gate.check_files(list(files.values()), list(sample.files), card)
     picture = out / "picture.png"
-    (made,) = (house.data / "results").glob(f"*/{job.id}/picture.png")
+    (made,) = (house.data / "results").glob(f"*/{job.id}/*.png")
     shutil.copyfile(made, picture)
     return Outcome(
         study=sample.name,

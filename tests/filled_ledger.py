@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from worker.job import DeliveryState, JobState, Priority
 from worker.ledger_views import LedgerViews
 from worker.notification import NoticeState, NotificationState, Topic
+from worker.recorded_file import picture_beside
 from worker.tables import (
     Delivery,
     Event,
@@ -147,11 +148,12 @@ def add_event(
 
 def write_picture(results_root: Path, ledger: LedgerViews, job_id: int) -> bytes:
     """Put a small grey PNG where the pipeline puts a job's picture, and return its bytes."""
-    folder = ledger.study_folder(job_id)
-    assert folder is not None
+    told = ledger.text_report(job_id)
+    assert told is not None
     png = _grey_png(64, 48)
-    (results_root / folder / str(job_id)).mkdir(parents=True)
-    (results_root / folder / str(job_id) / "picture.png").write_bytes(png)
+    picture = results_root / picture_beside(told)
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(png)
     return png
 
 

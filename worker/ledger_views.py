@@ -84,9 +84,14 @@ class LedgerViews(AlertViews, PeerViews):
         with self.reading() as session:
             return next(iter(_job_rows(session, _jobs().where(Job.id == job_id))), None)
 
-    def study_folder(self, job_id: int) -> str | None:
-        """Return the folder, in spool and results alike, of the study that a job reads."""
-        query = select(Study.folder).join(Revision, Revision.study_id == Study.id).join(Job).where(Job.id == job_id)
+    def text_report(self, job_id: int) -> str | None:
+        """Return the file of a job's text SR, below the root of the results; None where nothing was told of it."""
+        query = (
+            select(ResultObject.file)
+            .where(ResultObject.job_id == job_id, ResultObject.kind == "TEXT-SR")
+            .order_by(ResultObject.id.desc())
+            .limit(1)
+        )
         with self.reading() as session:
             return session.scalar(query)
 

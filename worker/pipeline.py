@@ -41,6 +41,7 @@ from worker.priors import Comparison, Priors
 from worker.provenance import Provenance
 from worker.pydicom_errors import panics_as_errors
 from worker.reading_series import read_series
+from worker.recorded_file import picture_beside
 from worker.result_files import write_result
 from worker.routing import Conditions, Facts, routed
 from worker.selection_rules import rules_of
@@ -233,8 +234,9 @@ class Pipeline:
         objects = results.build(case, {"TEXT-SR", *(kind for kinds in destinations.values() for kind in kinds)})
         output_gate.check(objects, case)
         folder = f"{claim.study_folder}/{claim.job_id}"
-        write_durably(self.results / folder / "picture.png", picture.render(case))
         files = [write_result(self.results, folder, made) for made in objects]
+        told = next(file.file for file in files if file.kind == "TEXT-SR")
+        write_durably(self.results / picture_beside(told), picture.render(case))
         reasons = case.critical
         outlasting(
             lambda: self.ledger.finish(

@@ -122,7 +122,7 @@ class Pages:
                 404, "No study with this Study Instance UID has arrived. The page of studies lists them."
             )
         events = self._ledger.timeline(uid)
-        pictured = {job.id for job in study.jobs if self._pictures.find_in(study.folder, job.id) is not None}
+        pictured = {job.id for job in study.jobs if self._pictures.find(job.id) is not None}
         return self._render("study.html", study=study, events=events, pictured=pictured)
 
 

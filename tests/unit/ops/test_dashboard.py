@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import update
 from starlette.types import ASGIApp
 
 from ops.audit.outgoing import Figures
@@ -27,7 +28,7 @@ from tests.filled_ledger import (
 )
 from worker.job import JobState, Priority
 from worker.ledger_views import LedgerViews
-from worker.tables import DestinationState, Hold, Job
+from worker.tables import DestinationState, Hold, Job, ResultObject
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>\u202e'\"&"
@@ -128,23 +129,33 @@ def test_a_study_shows_its_timeline_and_pictures(app: ASGIApp, ledger: LedgerVie
     assert answer.headers["cache-control"] == "no-store"
 
 
+def test_a_picture_of_an_earlier_release_is_found(app: ASGIApp, ledger: LedgerViews, tmp_path: Path) -> None:
+    """It has no digest in its name; one that has goes before it."""
+    fill_a_day(ledger)
+    job_id = job_id_in(ledger, JobState.READ)
+    old = tmp_path / "results" / "folder" / str(job_id) / "picture.png"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"old")
+    assert ask(app, f"/jobs/{job_id}/picture.png").content == b"old"
+    (old.parent / "text-sr.png").write_bytes(b"new")
+    assert ask(app, f"/jobs/{job_id}/picture.png").content == b"new"
+
+
 def test_a_picture_never_comes_from_outside_the_results(app: ASGIApp, ledger: LedgerViews, tmp_path: Path) -> None:
-    """Neither a link nor a folder name in a spoiled ledger leads out of the results folder."""
-    (tmp_path / "secret").mkdir()
-    (tmp_path / "secret" / "picture.png").write_bytes(b"secret")
-    with ledger.writing() as session:
-        study, (revision,) = add_study(session, "1.2.3", received_at=NOW)
-        job = add_job(session, revision, JobState.READ, queued_at=NOW)
-    folder = tmp_path / "results" / study.folder
-    folder.mkdir(parents=True)
-    (folder / str(job.id)).symlink_to(tmp_path / "secret")
-    assert ask(app, f"/jobs/{job.id}/picture.png").status_code == 404
-    with ledger.writing() as session:
-        study.folder = str(tmp_path / "elsewhere")
-        session.merge(study)
-    (tmp_path / "elsewhere" / str(job.id)).mkdir(parents=True)
-    (tmp_path / "elsewhere" / str(job.id) / "picture.png").write_bytes(b"secret")
-    assert ask(app, f"/jobs/{job.id}/picture.png").status_code == 404
+    """Neither a link nor a file name in a spoiled ledger leads out of the results folder."""
+    fill_a_day(ledger)
+    job_id = job_id_in(ledger, JobState.READ)
+    outside = tmp_path / "secret"
+    outside.mkdir()
+    for name in ("picture.png", "text-sr.png"):
+        (outside / name).write_bytes(b"secret")
+    (tmp_path / "results" / "folder").mkdir(parents=True)
+    (tmp_path / "results" / "folder" / str(job_id)).symlink_to(outside)
+    assert ask(app, f"/jobs/{job_id}/picture.png").status_code == 404
+    for file in (f"{outside}/text-sr.dcm", "../secret/text-sr.dcm"):
+        with ledger.writing() as session:
+            session.execute(update(ResultObject).values(file=file))
+        assert ask(app, f"/jobs/{job_id}/picture.png").status_code == 404
 
 
 @pytest.mark.parametrize(

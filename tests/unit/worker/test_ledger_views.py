@@ -189,11 +189,13 @@ def test_the_number_of_queries_does_not_grow_with_the_ledger(ledger: LedgerViews
     assert queries() == few
 
 
-def test_the_folder_of_a_jobs_study_is_known_by_the_job(ledger: LedgerViews) -> None:
-    """Whoever needs a job's files asks by the job's id and needs no UID."""
+def test_the_text_sr_of_a_job_is_known_by_the_job(ledger: LedgerViews) -> None:
+    """Whoever needs what lies beside it asks by the job's id alone; of a job that was not read there is none."""
     fill_a_day(ledger)
-    assert ledger.study_folder(job_id_in(ledger, JobState.READ)) == ledger.studies()[-1].folder
-    assert ledger.study_folder(10_000) is None
+    job_id = job_id_in(ledger, JobState.READ)
+    assert ledger.text_report(job_id) == f"folder/{job_id}/text-sr.dcm"
+    assert ledger.text_report(job_id_in(ledger, JobState.QUEUED)) is None
+    assert ledger.text_report(10_000) is None
 
 
 def test_a_database_that_cannot_be_opened_is_a_ledger_that_is_away(tmp_path: Path) -> None:

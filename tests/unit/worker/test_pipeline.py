@@ -1,14 +1,22 @@
 """One job from claim to results: what an admin is told of a job that failed, and whether it helps."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
+import pytest
 from sqlalchemy import text
 
 from models.catalog import Catalog
+from ops.dashboard.pictures import Pictures
 from tests.reading_house import MODEL, House
+from worker import output_gate
+from worker.case import Case
 from worker.job import JobState, ModelVersion
 from worker.ledger import Ledger
+from worker.object_encoding import ResultObject
+from worker.settings import ReportSettings
 from worker.testing import write_mr_series
 
 
@@ -44,3 +52,35 @@ def test_a_job_for_a_model_that_is_there_twice_names_both_directories(tmp_path: 
     assert failed.state is JobState.FAILED
     assert f"two directories hold model {MODEL}" in failed.reason
     assert f"`wetread retry {failed.id}`" in failed.reason
+
+
+def test_a_worker_that_comes_too_late_changes_no_picture(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lost its job just before it wrote; another one read it, in another language, and then it goes on."""
+    house = House(root=tmp_path, ledger=ledger)
+    house.queue_files(write_mr_series(tmp_path / "spool" / "1", seed=1))
+    pictures = Pictures(ledger, tmp_path / "results")
+    seen: list[tuple[int, Path, bytes]] = []
+    check = output_gate.check
+
+    def meanwhile(objects: Sequence[ResultObject], case: Case) -> None:
+        check(objects, case)
+        if case.report.language != "de":
+            return
+        with ledger.writing() as session:
+            session.execute(text("UPDATE job SET lease_until_s = 0"))
+        ledger.free_expired(max_attempts=3, retry_delay_s=0.0)
+        assert house.pipeline().work_one(["cpu"], "the other")
+        (job,) = ledger.jobs()
+        picture = pictures.find(job.id)
+        assert picture is not None
+        seen.append((job.id, picture, picture.read_bytes()))
+
+    monkeypatch.setattr(output_gate, "check", meanwhile)
+    late = replace(house, report=ReportSettings(language="de"))
+    assert late.pipeline().work_one(["cpu"], "late")
+    ((job_id, picture, before),) = seen
+    assert pictures.find(job_id) == picture
+    assert picture.read_bytes() == before
+    assert len(list(picture.parent.glob("*.png"))) == 2, "both were written"
