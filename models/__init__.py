@@ -37,7 +37,7 @@ import_kinds    the formats that can be imported: brainchop (brainchop_card), im
                 channel_names; import_torch, modules that they made; imported_model, the directory that they write
 critical        which of a card's rules a reading fulfils; critical_reason, why
 torch_export    from a PyTorch module to the files of a model
-testing         a tiny real model and fake runtimes, for tests; testing_classifier, one that classifies;
+testing         a tiny real model, for tests; testing_classifier, one that classifies; testing_runtimes, fake runtimes;
                 testing_tensorrt, a labelled fake of TensorRT and its GPU
 """
 

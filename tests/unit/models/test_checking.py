@@ -10,7 +10,7 @@ from models.catalog import CatalogEntry, read_entry
 from models.checking import check
 from models.errors import CardError
 from models.onnx_runtime import OnnxRuntime
-from models.testing import ConstantRuntime
+from models.testing_runtimes import ConstantRuntime
 
 
 def write_golden(entry: CatalogEntry, **arrays: Any) -> None:

@@ -8,7 +8,7 @@ from models.errors import InputRefused
 from models.loaded import LoadedModel
 from models.onnx_runtime import OnnxRuntime
 from models.reading import read
-from models.testing import ConstantRuntime
+from models.testing_runtimes import ConstantRuntime
 from models.volume import Volume, Waveform
 
 

@@ -22,7 +22,8 @@ from models.onnx_runtime import OnnxRuntime
 from models.openvino_runtime import OpenvinoRuntime
 from models.runtime import LoadedNetwork, Runtime, ShapeRange
 from models.runtimes import load_proven, runtime_named
-from models.testing import ConstantRuntime, write_threshold_model
+from models.testing import write_threshold_model
+from models.testing_runtimes import ConstantRuntime
 from models.testing_tensorrt import FakeCuda, FakeTensorrtRuntime
 from tests.optional import need
 from tests.torch_programs import write_threshold_program

@@ -29,8 +29,7 @@ from pathlib import Path
 import numpy as np
 from models.catalog import Catalog
 from models.onnx_runtime import OnnxRuntime
-from models.testing import ConstantRuntime
-from models.testing import ScarceRuntime
+from models.testing_runtimes import ConstantRuntime, ScarceRuntime
 from worker.model_host import serve
 from worker.shelf import ShelfSettings
 

@@ -12,7 +12,8 @@ from models.catalog import Catalog, read_entry
 from models.errors import DeviceLost, ModelTwice
 from models.loaded import LoadedModel
 from models.onnx_runtime import OnnxRuntime
-from models.testing import ScarceRuntime, write_threshold_model
+from models.testing import write_threshold_model
+from models.testing_runtimes import ScarceRuntime
 from worker.shelf import Shelf, ShelfSettings
 
 _CUBE = np.ones((1, 1, 16, 16, 16), np.float32)
