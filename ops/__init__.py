@@ -4,9 +4,9 @@ settings     one TOML file, environment overrides; settings_example, all of it w
              card_reference, source_reference, security_reference and conformance_reference (conformance_activities,
              conformance_acceptances, conformance_annexes, coded_terms), tables of the documentation
              (generated_section, markdown)
-cli          the console script `wetread`; cli_jobs, cli_tls, cli_models (model_run), cli_alerts, cli_studies;
-             failures, which errors are one message; peers, as they are typed; terminal, tables as they are printed;
-             script_output, what scripts get
+cli          the console script `wetread`; cli_jobs, cli_tls, cli_alerts, cli_studies; cli_models (model_run) and
+             cli_proving on model_commands; failures, which errors are one message; peers, as they are typed; terminal,
+             tables as they are printed; script_output, what scripts get
 cli_queue    what is next and what is held; who acts, ages as they are typed
 cli_send     files to a peer; send_summary, what became of them
 cli_ledger   does what must hold in the ledger hold
