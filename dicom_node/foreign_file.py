@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from dicom_node.elements import encoding_of, read_element
 from dicom_node.errors import HeadUnreadable, InvalidUid, MetaUnreadable, NotDicom
-from dicom_node.head import Head, encoding_of, first_of_group, read_element, read_head
+from dicom_node.head import Head, first_of_group, read_head
 from dicom_node.origin import require_uid
 from dicom_node.part10 import FileMeta, encode_meta, mapped, meta_in
 
