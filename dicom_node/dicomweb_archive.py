@@ -3,6 +3,7 @@
 Imported only where a destination needs it: its library brings numpy and Pillow with it.
 """
 
+import ssl
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -13,6 +14,8 @@ from dicomweb_client.web import DICOMwebClient
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from requests.auth import AuthBase
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import SSLError as TlsFailed
 
 from dicom_node.bounded_answer import BodyTooLarge, TimedAdapter, read_body
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, QueryFailed, ServiceFailed
@@ -138,7 +141,11 @@ class DicomWebArchive:
         outcome = outcome_of_stow(answer.status_code, answered, uid, str(self))
         if outcome is not None:
             return outcome
-        return already_there(uid) if self._has(dataset, uid) else unexplained(uid)
+        try:
+            return already_there(uid) if self._has(dataset, uid) else unexplained(uid)
+        except ArchiveError as error:
+            error.kept_nothing = False  # the instance went before that was asked
+            raise
 
     def _has(self, dataset: Dataset, sop_instance_uid: str) -> bool:
         found = self._json(
@@ -185,7 +192,9 @@ class DicomWebArchive:
         except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             # The library raises over statuses, and over bodies that it cannot parse: we look at both ourselves.
             if self._answer is None or isinstance(error, requests.TooManyRedirects):
-                raise ArchiveUnreachable(f"{self} does not answer: {_words(error)}") from error
+                away = ArchiveUnreachable(f"{self} does not answer: {_words(error)}")
+                away.kept_nothing = _never_connected(error)
+                raise away from error
         if self._answer is None:
             raise ArchiveUnreachable(f"{self} does not answer")
         return self._answer
@@ -208,6 +217,15 @@ class _Headers(AuthBase):
         if request.method == "POST":
             request.headers["Accept"] = "application/dicom+json"
         return request
+
+
+def _never_connected(error: Exception) -> bool:
+    """Tell whether it is certain that no request went out: there was no connection, or none with who it should be."""
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(cause, TlsFailed):
+        # Other troubles of TLS may come in the middle of a request.
+        return any(isinstance(it, ssl.SSLCertVerificationError) for it in cause.args)
+    return isinstance(cause, (NewConnectionError, ConnectTimeoutError))
 
 
 def _words(error: Exception) -> str:

@@ -11,7 +11,14 @@ _LATER, _MEND = "send again later", "mend the object"
 
 
 class NodeError(Exception):
-    """Something on the wire or in the spool failed; the message names cause and remedy and never a patient."""
+    """Something on the wire or in the spool failed; the message names cause and remedy and never a patient.
+
+    Attributes:
+        kept_nothing: Whether the other side has certainly kept nothing of what it was to store: no connection came
+            about, or it would not hear us.
+    """
+
+    kept_nothing = False
 
 
 class ListenFailed(NodeError):

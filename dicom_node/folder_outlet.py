@@ -27,7 +27,9 @@ class FolderOutlet:
     def probe(self) -> None:
         """Look whether it is there. Raises ArchiveUnreachable."""
         if not self._folder.is_dir():
-            raise ArchiveUnreachable(f"{self._folder} is no folder; is the share mounted?")
+            away = ArchiveUnreachable(f"{self._folder} is no folder; is the share mounted?")
+            away.kept_nothing = True
+            raise away
 
     def find_study(self, study_uid: str) -> StudyIdentity | None:
         """Return None: nobody there knows whose a study is."""

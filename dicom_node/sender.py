@@ -114,6 +114,28 @@ class Requestor:
         it; `longest_instance` bounds the bytes of an instance that does. Raises ArchiveUnreachable, also at the end
         where the peer sent a message beyond the bounds, AssociationRejected.
         """
+        try:
+            association = self._opened(kinds, roles, handlers, longest_instance)
+        except ArchiveError as error:
+            error.kept_nothing = True  # no object goes before there is an association
+            raise
+        try:
+            yield association
+        except ArchiveError as error:
+            self._require_bounded(association, error)
+            raise
+        finally:
+            if association.is_established:
+                association.release()
+        self._require_bounded(association)
+
+    def _opened(
+        self,
+        kinds: Iterable[tuple[str, str | None]],
+        roles: Sequence[Any],
+        handlers: Sequence[tuple[Any, Any]],
+        longest_instance: int,
+    ) -> Any:
         set_switches()
         entity = AE(ae_title=self.calling_ae_title)
         entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
@@ -140,15 +162,7 @@ class Requestor:
         if context is not None and isinstance(context.failure, ssl.SSLError):
             raise ArchiveUnreachable(f"{self}: {no_tls(context.failure)}") from context.failure
         self._require(association)
-        try:
-            yield association
-        except ArchiveError as error:
-            self._require_bounded(association, error)
-            raise
-        finally:
-            if association.is_established:
-                association.release()
-        self._require_bounded(association)
+        return association
 
     def _require_bounded(self, association: Any, cause: Exception | None = None) -> None:
         if association.dimse.refusal:

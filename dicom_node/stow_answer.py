@@ -42,7 +42,11 @@ def outcome_of_stow(status: int, answered: Dataset, sop_instance_uid: str, calle
     ServiceFailed where it may have failed over it.
     """
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise AssociationRejected(f"{called} answered {status}: is our user or token known there, and may it store?")
+        rejected = AssociationRejected(
+            f"{called} answered {status}: is our user or token known there, and may it store?"
+        )
+        rejected.kept_nothing = True
+        raise rejected
     if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         return _outcome(sop_instance_uid, _NO_SUCH_CLASS, OutcomeKind.NO_CONTEXT)
     if status in _TOO_LARGE:

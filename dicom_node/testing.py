@@ -141,7 +141,9 @@ class InMemoryArchive:
     def echo(self) -> None:
         """Prove that the archive answers."""
         if self.away:
-            raise ArchiveUnreachable("the in-memory archive is away; set `away = False`")
+            away = ArchiveUnreachable("the in-memory archive is away; set `away = False`")
+            away.kept_nothing = True
+            raise away
 
     def probe(self) -> None:
         """Prove that the archive answers."""

@@ -131,7 +131,9 @@ def _authorisation(item: DicomWebDestinationSettings) -> Callable[[], str] | Non
         try:
             value = read_secret(secret)
         except ChannelAway as error:
-            raise ArchiveUnreachable(f"{item.name} was not called: {error}") from error
+            uncalled = ArchiveUnreachable(f"{item.name} was not called: {error}")
+            uncalled.kept_nothing = True
+            raise uncalled from error
         if item.token is not None:
             return f"Bearer {value}"
         return "Basic " + base64.b64encode(f"{item.user}:{value}".encode()).decode()

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -166,28 +166,29 @@ class Deliverer:
             return False
         log = _log.bind(job=batch.job_id, destination=destination.name, study=batch.study_instance_uid)
         renew = partial(self._ledger.renew_deliveries, batch, lease_s=_LEASE_S)
+        handed = set[OutgoingObject]()
         try:
             with Heartbeat(renew, _LEASE_S, job_id=batch.job_id):
                 if self._identity_holds(batch, destination):
-                    self._send(batch, destination)
+                    self._send(batch, destination, handed)
                     log.info("results answered", objects=len(batch.objects))
         except NodeError as error:
-            self._postpone(batch, str(error))
+            self._postpone(batch, str(error), handed)
             log.warning("destination away", cause=str(error), attempt=batch.objects[0].attempts)
             self._felt(destination, error)
         except LeaseLost as error:
             log.warning("delivery taken over", cause=str(error))
         except OSError as error:
-            self._postpone(batch, f"a file of this job cannot be read ({error.strerror}): is the disk there?")
+            self._postpone(batch, f"a file of this job cannot be read ({error.strerror}): is the disk there?", handed)
             log.warning("result file unreadable", cause=error.strerror, file=error.filename)
         except SeriesUnreadable as error:
-            self._postpone(batch, str(error))
+            self._postpone(batch, str(error), handed)
             log.error("source unreadable", cause=str(error))  # noqa: TRY400  # told in one line
         except LedgerAway:
             raise
         except Exception as error:  # noqa: BLE001  # the outermost frame of a delivery: the next must still leave
             # Its own words may quote a dataset.
-            self._postpone(batch, f"{type(error).__name__}: a defect of wetread; please report it")
+            self._postpone(batch, f"{type(error).__name__}: a defect of wetread; please report it", handed)
             log.error("delivery failed", error=type(error).__name__)  # noqa: TRY400
         else:
             self._felt(destination, None)
@@ -220,16 +221,25 @@ class Deliverer:
                 "these are: is the disk damaged? Pull or send the study again"
             ) from error
 
-    def _send(self, batch: OutgoingBatch, destination: Destination) -> None:
-        """Send a batch; what takes an earlier read back goes last, and only once the newer one is there."""
-        rejections = [item for item in batch.objects if item.kind == REJECTION]
-        self._send_objects(batch, [item for item in batch.objects if item not in rejections], destination)
-        if rejections and self._ledger.has_arrived(batch.job_id, destination.name):
-            self._send_objects(batch, rejections, destination)
-        elif rejections:
-            self._postpone(batch, "it rejects an earlier read, and waits until the newer one has arrived")
+    def _send(self, batch: OutgoingBatch, destination: Destination, handed: set[OutgoingObject]) -> None:
+        """Send a batch; what takes an earlier read back goes last, and only once the newer one is there.
 
-    def _send_objects(self, batch: OutgoingBatch, objects: Sequence[OutgoingObject], destination: Destination) -> None:
+        What the destination may have from now on, though it does not answer for it, is added to `handed`.
+        """
+        rejections = [item for item in batch.objects if item.kind == REJECTION]
+        self._send_objects(batch, [item for item in batch.objects if item not in rejections], destination, handed)
+        if rejections and self._ledger.has_arrived(batch.job_id, destination.name):
+            self._send_objects(batch, rejections, destination, handed)
+        elif rejections:
+            self._postpone(batch, "it rejects an earlier read, and waits until the newer one has arrived", handed)
+
+    def _send_objects(
+        self,
+        batch: OutgoingBatch,
+        objects: Sequence[OutgoingObject],
+        destination: Destination,
+        handed: set[OutgoingObject],
+    ) -> None:
         """Send objects, what is not taken in one encoding in the next; what was answered is recorded at once."""
         later = self._damaged(objects)
         objects = [item for item in objects if item not in later]
@@ -239,7 +249,7 @@ class Deliverer:
         for encoding in destination.encodings if objects else ():
             files = {item: in_encoding(self._results / item.file, encoding) for item in left}
             files = {item: file for item, file in files.items() if file not in tried}
-            outcomes = self._stored(batch, destination, {item.sop_instance_uid: file for item, file in files.items()})
+            outcomes = self._stored(batch, destination, files, handed)
             tried.update(files.values())
             for item in files:
                 outcome = outcomes.get(item.sop_instance_uid)
@@ -252,10 +262,12 @@ class Deliverer:
         for item, outcome in not_taken.items():
             later[item] = self._record(item, outcome, destination)
         reasons = [reason for reason in later.values() if reason]
+        # What was answered, even with "not now", is not there.
+        handed.difference_update(item for item, reason in later.items() if reason != UNANSWERED)
         if objects and all(later[item] == UNANSWERED for item in objects):
             raise ArchiveUnreachable(f"{destination.name} ended the association before it answered for any object")
         if reasons:
-            self._postpone(batch, reasons[-1])
+            self._postpone(batch, reasons[-1], handed)
 
     def _damaged(self, objects: Iterable[OutgoingObject]) -> dict[OutgoingObject, str]:
         """Return what is not as it was recorded, and why it is not sent: a damaged disk must not speak for a read."""
@@ -273,14 +285,22 @@ class Deliverer:
         }
 
     def _stored(
-        self, batch: OutgoingBatch, destination: Destination, files: Mapping[str, Path]
+        self,
+        batch: OutgoingBatch,
+        destination: Destination,
+        objects: Mapping[OutgoingObject, Path],
+        handed: set[OutgoingObject],
     ) -> dict[str, StoreOutcome]:
         """Send files before the eyes of the witness; return what the archive answered, by SOP Instance UID."""
         study_uid = batch.study_instance_uid
+        files = {item.sop_instance_uid: file for item, file in objects.items()}
+        handed.update(objects)
         self._witness.begins(destination.name, study_uid, tuple(files.values()))
         try:
             outcomes = stored_in_order(destination.archive, files)
         except NodeError as error:
+            if error.kept_nothing:
+                handed.difference_update(objects)
             self._witness.ended(destination.name, study_uid, tuple(files.values()), str(error))
             raise
         # Before the ledger knows it: after a crash in between they are sent, and told, once more.
@@ -362,13 +382,14 @@ class Deliverer:
             self._ledger.note_destination(destination.name, answering=False, reason=str(error))
             _log.warning("destination gets nothing until it answers", destination=destination.name, cause=str(error))
 
-    def _postpone(self, batch: OutgoingBatch, reason: str) -> None:
+    def _postpone(self, batch: OutgoingBatch, reason: str, handed: Collection[OutgoingObject]) -> None:
         self._ledger.postpone(
             batch,
             reason=reason,
             first_retry_s=self._settings.first_retry_s,
             longest_retry_s=self._settings.longest_retry_s,
             give_up_after_s=self._settings.give_up_after_days * _DAY_S,
+            in_vain=[item for item in batch.objects if item not in handed],
         )
 
 

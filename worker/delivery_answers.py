@@ -23,15 +23,17 @@ def stored_in_order(archive: Outlet, files: Mapping[str, Path]) -> list[StoreOut
 
     Raises ArchiveUnreachable, AssociationRejected where nothing at all was answered.
     """
-    left, outcomes, in_vain = list(files), list[StoreOutcome](), 0
+    left, outcomes, in_vain, tried = list(files), list[StoreOutcome](), 0, False
     while left and in_vain < _MOST_IN_VAIN:
         try:
             answered = list(archive.store([files[uid] for uid in left]))
-        except NodeError:
+        except NodeError as error:
             if not outcomes:
+                error.kept_nothing = error.kept_nothing and not tried
                 raise
             return outcomes  # it was there and has gone
         outcomes += answered
+        tried = True
         in_vain = 0 if answered else in_vain + 1
         uids = {outcome.sop_instance_uid for outcome in answered}
         unanswered = next((place for place, uid in enumerate(left) if uid not in uids), len(left))

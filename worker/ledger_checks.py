@@ -167,6 +167,8 @@ def _fences(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
         for row in rows:
             if row.attempts > row.fence:
                 yield it, f"{_named(row)} has fence {row.fence} after {row.attempts} attempts", NO_MENDING, False
+            if isinstance(row, Delivery) and not 0 <= row.in_vain <= row.attempts:
+                yield it, f"{_named(row)} was in vain {row.in_vain} of {row.attempts} times", NO_MENDING, False
 
 
 def _fence_remedy(it: JobFacts) -> str:

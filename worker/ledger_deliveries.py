@@ -115,6 +115,8 @@ class DeliveryLedger(Database):
         """
         with self.writing() as session:
             delivery = _sending(session, outgoing)
+            if state is DeliveryState.REFUSED:
+                delivery.in_vain = delivery.attempts  # what is refused is not there
             if state is DeliveryState.REFUSED and counts_no_more(session, delivery):
                 keep_back(session, delivery, f"{reason}; {_NO_MORE}", status=status)
                 return
@@ -135,14 +137,26 @@ class DeliveryLedger(Database):
         first_retry_s: float,
         longest_retry_s: float,
         give_up_after_s: float,
+        in_vain: Collection[OutgoingObject] = (),
     ) -> None:
-        """Put what was not answered back to *pending*, with a growing wait; *abandoned* after the last day."""
+        """Put what was not answered back to *pending*, with a growing wait; *abandoned* after the last day.
+
+        Args:
+            batch: What was claimed.
+            reason: Why it must be sent again.
+            first_retry_s: Wait after the first attempt; it doubles with each.
+            longest_retry_s: Longest such wait.
+            give_up_after_s: What was made longer ago is given up.
+            in_vain: What of it this attempt has certainly not left there; all else may be.
+        """
         now = self.clock.read()
         with self.writing() as session:
             for outgoing in batch.objects:
                 delivery = session.get_one(Delivery, outgoing.delivery_id, with_for_update=LOCK)
                 if delivery.state != DeliveryState.SENDING or delivery.fence != outgoing.fence:
                     continue  # answered already, or another deliverer's by now
+                if outgoing in in_vain:
+                    delivery.in_vain += 1
                 if counts_no_more(session, delivery):
                     keep_back(session, delivery, f"{reason}; {_NO_MORE}")
                     continue

@@ -111,7 +111,7 @@ def keep_back(session: Session, delivery: Delivery, reason: str, *, status: int 
     if before in (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.ABANDONED):
         delivery.status = status  # not that of an attempt before
     delivery.state, delivery.fence, delivery.reason = DeliveryState.REPLACED, delivery.fence + 1, reason
-    if may_be_there(DeliveryState.REPLACED, delivery.attempts, delivery.status):
+    if may_be_there(DeliveryState.REPLACED, delivery.sendings):
         delivery.reason = f"{reason}; {delivery.destination} may have it all the same"
     elif wanted := session.get(Withdrawal, delivery.id):
         session.delete(wanted)
@@ -160,13 +160,12 @@ def _way(row: _Found) -> Way:
         kind=row.ResultObject.kind,
         destination=row.Delivery.destination,
         state=DeliveryState(row.Delivery.state),
-        attempts=row.Delivery.attempts,
-        status=row.Delivery.status,
+        sendings=row.Delivery.sendings,
     )
 
 
 def _may_be_there(way: Way) -> bool:
-    return may_be_there(way.state, way.attempts, way.status)
+    return may_be_there(way.state, way.sendings)
 
 
 def _objects(rows: Sequence[_Found], study_instance_uid: str) -> tuple[StandingObject, ...]:

@@ -9,10 +9,8 @@ from worker.object_kinds import INSTEAD, REJECTION
 
 #: What an archive has said that it has.
 THERE = frozenset({DeliveryState.ACCEPTED, DeliveryState.UNCOMMITTED, DeliveryState.COMMITTED})
-#: What was tried, and of which nobody knows whether the archive kept it before the connection broke.
-_UNANSWERED = frozenset({DeliveryState.PENDING, DeliveryState.ABANDONED})
-#: The same; the status is the archive's answer, where it gave one.
-_ENDED = frozenset({DeliveryState.REPLACED, DeliveryState.WAIVED})
+#: What may have been sent, and of which nobody knows whether the archive kept it before the connection broke.
+_UNKNOWN = frozenset({DeliveryState.PENDING, DeliveryState.ABANDONED, DeliveryState.REPLACED, DeliveryState.WAIVED})
 #: What asks for nothing more where the whole read has arrived.
 _AFTER_ARRIVAL = THERE | {DeliveryState.WITHDRAWN, DeliveryState.WAIVED}
 
@@ -28,8 +26,7 @@ class Way:
         kind: Of the object.
         destination: Its name.
         state: Of the delivery.
-        attempts: How often it was tried.
-        status: What the archive answered last, where it answered.
+        sendings: How many attempts may have left it there.
     """
 
     delivery_id: int
@@ -38,15 +35,14 @@ class Way:
     kind: str
     destination: str
     state: DeliveryState
-    attempts: int
-    status: int | None
+    sendings: int
 
 
-def may_be_there(state: DeliveryState, attempts: int, status: int | None) -> bool:
+def may_be_there(state: DeliveryState, sendings: int) -> bool:
     """Tell whether an archive has an object, or may have it: its answer may have been lost on the way."""
     if state in THERE or state is DeliveryState.SENDING:
         return True
-    return attempts > 0 and (state in _UNANSWERED or (state in _ENDED and not status))
+    return sendings > 0 and state in _UNKNOWN
 
 
 def standing(ways: Iterable[Way]) -> list[Way]:
@@ -65,7 +61,7 @@ def standing(ways: Iterable[Way]) -> list[Way]:
 def _standing_at_one(jobs: dict[int, list[Way]]) -> Iterator[Way]:
     for job_id in sorted(jobs, reverse=True):
         for way in jobs[job_id]:
-            if way.kind != REJECTION and may_be_there(way.state, way.attempts, way.status):
+            if way.kind != REJECTION and may_be_there(way.state, way.sendings):
                 yield way
         if jobs[job_id][0].was_read and _arrived_whole(jobs[job_id]):
             return

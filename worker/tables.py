@@ -196,6 +196,8 @@ class Delivery(Base):
     destination: Mapped[str] = mapped_column(String(32))
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(default=0)
+    #: How many of the attempts have certainly left nothing there: nothing was sent, or the archive refused it.
+    in_vain: Mapped[int] = mapped_column(default=0)
     fence: Mapped[int] = mapped_column(default=0)
     clock: Mapped[str] = mapped_column(String(64), default="")
     lease_until_s: Mapped[float] = mapped_column(Float, default=0.0)
@@ -204,6 +206,11 @@ class Delivery(Base):
     reason: Mapped[str] = mapped_column(Prose(), default="")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+    @property
+    def sendings(self) -> int:
+        """How many attempts may have left it there; one that is not answered, or under way, may."""
+        return self.attempts - self.in_vain
 
 
 class Commitment(Base):

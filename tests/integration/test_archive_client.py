@@ -44,7 +44,7 @@ def archive(request: pytest.FixtureRequest) -> Iterator[Archive]:
         yield Archive(client=DicomArchive(server.peer, "WETREAD", connect_timeout_s=2), leave=server.stop)
 
 
-def test_echo_and_outage(archive: Archive) -> None:
+def test_echo_and_outage(archive: Archive, tmp_path: Path) -> None:
     """An archive that is there answers; one that is away is ArchiveUnreachable, whatever is asked of it."""
     archive.client.echo()
     archive.leave()
@@ -52,6 +52,9 @@ def test_echo_and_outage(archive: Archive) -> None:
         archive.client.echo()
     with pytest.raises(ArchiveUnreachable):
         archive.client.find_study("1.2")
+    with pytest.raises(ArchiveUnreachable) as raised:
+        archive.client.store([write_file(tmp_path / "a.dcm")])
+    assert raised.value.kept_nothing
 
 
 def test_what_is_stored_is_found(archive: Archive, tmp_path: Path) -> None:
@@ -277,11 +280,14 @@ def test_a_peer_that_always_aborts_is_left_in_peace(peculiar: Peculiar, tmp_path
     assert peculiar.seen == ["1.1", "1.2", "1.3"]
 
 
-def test_a_rejection_names_its_reason(peculiar: Peculiar) -> None:
-    """Calling the wrong AE title is AssociationRejected with the archive's reason."""
+def test_a_rejection_names_its_reason(peculiar: Peculiar, tmp_path: Path) -> None:
+    """Calling the wrong AE title is AssociationRejected with the archive's reason; nothing is sent then."""
     peer = peculiar.peer.model_copy(update={"ae_title": "OTHER"})
     with pytest.raises(AssociationRejected, match="called AE title not recognised"):
         DicomArchive(peer, "WETREAD").echo()
+    with pytest.raises(AssociationRejected) as raised:
+        DicomArchive(peer, "WETREAD").store([write_file(tmp_path / "a.dcm")])
+    assert raised.value.kept_nothing
 
 
 def test_an_archive_without_query_is_told(peculiar: Peculiar) -> None:

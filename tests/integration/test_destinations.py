@@ -256,9 +256,12 @@ def test_who_may_not_is_told_so(url: str, authority: Authority, tmp_path: Path) 
     with pytest.raises(AssociationRejected, match="401"):
         wrong.find_study("1.2.3")
     other = Authority(tmp_path / "other", name="Other CA")
-    with pytest.raises(ArchiveUnreachable, match="certificate is not trusted"):
+    with pytest.raises(ArchiveUnreachable, match="certificate is not trusted") as raised:
         DicomWebArchive(url, verify=str(other.file)).store([file])
-    with pytest.raises(ArchiveUnreachable, match="no connection"):
-        DicomWebArchive("http://127.0.0.1:9/dicom-web").probe()
+    assert raised.value.kept_nothing
+    for nowhere in ("http://127.0.0.1:9/dicom-web", "http://nosuch.invalid/dicom-web"):
+        with pytest.raises(ArchiveUnreachable, match="no connection") as raised:
+            DicomWebArchive(nowhere).store([file])
+        assert raised.value.kept_nothing
     with pytest.raises(ArchiveError, match="404"):
         DicomWebArchive(f"{url}/nowhere", authorise=_right, verify=str(authority.file)).store([file])

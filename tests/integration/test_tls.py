@@ -123,8 +123,9 @@ def test_our_own_sender_speaks_tls(
         ({"ca": tmp_path / "none.pem"}, r"none\.pem"),
     ):
         wrong = peer.model_copy(update={"tls": peer.tls.model_copy(update=change)})
-        with pytest.raises(ArchiveUnreachable, match=words):
-            DicomArchive(wrong, "CT1").echo()
+        with pytest.raises(ArchiveUnreachable, match=words) as raised:
+            DicomArchive(wrong, "CT1").store(files)
+        assert raised.value.kept_nothing
 
 
 @pytest.mark.parametrize(("asked", "anonymous"), [("required", False), ("optional", True), ("none", True)])

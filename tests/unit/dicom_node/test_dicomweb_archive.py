@@ -17,7 +17,7 @@ from pydicom import dcmread
 
 from dicom_node.bounded_answer import MOST_THINGS
 from dicom_node.dicomweb_archive import DicomWebArchive
-from dicom_node.errors import ArchiveError, ArchiveUnreachable, QueryFailed
+from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, QueryFailed
 from dicom_node.sender import OutcomeKind
 from tests.certificates import Authority
 from worker.testing import write_mr_series
@@ -116,8 +116,17 @@ def test_a_service_that_falls_ill_keeps_what_it_answered_for(service: Service, f
     outcomes = DicomWebArchive(service.url).store([file, file])
     assert [outcome.kind for outcome in outcomes] == [OutcomeKind.ACCEPTED]
     service.answers = [(503, b"", {})]
-    with pytest.raises(ArchiveUnreachable, match="503"):
+    with pytest.raises(ArchiveUnreachable, match="503") as raised:
         DicomWebArchive(service.url).store([file])
+    assert not raised.value.kept_nothing, "it may have failed behind the store"
+
+
+def test_what_went_out_before_it_was_asked_for_may_be_there(service: Service, file: Path) -> None:
+    """The answer to a store says nothing of the instance, and who asks for it is not let in any more."""
+    service.answers = [(409, b"", {}), (401, b"", {})]
+    with pytest.raises(AssociationRejected) as raised:
+        DicomWebArchive(service.url).store([file])
+    assert not raised.value.kept_nothing
 
 
 def test_an_instance_that_a_service_fails_over_does_not_keep_the_others(service: Service, tmp_path: Path) -> None:

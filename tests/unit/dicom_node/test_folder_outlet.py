@@ -55,8 +55,9 @@ def test_a_share_that_is_away_is_not_mistaken_for_an_empty_folder(files: list[Pa
     """Nothing is made where nothing is."""
     outlet = FolderOutlet(tmp_path / "not mounted")
     for ask in (outlet.probe, lambda: outlet.store(files)):
-        with pytest.raises(ArchiveUnreachable, match="mounted"):
+        with pytest.raises(ArchiveUnreachable, match="mounted") as raised:
             ask()
+        assert raised.value.kept_nothing
     assert not (tmp_path / "not mounted").exists()
 
 

@@ -22,10 +22,11 @@ def requestor(host: str) -> Requestor:
 def test_a_name_that_nobody_knows_is_an_archive_that_is_away(host: str) -> None:
     """Pynetdicom resolves it and lets the resolver's own error go; the words say what to look at."""
     with (
-        pytest.raises(ArchiveUnreachable, match=r"PACS@.*:104 was not called: its name is not known .*DNS"),
+        pytest.raises(ArchiveUnreachable, match=r"PACS@.*:104 was not called: its name is not known .*DNS") as raised,
         requestor(host).associate([(VERIFICATION, None)]),
     ):
         pass
+    assert raised.value.kept_nothing
 
 
 def test_a_machine_that_opens_no_connection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,8 +65,9 @@ def test_what_did_not_look_at_the_instance_is_tried_again(status: int) -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_service_that_does_not_know_us_says_so(status: int) -> None:
     """The reason leads to user and token."""
-    with pytest.raises(AssociationRejected, match="token"):
+    with pytest.raises(AssociationRejected, match="token") as raised:
         outcome_of_stow(status, Dataset(), "1.2", "the archive")
+    assert raised.value.kept_nothing
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from dicom_node.archive import OutcomeKind, StoreOutcome
+from dicom_node.errors import ArchiveUnreachable
 from dicom_node.identity import StudyIdentity
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock
@@ -192,6 +193,26 @@ def test_an_object_that_ends_the_association_does_not_keep_the_others(tmp_path: 
     dropping = Aborting(*uids)
     assert stored_in_order(dropping, files) == []
     assert dropping.associations == 3
+
+
+def test_an_archive_that_drops_an_object_and_goes_away_may_have_it(tmp_path: Path) -> None:
+    """The first association was one, whatever became of the second."""
+
+    class Going(Aborting):
+        def store(self, files: Sequence[Path]) -> list[StoreOutcome]:
+            outcomes = super().store(files)
+            self.away = True
+            return outcomes
+
+    files = {str(pydicom.dcmread(path).SOPInstanceUID): path for path in write_mr_series(tmp_path, slices=2)}
+    with pytest.raises(ArchiveUnreachable) as raised:
+        stored_in_order(Going(*files), files)
+    assert not raised.value.kept_nothing
+    away = InMemoryArchive()
+    away.away = True
+    with pytest.raises(ArchiveUnreachable) as raised:
+        stored_in_order(away, files)
+    assert raised.value.kept_nothing
 
 
 def test_each_attempt_has_a_witness(

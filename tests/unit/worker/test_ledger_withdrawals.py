@@ -428,6 +428,104 @@ def test_what_an_archive_may_have_is_superseded_like_what_it_has(
     assert ("pacs", DeliveryState.PENDING) not in ledger.overview().deliveries
 
 
+def _away(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+    archive.away = True
+    run(house, archive)
+
+
+def _damaged(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+    for file in (house._results / "r1").iterdir():
+        file.write_bytes(b"junk")
+    run(house, archive)
+
+
+def _not_now(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+    for item in ledger.jobs()[0].deliveries:
+        archive.refuse_with[item.sop_instance_uid] = 0xA700
+    run(house, archive)
+
+
+def _no_context(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+    sending = ledger.claim_deliveries("pacs", lease_s=60)
+    assert sending is not None
+    for item in sending.objects:
+        ledger.delivered(item, DeliveryState.REFUSED, status=0, reason="it takes no such SOP class")
+    ledger.waive(sending.job_id)
+
+
+def _refused_then_wanted_again(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+    for item in ledger.jobs()[0].deliveries:
+        archive.refuse_with[item.sop_instance_uid] = 0xA900
+    run(house, archive)
+    ledger.send_again(ledger.jobs()[0].id)
+
+
+def _no_answer(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(archive, "store", lambda _files: [])
+        run(house, archive)
+
+
+def _no_answer_then_away(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+    _no_answer(ledger, house, archive)
+    ledger.release_waiting("pacs")
+    _away(ledger, house, archive)
+
+
+def _killed(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+    assert ledger.claim_deliveries("pacs", lease_s=-1) is not None
+    assert ledger.free_expired_deliveries() == 2
+
+
+Tried = Callable[[Ledger, Deliverer, DeletingArchive], None]
+
+
+@pytest.mark.parametrize("policy", ["leave", "delete"])
+@pytest.mark.parametrize(
+    ("tried", "counts"),
+    [
+        (_away, False),
+        (_damaged, False),
+        (_not_now, False),
+        (_no_context, False),
+        (_refused_then_wanted_again, False),
+        (_no_answer, True),
+        (_no_answer_then_away, True),
+        (_killed, True),
+    ],
+)
+def test_what_certainly_never_arrived_is_not_superseded(
+    ledger: Ledger,
+    queue_job: Callable[..., int],
+    house: Deliverer,
+    archive: DeletingArchive,
+    tmp_path: Path,
+    tried: Tried,
+    policy: str,
+    *,
+    counts: bool,
+) -> None:
+    """No connection, no object sent, an answer that refuses: only what was sent and not answered may be there."""
+    job_id = queue_job()
+    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    tried(ledger, house, archive)
+    job = ledger.job(job_id)
+    assert job is not None
+    assert all(item.attempts for item in job.deliveries)
+    later_images(ledger)
+    claim = claimed(ledger)
+    earlier = superseded(ledger, claim)
+    assert ([] if earlier is None else [it.sop_instance_uid for it in earlier.references]) == (old if counts else [])
+    finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"] if policy == "delete" else [])
+    archive.away = False
+    archive.refuse_with.clear()
+    run(house, archive)
+    assert archive.deleted == (old if counts and policy == "delete" else [])
+    job = ledger.job(job_id)
+    assert job is not None
+    assert all(counts is ("may have it all the same" in item.reason) for item in job.deliveries) or policy == "delete"
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_a_second_read_of_a_job_takes_the_place_of_what_it_had_sent(
     ledger: Ledger,

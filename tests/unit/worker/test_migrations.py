@@ -75,6 +75,34 @@ def test_a_ledger_that_is_behind_is_migrated(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_what_was_refused_before_is_known_to_be_nowhere() -> None:
+    """Of all other attempts before, nobody has noted whether anything was sent."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    migrate(engine, to="0013")
+    ways = [
+        ("refused", None, 3),  # no such SOP class there
+        ("waived", 0xA900, 3),
+        ("waived", 0x0111, 0),  # it has it already
+        ("replaced", None, 0),
+        ("abandoned", None, 0),
+        ("accepted", 0, 0),
+    ]
+    with engine.begin() as connection:
+        connection.execute(text("PRAGMA foreign_keys = OFF"))
+        insert = (
+            "INSERT INTO delivery (id, result_object_id, destination, state, attempts, fence, clock, lease_until_s, "
+            "not_before_s, status, reason, created_at, updated_at) VALUES (:id, :id, 'pacs', :state, 3, 3, '', 0, 0, "
+            ":status, '', '2026-03-01 12:00:00.000000', '2026-03-01 12:00:00.000000')"
+        )
+        rows = [{"id": number, "state": state, "status": status} for number, (state, status, _) in enumerate(ways)]
+        connection.execute(text(insert), rows)
+    migrate(engine)
+    with engine.begin() as connection:
+        in_vain = connection.scalars(text("SELECT in_vain FROM delivery ORDER BY id")).all()
+    assert in_vain == [expected for *_, expected in ways]
+    engine.dispose()
+
+
 def test_jobs_of_before_get_their_rank_and_their_turn() -> None:
     """What was queued before there were priorities and turns stands where it would stand now, its sender in line.
 
