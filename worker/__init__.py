@@ -18,6 +18,7 @@ ledger         its transactions: ledger_intake (ledger_revisions), ledger_forced
 ledger_checks  what must hold in it, over ledger_facts, of results on their way (ledger_delivery_checks), and on disk
                (ledger_files); ledger_flaws, what is found; ledger_copy, to another database
 forcing        an admin's wish that a study be closed, on its way to the node
+ledger_damage  a job whose rows are damaged is put aside, so that others go on
 outbox         tokens that wait to be published, and the reconciler
 celery_app     Celery over Redis, each setting with its reason; token_message, what of a message counts, and
                token_transport, where that sits; tasks, what a token does; consumer_watch, a consumer that gets none

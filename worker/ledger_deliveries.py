@@ -1,15 +1,15 @@
 """The ledger's way out: results are claimed for a destination, and what the archive answered is recorded."""
 
 from collections.abc import Collection, Sequence
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, Row, or_, select, update
 from sqlalchemy.orm import Session
 
 from worker.admin_actions import AN_ADMIN, record_admin_action
 from worker.delivery_events import note_delivery as _note
 from worker.delivery_events import study_id_of as _study_id
-from worker.errors import IllegalTransition, LeaseLost
+from worker.errors import IllegalTransition, LeaseLost, LedgerDamaged
 from worker.job import (
     LEAVING,
     DeliveryState,
@@ -34,6 +34,8 @@ CommitmentWish = Literal["", "wanted", "required"]
 #: Why what was not answered is not sent again.
 _NO_MORE = "a newer read has taken its place"
 _ENDED_UNREAD = frozenset(LEAVING) - {JobState.READ}
+#: Id, revision, and whether an admin has released it.
+_JobHead = Row[int, int, bool]
 
 
 class DeliveryLedger(Database):
@@ -54,8 +56,9 @@ class DeliveryLedger(Database):
         with self.writing() as session:
             if destination in held(session, "destination"):
                 return None
-            job = session.scalar(
-                select(Job)
+            job = session.execute(
+                # Not the whole row: a value of it that cannot be read must not keep what is behind it.
+                select(Job.id, Job.revision_id, Job.released)
                 .join(ResultObject, ResultObject.job_id == Job.id)
                 .join(Delivery, Delivery.result_object_id == ResultObject.id)
                 .where(Job.state.in_(LEAVING), *due)
@@ -63,7 +66,7 @@ class DeliveryLedger(Database):
                 .limit(1)
                 # Whoever has the job locked takes all of it that waits, or is changing it.
                 .with_for_update(of=Job, skip_locked=True, **LOCK)
-            )
+            ).first()
             if job is None:
                 return None
             rows = session.execute(
@@ -279,19 +282,18 @@ def _record(session: Session, action: str, job_id: int, *, by: str, objects: int
 
 
 def _batch(
-    session: Session, job: Job, destination: str, rows: Sequence[tuple[Delivery, ResultObject]]
+    session: Session, job: _JobHead, destination: str, rows: Sequence[tuple[Delivery, ResultObject]]
 ) -> OutgoingBatch:
     study_instance_uid = session.scalars(
         select(Study.study_instance_uid)
         .join(Revision, Revision.study_id == Study.id)
         .where(Revision.id == job.revision_id)
     ).one()
-    files = (
-        session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).one()
-        or session.scalars(
-            select(Series.manifest).where(Series.revision_id == job.revision_id).order_by(Series.id)
-        ).first()
+    sources = (
+        select(JobInput.files).where(JobInput.job_id == job.id),
+        select(Series.manifest).where(Series.revision_id == job.revision_id).order_by(Series.id),
     )
+    files = next(filter(None, (_files(session, query) for query in sources)), ())
     return OutgoingBatch(
         job_id=job.id,
         destination=destination,
@@ -311,6 +313,15 @@ def _batch(
             for delivery, result in rows
         ),
     )
+
+
+def _files(session: Session, query: Any) -> Sequence[str]:
+    """Return the first list; where it is missing or damaged nobody knows whose study it was, and the results wait."""
+    try:
+        files: Sequence[str] | None = session.scalars(query.limit(1)).first()
+    except LedgerDamaged:
+        return ()
+    return files or ()
 
 
 def _send_instead(session: Session, refused: Delivery) -> bool:

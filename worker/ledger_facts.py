@@ -141,7 +141,7 @@ class FactsLedger(Database):
         found: list[tuple[str, str, str]] = []
         with self.reading() as session:
             for table in Base.metadata.sorted_tables:
-                wrong = {column.name: is_wrong for column, is_wrong in _wrong_values(table, _dialect(session))}
+                wrong = {column.name: is_wrong for column, is_wrong in wrong_values(table, dialect_of(session))}
                 if not wrong:
                     continue
                 key = next(iter(table.primary_key.columns))
@@ -153,7 +153,7 @@ class FactsLedger(Database):
     def file_damage(self) -> list[str]:
         """Return what SQLite says of the ledger's file, page by page; nothing where it is whole, or on PostgreSQL."""
         with self.reading() as session:
-            if _dialect(session) != "sqlite":
+            if dialect_of(session) != "sqlite":
                 return []
             told = session.connection().exec_driver_sql("PRAGMA quick_check(10)").scalars()
             return [line for line in told if line != "ok"]
@@ -197,11 +197,12 @@ class FactsLedger(Database):
             return str(session.connection().exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
 
 
-def _dialect(session: Session) -> str:
+def dialect_of(session: Session) -> str:
+    """Return which database it is."""
     return session.get_bind().dialect.name
 
 
-def _wrong_values(table: Table, dialect: str) -> Iterator[tuple[Column[Any], ColumnElement[bool]]]:
+def wrong_values(table: Table, dialect: str) -> Iterator[tuple[Column[Any], ColumnElement[bool]]]:
     """Yield columns with the condition that a value of theirs is not of their kind."""
     for column in table.columns:
         # As it stands in the database, whatever it is.

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, u
 from sqlalchemy.orm import Session
 
 from worker.admin_actions import AN_ADMIN, record_admin_action
-from worker.errors import IllegalTransition, LeaseLost, UnknownJob
+from worker.errors import IllegalTransition, LeaseLost, LedgerDamaged, UnknownJob
 from worker.job import (
     RETRYABLE,
     Claim,
@@ -19,12 +19,13 @@ from worker.job import (
     state_after_failure,
 )
 from worker.ledger_clock import Reading
+from worker.ledger_damage import damage_told, put_aside, require_numbers
 from worker.ledger_database import LOCK, Database, utc_now
 from worker.ledger_deadlines import reopen_deadline
 from worker.ledger_intake import change_job, known_model, queue_token
 from worker.ledger_notifications import record_notification
 from worker.ledger_superseded import take_place
-from worker.ledger_turns import held, next_job, stand_in_line
+from worker.ledger_turns import TRIES, held, next_job, stand_in_line
 from worker.notification import CriticalRead, for_ledger
 from worker.object_kinds import wants
 from worker.routing import by_destination
@@ -39,21 +40,22 @@ class JobLedger(Database):
     """Jobs. Whoever writes about a claimed job shows the fence of the claim."""
 
     def claim(self, queues: Sequence[str], *, worker: str, lease_s: float) -> Claim | None:
-        """Claim the job of these queues whose turn it is (`worker.turn`); None where nothing can be claimed."""
+        """Claim the job of these queues whose turn it is (`worker.turn`); None where nothing can be claimed.
+
+        One that is damaged is held, and the next is claimed.
+        """
         now = self.clock.read()
         with self.writing() as session:
-            job = next_job(session, queues, now)
-            if job is None:
+            found = _next_whole(session, queues, now)
+            if found is None:
                 return None
-            study = study_of(session, job)
+            job, study, model, source = found
             job.attempts += 1
             job.fence += 1
             job.lease_owner = worker
             job.clock, job.lease_until_s = now.mark, now.seconds + lease_s
             job.claimed_at = utc_now()
             change_job(session, job, JobState.CLAIMED, study_id=study.id, attempt=job.attempts, worker=worker)
-            model = session.get_one(Model, job.model_digest)
-            source = session.scalars(select(JobInput).where(JobInput.job_id == job.id)).one()
             return Claim(
                 job_id=job.id,
                 fence=job.fence,
@@ -148,16 +150,22 @@ class JobLedger(Database):
         now = self.clock.read()
         with self.writing() as session:
             expired = session.scalars(
-                select(Job)
+                select(Job.id)
                 .where(
                     Job.state == JobState.CLAIMED,
                     or_(Job.clock != now.mark, Job.lease_until_s < now.seconds),
                 )
                 .with_for_update(skip_locked=True, **LOCK)
             ).all()
-            for job in expired:
-                reason = f"the lease of {job.lease_owner} ran out: the worker died or hangs"
-                self._attempt_failed(session, job, reason, max_attempts, retry_delay_s, permanent=False)
+            for job_id in expired:
+                try:
+                    with session.begin_nested(), damage_told():
+                        job = session.get_one(Job, job_id)
+                        require_numbers(job.attempts, job.fence)
+                        reason = f"the lease of {job.lease_owner} ran out: the worker died or hangs"
+                        self._attempt_failed(session, job, reason, max_attempts, retry_delay_s, permanent=False)
+                except LedgerDamaged as damage:
+                    put_aside(session, job_id, JobState.CLAIMED, damage)
             return len(expired)
 
     def retry(self, job_id: int, *, model: ModelVersion | None = None, by: str = AN_ADMIN) -> None:
@@ -239,6 +247,23 @@ class JobLedger(Database):
             change_job(session, job, state, study_id=study_of(session, job).id, reason=reason, attempts=job.attempts)
             queue_token(session, job)  # some worker is to tell the radiologist
         return state
+
+
+def _next_whole(session: Session, queues: Sequence[str], now: Reading) -> tuple[Job, Study, Model, JobInput] | None:
+    """Return the job whose turn it is, locked, with what it reads; those that lack something are put aside."""
+    for _ in range(TRIES):
+        job = next_job(session, queues, now)
+        if job is None:
+            return None
+        try:
+            with damage_told():
+                require_numbers(job.attempts, job.fence)
+                source = session.scalars(select(JobInput).where(JobInput.job_id == job.id)).one()
+                return job, study_of(session, job), session.get_one(Model, job.model_digest), source
+        except LedgerDamaged as damage:
+            session.expunge(job)
+            put_aside(session, job.id, JobState.QUEUED, damage)
+    return None
 
 
 def queue_again(session: Session, job: Job, now: Reading, *, reason: str, wait_s: float) -> None:
@@ -357,7 +382,7 @@ def known_job(session: Session, job_id: int) -> Job:
 
 def why_not_retried(session: Session, job: Job) -> str:
     """Say why reading a job again could only fail; empty where it may be tried."""
-    if not session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).one():
+    if not session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).first():
         return f"job {job.id} has no images to read: {job.reason}"
     if study_of(session, job).images_removed_at is not None:
         return (

@@ -93,8 +93,8 @@ def counts_no_more(session: Session, delivery: Delivery) -> bool:
     """Tell whether a later read has taken an object's place: then it is not sent again."""
     if session.get(Withdrawal, delivery.id) is not None:
         return True
-    result = session.get_one(ResultObject, delivery.result_object_id)
-    return session.get_one(Job, result.job_id).state == JobState.SUPERSEDED
+    job_id = select(ResultObject.job_id).where(ResultObject.id == delivery.result_object_id).scalar_subquery()
+    return session.scalar(select(Job.state).where(Job.id == job_id)) == JobState.SUPERSEDED
 
 
 def keep_back(session: Session, delivery: Delivery, reason: str, *, status: int | None = None) -> None:

@@ -11,14 +11,17 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from worker.errors import LedgerDamaged
 from worker.job import HoldRow, JobState, Priority
 from worker.ledger_clock import Reading
+from worker.ledger_damage import put_aside, require_numbers
 from worker.ledger_database import LOCK, utc_now
 from worker.tables import Hold, Job, Turn
 from worker.turn import Head, next_turn
 
-#: So many jobs may be snatched away by other workers' claims of the same moment before we are content with none.
-_TRIES = 16
+#: So many jobs may be snatched away by other workers' claims of the same moment, or be put aside, before we are content
+#: with none.
+TRIES = 16
 
 
 def stand_in_line(session: Session, queue: str, sender: str) -> None:
@@ -33,15 +36,22 @@ def next_job(session: Session, queues: Sequence[str], now: Reading) -> Job | Non
     """Return the job that is next in these queues, locked, and note the turn; None where nothing can be claimed."""
     open_queues = set(queues) - held(session, "queue")
     taken: set[int] = set()
-    for _ in range(_TRIES):
-        chosen = next_turn(_heads(session, open_queues, now, taken), utc_now())
+    for _ in range(TRIES):
+        heads = _heads(session, open_queues, now, taken)
+        if None in heads:
+            continue  # of who has put one aside the next is the first now
+        chosen = next_turn(filter(None, heads), utc_now())
         if chosen is None:
             return None
-        job = session.scalar(
-            select(Job)
-            .where(Job.id == chosen.job_id, Job.state == JobState.QUEUED)
-            .with_for_update(of=Job, skip_locked=True, **LOCK)
-        )
+        try:
+            job = session.scalar(
+                select(Job)
+                .where(Job.id == chosen.job_id, Job.state == JobState.QUEUED)
+                .with_for_update(of=Job, skip_locked=True, **LOCK)
+            )
+        except LedgerDamaged as damage:
+            put_aside(session, chosen.job_id, JobState.QUEUED, damage)
+            continue
         if job is not None:
             _note_turn(session, job)
             return job
@@ -63,7 +73,8 @@ def read_holds(session: Session) -> list[HoldRow]:
     ]
 
 
-def _heads(session: Session, queues: set[str], now: Reading, taken: set[int]) -> list[Head]:
+def _heads(session: Session, queues: set[str], now: Reading, taken: set[int]) -> list[Head | None]:
+    """Return the first job of each sender; None for one that was damaged, and is put aside."""
     first = (
         select(Job.id)
         .where(
@@ -81,9 +92,16 @@ def _heads(session: Session, queues: set[str], now: Reading, taken: set[int]) ->
     turns = session.execute(select(first.label("job_id"), Turn.served).where(Turn.queue.in_(queues)))
     served = {row.job_id: row.served for row in turns if row.job_id is not None}
     jobs = session.execute(select(Job.id, Job.priority, Job.rank_s).where(Job.id.in_(served)))
-    return [
-        Head(job_id=row.id, priority=Priority(row.priority), rank_s=row.rank_s, served=served[row.id]) for row in jobs
-    ]
+    return [_head(session, row.id, row.priority, row.rank_s, served[row.id]) for row in jobs.all()]
+
+
+def _head(session: Session, job_id: int, priority: int, rank_s: float, served: int) -> Head | None:
+    try:
+        require_numbers(rank_s)
+        return Head(job_id=job_id, priority=Priority(priority), rank_s=rank_s, served=served)
+    except LedgerDamaged as damage:
+        put_aside(session, job_id, JobState.QUEUED, damage)
+        return None
 
 
 def _note_turn(session: Session, job: Job) -> None:

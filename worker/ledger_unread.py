@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import ColumnElement, and_, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
+from worker.errors import LedgerDamaged
 from worker.job import JobState, ResultFile
+from worker.ledger_damage import damage_told
 from worker.ledger_database import LOCK, Database, utc_now, write_event
 from worker.ledger_jobs import add_result, renew_tokens, study_of
 from worker.routing import by_destination
 from worker.tables import IS_ADDENDUM, Event, Job, JobInput, Model, Revision, Series
+
+_log = structlog.get_logger()
 
 #: The states in which a job has ended without a read, and which a radiologist may be told of.
 UNREAD = (JobState.FAILED, JobState.SKIPPED)
@@ -55,9 +60,27 @@ class UnreadLedger(Database):
 
     def next_unread(self, queues: Sequence[str], states: Collection[JobState]) -> UnreadJob | None:
         """Return a job of these queues and states that ended lately and has no note yet, the oldest first."""
-        with self.reading() as session:
-            job = session.scalar(select(Job).where(Job.queue.in_(queues), untold(states)).order_by(Job.id).limit(1))
-            return None if job is None else _unread(session, job)
+        due = select(Job.id).where(Job.queue.in_(queues), untold(states)).order_by(Job.id).limit(1)
+        while True:
+            with self.reading() as session:
+                job_id = session.scalar(due)
+                if job_id is None:
+                    return None
+                try:
+                    with damage_told():
+                        return _unread(session, session.get_one(Job, job_id))
+                except LedgerDamaged as damage:
+                    told = damage.args[0]
+            self._note_damaged(job_id, told)
+
+    def _note_damaged(self, job_id: int, damage: str) -> None:
+        """Note that no note can be made of a job: those of others would wait behind it."""
+        of_job = select(Job.revision_id).where(Job.id == job_id).scalar_subquery()
+        with self.writing() as session:
+            study_id = session.scalar(select(Revision.study_id).where(Revision.id == of_job))
+            outcome = f"no note can be made: {damage}; `wetread ledger check` says where"
+            write_event(session, _NOTED, study_id=study_id, job_id=job_id, outcome=outcome)
+        _log.error("no note can be made", job=job_id, cause=damage, remedy="`wetread ledger check` says where")
 
     def requeue_unread(self, states: Collection[JobState], *, silent_s: float, busy: Collection[str] = ()) -> int:
         """Make a new token for each job that waits for its note, as `requeue_silent` does for what waits to be read."""

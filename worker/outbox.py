@@ -4,16 +4,18 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
-from worker.errors import BrokerAway, LedgerAway
+from worker.errors import BrokerAway, LedgerAway, LedgerBroken, LedgerDamaged
 from worker.job import JobState
 from worker.ledger import Ledger
 from worker.settings import WorkerSettings
 
 _log = structlog.get_logger()
+
+Answer = TypeVar("Answer")
 
 
 class Publish(Protocol):
@@ -46,6 +48,7 @@ class Reconciler:
         self._settings = settings
         self._wake = threading.Event()
         self._last_away = -math.inf
+        self._damage = set[str]()
 
     def wake(self) -> None:
         """Publish now: a study was just closed."""
@@ -75,7 +78,8 @@ class Reconciler:
 
     def _round(self) -> int:
         freed, freed_deliveries = self._free_expired()
-        for job_id in self._ledger.pass_deadlines():
+        passed: list[int] = []
+        for job_id in self._apart(self._ledger.pass_deadlines, passed):
             _log.warning("deadline passed", job=job_id, remedy="is a worker running, and has it enough processes?")
         silent_s = 3 * self._settings.reconcile_every_s
         # Without this a long line would get new tokens again and again, faster than workers use them up.
@@ -91,10 +95,24 @@ class Reconciler:
         # While the ledger was away nobody could renew a lease: who lives gets the time to do so.
         if self._seconds() - self._last_away < self._settings.lease_s:
             return 0, 0
-        jobs = self._ledger.free_expired(
-            max_attempts=self._settings.max_attempts, retry_delay_s=self._settings.retry_delay_s
+        settings = self._settings
+        jobs = self._apart(
+            lambda: self._ledger.free_expired(max_attempts=settings.max_attempts, retry_delay_s=settings.retry_delay_s),
+            0,
         )
-        return jobs, self._ledger.free_expired_deliveries()
+        return jobs, self._apart(self._ledger.free_expired_deliveries, 0)
+
+    def _apart(self, part: Callable[[], Answer], nothing: Answer) -> Answer:
+        """Do a part of a round: rows that cannot be read must not keep all others waiting for their tokens."""
+        try:
+            return part()
+        except LedgerBroken:
+            raise
+        except LedgerDamaged as damaged:
+            if str(damaged) not in self._damage:
+                _log.error("reconciler passes over what it cannot read", cause=str(damaged))
+                self._damage.add(str(damaged))
+            return nothing
 
     def _publish_waiting(self) -> int:
         published = []

@@ -74,7 +74,7 @@ HARM: dict[str, tuple[list[str], ...]] = {
             "DELETE FROM delivery WHERE destination = 'near' AND result_object_id IN (1, 2)",
         ],
     ),
-    "fences only grow": (["UPDATE job SET fence = 0 WHERE id = 1"],),
+    "fences only grow": (["UPDATE job SET fence = 0 WHERE id = 1"], ["UPDATE delivery SET in_vain = 9 WHERE id = 1"]),
     LEASES: (["UPDATE job SET clock = '', lease_owner = '' WHERE state = 'claimed'"],),
     "deliveries are where their timeline ends": (
         ["DELETE FROM event WHERE kind = 'object accepted' AND job_id = 1"],
