@@ -30,8 +30,8 @@ def check(
         bool,
         typer.Option(
             "--mend",
-            help="Make tokens for queued jobs that have none, and ask for commitments that nobody would ask for; "
-            "nothing else is changed.",
+            help="Make tokens for queued jobs that have none, ask for commitments that nobody would ask for, and let "
+            "go what waits of superseded jobs; nothing else is changed.",
         ),
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Results need only be there; they are not read.")] = False,
@@ -49,6 +49,9 @@ def check(
         mended = {
             "queued jobs have a token again": ledger.requeue_silent(silent_s=_patience_s(found)),
             "results will be asked for again (commitment)": ledger.ask_again(),
+            "results of superseded jobs, or their withdrawals, wait no more for what never comes": (
+                ledger.let_superseded_go()
+            ),
         }
     left = [it for it in flaws if not (any(mended.values()) and it.mendable)]
     if as_json:

@@ -8,7 +8,12 @@ from collections.abc import Iterator, Mapping
 
 from worker.errors import IllegalTransition, LedgerDamaged
 from worker.job import DeliveryState, JobState, Priority, require_job
-from worker.ledger_delivery_checks import commitments_wanted, where_deliveries_are, where_results_go
+from worker.ledger_delivery_checks import (
+    commitments_wanted,
+    superseded_let_go,
+    where_deliveries_are,
+    where_results_go,
+)
 from worker.ledger_facts import JobFacts, StudyFacts
 from worker.ledger_flaws import NO_MENDING, Check, Flaw, Found, Moment, read_anew
 from worker.ledger_revisions import digest_of_files
@@ -239,4 +244,5 @@ CHECKS: Mapping[str, Check] = {
     "what is queued has a token": _tokens,
     "deliveries are where their timeline ends": where_deliveries_are,
     "what must be committed to is asked for": commitments_wanted,
+    "nothing waits for what is superseded": superseded_let_go,
 }

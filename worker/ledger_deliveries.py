@@ -1,6 +1,6 @@
 """The ledger's way out: results are claimed for a destination, and what the archive answered is recorded."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Row, or_, select, update
@@ -25,7 +25,8 @@ from worker.ledger_intake import change_job
 from worker.ledger_jobs import add_deliveries
 from worker.ledger_superseded import counts_no_more, keep_back
 from worker.ledger_turns import held
-from worker.object_kinds import INSTEAD
+from worker.ledger_withdrawals import states_of_latest
+from worker.object_kinds import INSTEAD, REJECTION
 from worker.overview import LOST
 from worker.tables import Delivery, Job, JobInput, ResultObject, Revision, Series, Study
 
@@ -248,12 +249,30 @@ class DeliveryLedger(Database):
                     + f": wetread job {job_id}"
                 )
             for delivery in lost:
-                require_delivery(DeliveryState(delivery.state), DeliveryState.WAIVED)
-                delivery.state = DeliveryState.WAIVED
-                # The archive's own reason stays with it.
-                _note(session, delivery, f"object {delivery.state}", reason=f"asked for by {by}")
+                _waive(session, delivery, by)
+            for delivery in _pointless(session, job_id, found):
+                _waive(session, delivery, by)
             _record(session, "waive", job_id, by=by, objects=len(lost))
             return len(lost)
+
+
+def _waive(session: Session, delivery: Delivery, by: str) -> None:
+    require_delivery(DeliveryState(delivery.state), DeliveryState.WAIVED)
+    delivery.state = DeliveryState.WAIVED
+    # The archive's own reason stays with it.
+    _note(session, delivery, f"object {delivery.state}", reason=f"asked for by {by}")
+
+
+def _pointless(session: Session, job_id: int, found: Iterable[Delivery]) -> list[Delivery]:
+    """Return notes that reject an earlier read for one of which nothing is to arrive: they would wait for ever."""
+    session.flush()
+    waiting = [it for it in found if it.state == DeliveryState.PENDING]
+    return [
+        it
+        for it in waiting
+        if session.get_one(ResultObject, it.result_object_id).kind == REJECTION
+        and states_of_latest(session, job_id, it.destination) == {DeliveryState.WAIVED}
+    ]
 
 
 def of_job(job_id: int) -> ColumnElement[bool]:

@@ -53,6 +53,24 @@ def where_deliveries_are(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
                     yield it, what, remedy, False
 
 
+def superseded_let_go(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
+    """Yield what waits of superseded jobs, of which nothing leaves any more, and withdrawals that wait for those."""
+    models = {it.job.id: it.model_id for it in facts.jobs}
+    superseded = {it.job.id for it in facts.jobs if it.job.state == JobState.SUPERSEDED}
+    stands = {it.model_id: it.job.id for it in facts.jobs if it.job.state == JobState.READ}
+    remedy = "an older wetread has left it so: --mend lets it go"
+    for it in facts.jobs:
+        for one in it.results:
+            for row in one.deliveries:
+                if it.job.id in superseded and row.state == DeliveryState.PENDING:
+                    what = f"its {one.result.kind} waits for {row.destination}, and nothing of a superseded job leaves"
+                    yield it, what, remedy, True
+                newer = one.withdrawn_for.get(row.id)
+                if newer in superseded and newer < stands.get(models[newer], 0):
+                    what = f"its {one.result.kind} is to be deleted by {row.destination} once job {newer} has arrived"
+                    yield it, f"{what}, which is superseded itself", remedy, True
+
+
 def commitments_wanted(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
     """Yield what counts as delivered only with a commitment that nobody would ask for any more."""
     for it in facts.jobs:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -42,6 +42,7 @@ from worker.tables import (
     Revision,
     Series,
     Study,
+    Withdrawal,
 )
 
 _PAGE = 200
@@ -53,11 +54,19 @@ Row = TypeVar("Row", bound=Base)
 
 @dataclass(frozen=True, kw_only=True)
 class ResultFacts:
-    """A result and its way to each destination; `asked_for` are deliveries whose commitment is to be asked for."""
+    """A result and its way to each destination.
+
+    Attributes:
+        result: The row.
+        deliveries: Its own.
+        asked_for: Deliveries whose commitment is to be asked for.
+        withdrawn_for: Deliveries that are to be deleted, and the job whose read is to have arrived before.
+    """
 
     result: ResultObject
     deliveries: Sequence[Delivery] = ()
     asked_for: Collection[int] = ()
+    withdrawn_for: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +259,7 @@ def _job_facts(session: Session, jobs: Sequence[Job], ids: Sequence[int]) -> dic
     results = _by(session, ResultObject, ResultObject.job_id, ids)
     deliveries = _by(session, Delivery, Delivery.result_object_id, [row.id for row in _flat(results)])
     asked_for = _by(session, Commitment, Commitment.delivery_id, [row.id for row in _flat(deliveries)])
+    withdrawals = _by(session, Withdrawal, Withdrawal.delivery_id, [row.id for row in _flat(deliveries)])
     tokens = _by(session, Outbox, Outbox.job_id, ids)
     events = _by(session, Event, Event.job_id, ids)
     notifications = _by(session, Notification, Notification.job_id, ids)
@@ -264,6 +274,11 @@ def _job_facts(session: Session, jobs: Sequence[Job], ids: Sequence[int]) -> dic
                     result=row,
                     deliveries=deliveries.get(row.id, ()),
                     asked_for=[one.id for one in deliveries.get(row.id, ()) if one.id in asked_for],
+                    withdrawn_for={
+                        one.delivery_id: one.job_id
+                        for delivery in deliveries.get(row.id, ())
+                        for one in withdrawals.get(delivery.id, ())
+                    },
                 )
                 for row in results.get(job.id, ())
             ],

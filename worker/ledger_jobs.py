@@ -326,7 +326,8 @@ def add_result(session: Session, job: Job, result: ResultFile, destinations: Seq
             job_id=job.id, created_at=utc_now(), **{key: getattr(result, key) for key in _RESULT_KEYS}
         )
         session.add(stored)
-        session.flush()
+    stored.fence = job.fence
+    session.flush()
     add_deliveries(session, stored, destinations)
 
 

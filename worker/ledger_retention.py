@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from worker.job import DeliveryState, JobState
 from worker.ledger_database import LOCK, Database, utc_now, write_event
 from worker.ledger_unread import untold
+from worker.ledger_withdrawals import newer_has_arrived
 from worker.notification import NotificationState
 from worker.retention import JobEnd, Keeping, StudyEnd
 from worker.tables import Base, Delivery, Job, Notification, ResultObject, Revision, Study, Withdrawal
@@ -151,7 +152,8 @@ def _ends(
         select(ResultObject.job_id, Delivery.destination)
         .join(Delivery, Delivery.result_object_id == ResultObject.id)
         .join(Withdrawal, Withdrawal.delivery_id == Delivery.id)
-        .where(ResultObject.job_id.in_(job_ids), Delivery.destination.in_(withdrawing))
+        # Nothing else takes the place of what an archive has: it stays there, and nobody waits for it.
+        .where(ResultObject.job_id.in_(job_ids), Delivery.destination.in_(withdrawing), newer_has_arrived())
     ):
         to_delete[job_id].add(destination)
     ends: dict[int, list[JobEnd]] = defaultdict(list)

@@ -1,7 +1,7 @@
 """Objects of a superseded read that are to be deleted where they went: not before the newer read has arrived there."""
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from worker.delivery_events import note_delivery
 from worker.job import DeliveryState, WithdrawnObject, require_delivery, retry_wait_s
@@ -13,22 +13,51 @@ from worker.still_there import THERE
 from worker.tables import Delivery, Job, ResultObject, Revision, Study, Withdrawal
 
 
+def newer_has_arrived() -> ColumnElement[bool]:
+    """Return the condition that the newer read of a Withdrawal is, as a whole, where the Delivery went."""
+    newer, of_newer, other = aliased(Delivery), aliased(ResultObject), aliased(Withdrawal)
+    of_newer_read = (
+        select(newer.id)
+        .join(of_newer, of_newer.id == newer.result_object_id)
+        # What the job had sent before it was read again is being withdrawn itself.
+        .outerjoin(other, other.delivery_id == newer.id)
+        .where(
+            of_newer.job_id == Withdrawal.job_id,
+            newer.destination == Delivery.destination,
+            other.delivery_id.is_(None),
+        )
+        .correlate(Withdrawal, Delivery)
+    )
+    missing = of_newer_read.where(newer.state.not_in(DONE_WITH)).exists()
+    # Of a read that an admin has waived as a whole nothing takes the place of the earlier one.
+    there = of_newer_read.where(newer.state.in_(THERE)).exists()
+    return and_(~missing, there)
+
+
+def states_of_latest(session: Session, job_id: int, destination: str) -> set[str]:
+    """Return the states at a destination of what the latest read of a job has made, notes of rejection aside."""
+    latest = select(func.max(ResultObject.fence)).where(ResultObject.job_id == job_id).scalar_subquery()
+    query = (
+        select(Delivery.state)
+        .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+        .where(
+            ResultObject.job_id == job_id,
+            ResultObject.kind != REJECTION,
+            ResultObject.fence == latest,
+            Delivery.destination == destination,
+            # Of results of a wetread that kept no fence.
+            ~select(Withdrawal.delivery_id).where(Withdrawal.delivery_id == Delivery.id).exists(),
+        )
+    )
+    return set(session.scalars(query))
+
+
 class WithdrawalLedger(Database):
     """Withdrawals."""
 
     def next_withdrawal(self, destination: str) -> WithdrawnObject | None:
         """Return one object that is to be deleted there now; None where there is none, or the newer read is missing."""
         now = self.clock.read()
-        newer, of_newer, other = aliased(Delivery), aliased(ResultObject), aliased(Withdrawal)
-        of_newer_read = (
-            select(newer.id)
-            .join(of_newer, of_newer.id == newer.result_object_id)
-            # What the job had sent before it was read again is being withdrawn itself.
-            .outerjoin(other, other.delivery_id == newer.id)
-            .where(of_newer.job_id == Withdrawal.job_id, newer.destination == destination, other.delivery_id.is_(None))
-        )
-        missing = of_newer_read.where(newer.state.not_in(DONE_WITH)).exists()
-        there = of_newer_read.where(newer.state.in_(THERE)).exists()
         with self.reading() as session:
             found = session.execute(
                 select(Withdrawal, ResultObject, Study.study_instance_uid)
@@ -42,8 +71,7 @@ class WithdrawalLedger(Database):
                     # It has not arrived yet, or is just arriving.
                     Delivery.state != DeliveryState.SENDING,
                     or_(Withdrawal.clock != now.mark, Withdrawal.not_before_s <= now.seconds),
-                    ~missing,
-                    there,  # of a read that an admin has waived as a whole nothing takes the place of the earlier one
+                    newer_has_arrived(),
                 )
                 .order_by(Withdrawal.delivery_id)
                 .limit(1)
@@ -61,20 +89,12 @@ class WithdrawalLedger(Database):
         )
 
     def has_arrived(self, job_id: int, destination: str) -> bool:
-        """Say whether everything of a job that goes to a destination has been taken there, notes of rejection aside."""
-        query = (
-            select(Delivery.state)
-            .join(ResultObject, ResultObject.id == Delivery.result_object_id)
-            .where(
-                ResultObject.job_id == job_id,
-                ResultObject.kind != REJECTION,
-                Delivery.destination == destination,
-                ~select(Withdrawal.delivery_id).where(Withdrawal.delivery_id == Delivery.id).exists(),
-            )
-            .distinct()
-        )
+        """Say whether everything of a job that goes to a destination has been taken there, notes of rejection aside.
+
+        What the job had sent before it was read again is no proof of that.
+        """
         with self.reading() as session:
-            states = set(session.scalars(query))
+            states = states_of_latest(session, job_id, destination)
         return states <= {*DONE_WITH, DeliveryState.UNCOMMITTED} and bool(states.intersection(THERE))
 
     def withdrawn(self, item: WithdrawnObject) -> None:

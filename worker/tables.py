@@ -180,6 +180,8 @@ class ResultObject(Base):
     series_instance_uid: Mapped[str] = mapped_column(UID)
     file: Mapped[str] = mapped_column(String(255))
     sha256: Mapped[str] = mapped_column(String(64))
+    #: Of the job, when it was read so the last time: what an earlier end of it had made has a lower one.
+    fence: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
 
 

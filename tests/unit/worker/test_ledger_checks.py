@@ -30,6 +30,7 @@ WANTED = {"near": DEFAULT_KINDS, "far": DEFAULT_KINDS, "asked": DEFAULT_KINDS}
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.88.22"
 TOKENS = "what is queued has a token"
 LEASES = "who works has a lease"
+LET_GO = "nothing waits for what is superseded"
 
 #: Statements that break each invariant in the ledger of `busy`. Job 1 is a delivered read, job 3 has replaced job 2, of
 #: which "near" has deleted the SR. Results 1 and 2 are of job 1, result 6 is the SR of job 3. "asked" must commit.
@@ -84,6 +85,10 @@ HARM: dict[str, tuple[list[str], ...]] = {
         ["UPDATE delivery SET state = 'accepted' WHERE state = 'withdrawn'"],
     ),
     "what must be committed to is asked for": (["DELETE FROM commitment"],),
+    LET_GO: (
+        ["UPDATE delivery SET state = 'pending' WHERE destination = 'far' AND state = 'replaced'"],
+        ["UPDATE withdrawal SET job_id = 2"],
+    ),
 }
 
 
@@ -228,6 +233,27 @@ def test_what_nobody_would_ask_for_is_asked_for_again(busy: Ledger, clock: Manua
     asked = busy.claim_commitment("asked", timeout_s=60, give_up_after_s=60)
     assert asked is not None
     assert busy.ask_again() == 0
+
+
+def test_what_an_older_wetread_left_of_superseded_jobs_is_let_go(
+    busy: Ledger, clock: ManualLedgerClock, tmp_path: Path
+) -> None:
+    """Its results waited for ever, and so did the deletion of what stood before it: what stands now takes its place."""
+    with busy.writing() as session:
+        session.execute(text("UPDATE delivery SET state = 'pending', reason = '' WHERE state = 'replaced'"))
+        session.execute(text("DELETE FROM event WHERE kind = 'object replaced'"))
+        session.execute(text("UPDATE withdrawal SET job_id = 2"))
+    assert busy.next_withdrawal("near") is None
+    assert broken(busy, clock, tmp_path) == {LET_GO}
+    assert busy.let_superseded_go() == 5
+    assert broken(busy, clock, tmp_path) == set()
+    assert busy.let_superseded_go() == 0
+    job = busy.job(2)
+    assert job is not None
+    assert {row.state for row in job.deliveries if row.destination == "far"} == {DeliveryState.REPLACED}
+    withdrawn = busy.next_withdrawal("near")
+    assert withdrawn is not None
+    assert withdrawn.job_id == 3
 
 
 def test_deliveries_that_are_lost_come_back_by_the_remedy(

@@ -169,6 +169,31 @@ def test_rows_stay_while_objects_are_to_be_deleted(ledger: Ledger, queue_job: Ca
     assert due(now, everything) == tuple(Keeping)
 
 
+@pytest.mark.parametrize("how", ["waived", "superseded"])
+def test_rows_do_not_stay_for_what_is_never_deleted(ledger: Ledger, queue_job: Callable[..., int], how: str) -> None:
+    """Where nothing of the newer read comes any more the earlier one stands, and nobody waits for its deletion."""
+    queue_job()
+    read(ledger)
+    deliver(ledger)
+    files = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
+    ledger.close_revision(assembled(files=files), {}, [planned(files=files, input_key="key-2")])
+    read(ledger, withdraw_from=["pacs"])
+    newer = ledger.jobs(limit=1)[0].id
+    if how == "waived":
+        batch = ledger.claim_deliveries("pacs", lease_s=60)
+        assert batch is not None
+        ledger.delivered(batch.objects[0], DeliveryState.REFUSED, status=0xA900)
+        ledger.waive(newer)
+    else:
+        ledger.hold_job(newer)
+        files = (*files, "s/a/4.dcm")
+        ledger.close_revision(assembled(files=files), {}, [planned(files=files, input_key="key-3")])
+        ledger.cancel(ledger.jobs(limit=1)[0].id)
+    (study,) = page(ledger, withdrawing=["pacs"]).studies
+    assert (why_unsettled(study), study.withdrawing) == ("", frozenset())
+    assert due(study, dict.fromkeys(Keeping, utc_now() + timedelta(days=1))) == tuple(Keeping)
+
+
 def test_a_study_is_quiet_since_the_last_thing_that_happened(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """Days are counted from the delivery, not from the receipt."""
     queue_job()

@@ -587,6 +587,29 @@ def test_what_a_job_had_sent_stays_until_its_second_read_is_there(
     assert archive.deleted == []
 
 
+def test_nothing_rejects_a_read_before_a_newer_one_of_the_same_job_is_there(
+    ledger: Ledger, queue_job: Callable[..., int], house: Deliverer, archive: DeletingArchive, tmp_path: Path
+) -> None:
+    """What the job had sent before is no proof of that; where nothing of the newer one is to come, nobody waits."""
+    job_id = queue_job()
+    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    run(house, archive)
+    ledger.hold_job(job_id)
+    ledger.retry(job_id)
+    uids = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR", REJECTION))
+    archive.refuse_with = dict.fromkeys(uids[:2], 0xA900)
+    run(house, archive)
+    ledger.waive(job_id)
+    ledger.release_waiting("pacs")
+    run(house, archive)
+    assert set(archive.stored) == set(old)
+    assert states(ledger, job_id) == {DeliveryState.ACCEPTED, DeliveryState.WAIVED}
+    archive.refuse_with.clear()
+    assert ledger.send_again(job_id) == 3
+    run(house, archive)
+    assert set(archive.stored) == {*old, *uids}
+
+
 def test_a_note_that_went_out_is_withdrawn_when_the_job_is_read_after_all(
     ledger: Ledger, queue_job: Callable[..., int], house: Deliverer, archive: DeletingArchive, tmp_path: Path
 ) -> None:
