@@ -319,14 +319,31 @@ def _stays(planned: Planned, last: Job, last_read: Job | None) -> bool:
 
 
 def _renew_input(session: Session, study: Study, jobs: Sequence[Job], planned: Planned) -> None:
-    """Let what is not read yet read the newest headers of its images."""
+    """Let what is not read yet read the newest headers of its images, and tell of what has come too late for a read."""
     for job in jobs:
-        if job.state in _REPLACED_AT_ONCE and job.input_key == planned.input_key:
-            source = session.scalars(select(JobInput).where(JobInput.job_id == job.id)).one()
-            source.others = planned.others
-            if source.files != list(planned.files):
-                source.files = list(planned.files)
-                write_event(session, "headers corrected", study_id=study.id, job_id=job.id)
+        if job.input_key != planned.input_key:
+            continue
+        source = session.scalars(select(JobInput).where(JobInput.job_id == job.id)).one()
+        known, source.others = source.others, planned.others
+        if job.state not in _REPLACED_AT_ONCE:
+            if planned.others and planned.others != known:
+                _tell_others(session, study, job, planned.others)
+        elif source.files != list(planned.files):
+            source.files = list(planned.files)
+            write_event(session, "headers corrected", study_id=study.id, job_id=job.id)
+
+
+def _tell_others(session: Session, study: Study, job: Job, others: OtherSeries) -> None:
+    """Say in the timeline that more of the study fits the model by now than the reports of a read count."""
+    write_event(
+        session,
+        "more that fits came",
+        study_id=study.id,
+        job_id=job.id,
+        not_read=f"{others.series} other series, {others.images} images",
+        remedy=f"the results do not count what came after them; `wetread hold {job.id}`, then `wetread retry {job.id}` "
+        "makes them anew",
+    )
 
 
 def _locked_study(session: Session, study_instance_uid: str) -> Study | None:

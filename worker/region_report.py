@@ -12,13 +12,14 @@ from pydicom.dataset import Dataset
 from models.findings import Detection
 from worker.case import Case
 from worker.measurement_groups import Groups, measurement_report
+from worker.other_series_words import other_series_sentences
 
 
 def build_region_report(case: Case) -> Dataset:
     """Return the SR of a reading's detections, of which there is at least one."""
     groups = Groups.of(case)
     made = [groups.of_thing(detection, "1410", [_region(case, detection)]) for detection in case.reading.detections]
-    return measurement_report(case, made, case.series.evidence, "REGION-SR")
+    return measurement_report(case, made, case.series.evidence, "REGION-SR", comments=other_series_sentences(case))
 
 
 def _region(case: Case, detection: Detection) -> ImageRegion:

@@ -61,12 +61,12 @@ def asked(folder: Path) -> Report:
     return validate([folder / "results"], [folder / "source"], lambda _: None)
 
 
-def keep_the_report(folder: Path, made: Sequence[ResultObject]) -> None:
+def keep_the_report(folder: Path, made: Sequence[ResultObject], kind: str = "SR") -> None:
     """Let the measurement report be all that there is: a validator takes ten seconds for each object."""
     shutil.rmtree(folder / "results")
     (folder / "results").mkdir()
-    (report,) = (each for each in made if each.kind == "SR")
-    (folder / "results" / "SR.dcm").write_bytes(report.data)
+    (report,) = (each for each in made if each.kind == kind)
+    (folder / "results" / f"{kind}.dcm").write_bytes(report.data)
 
 
 def test_good_results_are_good_by_everybody(folder: Path) -> None:
@@ -151,4 +151,16 @@ def test_a_report_that_says_what_was_not_read_is_good_by_everybody(tmp_path: Pat
     report = asked(tmp_path)
     told = [str(item.get("TextValue")) for item in content_items(dcmread(tmp_path / "results" / "SR.dcm"))]
     assert "1 other image of this study fits this model too and was not read." in told
+    assert report.problems == 0, [made.problems for read in report.reads for made in read.objects]
+
+
+def test_a_report_of_regions_that_says_what_was_not_read_is_good_by_everybody(tmp_path: Path) -> None:
+    """There too."""
+    write_mr_series(tmp_path / "source")
+    series = load(tmp_path / "source")
+    (tmp_path / "results").mkdir()
+    reading = detections_reading(series, masks=False)
+    case = replace(case_of(series, reading, a_nodule_card()), others=OtherSeries(series=1, images=8))
+    keep_the_report(tmp_path, build(case), "REGION-SR")
+    report = asked(tmp_path)
     assert report.problems == 0, [made.problems for read in report.reads for made in read.objects]

@@ -1,7 +1,7 @@
 """What a radiologist sees of a read in OHIF: outlines in their colours, numbers in words, sentences, the picture."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from tests.ohif import Viewer, chromium, ohif_folder, served
 from tests.orthanc_server import OrthancServer
 from tests.readings import case_of, load
 from worker import output_gate, results
+from worker.other_series import OtherSeries
 
 _ARTEFACTS = Path(__file__).resolve().parents[2] / "artefacts/ohif"
 #: Of a segment over the image, which OHIF's users may change.
@@ -46,7 +47,8 @@ def opened(
     sources = chest_files(shared_data, folder / "source")
     series = load(folder / "source")
     reading = chest_reading(series, shared_data)
-    case = case_of(series, reading, chest_card())
+    # Its reports say so beside what is drawn.
+    case = replace(case_of(series, reading, chest_card()), others=OtherSeries(series=1, images=11))
     objects = results.build(case)
     output_gate.check(objects, case)
     dicom_port, http_port, page_port = free_port(), free_port(), free_port()

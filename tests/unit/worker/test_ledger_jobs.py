@@ -351,3 +351,24 @@ def test_a_job_knows_what_fits_as_well(ledger: Ledger) -> None:
     more = OtherSeries(series=2, images=3)
     ledger.close_revision(assembled(files=("s/a/1.dcm", "s/a/2.dcm", "s/b/1.dcm")), {}, [planned(others=more)])
     assert claim(ledger).others == more
+
+
+def test_what_comes_after_a_read_and_fits_as_well_is_told(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """Once, also while it is read; its results do not count it, and the job is not read again for it."""
+    job_id = queue_job()
+    first = claim(ledger)
+    later = [("s/a/1.dcm", "s/a/2.dcm", *(f"s/b/{number}.dcm" for number in range(more))) for more in (1, 2, 3)]
+    one, two = OtherSeries(series=1, images=1), OtherSeries(series=1, images=2)
+    ledger.close_revision(assembled(files=later[0]), {}, [planned(others=one)])
+    finish(ledger, first)
+    for files in later[1:]:
+        ledger.close_revision(assembled(files=files), {}, [planned(others=two)])
+    told = [event for event in ledger.timeline("1.2.3") if event.kind == "more that fits came"]
+    assert [(event.job_id, event.detail["not_read"]) for event in told] == [
+        (job_id, "1 other series, 1 images"),
+        (job_id, "1 other series, 2 images"),
+    ]
+    assert [job.state for job in ledger.jobs()] == [JobState.READ]
+    ledger.hold_job(job_id)
+    ledger.retry(job_id)
+    assert claim(ledger).others == two

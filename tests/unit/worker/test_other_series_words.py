@@ -8,7 +8,18 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tests.reading_house import House
-from tests.readings import a_card, an_ecg, an_ecg_card, an_ecg_reading, case_of, classified, load, nothing_found
+from tests.readings import (
+    a_card,
+    a_nodule_card,
+    an_ecg,
+    an_ecg_card,
+    an_ecg_reading,
+    case_of,
+    classified,
+    detections_reading,
+    load,
+    nothing_found,
+)
 from worker import output_gate
 from worker.case import Case
 from worker.finding_sentences import caveats_of
@@ -52,6 +63,17 @@ def test_reports_say_which_view_was_read_and_how_many_were_not(tmp_path: Path, k
     assert "Only this was read: series 3, view PA, left." in told
     assert UNREAD in told
     assert not any("Only this" in text for text in texts_of(replace(case, others=OtherSeries()), kind))
+
+
+def test_a_report_of_regions_says_it_too(tmp_path: Path) -> None:
+    """SR-A; beside its groups, for a group without coordinates would keep viewers from showing it."""
+    write_mr_series(tmp_path)
+    series = load(tmp_path)
+    case = replace(case_of(series, detections_reading(series), a_nodule_card()), others=THREE)
+    told = texts_of(case, "REGION-SR")
+    assert "3 other series of this study fit this model equally well and were not read." in told
+    assert any(text.startswith("Only this was read: series") for text in told)
+    assert not any("Only this" in text for text in texts_of(replace(case, others=OtherSeries()), "REGION-SR"))
 
 
 def test_the_picture_says_it_too(tmp_path: Path) -> None:
