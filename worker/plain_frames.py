@@ -6,9 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import get_frame
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
-from rle.utils import decode_frame  # type: ignore[attr-defined]  # made in Rust, known to no type checker
-
-from worker.pydicom_errors import panics_as_errors
 
 _UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _KINDS = {(8, 0): "u1", (8, 1): "i1", (16, 0): "<u2", (16, 1): "<i2"}
@@ -65,12 +62,14 @@ def _of_plain(dataset: Any, index: int, length: int, frames: int) -> memoryview 
     return memoryview(data)[index * length : (index + 1) * length]
 
 
-def _of_rle(dataset: Any, index: int, length: int) -> bytes | None:
+def _of_rle(dataset: Any, index: int, length: int) -> bytes | bytearray | None:
+    import imagecodecs  # noqa: PLC0415  # forty libraries, for who has compressed images
+
     try:
-        with panics_as_errors():
-            data: bytes = decode_frame(
-                encapsulated_frame(dataset, index), int(dataset.Rows * dataset.Columns), dataset.BitsAllocated, "<"
-            )
+        # Into so many bytes and no more: whatever a segment claims to become, nothing else is written to.
+        data: bytes | bytearray = imagecodecs.dicomrle_decode(
+            encapsulated_frame(dataset, index), f"<u{dataset.BitsAllocated // 8}", out=bytearray(length)
+        )
     except (ValueError, RuntimeError):
         return None  # pydicom says what is wrong with it
     return data if len(data) == length else None

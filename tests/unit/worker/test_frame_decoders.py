@@ -18,6 +18,7 @@ from tests.dcmtk import dcmtk
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.frame_decoders import in_parallel, plugin_for
 from worker.image_frames import decode
+from worker.plain_frames import encapsulated_frame
 from worker.series_volume import load_series
 from worker.testing import write_mr_series
 
@@ -146,6 +147,21 @@ def test_a_decoder_that_panics_is_unreadable(tmp_path: Path) -> None:
         decode(dataset, 0, "slice")
 
 
+def test_a_segment_that_ends_early_is_unreadable(tmp_path: Path) -> None:
+    """A frame whose high bytes are all there and whose low bytes are not has no values, not wrong ones."""
+    dataset = pydicom.dcmread(a_slice(tmp_path / "slice.dcm", stored=12, signed=False))
+    dataset.compress(RLELossless)
+    whole = encapsulated_frame(dataset, 0)
+    offset = struct.unpack_from("<I", whole, 8)[0]
+    rows = int(dataset.Rows) // 2
+    # Half of the rows, as literals of one byte each.
+    short = b"".join(b"\0\x07" for _ in range(rows * int(dataset.Columns)))
+    dataset.PixelData = encapsulate([whole[:offset] + short])
+    dataset["PixelData"].VR = "OB"
+    with pytest.raises(SeriesUnreadable, match="slice"):
+        decode(dataset, 0, "slice")
+
+
 def test_colour_is_left_to_pydicom() -> None:
     """Only grey frames go to the fast decoders: what a codestream did to colour differs from codec to codec."""
     for syntax in ENCODERS:
@@ -153,12 +169,14 @@ def test_colour_is_left_to_pydicom() -> None:
         assert not in_parallel(syntax, 3)
 
 
-def test_frames_decoded_side_by_side_keep_their_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoder", [("dcmcjpeg", "+e1"), ("dcmcrle",)], ids=lambda encoder: str(encoder[0]))
+def test_frames_decoded_side_by_side_keep_their_order(tmp_path: Path, encoder: tuple[str, ...]) -> None:
     """A series whose decoder runs in two threads is the same volume as the uncompressed one."""
+    command, *options = encoder
     plain = write_mr_series(tmp_path / "plain", slices=7)
     other = tmp_path / "other"
     other.mkdir()
     for file in plain:
-        subprocess.run([dcmtk("dcmcjpeg"), "+e1", str(file), str(other / file.name)], check=True, capture_output=True)
+        subprocess.run([dcmtk(command), *options, str(file), str(other / file.name)], check=True, capture_output=True)
     volumes: list[Any] = [load_series(files, max_voxels=10**7).source for files in (plain, sorted(other.iterdir()))]
     np.testing.assert_array_equal(volumes[0].array, volumes[1].array)
