@@ -316,6 +316,7 @@ class Assembler:
         stock = take_stock(self._spool, folder, study_uid, completion, self._store.made_here)
         if stock is not None:
             self._store.close_revision(stock)
+            self._spool.store_knows(stock.mended)
             _log.info("study handed over", study=study_uid, series=len(stock.series), completion=completion.value)
         elif study_uid not in self._open and study_uid not in self._unnoted:
             self._store.nothing_left(study_uid)
@@ -345,7 +346,7 @@ class Assembler:
     def _adopt(self, folder: str) -> None:
         """Take what a crash, or a failure of the disk, left unrecorded in a folder as if it had just arrived."""
         self._put_cut_aside(folder)
-        known = self._store.recorded_files(folder)
+        known = self._store.recorded_files(folder) - self._spool.mended(folder)
         described = [self._spool.describe(file) for file in self._spool.files(folder) if file not in known]
         left = [instance for instance in described if instance is not None and not instance.own]
         own = self._store.made_here(left)

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -239,6 +239,14 @@ class Spool:
                 return False
             self._quarantine.take_for(file, part)
             return True
+
+    def mended(self, folder: str) -> frozenset[str]:
+        """Return the files of a study folder that were damaged and came again, until `store_knows`. Raises OSError."""
+        return self._quarantine.mended(folder)
+
+    def store_knows(self, mended: Iterable[str]) -> None:
+        """Hear that the store has been told of files that came again. Raises OSError."""
+        self._quarantine.store_knows(mended)
 
     def _read(self, file: str, *, whole: bool) -> StoredInstance:
         path = self.root / file

@@ -24,6 +24,8 @@ def take_stock(
 
     `series`: names of series folders, where only those are wanted.
     """
+    # Before the files are looked at: what is mended meanwhile has its own message.
+    mended = spool.mended(folder)
     files = [file for file in spool.files(folder) if series is None or series_of(file) in series]
     described = [spool.describe(file) for file in files]
     there = [instance for instance in described if instance is not None and not instance.own]
@@ -49,6 +51,7 @@ def take_stock(
         last_received_at=latest.received_at,
         called_ae_titles=tuple(sorted(called - {""})),
         requested=_of_all(requested),
+        mended=mended & {instance.file for instance in found},
     )
 
 

@@ -1,12 +1,12 @@
 """Several series of one study as the channels of one volume."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from models.volume import Volume
 from worker.errors import SeriesRefused
+from worker.inputs_digest import digest_of_channels
 from worker.series_volume import LoadedSeries, load_series
 
 
@@ -37,19 +37,10 @@ def load_channels(
             raise SeriesRefused(f"another frame of reference: channel {place} does not lie in the first series' space")
         volumes.append(other.source)
     assert isinstance(first.source, Volume)  # noqa: S101  # looked at above
-    digests = "\n".join(one.inputs_digest for one in (first, *others))
     return replace(
         first,
         source=replace(first.source, others=tuple(volumes)),
-        inputs_digest=hashlib.sha256(digests.encode()).hexdigest(),
+        inputs_digest=digest_of_channels([one.inputs_digest for one in (first, *others)]),
         repairs=tuple(dict.fromkeys(repair for one in (first, *others) for repair in one.repairs)),
         others=tuple(dataset for one in others for dataset in one.datasets),
     )
-
-
-def by_folder(files: Sequence[Path]) -> list[list[Path]]:
-    """Return files grouped by their folder, which in the spool is their series, in the order in which these come."""
-    groups: dict[Path, list[Path]] = {}
-    for file in files:
-        groups.setdefault(file.parent, []).append(file)
-    return list(groups.values())

@@ -48,6 +48,8 @@ class Planned(ModelVersion):
         priority: How urgent; an admin's word about the study counts more.
         because: Why so urgent.
         others: What fits the model as well and is not read.
+        mended_digest: Where a file of the input was damaged and has come again: the digest of the input as it is now,
+            as a job records what it has read; else empty.
     """
 
     queue: str
@@ -62,6 +64,7 @@ class Planned(ModelVersion):
     priority: Priority = Priority.ROUTINE
     because: str = "nothing says otherwise"
     others: OtherSeries = NO_OTHERS
+    mended_digest: str = ""
 
 
 class IntakeLedger(Database):
@@ -113,7 +116,7 @@ class IntakeLedger(Database):
     ) -> int:
         """Record a revision with its jobs and their tokens; return its number.
 
-        The same set of files as the latest revision changes nothing.
+        The same set of files as the latest revision changes nothing, but where a job is to read anew what is mended.
 
         Args:
             assembled: What has arrived.
@@ -127,11 +130,14 @@ class IntakeLedger(Database):
             study.last_received_at = assembled.last_received_at
             study.images_removed_at = None  # there are images again, for retention to look at
             latest = latest_revision(session, study)
-            if latest is not None and latest.files_digest == digest:
+            same = latest is not None and latest.files_digest == digest
+            if latest is not None and same and not assembled.mended:
+                return latest.number
+            decided = [(planned, _decide(session, study, planned)) for planned in plan]
+            if latest is not None and same and all(decision.state is None for _, decision in decided):
                 return latest.number
             revision = add_revision(session, study, latest, assembled, summaries, event="study complete")
-            for planned in plan:
-                decision = _decide(session, study, planned)
+            for planned, decision in decided:
                 _plan_job(session, study, revision, planned, decision, self.clock.read(), sender=sender)
             return revision.number
 
@@ -295,16 +301,27 @@ def _plan_job(
 
 def _state_in_revision(planned: Planned, last: Job | None, last_read: Job | None) -> tuple[JobState | None, str]:
     """Decide what a revision means for a model: a job, a reason why not, or (None) nothing new."""
-    if last is not None and last.input_key == planned.input_key and _stays(planned, last, last_read):
+    mended = last is not None and _is_mended(planned, last, last_read)
+    if last is not None and last.input_key == planned.input_key and not mended and _stays(planned, last, last_read):
         return None, ""
     if not planned.runs:
         # What was read stays read: the model would not choose this study now, but nothing that it read has changed.
         return (None, "") if last_read is not None else (JobState.SKIPPED, planned.reason)
     if planned.held:
         return JobState.HELD, planned.held
-    if last_read is not None and planned.late_images != "rerun":
+    if last_read is not None and planned.late_images != "rerun" and not mended:
         return JobState.SKIPPED, _LATE_REASONS[planned.late_images]
     return JobState.QUEUED, ""
+
+
+def _is_mended(planned: Planned, last: Job, last_read: Job | None) -> bool:
+    """Tell whether a model met other bytes of this very input than are here since a file of it was mended."""
+    if not planned.mended_digest or last.input_key != planned.input_key:
+        return False
+    if last.state in (JobState.READ, JobState.CLAIMED, JobState.SKIPPED) and last_read is not None:
+        return last_read.input_key == planned.input_key and last_read.inputs_digest != planned.mended_digest
+    # What waits reads what is here by then; what an admin has held or cancelled stays so.
+    return last.state == JobState.FAILED
 
 
 def _stays(planned: Planned, last: Job, last_read: Job | None) -> bool:

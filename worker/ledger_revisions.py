@@ -72,5 +72,7 @@ def add_revision(
         series=len(assembled.series),
         # Of images that came again with other bytes.
         **({"versions": len(files)} if len(files) > instances else {}),
+        # Of images that were damaged here and came again.
+        **({"mended": len(assembled.mended)} if assembled.mended else {}),
     )
     return revision

@@ -433,8 +433,10 @@ def test_a_crash_in_the_middle_of_a_repair_leaves_a_file_under_the_name(
         with pytest.raises(KeyboardInterrupt):
             spool.store(*incoming())
     assert path.read_bytes() == b""
+    assert spool.mended(name_of(STUDY)) == frozenset()
     assert spool.store(*incoming()).arrival is Arrival.NEW
     assert path.read_bytes() == whole
+    assert spool.mended(name_of(STUDY)) == {stored.file}
 
 
 def test_what_was_cut_is_not_adopted_whatever_the_settings_say_by_now(tmp_path: Path) -> None:
