@@ -33,7 +33,7 @@ from dicom_node.quarantine import QUARANTINE, Quarantine
 from dicom_node.settings import Fsync
 from dicom_node.study import Arrival, StoredInstance
 from dicom_node.unsynced import forget_unsynced, may_be_unsynced, note_unsynced
-from dicom_node.wholeness import require_whole
+from dicom_node.wholeness import Again, require_whole
 
 _log = structlog.get_logger()
 
@@ -205,14 +205,15 @@ class Spool:
 
         One that we have taken responsibility for stays where it is. With `whole` one that is cut short cannot be read.
         """
+        require = require_whole if whole else _anything
         try:
-            return self._read(file, whole=whole)
+            return self._read(file, require=require)
         except _NO_INSTANCE:
             pass
         # Once more, where nobody else takes a file's place (`replaced`): it may be a whole one by now.
         with self._held.removing_from(file.partition("/")[0]) as held:
             try:
-                return self._read(file, whole=whole)
+                return self._read(file, require=require)
             except _NO_INSTANCE as error:
                 if file in held:
                     _log.error("committed instance cannot be read", file=file, cause=str(error), remedy="restore it")
@@ -220,22 +221,25 @@ class Spool:
                     self._quarantine.take(file, why=str(error))
                 return None
 
-    def damaged(self, file: str, *, whole: bool) -> bool:
-        """Say whether a kept file is no instance that belongs there; with `whole`, or is cut short. Raises OSError."""
+    def damaged(self, file: str, again: Again) -> bool:
+        """Say whether a kept file is no instance that belongs there, or a torso of the one that has come again.
+
+        Raises OSError.
+        """
         try:
-            self._read(file, whole=whole)
+            self._read(file, require=again.require_no_torso)
         except _NO_INSTANCE:
             return True
         return False
 
-    def replaced(self, file: str, part: Part, *, whole: bool) -> bool:
+    def replaced(self, file: str, part: Part, again: Again) -> bool:
         """Put a damaged file in quarantine and name what was written aside in its place. Raises OSError.
 
         Also one that we have taken responsibility for: it is what was promised that comes again, and it is held by its
         name. False, and nothing done, where the file is damaged no longer: another receiver was faster.
         """
         with self._held.removing_from(file.partition("/")[0]):
-            if not self.damaged(file, whole=whole):
+            if not self.damaged(file, again):
                 return False
             self._quarantine.take_for(file, part)
             return True
@@ -248,12 +252,11 @@ class Spool:
         """Hear that the store has been told of files that came again. Raises OSError."""
         self._quarantine.store_knows(mended)
 
-    def _read(self, file: str, *, whole: bool) -> StoredInstance:
+    def _read(self, file: str, *, require: Callable[[str, Path, FileMeta], None]) -> StoredInstance:
         path = self.root / file
         meta, head = read_file_head(path)
         require_place(file, head)
-        if whole:
-            require_whole(file, path, meta)
+        require(file, path, meta)
         return _described(file, meta, head, received_at=datetime.fromtimestamp(path.stat().st_mtime, UTC))
 
     def sweep(self, recorded: Callable[[str], frozenset[str]]) -> Iterator[StoredInstance]:
@@ -379,6 +382,10 @@ def require_place(file: str, head: Head) -> None:
     uids = (head.study_instance_uid or "", head.series_instance_uid or "")
     if [name_of(uid) for uid in uids] != file.split("/")[:2]:
         raise HeadUnreadable(f"{file}: its UIDs are not the ones that it lies under; was it moved here?")
+
+
+def _anything(_file: str, _path: Path, _meta: FileMeta) -> None:
+    """Be content with a head."""
 
 
 def _described(file: str, meta: FileMeta, head: Head, *, received_at: datetime) -> StoredInstance:
