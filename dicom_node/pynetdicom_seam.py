@@ -86,6 +86,9 @@ class Reading(Protocol):
     def most_connections(self) -> int:
         """How many connections may be open, of whatever has or has not become of them; more are closed at once."""
 
+    def is_strange(self, address: str) -> bool:
+        """Say whether nobody may call from an address, so that its connections have fewer places."""
+
     @property
     def shares_port(self) -> bool:
         """Whether other processes accept from the same socket."""
@@ -337,7 +340,9 @@ def server_class(
         """Accepts connections for the node."""
 
         def __init__(self, *arguments: Any, **values: Any) -> None:
-            self._crowd = Crowd(reading.most_connections, _running, shares_port=reading.shares_port)
+            self._crowd = Crowd(
+                reading.most_connections, _running, shares_port=reading.shares_port, strange=reading.is_strange
+            )
             super().__init__(*arguments, request_handler=_handler_class(reading), **values)
 
         def server_bind(self) -> None:

@@ -14,7 +14,7 @@ import structlog
 from pynetdicom import AE, evt
 
 from dicom_node.assembler import Assembler
-from dicom_node.association import Caller, Rejection
+from dicom_node.association import Caller, Rejection, is_strange
 from dicom_node.bounded_connection import outgoing_pdu
 from dicom_node.command_set import Command
 from dicom_node.commitment_service import CommitmentDesk
@@ -26,6 +26,7 @@ from dicom_node.contexts import (
     supported,
 )
 from dicom_node.doorkeeper import Admitting
+from dicom_node.host_names import HostNames
 from dicom_node.offered_services import CommitmentRoles, commitment_roles, offered, services_of, taken_roles, with_roles
 from dicom_node.origin import Origin
 from dicom_node.peer_certificate import shown_by
@@ -95,6 +96,7 @@ class Node:
         self._witness = witness
         self._commitments = commitments
         self._reports = reports
+        self._host_names = HostNames.of_peers(settings.peers, quiet=True)
         self._peers = {peer.ae_title: peer for peer in settings.peers}
         self._servers: dict[str, Any] = {}  # "plain", "tls"
         self._stopping = threading.Event()
@@ -115,6 +117,7 @@ class Node:
     def start(self, sockets: Mapping[str, socket.socket]) -> None:
         """Serve these sockets, which listen ("plain", "tls") and are closed by `stop`. Raises CertificateUnusable."""
         set_switches()
+        self._host_names.start()
         self._stopping.clear()
         settings = self._settings
         entity = AE(ae_title=settings.ae_title)
@@ -147,6 +150,7 @@ class Node:
             return
         servers, self._servers = list(self._servers.values()), {}
         self._stopping.set()
+        self._host_names.stop()
         for server in servers:
             server.shutdown()
         deadline = time.monotonic() + grace_s
@@ -256,6 +260,10 @@ class Node:
     def most_connections(self) -> int:
         """How many connections may be open: some more than associations, for who is rejected is told why."""
         return self._settings.max_associations + _MOST_WITHOUT_ASSOCIATION
+
+    def is_strange(self, address: str) -> bool:
+        """Say whether nobody may call from an address."""
+        return is_strange(address, self._settings, self._host_names.addresses)
 
     @property
     def shares_port(self) -> bool:
