@@ -25,15 +25,16 @@ listening    the sockets that callers reach; crowd, how many connections; doorke
              processes
 shares       how much of the spool each peer fills; kept_by_sender, what it holds of whom
 receiver_desk    where receiving processes report; receiver_link, their end of the line; receiver_messages
-spool        where instances are kept: written, synced, renamed, synced; disk, its system calls; wholeness; namesakes,
-             what comes under a UID that is there already; quarantine, what is damaged or was refused; unsynced, that
-             a power cut may have damaged some; clearing, a study's files are removed;
-             reencoding, whether two instances differ in their encoding only
+spool        where instances are kept: written, synced, renamed, synced; disk, its system calls; namesakes, what comes
+             under a UID that is there already; reencoding, whether two instances differ in their encoding only
+kept_files   what is there by now; spool_layout, under which names; wholeness, of each; quarantine, what is damaged or
+             was refused; unsynced, that a power cut may have damaged some; clearing, a study's files are removed
 assembly     when a study is complete, a pure function; open_study, what is held of one, and the function applied to
              it and its series; patience, how long is waited for whom; questions, when an archive is asked for counts;
              instance_lists, what MPPS and availability notifications have listed
 assembler    the thread that hands complete studies to the store; assembler_messages, what it is told; asker, who asks
-             archives for counts; stocktaking, what a folder holds; handover, what the store must still be told
+             archives for counts; stocktaking, what a folder holds; handover, what the store must still be told;
+             arrival_notes, that studies arrive, and from whom; adoption, what a crash left
 server       the listening node
 archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose study it is; sender, C-STORE;
              matched_answers, who asked gets the answer; bounded_connection, no peer holds a thread for ever;

@@ -5,14 +5,15 @@ from operator import attrgetter
 
 import structlog
 
-from dicom_node.spool import Spool
+from dicom_node.kept_files import KeptFiles
+from dicom_node.spool_layout import instance_of, series_of
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion, Requested, StoredInstance
 
 _log = structlog.get_logger()
 
 
 def take_stock(
-    spool: Spool,
+    spool: KeptFiles,
     folder: str,
     study_uid: str,
     completion: Completion,
@@ -55,7 +56,7 @@ def take_stock(
     )
 
 
-def take_holdings(spool: Spool, folder: str) -> dict[str, set[str]]:
+def take_holdings(spool: KeptFiles, folder: str) -> dict[str, set[str]]:
     """Return the names of the instances in each series folder of a study, own results left out. Raises OSError.
 
     Of a series only the first file is looked into: results of ours have series of their own.
@@ -74,16 +75,6 @@ def take_holdings(spool: Spool, folder: str) -> dict[str, set[str]]:
         if series not in own:
             held.setdefault(series, set()).add(instance_of(file))
     return held
-
-
-def instance_of(file: str) -> str:
-    """Return the name of the instance that a file of the spool is a version of."""
-    return file.rsplit("/", 1)[1].removesuffix(".dcm").split("~", 1)[0]
-
-
-def series_of(file: str) -> str:
-    """Return the name of the series that a file of the spool belongs to."""
-    return file.split("/")[1]
 
 
 def _of_all(requested: set[Requested]) -> Requested:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dicom_node.stocktaking import instance_of, series_of
+from dicom_node.spool_layout import instance_of, series_of
 from dicom_node.study import AssembledStudy, Completion
 from worker.ledger_database import utc_now, write_event
 from worker.tables import Revision, Series, Study

@@ -10,7 +10,7 @@ from benchmarks.raw_sender import associated, encode
 from dicom_node.commitment_requests import CommitmentRequests
 from dicom_node.held_instances import HeldInstances
 from dicom_node.part10 import dataset_digest
-from dicom_node.spool import name_of
+from dicom_node.spool_layout import name_of
 from models.testing import write_threshold_model
 from tests.faults.a_node import ANode
 from tests.faults.bad_data import jobs_of, study_of

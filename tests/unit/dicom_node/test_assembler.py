@@ -285,7 +285,7 @@ def test_a_folder_that_is_removed_before_it_is_adopted_holds_nobody(house: House
     folder, _, _ = house.receive().partition("/")
     house.wait(30)
     house.store.away = True
-    house.assembler._adopt_all([folder])
+    house.assembler.adopt(pid=4711)
     house.wait(0)
     shutil.rmtree(house.spool.root / folder)
     house.store.away = False

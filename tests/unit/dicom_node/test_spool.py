@@ -15,7 +15,8 @@ from dicom_node.disk import HOST, Part
 from dicom_node.errors import HeadUnreadable, InvalidUid, Mismatch, MissingUid, SpoolFailed, SpoolFull, StoreRefused
 from dicom_node.held_instances import HeldInstances
 from dicom_node.part10 import dataset_digest, read_meta
-from dicom_node.spool import Spool, name_of
+from dicom_node.spool import Spool
+from dicom_node.spool_layout import name_of
 from dicom_node.study import Arrival, Requested
 from dicom_node.wholeness import Again
 from tests.unit.dicom_node.instances import CT, SERIES, SOP, STUDY, dataset, encode, incoming
