@@ -43,7 +43,8 @@ archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose
              commitment, N-ACTION and the report that answers it; statuses, what its answers mean;
              dicomweb_archive, the same over DICOMweb (stow_answer, bounded_answer); folder_outlet, a folder instead
 sources      what a person names to be sent: files, folders; zip_entries; media_directory, DICOMDIR
-pulling      studies from an archive to a node, C-GET and C-MOVE; contents, what they consist of; forwarding, handed on
+pulling      studies from an archive to a node, C-GET; moving, C-MOVE; contents, what they consist of; forwarding,
+             handed on
 pynetdicom_switches  the libraries' process-wide settings, with reasons
 testing      the fakes: an archive, a clock, a store
 """
