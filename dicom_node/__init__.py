@@ -37,8 +37,8 @@ assembler    the thread that hands complete studies to the store; assembler_mess
              arrival_notes, that studies arrive, and from whom; adoption, what a crash left
 server       the listening node
 archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose study it is; sender, C-STORE;
-             matched_answers, who asked gets the answer; bounded_connection, no peer holds a thread for ever;
-             bounded_message, nor fills the memory;
+             requestor, associations that we ask for; matched_answers, who asked gets the answer; bounded_connection, no
+             peer holds a thread for ever; bounded_message, nor fills the memory;
              query, what it holds of a patient, as found says it; retrieve, C-GET of a study; worklist, of orders;
              commitment, N-ACTION and the report that answers it; statuses, what its answers mean;
              dicomweb_archive, the same over DICOMweb (stow_answer, bounded_answer); folder_outlet, a folder instead

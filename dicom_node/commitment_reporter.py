@@ -27,7 +27,7 @@ from dicom_node.committing import commit
 from dicom_node.contexts import STORAGE_COMMITMENT
 from dicom_node.errors import ArchiveError
 from dicom_node.peer_settings import PeerSettings
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from dicom_node.settings import NodeSettings, Peer
 from dicom_node.spool import Spool
 

@@ -11,7 +11,7 @@ from dicom_node.contents import StudyContents, instances_of
 from dicom_node.contexts import STUDY_ROOT_MOVE
 from dicom_node.errors import ArchiveUnreachable, NodeError
 from dicom_node.pulling import Pulled, Step, judged, require_service, responses, study_query
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from dicom_node.spool_layout import SpoolFolders, instance_of, name_of
 
 

@@ -15,7 +15,8 @@ from dicom_node.contexts import STUDY_ROOT_GET, TRANSFER_SYNTAXES
 from dicom_node.errors import OUT_OF_RESOURCES, ArchiveUnreachable, HeadUnreadable, NodeError, QueryFailed
 from dicom_node.forwarding import Forwarder
 from dicom_node.head import read_head
-from dicom_node.sender import OutcomeKind, Requestor, outcome_of
+from dicom_node.requestor import Requestor
+from dicom_node.sender import OutcomeKind, outcome_of
 from dicom_node.statuses import retrieve_meaning, store_meaning
 
 _PENDING = (0xFF00, 0xFF01)

@@ -8,7 +8,7 @@ from dicom_node.contents import contents_of
 from dicom_node.errors import ArchiveUnreachable, AssociationRejected, NodeError
 from dicom_node.moving import pull_by_move
 from dicom_node.pulling import Pulled, pull_by_get
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from dicom_node.spool_layout import SpoolFolders
 
 #: Studies in a row for which the archive or our node was away.

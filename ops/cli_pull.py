@@ -51,7 +51,7 @@ def pull(
     Example: wetread pull --file backlog.txt --from pacs
     """
     from dicom_node.archive import DicomArchive  # noqa: PLC0415
-    from dicom_node.sender import Requestor  # noqa: PLC0415
+    from dicom_node.requestor import Requestor  # noqa: PLC0415
     from dicom_node.spool_layout import SpoolFolders  # noqa: PLC0415
     from ops.backlog import Route, pull_studies  # noqa: PLC0415
 
