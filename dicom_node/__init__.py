@@ -13,7 +13,7 @@ store_receiver   fragments in, responses out (pdata, command_set: their encoding
 services     other requests and their statuses; offered_services, who gets which; wanted_elements, what they read
 commitment_request   storage commitment as SCP: what is asked and reported; commitment_requests, what is open;
              commitment_service, on one association; committing, what is true (safekeeping, held_instances);
-             commitment_reporter, on others
+             commitment_reporter, on others, each a commitment_call
 commitment_report    what an archive that we asked reports; report_service, on one association; report_recorder, into
              the ledger
 announcements    MPPS and availability; performed_steps, what is under way; announcement_service; durable_note
