@@ -35,7 +35,7 @@ assembly     when a study is complete, a pure function; open_study, what is held
 assembler    the thread that hands complete studies to the store; assembler_messages, what it is told; asker, who asks
              archives for counts; stocktaking, what a folder holds; handover, what the store must still be told;
              arrival_notes, that studies arrive, and from whom; adoption, what a crash left
-server       the listening node
+server       the listening node, one in each process; admissions, who is in there
 archive      the other side, as client: C-ECHO, C-STORE, C-FIND; identity, whose study it is; sender, C-STORE;
              requestor, associations that we ask for; matched_answers, who asked gets the answer; bounded_connection, no
              peer holds a thread for ever; bounded_message, nor fills the memory;
