@@ -21,8 +21,8 @@ store_scp    one C-STORE: from the request to the status
 head         the UIDs of a dataset, and no more of it
 part10       our file meta information before a dataset that stays as it is
 origin       what a request says of an instance, and whether its dataset agrees
-listening    the sockets that callers reach; crowd, how many connections; doorkeeper, who is in, over all receiving
-             processes
+listening    the sockets that callers reach; accepting, from them; crowd, how many connections; doorkeeper, who is in,
+             over all receiving processes
 shares       how much of the spool each peer fills; kept_by_sender, what it holds of whom
 receiver_desk    where receiving processes report; receiver_link, their end of the line; receiver_messages
 spool        where instances are kept: written, synced, renamed, synced; disk, its system calls; namesakes, what comes

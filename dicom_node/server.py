@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from pynetdicom import AE, evt
 
+from dicom_node.accepting import server_class
 from dicom_node.admissions import Admissions
 from dicom_node.assembler import Assembler
 from dicom_node.association import is_strange
@@ -26,7 +27,7 @@ from dicom_node.doorkeeper import Admitting
 from dicom_node.host_names import HostNames
 from dicom_node.offered_services import services_of, taken_roles
 from dicom_node.origin import Origin
-from dicom_node.pynetdicom_seam import abort, server_class
+from dicom_node.pynetdicom_seam import abort
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.report_service import ReportDesk
 from dicom_node.settings import NodeSettings
