@@ -12,8 +12,8 @@ from dicom_node.study import AssembledStudy, Completion, SeriesWish, StoredInsta
 from models.catalog import Catalog, CatalogEntry, ModelState
 from worker.inputs_digest import digest_of_files
 from worker.ledger import Ledger
-from worker.ledger_intake import Planned
 from worker.own_results import own_results
+from worker.planned_read import Planned
 from worker.priority import Decision, Evidence, SitePriorities, decide
 from worker.provenance import device_uid, uid_of_device
 from worker.selection import channel_names, choose, input_key
