@@ -33,11 +33,11 @@ from models.runtime import NO_SHAPES, Arrays, LoadedNetwork, Precision, Shapes
 from models.testing import write_threshold_model
 from worker.job import JobState
 from worker.ledger import Ledger
-from worker.ledger_intake import Planned
 from worker.model_client import ModelClient
 from worker.model_host import serve
 from worker.object_kinds import DEFAULT_KINDS
 from worker.pipeline import Pipeline
+from worker.planned_read import Planned
 from worker.settings import ReportSettings, WorkerSettings
 from worker.shelf import ShelfSettings
 

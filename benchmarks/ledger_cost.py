@@ -12,9 +12,9 @@ from benchmarks.record import Row
 from dicom_node.study import Arrival, AssembledSeries, AssembledStudy, Completion, StoredInstance
 from worker.job import DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
-from worker.ledger_intake import Planned
 from worker.ledger_retention import rows_of_study
 from worker.object_kinds import DEFAULT_KINDS
+from worker.planned_read import Planned
 from worker.tables import Base, Study
 
 SIZES = (100, 10_000, 100_000)

@@ -13,7 +13,8 @@ from dicom_node.found import FoundSeries, FoundStudy
 from dicom_node.identity import StudyIdentity
 from dicom_node.part10 import read_meta
 from dicom_node.query import Limits
-from dicom_node.sender import OutcomeKind, Requestor, StoreOutcome, store_files
+from dicom_node.requestor import Requestor
+from dicom_node.sender import OutcomeKind, StoreOutcome, store_files
 from dicom_node.settings import Peer
 
 __all__ = ["ArchiveClient", "Deleting", "DicomArchive", "OutcomeKind", "Outlet", "StoreOutcome", "StudyIdentity"]

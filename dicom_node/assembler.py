@@ -7,12 +7,14 @@ it likes; receiving goes on up to a bounded backlog.
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
 import structlog
 
 from dicom_node import clock as clocks
+from dicom_node.adoption import Adoption
+from dicom_node.arrival_notes import ArrivalNotes
 from dicom_node.asker import Ask, Counts
 from dicom_node.assembler_messages import Announced, Answered, Ended, Force, Gone, Heard, Message, Stop
 from dicom_node.handover import Errand, Handover
@@ -20,8 +22,9 @@ from dicom_node.instance_lists import InstanceLists, objection
 from dicom_node.open_study import OpenStudy
 from dicom_node.patience import Patience
 from dicom_node.settings import NodeSettings
-from dicom_node.spool import Spool, name_of
-from dicom_node.stocktaking import instance_of, series_of, take_holdings, take_stock
+from dicom_node.spool import Spool
+from dicom_node.spool_layout import instance_of, name_of, series_of
+from dicom_node.stocktaking import take_holdings, take_stock
 from dicom_node.study import Arrival, Completion, SeriesWish, StoredInstance, StudyStore
 
 _log = structlog.get_logger()
@@ -29,10 +32,6 @@ _log = structlog.get_logger()
 #: How long the thread sleeps at most; stopping does not wait for it.
 _IDLE_S = 60.0
 _SHORTEST_PAUSE_S = 0.001
-#: What a receiving process leaves, it leaves in its last moment; a day, since clocks may jump.
-_LATELY_S = 86_400.0
-#: After the last instance of a closed study that was sent once more: one look for all of them.
-_LOOK_AGAIN_S = 5.0
 #: While the store is away; each may be large.
 _MOST_LISTS_WAITING = 64
 
@@ -59,27 +58,25 @@ class Assembler:
         self._spool = spool
         self._store = store
         self._clock = clock
-        self._on_adopted = on_adopted
         self._heard: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._open: dict[str, OpenStudy] = {}
-        self._senders: dict[str, set[str]] = {}  # of each open study: who has been noted
-        self._unnoted: set[str] = set()  # studies of which so far only results of our own have come
-        self._from_before: set[str] = set()  # study folders that were there at the start, until looked through
         self._latest: dict[str, str] = {}  # association: the study of its latest instance
         self._lists = InstanceLists()
         self._list_numbers = itertools.count()
         self._wish = SeriesWish.NOTHING
         self._handover = Handover(clock)
+        self._notes = ArrivalNotes(store, self._handover, self._ask_for_wish)
+
+        def adopt(instance: StoredInstance) -> None:
+            on_adopted(instance)
+            self._take(instance, "")
+
+        self._adoption = Adoption(spool, store, self._handover, adopt)
         self._thread = threading.Thread(target=self._run, name="assembler")
 
     def start(self) -> None:
         """Remove half-written files, then adopt and assemble in a thread. Before the node listens. Raises OSError."""
-        removed = self._spool.remove_partials()
-        folders = self._spool.study_folders()
-        self._from_before.update(folders)
-        self._adopt_all(folders)
-        self._note_looked_through()
-        _log.info("assembler started", partials_removed=removed, study_folders=len(folders))
+        self._adoption.begin()
         self._thread.start()
 
     def stop(self) -> None:
@@ -173,7 +170,7 @@ class Assembler:
             case Announced():
                 self._announced(message)
             case Gone(pid=pid):
-                self._clear_up(pid)
+                self._adoption.clear_up(pid)
 
     def _move(self, association: str, study_uid: str) -> None:
         """Note to which study an association's latest instance belongs, and tell the one that it left."""
@@ -191,19 +188,11 @@ class Assembler:
         if instance.own:
             return
         if instance.arrival is Arrival.SAME and study_uid not in self._open:
-            # Mostly it is in a revision. But where the disk failed just after the file had its name, its sender was
-            # refused, nobody was told, and this is the sender's second try.
-            folder = name_of(study_uid)
-            self._handover.add(Errand.ADOPT, folder, partial(self._adopt, folder), after_s=_LOOK_AGAIN_S)
+            self._adoption.look_again(name_of(study_uid))
             return
-        if study_uid not in self._open or study_uid in self._unnoted:
-            self._handover.add(Errand.NOTE, study_uid, partial(self._note, instance))
-        elif (sender := instance.calling_ae_title) not in self._senders[study_uid]:
-            self._handover.add(Errand.NOTE, _note_of(study_uid, sender), partial(self._note_sender, instance))
+        self._notes.came(instance, first=study_uid not in self._open)
         if study_uid not in self._open:
             self._open[study_uid] = self._opened(name_of(study_uid))
-            self._senders[study_uid] = set()
-        self._senders[study_uid].add(instance.calling_ae_title)
         self._open[study_uid].stored(
             series_of(instance.file),
             instance_of(instance.file),
@@ -229,19 +218,10 @@ class Assembler:
         study.each_series = self._wish is not SeriesWish.NOTHING
         return study
 
-    def _note(self, instance: StoredInstance) -> None:
+    def _ask_for_wish(self, study_uid: str) -> None:
         self._wish = self._store.series_wish()
-        if instance.study_instance_uid in self._open:
-            self._open[instance.study_instance_uid].each_series = self._wish is not SeriesWish.NOTHING
-        if self._store.study_receiving(instance):
-            self._unnoted.discard(instance.study_instance_uid)
-        else:
-            self._unnoted.add(instance.study_instance_uid)
-
-    def _note_sender(self, instance: StoredInstance) -> None:
-        """Tell of somebody who adds to a study that others have begun."""
-        if self._store.study_receiving(instance):
-            self._unnoted.discard(instance.study_instance_uid)
+        if study_uid in self._open:
+            self._open[study_uid].each_series = self._wish is not SeriesWish.NOTHING
 
     def _answered(self, study_uid: str, asked_at: float, counts: Counts | None) -> None:
         self._heard.put(Answered(study_uid=study_uid, asked_at=asked_at, counts=counts))
@@ -301,7 +281,7 @@ class Assembler:
         if study is None:
             return
         folder = name_of(study_uid)
-        self._put_cut_aside(folder)
+        self._adoption.put_cut_aside(folder)
         series = study.complete_series() if self._wish is SeriesWish.TOGETHER else frozenset(study.untold)
         self._spool.sync_study(folder)
         stock = take_stock(self._spool, folder, study_uid, Completion.SERIES, self._store.made_here, series=series)
@@ -311,62 +291,15 @@ class Assembler:
 
     def _close(self, study_uid: str, completion: Completion) -> None:
         folder = name_of(study_uid)
-        self._put_cut_aside(folder)
+        self._adoption.put_cut_aside(folder)
         self._spool.sync_study(folder)
         stock = take_stock(self._spool, folder, study_uid, completion, self._store.made_here)
         if stock is not None:
             self._store.close_revision(stock)
+            self._spool.store_knows(stock.mended)
             _log.info("study handed over", study=study_uid, series=len(stock.series), completion=completion.value)
-        elif study_uid not in self._open and study_uid not in self._unnoted:
+        elif study_uid not in self._open and not self._notes.own_alone(study_uid):
             self._store.nothing_left(study_uid)
             _log.warning("nothing left of a study", study=study_uid, remedy="was its folder removed from the spool?")
         if study_uid not in self._open:
-            # Told now, the store would take the study for one that still arrives.
-            for note in (study_uid, *(_note_of(study_uid, sender) for sender in self._senders.pop(study_uid, ()))):
-                self._handover.drop(Errand.NOTE, note)
-            self._unnoted.discard(study_uid)
-
-    def _clear_up(self, pid: int) -> None:
-        try:
-            removed = self._spool.remove_partials(of=pid)
-            folders = self._spool.study_folders(changed_within_s=_LATELY_S)
-        except OSError as error:
-            _log.error(
-                "spool not looked through", cause=str(error), remedy="is its disk there? It is at the next start"
-            )
-            return
-        self._adopt_all(folders)
-        _log.info("after a receiving process", partials_removed=removed, study_folders=len(folders))
-
-    def _adopt_all(self, folders: Iterable[str]) -> None:
-        for folder in folders:
-            self._handover.add(Errand.ADOPT, folder, partial(self._adopt, folder))
-
-    def _adopt(self, folder: str) -> None:
-        """Take what a crash, or a failure of the disk, left unrecorded in a folder as if it had just arrived."""
-        self._put_cut_aside(folder)
-        known = self._store.recorded_files(folder)
-        described = [self._spool.describe(file) for file in self._spool.files(folder) if file not in known]
-        left = [instance for instance in described if instance is not None and not instance.own]
-        own = self._store.made_here(left)
-        for instance in left:
-            if instance.file not in own:
-                _log.info("instance adopted", file=instance.file)
-                self._on_adopted(instance)
-                self._take(instance, "")
-
-    def _put_cut_aside(self, folder: str) -> None:
-        """Before anything of a folder that a crash may have left is told to anybody."""
-        if folder in self._from_before:
-            self._spool.put_cut_aside(folder, self._store.recorded_files)
-            self._from_before.discard(folder)
-            self._note_looked_through()
-
-    def _note_looked_through(self) -> None:
-        if not self._from_before:
-            self._spool.all_looked_through()
-
-
-def _note_of(study_uid: str, sender: str) -> str:
-    """Return what the note of a sender is called that is not the study's first."""
-    return f"{study_uid}, {sender}"
+            self._notes.forget(study_uid)

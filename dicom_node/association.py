@@ -126,6 +126,17 @@ class Rejection(Enum):
         return self.value[2]
 
 
+def is_strange(address: str, settings: NodeSettings, addresses: Mapping[str, frozenset[str]]) -> bool:
+    """Say whether nobody may call from an address, under whatever AE title, but for a C-ECHO that is open to all."""
+    try:
+        here = plain_address(address).is_loopback
+    except ValueError:
+        return True  # no address at all
+    if settings.promiscuous or (settings.loopback and here):
+        return False
+    return not any(_host_listed(address, peer.hosts, addresses) for peer in settings.peers)
+
+
 def judge(
     caller: Caller, settings: NodeSettings, *, crowd: Crowd, addresses: Mapping[str, frozenset[str]]
 ) -> Admission | Rejection:

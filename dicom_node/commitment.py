@@ -18,7 +18,7 @@ from dicom_node.commitment_report import CommitmentReport
 from dicom_node.contexts import SERVICE_TRANSFER_SYNTAXES
 from dicom_node.errors import ArchiveError, ListenFailed
 from dicom_node.pynetdicom_switches import set_switches
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from dicom_node.tls_door import TlsDoor
 from dicom_node.tls_settings import NodeTlsSettings
 from dicom_node.turned_away import Witness, no_witness

@@ -5,30 +5,20 @@ What it has to do is on the disk (`dicom_node.commitment_requests`): a crash, he
 nothing, and repeats a report at most.
 """
 
-import contextlib
-import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any
 
 import structlog
-from pynetdicom import evt
-from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
-from pynetdicom.presentation import build_role
 
 from dicom_node.clock import MONOTONIC, Clock
-from dicom_node.commitment_request import WELL_KNOWN_INSTANCE, CommitmentRequest, Verdict, event_information
+from dicom_node.commitment_call import CONNECT_WITHIN_S, CommitmentCall
+from dicom_node.commitment_request import CommitmentRequest
 from dicom_node.commitment_requests import CommitmentRequests
-from dicom_node.committing import commit
-from dicom_node.contexts import STORAGE_COMMITMENT
 from dicom_node.errors import ArchiveError
-from dicom_node.peer_settings import PeerSettings
-from dicom_node.sender import Requestor
-from dicom_node.settings import NodeSettings, Peer
+from dicom_node.settings import NodeSettings
 from dicom_node.spool import Spool
 
 _log = structlog.get_logger()
@@ -36,16 +26,12 @@ _log = structlog.get_logger()
 _FIRST_RETRY_S = 5.0
 _LONGEST_RETRY_S = 900.0
 _IDLE_S = 60.0
-_CONNECT_WITHIN_S = 5.0
-_ASSOCIATE_WITHIN_S = 10.0
-_ANSWER_WITHIN_S = 20.0
 #: Peers that are told at once; the others wait for one of them.
 _PEERS_AT_ONCE = 16
-#: For so long a stop waits for what was cut off: a peer that is not there is left within `_CONNECT_WITHIN_S`.
-_STOP_WITHIN_S = _CONNECT_WITHIN_S + 1.0
+#: For so long a stop waits for what was cut off: a peer that is not there is left within `CONNECT_WITHIN_S`.
+_STOP_WITHIN_S = CONNECT_WITHIN_S + 1.0
 #: Whoever has not taken its report by then has long asked again, or given the examination up.
 _GIVEN_UP_AFTER = timedelta(days=7)
-_SUCCESS = 0x0000
 
 
 @dataclass(kw_only=True)
@@ -77,7 +63,7 @@ class CommitmentReporter:
         self._waiting: dict[str, _Waiting] = {}
         self._calls: dict[str, threading.Thread] = {}  # by peer
         self._passed: set[str] = set()  # requests of peers that are being told, or must wait for others
-        self._open: dict[str, Any] = {}  # by peer: the association over which it is told
+        self._open: dict[str, CommitmentCall] = {}  # by peer: the association over which it is told
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="commitment-reporter")
@@ -101,7 +87,7 @@ class CommitmentReporter:
         with self._lock:
             calls, associations = list(self._calls.values()), list(self._open.values())
         for association in associations:
-            _cut_off(association)
+            association.cut_off()
         deadline = time.monotonic() + _STOP_WITHIN_S
         for call in calls:
             call.join(max(0.0, deadline - time.monotonic()))
@@ -229,35 +215,11 @@ class CommitmentReporter:
         peer = self._peers.get(ae_title)
         if peer is None:
             raise ArchiveError(f"{ae_title} has no `storage_commitment` in the settings any more; it must ask again")
-        requestor = Requestor(
-            peer=_address_of(peer),
-            calling_ae_title=self._settings.ae_title,
-            connect_timeout_s=_CONNECT_WITHIN_S,
-            acse_timeout_s=_ASSOCIATE_WITHIN_S,
-            dimse_timeout_s=_ANSWER_WITHIN_S,
-        )
-        handlers = [(evt.EVT_CONN_OPEN, partial(self._opened, ae_title))]
-        with requestor.associate(
-            [(STORAGE_COMMITMENT, None)], roles=[_as_provider()], handlers=handlers
-        ) as association:
-            if not association.accepted_contexts:
-                raise ArchiveError(f"{requestor} takes no reports of storage commitment; are host and port right?")
-            for number, (name, request) in enumerate(requests.items()):
-                if self._stopping.is_set():
-                    return
-                status = _reported(association, request, commit(self._spool, request), number % 0xFFFF + 1)
-                if status == _SUCCESS:
-                    yield name
-                elif status is None:
-                    raise ArchiveError(f"{requestor} ended the association, or did not answer a report")
-                else:
-                    _log.warning("report of storage commitment not taken", peer=ae_title, status=f"{status:04X}")
-
-    def _opened(self, ae_title: str, event: Any) -> None:
+        call = CommitmentCall(peer, self._settings.ae_title, self._spool)
         with self._lock:
-            self._open[ae_title] = event.assoc
-        if self._stopping.is_set():
-            _cut_off(event.assoc)
+            self._open[ae_title] = call
+        # It may be too late for the look of `stop`.
+        return () if self._stopping.is_set() else call.taken(requests)
 
     def _postpone(self, names: Iterable[str]) -> None:
         now = self._clock.now()
@@ -269,37 +231,3 @@ class CommitmentReporter:
     def _forget(self, name: str) -> None:
         with self._lock:
             self._waiting.pop(name, None)
-
-
-def _cut_off(association: Any) -> None:
-    """Shut its connection, so that whoever waits for an answer over it waits no longer."""
-    # An A-ABORT would wait for the other side to hang up (PS3.8 9.2.2, state 13), which a silent one does not.
-    with contextlib.suppress(OSError, AttributeError):  # it is closed already
-        socket.socket.shutdown(association.dul.socket.socket, socket.SHUT_RDWR)
-
-
-def _reported(association: Any, request: CommitmentRequest, verdict: Verdict, message_id: int) -> int | None:
-    """Send a report; return the status of its answer, None for no answer."""
-    try:
-        response, _ = association.send_n_event_report(
-            event_information(request.transaction_uid, verdict),
-            verdict.event_type_id,
-            STORAGE_COMMITMENT,
-            WELL_KNOWN_INSTANCE,
-            msg_id=message_id,
-        )
-    except RuntimeError:
-        return None  # the peer has ended the association
-    status = response.get("Status")
-    return None if status is None else int(status)
-
-
-def _address_of(peer: PeerSettings) -> Peer:
-    to = peer.report_to
-    assert to is not None  # noqa: S101  # the settings demand it
-    return Peer(ae_title=peer.ae_title, host=to.host, port=to.port, tls=to.tls)
-
-
-def _as_provider() -> SCP_SCU_RoleSelectionNegotiation:
-    """Return the role that we propose: who calls is the provider of this service (PS3.7 D.3.3.4)."""
-    return build_role(STORAGE_COMMITMENT, scp_role=True)

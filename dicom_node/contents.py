@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from dicom_node.query import Limits, answers_to
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 
 #: A study may have tens of thousands of images, each a line.
 _LIMITS = Limits(seconds=300.0, bytes_all=256 << 20, answers=200_000)

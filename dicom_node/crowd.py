@@ -1,7 +1,8 @@
 """How many connections a receiving process has open, whether or not they ask for an association.
 
 Associations are counted by the doorkeeper, over all processes; but a connection costs threads and a descriptor before
-it asks for one, and while it ends. Until then nobody knows whose it is but by its address, and none has all the places.
+it asks for one, and while it ends. Until then nobody knows whose it is but by its address: none has all the places, and
+those from which nobody may call have a part of them together.
 """
 
 import threading
@@ -19,6 +20,9 @@ _log = structlog.get_logger()
 _DEFERENCE_S, _MOST_DEFERENCE_S = 0.0005, 0.008
 #: Places that an address leaves to others, where half of what there are is more.
 _LEFT_TO_OTHERS = 48
+
+#: Places for all strangers together: enough to tell them why they are rejected. Half of those without an association.
+FOR_STRANGERS = 32
 
 Place: TypeAlias = tuple[str, int]
 """Whose a connection is: address and port of the caller."""
@@ -52,17 +56,28 @@ def may_wait(*, of_address: int, of_others: int, places: int) -> bool:
 class Crowd:
     """The connections of one listening socket that are on their way in, with all that run; for many threads."""
 
-    def __init__(self, most: int, running: Callable[[], Mapping[Place, bool]], *, shares_port: bool = False) -> None:
+    def __init__(
+        self,
+        most: int,
+        running: Callable[[], Mapping[Place, bool]],
+        *,
+        shares_port: bool = False,
+        strange: Callable[[str], bool] = lambda _address: False,
+    ) -> None:
         """Take how many there may be, and whether other processes accept too.
 
-        `running` returns the connections that have threads of pynetdicom's, and whether each is an association.
+        `running` returns the connections that have threads of pynetdicom's, and whether each is an association;
+        `strange` says of an address whether nobody may call from there.
         """
         self._most = most
         self._running = running
         self._shares_port = shares_port
+        self._strange = strange
         self._entering: set[Place] = set()
         self._crowded = False
         self._greedy: set[str] = set()
+        self._strangers: set[Place] = set()  # of those that wait
+        self._strangers_told = False
         self._lock = threading.Lock()
 
     @property
@@ -79,12 +94,11 @@ class Crowd:
         """Say whether a connection may come in; then `entered` must follow. It is told when that changes."""
         with self._lock:
             running = self._running()
-            waiting = Counter(
-                address for address, port in self._entering | running.keys() if not running.get((address, port), False)
-            )
+            waiting = {one for one in self._entering | running.keys() if not running.get(one, False)}
+            self._strangers &= waiting
             inside = sum(running.values())
-            crowded = inside + waiting.total() >= self._most
-            welcome = not crowded and self._has_share(place[0], waiting, self._most - inside)
+            crowded = inside + len(waiting) >= self._most
+            welcome = not crowded and self._has_room(place, waiting, self._most - inside)
             if welcome:
                 self._entering.add(place)
             changed, self._crowded = crowded != self._crowded, crowded
@@ -98,6 +112,27 @@ class Crowd:
         elif changed:
             _log.info("connections are taken again", most=self._most)
         return welcome
+
+    def _has_room(self, place: Place, waiting: set[Place], places: int) -> bool:
+        if not self._strange(place[0]):
+            return self._has_share(place[0], Counter(address for address, _ in waiting), places)
+        own = sum(address == place[0] for address, _ in self._strangers)
+        others = len(self._strangers) - own
+        room = may_wait(of_address=own, of_others=others, places=min(FOR_STRANGERS, places))
+        if room:
+            self._strangers.add(place)
+            self._strangers_told = self._strangers_told and len(self._strangers) > FOR_STRANGERS // 2
+        elif not self._strangers_told:
+            self._strangers_told = True
+            _log.warning(
+                "connections of strangers closed, too many wait",
+                address=place[0],
+                waiting=own,
+                of_others=others,
+                remedy="nothing, if they are no callers of yours, who come in all the same; else list their hosts "
+                "under [[node.peers]]",
+            )
+        return room
 
     def _has_share(self, address: str, waiting: Counter[str], places: int) -> bool:
         own = waiting[address]

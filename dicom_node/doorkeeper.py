@@ -8,7 +8,6 @@ import structlog
 
 from dicom_node.association import Admission, Caller, Crowd, Rejection, judge
 from dicom_node.host_names import HostNames
-from dicom_node.peer_settings import network_of
 from dicom_node.settings import NodeSettings
 
 _log = structlog.get_logger()
@@ -35,7 +34,7 @@ class Doorkeeper:
         self._settings = settings
         self._lock = threading.Lock()
         self._inside: dict[str, Admission] = {}
-        self._host_names = HostNames(host for peer in settings.peers for host in peer.hosts if network_of(host) is None)
+        self._host_names = HostNames.of_peers(settings.peers)
 
     def start(self) -> None:
         """Resolve the host names of peers from now on; warn of a node that admits anybody, or that nobody can reach."""

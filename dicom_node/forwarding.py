@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.part10 import encode_meta
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 
 
 class Forwarder:

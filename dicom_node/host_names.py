@@ -3,10 +3,12 @@
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from typing import Self
 
 import structlog
 
 from dicom_node import clock as clocks
+from dicom_node.peer_settings import PeerSettings, network_of
 
 _log = structlog.get_logger()
 
@@ -31,12 +33,18 @@ class HostNames:
     """Resolves names again and again in a thread of its own; reading the addresses never waits."""
 
     def __init__(
-        self, names: Iterable[str], *, resolver: Resolve = resolve, clock: clocks.Clock = clocks.MONOTONIC
+        self,
+        names: Iterable[str],
+        *,
+        resolver: Resolve = resolve,
+        clock: clocks.Clock = clocks.MONOTONIC,
+        quiet: bool = False,
     ) -> None:
-        """Take the names, and who resolves one."""
+        """Take the names, and who resolves one; `quiet` where another process of the node tells of its troubles."""
         self._names = tuple(dict.fromkeys(names))
         self._resolver = resolver
         self._clock = clock
+        self._quiet = quiet
         self._found: dict[str, tuple[float, frozenset[str]]] = {}
         self._unknown: set[str] = set()
         self._asked = threading.Event()
@@ -47,6 +55,11 @@ class HostNames:
         """The addresses of each name that is known and not expired."""
         now = self._clock.now()
         return {name: found for name, (at, found) in tuple(self._found.items()) if now - at <= EXPIRY_S}
+
+    @classmethod
+    def of_peers(cls, peers: Iterable[PeerSettings], *, quiet: bool = False) -> Self:
+        """Return those that entries of the settings list."""
+        return cls((host for peer in peers for host in peer.hosts if network_of(host) is None), quiet=quiet)
 
     def start(self) -> None:
         """Resolve from now on; wait a moment for the first answers. Without names there is nothing to do."""
@@ -66,7 +79,7 @@ class HostNames:
                 self._found[name] = (self._clock.now(), self._resolver(name))
                 self._unknown.discard(name)
             except (OSError, UnicodeError) as error:
-                if name not in self._unknown:
+                if name not in self._unknown and not self._quiet:
                     _log.warning(
                         "host name not resolved",
                         host=name,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from dicom_node.errors import NotDicom
 from dicom_node.part10 import read_meta
-from dicom_node.spool import Spool
+from dicom_node.spool_layout import SpoolFolders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Kept:
     last_at: datetime
 
 
-def kept_by_sender(spool: Spool) -> dict[str, Kept]:
+def kept_by_sender(spool: SpoolFolders) -> dict[str, Kept]:
     """Return it by AE title; what cannot be read is nobody's. About 0.1 ms an instance. Raises OSError."""
     counts: dict[str, tuple[int, int, float]] = {}
     for folder in spool.study_folders():

@@ -10,16 +10,16 @@ from dicom_node.origin import Origin
 from dicom_node.part10 import dataset_digest
 from dicom_node.reencoding import same_when_reencoded
 from dicom_node.study import Arrival
-from dicom_node.wholeness import is_whole
+from dicom_node.wholeness import Again
 
 
 class Repair(Protocol):
     """Who knows what is wrong with a kept file. Both raise OSError."""
 
-    def damaged(self, file: str, *, whole: bool) -> bool:
-        """Say whether a file, relative to the spool, is no instance; with `whole`, or is cut short."""
+    def damaged(self, file: str, again: Again) -> bool:
+        """Say whether a file, relative to the spool, is no instance, or a torso of the one that has come again."""
 
-    def replaced(self, file: str, part: Part, *, whole: bool) -> bool:
+    def replaced(self, file: str, part: Part, again: Again) -> bool:
         """Put a damaged file in quarantine and give its name to another; False where it is damaged no longer."""
 
 
@@ -33,8 +33,7 @@ def named_beside(
     Returns what it is, and its file's name. Raises NotDicom, OSError.
     """
     digest = hashlib.sha256(dataset).hexdigest()
-    # A sender's own may be cut short as well: then nothing says that the one which is here is worse.
-    whole = is_whole(dataset, origin.transfer_syntax_uid)
+    again = Again(dataset=dataset, transfer_syntax_uid=origin.transfer_syntax_uid)
     for file in (f"{name}.dcm", f"{name}~{digest[:16]}.dcm", f"{name}~{digest}.dcm"):
         target = directory / file
         arrival = Arrival.VARIANT if "~" in file else Arrival.NEW
@@ -43,8 +42,8 @@ def named_beside(
         if _same(target, digest, dataset, origin):
             return Arrival.SAME, file
         place = f"{directory.parent.name}/{directory.name}/{file}"
-        if repair.damaged(place, whole=whole):
-            if repair.replaced(place, part, whole=whole):
+        if repair.damaged(place, again):
+            if repair.replaced(place, part, again):
                 return arrival, file
             if _same(target, digest, dataset, origin):  # another receiver was faster
                 return Arrival.SAME, file

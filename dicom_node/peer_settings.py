@@ -1,5 +1,6 @@
 """Who may call the node: application entities by AE title and host together, and by certificate where one is pinned."""
 
+import functools
 import ipaddress
 import re
 from typing import Annotated, Literal, Self
@@ -12,8 +13,10 @@ from dicom_node.tls_settings import TlsClientSettings
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)([.](?!-)[A-Za-z0-9_-]{1,63}(?<!-))*[.]?")
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 _LONGEST_NAME = 253  # RFC 1035 2.3.4
+_REMEMBERED_HOSTS = 4096
 
 
+@functools.lru_cache(maxsize=_REMEMBERED_HOSTS)  # each connection is compared with all that are listed
 def network_of(host: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """Return the network that an entry of `hosts` means, None for a host name."""
     try:

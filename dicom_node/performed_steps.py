@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from dicom_node.durable_note import write_note
-from dicom_node.spool import name_of
+from dicom_node.spool_layout import name_of
 
 #: A day of a large hospital.
 _MOST_STEPS = 2000

@@ -1,4 +1,4 @@
-"""Studies fetched from an archive for a node: C-GET and each instance handed on (PS3.4 C.4.3), or C-MOVE (C.4.2)."""
+"""Studies fetched from an archive for a node by C-GET, each instance handed on (PS3.4 C.4.3)."""
 
 import time
 from collections import Counter
@@ -11,11 +11,12 @@ from pydicom.dataset import Dataset
 from pynetdicom import build_role, evt
 
 from dicom_node.contents import StudyContents
-from dicom_node.contexts import STUDY_ROOT_GET, STUDY_ROOT_MOVE, TRANSFER_SYNTAXES
+from dicom_node.contexts import STUDY_ROOT_GET, TRANSFER_SYNTAXES
 from dicom_node.errors import OUT_OF_RESOURCES, ArchiveUnreachable, HeadUnreadable, NodeError, QueryFailed
 from dicom_node.forwarding import Forwarder
 from dicom_node.head import read_head
-from dicom_node.sender import OutcomeKind, Requestor, outcome_of
+from dicom_node.requestor import Requestor
+from dicom_node.sender import OutcomeKind, outcome_of
 from dicom_node.statuses import retrieve_meaning, store_meaning
 
 _PENDING = (0xFF00, 0xFF01)
@@ -58,11 +59,13 @@ class Pulled:
         instances: That the node has now, as far as the archive or the node said.
         why: Why that is not the whole study; empty where it is.
         remedy: What to do about it.
+        claimed: By C-MOVE: instances that the archive says it has sent.
     """
 
     instances: int
     why: str = ""
     remedy: str = ""
+    claimed: int = 0
 
 
 @dataclass
@@ -118,33 +121,16 @@ def pull_by_get(archive: Requestor, node: Requestor, study_uid: str, contents: S
             handlers=[(evt.EVT_C_STORE, hand_on)],
             longest_instance=_LONGEST_INSTANCE,
         ) as association:
-            _require(archive, association, STUDY_ROOT_GET, "C-GET", "try `--move`")
-            for status in _responses(archive, association, association.send_c_get(_study(study_uid), STUDY_ROOT_GET)):
+            require_service(archive, association, STUDY_ROOT_GET, "C-GET", "try `--move`")
+            for status in responses(
+                archive, association, association.send_c_get(study_query(study_uid), STUDY_ROOT_GET)
+            ):
                 if tally.trouble is not None:
                     association.abort()
                     raise _translated(tally.trouble)
                 tally.status = int(status.Status)
                 tally.failed = int(status.get("NumberOfFailedSuboperations") or 0)
     return judged(tally.status, tally.completed, tally.failed, contents.instances, tally.refused, strange=tally.strange)
-
-
-def pull_by_move(archive: Requestor, destination: str, study_uid: str, contents: StudyContents, step: Step) -> Pulled:
-    """Have the archive send a study to the AE title `destination`, over an association of its own.
-
-    Raises ArchiveUnreachable, AssociationRejected, QueryFailed.
-    """
-    tally = _Tally()
-    with archive.associate([(STUDY_ROOT_MOVE, None)]) as association:
-        _require(archive, association, STUDY_ROOT_MOVE, "C-MOVE", "pull without `--move`")
-        answers = association.send_c_move(_study(study_uid), destination, STUDY_ROOT_MOVE)
-        for status in _responses(archive, association, answers):
-            tally.status = int(status.Status)
-            done = [status.get(f"NumberOf{kind}Suboperations") for kind in ("Completed", "Warning")]
-            if any(count is not None for count in done):
-                tally.completed = sum(int(count or 0) for count in done)
-            tally.failed = int(status.get("NumberOfFailedSuboperations") or 0)
-            step(tally.completed)
-    return judged(tally.status, tally.completed, tally.failed, contents.instances, tally.refused)
 
 
 def judged(
@@ -207,19 +193,22 @@ def _count(tally: _Tally, status: int, sop_instance_uid: str, *, of_study: bool)
         tally.strange += 1
 
 
-def _study(study_uid: str) -> Dataset:
+def study_query(study_uid: str) -> Dataset:
+    """Return what a retrieval of a study asks for."""
     query = Dataset()
     query.QueryRetrieveLevel = "STUDY"
     query.StudyInstanceUID = study_uid
     return query
 
 
-def _require(archive: Requestor, association: Any, model: str, service: str, instead: str) -> None:
+def require_service(archive: Requestor, association: Any, model: str, service: str, instead: str) -> None:
+    """Raise QueryFailed where an archive has not accepted a retrieval's model."""
     if not any(context.abstract_syntax == model for context in association.accepted_contexts):
         raise QueryFailed(f"{archive}: no Study Root {service} there for our AE title; enable it, or {instead}")
 
 
-def _responses(archive: Requestor, association: Any, answers: Iterator[tuple[Dataset, Any]]) -> Iterator[Dataset]:
+def responses(archive: Requestor, association: Any, answers: Iterator[tuple[Dataset, Any]]) -> Iterator[Dataset]:
+    """Yield the answers to a retrieval up to its last. Raises ArchiveUnreachable."""
     asked = time.monotonic()
     for status, _ in answers:
         if "Status" not in status:

@@ -1,6 +1,9 @@
 """Beside the study folders: what was refused, what cannot be read, and what a whole instance has taken the place of."""
 
+import contextlib
 import hashlib
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
@@ -11,6 +14,10 @@ _log = structlog.get_logger()
 
 #: Its folder, in the spool.
 QUARANTINE = "quarantine"
+#: A kept file that was damaged, by the place in the spool that it had.
+_DAMAGED = re.compile("([0-9a-f]{32})[.]([0-9a-f]{32})[.]([0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm)")
+#: Of one whose study the store knows to be mended.
+_MENDED = ".mended.dcm"
 
 
 class Quarantine:
@@ -47,9 +54,35 @@ class Quarantine:
         _log.error(
             "damaged instance replaced by what its sender sent again",
             file=file,
-            remedy="the damaged one is in quarantine; is the disk sound, or was the power cut? `wetread retry` reads "
-            "the study again where its job failed",
+            remedy="the damaged one is in quarantine; is the disk sound, or was the power cut? What was read of the "
+            "damaged one, or failed over it, is read again",
         )
+
+    def mended(self, folder: str) -> frozenset[str]:
+        """Return the files of a study folder, relative to the spool, that were damaged and came again.
+
+        Until the store has been told (`store_knows`), whatever crashes meanwhile.
+        """
+        try:
+            names = [_DAMAGED.fullmatch(entry.name) for entry in (self._root / QUARANTINE).iterdir()]
+        except FileNotFoundError:
+            return frozenset()
+        files = [f"{found[1]}/{found[2]}/{found[3]}" for found in names if found is not None and found[1] == folder]
+        return frozenset(filter(self._came_again, files))
+
+    def store_knows(self, files: Iterable[str]) -> None:
+        """Hear that the store knows that these have come again; the damaged ones get names that say so."""
+        for file in files:
+            aside = self._place_of(file)
+            with contextlib.suppress(FileNotFoundError):  # an admin has removed it
+                aside.replace(aside.with_name(aside.name.removesuffix(".dcm") + _MENDED))
+
+    def _came_again(self, file: str) -> bool:
+        try:
+            # A crash in the middle of `take_for` leaves the damaged one under both names.
+            return not self._place_of(file).samefile(self._root / file)
+        except FileNotFoundError:
+            return False
 
     def _place_of(self, file: str) -> Path:
         return self._folder() / file.replace("/", ".")

@@ -21,7 +21,7 @@ from dicom_node.found import FoundSeries, FoundStudy
 from dicom_node.identity import StudyIdentity
 from dicom_node.modesty import require_modest
 from dicom_node.part10 import encode_meta
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 
 _PENDING = (0xFF00, 0xFF01)
 _SUCCESS = 0x0000

@@ -10,7 +10,7 @@ from pynetdicom import build_role, evt
 
 from dicom_node.contexts import STUDY_ROOT_GET
 from dicom_node.errors import QueryFailed
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from dicom_node.settings import Peer
 
 _PENDING = (0xFF00, 0xFF01)

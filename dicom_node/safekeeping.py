@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dicom_node.disk import sync_folder
+from dicom_node.kept_files import require_place
 from dicom_node.part10 import FileMeta, read_file_head
-from dicom_node.spool import Spool, name_of, require_place
+from dicom_node.spool import Spool
+from dicom_node.spool_layout import name_of
 from dicom_node.wholeness import require_whole
 
 _PIECE = 1 << 20

@@ -1,20 +1,19 @@
 """The listening node: asks who may come in, answers C-ECHO, C-STORE and services, and tells its assembler."""
 
 import contextlib
-import itertools
-import os
 import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from pynetdicom import AE, evt
 
+from dicom_node.accepting import server_class
+from dicom_node.admissions import Admissions
 from dicom_node.assembler import Assembler
-from dicom_node.association import Caller, Rejection
+from dicom_node.association import is_strange
 from dicom_node.bounded_connection import outgoing_pdu
 from dicom_node.command_set import Command
 from dicom_node.commitment_service import CommitmentDesk
@@ -23,13 +22,12 @@ from dicom_node.contexts import (
     IMPLEMENTATION_VERSION_NAME,
     STORAGE_COMMITMENT,
     VERIFICATION,
-    supported,
 )
 from dicom_node.doorkeeper import Admitting
-from dicom_node.offered_services import CommitmentRoles, commitment_roles, offered, services_of, taken_roles, with_roles
+from dicom_node.host_names import HostNames
+from dicom_node.offered_services import services_of, taken_roles
 from dicom_node.origin import Origin
-from dicom_node.peer_certificate import shown_by
-from dicom_node.pynetdicom_seam import abort, server_class
+from dicom_node.pynetdicom_seam import abort
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.report_service import ReportDesk
 from dicom_node.settings import NodeSettings
@@ -38,7 +36,7 @@ from dicom_node.store_receiver import StoreReceiver
 from dicom_node.store_scp import Reception, StoreRequest
 from dicom_node.study import Requested
 from dicom_node.tls_door import TlsDoor
-from dicom_node.turned_away import Stage, TurnedAway, Witness, log, no_witness
+from dicom_node.turned_away import Witness, no_witness
 
 __all__ = ["Assembler", "Node"]
 
@@ -49,21 +47,6 @@ _POLL_S = 0.05
 _MOST_WITHOUT_ASSOCIATION = 64
 #: How long an association that was aborted may take to end.
 _ABORT_WITHIN_S = 2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Admitted:
-    """An association that is in.
-
-    Attributes:
-        name: By which the reception knows it.
-        peer: AE title of the entry that lists it; empty for none.
-        roles: What it may be in storage commitment.
-    """
-
-    name: str
-    peer: str
-    roles: CommitmentRoles
 
 
 class Node:
@@ -91,16 +74,20 @@ class Node:
         self._settings = settings
         self._spool = spool
         self._reception = assembler
-        self._doorkeeper = doorkeeper
         self._witness = witness
         self._commitments = commitments
         self._reports = reports
-        self._peers = {peer.ae_title: peer for peer in settings.peers}
+        self._host_names = HostNames.of_peers(settings.peers, quiet=True)
+        self._admissions = Admissions(
+            settings,
+            doorkeeper=doorkeeper,
+            reception=assembler,
+            witness=witness,
+            commitments=commitments is not None,
+            reporters=lambda: reports.reporters if reports is not None else frozenset(),
+        )
         self._servers: dict[str, Any] = {}  # "plain", "tls"
         self._stopping = threading.Event()
-        self._serial = itertools.count(1)
-        self._lock = threading.Lock()
-        self._admitted: dict[Any, _Admitted] = {}
 
     @property
     def ports(self) -> dict[str, int]:
@@ -115,6 +102,7 @@ class Node:
     def start(self, sockets: Mapping[str, socket.socket]) -> None:
         """Serve these sockets, which listen ("plain", "tls") and are closed by `stop`. Raises CertificateUnusable."""
         set_switches()
+        self._host_names.start()
         self._stopping.clear()
         settings = self._settings
         entity = AE(ae_title=settings.ae_title)
@@ -147,13 +135,13 @@ class Node:
             return
         servers, self._servers = list(self._servers.values()), {}
         self._stopping.set()
+        self._host_names.stop()
         for server in servers:
             server.shutdown()
         deadline = time.monotonic() + grace_s
         while self.open_associations() and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        with self._lock:
-            remaining = list(self._admitted)
+        remaining = self._admissions.inside()
         # All are told before any is waited for.
         for association in remaining:
             association.abort(block=False)
@@ -167,21 +155,7 @@ class Node:
 
     def open_associations(self) -> int:
         """Return how many associations are admitted and not over."""
-        self._forget_dead()
-        with self._lock:
-            return len(self._admitted)
-
-    def _forget_dead(self) -> None:
-        """Forget associations whose thread has died: a malformed message ends it without a word to anybody."""
-        with self._lock:
-            dead = [association for association in self._admitted if not association.is_alive()]
-            names = [self._admitted.pop(association).name for association in dead]
-        for name in names:
-            self._over(name)
-
-    def _over(self, name: str) -> None:
-        self._doorkeeper.leave(name)
-        self._reception.association_ended(name)
+        return len(self._admissions.inside())
 
     def _handlers(self) -> list[Any]:
         return [
@@ -199,53 +173,9 @@ class Node:
 
     def _requested(self, event: Any) -> None:
         try:
-            self._judge(event.assoc)
+            self._admissions.judge(event.assoc)
         except Exception as error:  # noqa: BLE001 - pynetdicom would go on as if the caller had been admitted
             abort(event.assoc, f"a request that cannot be judged ({type(error).__name__})")
-
-    def _judge(self, association: Any) -> None:
-        request = association.requestor.primitive
-        caller = Caller(
-            calling_ae_title=request.calling_ae_title.strip(),
-            called_ae_title=request.called_ae_title.strip(),
-            address=association.requestor.address,
-            certificate=shown_by(getattr(association.dul.socket, "socket", None)),
-        )
-        self._forget_dead()
-        # With the process in it: the doorkeeper and the assembler may have several nodes.
-        name = f"association-{os.getpid()}-{next(self._serial)}"
-        verdict = self._doorkeeper.admit(caller, name)
-        if isinstance(verdict, Rejection):
-            self._reject(association, caller, verdict)
-            return
-        peer = self._peers.get(verdict.peer)
-        roles = commitment_roles(
-            peer,
-            commitment=self._commitments is not None,
-            reporters=self._reports.reporters if self._reports is not None else frozenset(),
-        )
-        with self._lock:
-            self._admitted[association] = _Admitted(name=name, peer=verdict.peer, roles=roles)
-        association.requestor.ae_title = caller.calling_ae_title
-        proposed = [str(context.abstract_syntax) for context in request.presentation_context_definition_list]
-        association.acceptor.supported_contexts = with_roles(
-            supported(() if verdict.echo_only else proposed, offered(peer, roles)), roles
-        )
-
-    def _reject(self, association: Any, caller: Caller, rejection: Rejection) -> None:
-        turned_away = TurnedAway(
-            stage=Stage.ASSOCIATION,
-            address=caller.address,
-            found=rejection.found,
-            remedy=rejection.remedy,
-            calling_ae_title=caller.calling_ae_title,
-            called_ae_title=caller.called_ae_title,
-            answer=rejection.answer,
-        )
-        log(turned_away)
-        self._witness(turned_away)
-        association.acse.send_reject(*rejection.answer)
-        association.kill()
 
     @property
     def longest_pdu(self) -> int:
@@ -256,6 +186,10 @@ class Node:
     def most_connections(self) -> int:
         """How many connections may be open: some more than associations, for who is rejected is told why."""
         return self._settings.max_associations + _MOST_WITHOUT_ASSOCIATION
+
+    def is_strange(self, address: str) -> bool:
+        """Say whether nobody may call from an address."""
+        return is_strange(address, self._settings, self._host_names.addresses)
 
     @property
     def shares_port(self) -> bool:
@@ -281,8 +215,7 @@ class Node:
         calling = association.requestor.ae_title.strip()
         # Not pynetdicom's acceptor.ae_title: that is ours, by whatever name we were called.
         called = association.requestor.primitive.called_ae_title.strip()
-        nobody = _Admitted(name="", peer="", roles=CommitmentRoles())
-        address, admitted = association.requestor.address, self._admitted.get(association, nobody)
+        address, admitted = association.requestor.address, self._admissions.of(association)
 
         def begin(command: Command, context_id: int) -> StoreRequest:
             origin = Origin(
@@ -326,10 +259,7 @@ class Node:
         )
 
     def _closed(self, event: Any) -> None:
-        with self._lock:
-            admitted = self._admitted.pop(event.assoc, None)
-        if admitted is not None:
-            self._over(admitted.name)
+        self._admissions.left(event.assoc)
 
 
 def _join(threads: Iterable[threading.Thread], within_s: float) -> None:

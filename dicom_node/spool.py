@@ -1,19 +1,11 @@
 """Where instances are kept: written aside, synced, renamed, and every directory synced, before anybody says Success.
 
-Layout: ``h(study)/h(series)/h(instance).dcm``, where h is the first 32 hex digits of the SHA-256 of the UID, so that no
-name comes from outside. The same UID with other bytes lies beside it as
-``h(instance)~<first 16 hex of the dataset's SHA-256>.dcm``.
+What it is called there, `dicom_node.spool_layout` says; what is there by now, `dicom_node.kept_files`.
 """
 
-import functools
-import hashlib
-import re
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-
-import structlog
 
 from dicom_node.disk import HOST, Disk, Part
 from dicom_node.elements import Buffer
@@ -26,49 +18,32 @@ from dicom_node.errors import (
     StoreRefused,
 )
 from dicom_node.head import Head
-from dicom_node.held_instances import HeldInstances
+from dicom_node.kept_files import KeptFiles
 from dicom_node.namesakes import named_beside
 from dicom_node.origin import Origin, judge, meta_of, require_uid
-from dicom_node.part10 import FileMeta, mapped, read_file_head
-from dicom_node.quarantine import QUARANTINE, Quarantine
+from dicom_node.part10 import mapped
 from dicom_node.settings import Fsync
+from dicom_node.spool_layout import name_of
 from dicom_node.study import Arrival, StoredInstance
-from dicom_node.unsynced import forget_unsynced, may_be_unsynced, note_unsynced
-from dicom_node.wholeness import require_whole
+from dicom_node.unsynced import forget_unsynced, note_unsynced
 
-_log = structlog.get_logger()
-
-_FOLDER = re.compile("[0-9a-f]{32}")
-_FILE = re.compile("[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
 #: Where the UIDs of most datasets are; the rest is looked at where they are not.
 _BEGINNING_BYTES = 32 << 10
 _FORSAKEN_S = 86_400.0
-_REMEMBERED_NAMES = 512
 _ROOM_CHECKED_EVERY = 64 << 20  # bytes of one instance
-#: What is raised over a file that is not the instance which its name says.
-_NO_INSTANCE = (NotDicom, HeadUnreadable, UnicodeEncodeError)
 
 
-@functools.lru_cache(maxsize=_REMEMBERED_NAMES)  # a study's and its series' UIDs come with each instance
-def name_of(uid: str) -> str:
-    """Return the name under which a UID appears in the spool: 32 hex digits."""
-    return hashlib.sha256(uid.encode("ascii")).hexdigest()[:32]
-
-
-class Spool:
+class Spool(KeptFiles):
     """A directory of received instances; safe for many threads of one process."""
 
     def __init__(self, root: Path, *, min_free_bytes: int = 0, fsync: Fsync = "instance") -> None:
         """Open the spool, creating its directory. Raises OSError."""
-        self.root = root
         self._min_free_bytes = min_free_bytes
         self._fsync = fsync
         self._disk = Disk(root, syncing=fsync == "instance")
-        self._quarantine = Quarantine(root, self._disk)
-        self._held = HeldInstances(root)
         if fsync != "instance":
             note_unsynced(root)
-        self._may_be_cut = may_be_unsynced(root)
+        super().__init__(root, self._disk)
 
     def begin(self, origin: Origin) -> "Arriving":
         """Begin to write an instance aside. Raises SpoolFull, SpoolFailed, InvalidUid (nothing written)."""
@@ -138,130 +113,10 @@ class Spool:
             partial.unlink(missing_ok=True)
         return len(partials)
 
-    def study_folders(self, *, changed_within_s: float | None = None) -> list[str]:
-        """Return the names of the study folders, all or those in which files were lately named. Raises OSError."""
-        folders = sorted(entry.name for entry in self.root.iterdir() if _FOLDER.fullmatch(entry.name))
-        if changed_within_s is None:
-            return folders
-        since = time.time() - changed_within_s
-        return [folder for folder in folders if self._changed_at(folder) >= since]
-
-    def latest_folders(self) -> list[str]:
-        """Return the names of the study folders, those first in which files were named last. Raises OSError."""
-        return sorted(self.study_folders(), key=self._changed_at, reverse=True)
-
-    def _changed_at(self, folder: str) -> float:
-        study = self.root / folder
-        try:
-            return max(path.stat().st_mtime for path in (study, *study.iterdir()))
-        except FileNotFoundError:
-            return time.time()  # retention removes it just now; whoever looks into it finds nothing
-
-    def files(self, folder: str) -> list[str]:
-        """Return the instances of a study folder, relative to the spool, sorted; none if it is gone. Raises OSError."""
-        return sorted(
-            file.relative_to(self.root).as_posix()
-            for series in self._entries(self.root / folder)
-            if _FOLDER.fullmatch(series.name)
-            for file in self._entries(series)
-            if _FILE.fullmatch(file.name)
-        )
-
-    def quarantined(self) -> list[Path]:
-        """Return what lies in quarantine. Raises OSError."""
-        return self._entries(self.root / QUARANTINE)
-
-    def _entries(self, folder: Path) -> list[Path]:
-        try:
-            return list(folder.iterdir())
-        except FileNotFoundError:
-            # Retention, or an admin, has removed it; not so where the whole spool is away, and comes back.
-            if not self.root.is_dir():
-                raise
-            return []
-
-    def put_cut_aside(self, folder: str, recorded: Callable[[str], frozenset[str]]) -> None:
-        """Move to quarantine what a power cut has left of a folder's files that no sync had reached. Raises OSError.
-
-        Only of what was there before this process is a file that is cut short the cut's work: what arrives is kept as
-        its sender sent it.
-
-        Args:
-            folder: Of a study.
-            recorded: Given a study folder, the files of it that are left out.
-        """
-        if self._may_be_cut:
-            known = recorded(folder)
-            for file in self.files(folder):
-                if file not in known:
-                    self.describe(file, whole=True)
-
     def all_looked_through(self) -> None:
         """Hear that every folder which was there before this process has been. Raises OSError."""
         if self._fsync == "instance":
             forget_unsynced(self.root)
-
-    def describe(self, file: str, *, whole: bool = False) -> StoredInstance | None:
-        """Read what a kept file is; None, and the file in quarantine, if it cannot be read. Raises OSError.
-
-        One that we have taken responsibility for stays where it is. With `whole` one that is cut short cannot be read.
-        """
-        try:
-            return self._read(file, whole=whole)
-        except _NO_INSTANCE:
-            pass
-        # Once more, where nobody else takes a file's place (`replaced`): it may be a whole one by now.
-        with self._held.removing_from(file.partition("/")[0]) as held:
-            try:
-                return self._read(file, whole=whole)
-            except _NO_INSTANCE as error:
-                if file in held:
-                    _log.error("committed instance cannot be read", file=file, cause=str(error), remedy="restore it")
-                else:
-                    self._quarantine.take(file, why=str(error))
-                return None
-
-    def damaged(self, file: str, *, whole: bool) -> bool:
-        """Say whether a kept file is no instance that belongs there; with `whole`, or is cut short. Raises OSError."""
-        try:
-            self._read(file, whole=whole)
-        except _NO_INSTANCE:
-            return True
-        return False
-
-    def replaced(self, file: str, part: Part, *, whole: bool) -> bool:
-        """Put a damaged file in quarantine and name what was written aside in its place. Raises OSError.
-
-        Also one that we have taken responsibility for: it is what was promised that comes again, and it is held by its
-        name. False, and nothing done, where the file is damaged no longer: another receiver was faster.
-        """
-        with self._held.removing_from(file.partition("/")[0]):
-            if not self.damaged(file, whole=whole):
-                return False
-            self._quarantine.take_for(file, part)
-            return True
-
-    def _read(self, file: str, *, whole: bool) -> StoredInstance:
-        path = self.root / file
-        meta, head = read_file_head(path)
-        require_place(file, head)
-        if whole:
-            require_whole(file, path, meta)
-        return _described(file, meta, head, received_at=datetime.fromtimestamp(path.stat().st_mtime, UTC))
-
-    def sweep(self, recorded: Callable[[str], frozenset[str]]) -> Iterator[StoredInstance]:
-        """Yield what is kept and not recorded, folder by folder, for adoption after a crash.
-
-        Args:
-            recorded: Given a study folder, the files of it that need no adoption.
-        """
-        for folder in self.study_folders():
-            self.put_cut_aside(folder, recorded)
-            known = recorded(folder)
-            for file in self.files(folder):
-                instance = None if file in known else self.describe(file)
-                if instance is not None:
-                    yield instance
 
     def free_bytes(self) -> int:
         """Return how much may still be written. Raises OSError."""
@@ -365,29 +220,3 @@ def _of_another(partial: Path) -> bool:
         return time.time() - partial.stat().st_mtime < _FORSAKEN_S
     except FileNotFoundError:
         return True  # it has its name by now
-
-
-def require_place(file: str, head: Head) -> None:
-    """Raise HeadUnreadable for a file that does not lie where its UIDs say."""
-    uids = (head.study_instance_uid or "", head.series_instance_uid or "")
-    if [name_of(uid) for uid in uids] != file.split("/")[:2]:
-        raise HeadUnreadable(f"{file}: its UIDs are not the ones that it lies under; was it moved here?")
-
-
-def _described(file: str, meta: FileMeta, head: Head, *, received_at: datetime) -> StoredInstance:
-    return StoredInstance(
-        study_instance_uid=head.study_instance_uid or "",
-        series_instance_uid=head.series_instance_uid or "",
-        sop_instance_uid=meta.sop_instance_uid,
-        sop_class_uid=meta.sop_class_uid,
-        transfer_syntax_uid=meta.transfer_syntax_uid,
-        file=file,
-        size_bytes=meta.size_bytes,
-        arrival=Arrival.VARIANT if "~" in file else Arrival.NEW,
-        own=head.own,
-        calling_ae_title=meta.source_ae_title,
-        sender_address="",
-        received_at=received_at,
-        called_ae_title=meta.receiving_ae_title,
-        requested=meta.requested,
-    )

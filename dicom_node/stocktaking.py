@@ -5,14 +5,15 @@ from operator import attrgetter
 
 import structlog
 
-from dicom_node.spool import Spool
+from dicom_node.kept_files import KeptFiles
+from dicom_node.spool_layout import instance_of, series_of
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion, Requested, StoredInstance
 
 _log = structlog.get_logger()
 
 
 def take_stock(
-    spool: Spool,
+    spool: KeptFiles,
     folder: str,
     study_uid: str,
     completion: Completion,
@@ -24,6 +25,8 @@ def take_stock(
 
     `series`: names of series folders, where only those are wanted.
     """
+    # Before the files are looked at: what is mended meanwhile has its own message.
+    mended = spool.mended(folder)
     files = [file for file in spool.files(folder) if series is None or series_of(file) in series]
     described = [spool.describe(file) for file in files]
     there = [instance for instance in described if instance is not None and not instance.own]
@@ -49,10 +52,11 @@ def take_stock(
         last_received_at=latest.received_at,
         called_ae_titles=tuple(sorted(called - {""})),
         requested=_of_all(requested),
+        mended=mended & {instance.file for instance in found},
     )
 
 
-def take_holdings(spool: Spool, folder: str) -> dict[str, set[str]]:
+def take_holdings(spool: KeptFiles, folder: str) -> dict[str, set[str]]:
     """Return the names of the instances in each series folder of a study, own results left out. Raises OSError.
 
     Of a series only the first file is looked into: results of ours have series of their own.
@@ -71,16 +75,6 @@ def take_holdings(spool: Spool, folder: str) -> dict[str, set[str]]:
         if series not in own:
             held.setdefault(series, set()).add(instance_of(file))
     return held
-
-
-def instance_of(file: str) -> str:
-    """Return the name of the instance that a file of the spool is a version of."""
-    return file.rsplit("/", 1)[1].removesuffix(".dcm").split("~", 1)[0]
-
-
-def series_of(file: str) -> str:
-    """Return the name of the series that a file of the spool belongs to."""
-    return file.split("/")[1]
 
 
 def _of_all(requested: set[Requested]) -> Requested:

@@ -109,6 +109,7 @@ class AssembledStudy:
         last_received_at: UTC.
         called_ae_titles: Under which its instances came, sorted.
         requested: HIGH where any request said so, LOW where all of them did.
+        mended: Files that were damaged and whose sender has sent them again since the store last took the study.
     """
 
     study_instance_uid: str
@@ -120,6 +121,7 @@ class AssembledStudy:
     last_received_at: datetime
     called_ae_titles: tuple[str, ...] = ()
     requested: Requested = Requested.MEDIUM
+    mended: frozenset[str] = frozenset()
 
 
 class SeriesWish(Enum):
@@ -163,5 +165,6 @@ class StudyStore(Protocol):
     def close_revision(self, study: AssembledStudy) -> None:
         """Record a revision, choose its jobs and queue them, in one transaction.
 
-        Idempotent: the same set of files as the latest revision changes nothing.
+        Idempotent: the same set of files as the latest revision changes nothing, unless what was read of them, or
+        failed over them, was damaged and is mended.
         """

@@ -115,7 +115,7 @@ class ListStudyStore:
 
 def _add_if_new(studies: list[AssembledStudy], study: AssembledStudy) -> None:
     earlier = [item for item in studies if item.study_instance_uid == study.study_instance_uid]
-    if not earlier or earlier[-1].series != study.series:
+    if not earlier or earlier[-1].series != study.series or study.mended:
         studies.append(study)
 
 

@@ -1,14 +1,17 @@
 """Whether a dataset is all there: its elements end where its bytes do. A file that was not synced may have been cut."""
 
 import zlib
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from dicom_node.elements import Buffer, encoding_of, read_element, skip_undefined
+from dicom_node.elements import Buffer, Tag, encoding_of, read_element, skip_undefined
 from dicom_node.errors import HeadUnreadable
 from dicom_node.head import is_deflated
 from dicom_node.part10 import FileMeta, mapped
 
 _PIECE = 1 << 20
+_PIXEL_DATA: Tag = (0x7FE0, 0x0010)
 
 
 def is_whole(dataset: Buffer, transfer_syntax_uid: str) -> bool:
@@ -29,11 +32,54 @@ def is_whole(dataset: Buffer, transfer_syntax_uid: str) -> bool:
     return position == len(dataset)
 
 
+def begins(dataset: Buffer, other: memoryview, transfer_syntax_uid: str) -> bool:
+    """Say whether a dataset is the other's beginning up to an element that is its pixels, or comes before them.
+
+    So a cut leaves it that falls between two elements. What somebody adds behind the pixels (a signature, padding)
+    makes another version.
+    """
+    length = len(dataset)
+    if is_deflated(transfer_syntax_uid) or length >= len(other) or other[:length] != dataset:
+        return False
+    try:
+        return read_element(other, length, encoding_of(transfer_syntax_uid)).tag <= _PIXEL_DATA
+    except HeadUnreadable:
+        return False
+
+
 def require_whole(file: str, path: Path, meta: FileMeta) -> None:
     """Raise HeadUnreadable, naming the spool's file, for one whose dataset is cut short. Raises NotDicom, OSError."""
     with mapped(path) as view, view[meta.dataset_start :] as dataset:
         if not is_whole(dataset, meta.transfer_syntax_uid):
             raise HeadUnreadable(f"{file}: cut short; a power cut before it was synced (node.fsync)?")
+
+
+@dataclass(kw_only=True)
+class Again:
+    """An instance that has come again: what the kept file of its name is measured by.
+
+    Attributes:
+        dataset: Its bytes.
+        transfer_syntax_uid: How they are encoded.
+    """
+
+    dataset: memoryview
+    transfer_syntax_uid: str
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether it is whole itself; else nothing says that the one which is here is worse."""
+        return is_whole(self.dataset, self.transfer_syntax_uid)
+
+    def require_no_torso(self, file: str, path: Path, meta: FileMeta) -> None:
+        """Raise HeadUnreadable, naming the spool's file, for one that is cut short. Raises NotDicom, OSError."""
+        if not self.whole:
+            return
+        require_whole(file, path, meta)
+        if meta.transfer_syntax_uid == self.transfer_syntax_uid:
+            with mapped(path) as view, view[meta.dataset_start :] as dataset:
+                if begins(dataset, self.dataset, self.transfer_syntax_uid):
+                    raise HeadUnreadable(f"{file}: only the beginning of what its sender has sent again")
 
 
 def _inflates_to_its_end(dataset: Buffer) -> bool:

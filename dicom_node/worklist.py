@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from dicom_node.contexts import MODALITY_WORKLIST_FIND
 from dicom_node.query import NOT_IN_A_KEY, Limits, answers_to
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from dicom_node.settings import Peer
 
 _ASCII = 127

@@ -6,8 +6,10 @@ from typing import Protocol
 
 from dicom_node.contents import contents_of
 from dicom_node.errors import ArchiveUnreachable, AssociationRejected, NodeError
-from dicom_node.pulling import Pulled, pull_by_get, pull_by_move
-from dicom_node.sender import Requestor
+from dicom_node.moving import pull_by_move
+from dicom_node.pulling import Pulled, pull_by_get
+from dicom_node.requestor import Requestor
+from dicom_node.spool_layout import SpoolFolders
 
 #: Studies in a row for which the archive or our node was away.
 _MOST_IN_VAIN = 3
@@ -21,11 +23,13 @@ class Route:
         archive: It has the studies.
         node: It gets them.
         move: C-MOVE, by the node's AE title; else C-GET.
+        spool: The node's, to see what has come by C-MOVE; None where it is not here.
     """
 
     archive: Requestor
     node: Requestor
     move: bool
+    spool: SpoolFolders | None = None
 
 
 class Watcher(Protocol):
@@ -84,5 +88,5 @@ def _pull(study_uid: str, route: Route, watcher: Watcher) -> Pulled:
         return Pulled(instances=0, why="the archive has no such study", remedy="is it the right archive, and UID?")
     watcher.begun(contents.instances)
     if route.move:
-        return pull_by_move(route.archive, route.node.peer.ae_title, study_uid, contents, watcher.step)
+        return pull_by_move(route.archive, route.node, study_uid, contents, watcher.step, route.spool)
     return pull_by_get(route.archive, route.node, study_uid, contents, watcher.step)

@@ -133,7 +133,7 @@ def _flaws(ledger: "Ledger", settings: Settings, *, contents: bool) -> Iterator[
 
 def _database_flaws(ledger: "Ledger", settings: Settings, *, contents: bool) -> Iterator["Flaw"]:
     """Yield what is wrong of the database as such, whatever its rows mean."""
-    from dicom_node.spool import Spool  # noqa: PLC0415
+    from dicom_node.spool_layout import SpoolFolders  # noqa: PLC0415
     from worker.ledger_flaws import DATABASE_FLAWS, Flaw  # noqa: PLC0415
 
     found = [("the ledger's file is whole", line) for line in (ledger.file_damage() if contents else ())]
@@ -145,7 +145,7 @@ def _database_flaws(ledger: "Ledger", settings: Settings, *, contents: bool) -> 
         ("values are what they should be", f"{column} of row {key} of {table} is not what it should be")
         for table, key, column in ledger.unreadable()
     ]
-    if ledger.is_empty() and settings.spool.is_dir() and (folders := Spool(settings.spool).study_folders()):
+    if ledger.is_empty() and settings.spool.is_dir() and (folders := SpoolFolders(settings.spool).study_folders()):
         found.append(("the spool's studies are known", f"it knows no study, and the spool has {len(folders)}"))
     for invariant, what in found:
         yield Flaw(invariant=invariant, study_instance_uid="", job_id=None, what=what, remedy=DATABASE_FLAWS[invariant])

@@ -28,12 +28,12 @@ def peers(
     Example: wetread peers --settings /etc/wetread.toml
     """
     from dicom_node.kept_by_sender import kept_by_sender  # noqa: PLC0415
-    from dicom_node.spool import Spool  # noqa: PLC0415
+    from dicom_node.spool_layout import SpoolFolders  # noqa: PLC0415
 
     ledger = open_existing_ledger(settings, data)
     found = read_settings(settings, data)
     node = found.node
-    kept = kept_by_sender(Spool(found.spool)) if found.spool.is_dir() else {}
+    kept = kept_by_sender(SpoolFolders(found.spool)) if found.spool.is_dir() else {}
     rows = peer_rows(node, ledger.senders(), kept)
     if as_json:
         typer.echo(for_scripts(rows))

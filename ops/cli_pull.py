@@ -1,5 +1,6 @@
 """`wetread pull`: studies from an archive into our node, so that a backlog is read."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -43,13 +44,15 @@ def pull(
 ) -> None:
     """Fetch studies from an archive into our running node, where they are read as if they had been sent.
 
-    Ends with 1 where a study did not come whole. What the node has already is not kept twice. The archive's TLS is
+    Ends with 1 where a study did not come whole: by C-GET as our node answered, by C-MOVE as its spool has it, where
+    that is on this machine. What the node has already is not kept twice. The archive's TLS is
     its destination's; the options are for the node, where it has TLS and is not reached with its own certificate.
 
     Example: wetread pull --file backlog.txt --from pacs
     """
     from dicom_node.archive import DicomArchive  # noqa: PLC0415
-    from dicom_node.sender import Requestor  # noqa: PLC0415
+    from dicom_node.requestor import Requestor  # noqa: PLC0415
+    from dicom_node.spool_layout import SpoolFolders  # noqa: PLC0415
     from ops.backlog import Route, pull_studies  # noqa: PLC0415
 
     logs.configure()
@@ -64,20 +67,27 @@ def pull(
         archive=Requestor(peer=archive, calling_ae_title=ours, dimse_timeout_s=timeout),
         node=Requestor(peer=node, calling_ae_title=ours),
         move=move,
+        spool=None if to or not os.access(found.spool, os.R_OK | os.X_OK) else SpoolFolders(found.spool),
     )
     table = terminal.table("study", "instances", "why not whole", "what to do")
-    instances = whole = 0
+    instances = whole = claimed = 0
     with transfer_progress() as progress:
         studies = progress.add_task("studies", total=len(wanted))
         for study_uid, pulled in pull_studies(wanted, route, _Bar(progress)):
             instances += pulled.instances
             whole += not pulled.why
+            claimed += pulled.claimed
             if pulled.why:
                 table.add_row(study_uid, str(pulled.instances), terminal.plain(pulled.why), pulled.remedy)
             progress.advance(studies)
     if table.row_count:
         terminal.console().print(table)
-    typer.echo(f"{whole} of {len(wanted)} studies are there, {instances} instances")
+    if move and route.spool is None:
+        told = f"were sent, {instances} instances, as the archive says; the node's spool is not here to be looked into"
+    else:
+        told = f"are there, {instances} instances"
+    more = f" in our node's spool; the archive says that it sent {claimed}" if move and route.spool is not None else ""
+    typer.echo(f"{whole} of {len(wanted)} studies {told}{more}")
     if whole < len(wanted):
         raise typer.Exit(1)
 

@@ -40,7 +40,8 @@ def send(
 
     Example: wetread send /data/study /media/cd/DICOMDIR export.zip --to WETREAD@127.0.0.1:11112
     """
-    from dicom_node.sender import Requestor, send_sources  # noqa: PLC0415
+    from dicom_node.requestor import Requestor  # noqa: PLC0415
+    from dicom_node.sender import send_sources  # noqa: PLC0415
     from dicom_node.sources import sources_of  # noqa: PLC0415
     from ops.send_summary import SendSummary  # noqa: PLC0415
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from dicom_node.archive import DicomArchive, Outlet
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.folder_outlet import FolderOutlet
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from dicom_node.settings import Peer
 from ops.notifiers.secret import read_secret
 from ops.settings import Settings

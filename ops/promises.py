@@ -8,8 +8,8 @@ import structlog
 from dicom_node.contents import instances_of
 from dicom_node.errors import NodeError
 from dicom_node.held_instances import HeldInstances
-from dicom_node.sender import Requestor
-from dicom_node.spool import name_of
+from dicom_node.requestor import Requestor
+from dicom_node.spool_layout import name_of
 from ops.settings import Settings
 from worker.destination_settings import DicomDestinationSettings
 

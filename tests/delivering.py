@@ -15,7 +15,7 @@ from pydicom import dcmread
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion
 from worker.job import DeliveryRow, DeliveryState, JobRow, ResultFile
 from worker.ledger import Ledger
-from worker.ledger_intake import Planned
+from worker.planned_read import Planned
 from worker.testing import write_mr_series
 
 

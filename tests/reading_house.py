@@ -19,10 +19,10 @@ from worker.archive_priors import EarlierArchive
 from worker.gate_bundle import content_items
 from worker.job import JobRow
 from worker.ledger import Ledger
-from worker.ledger_intake import Planned
 from worker.object_kinds import DEFAULT_KINDS, Kind
 from worker.other_series import NO_OTHERS, OtherSeries
 from worker.pipeline import Pipeline
+from worker.planned_read import Planned
 from worker.priors import Priors
 from worker.settings import ReportSettings, WorkerSettings
 from worker.testing import write_mr_series

@@ -7,7 +7,8 @@ selection      which models read which series of a study, and why not; selection
                expressions in them; image_versions, which of an image that came twice; other_series, what fits as well
                and is not read
 priority       how urgent a study is: priority_settings, the site's rules; order_priorities, a worklist's word
-intake         from an assembled study to jobs; own_results, what is ours and comes back
+intake         from an assembled study to jobs; own_results, what is ours and comes back; planned_read, what a
+               revision means for a model; inputs_digest, whether an input is what was read
 job            states (recorded_state) and what may follow what, one table; tables, the ledger's rows, and
                column_types, how values stand in them; migrations/ makes them
 turn           which job is next; ledger_turns, in the ledger

@@ -1,6 +1,5 @@
 """Several series of one study as the channels of one volume."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from models.grid import grid_of, share_covered
 from models.volume import Volume
 from worker.errors import SeriesRefused
+from worker.inputs_digest import digest_of_channels
 from worker.series_repairs import covered_in_part
 from worker.series_volume import LoadedSeries, load_series
 
@@ -47,11 +47,10 @@ def load_channels(
         covered += _coverage(place, first.source, other.source)
         volumes.append(other.source)
     assert isinstance(first.source, Volume)  # noqa: S101  # looked at above
-    digests = "\n".join(one.inputs_digest for one in (first, *others))
     return replace(
         first,
         source=replace(first.source, others=tuple(volumes)),
-        inputs_digest=hashlib.sha256(digests.encode()).hexdigest(),
+        inputs_digest=digest_of_channels([one.inputs_digest for one in (first, *others)]),
         repairs=tuple(dict.fromkeys((*(told for one in (first, *others) for told in one.repairs), *covered))),
         others=tuple(dataset for one in others for dataset in one.datasets),
     )
@@ -66,11 +65,3 @@ def _coverage(place: int, first: Volume, other: Volume) -> list[str]:
             f"{LEAST_COVERED:.0%} needed"
         )
     return [covered_in_part(round(100 * share))] if share < _NEARLY_ALL else []
-
-
-def by_folder(files: Sequence[Path]) -> list[list[Path]]:
-    """Return files grouped by their folder, which in the spool is their series, in the order in which these come."""
-    groups: dict[Path, list[Path]] = {}
-    for file in files:
-        groups.setdefault(file.parent, []).append(file)
-    return list(groups.values())

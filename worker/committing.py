@@ -11,7 +11,7 @@ from dicom_node.commitment_report import CommitmentReport
 from dicom_node.errors import ArchiveError
 from dicom_node.host_names import HostNames
 from dicom_node.peer_settings import network_of
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from worker.errors import LedgerAway
 from worker.ledger import Ledger
 from worker.settings import DeliverySettings

@@ -7,11 +7,13 @@ from typing import Any
 
 import structlog
 
+from dicom_node.errors import NodeError
 from dicom_node.study import AssembledStudy, Completion, SeriesWish, StoredInstance
 from models.catalog import Catalog, CatalogEntry, ModelState
+from worker.inputs_digest import digest_of_files
 from worker.ledger import Ledger
-from worker.ledger_intake import Planned
 from worker.own_results import own_results
+from worker.planned_read import Planned
 from worker.priority import Decision, Evidence, SitePriorities, decide
 from worker.provenance import device_uid, uid_of_device
 from worker.selection import channel_names, choose, input_key
@@ -20,6 +22,9 @@ from worker.selection_summary import StudySummary, summarise
 from worker.settings import ModelsSettings
 
 _log = structlog.get_logger()
+
+#: The digest of an input of which a file cannot be read, which is that of nothing that was.
+_UNKNOWN = "unknown"
 
 
 class Intake:
@@ -136,7 +141,7 @@ class Intake:
         decision = decide(self._evidence(study, summary), self._priorities)
         summaries = {series.series_instance_uid: series.for_ledger() for series in summary.series}
         gone = self._gone(study)
-        plan = [self._planned(entry, summary, decision, gone) for entry in entries]
+        plan = [self._planned(entry, summary, decision, gone, study.mended) for entry in entries]
         return plan, summaries, decision
 
     def _gone(self, study: AssembledStudy) -> str:
@@ -164,7 +169,9 @@ class Intake:
     def _enabled(self, entry: CatalogEntry) -> bool:
         return not self._settings.enabled or entry.card.id in self._settings.enabled
 
-    def _planned(self, entry: CatalogEntry, summary: StudySummary, decision: Decision, gone: str) -> Planned:
+    def _planned(
+        self, entry: CatalogEntry, summary: StudySummary, decision: Decision, gone: str, mended: frozenset[str]
+    ) -> Planned:
         card = entry.card
         choice = choose(card, summary, research=self._settings.research)
         ready = entry.state is ModelState.READY
@@ -185,4 +192,11 @@ class Intake:
             priority=decision.priority,
             because=decision.because,
             reason=choice.reason if ready or not choice.runs else f"the model is not ready: {entry.reason}",
+            mended_digest=self._digest_now(choice.files) if mended.intersection(choice.files) else "",
         )
+
+    def _digest_now(self, files: Sequence[str]) -> str:
+        try:
+            return digest_of_files([self._spool / file for file in files])
+        except NodeError:
+            return _UNKNOWN

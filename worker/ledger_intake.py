@@ -15,8 +15,9 @@ from worker.ledger_deadlines import record_deadline
 from worker.ledger_revisions import add_revision, digest_of, latest_revision
 from worker.ledger_superseded import keep_back_waiting
 from worker.ledger_turns import stand_in_line
-from worker.other_series import NO_OTHERS, OtherSeries
-from worker.tables import ADDENDUM, Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
+from worker.other_series import OtherSeries
+from worker.planned_read import Planned, state_in_revision
+from worker.tables import Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
 from worker.turn import rank_s
 
 #: States that a later revision's job replaces at once. What is claimed or read is replaced when the new job is read.
@@ -24,44 +25,8 @@ _REPLACED_AT_ONCE = (JobState.QUEUED, JobState.FAILED, JobState.HELD, JobState.S
 
 _READ_BY_ANOTHER = "later images: a newer job reads them"
 
-#: Why a job is skipped whose card wants a text SR about later images, not another read; a worker writes it.
-_LATE_REASONS = {"ignore": "later images came; this model's card says to ignore them", "addendum": ADDENDUM}
-
 #: SQLite takes 32,766 parameters in a statement, and a list of instances may have more.
 _UIDS_A_QUERY = 5000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Planned(ModelVersion):
-    """What selection decided for one model.
-
-    Attributes:
-        queue: Where it runs.
-        runs: Whether there is a job to do.
-        series_instance_uid: Of the input; empty where there is none.
-        files: Of the input, relative to the spool.
-        input_key: Digest of what is read: the same key is the same input, but for corrected headers.
-        late_images: The card's policy.
-        deadline_s: From queueing to the read; None where the card names none.
-        reason: Why this series, or why not.
-        held: Why an admin must look before it is read; empty where nothing speaks against it.
-        priority: How urgent; an admin's word about the study counts more.
-        because: Why so urgent.
-        others: What fits the model as well and is not read.
-    """
-
-    queue: str
-    runs: bool
-    series_instance_uid: str
-    files: tuple[str, ...]
-    input_key: str
-    late_images: str
-    reason: str
-    deadline_s: float | None = None
-    held: str = ""
-    priority: Priority = Priority.ROUTINE
-    because: str = "nothing says otherwise"
-    others: OtherSeries = NO_OTHERS
 
 
 class IntakeLedger(Database):
@@ -113,7 +78,7 @@ class IntakeLedger(Database):
     ) -> int:
         """Record a revision with its jobs and their tokens; return its number.
 
-        The same set of files as the latest revision changes nothing.
+        The same set of files as the latest revision changes nothing, but where a job is to read anew what is mended.
 
         Args:
             assembled: What has arrived.
@@ -127,11 +92,14 @@ class IntakeLedger(Database):
             study.last_received_at = assembled.last_received_at
             study.images_removed_at = None  # there are images again, for retention to look at
             latest = latest_revision(session, study)
-            if latest is not None and latest.files_digest == digest:
+            same = latest is not None and latest.files_digest == digest
+            if latest is not None and same and not assembled.mended:
+                return latest.number
+            decided = [(planned, _decide(session, study, planned)) for planned in plan]
+            if latest is not None and same and all(decision.state is None for _, decision in decided):
                 return latest.number
             revision = add_revision(session, study, latest, assembled, summaries, event="study complete")
-            for planned in plan:
-                decision = _decide(session, study, planned)
+            for planned, decision in decided:
                 _plan_job(session, study, revision, planned, decision, self.clock.read(), sender=sender)
             return revision.number
 
@@ -232,7 +200,7 @@ def _decide(session: Session, study: Study, planned: Planned) -> _Decision:
         .with_for_update(of=Job, **LOCK)
     ).all()
     last_read = next((job for job in earlier if job.state in (JobState.READ, JobState.CLAIMED)), None)
-    state, reason = _state_in_revision(planned, earlier[0] if earlier else None, last_read)
+    state, reason = state_in_revision(planned, earlier[0] if earlier else None, last_read)
     return _Decision(earlier=earlier, last_read=last_read, state=state, reason=reason)
 
 
@@ -291,31 +259,6 @@ def _plan_job(
         queue_token(session, job)
     if state in (JobState.QUEUED, JobState.HELD) and planned.deadline_s is not None:
         record_deadline(session, job, planned.deadline_s, now)
-
-
-def _state_in_revision(planned: Planned, last: Job | None, last_read: Job | None) -> tuple[JobState | None, str]:
-    """Decide what a revision means for a model: a job, a reason why not, or (None) nothing new."""
-    if last is not None and last.input_key == planned.input_key and _stays(planned, last, last_read):
-        return None, ""
-    if not planned.runs:
-        # What was read stays read: the model would not choose this study now, but nothing that it read has changed.
-        return (None, "") if last_read is not None else (JobState.SKIPPED, planned.reason)
-    if planned.held:
-        return JobState.HELD, planned.held
-    if last_read is not None and planned.late_images != "rerun":
-        return JobState.SKIPPED, _LATE_REASONS[planned.late_images]
-    return JobState.QUEUED, ""
-
-
-def _stays(planned: Planned, last: Job, last_read: Job | None) -> bool:
-    """Tell whether the latest job of a model stays what it is, though a revision is closed that has its very input.
-
-    Another series must not have it read again by a model that was updated in the meantime; what has not been read yet
-    is read by the model that is here now.
-    """
-    if last.state == JobState.SKIPPED and last_read is None:
-        return not planned.runs and last.model_digest == planned.model_digest
-    return last.state not in (JobState.QUEUED, JobState.FAILED) or last.model_digest == planned.model_digest
 
 
 def _renew_input(session: Session, study: Study, jobs: Sequence[Job], planned: Planned) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dicom_node.stocktaking import instance_of, series_of
+from dicom_node.spool_layout import instance_of, series_of
 from dicom_node.study import AssembledStudy, Completion
 from worker.ledger_database import utc_now, write_event
 from worker.tables import Revision, Series, Study
@@ -72,5 +72,7 @@ def add_revision(
         series=len(assembled.series),
         # Of images that came again with other bytes.
         **({"versions": len(files)} if len(files) > instances else {}),
+        # Of images that were damaged here and came again.
+        **({"mended": len(assembled.mended)} if assembled.mended else {}),
     )
     return revision

@@ -17,7 +17,7 @@ from models.findings import Reading
 from models.runtime import Infer
 from worker import output_gate, picture, results
 from worker.case import Case
-from worker.channel_series import by_folder, load_channels
+from worker.channel_series import load_channels
 from worker.destination_settings import Superseded
 from worker.error_place import place_of
 from worker.errors import (
@@ -30,6 +30,7 @@ from worker.errors import (
     WorkerError,
 )
 from worker.heartbeat import Heartbeat
+from worker.inputs_digest import by_folder
 from worker.job import Claim
 from worker.ledger import Ledger
 from worker.notification import CriticalRead

@@ -23,6 +23,7 @@ from worker.bounded_inflating import HEADER_BYTES, inflates_within, is_deflated
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.frame_decoders import in_parallel
 from worker.image_frames import Frame, decode, frames_of, says_thickness, voxels_announced
+from worker.inputs_digest import digest_of_series
 from worker.planar_images import is_planar, load_planar
 from worker.pydicom_errors import PARSE_ERRORS, told_as_unreadable
 from worker.quick_parsing import quickly_parsed
@@ -84,7 +85,7 @@ def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
         raise SeriesRefused("empty series: it has no files")
     read = _read(sorted(files), max_voxels)
     datasets, names = [dataset for dataset, _ in read], [file.name for file in sorted(files)]
-    digest = _inputs_digest(read)
+    digest = digest_of_series((str(dataset.SOPInstanceUID), digest) for dataset, digest in read)
     _require_one_of_each(datasets, names, _ONE_OF_EACH)
     if "WaveformSequence" in datasets[0]:
         if len(datasets) > 1:
@@ -180,11 +181,6 @@ def _read(files: Sequence[Path], max_voxels: int) -> list[tuple[Any, str]]:
     """Return dataset and digest of each file; the next ones are fetched while one is parsed."""
     with ThreadPoolExecutor(1, thread_name_prefix="fetch") as pool:
         return [(_parsed(fetched, max_voxels), fetched.digest) for fetched in pool.map(_fetch, files)]
-
-
-def _inputs_digest(read: Sequence[tuple[Any, str]]) -> str:
-    pairs = sorted((str(dataset.SOPInstanceUID), digest) for dataset, digest in read)
-    return hashlib.sha256("\n".join(f"{uid} {digest}" for uid, digest in pairs).encode()).hexdigest()
 
 
 def _require_one_of_each(datasets: Sequence[Any], names: Sequence[str], attributes: Mapping[str, str]) -> None:

@@ -10,16 +10,22 @@ from benchmarks.raw_sender import associated, encode
 from dicom_node.commitment_requests import CommitmentRequests
 from dicom_node.held_instances import HeldInstances
 from dicom_node.part10 import dataset_digest
-from dicom_node.spool import name_of
+from dicom_node.spool_layout import name_of
+from models.testing import write_threshold_model
 from tests.faults.a_node import ANode
+from tests.faults.bad_data import jobs_of, study_of
 from tests.faults.power_cut import PowerCut
 from tests.faults.preloaded import preloaded
 from tests.insisting_senders import send_while, study
 from tests.integration.services_house import believing, modality
 from tests.unit.dicom_node.instances import CT
+from worker.inputs_digest import digest_of_files
+from worker.job import JobState
 from worker.ledger import Ledger
+from worker.testing import write_mr_series
 
 SEED = 20260201
+MR = "1.2.840.10008.5.1.4.1.1.4"
 CUTS = 2
 #: Cuts that cost nothing, in a row, before the test says so.
 _MOMENTS = 5
@@ -149,6 +155,48 @@ def test_row_31_what_was_committed_is_kept_whatever_the_setting_says(
         assert {file for file in committed if file in _held(node)} == set(committed)
         assert len(CommitmentRequests(node.spool).names()) == 1
         node.start()
+
+
+def test_row_31_what_was_read_of_a_damaged_file_is_read_again_when_its_sender_sends_it_again(
+    tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
+    """Under the name that the ledger knows; what was read while the file was whole stays, and there is no other job."""
+    node = ANode(tmp_path / "node", free_port(), quiet_time_s=0.5)
+    write_threshold_model(node.data / "models", sop_classes=[MR])
+    studies = [write_mr_series(tmp_path / name, seed=seed) for seed, name in enumerate(("failed", "read", "wrong"))]
+    with node:
+        for files in studies:
+            node.send(*files)
+            wait_for(lambda files=files: node.completions(study_of(files)) == [12], what="it is recorded")
+        ledger = Ledger.open(node.ledger_url)
+        for files in studies:
+            claim = ledger.claim(["cpu"], worker="w", lease_s=60)
+            assert claim is not None
+            assert claim.study_instance_uid == study_of(files)
+            paths = [node.spool / file for file in claim.files]
+            digest = digest_of_files(paths)
+            with paths[3].open("r+b") as file:
+                file.truncate(paths[3].stat().st_size - 100)
+            if files is studies[0]:
+                ledger.fail(claim, reason="cut", max_attempts=1, retry_delay_s=1, permanent=True)
+                continue
+            made_of = digest if files is studies[1] else digest_of_files(paths)
+            ledger.finish(claim, results=[], destinations={}, runtime="r", inputs_digest=made_of, recipe_digest="c")
+        ledger.close()
+        assert {outcome.status for files in studies for outcome in node.send(*files)} == {0}
+        expected = [
+            [JobState.SUPERSEDED, JobState.QUEUED],
+            [JobState.READ],
+            [JobState.READ, JobState.QUEUED],
+        ]
+
+        def states() -> list[list[JobState]]:
+            return [[job.state for job in jobs_of(node, study_of(files))] for files in studies]
+
+        wait_for(lambda: states() == expected, what="what met a damaged file waits to be read")
+        aside = node.spool / "quarantine"
+        wait_for(lambda: len(list(aside.glob("*.mended.dcm"))) == len(studies), what="the ledger knows of each")
+        assert states() == expected
 
 
 def _held(node: ANode) -> set[str]:

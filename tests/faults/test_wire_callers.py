@@ -130,6 +130,30 @@ def test_row_12_an_address_that_connects_in_silence_shuts_out_nobody_else(
         assert told[0]["remedy"]
 
 
+@pytest.mark.parametrize("door", ["plain", "tls"])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_row_12_strangers_from_many_addresses_shut_out_no_listed_peer(
+    node: NodeProcess, authority: Authority, of_node: Pair, of_ct1: Pair, door: str, processes: int
+) -> None:
+    """Forty that hold as many connections as they get, again and again; a peer listed by name has its associations."""
+    listed = peer_table("CT1", "localhost")
+    table = tls_table(of_node, authority, handshake_timeout_s=60)
+    node.start("\n".join([f"processes = {processes}", "loopback = false", "acse_timeout_s = 60", listed, table]))
+    port = node.port if door == "plain" else node.tls_port
+    with contextlib.ExitStack() as held:
+        for _ in range(4 * processes):
+            for host in range(2, 42):
+                held.enter_context(socket.create_connection(("127.0.0.1", port), source_address=(f"127.0.0.{host}", 0)))
+        for _ in range(5):
+            if door == "plain":
+                assert node.dcmtk("echoscu").returncode == 0
+            else:
+                assert node.dcmtk_tls("echoscu", own=of_ct1, authority=authority).returncode == 0
+        told = node.events("connections of strangers closed, too many wait")
+        assert 1 <= len(told) <= processes
+        assert told[0]["remedy"]
+
+
 def _as_many_at_once_as_there_may_be(node: NodeProcess) -> None:
     """Open every association that the node takes, all connections of one address before the first says a word."""
     with contextlib.ExitStack() as opened:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dicom_node.commitment import CommitmentListener
 from dicom_node.settings import TlsClientSettings
-from dicom_node.spool import name_of
+from dicom_node.spool_layout import name_of
 from dicom_node.tls import client_context
 from tests.certificates import Authority
 from tests.faults.a_node import ANode

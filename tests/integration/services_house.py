@@ -20,7 +20,7 @@ from dicom_node.commitment_report import CommitmentReport
 from dicom_node.commitment_requests import CommitmentRequests
 from dicom_node.held_instances import HeldInstances
 from dicom_node.pynetdicom_switches import set_switches
-from dicom_node.sender import connection_opened
+from dicom_node.requestor import connection_opened
 from dicom_node.spool import Spool
 from tests.commitment_reports import taking
 from tests.faults.a_node import ANode

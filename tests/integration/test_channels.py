@@ -23,8 +23,9 @@ from tests.unit.worker.test_selection import series as series_that_fits
 from tests.unit.worker.test_selection import study
 from worker import output_gate, results
 from worker.case import Case
-from worker.channel_series import by_folder, load_channels
+from worker.channel_series import load_channels
 from worker.errors import SeriesRefused
+from worker.inputs_digest import by_folder
 from worker.provenance import Provenance
 from worker.selection import choose
 from worker.selection_summary import SeriesSummary

@@ -13,7 +13,7 @@ from dicom_node.commitment import CommitmentListener, ask_for_commitment
 from dicom_node.commitment_report import CommitmentReport
 from dicom_node.contexts import STORAGE_COMMITMENT
 from dicom_node.errors import ArchiveUnreachable
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from dicom_node.settings import NodeTlsSettings, Peer, TlsClientSettings
 from tests.certificates import Authority
 from tests.commitment_reports import taking

@@ -95,7 +95,8 @@ def test_a_list_of_studies_comes_whole(
     for _ in range(2):
         done = pull(node, orthanc, "--file", str(tmp_path / "list.txt"), *(["--move"] if how == "C-MOVE" else []))
         assert done.returncode == 0, done.stderr
-        assert done.stdout == "2 of 2 studies are there, 6 instances\n"
+        said = " in our node's spool; the archive says that it sent 6" if how == "C-MOVE" else ""
+        assert done.stdout == f"2 of 2 studies are there, 6 instances{said}\n"
         assert sorted(map(dataset_digest, came())) == sorted(map(dataset_digest, [*first, *second]))
 
 
@@ -158,6 +159,31 @@ def test_an_archive_that_does_not_know_our_node_is_told(
     assert done.returncode == 1
     assert "does it know our node's AE title?" in done.stdout or "add our node to its list" in done.stdout
     assert came() == []
+
+
+def test_what_an_archive_sends_to_somebody_else_has_not_come(
+    node: ANode, orthanc: OrthancServer, tmp_path: Path, free_port: Callable[[], int], came: Callable[[], list[Path]]
+) -> None:
+    """Its list has our AE title with another port: it says that it sent all, and our node's spool has nothing of it.
+
+    Where that spool is not here the last line says that only the archive says so.
+    """
+    study = a_study(tmp_path / "in")
+    orthanc.take(study)
+    with ANode(tmp_path / "other", free_port()) as other:
+        orthanc.know("wetread", "WETREAD", other.peer.port)
+        done = pull(node, orthanc, uid_of(study), "--move")
+        assert len(other.files()) == 3
+        elsewhere = pull(node, orthanc, uid_of(study), "--move", "--to", f"WETREAD@127.0.0.1:{other.peer.port}")
+    assert (done.returncode, came()) == (1, [])
+    told = " ".join(done.stdout.split())
+    for words in ("lists 3 instances", "sent 3", "our node has 0", "host and port?"):
+        assert words in told
+    assert done.stdout.endswith(
+        "0 of 1 studies are there, 0 instances in our node's spool; the archive says that it sent 3\n"
+    )
+    assert elsewhere.returncode == 0
+    assert "1 of 1 studies were sent, 3 instances, as the archive says" in elsewhere.stdout
 
 
 def test_an_archive_that_does_not_allow_us_is_told(node: ANode, tmp_path: Path, free_port: Callable[[], int]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dicom_node.held_instances import HeldInstances
-from dicom_node.spool import Spool, name_of
+from dicom_node.spool import Spool
+from dicom_node.spool_layout import name_of
 from dicom_node.stocktaking import take_stock
 from dicom_node.study import Completion
 from models.testing import write_threshold_model

@@ -20,7 +20,7 @@ from pynetdicom.sop_class import (
 
 from dicom_node.commitment_report import CommitmentReport
 from dicom_node.sender import send
-from dicom_node.spool import name_of
+from dicom_node.spool_layout import name_of
 from tests.integration.services_house import SERVICES, WELL_KNOWN, House, modality
 from tests.integration.test_connect_a_pacs import block
 from tests.orthanc_server import OrthancServer

@@ -18,7 +18,8 @@ from dicom_node.doorkeeper import Doorkeeper
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.listening import listen
 from dicom_node.part10 import read_meta
-from dicom_node.sender import Requestor, send
+from dicom_node.requestor import Requestor
+from dicom_node.sender import send
 from dicom_node.server import Node
 from dicom_node.settings import Peer, TlsClientSettings
 from dicom_node.spool import Spool

@@ -285,7 +285,7 @@ def test_a_folder_that_is_removed_before_it_is_adopted_holds_nobody(house: House
     folder, _, _ = house.receive().partition("/")
     house.wait(30)
     house.store.away = True
-    house.assembler._adopt_all([folder])
+    house.assembler.adopt(pid=4711)
     house.wait(0)
     shutil.rmtree(house.spool.root / folder)
     house.store.away = False
@@ -324,6 +324,68 @@ def test_what_a_crash_cut_short_is_in_no_study(tmp_path: Path) -> None:
     house.wait(60)
     assert house.files() == [[whole]]
     assert not cut.exists()
+
+
+def damage(spool: Spool, file: str) -> None:
+    """Cut a kept file short."""
+    path = spool.root / file
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def mended(house: House) -> list[set[str]]:
+    """Return what each revision was told to be mended."""
+    return [set(study.mended) for study in house.store.revisions]
+
+
+def test_a_damaged_file_that_comes_again_is_told_once(house: House) -> None:
+    """Though the store has recorded a file of that name; later images of the study do not tell it again."""
+    file = house.receive("1.2.3", ImageComments="long enough to be cut")
+    house.wait(30)
+    damage(house.spool, file)
+    assert house.receive("1.2.3", ImageComments="long enough to be cut") == file
+    house.wait(30)
+    house.receive("1.2.4")
+    house.wait(30)
+    assert mended(house) == [set(), {file}, set()]
+    assert [aside.name for aside in house.spool.quarantined()] == [file.replace("/", ".")[:-4] + ".mended.dcm"]
+
+
+def test_one_that_was_put_aside_before_it_came_again_is_told_too(house: House) -> None:
+    """Whoever found it damaged; where none has come there is nothing to tell."""
+    file = house.receive("1.2.3")
+    house.wait(30)
+    (house.spool.root / file).write_bytes(b"no DICOM")
+    assert house.spool.describe(file) is None
+    assert house.spool.mended(file.split("/")[0]) == frozenset()
+    assert house.receive("1.2.3") == file
+    house.wait(30)
+    assert mended(house) == [set(), {file}]
+
+
+def test_a_restart_tells_of_a_mended_file_that_nobody_has_told(tmp_path: Path, wait_for: Callable[..., None]) -> None:
+    """The process died when the damaged one had been replaced; the next start but one has nothing to tell."""
+    before = House(tmp_path)
+    file = before.receive("1.2.3", ImageComments="long enough to be cut")
+    before.receive("1.2.5", study="3.9")
+    before.wait(30)
+    damage(before.spool, file)
+    again = dataset(SOPInstanceUID="1.2.3", SeriesInstanceUID=f"{STUDY}.1", ImageComments="long enough to be cut")
+    before.spool.store(*incoming(again, sop_instance_uid="1.2.3"))
+
+    def start() -> None:
+        assembler = Assembler(NodeSettings(quiet_time_s=0.01), Spool(tmp_path / "spool"), before.store)
+        assembler.start()
+        try:
+            wait_for(
+                lambda: not any(assembler._handover.count(kind) for kind in Errand) and not assembler.open_studies(),
+                what="all is told",
+            )
+        finally:
+            assembler.stop()
+
+    start()
+    start()
+    assert mended(before) == [set(), set(), {file}]
 
 
 def test_a_spool_that_is_away_loses_no_study(house: House) -> None:

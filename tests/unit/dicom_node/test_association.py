@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dicom_node.association import MOST_OPEN_ECHOES, Admission, Caller, Certificate, Crowd, Rejection, judge
+from dicom_node.association import MOST_OPEN_ECHOES, Admission, Caller, Certificate, Crowd, Rejection, is_strange, judge
 from dicom_node.peer_settings import PeerSettings
 from dicom_node.settings import NodeSettings
 from dicom_node.tls_settings import NodeTlsSettings
@@ -43,6 +43,33 @@ def test_other_machines_are_rejected_by_default(address: str) -> None:
     """Nobody from another machine is admitted unless the settings list it, with the standard's reason 3."""
     assert _judge(NodeSettings(), address=address) is Rejection.CALLING_AE_TITLE_NOT_RECOGNISED
     assert Rejection.CALLING_AE_TITLE_NOT_RECOGNISED.answer == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("address", "settings", "strange"),
+    [
+        ("127.0.0.1", {}, False),
+        ("::1", {}, False),
+        ("127.0.0.1", {"loopback": False}, True),
+        ("192.0.2.7", {}, False),
+        ("::ffff:192.0.2.7", {}, False),
+        ("198.51.100.200", {}, False),
+        ("2001:db8::77", {}, False),
+        ("203.0.113.9", {}, False),
+        ("203.0.113.10", {}, True),
+        ("192.0.2.8", {"open_echo": True}, True),
+        ("192.0.2.8", {"promiscuous": True}, False),
+        ("somewhere", {}, True),
+    ],
+)
+def test_a_stranger_is_who_could_not_come_in_under_any_title(
+    address: str,
+    settings: dict[str, Any],
+    strange: bool,  # noqa: FBT001
+) -> None:
+    """By addresses, networks and names of the entries; where anybody may come in nobody is one."""
+    found = _settings(CT1, {"ae_title": "CT2", "hosts": ["192.0.2.7"]}, **settings)
+    assert is_strange(address, found, {"ct1.example.org": frozenset({"203.0.113.9"})}) is strange
 
 
 def test_all_of_our_names_are_ours() -> None:

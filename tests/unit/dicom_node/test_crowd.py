@@ -3,7 +3,7 @@
 import pytest
 import structlog.testing
 
-from dicom_node.crowd import Crowd, Place, may_wait, place_of
+from dicom_node.crowd import FOR_STRANGERS, Crowd, Place, may_wait, place_of
 
 PACS = "192.0.2.1"
 
@@ -69,6 +69,35 @@ def test_one_address_alone_does_not_have_all_places() -> None:
     ]
     running = {}
     assert crowd.enter((PACS, 999))
+
+
+def test_strangers_together_leave_places_to_those_who_may_call() -> None:
+    """However many addresses they have; it is told once, and each of the first few gets a place, to be told why not."""
+    running: dict[Place, bool] = {}
+    crowd = Crowd(80, lambda: running, strange=lambda address: address != PACS)
+    with structlog.testing.capture_logs() as told:
+        shares = [entered(crowd, places(10, f"192.0.2.{host}")) for host in range(2, 100)]
+        assert (sum(shares), shares[0]) == (FOR_STRANGERS, 10)
+        assert sum(share > 0 for share in shares) >= 4
+        assert entered(crowd, places(16)) == 16
+        running = dict.fromkeys(places(16), True)
+        for place in running:
+            crowd.entered(place)
+        assert entered(crowd, places(16, first=100)) == 16
+    assert [line["event"] for line in told] == ["connections of strangers closed, too many wait"]
+    assert told[0]["remedy"]
+
+
+def test_strangers_that_have_gone_have_no_place() -> None:
+    """Nor has one that the node has let in all the same, to ask C-ECHO."""
+    running: dict[Place, bool] = {}
+    crowd = Crowd(80, lambda: running, strange=lambda _: True)
+    held = [place for host in range(2, 40) for place in places(10, f"192.0.2.{host}") if crowd.enter(place)]
+    assert not crowd.enter(("192.0.2.99", 1))
+    running = dict.fromkeys(held[:5], True)
+    for place in held[:20]:
+        crowd.entered(place)
+    assert entered(crowd, places(40, "192.0.2.99")) > 0
 
 
 def test_associations_are_nobodys_share() -> None:

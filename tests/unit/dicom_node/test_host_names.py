@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from dicom_node.host_names import EXPIRY_S, HostNames, resolve
+from dicom_node.peer_settings import PeerSettings
 from dicom_node.testing import ManualClock
 
 
@@ -35,6 +36,15 @@ def test_an_answer_outlives_an_outage_for_its_time_and_no_longer() -> None:
     assert names.addresses == {"ct1": frozenset({"192.0.2.7"})}
     clock.advance(1)
     assert names.addresses == {}
+
+
+def test_of_peers_only_names_are_asked_for_and_one_process_tells() -> None:
+    """Addresses and networks need no name server."""
+    peers = [PeerSettings(ae_title="CT1", hosts=("192.0.2.7", "192.0.2.0/24", "ct1.invalid"))]
+    with structlog.testing.capture_logs() as told:
+        for quiet in (True, False):
+            HostNames.of_peers(peers, quiet=quiet).refresh()
+    assert [entry["host"] for entry in told] == ["ct1.invalid"]
 
 
 def test_a_slow_name_server_does_not_keep_anybody_waiting(wait_for: Callable[..., None]) -> None:

@@ -13,7 +13,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined,unuse
 
 from dicom_node.matched_answers import MatchedAnswers
 from dicom_node.monotonic_timer import MonotonicTimer
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from dicom_node.settings import Peer
 
 CONTEXT = 1

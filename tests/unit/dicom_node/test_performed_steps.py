@@ -7,7 +7,7 @@ import pytest
 
 from dicom_node import performed_steps
 from dicom_node.performed_steps import PerformedSteps, Step
-from dicom_node.spool import name_of
+from dicom_node.spool_layout import name_of
 
 STEP = Step(study_instance_uids=frozenset(("1.2.3",)))
 

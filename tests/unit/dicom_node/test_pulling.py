@@ -13,7 +13,7 @@ from dicom_node.contents import StudyContents
 from dicom_node.contexts import STUDY_ROOT_GET
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.pulling import Pulled, judged, kinds_of, pull_by_get
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from dicom_node.settings import Peer
 from tests.unit.dicom_node.instances import CT, STUDY, dataset
 

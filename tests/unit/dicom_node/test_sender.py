@@ -9,7 +9,7 @@ from pynetdicom import AE
 
 from dicom_node.contexts import VERIFICATION
 from dicom_node.errors import ArchiveUnreachable
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from dicom_node.settings import Peer
 
 

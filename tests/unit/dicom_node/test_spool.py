@@ -8,14 +8,17 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, PRIVATE_INFORMATION_CREATOR_UID
 from dicom_node.disk import HOST, Part
 from dicom_node.errors import HeadUnreadable, InvalidUid, Mismatch, MissingUid, SpoolFailed, SpoolFull, StoreRefused
 from dicom_node.held_instances import HeldInstances
 from dicom_node.part10 import dataset_digest, read_meta
-from dicom_node.spool import Spool, name_of
+from dicom_node.spool import Spool
+from dicom_node.spool_layout import name_of
 from dicom_node.study import Arrival, Requested
+from dicom_node.wholeness import Again
 from tests.unit.dicom_node.instances import CT, SERIES, SOP, STUDY, dataset, encode, incoming
 
 
@@ -339,6 +342,8 @@ def _damages(whole: bytes) -> dict[str, bytes]:
         "cut in the meta information": whole[:200],
         "cut where the dataset begins": whole[: whole.index(b"\x08\x00")],
         "cut in the dataset": whole[:-3],
+        # Of the words, eight bytes before them: their tag, VR and length.
+        "cut between two elements": whole[: whole.rfind(b"some words") - 8],
     }
 
 
@@ -372,6 +377,23 @@ def test_of_two_that_are_cut_short_nobody_knows_which_is_worse(spool: Spool) -> 
     assert spool.quarantined() == []
 
 
+@pytest.mark.parametrize("implicit", [False, True])
+def test_what_is_added_behind_the_pixels_is_another_version(spool: Spool, implicit: bool) -> None:  # noqa: FBT001
+    """A signature, say; and so is what goes on otherwise, however much of it is alike."""
+    syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+    made = dataset(Rows=1, PixelData=b"12")
+    made["PixelData"].VR = "OW"
+    first = encode(made, implicit=implicit)
+    made.DataSetTrailingPadding = b"1234"
+    origin = incoming(transfer_syntax_uid=str(syntax))[0]
+    assert spool.store(origin, first).arrival is Arrival.NEW
+    assert spool.store(origin, encode(made, implicit=implicit)).arrival is Arrival.VARIANT
+    other = dataset(Rows=2, PixelData=b"1234", ImageComments="more")
+    other["PixelData"].VR = "OW"
+    assert spool.store(origin, encode(other, implicit=implicit)).arrival is Arrival.VARIANT
+    assert spool.quarantined() == []
+
+
 def test_a_repair_that_another_receiver_has_made_is_not_made_again(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,9 +405,9 @@ def test_a_repair_that_another_receiver_has_made_is_not_made_again(
     other, real = Spool(spool.root), spool.replaced
     faster: list[Arrival] = []
 
-    def late(file: str, part: Part, *, whole: bool) -> bool:
+    def late(file: str, part: Part, again: Again) -> bool:
         faster.append(other.store(*incoming()).arrival)
-        return real(file, part, whole=whole)
+        return real(file, part, again)
 
     monkeypatch.setattr(spool, "replaced", late)
     assert spool.store(*incoming()).arrival is Arrival.SAME
@@ -433,8 +455,10 @@ def test_a_crash_in_the_middle_of_a_repair_leaves_a_file_under_the_name(
         with pytest.raises(KeyboardInterrupt):
             spool.store(*incoming())
     assert path.read_bytes() == b""
+    assert spool.mended(name_of(STUDY)) == frozenset()
     assert spool.store(*incoming()).arrival is Arrival.NEW
     assert path.read_bytes() == whole
+    assert spool.mended(name_of(STUDY)) == {stored.file}
 
 
 def test_what_was_cut_is_not_adopted_whatever_the_settings_say_by_now(tmp_path: Path) -> None:

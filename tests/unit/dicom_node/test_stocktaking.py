@@ -7,7 +7,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from dicom_node.spool import Spool, name_of
+from dicom_node.spool import Spool
+from dicom_node.spool_layout import name_of
 from dicom_node.stocktaking import take_holdings, take_stock
 from dicom_node.study import Completion, Requested
 from tests.unit.dicom_node.instances import STUDY, dataset, incoming

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dicom_node.held_instances import HeldInstances
-from dicom_node.spool import name_of
+from dicom_node.spool_layout import name_of
 from ops.promises import Promises, confirmed_by
 from ops.settings import Settings
 

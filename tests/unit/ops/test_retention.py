@@ -8,7 +8,8 @@ import pytest
 
 from dicom_node.clearing import remove_study
 from dicom_node.held_instances import HeldInstances
-from dicom_node.spool import Spool, name_of
+from dicom_node.spool import Spool
+from dicom_node.spool_layout import name_of
 from dicom_node.stocktaking import take_stock
 from dicom_node.study import Completion
 from ops.retention import Retention

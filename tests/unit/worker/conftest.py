@@ -12,7 +12,7 @@ import pytest
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion
 from worker.ledger import Ledger
 from worker.ledger_clock import Reading
-from worker.ledger_intake import Planned
+from worker.planned_read import Planned
 
 MODEL_DIGEST = "a" * 64
 

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from dicom_node.sender import Requestor
+from dicom_node.requestor import Requestor
 from dicom_node.settings import Peer, TlsClientSettings
 from worker.committing import CommitmentPlan, Committer
 from worker.settings import DeliverySettings
