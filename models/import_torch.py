@@ -41,10 +41,11 @@ def import_module(
         dynamic = dict.fromkeys(("input", *outputs), axes)
         write_onnx(module, example, file, outputs=outputs, dynamic=dynamic)
         try:
-            sides = dict.fromkeys(axes, torch.export.Dim.AUTO)
-            write_pt2(module, example, program, dynamic=sides)
+            # Of an example of one, the program would take one input alone, and the card may say more at once.
+            sides = {**dict.fromkeys(axes, torch.export.Dim.AUTO), 0: torch.export.Dim.DYNAMIC}
+            write_pt2(module, np.concatenate([example, example]), program, dynamic=sides)
         except ModelError:
-            # Not every module can be; it runs from its ONNX file everywhere else.
+            # Not every module can be, for any number of inputs; it runs from its ONNX file everywhere else.
             program.unlink(missing_ok=True)
         exported = program.read_bytes() if program.is_file() else None
         return write_model(target_dir, wishes, file.read_bytes(), torch_answer(module, outputs), program=exported)

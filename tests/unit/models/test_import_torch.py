@@ -18,6 +18,7 @@ from models.checking import check
 from models.errors import CardError, ModelError, WeightsRefused
 from models.import_kinds import import_from
 from models.imported_model import DRAFT, write_model
+from models.loaded import LoadedModel
 from models.onnx_runtime import OnnxRuntime
 from models.runtimes import runtime_named
 from models.weights import fetch_member
@@ -77,6 +78,11 @@ def test_a_module_brings_a_program_too(tmp_path: Path) -> None:
     assert entry.card.networks["main"].pt2_sha256 is not None
     (verdict,) = check(entry, runtime_named("torch"))
     assert verdict.passed
+    model = LoadedModel.load(entry, runtime_named("torch"), 1)
+    several = np.repeat(example, entry.card.networks["main"].max_batch, axis=0)
+    assert len(several) > 1
+    assert len(model.infer("main", {"input": several})["logits"]) == len(several)
+    model.close()
     (made / "model.pt2").write_bytes(b"another")
     assert read_entry(made).state is ModelState.BROKEN
 
