@@ -55,11 +55,26 @@ class SlidingWindow(Strict):
         "averaged, as in nnU-Net; with n axes a read takes 2^n times as long",
     )
 
+    slice_axis: Literal[0, 1, 2] | None = Field(
+        default=None,
+        description="for a network of two dimensions, (n, channels, rows, columns): axis of the network's grid along "
+        "which slices follow, each read by itself; `window` has 1 there",
+    )
+
     @model_validator(mode="after")
     def _axes_are_told_apart(self) -> "SlidingWindow":
         if len(set(self.mirror_axes)) < len(self.mirror_axes):
             raise ValueError("mirror_axes names an axis twice")
+        if self.slice_axis is not None and self.window[self.slice_axis] != 1:
+            raise ValueError(f"slice_axis = {self.slice_axis} needs 1 there in window, not {list(self.window)}")
+        if self.slice_axis in self.mirror_axes:
+            raise ValueError("mirror_axes names slice_axis, along which the network reads one slice")
         return self
+
+    @property
+    def network_window(self) -> tuple[int, ...]:
+        """Sides of the network's input: two, where it reads slices."""
+        return tuple(side for axis, side in enumerate(self.window) if axis != self.slice_axis)
 
 
 class Slices(Strict):

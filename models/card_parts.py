@@ -14,7 +14,8 @@ Brightness = Annotated[int, Field(ge=0, le=255)]
 Percentile = Annotated[float, Field(ge=0.0, le=100.0)]
 
 
-Millimetres = Annotated[float, Field(gt=0.0)]
+#: A distance between voxels; 0: as it is.
+Spacing = Annotated[float, Field(ge=0.0)]
 
 
 def _no_less_than_float32_holds(value: float) -> float:

@@ -9,9 +9,9 @@ from models.card_parts import (
     Deviation,
     Factor,
     Identifier,
-    Millimetres,
     Percentile,
     Side,
+    Spacing,
     Strict,
     Value,
     in_order,
@@ -61,8 +61,9 @@ class VolumePreparation(Values):
     size: tuple[Side, Side, Side] | None = Field(
         default=None, description="voxels along each axis of the network's grid, at least 1"
     )
-    spacing_mm: tuple[Millimetres, Millimetres, Millimetres] | None = Field(
-        default=None, description="of the network's grid along each axis, above 0"
+    spacing_mm: tuple[Spacing, Spacing, Spacing] | None = Field(
+        default=None,
+        description="of the network's grid along each axis; 0, with fit = spacing, keeps the images' own along it",
     )
     interpolation: Literal["linear", "nearest", "spline"] = Field(
         default="linear",
@@ -109,6 +110,8 @@ class VolumePreparation(Values):
             raise ValueError("orientation needs one of L and R, one of A and P, one of I and S")
         if (self.fit != "resize") != (self.spacing_mm is not None):
             raise ValueError("fit = conform or spacing, and only they, need spacing_mm")
+        if self.fit == "conform" and not all(self.spacing_mm or ()):
+            raise ValueError("fit = conform needs spacing_mm above 0: a side is kept with fit = spacing only")
         if (self.fit != "spacing") != (self.size is not None):
             raise ValueError("fit = conform or resize, and only they, need size")
         if self.crop_centre is not None and self.fit == "conform":

@@ -81,20 +81,23 @@ def example_of(wishes: Mapping[str, Any]) -> NDArray[np.float32]:
             "inference.window, in the file named by --card"
         )
     channels = int(preparation.get("channels", 1)) if preparation.get("kind") == "image" else 1
+    channels *= 1 + 2 * int(wishes.get("inference", {}).get("neighbours", 0))
     return np.zeros((1, channels, *(min(int(side), _EXAMPLE_SIDE) for side in size)), np.float32)
 
 
 def sides_of(card: Mapping[str, Any]) -> list[int]:
     """Return the sides of the network's input that a card, or a part of one, announces; empty where it announces none.
 
+    A network that reads slices has two.
     With a crop of the middle the input is mostly as large as that.
     """
     preparation, inference = card.get("preparation", {}), card.get("inference", {})
     announced = inference.get("window") or inference.get("read_size")
+    across = inference.get("axis", 0) if inference.get("strategy") == "slices" else inference.get("slice_axis")
     size, crop = preparation.get("size") or [], preparation.get("crop_centre") or []
     if not announced and crop and (size or all(crop)):
         announced = [min(kept or side, side) for side, kept in zip(size or crop, crop, strict=True)]
-    return [int(side) for side in announced or size]
+    return [int(side) for axis, side in enumerate(announced or size) if axis != across]
 
 
 _EXAMPLE_SIDE = 128

@@ -196,6 +196,8 @@ class Card(Strict):
             raise ValueError("boxes are found by the strategies whole and sliding-window")
         if isinstance(self.inference, SlidingWindow) and self.inference.mirror_axes:
             raise ValueError("boxes of mirrored copies have no mean: leave out mirror_axes")
+        if isinstance(self.inference, SlidingWindow) and self.inference.slice_axis is not None:
+            raise ValueError("boxes of slices are not joined to boxes of a volume: leave out slice_axis")
         if any(label.instances or set(label.measurements) - {"count"} for label in self.labels):
             raise ValueError("boxes have no mask: leave out instances, and all measurements of [[labels]] but count")
         if any(label.smallest_ml or label.smallest_mm or label.plausible_volume_ml != Range() for label in self.labels):

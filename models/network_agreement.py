@@ -68,9 +68,10 @@ def _of_input(card: Card, network: str, model: "onnx.ModelProto") -> str:
         return ""  # the sides depend on the images, or the file does not say them
     takes = [int(side.dim_value) for side in shapes[0].dim]  # 0: any
     if len(takes) != len(announced.largest):
+        plane = isinstance(card.inference, SlidingWindow) and 4 in (len(takes), len(announced.largest))  # noqa: PLR2004
         return (
-            f"preparation.kind: the input of network {network} has {len(takes)} axes, and {card.preparation.kind} "
-            f"makes {len(announced.largest)}"
+            f"{'inference.slice_axis' if plane else 'preparation.kind'}: the input of network {network} has "
+            f"{len(takes)} axes, and {card.preparation.kind} makes {len(announced.largest)}"
         )
     if takes[0] and announced.largest[0] > takes[0]:
         return (

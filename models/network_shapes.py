@@ -47,7 +47,7 @@ def _of_volume(
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     inference, channels = card.inference, 1 + len(preparation.channels)
     if isinstance(inference, SlidingWindow):
-        return _fixed((channels, *inference.window))
+        return _fixed((channels, *inference.network_window))
     if isinstance(inference, LocateThenRead) and network == "main":
         return _fixed((1, *inference.read_size))
     return _slices(preparation, inference) if isinstance(inference, Slices) else _volume(preparation)

@@ -140,7 +140,10 @@ def _fitted(volume: Volume, preparation: VolumePreparation) -> tuple[Volume, Gri
         return volume, grid, lowest if preparation.outside is None else preparation.outside
     source = oriented(volume, preparation.orientation)
     if preparation.fit == "spacing" and spacing_mm is not None:
-        grid = _centred(_spaced(source, spacing_mm, preparation), preparation.crop_centre)
+        slices_mm, rows_mm, columns_mm = (
+            wanted or own for own, wanted in zip(source.spacing_mm, spacing_mm, strict=True)
+        )
+        grid = _centred(_spaced(source, (slices_mm, rows_mm, columns_mm), preparation), preparation.crop_centre)
         return source, _padded(grid, preparation.pad_multiple), preparation.outside
     if preparation.fit == "resize" and size is not None:
         return source, _centred(grid_of(source).stretched(size), preparation.crop_centre), preparation.outside

@@ -1,4 +1,7 @@
-"""A network that reads a window at a time is moved over a volume; where windows overlap, their answers are blended."""
+"""A network that reads a window at a time is moved over a volume; where windows overlap, their answers are blended.
+
+A network of two dimensions reads windows of one slice (`slice_axis`): it is given them without that axis.
+"""
 
 import itertools
 from collections.abc import Iterator
@@ -56,17 +59,20 @@ def _mirrored(
     infer: Infer, network: str, name: str, group: NDArray[np.float32], strategy: SlidingWindow
 ) -> NDArray[np.float32]:
     """Return the answers to some windows: the mean over their mirrored copies, each mirrored back."""
+    across = () if strategy.slice_axis is None else (strategy.slice_axis + 2,)
     axes = sorted(axis + 2 for axis in strategy.mirror_axes)
     ways = [way for count in range(len(axes) + 1) for way in itertools.combinations(axes, count)]
     total: NDArray[np.float32] | None = None
     for way in ways:
-        answer = only_output(infer(network, {name: np.ascontiguousarray(np.flip(group, way))}))
-        if answer.ndim != 5 or answer.shape[0] != len(group) or answer.shape[2:] != strategy.window:  # noqa: PLR2004
+        given = np.ascontiguousarray(np.flip(group, way).squeeze(across))
+        answer = only_output(infer(network, {name: given}))
+        wanted = strategy.network_window
+        if answer.ndim != given.ndim or answer.shape[0] != len(group) or answer.shape[2:] != wanted:
             raise RuntimeFailed(
-                f"the network answers {answer.shape} to {len(group)} windows of {strategy.window}, not "
+                f"the network answers {answer.shape} to {len(group)} windows of {wanted}, not "
                 "(windows, classes, *window): mend `window` or `max_batch` in the card, or the network"
             )
-        values = np.flip(np.asarray(answer, np.float32), way)
+        values = np.flip(np.expand_dims(np.asarray(answer, np.float32), across), way)
         total = values if total is None else total + values
     assert total is not None  # noqa: S101  # as it is counts as a way
     return total / np.float32(len(ways)) if len(ways) > 1 else total

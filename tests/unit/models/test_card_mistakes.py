@@ -97,7 +97,11 @@ OUT_OF_RANGE = [
         "size = [0, 16, 16]",
         "preparation.size.0: Input should be greater than or equal to 1, not 0",
     ),
-    ("size = [16, 16, 16]", "spacing_mm = [-1.0, 0, 1.0]", "preparation.spacing_mm.0: Input should be greater than 0"),
+    (
+        "size = [16, 16, 16]",
+        "spacing_mm = [-1.0, 0, 1.0]",
+        "preparation.spacing_mm.0: Input should be greater than or equal to 0",
+    ),
     (
         "size =",
         "percentiles = [0, 200]\nsize =",

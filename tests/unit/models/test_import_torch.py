@@ -67,6 +67,33 @@ def test_a_torchscript_file_becomes_a_model(tmp_path: Path) -> None:
     assert len(np.unique(labels)) > 1
 
 
+SPACED = VOLUME["preparation"] | {"spacing_mm": [2.0, 0.0, 2.0]}
+RESIZED = {key: value for key, value in SPACED.items() if key != "spacing_mm"} | {"fit": "resize", "size": [16, 9, 24]}
+
+
+@pytest.mark.parametrize(
+    ("preparation", "inference"),
+    [
+        (SPACED, {"strategy": "sliding-window", "window": [16, 1, 24], "slice_axis": 1}),
+        (RESIZED, {"strategy": "slices", "axis": 1, "neighbours": 1}),
+    ],
+    ids=["windows", "whole slices"],
+)
+def test_a_torchscript_file_of_slices_becomes_a_model(
+    tmp_path: Path, preparation: dict[str, Any], inference: dict[str, Any]
+) -> None:
+    """A network of two dimensions is shown an example of two, with its neighbours as channels."""
+    torch = need("torch")
+    torch.manual_seed(0)
+    module = torch.nn.Conv2d(1 + 2 * inference.get("neighbours", 0), 3, 3, padding=1)
+    torch.jit.script(module).save(str(tmp_path / "net.pt"))
+    table = wishes() | VOLUME | {"preparation": preparation, "inference": inference}
+    made = import_from("torchscript", tmp_path / "net.pt", card_file(tmp_path, table), tmp_path / "models")
+    assert all(verdict.passed for verdict in check(read_entry(made), OnnxRuntime()))
+    labels = read_by(made, oblique_head())
+    assert len(np.unique(labels)) > 1
+
+
 def test_a_module_brings_a_program_too(tmp_path: Path) -> None:
     """A module with source is written as an exported program too, which the runtime torch proves by the golden file."""
     need("torch")

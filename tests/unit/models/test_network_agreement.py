@@ -22,6 +22,7 @@ VOLUME = {"kind": "volume", "orientation": "RAS", "normalisation": "min-max"}
 SPACED = VOLUME | {"fit": "spacing", "spacing_mm": [1.0, 1.0, 1.0]}
 RESIZED = VOLUME | {"fit": "resize", "size": [16, 16, 16]}
 WINDOWS = {"strategy": "sliding-window", "window": [9, 8, 8]}
+SLICES = WINDOWS | {"window": [9, 1, 8], "slice_axis": 1}
 SIGNALS = {"kind": "signals", "channels": ["I", "II"], "sampling_frequency_hz": 100, "samples": 50}
 CLASSES = {"kind": "classification", "activation": "softmax", "classes": [{"name": "a", "concept": SINUS.model_dump()}]}
 
@@ -48,7 +49,14 @@ def card(**changes: Any) -> Card:
         ({}, [1, 1, 8, 8, 8], "inference.window: the card makes inputs of 1x9x8x8 (channels first), and network main"),
         ({}, [1, 2, "d", "h", "w"], "preparation.channels: "),
         ({"networks": {"main": {"max_batch": 4}}}, [1, 1, 9, 8, 8], "networks.main.max_batch: 4 inputs at once"),
-        ({}, [1, 1, 8, 8], "preparation.kind: the input of network main has 4 axes, and volume makes 5"),
+        ({}, [1, 1, 8, 8], "inference.slice_axis: the input of network main has 4 axes, and volume makes 5"),
+        ({"inference": SLICES}, [1, 1, 8, 8, 8], "inference.slice_axis: the input of network main has 5 axes, and"),
+        ({"inference": SLICES}, [1, 1, 9, 9], "inference.window: the card makes inputs of 1x9x8 (channels first), and"),
+        (
+            {"preparation": RESIZED, "inference": {"strategy": "whole"}},
+            [1, 1, 16, 16],
+            "preparation.kind: the input of network main has 4 axes, and volume makes 5",
+        ),
         ({"preparation": RESIZED, "inference": {"strategy": "whole"}}, [1, 1, 16, 16, 17], "preparation.size: "),
         (
             {"preparation": RESIZED, "inference": {"strategy": "slices", "neighbours": 1}},
@@ -61,7 +69,7 @@ def card(**changes: Any) -> Card:
             "preparation.samples: ",
         ),
     ],
-    ids=["window", "channels", "batch", "axes", "size", "neighbours", "samples"],
+    ids=["window", "channels", "batch", "plane", "no plane", "slice", "axes", "size", "neighbours", "samples"],
 )
 def test_a_fixed_input_of_another_shape_is_named(changes: dict[str, Any], shape: list[Any], told: str) -> None:
     """The key that says the side is told, with both shapes."""

@@ -152,6 +152,23 @@ def test_fixed_numbers_normalise_a_ct() -> None:
     np.testing.assert_allclose(found, (np.clip(np.asarray(volume.array), 50, 200) - 100) / 50, rtol=1e-6)
 
 
+@pytest.mark.parametrize("anchor", ["edges", "first-voxel"])
+@pytest.mark.parametrize("interpolation", ["linear", "spline"])
+def test_a_spacing_of_0_keeps_the_images_own(anchor: str, interpolation: str) -> None:
+    """Along that axis there are as many voxels as before, in the same places, and each plane is resampled by itself."""
+    changes = AS_IT_IS | {"anchor": anchor, "interpolation": interpolation, "normalisation": "none"}
+    volume = noise()
+    prepared = prepare(volume, preparation(**changes | {"spacing_mm": (0.0, 2.0, 1.9)}))
+    assert prepared.array.shape[2] == 12
+    np.testing.assert_allclose(prepared.affine[:3, 0], volume.affine[:3, 0])
+    alone = replace(volume, array=np.repeat(volume.array[5:6], 12, axis=0))
+    again = prepare(alone, preparation(**changes | {"spacing_mm": (0.0, 2.0, 1.9)}))
+    np.testing.assert_allclose(again.array[0, 0, 7], prepared.array[0, 0, 5], atol=1e-2)
+    kept = prepare(volume, preparation(**changes | {"spacing_mm": (0.0, 0.0, 0.0)}))
+    np.testing.assert_array_equal(kept.array[0, 0], volume.array)
+    np.testing.assert_allclose(kept.affine, volume.affine)
+
+
 def test_sides_are_filled_up_to_a_multiple() -> None:
     """A network with strides gets sides that it can halve; what is filled up lies beyond the images' end."""
     volume = noise((12, 20, 18))
@@ -196,6 +213,8 @@ def test_what_is_zero_around_the_body_is_cropped_first() -> None:
         ({"normalisation": "fixed"}, "needs mean and std"),
         ({"mean": 1.0, "std": 2.0}, "needs mean and std"),
         ({"pad_multiple": 8}, "pad_multiple goes with fit = spacing"),
+        ({"fit": "conform", "spacing_mm": (1, 0, 1)}, "conform needs spacing_mm above 0"),
+        (AS_IT_IS | {"spacing_mm": (1, -1, 1)}, "spacing_mm"),
         ({"normalisation": "z"}, "non-zero-z-score"),
         ({"fit": "conform", "spacing_mm": (1, 1, 1), "crop_centre": (8, 8, 8)}, "crop_centre goes with"),
         ({"channel_values": {"flair": {"normalisation": "none"}}}, "channel_values names flair"),

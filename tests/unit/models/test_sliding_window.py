@@ -1,6 +1,7 @@
 """A network that reads windows answers for the whole volume."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -190,6 +191,61 @@ def test_axes_of_mirrored_copies_are_three_and_each_once() -> None:
             SlidingWindow.model_validate(values | {"mirror_axes": wrong})
     with pytest.raises(ValidationError, match="leave out mirror_axes"):
         a_card(inference=values | {"mirror_axes": (0,)}, interpretation={"kind": "boxes"})
+
+
+@pytest.mark.parametrize("at_once", [1, 5])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_network_of_two_dimensions_reads_slice_by_slice(axis: int, at_once: int) -> None:
+    """It is asked about windows without the axis along which slices follow; each answer lies where its slice lay."""
+    array = a_volume((9, 13, 11))
+    window = [8, 10, 6]
+    window[axis] = 1
+    others = tuple(other for other in range(3) if other != axis)
+    strategy = SlidingWindow.model_validate(
+        STRATEGY.model_dump() | {"window": window, "slice_axis": axis, "mirror_axes": others[:1]}
+    )
+
+    def infer(_network: str, inputs: Arrays) -> Arrays:
+        (x,) = inputs.values()
+        assert x.shape[1:] == (1, *(window[other] for other in others))
+        assert x.shape[0] <= at_once
+        # Beside the values their mean: of another slice, or of several, it would be another.
+        return {"logits": np.concatenate([x, x.mean((2, 3), keepdims=True) + 0 * x], axis=1)}
+
+    answer = ask_windows(infer, "main", "input", array, strategy, at_once=at_once)
+    np.testing.assert_allclose(answer[:, :1], array, atol=1e-6)
+    alone = np.moveaxis(answer[0, 1], axis, 0)
+    for place, plane in enumerate(np.moveaxis(array[0, 0], axis, 0)):
+        assert plane.min() <= alone[place].min() <= alone[place].max() <= plane.max()
+
+
+def test_an_answer_with_another_number_of_axes_is_named() -> None:
+    """A network of three dimensions on a card of slices, and the other way round."""
+    strategy = SlidingWindow.model_validate(STRATEGY.model_dump() | {"window": (1, 10, 12), "slice_axis": 0})
+    for answer, how in ((np.zeros((1, 2, 1, 10, 12)), strategy), (np.zeros((1, 2, 10, 12)), STRATEGY)):
+        with pytest.raises(RuntimeFailed, match="windows of"):
+            ask_windows(lambda _n, _i, answer=answer: {"x": answer}, "main", "input", a_volume((8, 10, 12)), how)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"slice_axis": 0}, r"slice_axis = 0 needs 1 there in window, not \[8, 10, 12\]"),
+        ({"slice_axis": 2, "window": [8, 10, 1], "mirror_axes": [0, 2]}, "mirror_axes names slice_axis"),
+        ({"slice_axis": 3}, "slice_axis"),
+    ],
+)
+def test_slices_have_a_window_of_one(wrong: dict[str, Any], words: str) -> None:
+    """A card that contradicts itself about them is refused with the key."""
+    with pytest.raises(ValidationError, match=words):
+        SlidingWindow.model_validate(STRATEGY.model_dump() | wrong)
+
+
+def test_detectors_do_not_read_slices() -> None:
+    """Boxes of slices would have to be joined to boxes of a volume."""
+    values = STRATEGY.model_dump() | {"window": (1, 10, 12), "slice_axis": 0}
+    with pytest.raises(ValidationError, match="leave out slice_axis"):
+        a_card(inference=values, interpretation={"kind": "boxes"})
 
 
 def test_of_several_outputs_none_is_taken_for_the_answer() -> None:
