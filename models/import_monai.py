@@ -27,6 +27,8 @@ from models.monai_transforms import interpretation, preparation
 
 _SIGMA = 0.125
 _LARGEST_BUNDLE = 8 << 30
+#: Those that move a window, and how many sides it has; SliceInferer moves it over slices that follow along spatial_dim.
+_WINDOWS = {"SlidingWindowInferer": 3, "SliceInferer": 2}
 #: padding_mode, in the card's words.
 _PADDINGS = {"constant": "zero-around", "replicate": "edge-around"}
 _LIMITS = "Imported from a MONAI bundle; labels, not probabilities, are brought back to the images' grid."
@@ -48,9 +50,14 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
             return import_monai(_unpacked(folder, Path(scratch)), wishes, target_dir)
     metadata, parser = _metadata(folder), _parser(folder)
     channels = _channels(metadata)
-    said = {part: value for part in ("preparation", "interpretation") if isinstance(value := wishes.get(part), Mapping)}
+    said = {
+        part: value
+        for part in ("preparation", "inference", "interpretation")
+        if isinstance(value := wishes.get(part), Mapping)
+    }
+    # What the user says with its strategy is all of it, as preparation and interpretation with their kind.
+    inference = {} if "strategy" in said.get("inference", {}) else _inference(parser)
     prepared = preparation(_transforms(parser, "preprocessing"), channels, said.get("preparation"))
-    inference = _inference(parser)
     after = _transforms(parser, "postprocessing")
     by_itself = any(values["_target_"] == "Activationsd" and values.get("sigmoid") for values in after)
     names = _names(metadata, first=1 if by_itself else 0)
@@ -75,12 +82,13 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
         "interpretation": interpreted,
         "labels": [{"number": number, "name": name} for number, name in names.items() if number > 0],
     }
-    sides = sides_of(known)
+    card = with_labels(known, wishes)
+    sides = sides_of(card)
     if not sides:
         raise WeightsRefused(
             "the bundle has no SlidingWindowInferer, no Resized and no CenterSpatialCropd: how large is the input?"
         )
-    card, example = with_labels(known, wishes), np.zeros((1, len(channels), *sides), np.float32)
+    example = np.zeros((1, len(channels), *sides), np.float32)
     script = folder / "models" / "model.ts"
     defined = _network_key(parser) and (folder / "models" / "model.pt").is_file()
     if not defined and script.is_file():
@@ -168,28 +176,58 @@ def _transforms(parser: ConfigParser, key: str) -> list[dict[str, Any]]:
 def _inference(parser: ConfigParser) -> dict[str, Any]:
     inferer = parser.config.get("inferer") or {}
     name = str(inferer.get("_target_", "SimpleInferer")).rpartition(".")[2]
+    _require_slices(parser, name)
     if name == "SimpleInferer":
         return {"strategy": "whole"}
-    if name != "SlidingWindowInferer":
-        raise WeightsRefused(f"the inferer {name} is not read here; known are SimpleInferer and SlidingWindowInferer")
+    if name not in _WINDOWS:
+        raise WeightsRefused(f"the inferer {name} is not read here; known are SimpleInferer, {', '.join(_WINDOWS)}")
     values = {key: parser.get_parsed_content(f"inferer#{key}") for key in inferer if not key.startswith("_")}
     sides, overlap = values["roi_size"], values.get("overlap", 0.25)
-    fixed = isinstance(sides, list | tuple) and min(sides) > 0 and isinstance(overlap, int | float)
+    fixed = isinstance(sides, list | tuple) and len(sides) == _WINDOWS[name] and min(sides) > 0
+    fixed = fixed and isinstance(overlap, int | float)
     padding = _PADDINGS.get(str(values.get("padding_mode", "constant")))
     if not fixed or padding is None or values.get("cval", 0.0) != 0.0:
         raise WeightsRefused(
-            "SlidingWindowInferer is read with three sides, one overlap, and around the images 0 or their edge"
+            f"{name} is read with {_WINDOWS[name]} sides above 0 (roi_size), one overlap, and around the images 0 or "
+            "their edge (padding_mode, cval)"
         )
     if values.get("sigma_scale", _SIGMA) != _SIGMA:
-        raise WeightsRefused(f"SlidingWindowInferer with another sigma_scale than {_SIGMA} is not read here")
+        raise WeightsRefused(f"{name} with another sigma_scale than {_SIGMA} is not read here")
+    window, slices = [int(side) for side in sides], {}
+    if name == "SliceInferer":
+        across = values.get("spatial_dim", 0)
+        if across not in (0, 1, 2):
+            raise WeightsRefused(f"SliceInferer with spatial_dim = {across!r} is not read here, only 0, 1 or 2")
+        window.insert(across, 1)
+        slices = {"slice_axis": across}
     return {
         "strategy": "sliding-window",
-        "window": [int(side) for side in sides],
+        "window": window,
+        **slices,
         "overlap": float(overlap),
         "spread": "steps",
         "blending": "gaussian-monai" if str(values.get("mode", "constant")) == "gaussian" else "constant",
         "padding": padding,
     }
+
+
+def _require_slices(parser: ConfigParser, inferer: str) -> None:
+    """Refuse a network of two dimensions where nothing says which planes of a volume it reads."""
+    key = _network_key(parser)
+    definition = parser.config.get(key)
+    if not isinstance(definition, Mapping) or "spatial_dims" not in definition:
+        return
+    dimensions = parser.get_parsed_content(f"{key}#spatial_dims")
+    wanted = _WINDOWS["SliceInferer"]
+    if dimensions == wanted and inferer != "SliceInferer":
+        raise WeightsRefused(
+            f"the network reads planes ({key}, spatial_dims = 2), and {inferer} does not say along which axis of a "
+            "volume they follow: only SliceInferer with its roi_size and spatial_dim is read here. Where you know it, "
+            'say inference = { strategy = "sliding-window", window = [256, 256, 1], slice_axis = 2 } in the file named '
+            "by --card"
+        )
+    if dimensions != wanted and inferer == "SliceInferer":
+        raise WeightsRefused(f"SliceInferer is for networks of planes, and {key} has spatial_dims = {dimensions}")
 
 
 def _channels(metadata: Mapping[str, Any]) -> list[str]:

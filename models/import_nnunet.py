@@ -16,10 +16,10 @@ import torch
 from models.errors import WeightsRefused
 from models.import_torch import import_module
 from models.imported_model import with_labels
-from models.nnunet_card import limits_of, mirror_axes, nnunet_card
+from models.nnunet_card import CASCADE, limits_of, mirror_axes, nnunet_card
 
-#: Of plans.json. A cascade's second stage reads what its first one said beside the images; 2d is no volume's.
-_CONFIGURATIONS = ("3d_fullres", "3d_lowres")
+#: Of plans.json.
+_CONFIGURATIONS = ("3d_fullres", "3d_lowres", "2d")
 _LARGEST_FILE = 4 << 30
 #: Only these packages may bring a network: a name in a file must not import anything else. `torch` as a whole would
 #: be too much: torch.hub.load, for one, runs what it is pointed to.
@@ -43,7 +43,7 @@ def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, 
         file = _checkpoint(folder)
         content = _content(file)
         configuration = plans["configurations"][_configuration(folder, content)]
-        mirrored = mirror_axes(content.get("inference_allowed_mirroring_axes"))
+        mirrored = mirror_axes(content.get("inference_allowed_mirroring_axes"), len(configuration["patch_size"]))
         card = with_labels(nnunet_card(plans, configuration, dataset, orientation, mirrored), wishes)
         card.setdefault("limits", limits_of(card["preparation"], card["inference"]))
         channels = len(dataset["channel_names"])
@@ -62,10 +62,10 @@ def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, 
 def _configuration(folder: Path, content: Mapping[str, Any]) -> str:
     """Return whose weights these are: plans.json holds all configurations, and their networks may be alike."""
     said = dict(content.get("init_args") or {}).get("configuration") or folder.name.rpartition("__")[2]
+    if said.startswith("3d_cascade"):
+        raise WeightsRefused(f"{folder} was trained as {said}: {CASCADE}")
     if said.startswith(("2d", "3d")) and said not in _CONFIGURATIONS:
-        raise WeightsRefused(
-            f"{folder} was trained as {said}, and {' and '.join(_CONFIGURATIONS)} are what is read here"
-        )
+        raise WeightsRefused(f"{folder} was trained as {said}, and {', '.join(_CONFIGURATIONS)} are what is read here")
     return said if said in _CONFIGURATIONS else _CONFIGURATIONS[0]
 
 

@@ -133,9 +133,10 @@ def _orientation(values: Values, card: dict[str, Any], _channels: Sequence[str])
 
 
 def _spacing(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> None:
-    sides = [float(side) for side in values["pixdim"]]
-    if not all(math.isfinite(side) and side > 0 for side in sides):
-        raise WeightsRefused("Spacingd that leaves a side as it is (pixdim of -1 or nan) is not read here")
+    # What is not above 0 is as the images have it, for MONAI's Spacing and, as 0, for the card.
+    sides = [float(side) if side > 0 else 0.0 for side in values["pixdim"]]
+    if not all(map(math.isfinite, sides)):
+        raise WeightsRefused("Spacingd with an infinite pixdim is not read here")
     # diagonal turns an oblique volume to the patient's axes.
     _only(values, min_pixdim=None, max_pixdim=None, diagonal=False)
     card |= {"fit": "spacing", "spacing_mm": sides}

@@ -12,6 +12,11 @@ _RESAMPLING = "resample_data_or_seg_to_shape"
 #: Its `order`, in the card's words.
 _ORDERS = {0: "nearest", 1: "linear", 3: "spline"}
 _SPATIAL = (0, 1, 2)
+_PLANE, _VOLUME = 2, 3
+CASCADE = (
+    "the second stage of a cascade reads, beside the images, what a 3d_lowres network said of them, and a card reads "
+    "images alone. Import the results folder of 3d_fullres or 3d_lowres of the same training instead"
+)
 _IGNORED = "ignore"
 
 
@@ -29,25 +34,26 @@ def nnunet_card(
         configuration: The one of its configurations that is imported.
         dataset: All of ``dataset.json``.
         orientation: Direction in which slices, rows and columns of the training images grow.
-        mirrored: Axes along which the network was trained with mirrored copies.
+        mirrored: Axes of the patch along which the network was trained with mirrored copies.
 
     Raises WeightsRefused for what no card can say; KeyError, TypeError, ValueError for files that are not nnU-Net's.
     """
     if configuration.get("previous_stage"):
-        raise WeightsRefused("a cascade (previous_stage) is not read here; take 3d_fullres or 3d_lowres alone")
+        raise WeightsRefused(f"plans.json names a previous_stage: {CASCADE}")
     forward = [int(axis) for axis in plans.get("transpose_forward", _SPATIAL)]
     channels = channel_names(dataset["channel_names"], "dataset.json")
     schemes = configuration["normalization_schemes"]
     if len(schemes) != len(channels):
         raise WeightsRefused(f"dataset.json has {len(channels)} channels, plans.json normalises {len(schemes)}")
     values = [_values(configuration, plans, place) for place in range(len(channels))]
+    spacing_mm, windows = _grid(plans, configuration, mirrored)
     preparation = {
         "kind": "volume",
         "orientation": "".join(orientation[axis] for axis in forward),
         "fit": "spacing",
         "interpolation": _interpolation(configuration),
         "normalised": "source-grid",
-        "spacing_mm": [float(value) for value in configuration["spacing"]],
+        "spacing_mm": spacing_mm,
         "crop_non_zero": True,
         **values[0],
     }
@@ -60,14 +66,39 @@ def nnunet_card(
         "preparation": preparation,
         "inference": {
             "strategy": "sliding-window",
-            "window": [int(side) for side in configuration["patch_size"]],
             "overlap": 0.5,
             "blending": "gaussian-nnunet",
             "padding": "zero-around",
-            **({"mirror_axes": mirrored} if mirrored else {}),
+            **windows,
         },
         **_answer(dataset),
     }
+
+
+def _grid(
+    plans: Mapping[str, Any], configuration: Mapping[str, Any], mirrored: list[int]
+) -> tuple[list[float], dict[str, Any]]:
+    """Return the spacing of the network's grid, and which windows of it are read, mirrored along which axes.
+
+    2d: slices follow along the first axis after transposition and stay as far apart as they are, as nnU-Net leaves
+    them; all the rest is done to the volume, as in 3d.
+
+    Raises WeightsRefused for a network of single images.
+    """
+    spacing = [float(side) for side in configuration["spacing"]]
+    patch = [int(side) for side in configuration["patch_size"]]
+    if len(spacing) != len(patch) or len(patch) not in (_PLANE, _VOLUME):
+        raise ValueError(f"spacing {spacing} and patch_size {patch} are neither of a plane nor of a volume")
+    if len(patch) == _VOLUME:
+        return spacing, {"window": patch, **({"mirror_axes": mirrored} if mirrored else {})}
+    if list(plans.get("original_median_shape_after_trans", ()))[:1] == [1]:
+        raise WeightsRefused(
+            "plans.json says that the training images had one slice each (original_median_shape_after_trans): only "
+            "networks of slices of volumes are read here. Export the network as ONNX, and import that with a card of "
+            'preparation.kind = "image"'
+        )
+    axes = {"mirror_axes": [axis + 1 for axis in mirrored]} if mirrored else {}
+    return [0.0, *spacing], {"window": [1, *patch], "slice_axis": 0, **axes}
 
 
 def _answer(dataset: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,12 +150,14 @@ def limits_of(preparation: Mapping[str, Any], inference: Mapping[str, Any]) -> s
     return "; ".join(limits) + "."
 
 
-def mirror_axes(said: object) -> list[int]:
-    """Return the axes of ``inference_allowed_mirroring_axes``. Raises WeightsRefused."""
+def mirror_axes(said: object, count: int) -> list[int]:
+    """Return the axes of ``inference_allowed_mirroring_axes`` of a network of so many. Raises WeightsRefused."""
     if said is None:
         return []
-    if not isinstance(said, (list, tuple)) or any(axis not in _SPATIAL for axis in said) or len(set(said)) < len(said):
-        raise WeightsRefused(f"inference_allowed_mirroring_axes {said!r} are no axes of a volume")
+    known = _SPATIAL[:count]
+    if not isinstance(said, (list, tuple)) or any(axis not in known for axis in said) or len(set(said)) < len(said):
+        what = "plane" if count == _PLANE else "volume"
+        raise WeightsRefused(f"inference_allowed_mirroring_axes {said!r} are no axes of a {what}")
     return sorted(int(axis) for axis in said)
 
 

@@ -67,6 +67,8 @@ def write_results(
     order: int = 3,
     labels: dict[str, Any] | None = None,
     configured: str = "3d_fullres",
+    patch: Sequence[int] = PATCH,
+    forward: Sequence[int] = (0, 1, 2),
 ) -> Path:
     """Write a folder as nnU-Net v2 does, with seeded weights that were trained with deep supervision."""
     torch = need("torch")
@@ -74,6 +76,7 @@ def write_results(
     from models.import_nnunet import _named  # noqa: PLC0415
 
     labels = labels or {"background": 0, "One": 1, "Two": 2}
+    architecture = ARCHITECTURE if len(patch) == 3 else of_planes(ARCHITECTURE)
     regions = any(isinstance(value, list) for value in labels.values())
     folder = tmp_path / f"nnUNetTrainer__nnUNetPlans__{configured}"
     (folder / "fold_0").mkdir(parents=True)
@@ -81,14 +84,14 @@ def write_results(
         "spacing": list(spacing),
         "resampling_fn_data": "resample_data_or_seg_to_shape",
         "resampling_fn_data_kwargs": {"is_seg": False, "order": order, "order_z": 0, "force_separate_z": None},
-        "patch_size": PATCH,
+        "patch_size": list(patch),
         "normalization_schemes": list(schemes),
         "use_mask_for_norm": [False] * len(schemes),
-        "architecture": ARCHITECTURE,
+        "architecture": architecture,
     }
     plans = {
         "dataset_name": "Dataset900_Test",
-        "transpose_forward": [0, 1, 2],
+        "transpose_forward": list(forward),
         "foreground_intensity_properties_per_channel": {str(place): SEEN for place in range(len(channels))},
         "configurations": {configured: configuration},
     }
@@ -99,10 +102,10 @@ def write_results(
         dataset["regions_class_order"] = list(range(1, len(labels)))
     (folder / "dataset.json").write_text(json.dumps(dataset))
     torch.manual_seed(7)
-    arguments = dict(ARCHITECTURE["arch_kwargs"])
-    for key in ARCHITECTURE["_kw_requires_import"]:
+    arguments = dict(architecture["arch_kwargs"])
+    for key in architecture["_kw_requires_import"]:
         arguments[key] = _named(arguments[key]) if arguments[key] else None
-    network = _named(ARCHITECTURE["network_class_name"])(
+    network = _named(architecture["network_class_name"])(
         input_channels=len(channels), num_classes=len(labels) - regions, deep_supervision=True, **arguments
     )
     checkpoint = {
@@ -114,6 +117,16 @@ def write_results(
     }
     torch.save(checkpoint, folder / "fold_0" / "checkpoint_final.pth")
     return folder
+
+
+def of_planes(architecture: dict[str, Any]) -> dict[str, Any]:
+    """Return the same network of two dimensions, as nnU-Net's planner writes it."""
+    said = dict(architecture["arch_kwargs"])
+    for key in ("conv_op", "norm_op"):
+        said[key] = said[key].replace("3d", "2d")
+    for key in ("kernel_sizes", "strides"):
+        said[key] = [sides[1:] for sides in said[key]]
+    return architecture | {"arch_kwargs": said}
 
 
 def resampled_plainly(
@@ -448,7 +461,7 @@ def test_what_is_not_read_here_is_refused(
         import_from("nnunet", results, None, tmp_path / "models", orientation="SPL")
 
 
-@pytest.mark.parametrize("said", ["3d_cascade_fullres", "2d"])
+@pytest.mark.parametrize("said", ["3d_cascade_fullres", "3d_fullres_large", "2d_large"])
 def test_weights_of_another_configuration_are_refused(results: Path, tmp_path: Path, said: str) -> None:
     """plans.json holds all of them, and their networks may be alike: only the spacing would be wrong."""
     torch = need("torch")

@@ -75,7 +75,7 @@ def test_fixed_numbers_may_stand_in_lists() -> None:
         ([AXES, SPACING, HU, step("CenterSpatialCropd", roi_size=8)], "CenterSpatialCropd comes after"),
         ([SPACING, HU], "left and right could be swapped"),
         ([AXES, HU], "no spacing"),
-        ([AXES, SPACING | {"pixdim": [1.0, 1.0, -1.0]}], "leaves a side as it is"),
+        ([AXES, SPACING | {"pixdim": [1.0, 1.0, float("inf")]}], "infinite pixdim"),
         ([AXES, SPACING | {"mode": 3}], "mode = 3"),
         ([AXES, step("Resized", spatial_size=[64, 64, 64])], "mode = area"),
         ([AXES, step("Resized", spatial_size=[64, 64, 64], size_mode="longest")], "size_mode"),
@@ -95,6 +95,12 @@ def test_what_a_card_cannot_say_is_refused(steps: list[dict[str, Any]], words: s
     """Another order, a second change of intensities, open values: each by the transform's name."""
     with pytest.raises(WeightsRefused, match=words):
         preparation(steps)
+
+
+def test_a_side_that_spacing_leaves_alone_is_0() -> None:
+    """MONAI keeps the images' own where pixdim is not above 0, or no number."""
+    for kept in (-1, 0, float("nan")):
+        assert preparation([AXES, SPACING | {"pixdim": [1.5, 1.5, kept]}])["spacing_mm"] == [1.5, 1.5, 0.0]
 
 
 def test_the_middle_may_be_cropped_before_intensities() -> None:
