@@ -1,5 +1,6 @@
 """Several series of one study as the channels of one volume."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +62,7 @@ def _coverage(place: int, first: Volume, other: Volume) -> list[str]:
     share = share_covered(grid_of(first), grid_of(other))
     if share < LEAST_COVERED:
         raise SeriesRefused(
-            f"too little in common: channel {place} shows {share:.0%} of the first series' space, at least "
-            f"{LEAST_COVERED:.0%} needed"
+            f"too little in common: channel {place} shows {math.floor(100 * share)}% of the first series' space, at "
+            f"least {LEAST_COVERED:.0%} needed"
         )
     return [covered_in_part(round(100 * share))] if share < _NEARLY_ALL else []

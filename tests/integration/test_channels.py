@@ -238,6 +238,18 @@ def test_a_channel_must_show_what_the_first_series_shows(
         assert load_channels(groups, max_voxels=10**7).repairs == told
 
 
+def test_what_is_too_little_is_not_rounded_up_to_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody understands that 25 % are refused for less than 25 %."""
+    groups = [write_mr_series(tmp_path / name, oblique=True) for name in ("t1", "flair")]
+    for file in groups[1]:
+        dataset = pydicom.dcmread(file)
+        dataset.SeriesInstanceUID = "2.25.431"
+        dataset.save_as(file)
+    monkeypatch.setattr("worker.channel_series.share_covered", lambda *_: 0.2499)
+    with pytest.raises(SeriesRefused, match="channel 1 shows 24% of the first series' space, at least 25% needed"):
+        load_channels(groups, max_voxels=10**7)
+
+
 def test_one_series_is_too_few(entry: CatalogEntry) -> None:
     """A model of two channels does not read one."""
     with pytest.raises(InputRefused, match="names 2 series as channels, and 1 are here"):
