@@ -97,18 +97,19 @@ def _widest_in_plane(
 ) -> tuple[NDArray[np.bool_], float, float]:
     """Return the connected part of a mask ``(rows, columns)`` that has the longest diameter, like it, and both axes."""
     numbered, _ = ndimage.label(mask, structure=_TOUCHING[0])
-    parts = [(numbered[box] == number, box) for number, box in enumerate(ndimage.find_objects(numbered), start=1)]
-    parts.sort(key=lambda part: -_diagonal_mm(part[0], row_mm, column_mm))
-    best, longest, across = parts[0], -1.0, 0.0
-    for part in parts:
-        if _diagonal_mm(part[0], row_mm, column_mm) < longest:
+    boxes = ndimage.find_objects(numbered)
+    # Noise has thousands of parts in a slice: those that cannot have the longest diameter are never cut out.
+    reaches = [
+        float(np.hypot((rows.stop - rows.start) * row_mm, (cols.stop - cols.start) * column_mm)) for rows, cols in boxes
+    ]
+    best, longest, across = 0, -1.0, 0.0
+    for number in sorted(range(1, len(boxes) + 1), key=lambda number: -reaches[number - 1]):
+        if reaches[number - 1] < longest:
             break
-        axes = _axes_mm(part[0], row_mm, column_mm)
+        axes = _axes_mm(numbered[boxes[number - 1]] == number, row_mm, column_mm)
         if axes[0] > longest:
-            best, (longest, across) = part, axes
-    alone = np.zeros_like(mask)
-    alone[best[1]] = best[0]
-    return alone, longest, across
+            best, (longest, across) = number, axes
+    return numbered == best, longest, across
 
 
 def _axes_mm(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> tuple[float, float]:

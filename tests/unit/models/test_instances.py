@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from models.card_interpretation import LabelMapInterpretation
 from models.card_parts import Concept, Label
@@ -66,6 +67,23 @@ def test_the_outline_goes_around_the_thing_on_its_slice() -> None:
     outline = np.array(found.outline)
     assert outline.min(axis=0) == pytest.approx((rows.min() - 0.5, columns.min() - 0.5))
     assert outline.max(axis=0) == pytest.approx((rows.max() + 0.5, columns.max() + 0.5))
+
+
+def test_the_diameter_is_that_of_trying_everything() -> None:
+    """Of shapes of any kind, on pixels of any shape: the farthest two edges of pixels of one connected part."""
+    random = np.random.default_rng(7)
+    for _ in range(60):
+        mask = random.random(random.integers(1, 14, 2)) < random.choice([0.1, 0.3, 0.6])
+        if not mask.any():
+            continue
+        spacing = random.choice([0.3, 0.7, 1.0, 2.5], 2)
+        numbered, count = ndimage.label(mask, structure=np.ones((3, 3)))
+        longest = 0.0
+        for number in range(1, count + 1):
+            pixels = np.argwhere(numbered == number)
+            edges = np.concatenate([pixels + apart for apart in ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5))]) * spacing
+            longest = max(longest, float(np.linalg.norm(edges[:, None] - edges, axis=2).max()))
+        assert axes_mm(mask, *spacing)[0] == pytest.approx(longest)
 
 
 def test_an_ellipse_has_two_axes_in_any_direction() -> None:
