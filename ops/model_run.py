@@ -29,6 +29,9 @@ from worker.reading_series import read_series
 from worker.selection_rules import rules_of
 from worker.site_filter import for_site
 
+#: PS3.10 8.6: a media directory has this name, and nothing else has.
+_MEDIA_DIRECTORY = "DICOMDIR"
+
 
 def channel_folders(entry: CatalogEntry, said: list[str]) -> list[Path]:
     """Return the folders of a card's channels in its order. Raises ModelError."""
@@ -70,6 +73,8 @@ def _dicom_below(folder: Path, copies: Path, note: Callable[[str], None]) -> lis
     """
     files, completed, others = [], [], []
     for file in files_below([folder]):
+        if file.name == _MEDIA_DIRECTORY:
+            continue  # it lists images and is none, so it need not be whole
         try:
             meta = read_meta_to_send(file)
         except MetaUnreadable as error:

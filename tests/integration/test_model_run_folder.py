@@ -61,3 +61,12 @@ def test_a_folder_without_dicom_says_what_is_in_it(folder: Path) -> None:
     assert done.returncode == 1
     assert "series holds no DICOM file; is it the right folder?" in done.stderr
     assert "not DICOM, and not read: 1 file, such as a.txt" in done.stderr
+
+
+@pytest.mark.parametrize("content", [bytes(128) + b"DICM\x02\x00", b"scratched"], ids=["cut", "no DICOM"])
+def test_a_damaged_media_directory_keeps_nothing_from_being_read(folder: Path, content: bytes) -> None:
+    """On a scratched CD the images may be whole; what lists them is not needed."""
+    (folder / "series" / "DICOMDIR").write_bytes(content)
+    done = run(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "DICOMDIR" not in done.stderr
