@@ -86,6 +86,26 @@ def test_the_diameter_is_that_of_trying_everything() -> None:
         assert axes_mm(mask, *spacing)[0] == pytest.approx(longest)
 
 
+@pytest.mark.parametrize("shape", ["corner", "holes"])
+def test_the_outline_goes_around_all_that_is_measured(shape: str) -> None:
+    """Also where pixels touch at a corner alone, and where the edge of a hole is longer than that of the thing."""
+    labels = np.zeros((1, 40, 40), np.uint8)
+    if shape == "corner":
+        labels[0, 5:15, 5:15] = labels[0, 15:25, 15:25] = NODULE.number
+    else:
+        labels[0, 5:30, 5:30] = NODULE.number
+        labels[0, 7:28, 7:28:2] = 0
+        labels[0, 7, 7:28] = 0
+    rows, columns = np.nonzero(labels[0])
+    _, (found,) = take_instances(labels, [NODULE], a_volume(labels))
+    outline = np.array(found.outline)
+    assert outline.min(axis=0) == pytest.approx((rows.min() - 0.5, columns.min() - 0.5))
+    assert outline.max(axis=0) == pytest.approx((rows.max() + 0.5, columns.max() + 0.5))
+    points = outline * SPACING[1:]
+    longest = float(np.linalg.norm(points[:, None] - points, axis=2).max())
+    assert longest == pytest.approx(value_of(found, DIAMETER), abs=0.5)
+
+
 def test_an_ellipse_has_two_axes_in_any_direction() -> None:
     """A turned ellipse of 20 x 8 mm on an anisotropic grid is measured within a pixel."""
     y, x = np.ogrid[:120, :100]
