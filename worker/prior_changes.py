@@ -24,12 +24,14 @@ from worker.prior import (
     Prior,
 )
 from worker.prior_pairs import Thing, pairs_of
-from worker.prior_sizes import in_unit, most_different
+from worker.prior_sizes import disagreement, in_unit, is_length, most_different
 
 _VOLUME: Code = ("118565006", "SCT")
 #: Below these a doubling time says more about the measurement than about the lesion.
 _LEAST_GROWTH = 1.25
 _LEAST_DAYS = 30
+#: Of the change of a diameter and of the width that a volume says: one of them has doubled beside the other.
+_MOST_DISAGREEMENT = math.log(2.0)
 
 
 def compare(reading: Reading, earlier: EarlierRead, *, studied_on: date, method: Method) -> Prior | None:
@@ -95,10 +97,22 @@ def doubling_days(earlier: float, now: float, days: int) -> float | None:
 def _changes_of(thing: Thing, then: Observed, days: int) -> Iterator[Change]:
     # A doubling time is told of what may grow, not of an organ.
     abnormal = of_abnormal_category(thing.label)
-    for change in _changes(thing, thing.measurements, then.measurements):
+    for change in _changes(thing, *_of_one_extent(thing, then)):
         volume = (change.name.value, change.name.scheme) == _VOLUME
         doubling = doubling_days(change.earlier, change.now, days) if abnormal and volume else None
         yield replace(change, doubling_days=doubling)
+
+
+def _of_one_extent(thing: Thing, then: Observed) -> tuple[Iterable[Measurement], Iterable[Measurement]]:
+    """Return what is measured today and was then, of a structure without diameters that its volume contradicts.
+
+    A diameter is that of one part. Where parts have joined or come apart in between, or an earlier release measured
+    from one part to another, it has changed and the structure has not.
+    """
+    now, before = thing.measurements, then.measurements
+    if isinstance(thing, Detection) or disagreement(now, before) <= _MOST_DISAGREEMENT:
+        return now, before
+    return [one for one in now if not is_length(one)], before
 
 
 def _size_apart(thing: Thing, then: Observed) -> Iterator[Change]:

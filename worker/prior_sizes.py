@@ -25,6 +25,18 @@ def apart(now: Iterable[Measurement], then: Iterable[Measurement]) -> float:
     return max((difference for difference, _, _ in _differences(now, then)), default=math.inf)
 
 
+def disagreement(now: Iterable[Measurement], then: Iterable[Measurement]) -> float:
+    """Return how far a length's change lies from that of the width which the volume says, as a logarithm."""
+    ratios = [(ratio, _kind(today)) for ratio, today, _ in _ratios(now, then)]
+    lengths, volumes = ([ratio for ratio, kind in ratios if kind == wanted] for wanted in ("length", "volume"))
+    return max((abs(length - volume) for length in lengths for volume in volumes), default=0.0)
+
+
+def is_length(measurement: Measurement) -> bool:
+    """Say whether it is in a unit of length."""
+    return _kind(measurement) == "length"
+
+
 def most_different(now: Iterable[Measurement], then: Iterable[Measurement]) -> tuple[Measurement, Measurement] | None:
     """Return the size of today and the one of then that differ most in width, None where none can be compared."""
     # Of two that say the same but for rounding, such as diameter and volume of a ball, the one that is named first.
@@ -35,12 +47,18 @@ def most_different(now: Iterable[Measurement], then: Iterable[Measurement]) -> t
 def _differences(
     now: Iterable[Measurement], then: Iterable[Measurement]
 ) -> Iterator[tuple[float, Measurement, Measurement]]:
+    return ((abs(ratio), today, before) for ratio, today, before in _ratios(now, then))
+
+
+def _ratios(
+    now: Iterable[Measurement], then: Iterable[Measurement]
+) -> Iterator[tuple[float, Measurement, Measurement]]:
     sizes = {(m.name.value, _kind(m)): m for m in now if m.unit.value in _UNITS}
     for before in then:
         today = sizes.get((before.name.value, _kind(before)))
         if today is not None and before.value > 0 and today.value > 0:
             ratio = before.value * _UNITS[before.unit.value][1] / (today.value * _UNITS[today.unit.value][1])
-            yield abs(math.log(ratio)) / _DIMENSIONS[_kind(before)], today, before
+            yield math.log(ratio) / _DIMENSIONS[_kind(before)], today, before
 
 
 def _kind(measurement: Measurement) -> str:

@@ -95,6 +95,28 @@ def test_a_structure_is_compared_with_itself() -> None:
     assert (prior.days, prior.obstacle, change.doubling_days) == (90, None, None)
 
 
+@pytest.mark.parametrize(
+    ("diameter_mm", "told"),
+    [
+        (30.0, {"Volume"}),  # of one part; the earlier release had measured from one to another
+        (95.0, {"Volume", "Diameter"}),
+        (190.0, {"Volume", "Diameter"}),
+        (210.0, {"Volume"}),  # two parts have joined
+    ],
+)
+def test_a_diameter_that_the_volume_contradicts_is_not_compared(diameter_mm: float, told: set[str]) -> None:
+    """Nothing has become so much less, or more: a part of it is measured that was not."""
+    now, then = (
+        replace(
+            structure(THALAMUS, 7.1), measurements=(volume(7.1), Measurement(name=DIAMETER, value=mm, unit=MILLIMETRE))
+        )
+        for mm in (diameter_mm, 100.0)
+    )
+    prior = compared(Reading(structures=(now,)), earlier(observed(then, "left")))
+    assert prior is not None
+    assert {change.name.meaning for change in prior.changes} == told
+
+
 @pytest.mark.parametrize("side", ["right", "", "?"])
 def test_another_side_is_another_structure(side: str) -> None:
     """What the left one was is not what the right one is, nor one whose side nobody said."""

@@ -1,13 +1,14 @@
 """Sizes are compared in width, whatever was measured and in which unit."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from models.card_parts import Concept
 from models.findings import Measurement
-from models.instances import DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
-from worker.prior_sizes import apart, in_unit
+from models.instances import DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, SHORT_AXIS, VOLUME
+from worker.prior_sizes import apart, disagreement, in_unit
 
 CM = Concept(value="cm", scheme="UCUM", meaning="centimeter")
 MM3 = Concept(value="mm3", scheme="UCUM", meaning="cubic millimeter")
@@ -39,6 +40,18 @@ def test_a_volume_says_the_width_as_a_diameter_does() -> None:
     assert apart([wide], [narrow]) == pytest.approx(math.log(2.0))
     # The worst disagreement counts.
     assert apart([*one, narrow], [*eight, narrow]) == pytest.approx(math.log(2.0))
+
+
+def test_lengths_are_held_against_the_volume_alone() -> None:
+    """What has become flat has lost its short axis and kept the long one: neither contradicts the other."""
+    then = [
+        Measurement(name=VOLUME, value=10.0, unit=MILLILITRE),
+        Measurement(name=DIAMETER, value=40.0, unit=MILLIMETRE),
+        Measurement(name=SHORT_AXIS, value=40.0, unit=MILLIMETRE),
+    ]
+    flat = [replace(then[0], value=5.0), then[1], replace(then[2], value=18.0)]
+    assert disagreement(flat, then) == pytest.approx(math.log(40 / 18) - math.log(2) / 3)
+    assert disagreement(flat[1:], then[1:]) == disagreement(flat[:1], then[:1]) == disagreement([], then) == 0.0
 
 
 def test_without_a_common_size_nothing_is_near() -> None:
