@@ -4,6 +4,7 @@ A network of two dimensions reads windows of one slice (`slice_axis`): it is giv
 """
 
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -100,10 +101,13 @@ def windows(shape: tuple[int, ...], strategy: SlidingWindow) -> Iterator[tuple[s
     """Yield the boxes that cover a volume: as few as the overlap allows, the last at the end."""
     starts = []
     for side, wide in zip(shape, strategy.window, strict=True):
-        step = max(1, int(wide * (1.0 - strategy.overlap)))
-        count = -(-(side - wide) // step) + 1
-        even = np.linspace(0, side - wide, count)
-        places = even if strategy.spread == "even" else np.minimum(np.arange(count) * step, side - wide)
+        step = max(1.0, wide * (1.0 - strategy.overlap))
+        if strategy.spread == "even":
+            # As nnU-Net counts them: of an odd width half a voxel is not rounded.
+            places = np.linspace(0, side - wide, math.ceil((side - wide) / step) + 1)
+        else:
+            count = math.ceil((side - wide) / int(step)) + 1
+            places = np.minimum(np.arange(count) * int(step), side - wide)
         starts.append([round(place) for place in places])
     for corner in itertools.product(*starts):
         yield tuple(slice(start, start + wide) for start, wide in zip(corner, strategy.window, strict=True))

@@ -74,6 +74,14 @@ def test_every_voxel_is_covered_and_no_window_is_wasted() -> None:
     assert all(side.stop <= length for box in boxes for side, length in zip(box, covered.shape, strict=True))
 
 
+@pytest.mark.parametrize(("side", "wide", "places"), [(70, 35, [0, 18, 35]), (61, 41, [0, 20]), (35, 35, [0])])
+def test_half_of_an_odd_window_is_half_a_voxel_more(side: int, wide: int, places: list[int]) -> None:
+    """nnU-Net (`compute_steps_for_sliding_window`) does not round the step, so there are no more windows than there."""
+    strategy = SlidingWindow(strategy="sliding-window", window=(1, wide, wide), overlap=0.5, slice_axis=0)
+    boxes = list(windows((3, side, side), strategy))
+    assert [sorted({box[axis].start for box in boxes}) for axis in (0, 1, 2)] == [[0, 1, 2], places, places]
+
+
 def test_the_middle_of_a_window_counts_most() -> None:
     """The weight falls from the middle to the corners and is nowhere nothing."""
     weight = blending(STRATEGY)
