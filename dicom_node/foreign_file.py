@@ -15,6 +15,7 @@ from dicom_node.errors import HeadUnreadable, InvalidUid, MetaUnreadable, NotDic
 from dicom_node.head import Head, first_of_group, read_head
 from dicom_node.origin import require_uid
 from dicom_node.part10 import FileMeta, encode_meta, mapped, meta_in
+from dicom_node.wholeness import is_whole
 
 _IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 #: Group 0008 in little endian, with which the dataset of every composite instance begins.
@@ -75,10 +76,9 @@ def _of_bare(file: Path, view: memoryview) -> FileMeta:
         sop_class_uid, sop_instance_uid = _required(head)
     except (HeadUnreadable, InvalidUid) as error:
         raise NotDicom(none) from error
-    try:
-        pixels = first_of_group(view, syntax, _PIXELS)
-    except HeadUnreadable as error:
-        raise MetaUnreadable(f"{file}: a dataset without file meta information, and truncated ({error})") from error
+    if not is_whole(view, syntax):
+        raise MetaUnreadable(f"{file}: a dataset without file meta information, and truncated; copy the file anew")
+    pixels = first_of_group(view, syntax, _PIXELS)
     if pixels is not None and pixels.tag[0] == _PIXELS and (pixels.length is None or pixels.tag[1] < _UNCOMPRESSED):
         raise MetaUnreadable(
             f"{file}: compressed pixels, and no file meta information that says how; write the file anew with a DICOM "

@@ -75,11 +75,11 @@ def test_compressed_pixels_of_which_nothing_says_how_are_damaged(tmp_path: Path)
         read_meta_to_send(bare(tmp_path, encode(made)))
 
 
-def test_a_dataset_that_ends_inside_an_element_is_damaged(tmp_path: Path) -> None:
-    """It is not sent as if it were whole."""
-    data = encode(dataset())
+@pytest.mark.parametrize("lost", [2, 5, 15], ids=["in the value of the pixels", "before it", "in another element"])
+def test_a_dataset_that_ends_inside_an_element_is_damaged(tmp_path: Path, lost: int) -> None:
+    """It is one, and not all of it: another matter than a file that is no DICOM."""
     with pytest.raises(MetaUnreadable, match="without file meta information, and truncated"):
-        read_meta_to_send(bare(tmp_path, data + b"\x28\x00\x10"))
+        read_meta_to_send(bare(tmp_path, encode(with_pixels())[:-lost]))
 
 
 def test_a_zip_file_is_unpacked_by_the_same_look(tmp_path: Path) -> None:
