@@ -164,15 +164,14 @@ class CommitmentLedger(Database):
         now = self.clock.read()
         with self.writing() as session:
             rows = session.execute(
-                select(Delivery, ResultObject, Job)
+                select(Delivery, ResultObject)
                 .join(CommitmentRequest, CommitmentRequest.delivery_id == Delivery.id)
                 .join(ResultObject, ResultObject.id == Delivery.result_object_id)
-                .join(Job, Job.id == ResultObject.job_id)
                 .where(CommitmentRequest.transaction_uid == transaction_uid, Delivery.destination.in_(destinations))
                 .order_by(Delivery.id)
                 .with_for_update(of=Delivery, **LOCK)
             ).all()
-            for delivery, result, job in rows:
+            for delivery, result in rows:
                 if delivery.state not in _TAKEN:
                     continue  # an earlier report, or a later attempt, has decided about it
                 # Who says both does not know: the archive gets it again, where it may be lost otherwise.
@@ -180,7 +179,9 @@ class CommitmentLedger(Database):
                     why = failed[result.sop_instance_uid]
                     age_s = (utc_now() - delivery.created_at).total_seconds()
                     superseded = session.get(Withdrawal, delivery.id) is not None
-                    if age_s > give_up_after_s or job.state not in LEAVING or superseded:
+                    # Only now: while the delivery was waited for, a newer read may have taken the job's place.
+                    state = session.scalar(select(Job.state).where(Job.id == result.job_id))
+                    if age_s > give_up_after_s or state not in LEAVING or superseded:
                         _give_up(session, delivery, f"not committed: {why}")
                         continue
                     require_delivery(DeliveryState(delivery.state), DeliveryState.PENDING)

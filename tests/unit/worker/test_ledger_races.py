@@ -1,18 +1,23 @@
 """Several processes at the ledger at the same moment: each connects by itself, and all begin together."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
 from worker.errors import IllegalTransition, LeaseLost
-from worker.job import Claim, JobState, ResultFile
+from worker.job import Claim, DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
+from worker.ledger_jobs import study_of
+from worker.ledger_superseded import take_place
 from worker.object_kinds import DEFAULT_KINDS
 from worker.patient_key import PatientKey
+from worker.tables import Job
 
 AT_ONCE = 6
 Together = Callable[..., list[Any]]
@@ -199,3 +204,44 @@ def test_an_admin_cancels_what_a_worker_finishes(
         expected = JobState.READ if finished is None else JobState.CANCELLED
         assert row.state is expected
         assert isinstance(cancelled, IllegalTransition) if finished is None else isinstance(finished, LeaseLost)
+
+
+def test_a_report_of_commitment_waits_for_a_newer_read_and_sees_it(
+    ledger: Ledger, clock: ManualLedgerClock, together: Together
+) -> None:
+    """Nothing of the superseded job is put back to wait, which would be for ever."""
+    ledger.close_revision(assembled(), {}, [planned()])
+    finish(ledger, claim(ledger), ["SR"])
+    batch = ledger.claim_deliveries("pacs", lease_s=60)
+    assert batch is not None
+    ledger.delivered(batch.objects[0], DeliveryState.ACCEPTED, status=0, commitment="required")
+    asked = ledger.claim_commitment("pacs", timeout_s=100, give_up_after_s=1e6)
+    assert asked is not None
+    ledger.close_revision(assembled(files=("s/a/1.dcm", "s/a/3.dcm")), {}, [planned(input_key="more")])
+    newer = claim(ledger)
+    taken = threading.Event()
+
+    def take_its_place(one: Ledger) -> None:
+        with one.writing() as session:
+            job = session.get_one(Job, newer.job_id)
+            take_place(session, job, study_of(session, job), kept=[], withdraw_from=[], known=None)
+            taken.set()
+            time.sleep(0.5)  # while the report waits for the delivery
+            session.execute(update(Job).where(Job.id != newer.job_id).values(state=JobState.SUPERSEDED))
+
+    def report(one: Ledger) -> None:
+        taken.wait()
+        one.commitment_reported(
+            asked.transaction_uid,
+            committed=[],
+            failed={asked.instances[0][1]: "no"},
+            destinations=["pacs"],
+            first_retry_s=1,
+            longest_retry_s=1,
+            give_up_after_s=1e6,
+        )
+
+    assert together(take_its_place, report) == [None, None]
+    row = ledger.job(batch.job_id)
+    assert row is not None
+    assert [it.state for it in row.deliveries] == [DeliveryState.ABANDONED]
