@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from worker.column_types import UtcDateTime
 from worker.errors import LedgerDamaged
 from worker.job import JobState, Priority, require_job
-from worker.ledger_database import utc_now, write_event
+from worker.ledger_database import LOCK, utc_now, write_event
 from worker.ledger_facts import dialect_of, wrong_values
 from worker.tables import Event, Job, Revision
 
@@ -46,10 +46,13 @@ def put_aside(session: Session, job_id: int, before: JobState, damage: LedgerDam
         f"backup of the ledger what was there; then `wetread retry {job_id}` reads it, `wetread cancel {job_id}` never"
     )
     table: Any = Job.__table__
+    still = select(table.c.id).where(table.c.id == job_id, table.c.state == before)
+    if session.scalar(still.with_for_update(**LOCK)) is None:
+        return  # another process has met it at the same moment, and told
     # Column by column: what the row holds is not to be loaded.
     values = {**dict(_readable(session, table, job_id)), table.c.state: JobState.HELD.value, table.c.reason: reason}
     values |= {table.c.held_from: "", table.c.lease_owner: ""}
-    session.execute(update(table).where(table.c.id == job_id, table.c.state == before).values(values))
+    session.execute(update(table).where(table.c.id == job_id).values(values))
     study_id = session.scalar(
         select(Revision.study_id).where(
             Revision.id == select(Job.revision_id).where(Job.id == job_id).scalar_subquery()

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dicom_node.study import AssembledStudy, Completion, StoredInstance
+from worker.errors import LedgerDamaged
 from worker.job import JobState, ModelVersion, Priority, require_job
 from worker.ledger_clock import Reading
+from worker.ledger_damage import damage_told
 from worker.ledger_database import LOCK, Database, lock_name, utc_now, write_event
 from worker.ledger_deadlines import record_deadline
 from worker.ledger_revisions import add_revision, digest_of, latest_revision
@@ -19,6 +22,8 @@ from worker.other_series import OtherSeries
 from worker.planned_read import Planned, state_in_revision
 from worker.tables import Job, JobInput, Model, Outbox, Peer, ResultObject, Revision, Series, Study
 from worker.turn import rank_s
+
+_log = structlog.get_logger()
 
 #: States that a later revision's job replaces at once. What is claimed or read is replaced when the new job is read.
 _REPLACED_AT_ONCE = (JobState.QUEUED, JobState.FAILED, JobState.HELD, JobState.SKIPPED, JobState.CANCELLED)
@@ -266,7 +271,13 @@ def _renew_input(session: Session, study: Study, jobs: Sequence[Job], planned: P
     for job in jobs:
         if job.input_key != planned.input_key:
             continue
-        source = session.scalars(select(JobInput).where(JobInput.job_id == job.id)).one()
+        try:
+            with damage_told():
+                source = session.scalars(select(JobInput).where(JobInput.job_id == job.id)).one()
+        except LedgerDamaged as damage:
+            # Whoever claims the job holds it; what else comes of the study must not wait for that.
+            _log.error("damaged input not renewed", job=job.id, cause=damage.args[0], remedy="`wetread ledger check`")
+            continue
         known, source.others = source.others, planned.others
         if job.state not in _REPLACED_AT_ONCE:
             if planned.others and planned.others != known:

@@ -7,11 +7,12 @@ from contextlib import closing
 import pytest
 from sqlalchemy import text
 
-from tests.unit.worker.conftest import ManualLedgerClock
+from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
 from tests.unit.worker.test_outbox import Broker
-from worker.errors import LedgerBroken
+from worker.errors import LedgerBroken, LedgerDamaged
 from worker.job import Claim, DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
+from worker.ledger_damage import put_aside
 from worker.object_kinds import DEFAULT_KINDS
 from worker.outbox import Reconciler
 from worker.settings import WorkerSettings
@@ -189,3 +190,30 @@ def test_results_of_a_damaged_job_keep_no_others(ledger: Ledger, queue_job: Call
         sent |= {item.sop_instance_uid for item in batch.objects}
         ledger.delivered(batch.objects[0], DeliveryState.ACCEPTED, status=0)
     assert sent == {"1.9.1", "1.9.2"}
+
+
+@pytest.mark.parametrize("statement", [statement for statement, _ in ANYWHERE[1:]])
+@pytest.mark.parametrize("was_read", [False, True])
+def test_a_damaged_input_does_not_keep_a_study_from_being_recorded(
+    ledger: Ledger, *, statement: str, was_read: bool
+) -> None:
+    """What came later, and this model does not read, is in a revision; it would have been refused without end."""
+    ledger.close_revision(assembled(), {}, [planned()])
+    if was_read:
+        claimed = claim(ledger)
+        assert claimed is not None
+        ledger.finish(claimed, results=[], destinations={}, runtime="r", inputs_digest="i", recipe_digest="c")
+    harm(ledger, statement)
+    assert claim(ledger) is None
+    more = assembled(files=("s/a/1.dcm", "s/a/2.dcm", "s/b/3.dcm"))
+    assert ledger.close_revision(more, {}, [planned()]) == 2
+    assert [job.state for job in ledger.jobs()] == [JobState.READ if was_read else JobState.HELD]
+
+
+def test_of_two_that_meet_a_damaged_job_at_once_one_tells(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """On PostgreSQL both may look at it before either holds it; a timeline with two holds would not be sound."""
+    job_id = queue_job("1.2.1")
+    for _ in range(2):
+        with ledger.writing() as session:
+            put_aside(session, job_id, JobState.QUEUED, LedgerDamaged("the ledger holds a priority that is none"))
+    require_held(ledger, job_id, PRIORITY)
