@@ -63,7 +63,7 @@ def require_modest(
             raise HeadUnreadable(f"the dataset has more than {most} elements")
         if (wanted is None or element.tag in wanted) and element.vr not in _BULK:
             if _holds_items(dataset, element):
-                budget -= _countinside(dataset, element, end, encoding, budget, most)
+                budget -= _count_inside(dataset, element, end, encoding, budget, most)
             elif wanted is not None and end - element.start > _LONGEST_VALUE:
                 raise HeadUnreadable(
                     f"{name_of_tag(element.tag)} has {end - element.start} bytes, {_LONGEST_VALUE} are the most"
@@ -75,7 +75,7 @@ def _holds_items(dataset: Buffer, element: Element) -> bool:
     return element.length is None or bytes(dataset[element.start : element.start + 4]) in _ITEM_STARTS
 
 
-def _countinside(dataset: Buffer, element: Element, end: int, encoding: Encoding, budget: int, most: int) -> int:
+def _count_inside(dataset: Buffer, element: Element, end: int, encoding: Encoding, budget: int, most: int) -> int:
     """Return how many elements and items a sequence has, those of its sequences too. Raises HeadUnreadable."""
     position, read = element.start, 0
     encoding = inside(element.vr, encoding)
