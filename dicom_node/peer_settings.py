@@ -14,15 +14,24 @@ _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)([.](?!-)[A-Za-z0-9_-]{1,63}(
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 _LONGEST_NAME = 253  # RFC 1035 2.3.4
 _REMEMBERED_HOSTS = 4096
+_MAPPED_BITS = 96  # ::ffff:0:0/96, RFC 4291 2.5.5.2
 
 
 @functools.lru_cache(maxsize=_REMEMBERED_HOSTS)  # each connection is compared with all that are listed
 def network_of(host: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """Return the network that an entry of `hosts` means, None for a host name."""
+    """Return the network that an entry of `hosts` means, None for a host name.
+
+    ::ffff:192.0.2.7 is 192.0.2.7: so a log shows an IPv4 caller that came over a socket for both families.
+    """
     try:
-        return ipaddress.ip_network(host, strict=False)
+        network = ipaddress.ip_network(host, strict=False)
     except ValueError:
         return None
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+    return network
 
 
 def _host(value: str) -> str:

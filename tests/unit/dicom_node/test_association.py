@@ -92,6 +92,20 @@ def test_a_peer_is_admitted_from_its_hosts(address: str) -> None:
     assert _judge(_settings(CT1), address=address) == Admission(peer="CT1")
 
 
+@pytest.mark.parametrize("host", ["::ffff:192.0.2.7", "::FFFF:c000:207", "::ffff:192.0.2.0/120"])
+def test_an_ipv4_address_may_be_listed_as_a_log_shows_it(host: str) -> None:
+    """Who was turned away from a socket for both families is told of so, and its remedy is to list that."""
+    settings = _settings({"ae_title": "CT1", "hosts": [host]})
+    for address, there in (
+        ("192.0.2.7", True),
+        ("::ffff:192.0.2.7", True),
+        ("192.0.3.7", False),
+        ("2001:db8::7", False),
+    ):
+        assert (_judge(settings, address=address) == Admission(peer="CT1")) is there
+        assert is_strange(address, settings, {}) is not there
+
+
 @pytest.mark.parametrize("address", ["192.0.2.8", "127.0.0.1", "2001:db9::5", "203.0.113.10"])
 def test_a_listed_ae_title_belongs_to_its_hosts(address: str) -> None:
     """Nobody else calls under it, not even this machine; the standard has no reason of its own for that."""
