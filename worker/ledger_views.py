@@ -89,7 +89,8 @@ class LedgerViews(AlertViews, PeerViews):
         query = (
             select(ResultObject.file)
             .where(ResultObject.job_id == job_id, ResultObject.kind == "TEXT-SR")
-            .order_by(ResultObject.id.desc())
+            # The latest read may have made once more what an earlier one had.
+            .order_by(ResultObject.fence.desc(), ResultObject.id.desc())
             .limit(1)
         )
         with self.reading() as session:

@@ -372,3 +372,15 @@ def test_what_comes_after_a_read_and_fits_as_well_is_told(ledger: Ledger, queue_
     ledger.hold_job(job_id)
     ledger.retry(job_id)
     assert claim(ledger).others == two
+
+
+def test_the_text_sr_of_a_job_is_that_of_its_latest_read(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """Also where that has made again what stood in the ledger before the one between."""
+    job_id = queue_job()
+    first = replace(RESULT, kind="TEXT-SR")
+    for told in (first, replace(first, sop_instance_uid="1.2.10", file="f/1/other.dcm"), first):
+        held = claim(ledger)
+        ledger.finish(held, results=[told], destinations={}, runtime="r", inputs_digest="i", recipe_digest="c")
+        assert ledger.text_report(job_id) == told.file
+        ledger.hold_job(job_id)
+        ledger.retry(job_id)
