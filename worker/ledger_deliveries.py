@@ -222,7 +222,9 @@ class DeliveryLedger(Database):
         What a destination of `committing` has taken, and is no longer asked to commit to, it is asked for again.
         """
         with self.writing() as session:
-            lost = _locked(session, job_id, *LOST, DeliveryState.WAIVED)
+            found = _locked(session, job_id, *LOST, DeliveryState.WAIVED)
+            # A newer read may have taken its place since somebody looked: of that one nothing leaves any more.
+            lost = [it for it in found if not counts_no_more(session, it)]
             for delivery in lost:
                 require_delivery(DeliveryState(delivery.state), DeliveryState.PENDING)
                 # It starts anew: a delivery that was given up would otherwise be given up again at once.

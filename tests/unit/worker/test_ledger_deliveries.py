@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from tests.unit.worker.conftest import ManualLedgerClock
+from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
 from worker.errors import IllegalTransition, LeaseLost
 from worker.job import DeliveryState, JobState, OutgoingBatch, ResultFile
 from worker.ledger import Ledger
@@ -191,6 +191,21 @@ def test_what_was_refused_is_sent_again_when_asked(ledger: Ledger, read_job: int
     row = ledger.job(read_job)
     assert row is not None
     assert DeliveryState.ABANDONED not in {item.state for item in row.deliveries}
+
+
+def test_nothing_of_a_superseded_job_is_sent_again(ledger: Ledger, read_job: int) -> None:
+    """A newer read came between the admin's look and the wish: what was refused would wait for ever."""
+    for item in batch(ledger).objects:
+        ledger.delivered(item, DeliveryState.REFUSED, status=0xA900, reason="no")
+    ledger.close_revision(assembled(files=("s/a/1.dcm", "s/a/3.dcm")), {}, [planned(input_key="more")])
+    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
+    assert claim is not None
+    ledger.finish(claim, results=[], destinations={}, runtime="r", inputs_digest="j", recipe_digest="c")
+    assert ledger.send_again(read_job) == 0
+    row = ledger.job(read_job)
+    assert row is not None
+    assert row.state is JobState.SUPERSEDED
+    assert {item.state for item in row.deliveries} == {DeliveryState.REFUSED, DeliveryState.REPLACED}
 
 
 @pytest.fixture
