@@ -349,9 +349,15 @@ def _send_instead(session: Session, refused: Delivery) -> bool:
     """Let what can stand in for a refused object wait for the same destination; return whether there is any."""
     result = session.get_one(ResultObject, refused.result_object_id)
     stand_in = session.scalar(
-        select(ResultObject).where(
-            ResultObject.job_id == result.job_id, ResultObject.kind == INSTEAD.get(result.kind, "")
+        select(ResultObject)
+        .where(
+            ResultObject.job_id == result.job_id,
+            ResultObject.kind == INSTEAD.get(result.kind, ""),
+            # Not what an earlier read of the job had made.
+            ResultObject.fence == result.fence,
         )
+        .order_by(ResultObject.id.desc())
+        .limit(1)
     )
     if stand_in is None:
         return False

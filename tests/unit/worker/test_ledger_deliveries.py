@@ -208,17 +208,15 @@ def test_nothing_of_a_superseded_job_is_sent_again(ledger: Ledger, read_job: int
     assert {item.state for item in row.deliveries} == {DeliveryState.REFUSED, DeliveryState.REPLACED}
 
 
-@pytest.fixture
-def label_map_job(ledger: Ledger, queue_job: Callable[..., int]) -> int:
-    """A job with a label map for one destination that asked for it, and a SEG for another."""
-    job_id = queue_job()
+def read_label_map(ledger: Ledger, root: str = "1.2") -> None:
+    """Read what is next: a label map for one destination that asked for it, and a SEG for another."""
     claim = ledger.claim(["cpu"], worker="w", lease_s=60)
     assert claim is not None
     results = [
         ResultFile(
             kind=kind,
             sop_class_uid="1.2",
-            sop_instance_uid=f"1.2.{number}",
+            sop_instance_uid=f"{root}.{number}",
             series_instance_uid="1.3",
             file=f"f/{kind}.dcm",
             sha256="0",
@@ -233,6 +231,13 @@ def label_map_job(ledger: Ledger, queue_job: Callable[..., int]) -> int:
         inputs_digest="i",
         recipe_digest="c",
     )
+
+
+@pytest.fixture
+def label_map_job(ledger: Ledger, queue_job: Callable[..., int]) -> int:
+    """A job that was read so."""
+    job_id = queue_job()
+    read_label_map(ledger)
     return job_id
 
 
@@ -257,6 +262,17 @@ def test_what_is_refused_is_replaced_where_something_can_stand_in(ledger: Ledger
     assert row is not None
     assert row.delivered
     assert not ledger.overview().failures
+
+
+def test_what_stands_in_is_of_the_same_read(ledger: Ledger, label_map_job: int) -> None:
+    """Of a job that was read again the archive gets nothing of the read before."""
+    ledger.hold_job(label_map_job)
+    ledger.retry(label_map_job)
+    read_label_map(ledger, "1.3")
+    claimed = batch(ledger)
+    ledger.delivered(claimed.objects[0], DeliveryState.REFUSED, reason="it takes no such SOP class")
+    ledger.delivered(claimed.objects[1], DeliveryState.ACCEPTED, status=0)
+    assert [item.sop_instance_uid for item in batch(ledger).objects] == ["1.3.0"]
 
 
 def test_what_was_replaced_is_not_sent_again(ledger: Ledger, label_map_job: int) -> None:
