@@ -119,7 +119,8 @@ _DELIVERY_STEPS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     ),
     DeliveryState.WAIVED: frozenset({DeliveryState.PENDING, DeliveryState.REPLACED, DeliveryState.WITHDRAWN}),
     # Never sent, not even by an admin's wish: what went there instead would lie over it. What was tried may be there.
-    DeliveryState.REPLACED: frozenset({DeliveryState.WITHDRAWN}),
+    # Back to pending only where the job's latest read is this very one again, and not the one that replaced it.
+    DeliveryState.REPLACED: frozenset({DeliveryState.PENDING, DeliveryState.WITHDRAWN}),
 }
 
 #: States of a job whose objects may be sent.

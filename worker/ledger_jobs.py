@@ -24,7 +24,7 @@ from worker.ledger_database import LOCK, Database, utc_now
 from worker.ledger_deadlines import reopen_deadline
 from worker.ledger_intake import change_job, known_model, queue_token
 from worker.ledger_notifications import record_notification
-from worker.ledger_superseded import take_place
+from worker.ledger_superseded import made_again, take_place
 from worker.ledger_turns import TRIES, held, next_job, stand_in_line
 from worker.notification import CriticalRead, for_ledger
 from worker.object_kinds import wants
@@ -315,7 +315,10 @@ def renew_tokens(session: Session, wanted: ColumnElement[bool], now: Reading, si
 
 
 def add_result(session: Session, job: Job, result: ResultFile, destinations: Sequence[str]) -> None:
-    """Record a result of a job and its deliveries; what is recorded already stays as it is."""
+    """Record a result of a job and its deliveries; what is recorded already stays as it is.
+
+    But for what was kept back when the job was read otherwise in between.
+    """
     stored = session.scalar(
         select(ResultObject).where(
             ResultObject.job_id == job.id, ResultObject.sop_instance_uid == result.sop_instance_uid
@@ -326,6 +329,8 @@ def add_result(session: Session, job: Job, result: ResultFile, destinations: Seq
             job_id=job.id, created_at=utc_now(), **{key: getattr(result, key) for key in _RESULT_KEYS}
         )
         session.add(stored)
+    else:
+        made_again(session, stored, job, destinations)
     stored.fence = job.fence
     session.flush()
     add_deliveries(session, stored, destinations)

@@ -165,6 +165,32 @@ def keep_back(session: Session, delivery: Delivery, reason: str, *, status: int 
     note_delivery(session, delivery, "object replaced", reason=delivery.reason)
 
 
+def made_again(session: Session, stored: ResultObject, job: Job, destinations: Collection[str]) -> None:
+    """Let an object of an earlier read leave after all: the job was read otherwise in between, and now so again."""
+    between = select(ResultObject.id).where(
+        ResultObject.job_id == job.id, ResultObject.fence > stored.fence, ResultObject.fence < job.fence
+    )
+    if session.scalar(between.limit(1)) is None:
+        return  # replaced for another reason: a stand-in has gone in its place
+    kept_back = session.scalars(
+        select(Delivery)
+        .where(
+            Delivery.result_object_id == stored.id,
+            Delivery.destination.in_(destinations),
+            Delivery.state == DeliveryState.REPLACED,
+        )
+        .order_by(Delivery.id)
+        .with_for_update(**LOCK)
+    )
+    for delivery in kept_back.all():
+        if wanted := session.get(Withdrawal, delivery.id):
+            session.delete(wanted)
+        require_delivery(DeliveryState.REPLACED, DeliveryState.PENDING)
+        delivery.state, delivery.status, delivery.reason = DeliveryState.PENDING, None, ""
+        delivery.not_before_s, delivery.created_at = 0.0, utc_now()
+        note_delivery(session, delivery, "object pending", reason="the job's latest read has made it again")
+
+
 _Found = Row[Delivery, ResultObject, Job]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob
-from worker.job import Claim, JobState, ModelVersion, ResultFile
+from worker.job import Claim, DeliveryState, JobState, ModelVersion, ResultFile
 from worker.ledger import Ledger
 from worker.object_kinds import DEFAULT_KINDS
 from worker.other_series import OtherSeries
@@ -384,3 +384,34 @@ def test_the_text_sr_of_a_job_is_that_of_its_latest_read(ledger: Ledger, queue_j
         assert ledger.text_report(job_id) == told.file
         ledger.hold_job(job_id)
         ledger.retry(job_id)
+
+
+def test_what_an_earlier_read_had_made_leaves_when_the_latest_has_made_it_again(
+    ledger: Ledger, queue_job: Callable[..., int]
+) -> None:
+    """An admin has tried another version while the archive was away, and gone back: nothing would ever have left."""
+    job_id = queue_job()
+    first, other = RESULT, replace(RESULT, sop_instance_uid="1.2.10", file="f/1/other.dcm")
+    for number, made in enumerate((first, other, first)):
+        if number:
+            ledger.hold_job(job_id)
+            ledger.retry(job_id)
+        held = claim(ledger)
+        ledger.finish(
+            held,
+            results=[made],
+            destinations={"pacs": DEFAULT_KINDS},
+            runtime="r",
+            inputs_digest="i",
+            recipe_digest="c",
+        )
+    batch = ledger.claim_deliveries("pacs", lease_s=60)
+    assert batch is not None
+    assert [item.sop_instance_uid for item in batch.objects] == [first.sop_instance_uid]
+    ledger.delivered(batch.objects[0], DeliveryState.ACCEPTED, status=0)
+    row = ledger.job(job_id)
+    assert row is not None
+    assert {item.sop_instance_uid: item.state for item in row.deliveries} == {
+        first.sop_instance_uid: DeliveryState.ACCEPTED,
+        other.sop_instance_uid: DeliveryState.REPLACED,
+    }
