@@ -8,8 +8,8 @@ from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
 from worker.errors import LeaseLost
 from worker.job import DeliveryState, JobState, ResultFile
 from worker.ledger import Ledger
-from worker.ledger_intake import ADDENDUM
 from worker.object_kinds import DEFAULT_KINDS
+from worker.tables import ADDENDUM
 
 FAILED = (JobState.FAILED,)
 NOTE = ResultFile(
