@@ -273,7 +273,8 @@ def _pointless(session: Session, job_id: int, found: Iterable[Delivery]) -> list
         it
         for it in waiting
         if session.get_one(ResultObject, it.result_object_id).kind == REJECTION
-        and states_of_latest(session, job_id, it.destination) == {DeliveryState.WAIVED}
+        # What was replaced is not there either: its stand-in was waived.
+        and states_of_latest(session, job_id, it.destination) - {DeliveryState.REPLACED} == {DeliveryState.WAIVED}
     ]
 
 

@@ -12,7 +12,7 @@ from worker.errors import IllegalTransition, LeaseLost
 from worker.job import DeliveryState, JobState, OutgoingBatch, ResultFile
 from worker.ledger import Ledger
 from worker.ledger_database import utc_now
-from worker.object_kinds import DEFAULT_KINDS
+from worker.object_kinds import DEFAULT_KINDS, REJECTION
 from worker.tables import Delivery
 
 
@@ -208,8 +208,8 @@ def test_nothing_of_a_superseded_job_is_sent_again(ledger: Ledger, read_job: int
     assert {item.state for item in row.deliveries} == {DeliveryState.REFUSED, DeliveryState.REPLACED}
 
 
-def read_label_map(ledger: Ledger, root: str = "1.2") -> None:
-    """Read what is next: a label map for one destination that asked for it, and a SEG for another."""
+def read_label_map(ledger: Ledger, root: str = "1.2", *more: str) -> None:
+    """Read what is next: a label map and `more` for one destination that asked for it, and a SEG for another."""
     claim = ledger.claim(["cpu"], worker="w", lease_s=60)
     assert claim is not None
     results = [
@@ -221,12 +221,12 @@ def read_label_map(ledger: Ledger, root: str = "1.2") -> None:
             file=f"f/{kind}.dcm",
             sha256="0",
         )
-        for number, kind in enumerate(("SEG", "LABELMAP", "SR"))
+        for number, kind in enumerate(("SEG", "LABELMAP", "SR", *more))
     ]
     ledger.finish(
         claim,
         results=results,
-        destinations={"near": ("LABELMAP", "SR"), "far": ("SEG",)},
+        destinations={"near": ("LABELMAP", "SR", *more), "far": ("SEG",)},
         runtime="r",
         inputs_digest="i",
         recipe_digest="c",
@@ -273,6 +273,28 @@ def test_what_stands_in_is_of_the_same_read(ledger: Ledger, label_map_job: int) 
     ledger.delivered(claimed.objects[0], DeliveryState.REFUSED, reason="it takes no such SOP class")
     ledger.delivered(claimed.objects[1], DeliveryState.ACCEPTED, status=0)
     assert [item.sop_instance_uid for item in batch(ledger).objects] == ["1.3.0"]
+
+
+def test_a_note_of_rejection_is_waived_with_a_stand_in(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """Neither the label map nor its stand-in is to arrive: the note would wait for them until it is given up."""
+    job_id = queue_job()
+    read_label_map(ledger, "1.2", REJECTION)
+    for _ in range(2):
+        claimed = batch(ledger)
+        for item in claimed.objects:
+            if item.kind != REJECTION:
+                ledger.delivered(item, DeliveryState.REFUSED, status=0xA900, reason="no")
+        ledger.postpone(claimed, reason="waits", first_retry_s=0, longest_retry_s=0, give_up_after_s=1e6)
+    ledger.waive(job_id)
+    row = ledger.job(job_id)
+    assert row is not None
+    states = {item.kind: item.state for item in row.deliveries if item.destination == "near"}
+    assert states == {
+        "LABELMAP": DeliveryState.REPLACED,
+        "SEG": DeliveryState.WAIVED,
+        "SR": DeliveryState.WAIVED,
+        REJECTION: DeliveryState.WAIVED,
+    }
 
 
 def test_what_was_replaced_is_not_sent_again(ledger: Ledger, label_map_job: int) -> None:
