@@ -80,6 +80,7 @@ class Handover:
             action()
         except Exception as error:  # noqa: BLE001 - the store is handed in: whatever it raises, the study is kept
             # Its words are its own to log; here they could quote a patient.
-            _log.warning("store refused", errand=key[0].value, study=key[1], kind=type(error).__name__)
+            remedy = "it is tried again; is the ledger's database up, and what does `wetread ledger check` say?"
+            _log.warning("store refused", errand=key[0].value, study=key[1], kind=type(error).__name__, remedy=remedy)
             return False
         return True
