@@ -149,7 +149,7 @@ class _Fetched:
 
 
 def _fetch(file: Path) -> _Fetched:
-    """Read a file; the system and the hash let another thread parse meanwhile."""
+    """Read a file."""
     try:
         data = file.read_bytes()
         meta = meta_in(file, memoryview(data))
@@ -178,9 +178,11 @@ def _parsed(fetched: _Fetched, max_voxels: int) -> Any:
 
 
 def _read(files: Sequence[Path], max_voxels: int) -> list[tuple[Any, str]]:
-    """Return dataset and digest of each file; the next ones are fetched while one is parsed."""
-    with ThreadPoolExecutor(1, thread_name_prefix="fetch") as pool:
-        return [(_parsed(fetched, max_voxels), fetched.digest) for fetched in pool.map(_fetch, files)]
+    """Return dataset and digest of each file.
+
+    One after the other: a thread that fetches the next ones meanwhile waits for Python's lock longer than it saves.
+    """
+    return [(_parsed(fetched, max_voxels), fetched.digest) for fetched in map(_fetch, files)]
 
 
 def _require_one_of_each(datasets: Sequence[Any], names: Sequence[str], attributes: Mapping[str, str]) -> None:
