@@ -19,7 +19,6 @@ from worker.ledger import Ledger
         ("UPDATE event SET detail = '{DOE^JANE'", lambda ledger: ledger.timeline("1.2.3")),
         ("UPDATE event SET detail = '[\"DOE^JANE\"]'", lambda ledger: ledger.timeline("1.2.3")),
         ("UPDATE series SET manifest = 'DOE^JANE'", lambda ledger: ledger.recorded_files("folder-1.2.3")),
-        ("UPDATE job_input SET files = '{}'", lambda ledger: ledger.claim(["cpu"], worker="w", lease_s=60)),
     ],
 )
 def test_what_wetread_never_wrote_is_told(ledger: Ledger, statement: str, ask: Callable[[Ledger], object]) -> None:
