@@ -68,7 +68,9 @@ def test_check_18_commitment_is_reported_on_a_new_association(
     ]
 
 
-def test_reports_are_heard_inside_tls_by_the_nodes_settings(authority: Authority, free_port: Callable[[], int]) -> None:
+def test_reports_are_heard_inside_tls_by_the_nodes_settings(
+    authority: Authority, free_port: Callable[[], int], wait_for: Callable[..., None]
+) -> None:
     """From who shows a certificate of our CA; plain TCP, or no certificate, is turned away and told."""
     reports: list[CommitmentReport] = []
     turned_away: list[str] = []
@@ -97,6 +99,8 @@ def test_reports_are_heard_inside_tls_by_the_nodes_settings(authority: Authority
         for stranger in (None, TlsClientSettings(ca=authority.file)):
             with pytest.raises(ArchiveUnreachable):
                 report(stranger)
+        # The listener's thread tells when it has found out, which the caller does not wait for.
+        wait_for(lambda: len(turned_away) == 2, what="what is told of the two")
         assert turned_away == ["127.0.0.1"] * 2
         shown = TlsClientSettings(ca=authority.file, certificate=archive.certificate, key=archive.key)
         assert report(shown) == 0x0000

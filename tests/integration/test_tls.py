@@ -172,7 +172,12 @@ def test_a_renewed_certificate_is_shown_without_a_restart(
 
 
 def test_a_revoked_certificate_is_refused_on_both_sides(
-    receivers: Callable[..., TlsReceiver], authority: Authority, own: Pair, of_ct1: Pair, tmp_path: Path
+    receivers: Callable[..., TlsReceiver],
+    authority: Authority,
+    own: Pair,
+    of_ct1: Pair,
+    tmp_path: Path,
+    wait_for: Callable[..., None],
 ) -> None:
     """From the moment at which the list names it, without a restart; others go on, and an old list admits nobody."""
     crl, of_ct2 = tmp_path / "list.pem", authority.issue("ct2")
@@ -190,7 +195,13 @@ def test_a_revoked_certificate_is_refused_on_both_sides(
         assert not echoes(of_ct2)
         shutil.copy(Authority(tmp_path / "other", "Other CA").revocation_list(), crl)
         assert not echoes(of_ct2)
-    reasons = [entry["reason"] for entry in told if entry["event"] == "TLS handshake failed"]
+
+        def reasons_told() -> list[str]:
+            return [entry["reason"] for entry in told if entry["event"] == "TLS handshake failed"]
+
+        # The node's thread tells it, which the caller does not wait for.
+        wait_for(lambda: len(reasons_told()) == 3, what="why the three were refused")
+    reasons = reasons_told()
     assert reasons == [
         "its certificate was refused: it was revoked",
         "its certificate was refused: the revocation list of its CA has expired",
