@@ -199,7 +199,8 @@ def test_a_silent_peer_keeps_nobody_waiting(
             began = time.monotonic()
             reporter.stop()
             listener.close()
-        assert time.monotonic() - began < 5
+        # Far below `acse_timeout_s` (30 s), which a stop would wait for; a busy machine needs some of it.
+        assert time.monotonic() - began < 15
     assert not reporter._calls
     assert house.requests.names() == {left}
 
