@@ -21,13 +21,13 @@ _ITEM_END: Tag = (ITEM_GROUP, 0xE00D)
 _SEQUENCE_END: Tag = (ITEM_GROUP, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
 #: Those with a length of two bytes, and of four (PS3.5 7.1.2).
-_SHORT_VRS = frozenset(
+SHORT_VRS = frozenset(
     (
         *(b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO"),
         *(b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
     )
 )
-_LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
+LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 
 _IMPLICIT = "1.2.840.10008.1.2"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -119,9 +119,9 @@ def _explicit_reader(order: str) -> Callable[[Buffer, int], Plain]:
             group, number, vr, length = header(dataset, position)
             if group == ITEM_GROUP:
                 return without_vr(dataset, position)
-            if vr in _SHORT_VRS:
+            if vr in SHORT_VRS:
                 return (group, number), vr, position + 8, length
-            if vr in _LONG_VRS:
+            if vr in LONG_VRS:
                 (length,) = long_length(dataset, position + 8)
                 return (group, number), vr, position + 12, None if length == _UNDEFINED else length
         except struct.error as error:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress
@@ -15,6 +15,9 @@ from ops.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
 from ops.peers import archives_in, our_node, parse_peer, peer_named
 from ops.settings import Settings, SettingsError
 from ops.study_list import studies_in
+
+if TYPE_CHECKING:
+    from ops.backlog import Route
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,8 +48,8 @@ def pull(
     """Fetch studies from an archive into our running node, where they are read as if they had been sent.
 
     Ends with 1 where a study did not come whole: by C-GET as our node answered, by C-MOVE as its spool has it, where
-    that is on this machine. What the node has already is not kept twice. The archive's TLS is
-    its destination's; the options are for the node, where it has TLS and is not reached with its own certificate.
+    that is on this machine. What the node has already is not kept twice. The archive's TLS is its destination's; the
+    options are for the node, where it has TLS and is not reached with its own certificate.
 
     Example: wetread pull --file backlog.txt --from pacs
     """
@@ -82,14 +85,18 @@ def pull(
             progress.advance(studies)
     if table.row_count:
         terminal.console().print(table)
-    if move and route.spool is None:
-        told = f"were sent, {instances} instances, as the archive says; the node's spool is not here to be looked into"
-    else:
-        told = f"are there, {instances} instances"
-    more = f" in our node's spool; the archive says that it sent {claimed}" if move and route.spool is not None else ""
-    typer.echo(f"{whole} of {len(wanted)} studies {told}{more}")
+    typer.echo(f"{whole} of {len(wanted)} studies {_summary(route, instances, claimed)}")
     if whole < len(wanted):
         raise typer.Exit(1)
+
+
+def _summary(route: "Route", instances: int, claimed: int) -> str:
+    """Return what is known of the instances, and from whom."""
+    if not route.move:
+        return f"are there, {instances} instances"
+    if route.spool is None:
+        return f"were sent, {instances} instances, as the archive says; the node's spool is not here to be looked into"
+    return f"are there, {instances} instances in our node's spool; the archive says that it sent {claimed}"
 
 
 class _Bar:

@@ -22,7 +22,7 @@ from pydicom.uid import (
 )
 from pydicom.values import convert_string
 
-from dicom_node.elements import Element, Encoding, skip_undefined
+from dicom_node.elements import LONG_VRS, SHORT_VRS, Element, Encoding, skip_undefined
 from dicom_node.errors import HeadUnreadable
 
 _PREAMBLE, _META_START = 128, 132
@@ -31,34 +31,8 @@ _PIXEL_DATA = 0x7FE00010
 _UNDEFINED = 0xFFFFFFFF
 #: Of a Sequence Delimitation Item (PS3.5 7.5.1), which pydicom leaves out of a sequence whose length is known.
 _DELIMITER_BYTES = 8
-#: PS3.5 7.1.2: these have a length of four bytes after two that are reserved.
-_LONG = {code.encode(): code for code in ["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"]}
-_SHORT = {
-    code.encode(): code
-    for code in [
-        "AE",
-        "AS",
-        "AT",
-        "CS",
-        "DA",
-        "DS",
-        "DT",
-        "FL",
-        "FD",
-        "IS",
-        "LO",
-        "LT",
-        "PN",
-        "SH",
-        "SL",
-        "SS",
-        "ST",
-        "TM",
-        "UI",
-        "UL",
-        "US",
-    ]
-}
+_LONG = {code: code.decode() for code in LONG_VRS}
+_SHORT = {code: code.decode() for code in SHORT_VRS}
 _NOT_LITTLE_ENDIAN = (DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
 _UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 #: Tag, VR and length at least.
