@@ -70,11 +70,11 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz
 
 docs: $(VENV)/.dev
-	$(BIN)/python -m ops.settings_reference docs/configure.md
-	$(BIN)/python -m ops.conformance_reference docs/conformance.md
-	$(BIN)/python -m ops.source_reference docs/conformance.md
-	$(BIN)/python -m ops.security_reference docs/conformance.md
-	$(BIN)/python -m ops.card_reference models/card_schema.json docs/card.md
+	$(BIN)/python -m ops.reference.settings_reference docs/configure.md
+	$(BIN)/python -m ops.reference.conformance_reference docs/conformance.md
+	$(BIN)/python -m ops.reference.source_reference docs/conformance.md
+	$(BIN)/python -m ops.reference.security_reference docs/conformance.md
+	$(BIN)/python -m ops.reference.card_reference models/card_schema.json docs/card.md
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

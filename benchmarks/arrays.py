@@ -21,7 +21,7 @@ from scipy import ndimage
 from benchmarks.record import Row, write
 from benchmarks.show import table
 from models.components import largest_component
-from models.grid import Grid, grid_of, resample
+from models.preparing.grid import Grid, grid_of, resample
 from models.volume import Volume
 
 _CT = (300, 512, 512)

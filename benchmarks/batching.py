@@ -20,10 +20,10 @@ from rich.console import Console
 from benchmarks.record import Row, write
 from benchmarks.show import table
 from models.loaded import LoadedModel
+from models.proving.runtime_choice import runtime_named
 from models.runtime_names import RuntimeName
-from models.runtimes import runtime_named
-from worker.model_queue import ModelQueue
-from worker.turnstile import Turnstile
+from worker.hosting.model_queue import ModelQueue
+from worker.hosting.turnstile import Turnstile
 
 _THREADS, _MOST = 2, 8
 _RUNTIMES: tuple[RuntimeName, ...] = ("onnxruntime", "openvino")

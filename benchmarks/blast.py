@@ -2,7 +2,9 @@
 
 import multiprocessing
 import multiprocessing.synchronize
+import queue
 import ssl
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,6 +16,7 @@ from benchmarks.raw_sender import Instance, associated, encode, encoded
 
 _START_WITHIN_S = 120.0
 _END_WITHIN_S = 900.0
+_LAST_WORDS_S = 5.0
 _SUCCESS = 0x0000
 
 
@@ -64,7 +67,10 @@ def seconds(door: Door, instances: Sequence[Instance], *, associations: int, eac
     for sender in senders:
         sender.start()
     try:
-        barrier.wait(_START_WITHIN_S)
+        try:
+            barrier.wait(_START_WITHIN_S)
+        except threading.BrokenBarrierError:
+            raise Refused(f"a sender could not begin: {_told(results)}") from None
         started = time.perf_counter()
         refused = [answer for _ in senders for answer in results.get(timeout=_END_WITHIN_S)]
         taken = time.perf_counter() - started
@@ -75,6 +81,14 @@ def seconds(door: Door, instances: Sequence[Instance], *, associations: int, eac
     if refused:
         raise Refused(f"{len(refused)} instances were not taken: {refused[0]}")
     return taken
+
+
+def _told(results: Any) -> str:
+    """Return what a sender that gave up has said."""
+    try:
+        return "; ".join(results.get(timeout=_LAST_WORDS_S))
+    except queue.Empty:
+        return f"none of them said why within {_START_WITHIN_S:g} s"
 
 
 Barrier = multiprocessing.synchronize.Barrier

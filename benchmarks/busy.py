@@ -28,18 +28,18 @@ from benchmarks.series import write_series
 from benchmarks.show import table
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion
 from models.catalog import Catalog
-from models.onnx_runtime import OnnxRuntime
-from models.runtime import NO_SHAPES, Arrays, LoadedNetwork, Precision, Shapes
+from models.runtimes.onnx_runtime import OnnxRuntime
+from models.runtimes.runtime import NO_SHAPES, Arrays, LoadedNetwork, Precision, Shapes
 from models.testing import write_threshold_model
-from worker.job import JobState
-from worker.ledger import Ledger
-from worker.model_client import ModelClient
-from worker.model_host import serve
+from worker.hosting.model_client import ModelClient
+from worker.hosting.model_host import serve
+from worker.hosting.shelf import ShelfSettings
+from worker.jobs.job import JobState
+from worker.ledger.ledger import Ledger
+from worker.ledger.planned_read import Planned
 from worker.object_kinds import DEFAULT_KINDS
 from worker.pipeline import Pipeline
-from worker.planned_read import Planned
 from worker.settings import ReportSettings, WorkerSettings
-from worker.shelf import ShelfSettings
 
 _ENGINE_S = 0.2
 _MODEL = "constant-answer"

@@ -23,9 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.gpu_networks import CASES
 from benchmarks.gpu_record import Record
 from models.errors import ModelError
-from models.precision import lowered
-from models.runtime import ShapeRange
-from models.runtimes import runtime_named
+from models.proving.precision import lowered
+from models.proving.runtime_choice import runtime_named
+from models.runtimes.runtime import ShapeRange
 from models.torch_export import write_onnx
 
 _RUNTIMES = ("tensorrt-rtx", "tensorrt")

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu_record import Record
-from models.brainchop import import_brainchop
 from models.catalog import read_entry
 from models.errors import ModelError
+from models.importing.brainchop import import_brainchop
 from models.loaded import LoadedModel
+from models.proving.runtime_choice import runtime_named
 from models.reading import read
-from models.runtimes import runtime_named
 from worker import results
-from worker.case import Case
+from worker.case.case import Case
 from worker.provenance import Provenance
-from worker.series_volume import load_series
+from worker.series.series_volume import load_series
 
 
 def study(record: Record) -> None:

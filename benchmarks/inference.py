@@ -2,7 +2,8 @@
 
     python -m benchmarks.inference [--rounds N]
 
-A lower precision takes part where `models.builds` has measured that it agrees. torch, the peer, comes by `make extras`.
+A lower precision takes part where `models.proving.builds` has measured that it agrees. torch, the peer, comes by
+`make extras`.
 """
 
 import argparse
@@ -22,11 +23,11 @@ from rich.console import Console
 from benchmarks.record import Row, write
 from benchmarks.show import table
 from benchmarks.taking_turns import median_seconds
-from models.brainchop import import_brainchop
-from models.builds import Builds
 from models.catalog import read_entry
+from models.importing.brainchop import import_brainchop
+from models.proving.builds import Builds
+from models.proving.runtime_choice import runtime_named
 from models.runtime_names import Precision, RuntimeName
-from models.runtimes import runtime_named
 
 _RUNTIMES: tuple[RuntimeName, ...] = ("onnxruntime", "openvino")
 _THREADS = 2
@@ -45,7 +46,7 @@ _LOWER: tuple[tuple[RuntimeName, Precision], ...] = (
 _MEMORY_PROGRAM = """
 import sys
 import numpy as np
-from models.runtimes import runtime_named
+from models.proving.runtime_choice import runtime_named
 from pathlib import Path
 network = runtime_named(sys.argv[1]).load(Path(sys.argv[2]), threads=int(sys.argv[3]), precision=sys.argv[5])
 network.infer({"input": np.load(sys.argv[4])})
@@ -60,8 +61,8 @@ from pathlib import Path
 from models.catalog import read_entry
 from models.loaded import LoadedModel
 from models.reading import read
-from models.runtimes import runtime_named
-from worker.series_volume import load_series
+from models.proving.runtime_choice import runtime_named
+from worker.series.series_volume import load_series
 entry = read_entry(Path(sys.argv[2]))
 series = load_series(sorted(Path(sys.argv[3]).rglob("*.dcm")), max_voxels=10**9)
 model = LoadedModel.load(entry, runtime_named(sys.argv[1]), int(sys.argv[4]))

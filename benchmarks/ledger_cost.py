@@ -10,12 +10,13 @@ from sqlalchemy import Table, insert, select
 
 from benchmarks.record import Row
 from dicom_node.study import Arrival, AssembledSeries, AssembledStudy, Completion, StoredInstance
-from worker.job import DeliveryState, JobState, ResultFile
-from worker.ledger import Ledger
-from worker.ledger_retention import rows_of_study
+from worker.jobs.job import DeliveryState, JobState
+from worker.jobs.job_records import ResultFile
+from worker.ledger.ledger import Ledger
+from worker.ledger.planned_read import Planned
+from worker.ledger.retention import rows_of_study
+from worker.ledger.tables import Base, Study
 from worker.object_kinds import DEFAULT_KINDS
-from worker.planned_read import Planned
-from worker.tables import Base, Study
 
 SIZES = (100, 10_000, 100_000)
 #: Of so many studies the median is taken at each size.

@@ -22,9 +22,9 @@ from tests.stack import Stack
 from tests.torture.house import TorturedHouse
 from tests.torture.schedule import schedule
 from tests.torture.studies import Stream
-from worker.job import JobRow
-from worker.ledger import Ledger
-from worker.overview import percentile
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.overview import percentile
+from worker.ledger.ledger import Ledger
 from worker.testing import write_mr_series
 
 _SEED = 20260101

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from benchmarks.house import house, wait_for
 from benchmarks.record import Row, peak_gib, resident_mb
-from models.brainchop import import_brainchop
+from models.importing.brainchop import import_brainchop
 from models.testing import write_threshold_model
 from tests.stack import Stack
-from worker.job import JobRow
-from worker.overview import percentile
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.overview import percentile
 from worker.testing import write_mr_series
 
 #: As `tests.stack` sets it.

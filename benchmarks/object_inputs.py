@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card_parts import Concept, Label
+from models.card.card_parts import Concept, Label
 from models.findings import Measurement, Reading, Structure
 from models.volume import Volume
 from tests.readings import ML, VOLUME, a_card, provenance_of
-from worker.case import Case
-from worker.series_volume import LoadedSeries, load_series
+from worker.case.case import Case
+from worker.series.series_volume import LoadedSeries, load_series
 from worker.testing import write_mr_series
 
 SHAPE = (300, 512, 512)

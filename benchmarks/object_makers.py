@@ -21,14 +21,14 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 from benchmarks import plain_highdicom
 from benchmarks.object_inputs import case_of
 from benchmarks.record import peak_gib
-from worker.case import Case
-from worker.labelmap import build_labelmap
-from worker.object_encoding import encoded
+from worker.case.case import Case
 from worker.object_kinds import Kind
-from worker.report import build_report
-from worker.rt_structure_set import build_rt_structure_set
-from worker.segmentation import build_segmentation
-from worker.summary_image import build_summary_image
+from worker.objects.labelmap import build_labelmap
+from worker.objects.object_encoding import encoded
+from worker.objects.report import build_report
+from worker.objects.rt_structure_set import build_rt_structure_set
+from worker.objects.segmentation import build_segmentation
+from worker.pictures.summary_image import build_summary_image
 
 _DCMQI = Path(sys.executable).parent / "itkimage2segimage"
 _MIB_A_GIB = 1024

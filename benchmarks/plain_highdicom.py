@@ -8,8 +8,8 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from models.findings import Structure
-from worker.case import Case
-from worker.sr_document import coded
+from worker.case.case import Case
+from worker.objects.sr_document import coded
 
 _MAKER = {"manufacturer": "benchmark", "manufacturer_model_name": "benchmark", "device_serial_number": "1"}
 

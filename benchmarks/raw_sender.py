@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicom_node.part10 import read_meta
+from dicom_node.datasets.part10 import read_meta
 from tests.faults.wire_bytes import (
     ASSOCIATE_AC,
     COMMAND,

@@ -5,7 +5,8 @@
 Each case starts its receivers once and lets them take turns. After each turn what was kept is emptied, not removed:
 ext4 passes over the inodes of files that were deleted in the last minutes one by one, so whoever writes next would pay
 for it; and a virtual machine pays for each page of memory that it touches for the first time, so the cache must not
-grow. Figures are milliseconds an instance, the median of the rounds.
+grow. Figures are milliseconds an instance, the median of the rounds. Where each instance is synced, the disk takes a
+turn alone: what a receiver that costs nothing would need.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import receivers
+from benchmarks import disk_alone, receivers
 from benchmarks.blast import Refused, seconds
 from benchmarks.endurance import endurance_rows
 from benchmarks.raw_sender import Instance
@@ -37,6 +38,7 @@ WETREAD, DCMTK, ORTHANC, TEXTBOOK, PLAIN = (
     "textbook pynetdicom",
     "wetread plain",
 )
+DISK = "the disk alone"
 #: Bytes of pixel data, and how many instances are sent.
 SIZES = {"39 kB": (39_000, 300), "527 kB": (525_000, 300), "10 MB": (10_000_000, 24)}
 #: How many times the peer's time may be ours.
@@ -109,10 +111,11 @@ def instances(size: str, turn: str, most: int | None) -> list[Instance]:
 
 def measure(case: Case, rounds: int, scratch: Path, most: int | None = None) -> list[Row]:
     """Return a row for each peer of a case; what they write stays below a new folder of `scratch`."""
-    folder = Path(tempfile.mkdtemp(dir=scratch))
+    folder, alone = (Path(tempfile.mkdtemp(dir=scratch)) for _ in range(2))
     with ExitStack() as opened:
         running = {name: _started(name, case, folder, opened) for name in case.receivers}
-        taken: dict[str, list[float]] = {name: [] for name in running}
+        peers = (*case.receivers[1:], *([DISK] if case.fsync else []))
+        taken: dict[str, list[float]] = {name: [] for name in (case.receivers[0], *peers)}
         for turn in range(rounds + 1):
             for name, receiver in running.items():
                 sent = instances(case.size, f"{name}{turn}", most)
@@ -124,6 +127,12 @@ def measure(case: Case, rounds: int, scratch: Path, most: int | None = None) -> 
                 if turn > 0:  # the first one warms up
                     taken[name].append(1000 * needed / len(sent))
                 _empty(receiver.kept)
+            if case.fsync:
+                kept = instances(case.size, f"disk{turn}", most)
+                needed = disk_alone.seconds(alone, kept, writers=case.associations)
+                if turn > 0:
+                    taken[DISK].append(1000 * needed / len(kept))
+                _empty(alone)
     medians = {name: statistics.median(values) for name, values in taken.items()}
     return [
         Row(
@@ -134,7 +143,7 @@ def measure(case: Case, rounds: int, scratch: Path, most: int | None = None) -> 
             peer=medians[peer],
             peer_name=peer,
         )
-        for peer in case.receivers[1:]
+        for peer in peers
     ]
 
 
@@ -186,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if chosen.only in case.name:
                 console.print(case.name)
                 rows += measure(case, rounds, Path(scratch), most)
-                console.print(table(rows[-len(case.receivers) + 1 :]))
+                console.print(table([row for row in rows if row.case == case.name]))
     if not chosen.only:
         rows += endurance_rows(quick=chosen.quick)
     console.print(table(rows))

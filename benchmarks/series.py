@@ -27,7 +27,7 @@ from rich.console import Console
 from benchmarks.record import Row, write
 from benchmarks.show import table
 from benchmarks.taking_turns import median_seconds
-from worker.series_volume import load_series
+from worker.series.series_volume import load_series
 
 _OWN = "imagecodecs"
 #: Transfer syntax and the command that encodes a file in it.

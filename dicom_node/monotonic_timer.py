@@ -39,6 +39,6 @@ class MonotonicTimer(Timer):
 
 def set_timers(upper_layer: Any) -> None:
     """Give an upper layer (`DULServiceProvider`) that runs, or is yet to, such timers in place of its own."""
-    idle, artim = MonotonicTimer(upper_layer._idle_timer.timeout), MonotonicTimer(upper_layer.artim_timer.timeout)  # noqa: SLF001 - see `dicom_node.pynetdicom_seam`
+    idle, artim = MonotonicTimer(upper_layer._idle_timer.timeout), MonotonicTimer(upper_layer.artim_timer.timeout)  # noqa: SLF001 - see `dicom_node.receiving.pynetdicom_seam`
     idle.start()
     upper_layer._idle_timer, upper_layer.artim_timer = idle, artim  # noqa: SLF001

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from dicom_node.character_sets import terms_of, why_not_terms
+from dicom_node.datasets.character_sets import terms_of, why_not_terms
 from dicom_node.tls_settings import TlsClientSettings
 
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)([.](?!-)[A-Za-z0-9_-]{1,63}(?<!-))*[.]?")

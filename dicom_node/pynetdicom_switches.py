@@ -25,9 +25,10 @@ def set_switches() -> None:
     # pydicom's warning of an invalid value quotes the value.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     # Sends the dataset's bytes from the file: no decoding, no second encoding. pynetdicom would still queue all of them
-    # at once; on associations of ours some PDUs wait at a time (`bounded_connection`).
+    # at once; on associations of ours some PDUs wait at a time (`dicom_node.archives.bounded_connection`).
     _config.STORE_SEND_CHUNKED_DATASET = True
-    # A bad UID in a request is answered by name (`spool`); pynetdicom would end the association without a word.
+    # A bad UID in a request is answered by name (`require_uid` of `dicom_node.datasets.origin`); pynetdicom would end
+    # the association without a word.
     _config.VALIDATORS["UI"] = _any_uid
     # pynetdicom 3.0.4 closes a socket only if its shutdown succeeded, and that of a peer that is gone does not: every
     # refused connection would leave a descriptor until a garbage collection finds it.

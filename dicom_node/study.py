@@ -108,6 +108,7 @@ class AssembledStudy:
         first_received_at: UTC.
         last_received_at: UTC.
         called_ae_titles: Under which its instances came, sorted.
+        calling_ae_titles: Of everybody who sent instances of it, sorted.
         requested: HIGH where any request said so, LOW where all of them did.
         mended: Files that were damaged and whose sender has sent them again since the store last took the study.
     """
@@ -120,6 +121,7 @@ class AssembledStudy:
     first_received_at: datetime
     last_received_at: datetime
     called_ae_titles: tuple[str, ...] = ()
+    calling_ae_titles: tuple[str, ...] = ()
     requested: Requested = Requested.MEDIUM
     mended: frozenset[str] = frozenset()
 
@@ -133,7 +135,7 @@ class SeriesWish(Enum):
 
 
 class StudyStore(Protocol):
-    """Where assembled studies go; `worker.ledger` implements it and `ops` hands it in."""
+    """Where assembled studies go; `worker.intake.intake.Intake` implements it and `ops` hands it in."""
 
     def recorded_files(self, folder: str) -> frozenset[str]:
         """Return the files of this study folder that some revision already lists (paths relative to the spool)."""

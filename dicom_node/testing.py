@@ -6,11 +6,11 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from dicom_node.archive import OutcomeKind, StoreOutcome, StudyIdentity
+from dicom_node.archives.archive import OutcomeKind, StoreOutcome, StudyIdentity
+from dicom_node.archives.found import FoundSeries, FoundStudy
+from dicom_node.archives.sender import outcome_of
+from dicom_node.datasets.part10 import dataset_digest, read_file_head, read_meta
 from dicom_node.errors import ArchiveUnreachable
-from dicom_node.found import FoundSeries, FoundStudy
-from dicom_node.part10 import dataset_digest, read_file_head, read_meta
-from dicom_node.sender import outcome_of
 from dicom_node.study import AssembledStudy, SeriesWish, StoredInstance
 
 
@@ -120,7 +120,7 @@ def _add_if_new(studies: list[AssembledStudy], study: AssembledStudy) -> None:
 
 
 class InMemoryArchive:
-    """A `dicom_node.archive.ArchiveClient` without a wire.
+    """A `dicom_node.archives.archive.ArchiveClient` without a wire.
 
     Attributes:
         away: While True every method raises ArchiveUnreachable.

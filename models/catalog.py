@@ -1,6 +1,6 @@
 """The model directories of this machine: their cards, their checksums, their digests.
 
-Imports neither numpy nor a runtime: the receiving process chooses models by it and stays small.
+Imports neither numpy nor a runtime: the node's first process chooses models by it and stays small.
 """
 
 import enum
@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from models.card.manifest import Card, load_card
 from models.errors import CardError, ChecksumMismatch, ModelError, ModelIncomplete, ModelTwice
-from models.manifest import Card, load_card
 
 CARD_FILE = "model.toml"
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.grid import box_of
+from models.preparing.grid import box_of
 
 # Voxels that touch at a corner belong together; a hole is closed also at its corners.
 _CORNERS = np.ones((3, 3, 3), dtype=bool)
@@ -45,16 +45,17 @@ def count_parts(mask: NDArray[np.bool_]) -> int:
     return 0 if box is None else int(ndimage.label(mask[box], structure=_CORNERS)[1])
 
 
-def drop_small(labels: NDArray[np.uint8], number: int, *, smallest_voxels: float) -> None:
-    """Set connected parts (26 neighbours) of one label that have fewer voxels to 0, in place."""
+def drop_small(labels: NDArray[np.uint8], number: int, *, smallest_voxels: float) -> int:
+    """Set connected parts (26 neighbours) of one label that have fewer voxels to 0, in place; return how many stay."""
     box = box_of(labels == number)
     if box is None:
-        return
+        return 0
     region = labels[box]
     parts, count = ndimage.label(region == number, structure=_CORNERS)
     small = _sizes(parts, count) < smallest_voxels
     small[0] = False
     region[small[parts]] = 0
+    return count - int(small.sum())
 
 
 def _sizes(parts: NDArray[np.signedinteger], count: int) -> NDArray[np.intp]:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card_parts import Concept, Label
+from models.card.card_parts import Concept, Label
 
 #: Unit of a pure number in PS3.16, such as of Number of calcifications (TID 4010).
 NO_UNITS = Concept(value="1", scheme="UCUM", meaning="no units")
@@ -37,11 +37,13 @@ class Structure:
         label: The card's label; ``label.number`` is its value in ``Reading.labels``.
         voxels: How many voxels carry the label, always more than 0.
         measurements: At least the volume.
+        cut: Whether it reaches the edge of the images, so that it may be larger than what was measured.
     """
 
     label: Label
     voxels: int
     measurements: tuple[Measurement, ...]
+    cut: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,7 @@ class Detection:
         voxels: How many voxels of ``Reading.instances`` carry its number; 0 where it was found without a mask.
         site: Where in the body, such as a lobe.
         laterality: The side.
+        cut: As of a structure.
     """
 
     number: int
@@ -68,6 +71,7 @@ class Detection:
     voxels: int = 0
     site: Concept | None = None
     laterality: Literal["left", "right"] | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

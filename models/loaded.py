@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.card_network import Network
+from models.asking.network_shapes import shapes_of
+from models.card.card_network import Network
 from models.catalog import CatalogEntry, sha256_of
 from models.errors import RuntimeFailed
-from models.network_shapes import shapes_of
-from models.runtime import Arrays, LoadedNetwork, Runtime
 from models.runtime_names import Precision
+from models.runtimes.runtime import Arrays, LoadedNetwork, Runtime
 
 #: This runtime loads the exported program beside a network, and a program is code.
 _RUNS_PROGRAMS = "torch"
@@ -36,7 +36,7 @@ class NetworkFiles:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LoadedModel:
-    """A model's networks, resident; ``infer`` is a `models.runtime.Infer`.
+    """A model's networks, resident; ``infer`` is a `models.runtimes.runtime.Infer`.
 
     Attributes:
         id: The card's.

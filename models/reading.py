@@ -5,22 +5,22 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card_inference import Command, EntryPoint
-from models.card_interpretation import BoxInterpretation, ClassificationInterpretation, LabelMapInterpretation
-from models.card_preparation import ImagePreparation, SignalsPreparation, VolumePreparation
-from models.classification import findings_of, probabilities
-from models.code_model import ask_code, words_of
-from models.detection import detect_in_volume
+from models.asking.inference import ask
+from models.card.card_inference import Command, EntryPoint
+from models.card.card_interpretation import BoxInterpretation, ClassificationInterpretation, LabelMapInterpretation
+from models.card.card_preparation import ImagePreparation, SignalsPreparation, VolumePreparation
+from models.card.manifest import Card
 from models.errors import CardError, InputRefused, RuntimeFailed
 from models.findings import Reading
-from models.image_reading import PART, read_images
-from models.inference import ask
-from models.interpretation import interpret
-from models.manifest import Card
-from models.preparation import Prepared, prepare, reads_a_part
-from models.runtime import Infer
+from models.interpreting.classification import findings_of, probabilities
+from models.interpreting.detection import detect_in_volume
+from models.interpreting.image_reading import PART, read_images
+from models.interpreting.interpretation import interpret
+from models.interpreting.volume_classification import classify_volume
+from models.preparing.preparation import Prepared, prepare, reads_a_part
+from models.programs.code_model import ask_code, words_of
+from models.runtimes.runtime import Infer
 from models.volume import Image, Source, Volume, Waveform
-from models.volume_classification import classify_volume
 
 #: Code answers probabilities, in the one output of that name.
 _AS_IT_IS = {"activation": "none", "answer_output": "probabilities"}
@@ -55,8 +55,8 @@ def read(card: Card, source: Source, infer: Infer, *, loud: bool = False) -> Rea
 
 def _read_waveform(card: Card, source: Waveform, infer: Infer) -> Reading:
     # Imported here: of SciPy's parts, filters are the slowest to import, and few workers read an ECG.
-    from models.ecg import read_ecg  # noqa: PLC0415
-    from models.signal_classification import classify_signals  # noqa: PLC0415
+    from models.interpreting.ecg import read_ecg  # noqa: PLC0415
+    from models.interpreting.signal_classification import classify_signals  # noqa: PLC0415
 
     if isinstance(card.preparation, SignalsPreparation):
         return classify_signals(card, card.preparation, source, infer)

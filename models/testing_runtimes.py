@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import DeviceLost, OutOfDeviceMemory, RuntimeFailed
-from models.runtime import NO_SHAPES, Arrays, LoadedNetwork, Shapes
 from models.runtime_names import Precision
+from models.runtimes.runtime import NO_SHAPES, Arrays, LoadedNetwork, Shapes
 
 _LOOK_EVERY_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConstantRuntime:
-    """A `models.runtime.Runtime` that answers the same to everything; can be pickled to a model host.
+    """A `models.runtimes.runtime.Runtime` that answers the same to everything; can be pickled to a model host.
 
     Attributes:
         answers: Output name to array. Left out, the answer is `labels` uint8 ``(1, d, h, w)``: label 1 in a box of half
@@ -100,7 +100,7 @@ class ScarceRuntime:
         self, file: Path, *, threads: int, precision: Precision = "fp32", shapes: Shapes = NO_SHAPES
     ) -> LoadedNetwork:
         """Load the file into ONNX Runtime. Raises RuntimeFailed."""
-        from models.onnx_runtime import OnnxRuntime  # noqa: PLC0415  # the other fake does without a runtime
+        from models.runtimes.onnx_runtime import OnnxRuntime  # noqa: PLC0415  # the other fake does without a runtime
 
         return _ScarceNetwork(OnnxRuntime().load(file, threads=threads, precision=precision, shapes=shapes), self)
 

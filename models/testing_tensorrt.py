@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from models.cuda_driver import Cuda, Gpu, error_of
-from models.engine_cache import EngineCache
-from models.runtime import Shapes
-from models.tensorrt_runtime import TensorrtRuntime
+from models.engines.cuda_driver import Cuda, Gpu, error_of
+from models.engines.engine_cache import EngineCache
+from models.engines.tensorrt_runtime import TensorrtRuntime
+from models.runtimes.runtime import Shapes
 
 LABEL = b"FAKE ENGINE, NOT TENSORRT\n"
 _OUT_OF_MEMORY = 2

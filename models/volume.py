@@ -16,11 +16,13 @@ class Volume:
             (x to the patient's left, y to posterior, z to the head), the centre of a voxel (PS3.3 C.7.6.2.1.1).
         others: Further series of the same patient space, each on its own grid, in the order of the card's channels;
             what is found lies on this volume's grid.
+        unit: Of the values, as the images state it, in UCUM; empty where they state none.
     """
 
     array: NDArray[np.generic]
     affine: NDArray[np.float64]
     others: tuple["Volume", ...] = ()
+    unit: str = ""
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -59,11 +61,18 @@ class Image:
         spacing_mm: Distance in mm between the rows and between the columns, None where the source does not say.
         pixel_aspects: How many widths of a pixel its height is, of each frame, or once for all; left out: as
             `spacing_mm` says, else 1.
+        sides: Of the body, what each frame shows, such as "left"; left out where that is not known of each. Frames of
+            one side show the same things again, as those of a clip and the views of a chest do.
     """
 
     array: NDArray[np.generic]
     spacing_mm: tuple[float, float] | None
     pixel_aspects: tuple[float, ...] = ()
+    sides: tuple[str, ...] = ()
+
+    def side(self, index: int) -> str:
+        """Return which side of the body this frame shows; an empty one where that is not known of each."""
+        return self.sides[index] if self.sides else ""
 
     def pixel_aspect(self, index: int) -> float:
         """Return how many widths of a pixel its height is on this frame."""

@@ -9,18 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicom_node.disk import sync_folder
+from dicom_node.spooling.disk import sync_folder
 from ops.private_folder import fault_of
 from ops.settings import Settings, SettingsError
-from worker.job import JobState
+from worker.jobs.job import JobState
 
 if TYPE_CHECKING:
-    from dicom_node.asker import Asker
+    from dicom_node.assembling.asker import Asker
     from models.catalog import Catalog
     from ops.audit.trail import Trail
-    from worker.ledger import Ledger
-    from worker.order_priorities import OrderPriorities
-    from worker.priority import SitePriorities
+    from worker.intake.order_priorities import OrderPriorities
+    from worker.jobs.priority import SitePriorities
+    from worker.ledger.ledger import Ledger
 
 #: An archive that is slower is not worth waiting for: counts are to save time.
 _COUNTS_WITHIN_S = 5.0
@@ -44,7 +44,7 @@ def open_ledger(settings: Settings, *, busy_s: float | None = None) -> "Ledger":
         settings: They say where.
         busy_s: How long to wait while others write, where that is not as long as usual.
     """
-    from worker.ledger import Ledger  # noqa: PLC0415
+    from worker.ledger.ledger import Ledger  # noqa: PLC0415
 
     prepare_data(settings)
     return Ledger.open(settings.ledger_url, busy_s=busy_s, password_file=settings.ledger.password_file)
@@ -85,7 +85,7 @@ def _require_private(settings: Settings) -> None:
 def catalog_of(settings: Settings) -> Callable[[], "Catalog"]:
     """Return a function that tells the models of this machine as they are now."""
     from models.catalog import BUILT_IN, Catalog  # noqa: PLC0415
-    from worker.selection_rules import selection_mistakes  # noqa: PLC0415
+    from worker.selecting.selection_rules import selection_mistakes  # noqa: PLC0415
 
     paths: tuple[Path, ...] = (BUILT_IN, *settings.model_paths)
     return lambda: Catalog.scan(paths, selection_mistakes)
@@ -106,9 +106,9 @@ def trail_of(settings: Settings, process: str) -> "Trail":
 
 def asker_of(settings: Settings) -> "Asker":
     """Return who asks the archives that the node's settings name how much they hold. Raises SettingsError."""
-    from dicom_node.archive import DicomArchive  # noqa: PLC0415
-    from dicom_node.asker import Asker  # noqa: PLC0415
-    from dicom_node.query import Limits  # noqa: PLC0415
+    from dicom_node.archives.archive import DicomArchive  # noqa: PLC0415
+    from dicom_node.archives.query import Limits  # noqa: PLC0415
+    from dicom_node.assembling.asker import Asker  # noqa: PLC0415
     from ops.peers import peer_named  # noqa: PLC0415
 
     named = {settings.node.counts_from, *(peer.counts_from for peer in settings.node.peers)}
@@ -135,7 +135,7 @@ def assumed_sets(settings: Settings) -> dict[str, tuple[str, ...]]:
 
 def priorities_of(settings: Settings) -> "SitePriorities":
     """Return how urgent studies are, as far as the settings say it."""
-    from worker.priority import SitePriorities  # noqa: PLC0415
+    from worker.jobs.priority import SitePriorities  # noqa: PLC0415
 
     return SitePriorities(
         rules=settings.priorities,
@@ -148,8 +148,8 @@ def orders_of(settings: Settings, ledger: "Ledger") -> "OrderPriorities | None":
     """Return who asks the modality worklist; None where the settings name none."""
     if settings.worklist is None:
         return None
-    from dicom_node.worklist import Worklist  # noqa: PLC0415
-    from worker.order_priorities import OrderPriorities  # noqa: PLC0415
+    from dicom_node.archives.worklist import Worklist  # noqa: PLC0415
+    from worker.intake.order_priorities import OrderPriorities  # noqa: PLC0415
 
     worklist = Worklist(settings.worklist.peer, settings.node.ae_title, within_s=settings.worklist.within_s)
     return OrderPriorities(

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dicom_node.certificate_file import days_left
 from dicom_node.errors import CertificateUnusable
-from dicom_node.tls import client_context, server_context
+from dicom_node.tls.certificate_file import days_left
+from dicom_node.tls.tls_profile import client_context, server_context
 from dicom_node.tls_settings import TlsClientSettings
 from ops.settings import Settings
-from worker.destination_settings import DicomDestinationSettings, DicomWebDestinationSettings
+from worker.delivery.destination_settings import DicomDestinationSettings, DicomWebDestinationSettings
 
 DaysLeft = Callable[[], Mapping[str, float | None]]
 """Asked anew each time: days by a certificate's use, None where its file cannot be read."""

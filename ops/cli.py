@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops import (
+from ops.commands import (
     cli_alerts,
     cli_jobs,
     cli_ledger,
@@ -21,8 +21,9 @@ from ops import (
     cli_send,
     cli_studies,
     cli_validate,
+    options,
 )
-from ops.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
+from ops.commands.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
 from ops.peers import our_node, peer_named
 
 app = typer.Typer(
@@ -63,7 +64,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        from ops.failures import OURS  # noqa: PLC0415  # it knows every room's errors, and a daemon needs not every room
+        from ops.commands.failures import OURS  # noqa: PLC0415  # it knows every room's errors, and a daemon needs not every room
 
         if not isinstance(error, OURS):
             raise
@@ -86,7 +87,7 @@ def up(
     """
     from ops import up as daemon  # noqa: PLC0415
 
-    daemon.run(cli_jobs.read_settings(settings, data), with_archive=archive, say=typer.echo)
+    daemon.run(options.read_settings(settings, data), with_archive=archive, say=typer.echo)
 
 
 @app.command()
@@ -95,13 +96,13 @@ def node(settings: SettingsFile = None, data: DataFolder = None) -> None:
 
     Example: wetread node --settings /etc/wetread.toml
     """
-    from ops.lean import with_few_heaps, without_decoders  # noqa: PLC0415
+    from ops.daemons.lean import with_few_heaps, without_decoders  # noqa: PLC0415
 
     without_decoders()
     with_few_heaps()
-    from ops import node_daemon  # noqa: PLC0415
+    from ops.daemons import node_daemon  # noqa: PLC0415
 
-    node_daemon.run(cli_jobs.read_settings(settings, data))
+    node_daemon.run(options.read_settings(settings, data))
 
 
 @app.command()
@@ -110,9 +111,9 @@ def deliver(settings: SettingsFile = None, data: DataFolder = None) -> None:
 
     Example: wetread deliver --settings /etc/wetread.toml
     """
-    from ops import deliver_daemon  # noqa: PLC0415
+    from ops.daemons import deliver_daemon  # noqa: PLC0415
 
-    deliver_daemon.run(cli_jobs.read_settings(settings, data))
+    deliver_daemon.run(options.read_settings(settings, data))
 
 
 @app.command()
@@ -121,17 +122,17 @@ def worker(settings: SettingsFile = None, data: DataFolder = None) -> None:
 
     Example: wetread worker --settings /etc/wetread.toml
     """
-    from ops import worker_daemon  # noqa: PLC0415
+    from ops.daemons import worker_daemon  # noqa: PLC0415
 
-    worker_daemon.run(cli_jobs.read_settings(settings, data), cli_jobs.settings_arguments(settings, data))
+    worker_daemon.run(options.read_settings(settings, data), options.settings_arguments(settings, data))
 
 
 @app.command("celery-worker", hidden=True)
 def celery_worker(settings: SettingsFile = None, data: DataFolder = None) -> None:
     """Run Celery alone; `wetread worker` supervises it."""
-    from ops import worker_daemon  # noqa: PLC0415
+    from ops.daemons import worker_daemon  # noqa: PLC0415
 
-    worker_daemon.run_celery(cli_jobs.read_settings(settings, data))
+    worker_daemon.run_celery(options.read_settings(settings, data))
 
 
 @app.command("model-host")
@@ -140,9 +141,9 @@ def model_host(settings: SettingsFile = None, data: DataFolder = None) -> None:
 
     Example: wetread model-host --settings /etc/wetread.toml
     """
-    from ops import model_host_daemon  # noqa: PLC0415
+    from ops.daemons import model_host_daemon  # noqa: PLC0415
 
-    model_host_daemon.run(cli_jobs.read_settings(settings, data))
+    model_host_daemon.run(options.read_settings(settings, data))
 
 
 @app.command()
@@ -151,9 +152,9 @@ def web(settings: SettingsFile = None, data: DataFolder = None) -> None:
 
     Example: wetread web --settings /etc/wetread.toml
     """
-    from ops import web_daemon  # noqa: PLC0415
+    from ops.daemons import web_daemon  # noqa: PLC0415
 
-    web_daemon.run(cli_jobs.read_settings(settings, data))
+    web_daemon.run(options.read_settings(settings, data))
 
 
 @app.command()
@@ -172,9 +173,9 @@ def echo(
 
     Example: wetread echo PACS@192.0.2.7:104
     """
-    from dicom_node.archive import DicomArchive  # noqa: PLC0415
+    from dicom_node.archives.archive import DicomArchive  # noqa: PLC0415
 
-    found = cli_jobs.read_settings(settings, data)
+    found = options.read_settings(settings, data)
     named = peer_named(peer, lambda: found) if peer else our_node(found)
     called = with_tls(named, tls_ca, tls_certificate, tls_key)
     DicomArchive(called, calling or found.node.ae_title).echo()
@@ -192,7 +193,7 @@ def demo(
 
     Example: wetread demo --keep
     """
-    from ops import demo as demonstration  # noqa: PLC0415
+    from ops.demonstration import demo as demonstration  # noqa: PLC0415
 
     raise typer.Exit(demonstration.run(json=json, keep=keep, out=out))
 
@@ -203,7 +204,7 @@ def show_example() -> None:
 
     Example: wetread config example > wetread.toml
     """
-    from ops.settings_example import example  # noqa: PLC0415
+    from ops.reference.settings_example import example  # noqa: PLC0415
 
     typer.echo(example(), nl=False)
 
@@ -219,7 +220,7 @@ def check_config(settings: SettingsFile = None, data: DataFolder = None) -> None
 
     from ops.certificates import require_usable  # noqa: PLC0415
 
-    read = cli_jobs.read_settings(settings, data)
+    read = options.read_settings(settings, data)
     require_usable(read)
     printed = read.model_dump(mode="json")
     for section in ("broker", "ledger"):

@@ -6,23 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dicom_node.archive import DicomArchive, Outlet
+from dicom_node.archives.archive import DicomArchive, Outlet
+from dicom_node.archives.folder_outlet import FolderOutlet
+from dicom_node.archives.requestor import Requestor
 from dicom_node.errors import ArchiveUnreachable
-from dicom_node.folder_outlet import FolderOutlet
-from dicom_node.requestor import Requestor
 from dicom_node.settings import Peer
-from ops.notifiers.secret import read_secret
+from ops.secret import read_secret
 from ops.settings import Settings
-from worker.committing import CommitmentPlan
-from worker.delivery import Destination
-from worker.destination_settings import (
+from worker.delivery.committing import CommitmentPlan
+from worker.delivery.destination import Destination
+from worker.delivery.destination_settings import (
     DicomDestinationSettings,
     DicomWebDestinationSettings,
     FolderDestinationSettings,
     SingleDestination,
 )
 from worker.errors import ChannelAway
-from worker.ledger_deliveries import CommitmentWish
+from worker.ledger.deliveries import CommitmentWish
 
 
 def destinations_of(settings: Settings) -> dict[str, Destination]:
@@ -110,7 +110,7 @@ def _outlet(item: SingleDestination, ae_title: str) -> Outlet:
 
 def _dicomweb(item: DicomWebDestinationSettings) -> Outlet:
     # Its library brings requests, numpy and Pillow.
-    from dicom_node.dicomweb_archive import DicomWebArchive  # noqa: PLC0415
+    from dicom_node.archives.dicomweb_archive import DicomWebArchive  # noqa: PLC0415
 
     return DicomWebArchive(
         item.url,

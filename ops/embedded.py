@@ -14,7 +14,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from dicom_node.archive import DicomArchive
+from dicom_node.archives.archive import DicomArchive
 from dicom_node.errors import NodeError
 from dicom_node.settings import Peer
 from ops.settings import Settings, SettingsError

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from dicom_node.settings import Peer, TlsClientSettings
 from ops.settings import Settings, SettingsError
-from worker.destination_settings import DicomDestinationSettings
+from worker.delivery.destination_settings import DicomDestinationSettings
 
 _USUAL_PORTS = {"node.port": 11112, "node.tls.port": 2762, "web.port": 8080}
 _ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  # compared, not bound

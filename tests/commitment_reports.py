@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from dicom_node.commitment_report import CommitmentReport
+from dicom_node.archives.commitment_report import CommitmentReport
 
 _SUCCESS = 0x0000
 

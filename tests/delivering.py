@@ -13,9 +13,11 @@ import pytest
 from pydicom import dcmread
 
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion
-from worker.job import DeliveryRow, DeliveryState, JobRow, ResultFile
-from worker.ledger import Ledger
-from worker.planned_read import Planned
+from worker.jobs.admin_rows import DeliveryRow, JobRow
+from worker.jobs.job import DeliveryState
+from worker.jobs.job_records import ResultFile
+from worker.ledger.ledger import Ledger
+from worker.ledger.planned_read import Planned
 from worker.testing import write_mr_series
 
 

@@ -10,11 +10,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from worker.job import DeliveryState, JobState, Priority
-from worker.ledger_views import LedgerViews
-from worker.notification import NoticeState, NotificationState, Topic
-from worker.recorded_file import picture_beside
-from worker.tables import (
+from worker.jobs.job import DeliveryState, JobState, Priority
+from worker.jobs.notification import NoticeState, NotificationState, Topic
+from worker.ledger.tables import (
     Delivery,
     Event,
     Job,
@@ -26,6 +24,8 @@ from worker.tables import (
     Revision,
     Study,
 )
+from worker.ledger.views import LedgerViews
+from worker.recorded_file import picture_beside
 
 PICTURE_STUDY = "1.2.826.0.1.3680043.8.498.10000000000000000000000000000000000001"
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from models.catalog import read_entry
 from models.loaded import LoadedModel
-from models.onnx_runtime import OnnxRuntime
 from models.reading import read
+from models.runtimes.onnx_runtime import OnnxRuntime
 from models.volume import Volume
 
 CONCEPT = {"value": "85756007", "scheme": "SCT", "meaning": "Tissue"}

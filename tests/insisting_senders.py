@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from benchmarks.raw_sender import Instance, NotAccepted, RawAssociation, associated, encode
-from dicom_node.spool_layout import name_of
+from dicom_node.spooling.spool_layout import name_of
 from tests.unit.dicom_node.instances import dataset
 from tests.unit.dicom_node.instances import encode as encode_dataset
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from pynetdicom import AE, evt
 
+from dicom_node.archives.requestor import connection_opened
 from dicom_node.pynetdicom_switches import set_switches
-from dicom_node.requestor import connection_opened
 from dicom_node.settings import Peer, TlsClientSettings
-from dicom_node.tls import client_context
+from dicom_node.tls.tls_profile import client_context
 from tests.certificates import Authority, Pair
 from tests.faults.a_node import ANode
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from dicom_node.archive import DicomArchive
+from dicom_node.archives.archive import DicomArchive
 from dicom_node.settings import Peer, TlsClientSettings
 
 _START_DEADLINE_S = 60.0

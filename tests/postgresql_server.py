@@ -15,8 +15,8 @@ import pytest
 from psycopg import sql
 
 from tests.stack import tree
-from worker.ledger import Ledger
-from worker.tables import Base, Compatibility
+from worker.ledger.ledger import Ledger
+from worker.ledger.tables import Base, Compatibility
 
 #: As Debian and as others install it.
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin")

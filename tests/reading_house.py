@@ -12,18 +12,18 @@ from pydicom import dcmread
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion
 from models.catalog import Catalog
 from models.loaded import LoadedModel
-from models.onnx_runtime import OnnxRuntime
-from models.runtime import Infer
+from models.runtimes.onnx_runtime import OnnxRuntime
+from models.runtimes.runtime import Infer
 from models.testing import write_threshold_model
-from worker.archive_priors import EarlierArchive
-from worker.gate_bundle import content_items
-from worker.job import JobRow
-from worker.ledger import Ledger
+from worker.gate.bundle import content_items
+from worker.jobs.admin_rows import JobRow
+from worker.ledger.ledger import Ledger
+from worker.ledger.planned_read import Planned
 from worker.object_kinds import DEFAULT_KINDS, Kind
-from worker.other_series import NO_OTHERS, OtherSeries
 from worker.pipeline import Pipeline
-from worker.planned_read import Planned
-from worker.priors import Priors
+from worker.priors.archive_priors import EarlierArchive
+from worker.priors.priors import Priors
+from worker.selecting.other_series import NO_OTHERS, OtherSeries
 from worker.settings import ReportSettings, WorkerSettings
 from worker.testing import write_mr_series
 

@@ -9,16 +9,16 @@ import numpy as np
 import pydicom.data
 from numpy.typing import NDArray
 
-from models.card_parts import Concept, Label
-from models.ecg import BEATS_PER_MINUTE, CARDIAC_RHYTHM, HEART_RATE, MEAN, MILLISECOND, RR_INTERVAL
+from models.card.card_parts import Concept, Label
+from models.card.manifest import Card
 from models.findings import Detection, Finding, Mark, Measurement, Reading, Structure
-from models.image_labels import structure_of
-from models.instances import DIAMETER, MILLIMETRE, PERCENT, take_instances
-from models.manifest import Card
+from models.interpreting.ecg import BEATS_PER_MINUTE, CARDIAC_RHYTHM, HEART_RATE, MEAN, MILLISECOND, RR_INTERVAL
+from models.interpreting.image_labels import structure_of
+from models.interpreting.instances import DIAMETER, MILLIMETRE, PERCENT, take_instances
 from models.volume import Image, Volume
-from worker.case import Case
+from worker.case.case import Case
 from worker.provenance import Provenance
-from worker.series_volume import LoadedSeries, load_series
+from worker.series.series_volume import LoadedSeries, load_series
 
 VOLUME = Concept(value="118565006", scheme="SCT", meaning="Volume")
 ML = Concept(value="ml", scheme="UCUM", meaning="milliliter")

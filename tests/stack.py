@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.dcmtk import dcmtk
-from worker.job import JobRow
-from worker.ledger import Ledger
-from worker.ledger_checks import flaws_of
-from worker.ledger_database import utc_now
-from worker.ledger_facts import StudyFacts
-from worker.ledger_flaws import Flaw, Moment
+from worker.jobs.admin_rows import JobRow
+from worker.ledger.checks import flaws_of
+from worker.ledger.database import utc_now
+from worker.ledger.facts import StudyFacts
+from worker.ledger.flaws import Flaw, Moment
+from worker.ledger.ledger import Ledger
 from worker.object_kinds import DEFAULT_KINDS
 
 PARTS = ("node", "deliver", "worker")

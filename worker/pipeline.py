@@ -1,7 +1,5 @@
 """One job, from the files of a series to results on disk: load, read, encode, check, write, record."""
 
-import hashlib
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,15 +8,18 @@ from typing import Protocol
 import structlog
 
 from models.catalog import Catalog, CatalogEntry
-from models.critical import critical_reasons
 from models.durable_file import write_durably
 from models.errors import ModelError, ModelIncomplete, ModelTwice, RuntimeFailed
 from models.findings import Reading
-from models.runtime import Infer
-from worker import output_gate, picture, results
-from worker.case import Case
-from worker.channel_series import load_channels
-from worker.destination_settings import Superseded
+from models.interpreting.critical import critical_reasons
+from models.runtimes.runtime import Infer
+from worker import results
+from worker.attempt_words import told_of, too_long
+from worker.case.case import Case
+from worker.case.changed_series import changed_series
+from worker.case.site_filter import for_site
+from worker.case.superseded import superseded_by
+from worker.delivery.destination_settings import Superseded
 from worker.error_place import place_of
 from worker.errors import (
     CharactersUnknown,
@@ -29,29 +30,30 @@ from worker.errors import (
     StandingChanged,
     WorkerError,
 )
+from worker.gate import output_gate
 from worker.heartbeat import Heartbeat
-from worker.inputs_digest import by_folder
-from worker.job import Claim
-from worker.ledger import Ledger
-from worker.notification import CriticalRead
+from worker.hosting.reading_series import read_series
+from worker.instances.inputs_digest import by_folder
+from worker.instances.pydicom_errors import panics_as_errors
+from worker.instances.sender_characters import AssumedSets, settle
+from worker.jobs.job_records import Claim
+from worker.jobs.notification_records import CriticalRead
+from worker.jobs.routing import Conditions, Facts, routed
+from worker.jobs.superseded_read import Standing, SupersededRead
+from worker.ledger.ledger import Ledger
 from worker.object_kinds import REJECTION, Kind
-from worker.other_series import OtherSeries
 from worker.outlasting import outlasting
-from worker.prior import Prior
-from worker.priors import Comparison, Priors
+from worker.pictures import picture
+from worker.priors.priors import Comparison, Priors
 from worker.provenance import Provenance
-from worker.pydicom_errors import panics_as_errors
-from worker.reading_series import read_series
+from worker.recipe import superseding
 from worker.recorded_file import picture_beside
 from worker.result_files import write_result
-from worker.routing import Conditions, Facts, routed
-from worker.selection_rules import rules_of
-from worker.sender_characters import AssumedSets, settle
-from worker.series_volume import LoadedSeries
+from worker.selecting.repeated_images import repeated_images
+from worker.selecting.selection_rules import rules_of
+from worker.series.channel_series import load_channels
+from worker.series.series_volume import LoadedSeries
 from worker.settings import ReportSettings, WorkerSettings
-from worker.site_filter import for_site
-from worker.superseded import superseded_by
-from worker.superseded_read import Standing, SupersededRead
 from worker.time_limit import TookTooLong
 from worker.unread import UnreadNotes
 
@@ -61,9 +63,6 @@ _log = structlog.get_logger()
 _PASSING = (ModelHostLost, RuntimeFailed, StandingChanged, OSError, MemoryError)
 #: Each time more of the earlier reads has gone out, and they are few.
 _TELLINGS = 5
-
-#: The version of how findings become objects. A change of it changes the UIDs of results, so a re-read is a new result.
-_ENCODING = 5
 
 
 class Host(Protocol):
@@ -138,10 +137,10 @@ class Pipeline:
             handed_back = "the ledger was away"
         except (WorkerError, ModelError, OSError, MemoryError) as error:
             handed_back = ""
-            self._failed(claim, self._told(error), permanent=not isinstance(error, _PASSING))
+            self._failed(claim, told_of(error, self.settings), permanent=not isinstance(error, _PASSING))
         except TookTooLong:
             handed_back = ""
-            self._failed(claim, self._too_long(), permanent=False)
+            self._failed(claim, too_long(self.settings), permanent=False)
         except Exception as error:  # noqa: BLE001  # the outermost frame of a job: one study must not end the worker
             handed_back = ""
             # The message of a foreign exception may hold a patient's data: only its type and place are told.
@@ -159,6 +158,31 @@ class Pipeline:
         return Heartbeat(lambda: self.ledger.renew(claim, lease_s=lease_s), lease_s, job_id=claim.job_id)
 
     def _do(self, claim: Claim) -> None:
+        case, notes = self._read(claim)
+        facts = Facts(
+            sender=claim.calling_ae_title, model_id=claim.model_id, modality=str(case.head.get("Modality", ""))
+        )
+        wanted = routed(self.destinations, self.conditions, facts)
+        for _ in range(_TELLINGS):
+            standing = outlasting(lambda: self.ledger.standing_before(claim))
+            superseded = superseded_by(
+                standing, lambda earlier, kind: self._telling(claim, case, earlier).provenance.uid(kind, "instance")
+            )
+            try:
+                self._record(claim, self._telling(claim, case, superseded), standing, wanted, notes)
+            except StandingChanged as changed:
+                _log.info("results told anew", job=claim.job_id, cause=str(changed))
+            else:
+                return
+        raise StandingChanged("more of earlier reads goes out each time that this one is written; it is tried again")
+
+    def _telling(self, claim: Claim, case: Case, superseded: SupersededRead | None) -> Case:
+        now = [self.spool / file for file in claim.files]
+        before = [self.spool / file for file in (superseded.files if superseded is not None else ())]
+        return superseding(case, superseded, changed_series(now, before, self.assumed))
+
+    def _read(self, claim: Claim) -> tuple[Case, tuple[str, ...]]:
+        """Read a job's series; return the case, and notes of what was mended and noticed on the way."""
         entry = self._entry(claim)
         paths = [self.spool / file for file in claim.files]
         series = load_channels(
@@ -166,60 +190,31 @@ class Pipeline:
             max_voxels=self.settings.max_voxels,
             same_frame_of_reference=rules_of(entry.card).same_frame_of_reference,
         )
+        outlasting(lambda: self.ledger.note_inputs(claim, series.inputs_digest))
         settle(series.datasets[0], self.assumed)
-        asked = self.host.infer_for(claim.model_id, claim.model_digest)
-        found = read_series(entry.card, series.source, paths, asked)
-        reading = for_site(found, self.report)
+        found = read_series(entry.card, series.source, paths, self.host.infer_for(claim.model_id, claim.model_digest))
+        reading = for_site(found, self.report, series.source)
         # A number that the site does not show is judged all the same; what is too uncertain for it is not there.
-        judged = for_site(found, self.report.model_copy(update={"measurements": ()}))
-        reasons = critical_reasons(entry.card.critical, judged)
+        judged = for_site(found, self.report.model_copy(update={"measurements": ()}), series.source)
         compared = outlasting(lambda: self._compared(claim, entry, series, reading))
-        ran = found.runtime or self.host.runtime
-        late_after_s = outlasting(lambda: self.ledger.settle_deadline(claim))
-
-        def superseding(superseded: SupersededRead | None) -> Provenance:
-            return Provenance(
-                card=entry.card,
-                model_digest=claim.model_digest,
-                inputs_digest=series.inputs_digest,
-                recipe_digest=recipe_digest(
-                    ran,
-                    self.report,
-                    late=late_after_s is not None,
-                    prior=compared.prior,
-                    superseded=superseded,
-                    others=claim.others,
-                ),
-                # In the site's own zone: that is how a radiologist reads a time.
-                read_at=claim.queued_at.astimezone(self.report.zone),
-                runtime=ran,
-            )
-
-        facts = Facts(
-            sender=claim.calling_ae_title,
-            model_id=claim.model_id,
-            modality=str(series.datasets[0].get("Modality", "")),
+        provenance = Provenance(
+            card=entry.card,
+            model_digest=claim.model_digest,
+            inputs_digest=series.inputs_digest,
+            recipe_digest="",
+            # In the site's own zone: that is how a radiologist reads a time.
+            read_at=claim.queued_at.astimezone(self.report.zone),
+            runtime=found.runtime or self.host.runtime,
         )
-        wanted = routed(self.destinations, self.conditions, facts)
-        for _ in range(_TELLINGS):
-            standing = outlasting(lambda: self.ledger.standing_before(claim))
-            superseded = superseded_by(standing, lambda earlier, kind: superseding(earlier).uid(kind, "instance"))
-            case = replace(
-                Case.of(series, reading, superseding(superseded), self.report),
-                critical=reasons,
-                late_after_s=late_after_s,
-                prior=compared.prior,
-                superseded=superseded,
-                others=claim.others,
-            )
-            notes = (*series.repairs, *reading.warnings, *compared.notes)
-            try:
-                self._record(claim, case, standing, wanted, notes)
-            except StandingChanged as changed:
-                _log.info("results told anew", job=claim.job_id, cause=str(changed))
-            else:
-                return
-        raise StandingChanged("more of earlier reads goes out each time that this one is written; it is tried again")
+        case = replace(
+            Case.of(series, reading, provenance, self.report),
+            critical=critical_reasons(entry.card.critical, judged),
+            late_after_s=outlasting(lambda: self.ledger.settle_deadline(claim)),
+            prior=compared.prior,
+            others=claim.others,
+            repeated=repeated_images(paths),
+        )
+        return case, (*case.repeated, *series.repairs, *reading.warnings, *compared.notes)
 
     def _record(
         self,
@@ -249,7 +244,8 @@ class Pipeline:
                 recipe_digest=case.provenance.recipe_digest,
                 notes=notes,
                 critical=CriticalRead(reasons=reasons, research=case.provenance.card.research) if reasons else None,
-                withdraw_from=[name for name, policy in self.superseded.items() if policy == "delete"],
+                # Where this read does not go, nothing takes the earlier one's place.
+                withdraw_from=[name for name in wanted if self.superseded.get(name) == "delete"],
                 standing=standing,
             )
         )
@@ -268,7 +264,7 @@ class Pipeline:
     def _compared(self, claim: Claim, entry: CatalogEntry, series: LoadedSeries, reading: Reading) -> Comparison:
         if self.priors is None:
             return Comparison()
-        return self.priors.compared(claim, entry.card, series.datasets[0], reading, self.report.thresholds)
+        return self.priors.compared(claim, entry.card, series, reading, self.report.thresholds)
 
     def _rejection(self, destination: str, superseded: SupersededRead | None) -> tuple[Kind, ...]:
         """Return the note that a destination gets about an earlier read that it has, where it is to reject that."""
@@ -282,22 +278,6 @@ class Pipeline:
             _log.warning("job not handed back", job=claim.job_id, cause=str(lost))
         else:
             _log.info("job handed back", job=claim.job_id, reason=reason)
-
-    def _told(self, error: Exception) -> str:
-        told = f"{type(error).__name__}: {error}".removesuffix(": ")
-        if not isinstance(error, MemoryError):
-            return told
-        limit_gib = self.settings.memory_limit_gib
-        return (
-            f"{told}: it wanted more than worker.memory_limit_gib ({limit_gib:g} GiB). Is the study what it claims to "
-            "be? Then raise the limit, or read it on a machine with more memory"
-        )
-
-    def _too_long(self) -> str:
-        return (
-            f"it took longer than worker.job_time_limit_s ({self.settings.job_time_limit_s:g} s). Is the machine "
-            "overloaded, or the model too slow for it? `wetread models bench` times it"
-        )
 
     def _failed(self, claim: Claim, reason: str, *, permanent: bool) -> None:
         try:
@@ -314,26 +294,3 @@ class Pipeline:
             _log.warning("failure not recorded", job=claim.job_id, cause=str(lost), reason=reason)
             return
         _log.warning("attempt failed", job=claim.job_id, model=claim.model_id, state=str(state), reason=reason)
-
-
-def recipe_digest(
-    runtime: str,
-    report: ReportSettings,
-    *,
-    late: bool = False,
-    prior: Prior | None = None,
-    superseded: SupersededRead | None = None,
-    others: OtherSeries | None = None,
-) -> str:
-    """Return the sha256 (hex) over every setting that alters output; a late read says so, so it differs too.
-
-    What a read is compared with, what it supersedes, and how much fits as well and is not read, alters it too.
-    """
-    recipe = {"encoding": _ENCODING, "runtime": runtime, "report": report.model_dump(mode="json"), "late": late}
-    if prior is not None:
-        recipe["prior"] = [reference.sop_instance_uid for reference in prior.references]
-    if superseded is not None:
-        recipe["superseded"] = [reference.sop_instance_uid for reference in superseded.references]
-    if others:
-        recipe["others"] = [others.series, others.images]
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from models.manifest import Card
+from models.card.manifest import Card
 
 
 def derived_uid(*parts: str) -> str:

@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 
 from models.durable_file import write_durably
-from worker.job import ResultFile
-from worker.object_encoding import ResultObject
+from worker.jobs.job_records import ResultFile
+from worker.objects.object_encoding import ResultObject
 
 #: Of its digest, in a name.
 _DIGITS = 16

@@ -5,22 +5,22 @@ from collections.abc import Callable, Collection, Mapping
 from pydicom.dataset import Dataset
 
 from models.volume import Waveform
-from worker.case import Case
-from worker.ecg_report import build_ecg_report
-from worker.key_objects import build_key_objects
-from worker.labelmap import build_labelmap
-from worker.object_encoding import ResultObject, encoded
+from worker.case.case import Case
 from worker.object_kinds import DEFAULT_KINDS, Kind
-from worker.parametric_map import build_parametric_map
-from worker.presentation_state import build_presentation_state
-from worker.region_report import build_region_report
-from worker.rejection_note import build_rejection_note
-from worker.report import build_report, has_report
-from worker.rt_structure_set import build_rt_structure_set
-from worker.segmentation import build_segmentation
-from worker.segments import segmented
-from worker.summary_image import build_summary_image
-from worker.text_report import build_not_read, build_text_report
+from worker.objects.ecg_report import build_ecg_report
+from worker.objects.key_objects import build_key_objects
+from worker.objects.labelmap import build_labelmap
+from worker.objects.object_encoding import ResultObject, encoded
+from worker.objects.parametric_map import build_parametric_map
+from worker.objects.region_report import build_region_report
+from worker.objects.rejection_note import build_rejection_note
+from worker.objects.report import build_report, has_report
+from worker.objects.rt_structure_set import build_rt_structure_set
+from worker.objects.segmentation import build_segmentation
+from worker.objects.segments import segmented
+from worker.objects.text_report import build_not_read, build_text_report
+from worker.pictures.presentation_state import build_presentation_state
+from worker.pictures.summary_image import build_summary_image
 
 __all__ = ["ResultObject", "build", "not_read"]
 
@@ -77,7 +77,7 @@ def _presentation_state(case: Case, made: _Made) -> Dataset | None:
 
 
 def _pdf_document(case: Case, made: _Made) -> Dataset | None:
-    from worker.pdf_document import build_pdf_document  # noqa: PLC0415  # its library is large, and few sites want a PDF
+    from worker.pictures.pdf_document import build_pdf_document  # noqa: PLC0415  # its library is large, and few sites want a PDF
 
     del made
     return build_pdf_document(case)

@@ -1,4 +1,4 @@
-"""What a site may set about jobs, models and deliveries; the destinations are in `worker.destination_settings`."""
+"""What a site may set about jobs, models and deliveries; destinations are in `worker.delivery.destination_settings`."""
 
 from pathlib import Path
 from typing import Self
@@ -83,7 +83,10 @@ class ReportSettings(Section):
         default=(), description="code values or meanings, such as Volume; others are left out of results; empty: all"
     )
     min_certainty_percent: float = Field(
-        default=0.0, ge=0.0, le=100.0, description="findings and detections that are less certain are left out"
+        default=0.0,
+        ge=0.0,
+        le=100.0,
+        description="findings, with their heat maps, and detections that are less certain are left out",
     )
     min_diameter_mm: float = Field(
         default=0.0, ge=0.0, description="detections whose diameter is smaller are left out; a card may leave out more"
@@ -127,6 +130,13 @@ class DeliverySettings(Section):
     give_up_after_days: float = Field(
         default=14.0, gt=0, description="then a result is abandoned, and an admin sees it"
     )
+    study_wait_s: float = Field(
+        default=3600.0,
+        ge=0,
+        le=30 * 86400.0,
+        description="how long results wait for a study that the archive of an identity check has not got yet, from the "
+        "first look; then their job is held. 0: at once",
+    )
     poll_s: float = Field(default=1.0, gt=0, description="how often the ledger is asked for work")
     breaker_after: int = Field(
         default=3,
@@ -149,6 +159,14 @@ class DeliverySettings(Section):
         "not at `commitment_port`",
     )
     commitment_host: str = Field(default="127.0.0.1", description="address to hear those reports on")
+
+    @model_validator(mode="after")
+    def _waits_before_giving_up(self) -> Self:
+        if self.study_wait_s > self.give_up_after_days * 86400:
+            raise ValueError(
+                "study_wait_s is longer than give_up_after_days: results were abandoned while their study is awaited"
+            )
+        return self
 
 
 class RetentionSettings(Section):

@@ -11,28 +11,30 @@ import numpy as np
 import structlog
 
 from dicom_node.errors import NodeError
+from models.card.manifest import Card
 from models.catalog import Catalog
 from models.errors import ModelError
 from models.findings import Reading
-from models.manifest import Card
 from models.volume import Image
-from worker import output_gate, results
-from worker.bounded_inflating import read_header
-from worker.case import Case
+from worker import results
+from worker.case.case import Case
+from worker.error_place import place_of
 from worker.errors import SeriesUnreadable, WorkerError
-from worker.job import JobState
-from worker.ledger import Ledger
-from worker.ledger_unread import UnreadJob
-from worker.object_encoding import ResultObject
+from worker.gate import output_gate
+from worker.instances.bounded_inflating import read_header
+from worker.instances.pydicom_errors import PARSE_ERRORS
+from worker.instances.sender_characters import AssumedSets, settle
+from worker.jobs.job import JobState
+from worker.jobs.routing import Conditions, Facts, routed
+from worker.ledger.ledger import Ledger
+from worker.ledger.tables import ADDENDUM
+from worker.ledger.unread import UnreadJob
 from worker.object_kinds import Kind
+from worker.objects.object_encoding import ResultObject
 from worker.provenance import Provenance
-from worker.pydicom_errors import PARSE_ERRORS
 from worker.result_files import write_result
-from worker.routing import Conditions, Facts, routed
-from worker.sender_characters import AssumedSets, settle
-from worker.series_volume import LoadedSeries
+from worker.series.series_volume import LoadedSeries
 from worker.settings import ReportSettings
-from worker.tables import ADDENDUM
 
 _log = structlog.get_logger()
 
@@ -84,9 +86,9 @@ class UnreadNotes:
                 note = self._note(unread)
             except (WorkerError, ModelError, OSError) as error:
                 outcome = f"no note can be made: {error}"
-            except (Exception, MemoryError) as error:  # noqa: BLE001  # the outermost frame of a note: others wait behind it
-                # The message of a foreign exception may hold a patient's data: only its type is told.
-                outcome = f"no note can be made: {type(error).__name__}"
+            except Exception as error:  # noqa: BLE001  # the outermost frame of a note: others wait behind it
+                # The message of a foreign exception may hold a patient's data: only its type and place are told.
+                outcome = f"no note can be made: {type(error).__name__} at {place_of(error)}"
             else:
                 outcome = "a note says so"
                 made = [write_result(self.results, f"{unread.study_folder}/{unread.job_id}", note, name="not-read")]

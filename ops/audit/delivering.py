@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dicom_node.datasets.part10 import read_meta
 from dicom_node.errors import NodeError
-from dicom_node.part10 import read_meta
 from dicom_node.settings import Peer
 from ops.audit.records import Action, Side, Transfer
 from ops.audit.trail import Trail
 
 
 class Deliveries:
-    """A `worker.delivery.DeliveryWitness`."""
+    """A `worker.delivery.delivery_witness.DeliveryWitness`."""
 
     def __init__(self, trail: Trail, peers: Mapping[str, Peer]) -> None:
         """Take the trail, and the destinations' peers by name."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from dicom_node.identity import StudyIdentity
+from dicom_node.archives.identity import StudyIdentity
 from ops.audit.records import Activity, Alert, Lapse, Record, Side, Transfer
 
 #: A value from outside is cut to this: the longest message stays below the 32768 bytes of PS3.15 A.6.

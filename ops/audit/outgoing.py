@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicom_node.disk import sync_folder
+from dicom_node.spooling.disk import sync_folder
 
 _HOST = re.sub("[^A-Za-z0-9.-]", "-", socket.gethostname())
 _NAME = re.compile(r"(\d{20})-(\d+)-(\d+)-([0-7])@([A-Za-z0-9.-]*)\.xml")

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from dicom_node.receiver_desk import Assembling
+from dicom_node.processes.receiver_desk import Assembling
 from dicom_node.study import AssembledStudy, SeriesWish, StoredInstance, StudyStore
 from ops.audit.trail import Trail
 
 
 class Overhearing:
-    """An assembler (`dicom_node.receiver_desk.Assembling`) whose reports the trail hears first."""
+    """An assembler (`dicom_node.processes.receiver_desk.Assembling`) whose reports the trail hears first."""
 
     def __init__(self, assembler: Assembling, trail: Trail) -> None:
         """Take both."""

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import structlog
 
+from dicom_node.archives.identity import StudyIdentity
 from dicom_node.errors import NodeError
-from dicom_node.identity import StudyIdentity
-from worker.bounded_inflating import read_header
-from worker.pydicom_errors import PARSE_ERRORS
+from worker.instances.bounded_inflating import read_header
+from worker.instances.pydicom_errors import PARSE_ERRORS
 
 _log = structlog.get_logger()
 

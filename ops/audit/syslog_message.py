@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dicom_node.errors import CertificateUnusable
-from dicom_node.tls import client_context, no_tls
+from dicom_node.tls.tls_profile import client_context, no_tls
 from dicom_node.tls_settings import TlsClientSettings
 from ops.audit.settings import SyslogSettings
 

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import structlog
 
-from dicom_node.identity import StudyIdentity
+from dicom_node.archives.identity import StudyIdentity
 from dicom_node.study import StoredInstance
 from dicom_node.turned_away import TurnedAway
-from ops.audit.alerts import Alerts
 from ops.audit.message import Teller, is_warning, message
 from ops.audit.outgoing import Outgoing, OutgoingFull
 from ops.audit.patient import patient_of
@@ -27,6 +26,7 @@ from ops.audit.sending import Destination, Sender
 from ops.audit.settings import AuditSettings
 from ops.audit.syslog_message import NOTICE, WARNING, TlsSyslog, UdpSyslog
 from ops.audit.trail_file import TrailFile
+from ops.audit.turned_away_counts import Alerts
 
 _log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from dicom_node.disk import sync_folder
+from dicom_node.spooling.disk import sync_folder
 from ops.audit.syslog_message import AuditAway, Outward
 
 _PRIVATE = 0o600

@@ -20,7 +20,7 @@ from ops.dashboard.pages import Pages, make_environment
 from ops.dashboard.readiness import ReadyCheck, health_routes, ledger_check
 from ops.dashboard.security import LOOPBACK_NAMES, SECURITY_HEADERS, KnownNames, SecurityHeaders
 from worker.errors import LedgerAway, LedgerDamaged
-from worker.ledger_views import LedgerViews
+from worker.ledger.views import LedgerViews
 
 _log = structlog.get_logger(__name__)
 #: Starlette's own words, in ours.
@@ -46,7 +46,7 @@ def make_app(
         ledger: Opened in this process.
         results_root: The folder that the results' file names are relative to; pictures are served from it.
         version: Shown and exported.
-        ready_checks: What /readyz asks beside the ledger, by name (see `readiness.broker_check`).
+        ready_checks: What /readyz and the first page ask beside the ledger, by name (see `readiness.broker_check`).
         days_left: What our certificates have left; asked at each scrape and for the first page.
         audit: How the audit trail is; asked likewise.
         names: Host names under which the page may be asked beside this machine's own (loopback).
@@ -56,7 +56,12 @@ def make_app(
     return Starlette(
         routes=[
             *Pages(
-                ledger, results_root=results_root, environment=environment, days_left=days_left, audit=audit
+                ledger,
+                results_root=results_root,
+                environment=environment,
+                days_left=days_left,
+                audit=audit,
+                checks=ready_checks or {},
             ).routes(),
             metrics_route(ledger, version, days_left, audit),
             *health_routes({"ledger": ledger_check(ledger), **(ready_checks or {})}),

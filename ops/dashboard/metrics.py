@@ -12,8 +12,8 @@ from starlette.routing import BaseRoute, Route
 from ops.audit.watch import AuditWatch
 from ops.certificates import DaysLeft
 from worker.errors import LedgerAway
-from worker.ledger_views import LedgerViews
-from worker.overview import Alerts, DoorToResult, Overview
+from worker.jobs.overview import Alerts, DoorToResult, Overview
+from worker.ledger.views import LedgerViews
 
 
 class LedgerCollector(Collector):

@@ -1,6 +1,7 @@
 """The pages' routes: ask the ledger once, hand its records to a template."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,18 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from models.critical_reason import CriticalReason
+from models.interpreting.critical_reason import CriticalReason
 from ops.audit.watch import AuditWatch
 from ops.certificates import DaysLeft
 from ops.dashboard import wording
 from ops.dashboard.pictures import PICTURE_NAME, Pictures
+from ops.dashboard.readiness import ReadyCheck, away_of
 from ops.dashboard.state_sentence import state_sentence
-from worker.job import JobState
-from worker.ledger_views import LedgerViews
-from worker.notification_words import reason_sentence
-from worker.overview import has_lost_results
-from worker.sentences import words_in
+from worker.case.notification_words import reason_sentence
+from worker.case.sentences import words_in
+from worker.jobs.job import JobState
+from worker.jobs.overview import has_lost_results
+from worker.ledger.views import LedgerViews
 
 _PAGE_ROWS = 100
 #: Nine digits fit every database's integer.
@@ -59,8 +61,10 @@ class Pages:
         environment: Environment,
         days_left: DaysLeft,
         audit: AuditWatch,
+        checks: Mapping[str, ReadyCheck],
     ) -> None:
         self._ledger = ledger
+        self._checks = checks
         self._days_left = days_left
         self._audit = audit
         self._pictures = Pictures(ledger, results_root)
@@ -84,7 +88,7 @@ class Pages:
     def _home(self, request: Request) -> Response:
         del request
         overview = self._ledger.overview()
-        sentence = state_sentence(overview, self._days_left(), self._audit())
+        sentence = state_sentence(overview, self._days_left(), self._audit(), tuple(away_of(self._checks)))
         return self._render("home.html", overview=overview, sentence=sentence)
 
     def _jobs(self, request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from worker.ledger_views import LedgerViews
+from worker.ledger.views import LedgerViews
 from worker.recorded_file import picture_beside
 
 PICTURE_NAME = "picture.png"

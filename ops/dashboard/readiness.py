@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -14,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from worker.broker_tls import tls_options, without_tls_options
 from worker.errors import LedgerAway
-from worker.ledger_views import LedgerViews
+from worker.ledger.views import LedgerViews
 
 _BROKER_TIMEOUT_S = 2.0
 
@@ -87,17 +86,24 @@ def broker_check(url: str, ca_file: Path | None = None) -> ReadyCheck:
     return check
 
 
+def away_of(checks: Mapping[str, ReadyCheck]) -> dict[str, NotReady]:
+    """Run every check; return those that fail, by name."""
+    away: dict[str, NotReady] = {}
+    for name, check in checks.items():
+        try:
+            check()
+        except NotReady as failed:
+            away[name] = failed
+    return away
+
+
 def health_routes(checks: Mapping[str, ReadyCheck]) -> list[BaseRoute]:
     """Return the routes /healthz and /readyz; the latter runs every check and names each that fails."""
 
     def ready(request: Request) -> Response:
         del request
-        away: dict[str, Any] = {}
-        for name, check in checks.items():
-            try:
-                check()
-            except NotReady as failed:
-                away[name] = {"cause": failed.cause, "remedy": failed.remedy}
+        found = away_of(checks)
+        away = {name: {"cause": failed.cause, "remedy": failed.remedy} for name, failed in found.items()}
         return JSONResponse(
             {"ready": not away, "checked": list(checks), "away": away}, status_code=503 if away else 200
         )

@@ -2,15 +2,15 @@
 
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from dicom_node.certificate_file import WARN_BELOW_DAYS
+from dicom_node.tls.certificate_file import WARN_BELOW_DAYS
 from ops.audit.watch import AuditState
 from ops.dashboard.wording import count, duration
-from worker.job import JobState
-from worker.notification import NotificationState
-from worker.overview import Alerts, Overview
+from worker.jobs.job import JobState
+from worker.jobs.notification import NotificationState
+from worker.jobs.overview import Alerts, Overview
 
 #: Work that waits for longer than this is more than a queue.
 PATIENCE_S = 1800.0
@@ -35,13 +35,22 @@ class StateSentence:
 
 
 def state_sentence(
-    overview: Overview, days_left: Mapping[str, float | None] | None = None, audit: AuditState | None = None
+    overview: Overview,
+    days_left: Mapping[str, float | None] | None = None,
+    audit: AuditState | None = None,
+    away: Collection[str] = (),
 ) -> StateSentence:
     """Say in one sentence how the house is; what needs a person comes before what merely waits.
 
-    `days_left` is of our certificates, by use; None is one whose file cannot be read.
+    Args:
+        overview: From the ledger.
+        days_left: Of our certificates, by use; None is one whose file cannot be read.
+        audit: How the audit trail is.
+        away: What does not answer of that without which no job is read, such as the broker.
     """
-    troubles = _troubles(overview) + [
+    troubles = _untold(overview.alerts)
+    troubles += [f"the {name} does not answer, so no further job is read (/readyz says why)" for name in away]
+    troubles += _troubles(overview) + [
         f"the certificate of {use} {words}" for use, left in (days_left or {}).items() if (words := _expiring(left))
     ]
     troubles += _untraced(audit) if audit is not None else []
@@ -54,7 +63,7 @@ def state_sentence(
 
 
 def _troubles(overview: Overview) -> list[str]:
-    troubles = _untold(overview.alerts)
+    troubles: list[str] = []
     if overview.failed_lately:
         troubles.append(f"{count(overview.failed_lately, 'job')} failed in the last 24 h")
     if held := overview.jobs[JobState.HELD]:
@@ -126,9 +135,21 @@ def _work(overview: Overview) -> list[str]:
     if overview.studies_receiving:
         receiving = overview.studies_receiving
         work.append(f"{count(receiving, 'study', 'studies')} {_is(receiving)} arriving")
-    if results := sum(waiting.count for waiting in overview.waiting):
-        work.append(f"{count(results, 'result')} {_is(results)} on the way")
-    return work
+    return work + _results(overview)
+
+
+def _results(overview: Overview) -> list[str]:
+    """Say what waits for whom where a destination is known not to answer: that is not on its way."""
+    silent = {name for name, state in overview.destinations.items() if not state.answering}
+    told = [
+        f"{count(waiting.count, 'result')} {'waits' if waiting.count == 1 else 'wait'} for {waiting.destination}, "
+        "which does not answer"
+        for waiting in overview.waiting
+        if waiting.destination in silent
+    ]
+    if leaving := sum(waiting.count for waiting in overview.waiting if waiting.destination not in silent):
+        told.append(f"{count(leaving, 'result')} {_is(leaving)} on the way")
+    return told
 
 
 def _is(number: int) -> str:

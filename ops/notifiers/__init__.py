@@ -1,4 +1,4 @@
-"""The clients that tell people; who is told what is decided in `worker.notification`. In reading order:
+"""The clients that tell people; who is told what is decided in `worker.jobs.notification`. In reading order:
 
 secret       a secret from its file or environment variable
 webhook      an HTTP POST of JSON, signed

@@ -4,8 +4,8 @@ from ops.notifiers.mail import Mail
 from ops.notifiers.mllp import Mllp
 from ops.notifiers.webhook import Webhook
 from ops.settings import Settings
-from worker.notification_settings import ChannelSettings, Hl7Settings, MailSettings, WebhookSettings
-from worker.notifying import Channel, Client
+from worker.notifying.notification_settings import ChannelSettings, Hl7Settings, MailSettings, WebhookSettings
+from worker.notifying.notifying import Channel, Client
 
 
 def channels_of(settings: Settings) -> dict[str, Channel]:

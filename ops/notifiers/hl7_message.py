@@ -6,9 +6,9 @@ much and write little. Study Instance UID and accession number stand where IHE's
 
 from dataclasses import dataclass
 
-from dicom_node.identity import StudyIdentity
-from worker.notification import Message
-from worker.notification_settings import Hl7Settings
+from dicom_node.archives.identity import StudyIdentity
+from worker.jobs.notification_records import Message
+from worker.notifying.notification_settings import Hl7Settings
 
 _ENCODING_CHARACTERS = "^~\\&"
 #: HL7 v2.5.1 2.7.1; the escape character first, so that no escape is escaped again.

@@ -5,11 +5,11 @@ import ssl
 from email.message import EmailMessage
 from email.utils import format_datetime
 
-from ops.notifiers.secret import read_secret
+from ops.secret import read_secret
+from worker.case.notification_words import body_lines
 from worker.errors import ChannelAway, ChannelRefused
-from worker.notification import Answer, Message
-from worker.notification_settings import MailSettings
-from worker.notification_words import body_lines
+from worker.jobs.notification_records import Answer, Message
+from worker.notifying.notification_settings import MailSettings
 
 _PERMANENT = 500
 
@@ -31,7 +31,8 @@ class Mail:
                 refused = server.send_message(mail)
         except smtplib.SMTPRecipientsRefused as error:
             codes = {code for code, _ in error.recipients.values()}
-            _raise(max(codes), "every address", error)
+            # One that may take it later is tried again, whatever the others say.
+            _raise(min(codes), "every address", error)
         except smtplib.SMTPResponseException as error:
             _raise(error.smtp_code, "the e-mail", error)
         except smtplib.SMTPNotSupportedError as error:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from ops.notifiers.hl7_message import acknowledgement_of, oru_of
 from worker.errors import ChannelAway, ChannelRefused
-from worker.notification import Answer, Message
-from worker.notification_settings import Hl7Settings
+from worker.jobs.notification_records import Answer, Message
+from worker.notifying.notification_settings import Hl7Settings
 
 _START, _END = b"\x0b", b"\x1c\x0d"
 _LONGEST_ANSWER = 65536

@@ -13,10 +13,10 @@ import urllib.request
 from http.client import HTTPException, HTTPMessage
 from typing import Any
 
-from ops.notifiers.secret import read_secret
+from ops.secret import read_secret
 from worker.errors import ChannelAway, ChannelRefused
-from worker.notification import Answer, Message
-from worker.notification_settings import WebhookSettings, is_private
+from worker.jobs.notification_records import Answer, Message
+from worker.notifying.notification_settings import WebhookSettings, is_private
 from worker.secret_settings import Secret
 
 _LONGEST_ANSWER = 65536

@@ -13,15 +13,15 @@ from typing import Any, Self
 
 import pytest
 
-from dicom_node.archive import DicomArchive
+from dicom_node.archives.archive import DicomArchive
+from dicom_node.archives.sender import StoreOutcome, send
+from dicom_node.datasets.part10 import dataset_digest
 from dicom_node.errors import NodeError
-from dicom_node.part10 import dataset_digest
-from dicom_node.sender import StoreOutcome, send
 from dicom_node.settings import Peer, TlsClientSettings
 from tests.dcmtk import dcmtk
 from tests.stack import tree
-from worker.job import JobRow
-from worker.ledger import Ledger
+from worker.jobs.admin_rows import JobRow
+from worker.ledger.ledger import Ledger
 
 _START_S = 90.0
 _STOP_S = 60.0

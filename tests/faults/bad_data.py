@@ -6,12 +6,12 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset
 
+from dicom_node.datasets.part10 import encode_meta, read_meta
 from dicom_node.errors import NotDicom
-from dicom_node.part10 import encode_meta, read_meta
 from tests.faults.a_node import ANode
 from tests.faults.wire_bytes import EXPLICIT
 from tests.unit.dicom_node.instances import CT, SOP, encode
-from worker.job import JobRow
+from worker.jobs.admin_rows import JobRow
 
 #: The model that the node of these rows has.
 MODEL = "constant-answer"

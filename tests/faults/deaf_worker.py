@@ -11,7 +11,8 @@ from typing import Any
 
 from celery.signals import worker_ready
 
-from ops import logs, worker_daemon
+from ops import logs
+from ops.daemons import worker_daemon
 from ops.settings import load
 
 if __name__ == "__main__":

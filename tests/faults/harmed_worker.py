@@ -8,7 +8,7 @@ import threading
 from pydicom import dcmread
 
 from ops import cli
-from worker.job import Claim
+from worker.jobs.job_records import Claim
 from worker.pipeline import Pipeline
 
 _read = Pipeline._do

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from models.runtime import Infer
+from models.runtimes.runtime import Infer
 from ops import logs
 from tests.reading_house import House, LocalHost
-from worker.ledger import Ledger
+from worker.ledger.ledger import Ledger
 from worker.settings import WorkerSettings
 
 LEASE_S = 2.0

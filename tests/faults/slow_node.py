@@ -6,7 +6,8 @@ python slow_node.py SECONDS --settings FILE
 import sys
 from pathlib import Path
 
-from ops import logs, node_daemon
+from ops import logs
+from ops.daemons import node_daemon
 from ops.settings import load
 
 if __name__ == "__main__":

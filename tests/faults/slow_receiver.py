@@ -3,8 +3,8 @@
 import sys
 import time
 
-from dicom_node.disk import Part
-from ops import receiver_daemon
+from dicom_node.spooling.disk import Part
+from ops.daemons import receiver_daemon
 
 if __name__ == "__main__":
     _, seconds, *arguments = sys.argv

@@ -6,20 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-import pytest
 from openjpeg.utils import encode_array
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
-from dicom_node.sender import send
+from dicom_node.archives.sender import send
 from dicom_node.settings import Peer
 from models.testing import write_threshold_model
 from tests.orthanc_server import OrthancServer
 from tests.results_in_orthanc import results_of
 from tests.stack import Stack
-from worker.job import JobState
+from worker.jobs.job import JobState
 from worker.testing import write_mr_series
 
 MODEL = "constant-answer"
@@ -114,7 +113,6 @@ HARMS: dict[Harm, str] = {
 }
 
 
-@pytest.mark.timeout(600)
 def test_row_22_and_23_bombs_and_broken_files_fail_alone_with_the_reason(
     stack: Stack, orthanc: OrthancServer, tmp_path: Path, wait_for: Callable[..., None]
 ) -> None:

@@ -12,10 +12,10 @@ from ops.supervisor import Part, Supervisor
 from tests.faults.half_open_proxy import HalfOpenProxy
 from tests.redis_server import RedisServer
 from tests.unit.worker.conftest import assembled, planned
-from worker.celery_app import TokenPublisher, make_app
-from worker.job import JobState
-from worker.ledger import Ledger
-from worker.outbox import Reconciler
+from worker.jobs.job import JobState
+from worker.ledger.ledger import Ledger
+from worker.queueing.celery_app import TokenPublisher, make_app
+from worker.queueing.outbox import Reconciler
 from worker.settings import WorkerSettings
 
 SETTINGS = WorkerSettings(reconcile_every_s=0.5, consumer_silence_s=6.0)

@@ -7,13 +7,14 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from dicom_node.sender import send
+from dicom_node.archives.sender import send
 from dicom_node.settings import Peer
 from models.testing import write_threshold_model
 from tests.orthanc_server import OrthancServer
 from tests.redis_server import RedisServer
 from tests.stack import Stack
-from worker.job import JobRow, JobState
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import JobState
 from worker.testing import write_mr_series
 
 MODEL = "constant-answer"
@@ -69,7 +70,6 @@ def stack(
     processes.stop()
 
 
-@pytest.mark.timeout(600)
 def test_row_25_names_arrive_character_for_character_or_the_job_is_held(
     stack: Stack, orthanc: OrthancServer, tmp_path: Path, wait_for: Callable[..., None]
 ) -> None:

@@ -7,16 +7,16 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from dicom_node.part10 import dataset_digest, read_meta
-from dicom_node.sender import OutcomeKind
+from dicom_node.archives.sender import OutcomeKind
+from dicom_node.datasets.part10 import dataset_digest, read_meta
 from models.testing import write_threshold_model
 from tests.faults.a_node import ANode
 from tests.faults.bad_data import COMPRESSED, announced, changed, everything, jobs_of, odd_files, study_of, with_uid
 from tests.faults.wire_bytes import RawPeer
 from tests.reading_house import House
 from tests.unit.dicom_node.instances import SOP, dataset, encode, write_file
-from worker.job import JobState
-from worker.ledger import Ledger
+from worker.jobs.job import JobState
+from worker.ledger.ledger import Ledger
 from worker.testing import write_mr_series
 
 MR = "1.2.840.10008.5.1.4.1.1.4"

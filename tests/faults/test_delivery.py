@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 
-from dicom_node.part10 import dataset_digest
+from dicom_node.datasets.part10 import dataset_digest
 from tests.delivering import DeliveryHouse
 from tests.fake_archive import FakeArchive
-from worker.job import DeliveryState, JobRow
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import DeliveryState
 
 WARNINGS = (0xB000, 0xB006, 0xB007)
 DEADLINE_S = 60.0

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.reading_house import House
-from worker.job import JobState
-from worker.ledger import Ledger
+from worker.jobs.job import JobState
+from worker.ledger.ledger import Ledger
 from worker.testing import write_mr_series
 
 

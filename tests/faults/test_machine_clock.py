@@ -13,8 +13,9 @@ from models.testing import write_threshold_model
 from tests.faults.a_node import ANode
 from tests.faults.preloaded import preloaded
 from tests.insisting_senders import study
-from worker.job import Claim, JobState
-from worker.ledger import Ledger
+from worker.jobs.job import JobState
+from worker.jobs.job_records import Claim
+from worker.ledger.ledger import Ledger
 from worker.testing import write_mr_series
 
 MR = "1.2.840.10008.5.1.4.1.1.4"

@@ -15,7 +15,7 @@ from tests.insisting_senders import study
 from tests.postgresql_server import PostgresqlServer
 from tests.redis_server import RedisServer
 from tests.stack import Stack
-from worker.job import JobState
+from worker.jobs.job import JobState
 from worker.testing import write_mr_series
 
 SUCCESS, OUT_OF_RESOURCES = 0x0000, 0xA700

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.raw_sender import associated, encode
-from dicom_node.commitment_requests import CommitmentRequests
-from dicom_node.held_instances import HeldInstances
-from dicom_node.part10 import dataset_digest
-from dicom_node.spool_layout import name_of
+from dicom_node.commitments.commitment_requests import CommitmentRequests
+from dicom_node.datasets.part10 import dataset_digest
+from dicom_node.spooling.held_instances import HeldInstances
+from dicom_node.spooling.spool_layout import name_of
 from models.testing import write_threshold_model
 from tests.faults.a_node import ANode
 from tests.faults.bad_data import jobs_of, study_of
@@ -19,9 +19,9 @@ from tests.faults.preloaded import preloaded
 from tests.insisting_senders import send_while, study
 from tests.integration.services_house import believing, modality
 from tests.unit.dicom_node.instances import CT
-from worker.inputs_digest import digest_of_files
-from worker.job import JobState
-from worker.ledger import Ledger
+from worker.instances.inputs_digest import digest_of_files
+from worker.jobs.job import JobState
+from worker.ledger.ledger import Ledger
 from worker.testing import write_mr_series
 
 SEED = 20260201

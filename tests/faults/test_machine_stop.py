@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.raw_sender import Instance, associated, encode
-from dicom_node.part10 import dataset_digest
-from ops.node_daemon import _GRACE_S
+from dicom_node.datasets.part10 import dataset_digest
+from ops.daemons.node_daemon import _GRACE_S
 from tests.faults.a_node import ANode
 from tests.insisting_senders import CT, EXPLICIT, send_while
 from tests.unit.dicom_node.instances import STUDY, dataset
 from tests.unit.dicom_node.instances import encode as encode_dataset
-from worker.ledger import Ledger
+from worker.ledger.ledger import Ledger
 
 STOPS = 1
 

@@ -12,7 +12,8 @@ from tests.redis_server import RedisServer
 from tests.results_in_orthanc import results_of, texts_in
 from tests.running_house import RunningHouse, uid_of
 from tests.stack import Stack
-from worker.job import JobRow, JobState
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import JobState
 from worker.testing import write_mr_series
 
 #: SEG, SR and text SR.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.sender import send
+from dicom_node.archives.sender import send
 from dicom_node.settings import Peer
 from models.testing import write_threshold_model
 from tests.audit_schema import Told

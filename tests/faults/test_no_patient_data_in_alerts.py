@@ -13,7 +13,8 @@ from tests.notification_servers import InterfaceEngine, MailServer, WebhookServe
 from tests.orthanc_server import OrthancServer
 from tests.redis_server import RedisServer
 from tests.stack import Stack
-from worker.notification import NoticeState, NotificationRow
+from worker.jobs.notification import NoticeState
+from worker.jobs.notification_records import NotificationRow
 from worker.testing import write_mr_series
 
 #: What is put where only its name may be told.

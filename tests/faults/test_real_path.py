@@ -10,7 +10,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from dicom_node.sender import send
+from dicom_node.archives.sender import send
 from dicom_node.settings import Peer
 from models.testing import write_threshold_model
 from tests.faults.bad_data import study_of
@@ -18,7 +18,8 @@ from tests.orthanc_server import OrthancServer
 from tests.redis_server import RedisServer
 from tests.results_in_orthanc import texts_in
 from tests.stack import Stack
-from worker.job import JobRow, JobState
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import JobState
 from worker.testing import write_mr_series
 
 MODEL = "constant-answer"
@@ -110,7 +111,7 @@ def no_thickness(series: Sequence[Dataset]) -> Sequence[Dataset]:
     return series
 
 
-#: What is done to a series, and what the ledger and the text SR say of its repair (`worker.series_repairs`).
+#: What is done to a series, and what the ledger and the text SR say of its repair (`worker.instances.series_repairs`).
 REPAIRED: dict[Change, str] = {
     copies: "1 duplicate slices with equal pixels were left out.",
     no_thickness: "Slice Thickness is missing: slices are taken as thick as they lie apart.",
@@ -190,7 +191,6 @@ def written(folder: Path, change: Change, seed: int) -> list[Path]:
     return files
 
 
-@pytest.mark.timeout(600)
 def test_row_24_odd_series_are_refused_or_repaired_by_a_stated_rule(
     stack: Stack, orthanc: OrthancServer, tmp_path: Path, shared_data: Path
 ) -> None:
@@ -233,7 +233,6 @@ def test_row_24_odd_series_are_refused_or_repaired_by_a_stated_rule(
         ledger.close()
 
 
-@pytest.mark.timeout(600)
 def test_row_26_our_own_results_come_back_and_change_nothing(
     stack: Stack, orthanc: OrthancServer, tmp_path: Path
 ) -> None:

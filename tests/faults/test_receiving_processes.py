@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.raw_sender import RawAssociation, associated, encode
-from dicom_node.part10 import dataset_digest
+from dicom_node.datasets.part10 import dataset_digest
 from tests.faults.wire_bytes import ASSOCIATE_AC, RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq, pdu
 from tests.insisting_senders import send_while, study
 from tests.node_process import NodeProcess
 from tests.stack import connections, tree
-from worker.ledger import Ledger
+from worker.ledger.ledger import Ledger
 
 SEED = 20260101
 SENDERS = 6
@@ -78,7 +78,6 @@ def torture(node: NodeProcess, wait_for: Callable[..., None], *, kills: int, see
     assert node.stop() == 0
 
 
-@pytest.mark.timeout(300)
 def test_row_32_twenty_receiving_processes_die_and_nothing_answered_is_lost(
     node: NodeProcess, wait_for: Callable[..., None]
 ) -> None:

@@ -14,7 +14,8 @@ from models.testing import write_threshold_model
 from tests.orthanc_server import OrthancServer
 from tests.results_in_orthanc import results_of
 from tests.stack import PARTS, Stack
-from worker.job import JobRow, JobState
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import JobState
 from worker.testing import write_mr_series
 
 #: Before the tables of retention, commitment and queues: a house that runs it is upgraded to what is here.
@@ -37,7 +38,6 @@ def version_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.timeout(600)
 def test_two_versions_work_side_by_side(
     stack: Stack, orthanc: OrthancServer, version_before: Path, tmp_path: Path, wait_for: Callable[..., None]
 ) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from dicom_node.sender import send
+from dicom_node.archives.sender import send
 from dicom_node.settings import Peer
 from models.testing import write_threshold_model
 from tests.orthanc_server import OrthancServer
@@ -22,8 +22,9 @@ from tests.redis_server import RedisServer
 from tests.results_in_orthanc import results_of
 from tests.several_hosts import Forwarder, Network, Running
 from tests.stack import tree
-from worker.job import JobRow, JobState
-from worker.ledger import Ledger
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import JobState
+from worker.ledger.ledger import Ledger
 from worker.testing import write_mr_series
 
 _SETTINGS = """
@@ -144,7 +145,6 @@ def reads(url: str) -> list[JobRow]:
         ledger.close()
 
 
-@pytest.mark.timeout(600)
 def test_a_worker_that_is_cut_off_comes_back_after_its_lease(
     machines: Machines, postgresql_url: str, orthanc: OrthancServer, tmp_path: Path, wait_for: Callable[..., None]
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.raw_sender import Instance, associated, encode
 from dicom_node.errors import OUT_OF_RESOURCES
-from dicom_node.spool_layout import name_of
+from dicom_node.spooling.spool_layout import name_of
 from tests.node_process import NodeProcess, peer_table
 from tests.unit.dicom_node.instances import CT, dataset, write_file
 from tests.unit.dicom_node.instances import encode as encode_dataset

@@ -18,8 +18,9 @@ from tests.stack import Stack
 from tests.torture.house import TorturedHouse
 from tests.torture.schedule import HARMS, schedule
 from tests.torture.studies import Stream
-from worker.found_results import found, judge
-from worker.job import JobRow, JobState
+from worker.gate.found_results import found, judge
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import JobState
 from worker.testing import write_mr_series
 
 SEED = 20260101
@@ -62,7 +63,6 @@ def test_a_seed_gives_the_same_schedule_with_every_harm() -> None:
     assert schedule(SEED, 20) == schedule(SEED, 20) != schedule(SEED + 1, 20)
 
 
-@pytest.mark.timeout(600)
 def test_a_few_studies_survive_twenty_faults(
     house: TorturedHouse, tmp_path: Path, wait_for: Callable[..., None]
 ) -> None:

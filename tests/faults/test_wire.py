@@ -22,7 +22,7 @@ from tests.faults.wire_bytes import (
 )
 from tests.faults.wire_node import ACSE_S, AT_ONCE_S, LONGEST_PDU, NETWORK_S, SLACK_S, raw, unharmed, wire_node
 from tests.unit.dicom_node.instances import dataset, encode
-from worker.job import JobState
+from worker.jobs.job import JobState
 
 
 @pytest.fixture(scope="module")

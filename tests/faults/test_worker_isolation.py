@@ -8,8 +8,9 @@ import pytest
 from models.testing import write_threshold_model
 from tests.redis_server import RedisServer
 from tests.stack import Stack
-from worker.job import JobRow, JobState
-from worker.ledger_views import Wanted
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import JobState
+from worker.ledger.views import Wanted
 from worker.testing import write_mr_series
 
 #: What a study does to its worker, and what the ledger says in the end.
@@ -30,7 +31,6 @@ def by_study(stack: Stack) -> dict[str, JobRow]:
         ledger.close()
 
 
-@pytest.mark.timeout(400)
 def test_studies_that_harm_their_worker_end_failed(
     tmp_path: Path,
     free_port: Callable[[], int],

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from dicom_node.origin import Origin
+from dicom_node.datasets.origin import Origin
 from tests.fuzz import instance_mutations as wrong
 from tests.fuzz.instance_mutations import UNDEFINED, DataElement
 from tests.fuzz.wire_case import chance_of

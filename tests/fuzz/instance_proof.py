@@ -5,15 +5,15 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from dicom_node.datasets.head import first_of_group
+from dicom_node.datasets.origin import judge, meta_of
+from dicom_node.datasets.wholeness import is_whole
 from dicom_node.errors import HeadUnreadable, InvalidUid, Mismatch, MissingUid
-from dicom_node.head import first_of_group
-from dicom_node.origin import judge, meta_of
-from dicom_node.reencoding import same_when_reencoded
-from dicom_node.spool import Spool
-from dicom_node.wholeness import is_whole
+from dicom_node.spooling.reencoding import same_when_reencoded
+from dicom_node.spooling.spool import Spool
 from tests.fuzz.instance_case import InstanceCase
 from tests.unit.dicom_node.instances import dataset, write_file
-from worker.quick_parsing import quickly_parsed
+from worker.instances.quick_parsing import quickly_parsed
 
 #: What a dataset may be refused with; anything else is a mistake of ours.
 REFUSALS = (Mismatch, InvalidUid, MissingUid, HeadUnreadable)

@@ -4,9 +4,9 @@ from random import Random
 
 from pydicom.dataset import Dataset
 
-from dicom_node.command_set import N_ACTION_RQ, N_CREATE_RQ
-from dicom_node.commitment_request import WELL_KNOWN_INSTANCE
 from dicom_node.contexts import INSTANCE_AVAILABILITY, PERFORMED_PROCEDURE_STEP, STORAGE_COMMITMENT
+from dicom_node.messages.command_set import N_ACTION_RQ, N_CREATE_RQ
+from dicom_node.messages.commitment_messages import WELL_KNOWN_INSTANCE
 from tests.faults.wire_bytes import service_rq
 from tests.fuzz.wire_grammar import Message, elements_of
 from tests.unit.dicom_node.instances import CT, encode

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from dicom_node.pdata import PDU_HEADER
+from dicom_node.messages.pdata import PDU_HEADER
 from tests.faults.wire_bytes import ABORT, ASSOCIATE_AC, COMMAND, DATA, LAST, RELEASE_RP
 from tests.fuzz.wire_case import Case
 from tests.fuzz.wire_grammar import elements_of

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.brainchop import ConvLayer, import_brainchop, meshnet_graph
+from models.asking.network_shapes import shapes_of
 from models.catalog import read_entry
-from models.checking import check
 from models.errors import ModelError, OutOfDeviceMemory, RuntimeFailed
+from models.importing.brainchop import ConvLayer, import_brainchop, meshnet_graph
 from models.loaded import LoadedModel
-from models.network_shapes import shapes_of
-from models.onnx_runtime import OnnxRuntime
-from models.precision import lowered
-from models.runtime import ShapeRange
-from models.runtimes import runtime_named
+from models.proving.checking import check
+from models.proving.precision import lowered
+from models.proving.runtime_choice import runtime_named
+from models.runtimes.onnx_runtime import OnnxRuntime
+from models.runtimes.runtime import ShapeRange
 from models.testing import write_threshold_model
 
 pytestmark = pytest.mark.gpu

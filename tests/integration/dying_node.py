@@ -11,11 +11,11 @@ import sys
 import threading
 from pathlib import Path
 
-from dicom_node.doorkeeper import Doorkeeper
-from dicom_node.listening import listen
-from dicom_node.server import Node
+from dicom_node.admitting.doorkeeper import Doorkeeper
+from dicom_node.processes.listening import listen
+from dicom_node.processes.server import Node
 from dicom_node.settings import NodeSettings
-from dicom_node.spool import Spool
+from dicom_node.spooling.spool import Spool
 from dicom_node.study import StoredInstance
 
 

@@ -15,13 +15,13 @@ from pynetdicom.sop_class import (
     StorageCommitmentPushModel,
 )
 
-from dicom_node.commitment import CommitmentListener, report_of
-from dicom_node.commitment_report import CommitmentReport
-from dicom_node.commitment_requests import CommitmentRequests
-from dicom_node.held_instances import HeldInstances
+from dicom_node.archives.commitment import CommitmentListener, report_of
+from dicom_node.archives.commitment_report import CommitmentReport
+from dicom_node.archives.requestor import connection_opened
+from dicom_node.commitments.commitment_requests import CommitmentRequests
 from dicom_node.pynetdicom_switches import set_switches
-from dicom_node.requestor import connection_opened
-from dicom_node.spool import Spool
+from dicom_node.spooling.held_instances import HeldInstances
+from dicom_node.spooling.spool import Spool
 from tests.commitment_reports import taking
 from tests.faults.a_node import ANode
 

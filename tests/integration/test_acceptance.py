@@ -16,9 +16,9 @@ from pydicom.data import get_testdata_file
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataset import Dataset
 
+from models.card.manifest import Card
 from models.findings import HeatMap, Reading
-from models.manifest import Card
-from ops.validators import VALIDATORS, run
+from ops.commands.validators import VALIDATORS, run
 from tests.orthanc_server import OrthancServer
 from tests.readings import (
     PNEUMONIA,
@@ -34,15 +34,15 @@ from tests.readings import (
     load,
     nothing_found,
 )
-from worker import output_gate
 from worker.errors import SourceRefused
-from worker.gate_bundle import children, content_items, name_of
-from worker.object_encoding import ResultObject
+from worker.gate import output_gate
+from worker.gate.bundle import children, content_items, name_of
 from worker.object_kinds import KINDS
+from worker.objects.object_encoding import ResultObject
 from worker.planar_testing import a_chest, write_planar_image
 from worker.provenance import device_uid
 from worker.results import build
-from worker.series_volume import LoadedSeries
+from worker.series.series_volume import LoadedSeries
 from worker.testing import write_mr_series
 
 _DEVICE_OBSERVER_UID = ("121012", "DCM")

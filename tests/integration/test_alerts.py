@@ -16,9 +16,10 @@ from tests.notification_servers import InterfaceEngine, MailServer, WebhookServe
 from tests.orthanc_server import OrthancServer
 from tests.redis_server import RedisServer
 from tests.stack import Stack
-from worker.job import JobRow, JobState
-from worker.notification import NotificationRow
-from worker.tables import Event
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import JobState
+from worker.jobs.notification_records import NotificationRow
+from worker.ledger.tables import Event
 from worker.testing import write_mr_series
 
 #: Of the millilitres that the threshold model finds: the large head is critical, the small ones are not.

@@ -10,10 +10,10 @@ import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.presentation import build_context
 
-from dicom_node.archive import ArchiveClient, DicomArchive, OutcomeKind
+from dicom_node.archives.archive import ArchiveClient, DicomArchive, OutcomeKind
+from dicom_node.archives.sender import send
+from dicom_node.datasets.part10 import dataset_digest, read_meta
 from dicom_node.errors import ArchiveUnreachable, AssociationRejected, NotDicom, QueryFailed
-from dicom_node.part10 import dataset_digest, read_meta
-from dicom_node.sender import send
 from dicom_node.settings import Peer
 from dicom_node.testing import InMemoryArchive
 from tests.orthanc_server import OrthancServer

@@ -10,11 +10,11 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
-from dicom_node.archive import DicomArchive
+from dicom_node.archives.archive import DicomArchive
+from dicom_node.archives.query import Limits
 from dicom_node.contexts import STUDY_ROOT_FIND, STUDY_ROOT_GET
-from dicom_node.elements import MOST_ELEMENTS
+from dicom_node.datasets.elements import MOST_ELEMENTS
 from dicom_node.errors import ArchiveUnreachable, QueryFailed
-from dicom_node.query import Limits
 from dicom_node.settings import Peer
 from tests.unit.dicom_node.instances import CT, dataset
 

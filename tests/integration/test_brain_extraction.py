@@ -7,16 +7,16 @@ import platformdirs
 import pytest
 
 from models.catalog import BUILT_IN, CatalogEntry, read_entry
-from models.checking import check
 from models.errors import ImplausibleResult, InputRefused
 from models.findings import Reading
+from models.importing.weights import fetch
 from models.loaded import LoadedModel
-from models.onnx_runtime import OnnxRuntime
+from models.proving.checking import check
 from models.reading import read
+from models.runtimes.onnx_runtime import OnnxRuntime
 from models.volume import Volume
-from models.weights import fetch
-from ops.demo_inputs import head_file, write_head_series
-from worker.series_volume import load_series
+from ops.demonstration.demo_inputs import head_file, write_head_series
+from worker.series.series_volume import load_series
 
 pytestmark = pytest.mark.weights
 

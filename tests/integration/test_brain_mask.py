@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from models.brainchop import import_brainchop
 from models.catalog import CatalogEntry, read_entry
-from models.checking import check
+from models.importing.brainchop import import_brainchop
 from models.loaded import LoadedModel
-from models.onnx_runtime import OnnxRuntime
+from models.proving.checking import check
 from models.reading import read
-from worker.series_volume import load_series
+from models.runtimes.onnx_runtime import OnnxRuntime
+from worker.series.series_volume import load_series
 
 pytestmark = pytest.mark.weights
 
@@ -32,7 +32,6 @@ def test_the_imported_mask_proves_itself(entry: CatalogEntry) -> None:
 
 
 @pytest.mark.campaign
-@pytest.mark.timeout(900)
 def test_the_mask_of_a_real_head_has_its_volume(entry: CatalogEntry, shared_data: Path) -> None:
     """Through conform, network, largest component and the way back; minutes on two cores."""
     series = load_series(sorted((shared_data / "t1-head").glob("*.dcm")), max_voxels=512**3)

@@ -10,25 +10,26 @@ import pydicom
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from models.card.manifest import load_card
 from models.catalog import CatalogEntry, read_entry
 from models.errors import CardError, InputRefused
 from models.loaded import LoadedModel
-from models.manifest import load_card
-from models.onnx_runtime import OnnxRuntime
-from models.preparation import prepare
+from models.preparing.preparation import prepare
 from models.reading import read
+from models.runtimes.onnx_runtime import OnnxRuntime
 from models.volume import Volume
 from tests.importing import oblique_head
-from tests.unit.worker.test_selection import series as series_that_fits
-from tests.unit.worker.test_selection import study
-from worker import output_gate, results
-from worker.case import Case
-from worker.channel_series import load_channels
+from tests.unit.worker.selecting.test_selection import series as series_that_fits
+from tests.unit.worker.selecting.test_selection import study
+from worker import results
+from worker.case.case import Case
 from worker.errors import SeriesRefused
-from worker.inputs_digest import by_folder
+from worker.gate import output_gate
+from worker.instances.inputs_digest import by_folder
 from worker.provenance import Provenance
-from worker.selection import choose
-from worker.selection_summary import SeriesSummary
+from worker.selecting.selection import choose
+from worker.selecting.selection_summary import SeriesSummary
+from worker.series.channel_series import load_channels
 from worker.testing import write_mr_series
 
 CARD = """
@@ -245,7 +246,7 @@ def test_what_is_too_little_is_not_rounded_up_to_enough(tmp_path: Path, monkeypa
         dataset = pydicom.dcmread(file)
         dataset.SeriesInstanceUID = "2.25.431"
         dataset.save_as(file)
-    monkeypatch.setattr("worker.channel_series.share_covered", lambda *_: 0.2499)
+    monkeypatch.setattr("worker.series.channel_series.share_covered", lambda *_: 0.2499)
     with pytest.raises(SeriesRefused, match="channel 1 shows 24% of the first series' space, at least 25% needed"):
         load_channels(groups, max_voxels=10**7)
 

@@ -8,20 +8,21 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pynetdicom import build_role
 
-from dicom_node.archive import DicomArchive
-from dicom_node.commitment import CommitmentListener, ask_for_commitment
-from dicom_node.commitment_report import CommitmentReport
+from dicom_node.archives.archive import DicomArchive
+from dicom_node.archives.commitment import CommitmentListener, ask_for_commitment
+from dicom_node.archives.commitment_report import CommitmentReport
+from dicom_node.archives.requestor import Requestor
 from dicom_node.contexts import STORAGE_COMMITMENT
 from dicom_node.errors import ArchiveUnreachable
-from dicom_node.requestor import Requestor
 from dicom_node.settings import NodeTlsSettings, Peer, TlsClientSettings
 from tests.certificates import Authority
 from tests.commitment_reports import taking
 from tests.delivering import DeliveryHouse
 from tests.orthanc_server import OrthancServer
-from worker.committing import CommitmentPlan, Committer
-from worker.delivery import Deliverer, Destination
-from worker.job import DeliveryState
+from worker.delivery.committing import CommitmentPlan, Committer
+from worker.delivery.delivery import Deliverer
+from worker.delivery.destination import Destination
+from worker.jobs.job import DeliveryState
 from worker.provenance import derived_uid
 from worker.settings import DeliverySettings
 from worker.testing import write_mr_series

@@ -16,7 +16,7 @@ from dicom_node.pynetdicom_switches import set_switches
 from tests.delivering import DeliveryHouse
 from tests.faults.a_node import ANode
 from tests.orthanc_server import OrthancServer
-from worker.job import DeliveryState
+from worker.jobs.job import DeliveryState
 
 WELL_KNOWN = "1.2.840.10008.1.20.1.1"
 DEADLINE_S = 120.0

@@ -9,11 +9,11 @@ import pydicom
 import pytest
 import structlog
 
-from dicom_node.archive import DicomArchive
-from dicom_node.asker import Asker
-from dicom_node.assembler import Assembler
+from dicom_node.archives.archive import DicomArchive
+from dicom_node.assembling.asker import Asker
+from dicom_node.assembling.assembler import Assembler
 from dicom_node.settings import NodeSettings
-from dicom_node.spool import Spool
+from dicom_node.spooling.spool import Spool
 from dicom_node.study import Completion
 from dicom_node.testing import ListStudyStore
 from models.testing import write_threshold_model
@@ -21,7 +21,8 @@ from tests.orthanc_server import OrthancServer
 from tests.results_in_orthanc import results_of
 from tests.stack import Stack
 from tests.unit.dicom_node.instances import dataset, encode, incoming, write_file
-from worker.job import EventRow, JobState
+from worker.jobs.admin_rows import EventRow
+from worker.jobs.job import JobState
 from worker.testing import write_mr_series
 
 SETTINGS = NodeSettings(

@@ -9,9 +9,9 @@ import platformdirs
 import pytest
 import yaml
 
-from models.card_network import PackageFile
+from models.card.card_network import PackageFile
 from models.errors import PackageUnavailable
-from models.weights import fetch_member
+from models.importing.weights import fetch_member
 
 SCHEMA = PackageFile(
     package="docker-compose",

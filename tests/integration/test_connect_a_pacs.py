@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.archives.sender import send
 from dicom_node.peer_settings import ReportToSettings
-from dicom_node.sender import send
 from dicom_node.settings import Peer
 from ops.settings import load
 from tests.dcmtk import dcmtk

@@ -9,11 +9,11 @@ import pytest
 
 from models.errors import RuntimeFailed
 from models.findings import Reading
-from models.runtime import Arrays
+from models.runtimes.runtime import Arrays
 from tests.code_models import argv_entry
 from tests.containers import Engine
-from worker.reading_series import read_series
-from worker.series_volume import load_series
+from worker.hosting.reading_series import read_series
+from worker.series.series_volume import load_series
 from worker.testing import write_mr_series
 
 #: Counts what it was given, by the marker behind the preamble (PS3.10 7.1), and tries to write into it.

@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 
 from models.testing import write_threshold_model
-from worker.gate_bundle import MEASUREMENT_GROUP, children, content_items, name_of
+from worker.gate.bundle import MEASUREMENT_GROUP, children, content_items, name_of
 from worker.testing import write_mr_series
 
 

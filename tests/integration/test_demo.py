@@ -30,7 +30,7 @@ def test_the_demonstration_reads_real_studies(tmp_path: Path, wait_for: Callable
         try:
             wait_for(
                 lambda: "End it with Ctrl-C" in told.read_text() or process.poll() is not None,
-                deadline_s=280,
+                deadline_s=600,
                 what="the demonstration has shown its results",
             )
             if process.poll() is not None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from dicom_node.dicomweb_archive import DicomWebArchive
+from dicom_node.archives.dicomweb_archive import DicomWebArchive
+from dicom_node.archives.identity import StudyIdentity
+from dicom_node.archives.sender import OutcomeKind
+from dicom_node.datasets.part10 import dataset_digest
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected
-from dicom_node.identity import StudyIdentity
-from dicom_node.part10 import dataset_digest
-from dicom_node.sender import OutcomeKind
 from ops.destinations import destinations_of
 from ops.settings import Settings
 from tests.certificates import Authority
@@ -20,7 +20,8 @@ from tests.dcmtk import dcmtk
 from tests.delivering import DeliveryHouse
 from tests.orthanc_server import OrthancServer
 from tests.tls_proxy import tls_proxy
-from worker.job import DeliveryState, JobRow, JobState
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import DeliveryState, JobState
 from worker.testing import write_mr_series
 
 DEADLINE_S = 60.0
@@ -206,6 +207,26 @@ def test_row_51_over_dicomweb_a_changed_patient_is_held_until_released(
     assert "ANOTHER-1" not in scene.house.log()
     scene.house.ledger.release(job.id)
     wait_for(scene.delivered(job), what="it is delivered after release", deadline_s=DEADLINE_S)
+
+
+def test_results_wait_for_a_study_that_the_archive_gets_later(
+    scene: Scene, orthanc: OrthancServer, wait_for: Callable[..., None], tmp_path: Path
+) -> None:
+    """The archive gets the images after us: its results wait and leave by themselves, those for a folder at once."""
+    sources = write_mr_series(scene.house.data / "spool" / "later", seed=506, slices=2)
+    job = scene.house.read(["web", "files"], sources=sources)
+
+    def waits() -> bool:
+        rows = scene.house.deliveries(job)
+        to_web, to_files = ([row for row in rows if row.destination == name] for name in ("web", "files"))
+        return all(row.reason.startswith("web has no such study yet") and row.attempts > 1 for row in to_web) and all(
+            row.state is DeliveryState.ACCEPTED for row in to_files
+        )
+
+    wait_for(waits, what="only the archive without the study is waited for", deadline_s=DEADLINE_S)
+    assert scene.state(job) is JobState.READ
+    orthanc.take(sources)
+    wait_for(scene.delivered(job), what="it is delivered once the study is there", deadline_s=DEADLINE_S)
 
 
 def test_qido_says_whose_a_study_is(web: DicomWebArchive, orthanc: OrthancServer, tmp_path: Path) -> None:

@@ -9,17 +9,17 @@ import pytest
 from numpy.typing import NDArray
 
 from models.catalog import BUILT_IN, CatalogEntry, read_entry
-from models.checking import check
-from models.ecg import HEART_RATE, PR_INTERVAL, QRS_DURATION, QT_INTERVAL, RR_INTERVAL
 from models.errors import ImplausibleResult
 from models.findings import Reading
+from models.importing.weights import fetch
+from models.interpreting.ecg import HEART_RATE, PR_INTERVAL, QRS_DURATION, QT_INTERVAL, RR_INTERVAL
 from models.loaded import LoadedModel
-from models.onnx_runtime import OnnxRuntime
+from models.proving.checking import check
 from models.reading import read
+from models.runtimes.onnx_runtime import OnnxRuntime
 from models.volume import Waveform
-from models.weights import fetch
-from ops.demo_inputs import ecg_file
-from worker.series_volume import load_series
+from ops.demonstration.demo_inputs import ecg_file
+from worker.series.series_volume import load_series
 
 pytestmark = pytest.mark.weights
 

@@ -9,15 +9,15 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 
-from ops.validators import VALIDATORS, run
+from ops.commands.validators import VALIDATORS, run
 from tests.readings import a_nodule_card, an_ecg_card, an_ecg_reading, case_of, detections_reading, load
-from worker import output_gate
-from worker.case import Case
+from worker.case.case import Case
 from worker.errors import SourceRefused
-from worker.object_encoding import ResultObject
+from worker.gate import output_gate
 from worker.object_kinds import KINDS
+from worker.objects.object_encoding import ResultObject
 from worker.results import build
-from worker.series_volume import load_series
+from worker.series.series_volume import load_series
 from worker.testing import write_mr_series
 
 #: Newer than dicom3tools' tables.

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.archive import DicomArchive
+from dicom_node.archives.archive import DicomArchive
 from tests.orthanc_server import OrthancServer
 from tests.readings import a_card, a_reading, case_of, load
 from tests.unit.worker.conftest import assembled, planned
-from worker import output_gate
-from worker.delivery import Deliverer, Destination
-from worker.job import DeliveryState
-from worker.labelmap import LABEL_MAP_STORAGE
-from worker.ledger import Ledger
+from worker.delivery.delivery import Deliverer
+from worker.delivery.destination import Destination
+from worker.gate import output_gate
+from worker.jobs.job import DeliveryState
+from worker.ledger.ledger import Ledger
+from worker.objects.labelmap import LABEL_MAP_STORAGE
 from worker.result_files import write_result
 from worker.results import build
 from worker.settings import DeliverySettings

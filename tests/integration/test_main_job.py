@@ -11,7 +11,7 @@ from tests.orthanc_server import OrthancServer
 from tests.results_in_orthanc import modalities, results_of, texts_in
 from tests.running_house import RunningHouse, uid_of
 from tests.stack import Stack
-from worker.job import JobRow
+from worker.jobs.admin_rows import JobRow
 from worker.testing import write_mr_series
 
 _seeds = itertools.count(1)

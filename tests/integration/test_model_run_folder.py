@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pydicom import dcmread, dcmwrite
+from pydicom.uid import ExplicitVRBigEndian
 
-from dicom_node.part10 import read_meta
+from dicom_node.datasets.part10 import read_meta
 from models.testing import write_threshold_model
 from worker.testing import write_mr_series
 
@@ -27,10 +30,20 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def in_big_endian(file: Path) -> None:
+    """Write a file of 16 bits a pixel anew in big endian."""
+    dataset = dcmread(file)
+    assert dataset.BitsAllocated == 16
+    dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    dcmwrite(file, dataset, little_endian=False, implicit_vr=False)
+
+
 def test_what_is_no_dicom_is_named_and_what_lacks_meta_information_is_read(folder: Path) -> None:
-    """Two slices of ten have neither preamble nor meta information: ten are read, as if nothing were."""
+    """Two slices of ten have neither, and one of them is in big endian: ten are read, as if nothing were."""
     assert run(folder).returncode == 0
     before = (folder / "out" / "seg.dcm").stat().st_size
+    in_big_endian(folder / "series" / "0004.dcm")
     for name in ("0003.dcm", "0004.dcm"):
         file = folder / "series" / name
         file.write_bytes(file.read_bytes()[read_meta(file).dataset_start :])

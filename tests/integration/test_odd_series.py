@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.volume import Volume
 from worker.errors import SeriesRefused
-from worker.series_volume import load_series
+from worker.series.series_volume import load_series
 
 READ = {
     "failing/slicecount/001": (2, 256, 256),

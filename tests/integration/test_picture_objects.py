@@ -11,7 +11,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from models.findings import Reading
-from ops.known_false_alarms import real_problems
+from ops.commands.known_false_alarms import real_problems
 from tests.dcmtk import dcmtk
 from tests.orthanc_server import OrthancServer
 from tests.readings import (
@@ -26,10 +26,10 @@ from tests.readings import (
     load,
     nothing_found,
 )
-from worker import output_gate
-from worker.case import Case
-from worker.key_slices import key_slices
+from worker.case.case import Case
+from worker.gate import output_gate
 from worker.object_kinds import KINDS, Kind
+from worker.objects.key_slices import key_slices
 from worker.planar_testing import write_planar_image
 from worker.results import ResultObject, build
 from worker.settings import ReportSettings

@@ -16,11 +16,12 @@ from tests.dcmtk import dcmtk
 from tests.redis_server import RedisServer
 from tests.stack import Stack
 from tests.worklist_server import WorklistServer
-from worker.job import JobRow, JobState, Priority
-from worker.ledger_views import Wanted
-from worker.tables import Job, JobInput, Model, Revision, Study, Turn
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import JobState, Priority
+from worker.jobs.turn import rank_s
+from worker.ledger.tables import Job, JobInput, Model, Revision, Study, Turn
+from worker.ledger.views import Wanted
 from worker.testing import write_mr_series
-from worker.turn import rank_s
 
 WAITING = 500
 SENDER = "RESEARCH"

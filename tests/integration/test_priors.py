@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from dicom_node.archive import DicomArchive
-from dicom_node.query import Limits
+from dicom_node.archives.archive import DicomArchive
+from dicom_node.archives.query import Limits
 from models.testing import write_threshold_model
 from tests.orthanc_server import OrthancServer
 from tests.reading_house import House
 from tests.stack import Stack
-from worker.gate_bundle import content_items
-from worker.job import JobRow
-from worker.ledger import Ledger
-from worker.sentences import words_in
+from worker.case.sentences import words_in
+from worker.gate.bundle import content_items
+from worker.jobs.admin_rows import JobRow
+from worker.ledger.ledger import Ledger
 from worker.testing import write_mr_series
 
 JANUARY = words_in("en").date(date(2024, 1, 2))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from dicom_node.part10 import dataset_digest, read_meta
-from dicom_node.sender import send
+from dicom_node.archives.sender import send
+from dicom_node.datasets.part10 import dataset_digest, read_meta
 from dicom_node.settings import TlsClientSettings
 from ops.embedded import EmbeddedArchive
 from ops.settings import Settings

@@ -13,13 +13,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from models.catalog import read_entry
-from models.checking import check
-from models.import_kinds import import_from
-from models.runtimes import runtime_named
+from models.importing.import_kinds import import_from
+from models.proving.checking import check
+from models.proving.runtime_choice import runtime_named
 from ops.cli import app
 from tests.center_face import SIDE, fetched, write_detector
 from tests.importing import wishes
-from worker.gate_bundle import content_items
+from worker.gate.bundle import content_items
 from worker.planar_testing import a_chest, write_planar_image
 
 pytestmark = pytest.mark.weights

@@ -9,15 +9,15 @@ import platformdirs
 import pydicom
 import pytest
 
-from models.brainchop import import_brainchop
 from models.catalog import BUILT_IN, read_entry
-from models.weights import fetch
-from ops.demo_inputs import ecg_file
-from ops.known_false_alarms import real_problems
+from models.importing.brainchop import import_brainchop
+from models.importing.weights import fetch
+from ops.commands.known_false_alarms import real_problems
+from ops.demonstration.demo_inputs import ecg_file
 from tests.dcmtk import dcmtk
 from tests.orthanc_server import OrthancServer
 from tests.stack import Stack
-from worker.job import JobRow
+from worker.jobs.admin_rows import JobRow
 
 pytestmark = pytest.mark.weights
 
@@ -99,7 +99,7 @@ def test_a_head_and_an_ecg_through_everything(
     wait_for(
         lambda: sum(job.delivered for job in stack.jobs()) == len(models),
         what="all three models have read and delivered",
-        deadline_s=280,
+        deadline_s=800,
     )
     objects = {model: read_back(orthanc, job_of(stack, model), tmp_path) for model in models}
 

@@ -19,16 +19,16 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
-from dicom_node.archive import DicomArchive, OutcomeKind
-from dicom_node.doorkeeper import Doorkeeper
+from dicom_node.admitting.doorkeeper import Doorkeeper
+from dicom_node.archives.archive import DicomArchive, OutcomeKind
+from dicom_node.archives.sender import StoreOutcome, send
+from dicom_node.datasets.part10 import encode_meta, read_meta
 from dicom_node.errors import ArchiveUnreachable
-from dicom_node.listening import listen
-from dicom_node.part10 import encode_meta, read_meta
+from dicom_node.processes.listening import listen
+from dicom_node.processes.server import Assembler, Node
 from dicom_node.pynetdicom_switches import set_switches
-from dicom_node.sender import StoreOutcome, send
-from dicom_node.server import Assembler, Node
 from dicom_node.settings import NodeSettings, Peer
-from dicom_node.spool import Spool
+from dicom_node.spooling.spool import Spool
 from dicom_node.testing import ListStudyStore
 from tests.dcmtk import dcmtk
 from tests.faults.wire_bytes import ABORT, CLOSED, COMMAND, DATA, LAST, RawPeer, pdu, pdv, store_rq
@@ -309,11 +309,18 @@ def test_stopping_ends_an_association_that_does_not_end_itself(receiver: Receive
     assert not association.is_established or association.abort() is None
 
 
+#: Pieces, of 8 kB or an instance each: so many that the stop falls into the flow.
+_MANY = 500
+
+
 @pytest.mark.parametrize("what", ["one large instance", "many small ones"])
-def test_stopping_ends_an_association_that_never_pauses(receiver: Receiver, what: str) -> None:
+def test_stopping_ends_an_association_that_never_pauses(
+    receiver: Receiver, what: str, wait_for: Callable[..., None]
+) -> None:
     """It is in the middle of a message, or between two, whenever it is looked at."""
     peer = RawPeer(receiver.peer.port).associate()
     over = threading.Event()
+    sent: list[str] = []
     forever = pdu(DATA, pdv(bytes(8000)))
 
     def send() -> None:
@@ -323,6 +330,7 @@ def test_stopping_ends_an_association_that_never_pauses(receiver: Receiver, what
                     peer.send(forever)
                 else:
                     peer.store(encode(dataset()))
+                sent.append(what)
 
     def read() -> None:
         with contextlib.suppress(OSError, EOFError):
@@ -335,7 +343,7 @@ def test_stopping_ends_an_association_that_never_pauses(receiver: Receiver, what
     for thread in threads:
         thread.start()
     try:
-        time.sleep(0.5)
+        wait_for(lambda: len(sent) > _MANY, what="it is in full flow")
         began = time.monotonic()
         receiver.node.stop(grace_s=0.2)
         assert time.monotonic() - began < 8

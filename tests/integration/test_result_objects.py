@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
+from models.card.manifest import Card
 from models.findings import Reading
-from models.manifest import Card
 from models.volume import Volume
-from ops.known_false_alarms import real_problems
+from ops.commands.known_false_alarms import real_problems
 from tests.readings import (
     a_card,
     a_reading,
@@ -27,10 +27,11 @@ from tests.readings import (
     load,
     nothing_found,
 )
-from worker import output_gate, results
+from worker import results
+from worker.gate import output_gate
+from worker.objects.source_geometry import frame_geometry
 from worker.provenance import derived_uid
-from worker.series_volume import LoadedSeries
-from worker.source_geometry import frame_geometry
+from worker.series.series_volume import LoadedSeries
 from worker.testing import write_mr_series
 
 

@@ -6,23 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.held_instances import HeldInstances
-from dicom_node.spool import Spool
-from dicom_node.spool_layout import name_of
-from dicom_node.stocktaking import take_stock
+from dicom_node.assembling.stocktaking import take_stock
+from dicom_node.spooling.held_instances import HeldInstances
+from dicom_node.spooling.spool import Spool
+from dicom_node.spooling.spool_layout import name_of
 from dicom_node.study import Completion
 from models.testing import write_threshold_model
-from ops.retention import Retention
+from ops.daemons.retention import Retention
 from ops.settings import Settings
 from tests.orthanc_server import OrthancServer
 from tests.redis_server import RedisServer
 from tests.results_in_orthanc import results_of
 from tests.stack import Stack
 from tests.unit.dicom_node.instances import STUDY, dataset, incoming, write_file
-from worker.job import JobRow, JobState
-from worker.ledger import Ledger
-from worker.ledger_database import utc_now
-from worker.retention import Keeping
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import JobState
+from worker.jobs.retention import Keeping
+from worker.ledger.database import utc_now
+from worker.ledger.ledger import Ledger
 from worker.testing import write_mr_series
 
 

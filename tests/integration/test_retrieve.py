@@ -8,10 +8,10 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import CTImageStorage, MRImageStorage
 
+from dicom_node.archives.retrieve import get_study
+from dicom_node.archives.sender import send
+from dicom_node.datasets.part10 import dataset_digest
 from dicom_node.errors import ArchiveUnreachable
-from dicom_node.part10 import dataset_digest
-from dicom_node.retrieve import get_study
-from dicom_node.sender import send
 from dicom_node.settings import Peer
 from ops.embedded import EmbeddedArchive
 from ops.settings import Settings

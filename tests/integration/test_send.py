@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.part10 import dataset_digest, read_meta
+from dicom_node.datasets.part10 import dataset_digest, read_meta
 from tests.dcmtk import dcmtk
 from tests.faults.a_node import ANode
 from tests.unit.dicom_node.instances import dataset, write_file

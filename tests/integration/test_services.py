@@ -18,9 +18,9 @@ from pynetdicom.sop_class import (
     StorageCommitmentPushModel,
 )
 
-from dicom_node.commitment_report import CommitmentReport
-from dicom_node.sender import send
-from dicom_node.spool_layout import name_of
+from dicom_node.archives.commitment_report import CommitmentReport
+from dicom_node.archives.sender import send
+from dicom_node.spooling.spool_layout import name_of
 from tests.integration.services_house import SERVICES, WELL_KNOWN, House, modality
 from tests.integration.test_connect_a_pacs import block
 from tests.orthanc_server import OrthancServer
@@ -191,6 +191,20 @@ def test_a_peer_gets_the_services_of_its_entry(house: House) -> None:
         with modality(house.node, calling=calling) as caller:
             accepted = {str(context.abstract_syntax) for context in caller.association.accepted_contexts}
         assert accepted - {CTImageStorage} == services
+
+
+def test_who_wants_commitment_and_does_not_get_it_stands_in_the_log(house: House, wait_for: Wait) -> None:
+    """The caller hears of a rejected presentation context only; of each AE title the log tells it once a process."""
+    for _ in range(6):
+        for calling in ("MODALITY", "OUTSIDER"):
+            with modality(house.node, calling=calling):
+                pass
+    found = "storage commitment not offered"
+    wait_for(lambda: found in house.node.log(), what="a line in the log")
+    lines = [line for line in house.node.log().splitlines() if found in line and "OUTSIDER" in line]
+    assert 1 <= len(lines) <= 2  # two receiving processes
+    assert "[[node.peers]]" in lines[0]
+    assert not [line for line in house.node.log().splitlines() if found in line and "MODALITY" in line]
 
 
 def test_steps_and_notifications_list_a_study(house: House, wait_for: Wait) -> None:

@@ -19,14 +19,14 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from models.catalog import read_entry
-from models.classification import ABSENT, PRESENT
 from models.findings import Reading
+from models.interpreting.classification import ABSENT, PRESENT
 from models.loaded import LoadedModel
-from models.onnx_runtime import OnnxRuntime
 from models.reading import read
+from models.runtimes.onnx_runtime import OnnxRuntime
 from models.testing_classifier import write_image_classifier
 from models.volume import Image, Volume
-from ops.validators import VALIDATORS, run
+from ops.commands.validators import VALIDATORS, run
 from tests.integration.test_result_objects import Written, assert_read_back, written
 from tests.readings import (
     PNEUMONIA,
@@ -39,14 +39,15 @@ from tests.readings import (
     classified,
     load,
 )
-from worker import output_gate, picture
-from worker.gate_bundle import children, content_items, name_of
+from worker.gate import output_gate
+from worker.gate.bundle import children, content_items, name_of
 from worker.object_kinds import KINDS
+from worker.objects.segments import mask_of
+from worker.pictures import picture
 from worker.planar_testing import a_chest, write_planar_image
 from worker.provenance import derived_uid
 from worker.results import build
-from worker.segments import mask_of
-from worker.series_volume import LoadedSeries
+from worker.series.series_volume import LoadedSeries
 from worker.testing import write_mr_series
 
 _SPACING_MM = (3.1, 0.7, 1.3)

@@ -12,9 +12,9 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from models.card.manifest import Card
 from models.findings import Measurement, Reading
-from models.manifest import Card
-from ops.known_false_alarms import real_problems
+from ops.commands.known_false_alarms import real_problems
 from tests.dcmtk import dcmtk
 from tests.pixelmed import validated
 from tests.readings import (
@@ -31,12 +31,14 @@ from tests.readings import (
     load,
     nothing_found,
 )
-from worker import output_gate
-from worker.case import Case
+from worker.case.case import Case
+from worker.gate import output_gate
+from worker.gate.bundle import content_items, name_of
 from worker.object_kinds import Kind
+from worker.objects.segments import segmented, tracking_name, tracking_uid
+from worker.planar_testing import a_chest, write_planar_image
 from worker.results import build, not_read
-from worker.segments import segmented, tracking_name, tracking_uid
-from worker.series_volume import LoadedSeries
+from worker.series.series_volume import LoadedSeries
 from worker.testing import write_mr_series
 
 
@@ -70,9 +72,15 @@ def written(folder: Path, case: Case) -> Reports:
 
 
 def everything(series: LoadedSeries) -> Reading:
-    """Return structures, detections and answers in one reading."""
-    answers = classified(series)
-    return replace(detections_reading(series), findings=answers.findings, measurements=answers.measurements)
+    """Return structures, detections and answers in one reading; all that is outlined reaches the edge of the images."""
+    answers, found = classified(series), detections_reading(series)
+    return replace(
+        found,
+        structures=tuple(replace(one, cut=True) for one in found.structures),
+        detections=tuple(replace(one, cut=True) for one in found.detections),
+        findings=answers.findings,
+        measurements=answers.measurements,
+    )
 
 
 def no_nodule(series: LoadedSeries) -> Reading:
@@ -137,6 +145,26 @@ def test_check_04_pixelmed_finds_no_error_in_any_report(made: Reports) -> None:
         assert real_problems("DicomSRValidator", said) == [], kind
         if kind in ("SR", "REGION-SR"):
             assert "Found Root Template TID_1500 (MeasurementReport)" in said
+
+
+def test_check_04_what_the_images_show_is_said_by_the_template(tmp_path: Path) -> None:
+    """Side, view and part of the body of a mammogram stand in the image library, to which PixelMed has no objection."""
+    shown = {"ImageLaterality": "R", "ViewPosition": "MLO", "BodyPartExamined": "BREAST"}
+    write_planar_image(tmp_path / "source" / "image.dcm", a_chest(), kind="MG", attributes=shown)
+    series = load(tmp_path / "source")
+    made = written(tmp_path / "results", case_of(series, detections_reading(series, masks=False), a_nodule_card()))
+    report = dcmread(made.files["REGION-SR"])
+    told = {
+        name_of(item): item.ConceptCodeSequence[0].CodeMeaning
+        for item in content_items(report)
+        if "ConceptCodeSequence" in item
+    }
+    assert [told[name, "DCM"] for name in ("111027", "111031", "123014")] == [
+        "Right",
+        "medio-lateral oblique",
+        "Breast",
+    ]
+    assert real_problems("DicomSRValidator", validated(made.files["REGION-SR"])) == []
 
 
 def test_check_04_a_report_that_says_why_nothing_was_read_is_valid_too(tmp_path: Path) -> None:

@@ -13,16 +13,16 @@ import pytest
 import structlog
 from pynetdicom.presentation import build_context
 
-from dicom_node.archive import DicomArchive
-from dicom_node.doorkeeper import Doorkeeper
+from dicom_node.admitting.doorkeeper import Doorkeeper
+from dicom_node.archives.archive import DicomArchive
+from dicom_node.archives.requestor import Requestor
+from dicom_node.archives.sender import send
+from dicom_node.datasets.part10 import read_meta
 from dicom_node.errors import ArchiveUnreachable
-from dicom_node.listening import listen
-from dicom_node.part10 import read_meta
-from dicom_node.requestor import Requestor
-from dicom_node.sender import send
-from dicom_node.server import Node
+from dicom_node.processes.listening import listen
+from dicom_node.processes.server import Node
 from dicom_node.settings import Peer, TlsClientSettings
-from dicom_node.spool import Spool
+from dicom_node.spooling.spool import Spool
 from dicom_node.turned_away import Stage, TurnedAway
 from tests.certificates import Authority, Pair
 from tests.integration.test_receiving import Receiver

@@ -7,11 +7,11 @@ from pathlib import Path
 import pydicom.data
 import pytest
 
+from dicom_node.archives.sender import send
 from dicom_node.contexts import is_storage
+from dicom_node.datasets.part10 import dataset_digest, read_file_head, read_meta
 from dicom_node.errors import HeadUnreadable, NodeError
-from dicom_node.foreign_file import read_meta_to_send
-from dicom_node.part10 import dataset_digest, read_file_head, read_meta
-from dicom_node.sender import send
+from dicom_node.sources.foreign_file import read_meta_to_send
 from tests.dcmtk import dcmtk
 from tests.faults.a_node import ANode
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from models.counting import counts_of, number_of
-from ops.validation import Report, validate
-from ops.validators import VALIDATORS, without
+from models.interpreting.counting import counts_of, number_of
+from ops.commands.validation import Report, validate
+from ops.commands.validators import VALIDATORS, without
 from tests.readings import (
     LABELS,
     NODULE,
@@ -23,12 +23,12 @@ from tests.readings import (
     detections_reading,
     load,
 )
-from worker import output_gate
-from worker.gate_bundle import content_items, name_of
-from worker.object_encoding import ResultObject
-from worker.other_series import OtherSeries
+from worker.gate import output_gate
+from worker.gate.bundle import content_items, name_of
+from worker.objects.object_encoding import ResultObject
 from worker.planar_testing import a_chest, write_planar_image
 from worker.results import build
+from worker.selecting.other_series import OtherSeries
 from worker.testing import write_mr_series
 
 _NAME, _ID = "Secretive^Sam", "SECRET-77"

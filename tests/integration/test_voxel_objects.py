@@ -16,8 +16,8 @@ from pydicom.dataset import Dataset
 from models.findings import HeatMap
 from models.volume import Volume
 from tests.readings import PNEUMONIA, a_card, a_reading, case_of, load
-from worker import output_gate
-from worker.case import Case
+from worker.case.case import Case
+from worker.gate import output_gate
 from worker.object_kinds import DEFAULT_KINDS
 from worker.results import build
 from worker.testing import write_mr_series

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.archives.worklist import Worklist
 from dicom_node.errors import ArchiveUnreachable, NodeError
 from dicom_node.settings import Peer
-from dicom_node.worklist import Worklist
 from tests.worklist_server import WorklistServer
 
 

@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from dicom_node.archives.sender import send
 from dicom_node.errors import NodeError
-from dicom_node.sender import send
 from dicom_node.settings import Peer
 
 

@@ -15,8 +15,9 @@ from tests.chest_reading import LUNGS, chest_card, chest_files, chest_reading
 from tests.ohif import Viewer, chromium, ohif_folder, served
 from tests.orthanc_server import OrthancServer
 from tests.readings import case_of, load
-from worker import output_gate, results
-from worker.other_series import OtherSeries
+from worker import results
+from worker.gate import output_gate
+from worker.selecting.other_series import OtherSeries
 
 _ARTEFACTS = Path(__file__).resolve().parents[2] / "artefacts/ohif"
 #: Of a segment over the image, which OHIF's users may change.

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from ops.dashboard.app import make_app
 from ops.dashboard.serve import serve
 from tests.filled_ledger import PICTURE_STUDY, fill_a_day, fill_alerts, job_id_in, open_views, write_picture
-from worker.job import JobState
-from worker.ledger_views import LedgerViews
+from worker.jobs.job import JobState
+from worker.ledger.views import LedgerViews
 
 _REFRESH_DEADLINE_MS = 20_000
 #: Of normal text, WCAG 2.2 1.4.3.

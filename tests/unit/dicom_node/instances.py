@@ -10,7 +10,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID
-from dicom_node.origin import Origin
+from dicom_node.datasets.origin import Origin
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 STUDY, SERIES, SOP = "1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.1"

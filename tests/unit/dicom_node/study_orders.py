@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
-from dicom_node.assembly import Timing
-from dicom_node.open_study import OpenStudy
-from dicom_node.questions import Asking
+from dicom_node.assembling.assembly import Timing
+from dicom_node.assembling.open_study import OpenStudy
+from dicom_node.assembling.questions import Asking
 from dicom_node.study import Completion
 
 TIMING = Timing(quiet_time_s=30, association_hold_s=60, hard_cap_s=90, settle_s=5)

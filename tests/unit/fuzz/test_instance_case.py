@@ -2,8 +2,8 @@
 
 import zlib
 
-from dicom_node.origin import judge
-from dicom_node.wholeness import is_whole
+from dicom_node.datasets.origin import judge
+from dicom_node.datasets.wholeness import is_whole
 from tests.fuzz import instance_mutations
 from tests.fuzz.instance_case import SYNTAXES, instance_case, right_instance
 from tests.unit.dicom_node.instances import STUDY

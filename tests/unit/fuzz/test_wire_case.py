@@ -1,13 +1,13 @@
 """Streams are made from seed and number alone, right ones are right, and every way of being wrong is taken."""
 
-from dicom_node.command_set import read_command
-from dicom_node.pdata import PDU_HEADER, fragments
-from dicom_node.store_receiver import StoreReceiver
+from dicom_node.messages.command_set import read_command
+from dicom_node.messages.pdata import PDU_HEADER, fragments
+from dicom_node.receiving.store_receiver import StoreReceiver
 from tests.faults.wire_bytes import ASSOCIATE_RQ, DATA, RELEASE_RQ, associate_rq, echo_rq, store_rq
 from tests.fuzz import request_mutations, wire_mutations
 from tests.fuzz.wire_case import CONTEXTS, ENDINGS, right_case, wire_case
 from tests.fuzz.wire_grammar import FIXED, Element, Message, elements_of, items_of, pieces
-from tests.unit.dicom_node.test_store_receiver import Stored
+from tests.unit.dicom_node.receiving.test_store_receiver import Stored
 
 
 def test_a_case_is_the_same_whenever_it_is_made() -> None:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from models.manifest import load_card
+from models.card.manifest import load_card
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "writing-a-model.md"
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.card_interpretation import LabelMapInterpretation
-from models.card_preparation import VolumePreparation
-from models.grid import Grid, grid_of, oriented, patient_grid, resample
-from models.interpretation import label_map
-from models.preparation import prepare
+from models.card.card_interpretation import LabelMapInterpretation
+from models.card.card_preparation import VolumePreparation
+from models.interpreting.interpretation import label_map
+from models.preparing.grid import Grid, grid_of, oriented, patient_grid, resample
+from models.preparing.preparation import prepare
 from models.volume import Volume
 
 AXES = [

@@ -12,8 +12,8 @@ import pytest
 from models.catalog import CatalogEntry, ModelState
 from models.errors import ModelIncomplete, RuntimeFailed
 from models.loaded import LoadedModel
-from models.onnx_runtime import OnnxRuntime
-from models.runtime import LoadedNetwork
+from models.runtimes.onnx_runtime import OnnxRuntime
+from models.runtimes.runtime import LoadedNetwork
 
 
 def test_networks_are_asked_by_the_cards_names(threshold_model: CatalogEntry) -> None:

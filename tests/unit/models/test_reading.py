@@ -6,8 +6,8 @@ import pytest
 from models.catalog import CatalogEntry
 from models.errors import InputRefused
 from models.loaded import LoadedModel
-from models.onnx_runtime import OnnxRuntime
 from models.reading import read
+from models.runtimes.onnx_runtime import OnnxRuntime
 from models.testing_runtimes import ConstantRuntime
 from models.volume import Volume, Waveform
 

@@ -26,7 +26,7 @@ _SYMBOLS = (
     "getPluginRegistry",
     "initLibNvInferPlugins",
 )
-#: What `models.tensorrt_build` and `models.tensorrt_runtime` name, and words that the signature must have.
+#: What `tensorrt_build` and `tensorrt_runtime` of `models.engines` name, and words that the signature must have.
 _USED = {
     "Builder.create_network": ("flags",),
     "Builder.create_builder_config": (),
@@ -121,7 +121,7 @@ def bindings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_what_we_call_is_there(bindings: dict[str, Any], path: str) -> None:
     """The class, method or value exists, and its documented signature has the arguments that we give."""
     document = bindings["found"][path]
-    assert document is not None, f"TensorRT {bindings['version']} has no {path}: mend models/tensorrt_*.py"
+    assert document is not None, f"TensorRT {bindings['version']} has no {path}: mend models/engines/tensorrt_*.py"
     for argument in _USED[path]:
         assert argument in document, f"{path} of TensorRT {bindings['version']} takes no {argument}: {document[:200]}"
 

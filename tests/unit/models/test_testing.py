@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from models.catalog import ModelState, read_entry
-from models.checking import check
-from models.onnx_runtime import OnnxRuntime
+from models.proving.checking import check
+from models.runtimes.onnx_runtime import OnnxRuntime
 from models.testing import write_threshold_model
 
 

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from ops.dashboard.app import make_app
 from tests.filled_ledger import fill_alerts, open_views
 from tests.unit.ops.test_dashboard import ask
-from worker.ledger_views import LedgerViews
+from worker.ledger.views import LedgerViews
 
 
 @pytest.fixture

@@ -13,17 +13,17 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
-from dicom_node.archive import DicomArchive
+from dicom_node.archives.archive import DicomArchive
 from dicom_node.errors import CertificateUnusable
 from dicom_node.settings import TlsClientSettings
 from models.testing import write_threshold_model
 from ops import cli
-from ops.cli_tls import with_tls
+from ops.commands.cli_tls import with_tls
 from ops.peers import parse_peer
 from ops.settings import SettingsError
 from tests.filled_ledger import fill_a_day, job_id_in, open_views
-from worker.job import JobState
-from worker.tables import Peer as PeerRecord
+from worker.jobs.job import JobState
+from worker.ledger.tables import Peer as PeerRecord
 
 
 def _commands(command: object, name: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -26,9 +26,9 @@ from tests.filled_ledger import (
     open_views,
     write_picture,
 )
-from worker.job import JobState, Priority
-from worker.ledger_views import LedgerViews
-from worker.tables import DestinationState, Hold, Job, ResultObject
+from worker.jobs.job import JobState, Priority
+from worker.ledger.tables import DestinationState, Hold, Job, ResultObject
+from worker.ledger.views import LedgerViews
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>\u202e'\"&"
@@ -326,6 +326,7 @@ def test_ready_names_what_is_away(ledger: LedgerViews, tmp_path: Path, free_port
     told = answer.json()
     assert list(told["away"]) == ["broker"]
     assert "ConnectionError" in told["away"]["broker"]["cause"]
+    assert "Attention: the broker does not answer" in ask(app, "/").text
     assert "broker.url" in told["away"]["broker"]["remedy"]
 
 
@@ -369,15 +370,31 @@ def test_a_ledger_that_is_away_is_told_on_every_page(app: ASGIApp, ledger: Ledge
 
 
 def test_a_damaged_ledger_is_told_on_its_page(app: ASGIApp, ledger: LedgerViews) -> None:
-    """A state that wetread never wrote: the page says that, and which command says where."""
+    """A number that wetread never wrote: the page says that, and which command says where."""
     fill_a_day(ledger)
     with ledger.writing() as session:
         _, (revision,) = add_study(session, "1.2.3", received_at=NOW)
-        add_job(session, revision, JobState.QUEUED, queued_at=NOW).state = "no such state"
-    answer = ask(app, "/jobs")
+        add_job(session, revision, JobState.QUEUED, queued_at=NOW).priority = 9
+    answer = ask(app, "/")
     assert answer.status_code == 503
     assert "The ledger is damaged" in answer.text
     assert "wetread ledger check" in answer.text
+
+
+def test_a_damaged_job_is_named_among_the_others(app: ASGIApp, ledger: LedgerViews) -> None:
+    """A state that wetread never wrote: the list has every job, and says of that one which command says where."""
+    fill_a_day(ledger)
+    with ledger.writing() as session:
+        _, (revision,) = add_study(session, "1.2.3", received_at=NOW)
+        damaged = add_job(session, revision, JobState.QUEUED, queued_at=NOW)
+        damaged.state = "no such state"
+        session.flush()
+        damaged_id = damaged.id
+    answer = ask(app, "/jobs")
+    assert answer.status_code == 200
+    assert f"/jobs/{damaged_id}" in answer.text
+    assert "wetread ledger check" in answer.text
+    assert answer.text.count("/jobs/") > 1
 
 
 def test_a_bug_is_a_page_without_traceback(app: ASGIApp, ledger: LedgerViews, monkeypatch: pytest.MonkeyPatch) -> None:

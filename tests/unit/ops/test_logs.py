@@ -63,7 +63,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ops import logs
 logs.configure()
-from dicom_node.dicomweb_archive import DicomWebArchive
+from dicom_node.archives.dicomweb_archive import DicomWebArchive
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):

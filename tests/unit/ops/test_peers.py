@@ -2,7 +2,7 @@
 
 import pytest
 
-from ops.cli_pull import _archive
+from ops.commands.cli_pull import _archive
 from ops.peers import our_node, parse_peer, peer_named
 from ops.settings import Settings, SettingsError
 

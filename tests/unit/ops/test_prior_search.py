@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from dicom_node.archive import DicomArchive
+from dicom_node.archives.archive import DicomArchive
 from ops.assembly_line import open_ledger
 from ops.prior_search import priors_of
 from ops.settings import Settings
-from worker.priors import Priors
+from worker.priors.priors import Priors
 
 PACS = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 104}
 

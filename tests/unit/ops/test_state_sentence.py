@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from ops.dashboard.state_sentence import Level, state_sentence
-from worker.job import HoldRow, JobState
-from worker.notification import NotificationState
-from worker.overview import Alerts, Overview, Waiting
+from worker.jobs.admin_rows import HoldRow
+from worker.jobs.job import JobState
+from worker.jobs.notification import NotificationState
+from worker.jobs.overview import Alerts, Answering, Overview, Waiting
 
 EMPTY = Overview(
     at=datetime(2026, 3, 1, tzinfo=UTC),
@@ -47,6 +48,16 @@ STUCK = Waiting(destination="archive", count=1, oldest_s=4000, tried=1)
             replace(EMPTY, studies_receiving=2, studies_waiting=1, waiting=(FRESH,)),
             Level.BUSY,
             "1 study is being read; no other waits; 2 studies are arriving; 3 results are on the way.",
+        ),
+        (
+            # In its first minutes nobody need act; but what waits for it is not on its way.
+            replace(
+                EMPTY,
+                waiting=(FRESH, replace(FRESH, destination="web", count=1, tried=1)),
+                destinations={"web": Answering(answering=False, reason="away", since=EMPTY.at)},
+            ),
+            Level.BUSY,
+            "1 result waits for web, which does not answer; 3 results are on the way.",
         ),
         (
             replace(EMPTY, held=(HoldRow(kind="queue", name="gpu", since=EMPTY.at, by="anna"),)),
@@ -89,6 +100,17 @@ def test_one_sentence_says_how_the_house_is(overview: Overview, level: Level, te
     """What needs a person comes first; what waits as it should is only told; else all is well."""
     sentence = state_sentence(overview)
     assert (sentence.level, sentence.text) == (level, text)
+
+
+def test_what_stops_all_reading_is_told_before_what_it_stops() -> None:
+    """Without the broker jobs are queued and nobody takes them: said at once, not when the oldest is old."""
+    waiting = replace(EMPTY, studies_waiting=2, oldest_queued_s=20.0, failed_lately=1)
+    sentence = state_sentence(waiting, away=("broker",))
+    assert sentence.level is Level.ATTENTION
+    assert sentence.text == (
+        "Attention: the broker does not answer, so no further job is read (/readyz says why); "
+        "1 job failed in the last 24 h."
+    )
 
 
 @pytest.mark.parametrize(

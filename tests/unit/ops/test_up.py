@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pynetdicom import AE
 
-from ops import up, worker_daemon
+from ops import up
+from ops.daemons import worker_daemon
 from ops.settings import Settings, SettingsError, load
 from ops.supervisor import Part, stopping_order
 

@@ -1,6 +1,6 @@
 """A real ledger, with a clock that the test moves.
 
-Whatever a test of `test_ledger_*` proves of the ledger, it proves twice: on SQLite and on PostgreSQL.
+Whatever a test in `ledger/` proves of the ledger, it proves twice: on SQLite and on PostgreSQL.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion
-from worker.ledger import Ledger
-from worker.ledger_clock import Reading
-from worker.planned_read import Planned
+from worker.ledger.clock import Reading
+from worker.ledger.ledger import Ledger
+from worker.ledger.planned_read import Planned
 
 MODEL_DIGEST = "a" * 64
 
@@ -37,7 +37,7 @@ def clock() -> ManualLedgerClock:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test of the ledger's contract on each database."""
-    if "ledger_url" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2].startswith("test_ledger_"):
+    if "ledger_url" in metafunc.fixturenames and ".ledger." in metafunc.module.__name__:
         metafunc.parametrize("ledger_url", ("sqlite", "postgresql"), indirect=True)
 
 

@@ -16,8 +16,8 @@ from tests.certificates import Authority, Pair
 from tests.redis_server import RedisServer
 from tests.tls_proxy import tls_proxy
 from worker.broker_tls import tls_options, without_tls_options
-from worker.celery_app import TokenPublisher, make_app
 from worker.errors import BrokerAway
+from worker.queueing.celery_app import TokenPublisher, make_app
 from worker.settings import WorkerSettings
 
 VERIFIED = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -11,11 +12,14 @@ from sqlalchemy import text
 from models.catalog import Catalog
 from ops.dashboard.pictures import Pictures
 from tests.reading_house import MODEL, House
-from worker import output_gate
-from worker.case import Case
-from worker.job import JobState, ModelVersion
-from worker.ledger import Ledger
-from worker.object_encoding import ResultObject
+from worker import pipeline as pipeline_module
+from worker.case.case import Case
+from worker.gate import output_gate
+from worker.instances.inputs_digest import digest_of_files
+from worker.jobs.job import JobState
+from worker.jobs.job_records import ModelVersion
+from worker.ledger.ledger import Ledger
+from worker.objects.object_encoding import ResultObject
 from worker.settings import ReportSettings
 from worker.testing import write_mr_series
 
@@ -52,6 +56,27 @@ def test_a_job_for_a_model_that_is_there_twice_names_both_directories(tmp_path: 
     assert failed.state is JobState.FAILED
     assert f"two directories hold model {MODEL}" in failed.reason
     assert f"`wetread retry {failed.id}`" in failed.reason
+
+
+def test_a_job_says_what_it_has_read_before_it_is_inferred(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a file which is mended from then on does not have it read twice what it has read already."""
+    house = House(root=tmp_path, ledger=ledger)
+    files = write_mr_series(tmp_path / "spool" / "1", seed=1)
+    house.queue_files(files)
+    noted: list[str] = []
+    infer = pipeline_module.read_series
+
+    def look(*arguments: Any) -> Any:
+        with ledger.reading() as session:
+            noted.extend(session.execute(text("SELECT inputs_digest FROM job")).scalars())
+        return infer(*arguments)
+
+    monkeypatch.setattr(pipeline_module, "read_series", look)
+    assert house.pipeline().work_one(["cpu"], "test")
+    assert noted == [digest_of_files(files)]
+    assert [job.state for job in ledger.jobs()] == [JobState.READ]
 
 
 def test_a_worker_that_comes_too_late_changes_no_picture(

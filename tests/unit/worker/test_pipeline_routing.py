@@ -5,17 +5,21 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from sqlalchemy import select
 
 from tests.reading_house import House
-from worker.gate_bundle import content_items
-from worker.instance_hierarchy import listed_references
-from worker.job import Claim, DeliveryState, JobRow, JobState
-from worker.ledger import Ledger
+from worker.gate.bundle import content_items
+from worker.instances.instance_hierarchy import listed_references
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job import DeliveryState, JobState
+from worker.jobs.job_records import Claim
+from worker.jobs.routing import Conditions
+from worker.jobs.superseded_read import Standing
+from worker.ledger.ledger import Ledger
+from worker.ledger.tables import Delivery, Withdrawal
 from worker.object_kinds import REJECTION
 from worker.pipeline import Pipeline
-from worker.routing import Conditions
 from worker.settings import ReportSettings
-from worker.superseded_read import Standing
 from worker.testing import write_mr_series
 
 
@@ -149,3 +153,26 @@ def test_a_read_names_what_went_out_while_it_was_written(
     (rejected,) = listed_references(note, "CurrentRequestedProcedureEvidenceSequence")
     assert rejected.sop_instance_uid == first.text.SOPInstanceUID
     assert any("Supersedes the read of" in sentence for sentence in second.sentences)
+
+
+def test_nothing_is_deleted_where_the_read_does_not_go(house: RoutedHouse, ledger: Ledger) -> None:
+    """One of two destinations that delete gets reads of this model no more: it keeps what it has."""
+    first = house.read(1, slices=5)
+    for name in ("everything", "back:PACS"):
+        batch = ledger.claim_deliveries(name, lease_s=60)
+        assert batch is not None
+        for item in batch.objects:
+            ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
+    ledger.hold_job(first.job.id)
+    ledger.retry(first.job.id)
+    pipeline = replace(
+        house.pipeline(),
+        report=ReportSettings(time_zone="Asia/Tokyo"),
+        conditions={"everything": Conditions(), "back:PACS": Conditions(models=("lung-nodules",))},
+        superseded={"everything": "delete", "back:PACS": "delete"},
+        destinations=dict.fromkeys(("everything", "back:PACS"), ("TEXT-SR",)),
+    )
+    assert pipeline.work_one(["cpu"], "w")
+    with ledger.reading() as session:
+        to_delete = select(Delivery.destination).join(Withdrawal, Withdrawal.delivery_id == Delivery.id)
+        assert set(session.scalars(to_delete)) == {"everything"}

@@ -7,12 +7,12 @@ from pathlib import Path
 import worker
 from worker.errors import SeriesRefused
 from worker.refusals import REFUSALS
-from worker.series_volume import _ONE_OF_EACH, _ONE_SPACE
+from worker.series.series_volume import _ONE_OF_EACH, _ONE_SPACE
 
 
 def raised() -> Iterator[str]:
     """Yield the name that each refusal of the source begins with."""
-    for file in sorted(Path(str(worker.__file__)).parent.glob("*.py")):
+    for file in sorted(Path(str(worker.__file__)).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "SeriesRefused":
                 (told,) = node.args

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from worker.object_encoding import ResultObject
+from worker.objects.object_encoding import ResultObject
 from worker.result_files import write_result
 
 

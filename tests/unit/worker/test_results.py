@@ -9,7 +9,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tests.readings import a_card, a_reading, an_ecg, an_ecg_card, an_ecg_reading, case_of, load
-from worker.gate_bundle import children, content_items, name_of, parsed
+from worker.gate.bundle import children, content_items, name_of, parsed
 from worker.results import build
 from worker.testing import write_mr_series
 

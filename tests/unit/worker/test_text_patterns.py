@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from worker.tag_rules import TagRule
+from worker.selecting.tag_rules import TagRule
 from worker.text_patterns import is_in, regular_expression
 
 #: Letters that each of these patterns fits in a number of ways that doubles with each of them.

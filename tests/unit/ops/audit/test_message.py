@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.identity import StudyIdentity
+from dicom_node.archives.identity import StudyIdentity
 from dicom_node.turned_away import Stage, TurnedAway
 from ops.audit.message import NONE, Teller, is_warning, message
 from ops.audit.records import Action, Activity, Alert, Lapse, Record, Side, Transfer

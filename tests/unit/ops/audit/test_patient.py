@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.identity import StudyIdentity
+from dicom_node.archives.identity import StudyIdentity
 from ops.audit.patient import patient_of
 from tests.unit.dicom_node.instances import dataset, write_file
 

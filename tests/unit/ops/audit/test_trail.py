@@ -14,9 +14,9 @@ from ops.audit.settings import AuditSettings
 from ops.audit.trail import Trail
 from tests.audit_schema import Told
 from tests.unit.dicom_node.instances import dataset, write_file
-from tests.unit.dicom_node.test_receiver_desk import Hearing
-from tests.unit.ops.audit.test_alerts import CALLER
+from tests.unit.dicom_node.processes.test_receiver_desk import Hearing
 from tests.unit.ops.audit.test_received import INSTANCE
+from tests.unit.ops.audit.test_turned_away_counts import CALLER
 
 
 class House:

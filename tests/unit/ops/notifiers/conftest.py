@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from dicom_node.identity import StudyIdentity
-from worker.notification import Message
+from dicom_node.archives.identity import StudyIdentity
+from worker.jobs.notification_records import Message
 
 PATIENT = StudyIdentity(
     patient_id="PAT|7^8",

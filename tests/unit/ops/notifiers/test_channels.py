@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from ops import deliver_daemon
+from ops.daemons import deliver_daemon
 from ops.notifiers.channels import channels_of, in_clear
 from ops.notifiers.mail import Mail
 from ops.notifiers.mllp import Mllp

@@ -5,8 +5,8 @@ import pytest
 
 from ops.notifiers.hl7_message import acknowledgement_of, escaped, oru_of
 from tests.unit.ops.notifiers.conftest import PATIENT, a_message
-from worker.notification import Message
-from worker.notification_settings import Hl7Settings
+from worker.jobs.notification_records import Message
+from worker.notifying.notification_settings import Hl7Settings
 
 ENGINE = Hl7Settings(
     kind="hl7", name="ris", host="192.0.2.9", sending_facility="NORTH", receiving_application="RIS", processing_id="T"

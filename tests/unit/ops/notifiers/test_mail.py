@@ -10,8 +10,8 @@ from ops.notifiers.mail import Mail
 from tests.notification_servers import MailServer, certificate, server_context
 from tests.unit.ops.notifiers.conftest import PATIENT, a_message
 from worker.errors import ChannelAway, ChannelRefused
-from worker.notification import Message
-from worker.notification_settings import MailSettings
+from worker.jobs.notification_records import Message
+from worker.notifying.notification_settings import MailSettings
 from worker.secret_settings import Secret
 
 
@@ -105,3 +105,20 @@ def test_a_server_without_starttls_is_refused(message: Message, free_port: Calla
     with MailServer(free_port()) as server, pytest.raises(ChannelRefused, match="STARTTLS"):
         mail(server.port, security="starttls").tell(message)
     assert server.mails == []
+
+
+@pytest.mark.parametrize("later", ["a@example.org", "b@example.org"])
+def test_an_address_that_may_take_it_later_is_tried_again(
+    message: Message, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch, later: str
+) -> None:
+    """Though the other one is refused for good."""
+
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd's
+        self: MailServer, server: object, session: object, envelope: object, address: str, options: list[str]
+    ) -> str:
+        del self, server, session, envelope, options
+        return "451 greylisted" if address == later else "550 no such user"
+
+    monkeypatch.setattr(MailServer, "handle_RCPT", handle_RCPT, raising=False)
+    with MailServer(free_port()) as server, pytest.raises(ChannelAway, match="451"):
+        mail(server.port).tell(message)

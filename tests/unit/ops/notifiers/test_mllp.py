@@ -10,8 +10,8 @@ from ops.notifiers.mllp import Mllp
 from tests.notification_servers import InterfaceEngine, certificate, server_context
 from tests.unit.ops.notifiers.conftest import PATIENT, a_message
 from worker.errors import ChannelAway, ChannelRefused
-from worker.notification import Message
-from worker.notification_settings import Hl7Settings
+from worker.jobs.notification_records import Message
+from worker.notifying.notification_settings import Hl7Settings
 
 
 def mllp(port: int, **changes: Any) -> Mllp:

@@ -12,8 +12,8 @@ from ops.notifiers.webhook import Webhook
 from tests.notification_servers import WebhookServer, certificate, server_context
 from tests.unit.ops.notifiers.conftest import PATIENT, a_message
 from worker.errors import ChannelAway, ChannelRefused
-from worker.notification import Message
-from worker.notification_settings import WebhookSettings
+from worker.jobs.notification_records import Message
+from worker.notifying.notification_settings import WebhookSettings
 from worker.secret_settings import Secret
 
 

@@ -1,0 +1,286 @@
+"""The card of a model: everything it says of itself in ``model.toml``, without code.
+
+`models` reads all of it but ``[selection]``, which is DICOM's business and checked by
+`worker.selecting.selection_rules`.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from models.card.card_critical import (
+    CertaintyRule,
+    CountRule,
+    CriticalRule,
+    DiameterRule,
+    PresenceRule,
+    ProbabilityRule,
+    VolumeRule,
+)
+from models.card.card_inference import Command, EntryPoint, Inference, LocateThenRead, SlidingWindow
+from models.card.card_interpretation import (
+    BoxInterpretation,
+    ClassificationInterpretation,
+    EcgInterpretation,
+    LabelMapInterpretation,
+)
+from models.card.card_mistakes import mistakes
+from models.card.card_network import Golden, Network
+from models.card.card_parts import Concept, Identifier, Label, Range, Strict, alike
+from models.card.card_preparation import (
+    ImagePreparation,
+    NoPreparation,
+    SignalsPreparation,
+    VolumePreparation,
+    WaveformPreparation,
+)
+from models.errors import CardError
+
+
+class Regulatory(Strict):
+    """What the law says of the model; a research read says so in every object."""
+
+    status: Literal["research", "cleared"]
+    udi: str = ""
+    regions: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _cleared_needs_udi(self) -> "Regulatory":
+        if self.status == "cleared" and not (self.udi and self.regions):
+            raise ValueError("a cleared model names its udi and its regions")
+        return self
+
+
+class Patient(Strict):
+    """Whom the model may read."""
+
+    age_years: Range = Range()
+    sex: tuple[Literal["M", "F", "O"], ...] = ()
+    missing_age: Literal["refuse", "allow"] = "refuse"
+
+
+class Card(Strict):
+    """A model's card; one ``model.toml``."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    id: Identifier
+    name: str = Field(min_length=1, max_length=40)
+    version: str = Field(min_length=1, max_length=16)
+    manufacturer: str = Field(min_length=1, max_length=64)
+    licence: str
+    intended_use: str
+    limits: str = ""
+    contact: str = ""
+    device_uid: str = Field(default="", description="left out, it is derived from id and version")
+    family: Concept = Concept(value="123110", scheme="DCM", meaning="Artificial Intelligence")
+    trigger: Literal["study", "series"] = Field(
+        default="study",
+        description="when it runs: once the study is complete, or as soon as what it reads is, for what cannot wait",
+    )
+    late_images: Literal["rerun", "addendum", "ignore"] = "rerun"
+    deadline_s: float | None = Field(default=None, gt=0, description="from queueing to the read; then it is late")
+    queue: Identifier = Field(
+        default="cpu", description='who reads: workers that list it in worker.queues, such as "gpu" or a pool\'s name'
+    )
+    regulatory: Regulatory
+    patient: Patient = Patient()
+    selection: dict[str, Any]
+    networks: dict[Identifier, Network] = Field(default={}, description="empty for a model that comes as code")
+    preparation: VolumePreparation | ImagePreparation | WaveformPreparation | SignalsPreparation | NoPreparation = (
+        Field(discriminator="kind")
+    )
+    inference: Inference
+    interpretation: LabelMapInterpretation | BoxInterpretation | ClassificationInterpretation | EcgInterpretation = (
+        Field(discriminator="kind")
+    )
+    labels: tuple[Label, ...] = ()
+    critical: tuple[CriticalRule, ...] = Field(default=(), description="when somebody must be told at once")
+    golden: tuple[Golden, ...] = ()
+
+    @model_validator(mode="after")
+    def _labels_are_told_apart(self) -> "Card":
+        numbers = [label.number for label in self.labels]
+        for place, number in enumerate(numbers):
+            if number in numbers[:place]:
+                first = numbers.index(number)
+                raise ValueError(f"labels.{place}.number: {number} is that of labels.{first} too; allowed is another")
+        if problem := alike(self.labels):
+            raise ValueError(problem)
+        by_itself = self.interpretation.kind in ("multi-label", "regions")
+        if not by_itself and any(label.threshold is not None for label in self.labels):
+            raise ValueError(
+                "a threshold of [[labels]] goes with kind = multi-label or regions; else [interpretation] has the one"
+            )
+        order = self.interpretation.order if isinstance(self.interpretation, LabelMapInterpretation) else ()
+        if order and sorted(order) != sorted(numbers):
+            raise ValueError(
+                f"interpretation.order needs each label's number once: {sorted(numbers)}, not {list(order)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _channels_are_chosen(self) -> "Card":
+        if isinstance(self.preparation, VolumePreparation) and isinstance(self.selection.get("channels", {}), dict):
+            named, chosen = self.preparation.channels, tuple(self.selection.get("channels", {}))
+            if sorted(named) != sorted(chosen):
+                raise ValueError(
+                    f"preparation.channels names {', '.join(named) or 'none'}, selection.channels "
+                    f"{', '.join(chosen) or 'none'}: they must be the same series"
+                )
+            if isinstance(self.inference, LocateThenRead):
+                if named:
+                    raise ValueError("locate-then-read goes with one series")
+                if self.preparation.crop_centre is not None:
+                    raise ValueError("locate-then-read looks at all of the images: leave out crop_centre")
+                if self.preparation.normalised == "source-grid":
+                    raise ValueError("locate-then-read normalises what it resampled: leave out normalised")
+                if self.preparation.fit != "resize" or self.preparation.crop_above is not None:
+                    raise ValueError("locate-then-read looks at all of the images: fit = resize, without crop_above")
+                if self.preparation.crop_non_zero:
+                    raise ValueError("locate-then-read looks at all of the images: leave out crop_non_zero")
+        return self
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Card":
+        if isinstance(self.interpretation, LabelMapInterpretation) and not self.labels:
+            raise ValueError("a label map needs at least one [[labels]]")
+        if isinstance(self.interpretation, BoxInterpretation):
+            self._check_boxes()
+        elif not isinstance(self.preparation, ImagePreparation):
+            self._check_smallest()
+        if isinstance(self.inference, SlidingWindow) and self.interpretation.kind == "labels":
+            raise ValueError("label numbers of overlapping windows have no mean: answer classes, and kind = classes")
+        outside = isinstance(self.inference, (EntryPoint, Command))
+        if outside != isinstance(self.preparation, NoPreparation) or outside == bool(self.networks):
+            raise ValueError(
+                "the strategies entry-point and command, and only they, go with preparation.kind = none and no networks"
+            )
+        if isinstance(self.inference, LocateThenRead) and set(self.networks) != {"locator", "main"}:
+            raise ValueError("locate-then-read needs the networks locator and main")
+        if isinstance(self.preparation, ImagePreparation):
+            self._check_images()
+        return self
+
+    def _check_smallest(self) -> None:
+        for place, label in enumerate(self.labels):
+            if label.smallest_mm and not label.instances:
+                raise ValueError(
+                    f"labels.{place}.smallest_mm: only things that are counted are measured across; allowed are "
+                    "instances = true beside it, or smallest_ml instead"
+                )
+
+    def _check_images(self) -> None:
+        if self.inference.strategy != "whole":
+            raise ValueError("images are read by the strategy whole")
+        if any(label.instances for label in self.labels):
+            raise ValueError("instances are counted in volumes only, not on images")
+        if isinstance(self.interpretation, LabelMapInterpretation) and any(label.counted for label in self.labels):
+            raise ValueError("connected parts are counted in volumes only, not on images: leave out count")
+        if isinstance(self.interpretation, LabelMapInterpretation) and any(label.measurements for label in self.labels):
+            raise ValueError("what is outlined on images has an area alone: leave out the measurements of [[labels]]")
+        if any(label.smallest_ml or label.smallest_mm for label in self.labels):
+            raise ValueError(
+                "small parts are dropped in volumes only, not on images: leave out smallest_ml, smallest_mm"
+            )
+        ranges = [label.plausible_volume_ml for label in self.labels]
+        if isinstance(self.interpretation, LabelMapInterpretation):
+            ranges.append(self.interpretation.plausible_total_ml)
+        if any(one != Range() for one in ranges):
+            raise ValueError("what is outlined on images has an area and no volume: leave out the plausible ml")
+
+    def _check_boxes(self) -> None:
+        if not self.labels:
+            raise ValueError("boxes need at least one [[labels]]")
+        if self.inference.strategy not in {"whole", "sliding-window"}:
+            raise ValueError("boxes are found by the strategies whole and sliding-window")
+        if isinstance(self.inference, SlidingWindow) and self.inference.mirror_axes:
+            raise ValueError("boxes of mirrored copies have no mean: leave out mirror_axes")
+        if isinstance(self.inference, SlidingWindow) and self.inference.slice_axis is not None:
+            raise ValueError("boxes of slices are not joined to boxes of a volume: leave out slice_axis")
+        if any(label.instances or set(label.measurements) - {"count"} for label in self.labels):
+            raise ValueError("boxes have no mask: leave out instances, and all measurements of [[labels]] but count")
+        if any(label.smallest_ml or label.smallest_mm or label.plausible_volume_ml != Range() for label in self.labels):
+            raise ValueError(
+                "boxes have no volume, and small ones are not dropped: leave out plausible_volume_ml, smallest_ml and "
+                "smallest_mm of [[labels]]"
+            )
+
+    @model_validator(mode="after")
+    def _rules_name_what_there_is(self) -> "Card":
+        names = [label.name for label in self.labels]
+        counted = [label.name for label in self.labels if label.counted]
+        answers = self._answers()
+        for number, rule in enumerate(self.critical):
+            label = "" if isinstance(rule, CertaintyRule) else rule.label
+            concept = rule.concept if isinstance(rule, (CertaintyRule, PresenceRule)) else None
+            if answers and concept is not None and concept not in answers:
+                allowed = ", ".join(f"{each.value} {each.scheme} {each.meaning}" for each in answers)
+                raise ValueError(f"critical.{number}.concept: this model never answers it; allowed are {allowed}")
+            if label and label not in names:
+                allowed = ", ".join(names) or "none: this card has no [[labels]]"
+                raise ValueError(f"critical.{number}.label: no label is named {label!r}; allowed are {allowed}")
+            if isinstance(rule, CountRule) and label not in counted:
+                raise ValueError(f'critical.{number}.label: {label} has no count; add "count" to its measurements')
+            lacking = self._lacking(rule)
+            if lacking:
+                raise ValueError(f"critical.{number}: this rule would never fire: {lacking}")
+        return self
+
+    def _lacking(self, rule: CriticalRule) -> str:
+        """Return what a rule asks for and nothing on this card gives; empty where it may fire."""
+        if not isinstance(rule, (ProbabilityRule, DiameterRule, VolumeRule)) or isinstance(
+            self.inference, (EntryPoint, Command)
+        ):
+            return ""  # what comes as code may measure anything
+        label = next(label for label in self.labels if label.name == rule.label)
+        how = self.interpretation
+        if isinstance(how, BoxInterpretation):
+            return {
+                "probability": "",
+                "diameter": "" if how.diameter != "none" else 'set interpretation.diameter = "longer-side"',
+                "volume": "boxes have no volume",
+            }[rule.when]
+        if isinstance(self.preparation, ImagePreparation):
+            return f"what is outlined on images has an area, and no {rule.when}"
+        certain = label.instances and isinstance(how, LabelMapInterpretation) and how.kind == "probability"
+        wide = label.instances or "diameters" in label.measurements
+        return {
+            "probability": "" if certain else "only instances = true with kind = probability are so certain",
+            "diameter": "" if wide else f'add "diameters" to the measurements of {rule.label}, or instances = true',
+            "volume": "",
+        }[rule.when]
+
+    def _answers(self) -> list[Concept]:
+        """Return everything that a model of the whole input can answer; empty where the card does not tell."""
+        if isinstance(self.interpretation, EcgInterpretation):
+            return list(self.interpretation.rhythm_concepts.values())
+        if isinstance(self.interpretation, ClassificationInterpretation):
+            return [each.concept for each in self.interpretation.classes if each.concept is not None]
+        return []
+
+    @property
+    def research(self) -> bool:
+        """Whether every object must say RESEARCH."""
+        return self.regulatory.status == "research"
+
+
+def load_card(file: Path) -> Card:
+    """Read a card.
+
+    Raises CardError with file, key and what is allowed when anything in it is wrong.
+    """
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CardError(f"{file}: cannot be read as TOML ({error}); mend the file or remove the directory") from error
+    try:
+        return Card.model_validate(table)
+    except ValidationError as error:
+        raise CardError(f"{file}: {explained(error)}") from error
+
+
+def explained(error: ValidationError) -> str:
+    """Return what is wrong with a card: each key, and what is allowed."""
+    return mistakes(Card, error)

@@ -1,0 +1,275 @@
+"""A model directory made of a network and what somebody says of it: card, checksums, golden files.
+
+Where something is missing that no file can say, a draft of the card is left instead, and nothing that could be run.
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import tomli_w
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from models.asking.inference import INPUT
+from models.asking.network_shapes import SIGNAL, shapes_of
+from models.card.card_preparation import WaveformPreparation
+from models.card.manifest import Card, explained
+from models.catalog import CARD_FILE
+from models.durable_file import write_durably
+from models.errors import CardError, ModelError, WeightsRefused
+from models.proving.network_agreement import disagreement
+from models.runtimes.onnx_failures import NO_NETWORK
+
+DRAFT = f"{CARD_FILE}.draft"
+#: Sides of a golden input where the network takes any: large enough for four halvings, small enough for a second.
+_GOLDEN_SIDE = 64
+#: An answer with more numbers is thinned in the golden file.
+_MOST_NUMBERS = 200_000
+_AGREES_WITHIN = 1e-3
+#: Inputs that a network is given at once where each is answered as if it were alone.
+_AT_ONCE = 4
+
+Answer = Callable[[Mapping[str, NDArray[np.float32]]], Mapping[str, NDArray[Any]]]
+
+
+def read_wishes(file: Path | None) -> dict[str, Any]:
+    """Read what the user says of a model, a card or a part of one. Raises CardError."""
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CardError(f"{file}: cannot be read as TOML ({error})") from error
+
+
+def merged(known: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both tables as one; where both say something the user's word counts."""
+    result = dict(known)
+    for key, value in wishes.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def with_labels(known: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both tables as one; what the user says of a label is found by its number or its name."""
+    said = {wish.get("number", wish.get("name")): wish for wish in wishes.get("labels", [])}
+    labels = [merged(label, said.get(label["number"], said.get(label["name"], {}))) for label in known["labels"]]
+    return merged(known, {key: value for key, value in wishes.items() if key != "labels"}) | {"labels": labels}
+
+
+def write_model(
+    target_dir: Path, table: Mapping[str, Any], network: bytes, answer: Answer, *, program: bytes | None = None
+) -> Path:
+    """Write ``target_dir/<id>`` and return it.
+
+    Args:
+        target_dir: Directory of this machine's models.
+        table: The card, but for what is found here: checksums, golden files, how many inputs at once.
+        network: The ONNX file; its one input is renamed to what wetread calls it.
+        answer: What the origin answers to a golden input, by the names of the ONNX file's outputs.
+        program: An exported program of the same network, for the runtime torch.
+
+    Raises CardError, after having written a draft, where the table lacks what no file can say, or without one where the
+    network contradicts it; WeightsRefused where the network is none, or does not answer what its origin does; OSError.
+    """
+    model = _checked(network)
+    table = merged({"schema": 1}, table)
+    target = target_dir / str(table.get("id", "imported-model"))
+    table["networks"] = {"main": merged(table.get("networks", {}).get("main", {}), {"file": "model.onnx"})}
+    # A card without golden files is checked first: whoever must add something should not wait for a network.
+    card = _card_or_draft(merged(table, {"golden": []}), target)
+    if problem := disagreement(card, "main", model):
+        raise CardError(problem)
+    renamed = _with_input(model, SIGNAL if isinstance(card.preparation, WaveformPreparation) else INPUT)
+    content = renamed.SerializeToString(deterministic=True)
+    golden = _golden(card, renamed, content, answer)
+    if _dynamic_batch(model) and _answers_each_alone(content, golden):
+        table["networks"]["main"].setdefault("max_batch", _AT_ONCE)
+    main = table["networks"]["main"] | {"sha256": hashlib.sha256(content).hexdigest()}
+    if program is not None:
+        main["pt2_sha256"] = hashlib.sha256(program).hexdigest()
+    stride = golden.pop("stride")
+    table["networks"] = {"main": main}
+    table["golden"] = [{"file": "golden.npz", "stride": stride}]
+    Card.model_validate(table)
+    target.mkdir(parents=True, exist_ok=True)
+    write_durably(target / "model.onnx", content)
+    if program is not None:
+        write_durably(target / "model.pt2", program)
+    with (target / "golden.npz").open("wb") as stream:
+        np.savez_compressed(stream, **golden)
+    # Last: a directory with a card is complete.
+    write_durably(target / CARD_FILE, tomli_w.dumps(table).encode())
+    (target / DRAFT).unlink(missing_ok=True)
+    return target
+
+
+def onnx_answer(network: bytes) -> Answer:
+    """Return what ONNX Runtime answers, for a network whose only origin is its ONNX file."""
+    import onnxruntime  # noqa: PLC0415  # not everything that is imported needs it
+
+    def answer(inputs: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[Any]]:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        (own,), (value,) = session.get_inputs(), inputs.values()
+        return dict(zip(names, session.run(names, {own.name: value}), strict=True))
+
+    return answer
+
+
+def _checked(network: bytes) -> onnx.ModelProto:
+    try:
+        model = onnx.load_from_string(network)
+        onnx.checker.check_model(model)
+    except NO_NETWORK as error:
+        words = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsRefused(f"this is no ONNX network that can be used: {words}; export it again") from error
+    initializers = {each.name for each in model.graph.initializer}
+    inputs = [each for each in model.graph.input if each.name not in initializers]
+    if len(inputs) != 1:
+        raise WeightsRefused(f"the network has {len(inputs)} inputs, and one is read; export it with its input alone")
+    if inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+        raise WeightsRefused("the network's input is not float32; export it with a cast at its beginning")
+    return model
+
+
+def _input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
+    initializers = {each.name for each in model.graph.initializer}
+    return next(each for each in model.graph.input if each.name not in initializers)
+
+
+def _dims(model: onnx.ModelProto) -> list[int]:
+    """Return the input's sides, 0 where they are free."""
+    return [int(side.dim_value) for side in _input_of(model).type.tensor_type.shape.dim]
+
+
+def _dynamic_batch(model: onnx.ModelProto) -> bool:
+    outputs = [output.type.tensor_type.shape.dim for output in model.graph.output]
+    return _dims(model)[:1] == [0] and all(sides and not sides[0].dim_value for sides in outputs)
+
+
+def _with_input(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """Return the network with its input under our name."""
+    renamed = onnx.ModelProto()
+    renamed.CopyFrom(model)
+    own = _input_of(renamed)
+    if own.name == name:
+        return renamed
+    taken = {value for node in renamed.graph.node for value in node.output} | {
+        i.name for i in renamed.graph.initializer
+    }
+    if name in taken:
+        raise WeightsRefused(
+            f"the network calls something inside it {name}, as wetread calls the input; export it anew"
+        )
+    for node in renamed.graph.node:
+        for place, value in enumerate(node.input):
+            if value == own.name:
+                node.input[place] = name
+    own.name = name
+    return renamed
+
+
+def _card_or_draft(table: dict[str, Any], target: Path) -> Card:
+    try:
+        return Card.model_validate(table)
+    except ValidationError as error:
+        target.mkdir(parents=True, exist_ok=True)
+        draft = target / DRAFT
+        draft.write_bytes(tomli_w.dumps(table).encode())
+        raise CardError(
+            f"what is known of the model is no card yet: {explained(error)}. It is in {draft}: complete or mend it "
+            "(docs/card.md has every key), and import again with --card"
+        ) from error
+
+
+def _golden(card: Card, model: onnx.ModelProto, content: bytes, answer: Answer) -> dict[str, Any]:
+    """Return arrays of a golden file, from the origin's answer, which the ONNX file must give too."""
+    inputs = {_input_of(model).name: _golden_input(card, _dims(model))}
+    try:
+        expected = answer(inputs)
+        found = onnx_answer(content)(inputs)
+    except ModelError:
+        raise
+    except Exception as error:  # the origin's framework raises anything
+        words = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        sides = "x".join(map(str, next(iter(inputs.values())).shape))
+        raise WeightsRefused(
+            f"the network cannot be asked with an input of {sides}: {words}; look at the card"
+        ) from error
+    arrays: dict[str, Any] = {f"input.{name}": value for name, value in inputs.items()}
+    stride = _stride(expected)
+    for name, wanted in expected.items():
+        own = found[name]
+        if own.shape != wanted.shape:
+            raise WeightsRefused(
+                f"the ONNX file answers {name} in the shape {own.shape}, its origin in {wanted.shape}; export it again"
+            )
+        differs = _relative_error(own, wanted)
+        if not differs <= _AGREES_WITHIN:
+            raise WeightsRefused(
+                f"the ONNX file answers {name} otherwise than its origin (relative error {differs:.1e})"
+            )
+        arrays[f"expected.{name}"] = wanted[tuple(slice(None, None, step) for step in stride[: wanted.ndim])]
+    return arrays | {"stride": stride}
+
+
+def _answers_each_alone(network: bytes, golden: Mapping[str, Any]) -> bool:
+    """Say whether an input's answer does not depend on what else is in its batch, which may be another patient's."""
+    ((name, one),) = ((key.removeprefix("input."), value) for key, value in golden.items() if key.startswith("input."))
+    other = np.ascontiguousarray(3.0 * np.flip(one, -1) + 1.0, np.float32)
+    from models.runtimes.onnx_runtime import ONNX_RUNTIME_ERRORS  # noqa: PLC0415  # not everything that is imported needs it
+
+    ask = onnx_answer(network)
+    try:
+        together = ask({name: np.concatenate([one, other])})
+        alone = [ask({name: value}) for value in (one, other)]
+    except ONNX_RUNTIME_ERRORS:  # such as over a batch that the network cannot take
+        return False
+    return all(
+        len(answer) == len(alone)
+        and all(_relative_error(answer[place], each[key][0]) <= _AGREES_WITHIN for place, each in enumerate(alone))
+        for key, answer in together.items()
+    )
+
+
+def _relative_error(own: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """Return the largest difference of two answers of one shape, of the largest number; 0 of detectors' empty ones."""
+    if not wanted.size:
+        return 0.0
+    largest = max(float(np.abs(np.asarray(wanted, np.float64)).max()), 1e-12)
+    return float(np.abs(np.asarray(own, np.float64) - np.asarray(wanted, np.float64)).max()) / largest
+
+
+def _golden_input(card: Card, dims: list[int]) -> NDArray[np.float32]:
+    """Return blocks of noise of the network's own shape, or of one that is small where it takes any."""
+    announced = next(iter(shapes_of(card, "main").values()), None)
+    least = announced.smallest[1:] if announced is not None else ()
+    sides = [1, dims[1] or 1] if len(dims) > 1 else [1]
+    for axis in range(len(sides), len(dims)):
+        fixed = least[axis - 1] if announced is not None and announced.smallest[1:] == announced.largest[1:] else 0
+        sides.append(dims[axis] or fixed or _GOLDEN_SIDE)
+    random = np.random.default_rng(20)
+    coarse = random.normal(size=[sides[0], *sides[1:2], *(-(-side // 4) for side in sides[2:])]).astype(np.float16)
+    value = coarse.astype(np.float32)
+    for axis in range(2, len(sides)):
+        value = np.repeat(value, 4, axis=axis)
+    return np.ascontiguousarray(value[tuple(slice(0, side) for side in sides)])
+
+
+def _stride(expected: Mapping[str, NDArray[Any]]) -> list[int]:
+    """Return steps along the axes, the same for all answers, that leave a golden file small; empty where it is."""
+    largest = max(expected.values(), key=lambda array: array.size)
+    if largest.size <= _MOST_NUMBERS or any(array.ndim != largest.ndim for array in expected.values()):
+        return []
+    spatial = max(1, largest.ndim - 2)
+    step = int(np.ceil((largest.size / _MOST_NUMBERS) ** (1 / spatial)))
+    return [1] * (largest.ndim - spatial) + [step] * spatial

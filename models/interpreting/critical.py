@@ -1,0 +1,150 @@
+"""Which of a card's ``[[critical]]`` rules a reading fulfils. Pure: the same reading, the same reasons."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from models.card.card_critical import (
+    CertaintyRule,
+    CountRule,
+    CriticalRule,
+    DiameterRule,
+    PresenceRule,
+    ProbabilityRule,
+    VolumeRule,
+)
+from models.card.card_parts import Concept
+from models.findings import Detection, Finding, Measurement, Reading, Structure
+from models.interpreting.counting import counts_in
+from models.interpreting.critical_reason import CriticalReason
+
+#: (value, scheme) of an answer that says no: whatever its certainty, it is no finding.
+_ABSENT = (("2667000", "SCT"), ("272519000", "SCT"))
+#: What names a number of a detection or structure; the first that it has is taken.
+_PROBABILITY = (("111047", "DCM"), ("111012", "DCM"))
+_DIAMETER = (("81827009", "SCT"), ("103339001", "SCT"))
+_VOLUME = (("118565006", "SCT"),)
+#: UCUM units that a rule's own unit may be measured in.
+_PERCENT = {"%": 1.0, "1": 100.0}
+_MM = {"mm": 1.0, "cm": 10.0}
+_ML = {"ml": 1.0, "mL": 1.0, "cm3": 1.0, "mm3": 1e-3}
+
+
+def critical_reasons(rules: Sequence[CriticalRule], reading: Reading) -> tuple[CriticalReason, ...]:
+    """Return why this reading is critical, in the order of the rules; empty where it is not."""
+    return tuple(reason for rule in rules for reason in _reasons(rule, reading))
+
+
+def _reasons(rule: CriticalRule, reading: Reading) -> Iterator[CriticalReason]:
+    if isinstance(rule, CertaintyRule):
+        yield from _certain(rule, reading.findings)
+    elif isinstance(rule, PresenceRule):
+        yield from _present(rule, reading)
+    elif isinstance(rule, ProbabilityRule):
+        yield from _detected(rule, reading.detections, _PROBABILITY, _PERCENT, "%")
+    elif isinstance(rule, DiameterRule):
+        yield from _detected(rule, (*reading.structures, *reading.detections), _DIAMETER, _MM, "mm")
+    elif isinstance(rule, VolumeRule):
+        yield from _sized(rule, reading)
+    else:
+        yield from _counted(rule, reading)
+
+
+def _certain(rule: CertaintyRule, findings: Sequence[Finding]) -> Iterator[CriticalReason]:
+    for finding in findings:
+        certainty = finding.certainty_percent
+        if _says(finding, rule.concept) and certainty is not None and certainty >= rule.at_least:
+            yield CriticalReason(
+                kind="certainty",
+                name=rule.concept.meaning,
+                concept=rule.concept,
+                value=certainty,
+                unit="%",
+                at_least=rule.at_least,
+            )
+
+
+def _present(rule: PresenceRule, reading: Reading) -> Iterator[CriticalReason]:
+    if rule.concept is not None:
+        if any(_says(finding, rule.concept) for finding in reading.findings):
+            yield CriticalReason(kind="present", name=rule.concept.meaning, concept=rule.concept)
+        return
+    found: list[Structure | Detection] = [*reading.structures, *reading.detections]
+    label = next((each.label for each in found if each.label.name == rule.label), None)
+    if label is not None:
+        yield CriticalReason(kind="present", name=label.name, concept=label.concept, names=label.names)
+
+
+def _detected(
+    rule: ProbabilityRule | DiameterRule,
+    things: Sequence[Structure | Detection],
+    names: Sequence[tuple[str, str]],
+    units: Mapping[str, float],
+    unit: str,
+) -> Iterator[CriticalReason]:
+    for thing in things:
+        value = _measured(thing.measurements, names, units) if thing.label.name == rule.label else None
+        if value is not None and value >= rule.at_least:
+            yield CriticalReason(
+                kind=rule.when,
+                name=thing.label.name,
+                concept=thing.label.concept,
+                names=thing.label.names,
+                value=value,
+                unit=unit,
+                at_least=rule.at_least,
+                number=thing.number if isinstance(thing, Detection) else None,
+            )
+
+
+def _sized(rule: VolumeRule, reading: Reading) -> Iterator[CriticalReason]:
+    things: list[Structure | Detection] = [*reading.structures, *reading.detections]
+    for thing in things:
+        value = _measured(thing.measurements, _VOLUME, _ML) if thing.label.name == rule.label else None
+        too_large = value is not None and rule.at_least is not None and value >= rule.at_least
+        too_small = value is not None and rule.at_most is not None and value <= rule.at_most
+        if too_large or too_small:
+            yield CriticalReason(
+                kind="volume",
+                name=thing.label.name,
+                concept=thing.label.concept,
+                names=thing.label.names,
+                value=value,
+                unit="ml",
+                at_least=rule.at_least,
+                at_most=rule.at_most,
+                number=thing.number if isinstance(thing, Detection) else None,
+            )
+
+
+def _counted(rule: CountRule, reading: Reading) -> Iterator[CriticalReason]:
+    for count in counts_in(reading):
+        value = count.measurement.value
+        too_many = rule.at_least is not None and value >= rule.at_least
+        too_few = rule.at_most is not None and value <= rule.at_most
+        if count.label.name == rule.label and (too_many or too_few):
+            yield CriticalReason(
+                kind="count",
+                name=count.label.name,
+                concept=count.label.concept,
+                names=count.label.names,
+                value=value,
+                at_least=rule.at_least,
+                at_most=rule.at_most,
+            )
+
+
+def _says(finding: Finding, concept: Concept) -> bool:
+    """Tell whether a finding is about the concept, as its question or its answer, and does not deny it."""
+    wanted = (concept.value, concept.scheme)
+    answer = (finding.value.value, finding.value.scheme)
+    return answer not in _ABSENT and wanted in (answer, (finding.name.value, finding.name.scheme))
+
+
+def _measured(
+    measurements: Sequence[Measurement], names: Sequence[tuple[str, str]], units: Mapping[str, float]
+) -> float | None:
+    """Return the first measurement of one of these names in one of these units, in the unit whose factor is 1."""
+    for name in names:
+        for measurement in measurements:
+            if (measurement.name.value, measurement.name.scheme) == name and measurement.unit.value in units:
+                return measurement.value * units[measurement.unit.value]
+    return None

@@ -1,0 +1,176 @@
+"""From a mask to things that are counted: each connected part is a detection with its diameters and its outline."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from contourpy import contour_generator
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist, squareform
+
+from models.card.card_parts import Concept, Label
+from models.findings import Detection, Measurement
+from models.interpreting.line_thinning import simplified
+from models.volume import Volume
+
+DIAMETER = Concept(value="81827009", scheme="SCT", meaning="Diameter")
+SHORT_AXIS = Concept(value="103340004", scheme="SCT", meaning="Short Axis")
+MEAN = Concept(value="373098007", scheme="SCT", meaning="Mean")
+DEVIATION = Concept(value="386136009", scheme="SCT", meaning="Standard Deviation")
+VOLUME = Concept(value="118565006", scheme="SCT", meaning="Volume")
+CERTAINTY = Concept(value="111012", scheme="DCM", meaning="Certainty of Finding")
+MILLIMETRE = Concept(value="mm", scheme="UCUM", meaning="millimeter")
+MILLILITRE = Concept(value="ml", scheme="UCUM", meaning="milliliter")
+PERCENT = Concept(value="%", scheme="UCUM", meaning="Percent")
+
+#: A slice along each axis of the source grid.
+_Box = Any
+_TOUCHING = np.ones((3, 3, 3), dtype=bool)
+#: How far what is drawn may lie from the mask's edge. Half of it on each side is nothing of a large thing, but would be
+#: a tenth of a small one; a thinning to so many points would cut off a jagged thing's tips.
+_OFF_BY_PIXELS = 0.25
+#: Halfway between the centres of the last pixel inside and the first outside, the pixel's edge, but for so little that
+#: one line goes around pixels that touch at a corner, as one part has them; at the edge itself each would have its own.
+_JUST_OUTSIDE = 0.5 - 1e-9
+
+
+def take_instances(
+    labels: NDArray[np.uint8], wanted: Sequence[Label], source: Volume, probability: NDArray[np.float32] | None = None
+) -> tuple[NDArray[np.uint16], tuple[Detection, ...]]:
+    """Move the parts of these labels out of the label map and return them as numbered things, the largest first.
+
+    Parts that touch at a corner are one. A part smaller than its label's `smallest_mm` across is dropped.
+
+    Args:
+        labels: uint8 on the source grid; the voxels of `wanted` become 0.
+        wanted: Labels whose parts are things of their own.
+        source: What was read.
+        probability: float32 like `labels`, 0 to 1, where the network gives one; its mean over a part is the certainty.
+
+    Returns the map of numbers, like `labels`, and the detections.
+    """
+    instances = np.zeros(labels.shape, np.uint16)
+    found = []
+    for label in wanted:
+        mask = labels == label.number
+        labels[mask] = 0
+        found += [(part, box, label) for part, box in _parts(mask)]
+    measured = [
+        (part, box, label, *widest(part, box, source.spacing_mm[1], source.spacing_mm[2])) for part, box, label in found
+    ]
+    kept = [entry for entry in measured if entry[4] >= entry[2].smallest_mm]
+    kept.sort(key=lambda entry: -int(entry[0].sum()))
+    detections = []
+    for number, (part, box, label, slice_index, long_mm, short_mm) in enumerate(kept, start=1):
+        instances[box][part] = number
+        numbers = [
+            Measurement(name=DIAMETER, value=long_mm, unit=MILLIMETRE),
+            Measurement(name=SHORT_AXIS, value=short_mm, unit=MILLIMETRE),
+            Measurement(name=VOLUME, value=int(part.sum()) * source.voxel_ml, unit=MILLILITRE),
+        ]
+        if probability is not None:
+            mean = float(probability[box][part].mean(dtype=np.float64))
+            numbers.append(Measurement(name=CERTAINTY, value=100.0 * mean, unit=PERCENT))
+        outline = _outline(part[slice_index - box[0].start], source.spacing_mm[1], source.spacing_mm[2])
+        detections.append(
+            Detection(
+                number=number,
+                label=label,
+                slice_index=slice_index,
+                outline=tuple((float(r + box[1].start), float(c + box[2].start)) for r, c in outline),
+                measurements=tuple(numbers),
+                voxels=int(part.sum()),
+                laterality=label.laterality,
+                cut=_is_cut(box, labels.shape),
+            )
+        )
+    return instances, tuple(detections)
+
+
+def _is_cut(box: _Box, shape: tuple[int, ...]) -> bool:
+    return any(size > 1 and (side.start == 0 or side.stop == size) for side, size in zip(box, shape, strict=True))
+
+
+def axes_mm(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> tuple[float, float]:
+    """Return the longest diameter of a mask ``(rows, columns)`` and the widest extent perpendicular to it, in mm.
+
+    Measured between the outer edges of pixels along its outline, as a reader measures in plane (RECIST 1.1). Of a mask
+    in several parts it is that of one of them: an axis from one to another would run through what is healthy.
+    """
+    return _widest_in_plane(mask, row_mm, column_mm)[1:]
+
+
+def _widest_in_plane(
+    mask: NDArray[np.bool_], row_mm: float, column_mm: float
+) -> tuple[NDArray[np.bool_], float, float]:
+    """Return the connected part of a mask ``(rows, columns)`` that has the longest diameter, like it, and both axes."""
+    numbered, _ = ndimage.label(mask, structure=_TOUCHING[0])
+    boxes = ndimage.find_objects(numbered)
+    # Noise has thousands of parts in a slice: those that cannot have the longest diameter are never cut out.
+    reaches = [
+        float(np.hypot((rows.stop - rows.start) * row_mm, (cols.stop - cols.start) * column_mm)) for rows, cols in boxes
+    ]
+    best, longest, across = 0, -1.0, 0.0
+    for number in sorted(range(1, len(boxes) + 1), key=lambda number: -reaches[number - 1]):
+        if reaches[number - 1] < longest:
+            break
+        axes = _axes_mm(numbered[boxes[number - 1]] == number, row_mm, column_mm)
+        if axes[0] > longest:
+            best, (longest, across) = number, axes
+    return numbered == best, longest, across
+
+
+def _axes_mm(part: NDArray[np.bool_], row_mm: float, column_mm: float) -> tuple[float, float]:
+    points = _line_around(part) * (row_mm, column_mm)
+    points = points[ConvexHull(points).vertices]  # where the ends of both axes are
+    distances = squareform(pdist(points))
+    first, second = np.unravel_index(int(distances.argmax()), distances.shape)
+    longest = float(distances[first, second])
+    along = (points[second] - points[first]) / (longest or 1.0)
+    across = points @ np.array((-along[1], along[0]))
+    return longest, float(across.max() - across.min())
+
+
+def _parts(mask: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], _Box]]:
+    numbered, _ = ndimage.label(mask, structure=_TOUCHING)
+    for number, box in enumerate(ndimage.find_objects(numbered), start=1):
+        yield numbered[box] == number, box
+
+
+def widest(part: NDArray[np.bool_], box: _Box, row_mm: float, column_mm: float) -> tuple[int, float, float]:
+    """Return the slice on which a part has its longest diameter, and its two axes there."""
+    areas = part.sum(axis=(1, 2))
+    # No diameter is longer than the diagonal of its slice's box: most slices of a long vessel need not be measured.
+    longest = {int(k): _diagonal_mm(part[k], row_mm, column_mm) for k in np.flatnonzero(areas)}
+    sizes: dict[int, tuple[float, float]] = {}
+    for k in sorted(longest, key=lambda k: -longest[k]):
+        if sizes and longest[k] < max(long_mm for long_mm, _ in sizes.values()):
+            break
+        sizes[k] = axes_mm(part[k], row_mm, column_mm)
+    best = max(sizes, key=lambda k: (sizes[k][0], areas[k], -k))
+    return best + int(box[0].start), *sizes[best]
+
+
+def _outline(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> NDArray[np.float64]:
+    """Return the closed line around the part that was measured, ``(points, 2)`` as row and column.
+
+    The first point is not repeated.
+    """
+    line = _line_around(_widest_in_plane(mask, row_mm, column_mm)[0])
+    (drawn,) = simplified([np.vstack([line, line[:1]])], _OFF_BY_PIXELS)
+    return drawn[:-1]
+
+
+def _line_around(part: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the closed line around a connected part, not those of its holes, as row and column."""
+    padded = np.pad(part, 1).astype(np.float64)
+    lines = [np.asarray(line, np.float64)[:-1, ::-1] for line in contour_generator(z=padded).lines(_JUST_OUTSIDE)]
+    around = max(lines, key=lambda line: float(np.ptp(line, axis=0).sum()))
+    return np.asarray(np.rint(2 * around) / 2 - 1.0)
+
+
+def _diagonal_mm(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> float:
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return float(np.hypot((rows[-1] - rows[0] + 1) * row_mm, (columns[-1] - columns[0] + 1) * column_mm))

@@ -1,0 +1,168 @@
+"""One model reads folders of DICOM, without any daemon: what `wetread models run` does."""
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from dicom_node.contexts import MEDIA_STORAGE_DIRECTORY
+from dicom_node.datasets.part10 import FileMeta
+from dicom_node.errors import MetaUnreadable, NotDicom
+from dicom_node.sources.foreign_file import read_meta_to_send, write_with_meta
+from dicom_node.sources.sources import files_below
+from models.card.card_preparation import VolumePreparation
+from models.catalog import CatalogEntry, ModelState
+from models.errors import InputRefused, ModelError
+from models.proving.builds import Builds
+from models.proving.runtime_choice import in_precision, load_proven, runtime_named
+from models.runtimes.runtime import Infer
+from ops.commands import terminal
+from ops.settings import Settings
+from worker import results
+from worker.case.case import Case
+from worker.case.site_filter import for_site
+from worker.gate import output_gate
+from worker.hosting.reading_series import read_series
+from worker.pictures import picture
+from worker.provenance import Provenance
+from worker.recipe import recipe_digest
+from worker.selecting.selection_rules import rules_of
+from worker.series.channel_series import load_channels
+
+#: PS3.10 8.6: a media directory has this name, and nothing else has.
+_MEDIA_DIRECTORY = "DICOMDIR"
+
+
+def channel_folders(entry: CatalogEntry, said: list[str]) -> list[Path]:
+    """Return the folders of a card's channels in its order. Raises ModelError."""
+    folders = dict(one.partition("=")[::2] for one in said)
+    preparation = entry.card.preparation
+    wanted = preparation.channels if isinstance(preparation, VolumePreparation) else ()
+    if sorted(folders) != sorted(wanted):
+        raise ModelError(
+            f"{entry.card.id} needs {' '.join(f'--channel {name}=FOLDER' for name in wanted) or 'no --channel'}, "
+            f"and {', '.join(sorted(folders)) or 'none'} is there"
+        )
+    return [Path(folders[name]) for name in wanted]
+
+
+def run_model(
+    entry: CatalogEntry,
+    folders: list[Path],
+    out: Path,
+    settings: Settings,
+    step: Callable[[str], None],
+    note: Callable[[str], None],
+) -> list[Path]:
+    """Read folders of DICOM, the first one's series and its channels', and return the files that were written to `out`.
+
+    `step` is told what is being done, `note` what a person must know of the files. Raises ModelError, WorkerError,
+    OSError.
+    """
+    if entry.state is not ModelState.READY:
+        raise ModelError(entry.reason)
+    with tempfile.TemporaryDirectory(prefix="wetread-run-") as place:
+        groups = [_dicom_below(folder, Path(place) / str(number), note) for number, folder in enumerate(folders)]
+        return _read(entry, groups, out, settings, step)
+
+
+def _dicom_below(folder: Path, copies: Path, note: Callable[[str], None]) -> list[Path]:
+    """Return the DICOM files below a folder; of those that lack file meta information, copies that have it.
+
+    Raises InputRefused where there are none.
+    """
+    files, completed, others = [], [], []
+    for file in files_below([folder]):
+        if file.name == _MEDIA_DIRECTORY:
+            continue  # it lists images and is none, so it need not be whole
+        try:
+            meta = read_meta_to_send(file)
+        except MetaUnreadable as error:
+            raise InputRefused(str(error)) from error
+        except NotDicom:
+            others.append(file)
+            continue
+        if meta.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
+            continue
+        if meta.dataset_start:
+            files.append(file)
+        else:
+            completed.append(file)
+            files.append(_with_meta(meta, copies / str(len(completed)) / file.name))
+    if others:
+        note(f"not DICOM, and not read: {_counted(others, folder)}")
+    if not files:
+        raise InputRefused(f"{folder} holds no DICOM file; is it the right folder?")
+    if completed:
+        note(
+            f"without preamble and file meta information (PS3.10), and read all the same: {_counted(completed, folder)}"
+        )
+    return files
+
+
+def _counted(files: Sequence[Path], folder: Path) -> str:
+    return (
+        f"{len(files)} {'file' if len(files) == 1 else 'files'}, such as {terminal.plain(files[0].relative_to(folder))}"
+    )
+
+
+def _with_meta(meta: FileMeta, copy: Path) -> Path:
+    copy.parent.mkdir(parents=True)
+    with copy.open("xb") as stream:
+        write_with_meta(meta, stream, calling_ae_title="WETREAD", called_ae_title="WETREAD")
+    return copy
+
+
+def _read(
+    entry: CatalogEntry, groups: list[list[Path]], out: Path, settings: Settings, step: Callable[[str], None]
+) -> list[Path]:
+    step("reading the series")
+    rules = rules_of(entry.card)
+    series = load_channels(
+        groups, max_voxels=settings.worker.max_voxels, same_frame_of_reference=rules.same_frame_of_reference
+    )
+    infer, ran = _loaded(entry, settings, step)
+    step("inferring")
+    found = read_series(entry.card, series.source, groups[0], infer, loud=True)
+    reading = for_site(found, settings.report, series.source)
+    runtime = found.runtime or ran
+    step("encoding")
+    provenance = Provenance(
+        card=entry.card,
+        model_digest=entry.digest,
+        inputs_digest=series.inputs_digest,
+        recipe_digest=recipe_digest(runtime, settings.report),
+        read_at=datetime.now(UTC).astimezone(settings.report.zone),
+        runtime=runtime,
+    )
+    case = Case.of(series, reading, provenance, settings.report)
+    objects = results.build(case)
+    output_gate.check(objects, case)
+    out.mkdir(parents=True, exist_ok=True)
+    written = [out / f"{made.kind.lower()}.dcm" for made in objects]
+    for file, made in zip(written, objects, strict=True):
+        file.write_bytes(made.data)
+    picture_file = out / "picture.png"
+    picture_file.write_bytes(picture.render(case))
+    return [*written, picture_file]
+
+
+def _loaded(entry: CatalogEntry, settings: Settings, step: Callable[[str], None]) -> tuple[Infer, str]:
+    """Return what asks a model's networks, and what runs them; a model without networks asks nobody."""
+    if not entry.card.networks:
+        return _ask_nobody, ""
+    step("loading the model")
+    model = load_proven(
+        entry,
+        [runtime_named(name) for name in settings.models.runtimes],
+        threads=os.cpu_count() or 1,
+        passed_over=lambda name, cause: step(f"{name} passed over: {cause}"),
+        chosen=in_precision(settings.models.precision, Builds(settings.builds)),
+    )
+    return model.infer, model.runtime
+
+
+def _ask_nobody(network: str, inputs: object) -> NoReturn:  # noqa: ARG001  # as networks are asked
+    raise ModelError(f"no network {network}: this model comes as code or as a program")

@@ -1,0 +1,7 @@
+"""The parts, each a process of its own, and what runs in them. In reading order:
+
+node_daemon, worker_daemon, model_host_daemon, deliver_daemon, web_daemon
+receiver_daemon  a receiving process of the node; node_parts, what runs in the node's own
+retention        removes what may go; promises, what waits for an archive to have it
+signals, lean    how a process ends, and what it does not load
+"""

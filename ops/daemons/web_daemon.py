@@ -1,0 +1,34 @@
+"""`wetread web`: the page, metrics and health."""
+
+from importlib.metadata import version
+
+import structlog
+
+from ops.assembly_line import broker_url, open_ledger
+from ops.audit.watch import watch_of
+from ops.certificates import days_left_of, own_certificates
+from ops.daemons.signals import stop_on_signals
+from ops.dashboard.app import make_app
+from ops.dashboard.readiness import broker_check
+from ops.dashboard.serve import serve
+from ops.settings import Settings
+
+_log = structlog.get_logger()
+
+
+def run(settings: Settings) -> None:
+    """Serve the page until SIGTERM."""
+    stop = stop_on_signals()
+    ledger = open_ledger(settings)
+    app = make_app(
+        ledger,
+        results_root=settings.results,
+        version=version("wetread"),
+        ready_checks={"broker": broker_check(broker_url(settings), settings.broker.ca_file)},
+        days_left=days_left_of(own_certificates(settings)),
+        audit=watch_of(settings),
+        names=settings.web.names,
+    )
+    _log.info("page serves", address=f"http://{settings.web.host}:{settings.web.port}")
+    serve(app, settings.web.host, settings.web.port, stop)
+    ledger.close()

@@ -1,0 +1,50 @@
+"""Calling a peer: what keeps an association from being opened is told as such, wherever it comes from."""
+
+import os
+import socket
+from typing import Any
+
+import pytest
+from pynetdicom import AE
+
+from dicom_node.archives.requestor import Requestor
+from dicom_node.contexts import VERIFICATION
+from dicom_node.errors import ArchiveUnreachable
+from dicom_node.settings import Peer
+
+
+def requestor(host: str) -> Requestor:
+    """Return who calls there."""
+    return Requestor(peer=Peer(ae_title="PACS", host=host, port=104), calling_ae_title="WETREAD", connect_timeout_s=2)
+
+
+@pytest.mark.parametrize("host", ["nosuch.invalid", "x" * 70, "pacs..example.org", "[nosuch.invalid]"])
+def test_a_name_that_nobody_knows_is_an_archive_that_is_away(host: str) -> None:
+    """Pynetdicom resolves it and lets the resolver's own error go; the words say what to look at."""
+    with (
+        pytest.raises(ArchiveUnreachable, match=r"PACS@.*:104 was not called: its name is not known .*DNS") as raised,
+        requestor(host).associate([(VERIFICATION, None)]),
+    ):
+        pass
+    assert raised.value.kept_nothing
+
+
+def test_a_machine_that_opens_no_connection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one with too many open files: not a traceback, and not the archive's doing."""
+
+    def none_left(*_: Any, **__: Any) -> None:
+        raise OSError(24, os.strerror(24))
+
+    monkeypatch.setattr(AE, "associate", none_left)
+    with (
+        pytest.raises(ArchiveUnreachable, match=r"this machine opens no connection .Too many open files"),
+        requestor("127.0.0.1").associate([(VERIFICATION, None)]),
+    ):
+        pass
+
+
+def test_an_ipv6_address_may_stand_in_brackets() -> None:
+    """As it must before a port, and as errors write it."""
+    assert str(requestor("[::1]")) == str(requestor("::1")) == "PACS@[::1]:104"
+    assert requestor("[::1]").peer.host == "::1"
+    assert socket.inet_pton(socket.AF_INET6, requestor("[2001:db8::7]").peer.host)

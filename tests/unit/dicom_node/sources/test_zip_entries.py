@@ -1,0 +1,144 @@
+"""Zip files from outside: what is unpacked, under which names, and where it ends."""
+
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dicom_node.errors import MediaUnreadable
+from dicom_node.sources.sources import Found, sources_of
+from dicom_node.sources.zip_entries import ZipLimits, ZipOfDicom
+from tests.unit.dicom_node.instances import dataset, write_file
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> bytes:
+    """A DICOM file's bytes."""
+    return write_file(tmp_path / "image.dcm").read_bytes()
+
+
+def pack(file: Path, *entries: tuple[str, bytes]) -> Path:
+    """Write a zip file."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in entries:
+            packed.writestr(name, content)
+    return file
+
+
+def test_entries_are_unpacked_under_names_of_ours(tmp_path: Path, image: bytes) -> None:
+    """Names that climb, are absolute, or end in a device are never used as paths."""
+    names = ["../../evil.dcm", "/etc/evil.dcm", "a\\..\\..\\evil", "ok/a.dcm"]
+    packed = pack(tmp_path / "a.zip", *((name, image) for name in names))
+    (tmp_path / "out").mkdir()
+    before = set(
+        tmp_path.parent.rglob("*")
+    )  # a list would be long: other tests of this process have their folders there
+    entries = list(ZipOfDicom(packed).unpacked(tmp_path / "out"))
+    assert [entry.file for entry in entries] == [tmp_path / "out" / f"{number}.dcm" for number in range(4)]
+    assert {entry.file.read_bytes() for entry in entries if entry.file} == {image}
+    assert {path for path in tmp_path.parent.rglob("*") if path not in before} == {entry.file for entry in entries}
+
+
+def test_what_is_no_dicom_is_not_unpacked(tmp_path: Path, image: bytes) -> None:
+    """Of a text, of a zip file inside and of an empty entry nothing is written; they are no damage."""
+    inner = pack(tmp_path / "inner.zip", ("a.dcm", image)).read_bytes()
+    packed = pack(tmp_path / "a.zip", ("a.txt", b"hello"), ("inner.zip", inner), ("empty", b""))
+    (tmp_path / "out").mkdir()
+    entries = list(ZipOfDicom(packed).unpacked(tmp_path / "out"))
+    assert [(entry.file, entry.damaged) for entry in entries] == [(None, False)] * 3
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_bomb_ends_at_its_limit(tmp_path: Path, image: bytes) -> None:
+    """An entry that inflates beyond what one, or all, may have is told, and leaves no file."""
+    bomb = pack(tmp_path / "a.zip", ("bomb", bytes(128) + b"DICM" + bytes(30 << 20)), ("b", image), ("c", image))
+    (tmp_path / "out").mkdir()
+    one = list(ZipOfDicom(bomb, ZipLimits(entry_bytes=1 << 20)).unpacked(tmp_path / "out"))
+    assert [(entry.file is None, entry.damaged) for entry in one] == [(True, True), (False, False), (False, False)]
+    assert "unpacks to more than is allowed" in one[0].why
+    for entry in one[1:]:
+        assert entry.file
+        entry.file.unlink()
+    everything = list(ZipOfDicom(bomb, ZipLimits(all_bytes=len(image) + 10)).unpacked(tmp_path / "out"))
+    assert [entry.file is None for entry in everything] == [True, False, True]
+
+
+def test_too_many_entries_are_refused(tmp_path: Path) -> None:
+    """Their number is known before any is unpacked."""
+    packed = pack(tmp_path / "a.zip", *((str(number), b"") for number in range(4)))
+    with pytest.raises(MediaUnreadable, match="more than 3 entries"):
+        ZipOfDicom(packed, ZipLimits(entries=3))
+
+
+def test_a_list_of_entries_beyond_reason_is_not_read(tmp_path: Path) -> None:
+    """A list of 20 MiB is refused before it is read: each of its bytes would cost ten of memory."""
+    length = 20 << 20
+    end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 1, 1, length, 0, 0)
+    (tmp_path / "a.zip").write_bytes(b"PK\x01\x02" + bytes(length - 4) + end)
+    with pytest.raises(MediaUnreadable, match="list of entries is too long"):
+        ZipOfDicom(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04", b"PK\x03\x04" + bytes(100), b""])
+def test_what_is_no_zip_file_is_told(tmp_path: Path, content: bytes) -> None:
+    """A file that only begins as one, or is empty, is MediaUnreadable."""
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(MediaUnreadable, match="no zip file"):
+        ZipOfDicom(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_zipfile_unpacks_without_a_bound_is_not_unpacked(tmp_path: Path, image: bytes, method: int) -> None:
+    """Of such an entry the first byte may cost gigabytes; it is told by name."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as packed:
+        packed.writestr("a", image)
+    (tmp_path / "out").mkdir()
+    (entry,) = ZipOfDicom(tmp_path / "a.zip").unpacked(tmp_path / "out")
+    assert (entry.file, entry.damaged) == (None, True)
+    assert "not deflated" in entry.why
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_damaged_entries_cost_themselves_only(tmp_path: Path, image: bytes, method: int) -> None:
+    """A byte that was flipped in the middle of an entry is found, whatever the packing; the next one is unpacked."""
+    long = image + bytes(range(256)) * 400
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as packed:
+        packed.writestr("a", long)
+        packed.writestr("b", image)
+        middle = packed.infolist()[0].header_offset + packed.infolist()[0].compress_size // 2
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[middle] ^= 0xFF
+    (tmp_path / "a.zip").write_bytes(content)
+    (tmp_path / "out").mkdir()
+    entries = list(ZipOfDicom(tmp_path / "a.zip").unpacked(tmp_path / "out"))
+    assert [(entry.file is None, entry.damaged) for entry in entries] == [(True, True), (False, False)]
+
+
+def test_an_encrypted_entry_is_damage_by_name(tmp_path: Path, image: bytes) -> None:
+    """Nobody is asked for a password."""
+    packed = pack(tmp_path / "a.zip", ("a", image))
+    content = bytearray(packed.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(signature) + offset] |= 0x01
+    packed.write_bytes(content)
+    (tmp_path / "out").mkdir()
+    (entry,) = ZipOfDicom(packed).unpacked(tmp_path / "out")
+    assert entry.damaged
+    assert "encrypted" in entry.why
+
+
+def test_a_damaged_zip_file_is_one_failure(tmp_path: Path) -> None:
+    """As a source it is one file that cannot be read, not an error that ends everything."""
+    (tmp_path / "a.zip").write_bytes(b"PK\x03\x04")
+    (source,) = sources_of([tmp_path / "a.zip"])
+    assert [(item.damaged, item.meta) for item in source.files(tmp_path)] == [(True, None)]
+
+
+def test_copies_are_marked_as_passing(tmp_path: Path, image: bytes) -> None:
+    """Whoever sends them may remove them, and no others; the name says where it lay."""
+    packed = pack(tmp_path / "a.zip", ("in/a.dcm", image))
+    plain = write_file(tmp_path / "b.dcm", dataset())
+    (tmp_path / "out").mkdir()
+    found: list[Found] = [one for source in sources_of([packed, plain]) for one in source.files(tmp_path / "out")]
+    assert [(item.passing, item.name) for item in found] == [(True, Path(f"{packed}:in/a.dcm")), (False, plain)]

@@ -1,0 +1,148 @@
+"""A program reads a directory of DICOM and leaves NIfTI or JSON; what it leaves is checked."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.errors import ChecksumMismatch, ModelError, RuntimeFailed
+from models.runtimes.runtime import Arrays
+from tests.code_models import bright, command_entry
+from worker.hosting.reading_series import read_series
+from worker.series.series_volume import load_series
+from worker.testing import write_mr_series
+
+#: Reads the series with pydicom, labels what is bright, and writes NIfTI on a permuted and flipped grid, in RAS.
+SEGMENT = """
+import nibabel, numpy as np, pydicom
+slices = sorted((pydicom.dcmread(f) for f in given.iterdir()), key=lambda d: d.InstanceNumber)
+array = np.stack([d.pixel_array for d in slices]).astype(float)
+mask = (array > array.mean()).astype(np.uint8)
+first, last = slices[0], slices[-1]
+position = np.array(first.ImagePositionPatient, float)
+step = (np.array(last.ImagePositionPatient, float) - position) / (len(slices) - 1)
+row, column = (np.array(first.ImageOrientationPatient[k:k + 3], float) for k in (0, 3))
+affine = np.eye(4)
+affine[:3, 0], affine[:3, 1], affine[:3, 2] = step, column * first.PixelSpacing[0], row * first.PixelSpacing[1]
+affine[:3, 3] = position
+# Axes as NIfTI files often have them: columns first, rows from the other end.
+mask = mask.transpose(2, 1, 0)[:, ::-1]
+affine = affine[:, [2, 1, 0, 3]]
+affine[:3, 3] += affine[:3, 1] * (mask.shape[1] - 1)
+affine[:3, 1] *= -1
+nibabel.save(nibabel.Nifti1Image(mask, np.diag([-1, -1, 1, 1]) @ affine), out / "labels.nii.gz")
+"""
+FINDINGS = {
+    "measurements": [
+        {
+            "name": {"value": "118565006", "scheme": "SCT", "meaning": "Volume"},
+            "value": 12.5,
+            "unit": {"value": "ml", "scheme": "UCUM", "meaning": "milliliter"},
+        }
+    ]
+}
+
+
+def nobody(_network: str, _inputs: Arrays) -> Arrays:
+    """Answer nothing: a command asks no network."""
+    raise AssertionError("no network is asked")
+
+
+def reading_of(folder: Path, program: str, *, oblique: bool = False, **more: Any) -> Any:
+    """Return the reading of a small series by a program, and the series."""
+    files = write_mr_series(folder / "series", slices=8, oblique=oblique)
+    series = load_series(files, max_voxels=10**7)
+    before = [file.read_bytes() for file in files]
+    try:
+        return read_series(command_entry(folder, program, **more).card, series.source, files, nobody), series
+    finally:
+        assert [file.read_bytes() for file in files] == before
+
+
+@pytest.mark.parametrize("oblique", [False, True])
+def test_labels_come_back_to_the_voxel(tmp_path: Path, oblique: bool) -> None:  # noqa: FBT001
+    """Whatever the order of axes in the NIfTI file, each label lies on the voxel that it was drawn on."""
+    reading, series = reading_of(tmp_path, SEGMENT, oblique=oblique)
+    np.testing.assert_array_equal(reading.labels, bright(np.asarray(series.source.array, np.float64)))
+    assert reading.runtime.startswith("command program ")
+
+
+def test_findings_come_as_json(tmp_path: Path) -> None:
+    """A program may leave numbers and coded answers instead of, or beside, labels."""
+    reading, _ = reading_of(tmp_path, f"(out / 'findings.json').write_text('''{json.dumps(FINDINGS)}''')")
+    assert reading.labels is None
+    assert [(one.name.meaning, one.value) for one in reading.measurements] == [("Volume", 12.5)]
+
+
+#: A gzip file whose header is right, and what it deflates is not.
+DAMAGE = """
+save(np.zeros((4, 4, 4), np.uint8))
+kept = (out / "labels.nii.gz").read_bytes()
+(out / "labels.nii.gz").write_bytes(kept[:30] + bytes([0xFF] * 40) + kept[70:])
+"""
+NIFTI = """
+import nibabel, numpy as np
+def save(array, at=(0, 0, 0)):
+    affine = None if at is None else nibabel.affines.from_matvec(np.eye(3), at)
+    nibabel.save(nibabel.Nifti1Image(array, affine), out / "labels.nii.gz")
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("sys.exit(3)", "ended with status 3"),
+        ("os.abort()", "ended by SIGABRT"),
+        ("pass", "left neither"),
+        (NIFTI + "save(np.zeros((4, 4), np.uint8))", "2 axes"),
+        (NIFTI + "save(np.zeros((4, 4, 0), np.uint8))", "no voxels"),
+        (NIFTI + "save(np.full((4, 4, 4), 0.5, np.float32))", "no label numbers"),
+        (NIFTI + "save(np.full((4, 4, 4), np.nan, np.float32))", "no label numbers"),
+        (NIFTI + "save(np.full((4, 4, 4), 400, np.int16))", "no label numbers"),
+        (NIFTI + "save(np.zeros((400, 400, 90), np.uint8))", "larger than a label map"),
+        (NIFTI + "save(np.ones((2, 2, 2), np.uint8), [9000, 9000, 9000])", "beside the images"),
+        (NIFTI + "save(np.ones((4, 4, 4), np.uint8), None)", "does not say where its voxels lie"),
+        ("(out / 'labels.nii.gz').write_bytes(b'no gzip')", "cannot be read"),
+        (NIFTI + DAMAGE, "cannot be read"),
+        ("import gzip; (out / 'labels.nii.gz').write_bytes(gzip.compress(b'no nifti' * 99))", "no NIfTI file"),
+        ("(out / 'labels.nii').symlink_to('/etc/passwd')", "left neither"),
+        ("os.link(__file__, out / 'findings.json')", "left neither"),
+        ("(out / 'findings.json').write_text('{')", "no JSON"),
+        ("(out / 'findings.json').write_text('[' * 100000)", "no JSON"),
+        ("(out / 'findings.json').write_text('{\"patient\": \"Canary^Bird\"}')", "not as documented"),
+        ("(out / 'findings.json').write_bytes(b'0' * 2000000)", "larger than"),
+    ],
+)
+def test_what_it_leaves_is_checked(tmp_path: Path, program: str, words: str) -> None:
+    """Wrong shapes, values, links and bombs are refused by name, and nothing that the program said is repeated."""
+    with pytest.raises(ModelError, match=words) as failure:
+        reading_of(tmp_path, program)
+    assert "Canary" not in str(failure.value)
+
+
+def test_a_gzip_bomb_is_not_inflated(tmp_path: Path) -> None:
+    """A small file that inflates to a gigabyte is refused at the size that a label map can have."""
+    program = (
+        "import gzip\nwith gzip.open(out / 'labels.nii.gz', 'wb', 1) as f:\n"
+        "    [f.write(bytes(1 << 20)) for _ in range(200)]\n"
+    )
+    with pytest.raises(RuntimeFailed, match="larger than a label map"):
+        reading_of(tmp_path, program)
+
+
+def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    """After its time limit it is killed."""
+    started = time.monotonic()
+    with pytest.raises(RuntimeFailed, match="longer than its 1 s"):
+        reading_of(tmp_path, "time.sleep(600)", time_limit_s=1.0)
+    assert time.monotonic() - started < 20
+
+
+def test_another_program_is_not_run(tmp_path: Path) -> None:
+    """A program whose checksum is not the card's is not started."""
+    with pytest.raises(ChecksumMismatch, match="its card says"):
+        reading_of(tmp_path, f"Path('{tmp_path / 'ran'}').touch()", sha256="0" * 64)
+    assert not (tmp_path / "ran").exists()

@@ -1,0 +1,129 @@
+"""Which models a host holds, without its process and its socket."""
+
+import re
+from pathlib import Path
+from shutil import copytree
+from unittest.mock import Mock, patch
+
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from models.catalog import Catalog, read_entry
+from models.errors import DeviceLost, ModelTwice
+from models.loaded import LoadedModel
+from models.runtimes.onnx_runtime import OnnxRuntime
+from models.testing import write_threshold_model
+from models.testing_runtimes import ScarceRuntime
+from worker.hosting.shelf import Shelf, ShelfSettings
+
+_CUBE = np.ones((1, 1, 16, 16, 16), np.float32)
+
+
+def test_a_device_that_is_lost_while_a_model_proves_itself_is_told(tmp_path: Path) -> None:
+    """Nothing on it can be trusted any more, so it ends the process at the start and at a first request alike."""
+    entry = read_entry(write_threshold_model(tmp_path / "models"))
+    lost = tmp_path / "lost"
+    lost.touch()
+    told: list[str] = []
+    shelf = Shelf(
+        lambda: Catalog.scan((tmp_path / "models",)),
+        [ScarceRuntime(lost=lost), OnnxRuntime()],
+        ShelfSettings(threads=1),
+        on_device_lost=lambda error: told.append(str(error)),
+    )
+    shelf.fill()
+    assert told == ["the device was lost on purpose"]
+    with pytest.raises(DeviceLost):
+        shelf.infer(entry.card.id, entry.digest, "main", {"input": _CUBE})
+    assert len(told) == 2
+    lost.unlink()
+    runtime, answer = shelf.infer(entry.card.id, entry.digest, "main", {"input": _CUBE})
+    assert runtime == "scarce 1 cpu"
+    assert answer["labels"].all()
+    shelf.close()
+
+
+def test_a_model_that_is_there_twice_is_neither_held_nor_run(tmp_path: Path) -> None:
+    """Whichever of the two a request means: it is told of both directories."""
+    entry = read_entry(write_threshold_model(tmp_path / "models"))
+    copytree(entry.directory, entry.directory.with_name("copy"))
+    shelf = Shelf(lambda: Catalog.scan((tmp_path / "models",)), [OnnxRuntime()], ShelfSettings(threads=1))
+    shelf.fill()
+    assert shelf.resident == []
+    with pytest.raises(ModelTwice, match="two directories hold"):
+        shelf.infer(entry.card.id, entry.digest, "main", {"input": _CUBE})
+    shelf.close()
+
+
+def test_a_card_that_cannot_be_read_is_told_at_the_start(tmp_path: Path) -> None:
+    """The log names the directory and the mistake; the other models are held."""
+    write_threshold_model(tmp_path / "models", id="right")
+    wrong = write_threshold_model(tmp_path / "models", id="wrong") / "model.toml"
+    wrong.write_text("licens = 1\n" + wrong.read_text())
+    shelf = Shelf(lambda: Catalog.scan((tmp_path / "models",)), [OnnxRuntime()], ShelfSettings(threads=1))
+    with capture_logs() as logs:
+        shelf.fill()
+    (told,) = [line for line in logs if line["event"] == "model not loaded"]
+    assert told["directory"] == str(wrong.parent)
+    assert "licens: unknown key" in told["cause"]
+    assert shelf.resident == ["right"]
+    shelf.close()
+
+
+def test_verdicts_that_cannot_be_kept_cost_time_and_no_model(tmp_path: Path) -> None:
+    """Where the disk refuses the file of verdicts, a model that has proven itself is held all the same."""
+    entry = read_entry(write_threshold_model(tmp_path / "models"))
+    (tmp_path / "file").touch()
+    shelf = Shelf(
+        lambda: Catalog.scan((tmp_path / "models",)),
+        [OnnxRuntime()],
+        ShelfSettings(threads=1, verdicts=tmp_path / "file" / "verdicts.json"),
+    )
+    shelf.fill()
+    assert shelf.resident == [entry.card.id]
+    shelf.close()
+
+
+def test_a_model_that_fails_unforeseen_while_it_gets_warm_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Its networks are closed, the request is told, and the shelf goes on."""
+    entry = read_entry(write_threshold_model(tmp_path / "models"))
+    network = Mock(runtime="flawed 1 cpu", fingerprint="")
+    network.infer.side_effect = ValueError("unforeseen")
+    flawed = Mock(load=Mock(return_value=network))
+    flawed.name = "flawed"
+    catalog = Catalog.scan((tmp_path / "models",))
+    # As if it was proven at an earlier start: getting warm is its first inference.
+    with patch(
+        "worker.hosting.shelf.load_proven", lambda entry, runtimes, **_: LoadedModel.load(entry, runtimes[0], 1)
+    ):
+        shelf = Shelf(lambda: catalog, [flawed], ShelfSettings(threads=1))
+        with pytest.raises(ValueError, match="unforeseen"):
+            shelf.infer(entry.card.id, entry.digest, "main", {"input": _CUBE})
+        assert network.close.call_count == 1
+        network.infer.side_effect = None
+        network.infer.return_value = {"labels": np.ones(1)}
+        assert shelf.infer(entry.card.id, entry.digest, "main", {"input": _CUBE})[0] == "flawed 1 cpu"
+        shelf.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "out of memory: give the host more, or run fewer models"),
+        (KeyError("unforeseen"), r"KeyError at test_shelf\.py:\d+: a defect of wetread; please report it"),
+    ],
+)
+def test_why_a_model_is_not_held_is_told(tmp_path: Path, error: Exception, told: str) -> None:
+    """Too little memory is no defect, and of a defect it is told where it is; the host starts all the same."""
+    write_threshold_model(tmp_path / "models")
+
+    def failing(*_arguments: object, **_named: object) -> LoadedModel:
+        raise error
+
+    with patch("worker.hosting.shelf.load_proven", failing), capture_logs() as logs:
+        shelf = Shelf(lambda: Catalog.scan((tmp_path / "models",)), [], ShelfSettings(threads=1))
+        shelf.fill()
+        shelf.close()
+    (cause,) = [entry["cause"] for entry in logs if entry["event"] == "model not loaded"]
+    assert re.fullmatch(told, cause)

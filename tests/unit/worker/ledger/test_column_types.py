@@ -1,0 +1,49 @@
+"""What stands in a column and is not of its kind: a sentence for the admin, whoever asks, and never the value."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select, text
+
+from tests.unit.worker.conftest import assembled, planned
+from worker.errors import LedgerDamaged
+from worker.ledger.ledger import Ledger
+from worker.ledger.tables import Job
+
+#: A column's type is a wish to SQLite, and a law to PostgreSQL.
+SQLITE = frozenset(
+    {
+        "UPDATE job SET queued_at = 'DOE^JANE'",
+        "UPDATE event SET detail = '{DOE^JANE'",
+        "UPDATE series SET manifest = 'DOE^JANE'",
+    }
+)
+
+
+def rows_of_jobs(ledger: Ledger) -> object:
+    """Read the rows as they are; what lists them for people shows the damaged ones too (`worker.ledger.job_rows`)."""
+    with ledger.reading() as session:
+        return session.scalars(select(Job)).all()
+
+
+@pytest.mark.parametrize(
+    ("statement", "ask"),
+    [
+        ("UPDATE job SET priority = 9", lambda ledger: ledger.overview()),
+        ("UPDATE job SET queued_at = 'DOE^JANE'", rows_of_jobs),
+        ("UPDATE event SET detail = '{DOE^JANE'", lambda ledger: ledger.timeline("1.2.3")),
+        ("UPDATE event SET detail = '[\"DOE^JANE\"]'", lambda ledger: ledger.timeline("1.2.3")),
+        ("UPDATE series SET manifest = 'DOE^JANE'", lambda ledger: ledger.recorded_files("folder-1.2.3")),
+    ],
+)
+def test_what_wetread_never_wrote_is_told(ledger: Ledger, statement: str, ask: Callable[[Ledger], object]) -> None:
+    """States, priorities, dates and JSON: the error names the command that says where, and promises nothing."""
+    ledger.close_revision(assembled(), {}, [planned()])
+    with ledger.writing() as session:
+        if session.get_bind().dialect.name == "postgresql" and statement in SQLITE:
+            pytest.skip("PostgreSQL does not take that")
+        session.execute(text(statement))
+    with pytest.raises(LedgerDamaged, match="`wetread ledger check` says where") as damaged:
+        ask(ledger)
+    assert "DOE" not in str(damaged.value)
+    assert "tried again" not in str(damaged.value)

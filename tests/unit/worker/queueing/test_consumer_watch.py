@@ -1,0 +1,59 @@
+"""When a consumer is deaf."""
+
+from math import inf
+
+import pytest
+from redis import Redis
+
+from tests.redis_server import RedisServer
+from worker.errors import BrokerAway
+from worker.queueing.celery_app import TokenPublisher, make_app
+from worker.queueing.consumer_watch import PING, ConsumerWatch, Step, next_step
+from worker.settings import WorkerSettings
+
+
+@pytest.mark.parametrize(
+    ("heard", "first_asked", "last_asked", "step"),
+    [
+        (90.0, inf, -inf, Step.WAIT),  # a token came a moment ago
+        (85.0, inf, -inf, Step.ASK),  # none for a quarter of the time
+        (80.0, 95.0, 95.0, Step.WAIT),  # it was just asked
+        (60.0, 75.0, 85.0, Step.ASK),  # asked, and again a quarter later
+        (40.0, 55.0, 85.0, Step.END),  # three quarters after the first question
+        (40.0, 56.0, 99.0, Step.WAIT),  # not yet
+        (0.0, 99.0, 99.0, Step.WAIT),  # long silence, but Redis took no ping before
+    ],
+)
+def test_it_is_deaf_when_pings_do_not_come(heard: float, first_asked: float, last_asked: float, step: Step) -> None:
+    """At 100 s with a longest silence of 60 s: only what was asked for, and long enough ago, is missed."""
+    decided = next_step(now=100.0, heard=heard, first_asked=first_asked, last_asked=last_asked, silence_s=60.0)
+    assert decided is step
+
+
+def test_a_worker_leaves_nothing_behind_in_redis_but_a_queue_that_expires(redis_server: RedisServer) -> None:
+    """Its ping arrives, and no key carries the name of a worker that may be gone."""
+    redis_server.start()
+    app = make_app(redis_server.url, WorkerSettings())
+    watch = ConsumerWatch(app, silence_s=60.0, processes=1)
+    with app.connection_for_write() as connection:
+        queue = app.amqp.queues[watch.queue].bind(connection.default_channel)
+        queue.declare()
+        app.send_task(PING, queue=watch.queue, connection=connection, ignore_result=True, retry=False)
+        with Redis(port=redis_server.port) as client:
+            assert [key.decode() for key in client.keys("*ping*")] == [watch.queue]
+            assert client.pttl(watch.queue) > 0
+        message = queue.get(no_ack=True)
+        assert message is not None
+        assert message.headers["task"] == PING
+
+
+def test_a_full_redis_is_told_as_full(redis_server: RedisServer) -> None:
+    """Neither away nor wrongly named: the error says what to raise."""
+    redis_server.start()
+    publish = TokenPublisher(make_app(redis_server.url, WorkerSettings()))
+    with Redis(port=redis_server.port) as client:
+        client.config_set("maxmemory", "1")
+    with pytest.raises(BrokerAway, match=r"Redis is full .* raise its `maxmemory`"):
+        publish("cpu", 1)
+    with pytest.raises(BrokerAway, match="Redis is full"):
+        publish.waiting("cpu")

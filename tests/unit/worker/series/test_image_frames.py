@@ -1,0 +1,74 @@
+"""Which frames there are in a series, and what their decoding may say."""
+
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+
+from worker.errors import SeriesRefused, SeriesUnreadable
+from worker.refusals import REFUSALS
+from worker.series.image_frames import decode, frames_of
+from worker.testing import write_mr_series
+
+
+def enhanced() -> Dataset:
+    """Return a multi-frame image with places."""
+    return pydicom.dcmread(str(get_testdata_file("eCT_Supplemental.dcm")))
+
+
+@pytest.mark.parametrize(
+    ("number", "total", "uid", "whole"),
+    [
+        (1, 1, "1.2", True),
+        (None, None, None, True),
+        (1, 3, "1.2", False),
+        (2, None, "1.2", False),
+        (1, None, "1.2", False),
+    ],
+)
+def test_one_part_of_a_concatenation_is_not_read_as_the_whole(
+    number: int | None,
+    total: int | None,
+    uid: str | None,
+    whole: bool,  # noqa: FBT001
+) -> None:
+    """Its slices are as regular as those of a whole scan, and nothing else would tell."""
+    dataset = enhanced()
+    for keyword, value in (
+        ("InConcatenationNumber", number),
+        ("InConcatenationTotalNumber", total),
+        ("ConcatenationUID", uid),
+    ):
+        if value is not None:
+            setattr(dataset, keyword, value)
+    if whole:
+        assert len(frames_of([dataset])) == int(dataset.NumberOfFrames)
+    else:
+        with pytest.raises(SeriesRefused, match="part of a concatenation: ") as refused:
+            frames_of([dataset])
+        assert str(refused.value).split(":")[0] in REFUSALS
+
+
+def test_a_frame_whose_scale_means_nothing_is_refused() -> None:
+    """Each frame of a multi-frame image may have a Rescale Slope of its own."""
+    dataset = enhanced()
+    groups = (*dataset.PerFrameFunctionalGroupsSequence, *dataset.SharedFunctionalGroupsSequence)
+    items = [
+        group.PixelValueTransformationSequence[0] for group in groups if "PixelValueTransformationSequence" in group
+    ]
+    items[-1].RescaleSlope = 0
+    with pytest.raises(SeriesRefused, match="no scale: "):
+        frames_of([dataset])
+
+
+def test_a_header_is_never_quoted_by_what_cannot_be_decoded(tmp_path: Path) -> None:
+    """Pydicom's words quote values, and somebody may have typed a patient's name anywhere."""
+    (file,) = write_mr_series(tmp_path, slices=1)
+    dataset = pydicom.dcmread(file)
+    dataset.PhotometricInterpretation = "DOE^JOHN"
+    with pytest.raises(SeriesUnreadable) as told:
+        decode(dataset, 0, "0000.dcm")
+    assert "DOE" not in str(told.value)
+    assert "0000.dcm" in str(told.value)

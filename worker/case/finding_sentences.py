@@ -1,0 +1,214 @@
+"""What a reading says, in sentences: one that sums it up, the numbers, what was looked at, and what to beware of."""
+
+from itertools import groupby
+
+from models.card.card_interpretation import ClassificationInterpretation
+from models.card.card_parts import Concept, Label
+from models.card.manifest import Card
+from models.findings import Detection, Finding, Measurement, Structure
+from models.interpreting.counting import number_shown
+from models.volume import Waveform
+from worker.case.case import Case
+from worker.case.labels_told import abnormal
+from worker.case.other_series_words import description_sentences, other_series_sentences, which_sentences
+
+_SURE = 100.0
+_SIDES = {"left": "left", "right": "right"}
+#: UCUM units of lengths, areas and volumes.
+_SIZES = ("mm", "cm", "mm2", "cm2", "mm3", "cm3", "ml", "mL")
+
+
+def summary_of(case: Case) -> str:
+    """Return what was found, in one sentence or two."""
+    reading, words = case.reading, case.words
+    told = [_finding(case, finding) + "." for finding in reading.findings]
+    for _, group in groupby(sorted(reading.detections, key=_by_label), key=_by_label):
+        told.append(_counted(case, list(group)))
+    # What is no anatomy is named: a count of structures would hide it.
+    told += [_structure(case, structure) + "." for structure in reading.structures if abnormal(structure.label)]
+    anatomy = sum(not abnormal(structure.label) for structure in reading.structures)
+    if anatomy:
+        told.append(
+            words.count(
+                "{count} structure was outlined and measured.",
+                "{count} structures were outlined and measured.",
+                anatomy,
+            )
+        )
+    if not told and reading.measurements:
+        told = [_whole(case, reading.measurements[0]) + "."]
+    if told:
+        told += [_missing(case, label) for label in reading.missing if abnormal(label)]
+        return " ".join(told)
+    # What is below a threshold may well have been found: a blank "nothing" would deny it.
+    if case.report.has_thresholds:
+        return words.say("Nothing was found that reaches this site's thresholds.")
+    return words.say("Nothing was found of what was looked for.")
+
+
+def caveats_of(case: Case) -> tuple[str, ...]:
+    """Return what stands beside every read: unverified, first; what else fits; research; what is not reported."""
+    words, report = case.words, case.report
+    caveats = [words.say("Made by an AI model, not verified by a physician."), *other_series_sentences(case)]
+    if case.provenance.card.research:
+        caveats.append(words.say("RESEARCH: this model is not cleared for clinical use."))
+    if report.min_certainty_percent > 0:
+        percent = words.exact(report.min_certainty_percent)
+        caveats.append(words.say("What is less than {percent} % certain is not reported.", percent=percent))
+    if report.min_diameter_mm > 0:
+        size = f"{words.exact(report.min_diameter_mm)} mm"
+        caveats.append(words.say("What is smaller than {size} is not reported.", size=size))
+    return tuple(caveats)
+
+
+def findings_of(case: Case) -> tuple[str, ...]:
+    """Return what was found, measured and not found, one sentence each, in the order of the card's labels."""
+    reading, words = case.reading, case.words
+    return (
+        *(_finding(case, finding) for finding in reading.findings),
+        *(_whole(case, measurement) for measurement in reading.measurements),
+        *(_detection(case, detection) for detection in reading.detections),
+        *(_structure(case, structure) for structure in reading.structures),
+        *(_missing(case, label) for label in reading.missing),
+        *(words.tell(warning) for warning in reading.warnings),
+    )
+
+
+def scope_of(case: Case) -> tuple[str, ...]:
+    """Return who read what, what it looked for and what not, and what was mended on the way."""
+    card, words = case.provenance.card, case.words
+    names = ", ".join([*map(words.label, card.labels), *map(words.concept, _asked(card))])
+    return (
+        words.say(
+            "Model: {name}, version {version}, {manufacturer}.",
+            name=card.name,
+            version=card.version,
+            manufacturer=card.manufacturer,
+        ),
+        _what_was_read(case),
+        *_what_was_read_with_it(case),
+        *which_sentences(case),
+        *description_sentences(case),
+        words.say("Read on {moment}.", moment=words.date_time(case.provenance.read_at)),
+        *([words.say("It looked for: {names}.", names=names)] if names else ()),
+        words.say("Nothing else was looked at."),
+        *([words.say("Limits of this model: {limits}", limits=card.limits)] if card.limits else ()),
+        *(words.tell(repair) for repair in (*case.repeated, *case.series.repairs, *case.identity.repairs)),
+    )
+
+
+def _asked(card: Card) -> list[Concept]:
+    """Return what a classifier is asked about the whole input."""
+    interpretation = card.interpretation
+    if not isinstance(interpretation, ClassificationInterpretation):
+        return []
+    if interpretation.question is not None:
+        return [interpretation.question]
+    return [each.concept for each in interpretation.classes if each.concept is not None]
+
+
+def image_number(case: Case, slice_index: int) -> int:
+    """Return the number by which a viewer shows a slice: its frame, its Instance Number (0020,0013), else its place."""
+    if case.series.frame_numbers:
+        return case.series.frame_numbers[slice_index]
+    number = case.series.datasets[slice_index].get("InstanceNumber")
+    # 0 is a number too: some count their images from it.
+    return slice_index + 1 if number is None or number == "" else int(number)
+
+
+def _what_was_read(case: Case) -> str:
+    words, modality = case.words, str(case.head.get("Modality", ""))
+    if isinstance(case.series.source, Waveform):
+        return words.say("It read one {modality} recording.", modality=modality)
+    return words.count(
+        "It read one {modality} image.",
+        "It read one {modality} series of {count} images.",
+        len(case.series.frame_numbers) or len(case.series.datasets),
+        modality=modality,
+    )
+
+
+def _what_was_read_with_it(case: Case) -> tuple[str, ...]:
+    """Return that further series were channels of the network; nothing where there were none."""
+    series = len({str(dataset.SeriesInstanceUID) for dataset in case.series.others})
+    if not series:
+        return ()
+    told = case.words.count(
+        "It read {count} further series with it.", "It read {count} further series with it.", series
+    )
+    return (told,)
+
+
+def _finding(case: Case, finding: Finding) -> str:
+    words = case.words
+    told = {"name": words.concept(finding.name), "value": words.concept(finding.value)}
+    if finding.certainty_percent is None:
+        return words.say("{name}: {value}", **told)
+    percent = _certainty(case, finding.certainty_percent)
+    return words.say("{name}: {value} (certainty {percent} %)", percent=percent, **told)
+
+
+def _certainty(case: Case, percent: float) -> str:
+    """Return a certainty in whole percent; 100 is nothing but 100."""
+    whole = case.words.number(percent, 0)
+    return ">99" if whole == "100" and percent < _SURE else whole
+
+
+def _structure(case: Case, structure: Structure) -> str:
+    words = case.words
+    return words.say(
+        "{name}: {numbers}", name=words.label(structure.label), numbers=_numbers(case, structure.measurements)
+    )
+
+
+def _missing(case: Case, label: Label) -> str:
+    return case.words.say("Looked for and not found: {name}.", name=case.words.label(label))
+
+
+def _whole(case: Case, measurement: Measurement) -> str:
+    words = case.words
+    told = {"name": words.concept(measurement.name), "numbers": words.measured(measurement)}
+    if measurement.method is None:
+        return words.say("{name}: {numbers}", **told)
+    return words.say("{name} ({method}): {numbers}", method=words.within(measurement.method), **told)
+
+
+def _counted(case: Case, detections: list[Detection]) -> str:
+    words = case.words
+    told = {"name": words.label(detections[0].label), "count": number_shown(detections, case.series.source)}
+    sizes = [m for detection in detections if (m := _size_of(detection)) is not None]
+    if not sizes:
+        return words.say("{name}: {count} found.", **told)
+    alike = [m for m in sizes if (m.name, m.unit) == (sizes[0].name, sizes[0].unit)]
+    largest = max(alike, key=lambda m: m.value)
+    return words.say("{name}: {count} found, the largest {size}.", size=words.measured(largest), **told)
+
+
+def _size_of(detection: Detection) -> Measurement | None:
+    """Return the first number that says how large it is; a certainty does not."""
+    return next((m for m in detection.measurements if m.unit.value in _SIZES), None)
+
+
+def _detection(case: Case, detection: Detection) -> str:
+    words = case.words
+    place = [words.concept(detection.site)] if detection.site else []
+    place += [words.term(_SIDES[detection.laterality])] if detection.laterality else []
+    name = f"{words.label(detection.label)} {detection.number}"
+    return words.say(
+        "{name}: {numbers}; image {image}",
+        name=f"{name} ({', '.join(place)})" if place else name,
+        numbers=_numbers(case, detection.measurements),
+        image=str(image_number(case, detection.slice_index)),
+    )
+
+
+def _numbers(case: Case, measurements: tuple[Measurement, ...]) -> str:
+    """Return numbers with their names; a single size needs none, since the name of its thing says it."""
+    words = case.words
+    if len(measurements) == 1:
+        return words.alone(measurements[0])
+    return ", ".join(map(words.named, measurements))
+
+
+def _by_label(detection: Detection) -> int:
+    return detection.label.number

@@ -1,0 +1,84 @@
+"""What is said of an earlier read: when it was, and a sentence for each number that can be compared."""
+
+from itertools import groupby
+
+from models.findings import NO_UNITS, Measurement
+from worker.case.prior import Change, Obstacle, Prior
+from worker.case.sentences import Words
+
+
+def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
+    """Return the sentences in the language of these words."""
+    when = {"date": words.date(prior.studied_on), "time": _days(prior.days, words)}
+    if prior.obstacle in (Obstacle.VERSION, Obstacle.MODEL):
+        return (words.say("There is a read of the study of {date} ({time} earlier).", **when), _why_not(prior, words))
+    told = [words.say("Compared with the study of {date} ({time} earlier):", **when)]
+    if prior.obstacle is Obstacle.THRESHOLDS:
+        told.append(words.say("What is counted is not compared: this site's thresholds were others then."))
+    for _, group in groupby(prior.changes, key=lambda change: (change.label, change.number)):
+        changes = list(group)
+        # A bare number beside a name could be of anything.
+        alone = len(changes) == 1 and changes[0].unit.value != NO_UNITS.value
+        told += [_sentence(change, words, alone=alone) for change in changes]
+    if any(change.number is not None for change in prior.changes):
+        told.append(words.say("What is counted was paired with the earlier study by size: its place was not compared."))
+    told += [_differing(change, words) for change in prior.differing]
+    told += [
+        words.say("{name}: found more than once then or now, so sizes are not compared.", name=words.label(label))
+        for label in prior.unpaired
+    ]
+    if prior.cut:
+        names = ", ".join(words.label(label) for label in prior.cut)
+        told.append(
+            words.say("Cut by the edge of the images then or now, so sizes are not compared: {names}.", names=names)
+        )
+    return tuple(told)
+
+
+def _why_not(prior: Prior, words: Words) -> str:
+    if prior.obstacle is Obstacle.VERSION:
+        return words.say(
+            "Another version of this model, {version}, made it: its numbers are not compared.",
+            version=prior.model_version,
+        )
+    return words.say("This model had other weights or settings then: its numbers are not compared.")
+
+
+def _sentence(change: Change, words: Words, *, alone: bool) -> str:
+    told = _told(change, words, alone=alone)
+    if change.percent is None:
+        said = words.say("{name}: {earlier} → {now}", **told)
+    else:
+        percent = ("+" if change.percent >= 0 else "") + words.number(change.percent, 1)
+        said = words.say("{name}: {earlier} → {now} ({percent} %)", percent=percent, **told)
+    if change.doubling_days is None:
+        return said
+    return words.say("{change}; doubling time {time}", change=said, time=_days(round(change.doubling_days), words))
+
+
+def _differing(change: Change, words: Words) -> str:
+    return words.say(
+        "{name}: {earlier} then, {now} now; they differ so much that they may not be the same one.",
+        **_told(change, words, alone=True),
+    )
+
+
+def _told(change: Change, words: Words, *, alone: bool) -> dict[str, str]:
+    earlier, now = (
+        words.measured(Measurement(name=change.name, value=value, unit=change.unit))
+        for value in (change.earlier, change.now)
+    )
+    return {"name": _name(change, words, alone=alone), "earlier": earlier, "now": now}
+
+
+def _days(days: int, words: Words) -> str:
+    return words.count("{count} day", "{count} days", days)
+
+
+def _name(change: Change, words: Words, *, alone: bool) -> str:
+    """Return what a number is of; what was measured only where the name of the thing does not say it."""
+    measured = words.concept(change.name)
+    if change.label is None:
+        return measured
+    name = words.label(change.label) + (f" {change.number}" if change.number is not None else "")
+    return name if alone else f"{name} ({measured.lower()})"

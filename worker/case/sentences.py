@@ -1,0 +1,160 @@
+"""Everything that a person reads in a result is said here: in the site's language, with its numbers and dates.
+
+A message is its English text; `locale/<language>.po` holds the translations, read by Babel, looked up by gettext.
+"""
+
+import gettext
+import math
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from babel import Locale
+from babel.dates import format_date, format_time
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+
+from models.card.card_parts import Concept, Label
+from models.findings import NO_UNITS, Measurement
+from models.sentence import Sentence
+from worker.languages import Language
+
+_CATALOGUES = Path(__file__).parent / "locale"
+_SOURCE: Language = "en"
+#: Context of names of things, as against sentences.
+_TERM = "term"
+#: UCUM codes that people write otherwise.
+_UNITS = {
+    "{H.B.}/min": "/min",
+    "{pixels}": "px",
+    "1": "",
+    "mm2": "mm²",
+    "mm3": "mm³",
+    "cm2": "cm²",
+    "cm3": "cm³",
+    "[hnsf'U]": "HU",
+}
+#: Units of what is a share of something that only its name tells.
+_SHARES = ("%",)
+_DIGITS = 3
+_SMALL, _MOST_DIGITS = 0.1, 9
+_SMALL_NOUNS = ("en", "fr", "es")
+
+
+class Words:
+    """Says things in one language."""
+
+    def __init__(self, language: Language) -> None:
+        """Take the language's code."""
+        self.language = language
+        self._locale = Locale.parse(language)
+        self._catalogue = _catalogue(language)
+
+    def say(self, pattern: str, **values: Any) -> str:
+        """Say an English pattern with these values; numbers are written in the language's way."""
+        return self._filled(self._catalogue.gettext(pattern), values)
+
+    def count(self, one: str, many: str, count: int, **values: Any) -> str:
+        """Say what depends on a number, which both patterns may name as ``{count}``."""
+        return self._filled(self._catalogue.ngettext(one, many, count), {"count": count, **values})
+
+    def tell(self, sentence: str) -> str:
+        """Say a `models.sentence.Sentence` that another room made; other text is told as it is."""
+        return self.say(sentence.pattern, **sentence.values) if isinstance(sentence, Sentence) else sentence
+
+    def term(self, english: str) -> str:
+        """Return the name of a thing; the English one where the catalogue has none."""
+        return self._catalogue.pgettext(_TERM, english)
+
+    def concept(self, concept: Concept) -> str:
+        """Return a code's meaning."""
+        return self.term(concept.meaning)
+
+    def within(self, concept: Concept) -> str:
+        """Return a code's meaning as it stands inside a sentence: German writes nouns with a capital, English not."""
+        told = self.concept(concept)
+        if self.language not in _SMALL_NOUNS:
+            return told
+        return " ".join(word if word[:2].isupper() else word.lower() for word in told.split(" "))
+
+    def label(self, label: Label) -> str:
+        """Return a label's name: the card's own in this language, else the catalogue's, else the English one."""
+        return label.names.get(self.language) or self.term(label.name)
+
+    def number(self, value: float, digits: int | None = None) -> str:
+        """Return a number in the language's form; without `digits` about four significant ones, as people read them.
+
+        Of what is small two: what was measured is not told as 0.
+        """
+        if digits is None:
+            digits = max(0, _DIGITS - len(str(int(abs(value)))))
+            if 0 < abs(value) < _SMALL:
+                digits = min(_MOST_DIGITS, 1 - math.floor(math.log10(abs(value))))
+        return str(format_decimal(value, format=f"#,##0.{'0' * digits}", locale=self._locale))
+
+    def exact(self, value: float) -> str:
+        """Return a number in the language's form with all of its digits and no more: 80, 0.25, for what a rule says."""
+        exponent = Decimal(str(value)).normalize().as_tuple().exponent
+        return self.number(value, max(0, -int(exponent)))
+
+    def measured(self, measurement: Measurement) -> str:
+        """Return a measurement's number with its unit."""
+        unit = _UNITS.get(measurement.unit.value, measurement.unit.value)
+        whole = measurement.unit.value == NO_UNITS.value and measurement.value.is_integer()
+        return f"{self.number(measurement.value, 0 if whole else None)} {unit}".strip()
+
+    def named(self, measurement: Measurement) -> str:
+        """Return a measurement's name and number as they stand inside a sentence."""
+        return self.say("{name} {numbers}", name=self.within(measurement.name), numbers=self.measured(measurement))
+
+    def alone(self, measurement: Measurement) -> str:
+        """Return the only number that stands beside the name of a thing, which says what a size is of.
+
+        A percentage has its name: "stenosis 72 %" is read as a narrowing, and not as how certain the model is of it.
+        """
+        return self.named(measurement) if measurement.unit.value in _SHARES else self.measured(measurement)
+
+    def date(self, day: date) -> str:
+        """Return a date in the language's form, the year in four digits: "2 Jan 2026", "02.01.2026"."""
+        # English without a country: the American order of day and month must not be taken for the other.
+        return str(format_date(day, format="d MMM y" if self.language == "en" else "medium", locale=self._locale))
+
+    def date_time(self, moment: datetime) -> str:
+        """Return a point in time in its own zone, to the minute."""
+        form = "HH:mm" if self.language == "en" else "short"
+        return f"{self.date(moment)} {format_time(moment.time(), format=form, locale=self._locale)}"
+
+    def _filled(self, pattern: str, values: dict[str, Any]) -> str:
+        return pattern.format(**{key: self._plain(value) for key, value in values.items()})
+
+    def _plain(self, value: Any) -> str:
+        if isinstance(value, Sentence):
+            return self.tell(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self.number(value, 0)
+        return self.number(value) if isinstance(value, float) else str(value)
+
+
+@cache
+def words_in(language: Language) -> Words:
+    """Return the words of a language; its catalogue is read once a process."""
+    return Words(language)
+
+
+def catalogue_file(language: Language) -> Path:
+    """Return where the translations of a language are."""
+    return _CATALOGUES / f"{language}.po"
+
+
+def _catalogue(language: Language) -> gettext.NullTranslations:
+    if language == _SOURCE:
+        return gettext.NullTranslations()
+    compiled = BytesIO()
+    with catalogue_file(language).open("rb") as file:
+        write_mo(compiled, read_po(file, locale=language))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)

@@ -1,0 +1,132 @@
+"""A job whose rows hold what wetread never wrote, or lack what it needs: it is put aside, so that others go on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Column, Table, case, func, literal, null, select, update
+from sqlalchemy.exc import MultipleResultsFound, NoResultFound
+from sqlalchemy.orm import Session
+
+from worker.errors import LedgerDamaged
+from worker.jobs.job import HOLDABLE, JobState, Priority
+from worker.ledger.column_types import UtcDateTime
+from worker.ledger.database import LOCK, utc_now, write_event
+from worker.ledger.tables import Base, Event, Job, Revision, Study
+from worker.ledger.values import dialect_of, wrong_values
+
+_log = structlog.get_logger()
+
+_Row = TypeVar("_Row", bound=Base)
+
+_REMEDY = "`wetread ledger check` says what is still wrong, a backup of the ledger what was there"
+#: What may be done about a job that was put aside.
+_UNREAD = "so nobody can read this job. " + _REMEDY + "; then `wetread retry {0}` reads it, `wetread cancel {0}` never"
+_SINCE = {
+    JobState.READ: "after this job was read. "
+    + _REMEDY
+    + "; then `wetread release-hold {0}` lets its results go, `wetread retry {0}` reads it again"
+}
+
+
+@contextmanager
+def damage_told() -> Iterator[None]:
+    """Raise LedgerDamaged where a row that must be there is missing, or there twice."""
+    try:
+        yield
+    except (NoResultFound, MultipleResultsFound):
+        raise LedgerDamaged("the ledger lacks a row that a job needs, or has it twice") from None
+
+
+def require_numbers(*values: object) -> None:
+    """Raise LedgerDamaged where a value is no number: SQLite takes anything in any column."""
+    if not all(isinstance(value, int | float) for value in values):
+        raise LedgerDamaged("the ledger holds a number that is none")
+
+
+def put_aside(session: Session, job_id: int, before: JobState, damage: LedgerDamaged) -> None:
+    """Hold a job that cannot be worked as the ledger has it, for an admin to look: all others would wait behind it.
+
+    What of its row cannot be read is replaced by what can, so that commands and pages show the job and the reason.
+    One that has ended otherwise stays ended: the timeline tells of it.
+    """
+    if before not in HOLDABLE:
+        make_readable(session, Job, job_id, damage)
+        return
+    reason = f"{_what_happened(damage)}, {_SINCE.get(before, _UNREAD).format(job_id)}"
+    table: Any = Job.__table__
+    still = select(table.c.id).where(table.c.id == job_id, table.c.state == before)
+    if session.scalar(still.with_for_update(**LOCK)) is None:
+        return  # another process has met it at the same moment, and told
+    # Column by column: what the row holds is not to be loaded.
+    values = {**dict(_readable(session, table, job_id)), table.c.state: JobState.HELD.value, table.c.reason: reason}
+    values |= {table.c.held_from: "", table.c.lease_owner: ""}
+    session.execute(update(table).where(table.c.id == job_id).values(values))
+    write_event(session, f"job {JobState.HELD}", study_id=_study_id(session, Job, job_id), job_id=job_id, reason=reason)
+    _log.error("damaged job put aside", job=job_id, cause=damage.args[0], remedy=f"`wetread job {job_id}`")
+
+
+def readable(session: Session, row: type[_Row], row_id: int) -> _Row:
+    """Return a row of a study or revision; what of it is no value is replaced before (`make_readable`)."""
+    try:
+        return session.get_one(row, row_id)
+    except LedgerDamaged as damage:
+        make_readable(session, row, row_id, damage)
+        return session.get_one(row, row_id, populate_existing=True)
+
+
+def make_readable(session: Session, row: type[Base], row_id: int, damage: LedgerDamaged) -> None:
+    """Replace what of a row of a study, a revision or a job is no value: what comes later must not wait for it.
+
+    The timeline and the log tell of it.
+    """
+    table: Any = row.__table__
+    values = dict(_readable(session, table, row_id if row is Job else None))
+    if values:
+        session.execute(update(table).where(table.c.id == row_id).values(values))
+    write_event(
+        session,
+        "damaged row replaced",
+        study_id=_study_id(session, row, row_id),
+        job_id=row_id if row is Job else None,
+        table=table.name,
+        reason=f"{_what_happened(damage)}: a backup of the ledger says what was there",
+    )
+    _log.error("damaged row replaced", table=table.name, row=row_id, cause=damage.args[0], remedy=_REMEDY)
+
+
+def _what_happened(damage: LedgerDamaged) -> str:
+    return (
+        f"{damage.args[0]} (somebody else has written to it, or its disk was in trouble); what of this row was no "
+        "value has been replaced"
+    )
+
+
+def _study_id(session: Session, row: type[Base], row_id: int) -> int | None:
+    if row is Study:
+        return row_id
+    revision_id = row_id if row is Revision else select(Job.revision_id).where(Job.id == row_id).scalar_subquery()
+    return session.scalar(select(Revision.study_id).where(Revision.id == revision_id))
+
+
+def _readable(session: Session, table: Table, job_id: int | None) -> Iterator[tuple[Column[Any], Any]]:
+    """Yield columns with what they are to hold: a value that can be read stays."""
+    wrong = dict(wrong_values(table, dialect_of(session)))
+    if job_id is not None:
+        claims = select(func.count(Event.id)).where(Event.job_id == job_id).scalar_subquery()
+        fence, priority = table.c.fence, table.c.priority
+        # Whoever had it cannot write any more.
+        yield fence, case((wrong.pop(fence), claims), else_=fence + 1) if fence in wrong else fence + 1
+        wrong.pop(priority, None)
+        yield priority, case((priority.not_in(list(Priority)), Priority.ROUTINE.value), else_=priority)
+    for column, is_wrong in wrong.items():
+        # What the row refers to is looked at by the database where it is written, and may be what is missing.
+        if not column.primary_key and not column.foreign_keys:
+            yield column, case((is_wrong, _instead(column)), else_=column)
+
+
+def _instead(column: Column[Any]) -> Any:
+    if column.nullable:
+        return null()
+    return literal(utc_now(), UtcDateTime()) if isinstance(column.type, UtcDateTime) else literal(0)

@@ -1,0 +1,288 @@
+"""The ledger's way out: results are claimed for a destination, and what the archive answered is recorded."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Literal
+
+from sqlalchemy import Row, or_, select
+from sqlalchemy.orm import Session
+
+from worker.errors import LeaseLost, LedgerDamaged
+from worker.jobs.job import DeliveryState, JobState, require_delivery, retry_wait_s
+from worker.jobs.job_records import OutgoingBatch, OutgoingObject
+from worker.jobs.study_awaited import Look
+from worker.ledger.commitments import want_commitment
+from worker.ledger.database import LOCK, Database, lock_name, utc_now
+from worker.ledger.delivery_events import note_delivery, study_id_of
+from worker.ledger.job_states import change_job
+from worker.ledger.leaving import ENDED_UNREAD, leaves
+from worker.ledger.results import add_deliveries
+from worker.ledger.superseded import counts_no_more, keep_back
+from worker.ledger.tables import Delivery, Job, JobInput, ResultObject, Revision, Series, Study
+from worker.ledger.turns import held
+from worker.object_kinds import INSTEAD
+
+#: Whether a destination is asked to take responsibility (PS3.4 J) for what it has accepted.
+CommitmentWish = Literal["", "wanted", "required"]
+#: Why what was not answered is not sent again.
+_NO_MORE = "a newer read has taken its place"
+#: Id, revision, and whether an admin has released it.
+_JobHead = Row[int, int, bool]
+
+
+class DeliveryLedger(Database):
+    """Deliveries. One batch is everything of one job that waits for one destination."""
+
+    def claim_deliveries(self, destination: str, *, lease_s: float) -> OutgoingBatch | None:
+        """Claim what waits for this destination, the oldest job first; None where nothing is due.
+
+        Results of jobs that are *read* leave, and notes about those that ended without a read; what is held or
+        superseded stays, and what was read and held before such an end.
+        """
+        now = self.clock.read()
+        due = (
+            Delivery.destination == destination,
+            Delivery.state == DeliveryState.PENDING,
+            or_(Delivery.clock != now.mark, Delivery.not_before_s <= now.seconds),
+        )
+        with self.writing() as session:
+            if destination in held(session, "destination"):
+                return None
+            job = session.execute(
+                # Not the whole row: a value of it that cannot be read must not keep what is behind it.
+                select(Job.id, Job.revision_id, Job.released)
+                .join(ResultObject, ResultObject.job_id == Job.id)
+                .join(Delivery, Delivery.result_object_id == ResultObject.id)
+                .where(leaves(), *due)
+                .order_by(Job.priority, Job.finished_at, Job.id)
+                .limit(1)
+                # Whoever has the job locked takes all of it that waits, or is changing it.
+                .with_for_update(of=Job, skip_locked=True, **LOCK)
+            ).first()
+            if job is None:
+                return None
+            rows = session.execute(
+                select(Delivery, ResultObject)
+                .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+                .join(Job, Job.id == ResultObject.job_id)
+                .where(ResultObject.job_id == job.id, leaves(), *due)
+                .order_by(Delivery.id)
+                .with_for_update(of=Delivery, **LOCK)
+            ).all()
+            if not rows:
+                return None  # another deliverer took them a moment ago
+            for delivery, _ in rows:
+                require_delivery(DeliveryState(delivery.state), DeliveryState.SENDING)
+                delivery.state = DeliveryState.SENDING
+                delivery.attempts += 1
+                delivery.fence += 1
+                delivery.clock, delivery.lease_until_s = now.mark, now.seconds + lease_s
+                delivery.updated_at = utc_now()
+            return _batch(session, job, destination, [(delivery, result) for delivery, result in rows])
+
+    def renew_deliveries(self, batch: OutgoingBatch, *, lease_s: float) -> None:
+        """Renew the lease of what is still being sent of a batch; what another deliverer has by now stays its own."""
+        now = self.clock.read()
+        fences = {outgoing.delivery_id: outgoing.fence for outgoing in batch.objects}
+        with self.writing() as session:
+            for delivery in session.scalars(
+                select(Delivery)
+                .where(Delivery.id.in_(fences), Delivery.state == DeliveryState.SENDING)
+                .order_by(Delivery.id)
+                .with_for_update(**LOCK)
+            ):
+                if delivery.fence == fences[delivery.id]:
+                    delivery.clock, delivery.lease_until_s = now.mark, now.seconds + lease_s
+
+    def delivered(
+        self,
+        outgoing: OutgoingObject,
+        state: DeliveryState,
+        *,
+        status: int | None = None,
+        reason: str = "",
+        commitment: CommitmentWish = "",
+    ) -> None:
+        """Record what an archive answered for one object: accepted, or refused with the reason.
+
+        Where something can go instead of what was refused, that waits from then on, and the refused is *replaced*.
+        For what is accepted a `commitment` is asked where that is wanted; *uncommitted* until then where it counts.
+        Raises LeaseLost when the lease ran out meanwhile and another deliverer has the object.
+        """
+        with self.writing() as session:
+            delivery = _sending(session, outgoing)
+            if state is DeliveryState.REFUSED:
+                delivery.in_vain = delivery.attempts  # what is refused is not there
+            if state is DeliveryState.REFUSED and counts_no_more(session, delivery):
+                keep_back(session, delivery, f"{reason}; {_NO_MORE}", status=status)
+                return
+            if state is DeliveryState.REFUSED and _send_instead(session, delivery):
+                state = DeliveryState.REPLACED
+            if state is DeliveryState.ACCEPTED and commitment:
+                want_commitment(session, delivery)
+                state = DeliveryState.UNCOMMITTED if commitment == "required" else state
+            require_delivery(DeliveryState.SENDING, state)
+            delivery.state, delivery.status, delivery.reason = state, status, reason
+            note_delivery(session, delivery, f"object {state}", status=status, reason=reason)
+
+    def postpone(
+        self,
+        batch: OutgoingBatch,
+        *,
+        reason: str,
+        first_retry_s: float,
+        longest_retry_s: float,
+        give_up_after_s: float,
+        in_vain: Collection[OutgoingObject] = (),
+        look: Look = "",
+    ) -> None:
+        """Put what was not answered back to *pending*, with a growing wait; *abandoned* after the last day.
+
+        Args:
+            batch: What was claimed.
+            reason: Why it must be sent again.
+            first_retry_s: Wait after the first attempt; it doubles with each.
+            longest_retry_s: Longest such wait.
+            give_up_after_s: What was made longer ago is given up.
+            in_vain: What of it this attempt has certainly not left there; all else may be.
+            look: What the archive has said of the study before anything was sent; the timeline keeps it.
+        """
+        now = self.clock.read()
+        with self.writing() as session:
+            for outgoing in batch.objects:
+                delivery = session.get_one(Delivery, outgoing.delivery_id, with_for_update=LOCK)
+                if delivery.state != DeliveryState.SENDING or delivery.fence != outgoing.fence:
+                    continue  # answered already, or another deliverer's by now
+                if outgoing in in_vain:
+                    delivery.in_vain += 1
+                if counts_no_more(session, delivery):
+                    keep_back(session, delivery, f"{reason}; {_NO_MORE}")
+                    continue
+                age_s = (utc_now() - delivery.created_at).total_seconds()
+                delivery.state = DeliveryState.ABANDONED if age_s > give_up_after_s else DeliveryState.PENDING
+                wait_s = retry_wait_s(delivery.attempts, first_retry_s, longest_retry_s)
+                delivery.clock, delivery.not_before_s = now.mark, now.seconds + wait_s
+                if look == "absent" and (delivery.state, delivery.reason) == (DeliveryState.PENDING, reason):
+                    delivery.updated_at = utc_now()
+                    continue  # told already: looks for a study that does not come for weeks must not fill the ledger
+                delivery.reason = reason
+                note_delivery(session, delivery, f"object {delivery.state}", reason=reason, wait_s=wait_s, study=look)
+
+    def free_expired_deliveries(self) -> int:
+        """Put back what a deliverer that died was sending: the archive gets the same bytes again. Return how many."""
+        now = self.clock.read()
+        with self.writing() as session:
+            expired = session.scalars(
+                select(Delivery)
+                .where(
+                    Delivery.state == DeliveryState.SENDING,
+                    or_(Delivery.clock != now.mark, Delivery.lease_until_s < now.seconds),
+                )
+                .with_for_update(skip_locked=True, **LOCK)
+            ).all()
+            for delivery in expired:
+                if counts_no_more(session, delivery):
+                    keep_back(session, delivery, f"the lease of its deliverer ran out; {_NO_MORE}")
+                    continue
+                delivery.state, delivery.fence = DeliveryState.PENDING, delivery.fence + 1
+                delivery.clock, delivery.not_before_s = now.mark, now.seconds
+                note_delivery(session, delivery, "object pending", reason="the lease of its deliverer ran out")
+            return len(expired)
+
+    def hold(self, batch: OutgoingBatch, *, reason: str) -> None:
+        """Hold a job before anything of it leaves; the reason names attributes, never their values.
+
+        There is nothing to hold of a job that was not read: its note is refused.
+        """
+        with self.writing() as session:
+            job = session.get_one(Job, batch.job_id, with_for_update=LOCK)
+            for outgoing in batch.objects:
+                delivery = session.get_one(Delivery, outgoing.delivery_id, with_for_update=LOCK)
+                if delivery.fence != outgoing.fence or delivery.state != DeliveryState.SENDING:
+                    continue
+                if job.state in ENDED_UNREAD:
+                    delivery.attempts -= 1  # nothing was sent
+                    delivery.state, delivery.reason = DeliveryState.REFUSED, reason
+                    note_delivery(session, delivery, "object refused", reason=reason)
+                    continue
+                # Also where another destination, or an admin, has held the job a moment ago.
+                delivery.attempts -= 1
+                if counts_no_more(session, delivery):
+                    keep_back(session, delivery, _NO_MORE)
+                    continue
+                delivery.state, delivery.updated_at = DeliveryState.PENDING, utc_now()
+            if job.state == JobState.READ:
+                change_job(session, job, JobState.HELD, study_id=study_id_of(session, job), reason=reason)
+
+
+def _batch(
+    session: Session, job: _JobHead, destination: str, rows: Sequence[tuple[Delivery, ResultObject]]
+) -> OutgoingBatch:
+    study_instance_uid = session.scalars(
+        select(Study.study_instance_uid)
+        .join(Revision, Revision.study_id == Study.id)
+        .where(Revision.id == job.revision_id)
+    ).one()
+    sources = (
+        select(JobInput.files).where(JobInput.job_id == job.id),
+        select(Series.manifest).where(Series.revision_id == job.revision_id).order_by(Series.id),
+    )
+    files = next(filter(None, (_files(session, query) for query in sources)), ())
+    return OutgoingBatch(
+        job_id=job.id,
+        destination=destination,
+        study_instance_uid=study_instance_uid,
+        source_file=files[0] if files else "",
+        released=job.released,
+        objects=tuple(
+            OutgoingObject(
+                delivery_id=delivery.id,
+                fence=delivery.fence,
+                attempts=delivery.attempts,
+                kind=result.kind,
+                sop_instance_uid=result.sop_instance_uid,
+                file=result.file,
+                sha256=result.sha256,
+            )
+            for delivery, result in rows
+        ),
+    )
+
+
+def _files(session: Session, query: Any) -> Sequence[str]:
+    """Return the first list; where it is missing or damaged nobody knows whose study it was, and the results wait."""
+    try:
+        files: Sequence[str] | None = session.scalars(query.limit(1)).first()
+    except LedgerDamaged:
+        return ()
+    return files or ()
+
+
+def _send_instead(session: Session, refused: Delivery) -> bool:
+    """Let what can stand in for a refused object wait for the same destination; return whether there is any."""
+    result = session.get_one(ResultObject, refused.result_object_id)
+    stand_in = session.scalar(
+        select(ResultObject)
+        .where(
+            ResultObject.job_id == result.job_id,
+            ResultObject.kind == INSTEAD.get(result.kind, ""),
+            # Not what an earlier read of the job had made.
+            ResultObject.fence == result.fence,
+        )
+        .order_by(ResultObject.id.desc())
+        .limit(1)
+    )
+    if stand_in is None:
+        return False
+    lock_name(session, f"stand-in {stand_in.id}")  # two of a kind may be refused at the same moment
+    add_deliveries(session, stand_in, [refused.destination])
+    return True
+
+
+def _sending(session: Session, outgoing: OutgoingObject) -> Delivery:
+    delivery = session.get_one(Delivery, outgoing.delivery_id, with_for_update=LOCK)
+    if delivery.state != DeliveryState.SENDING or delivery.fence != outgoing.fence:
+        raise LeaseLost(
+            f"delivery {delivery.id} is {delivery.state} by now: sending took longer than its lease, and another "
+            "deliverer has it; the archive keeps one copy, since the bytes are the same"
+        )
+    return delivery

@@ -1,0 +1,150 @@
+"""The ledger's notices: each is a notification on its way through one channel, claimed, told, or tried again."""
+
+from typing import Any, cast
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from worker.errors import LeaseLost
+from worker.jobs.job import retry_wait_s
+from worker.jobs.notification import (
+    NoticeState,
+    Topic,
+    require_notice,
+)
+from worker.jobs.notification_records import OutgoingNotice, from_ledger
+from worker.ledger.database import LOCK, Database, utc_now
+from worker.ledger.notification_states import acknowledge_open, change_notice
+from worker.ledger.tables import Job, JobInput, Model, Notice, Notification, Revision, Study
+
+
+class NoticeLedger(Database):
+    """Notices. Whoever writes about one that is being sent shows the fence of the claim."""
+
+    def claim_notice(self, channel: str, *, lease_s: float) -> OutgoingNotice | None:
+        """Claim what waits for this channel, the oldest first; None where nothing is due."""
+        now = self.clock.read()
+        due = (
+            Notice.channel == channel,
+            Notice.state == NoticeState.PENDING,
+            or_(Notice.clock != now.mark, Notice.not_before_s <= now.seconds),
+        )
+        if not self.finds(select(Notice.id).where(*due)):
+            return None
+        with self.writing() as session:
+            notice = session.scalar(
+                select(Notice).where(*due).order_by(Notice.id).limit(1).with_for_update(skip_locked=True, **LOCK)
+            )
+            if notice is None:
+                return None
+            require_notice(NoticeState(notice.state), NoticeState.SENDING)
+            notice.state = NoticeState.SENDING
+            notice.attempts += 1
+            notice.fence += 1
+            notice.clock, notice.lease_until_s = now.mark, now.seconds + lease_s
+            notice.updated_at = utc_now()
+            return _outgoing(session, notice)
+
+    def renew_notice(self, outgoing: OutgoingNotice, *, lease_s: float) -> None:
+        """Renew the lease of what is being told. Raises LeaseLost when another notifier has it by now."""
+        now = self.clock.read()
+        with self.writing() as session:
+            notice = _sending(session, outgoing)
+            notice.clock, notice.lease_until_s = now.mark, now.seconds + lease_s
+
+    def notice_sent(self, outgoing: OutgoingNotice, *, answer: str = "", acknowledged_by: str = "") -> None:
+        """Record that the other side has taken it, and whether it acknowledged by that. Raises LeaseLost."""
+        with self.writing() as session:
+            notice = _sending(session, outgoing)
+            change_notice(session, notice, NoticeState.SENT, reason=answer)
+            if acknowledged_by:
+                notification = session.get_one(Notification, notice.notification_id, with_for_update=LOCK)
+                acknowledge_open(session, notification, acknowledged_by)
+
+    def notice_failed(
+        self,
+        outgoing: OutgoingNotice,
+        *,
+        reason: str,
+        refused: bool,
+        first_retry_s: float,
+        longest_retry_s: float,
+        give_up_after_s: float,
+    ) -> NoticeState:
+        """Put back what was not taken, with a growing wait; *lost* where it was refused or has been tried for too long.
+
+        Raises LeaseLost when another notifier has it by now.
+        """
+        now = self.clock.read()
+        with self.writing() as session:
+            notice = _sending(session, outgoing)
+            _lock_notification(session, notice)
+            age_s = (utc_now() - notice.created_at).total_seconds()
+            state = NoticeState.LOST if refused or age_s > give_up_after_s else NoticeState.PENDING
+            wait_s = retry_wait_s(notice.attempts, first_retry_s, longest_retry_s)
+            notice.clock, notice.not_before_s = now.mark, now.seconds + wait_s
+            change_notice(session, notice, state, reason=reason)
+            return state
+
+    def free_expired_notices(self) -> int:
+        """Put back what a notifier that died was sending: it is told again, with the same key. Return how many."""
+        now = self.clock.read()
+        with self.writing() as session:
+            expired = session.scalars(
+                select(Notice)
+                .where(
+                    Notice.state == NoticeState.SENDING,
+                    or_(Notice.clock != now.mark, Notice.lease_until_s < now.seconds),
+                )
+                .order_by(Notice.id)
+                .with_for_update(skip_locked=True, **LOCK)
+            ).all()
+            for notice in expired:
+                _lock_notification(session, notice)
+                notice.fence += 1
+                notice.clock, notice.not_before_s = now.mark, now.seconds
+                change_notice(session, notice, NoticeState.PENDING, reason="the lease of its notifier ran out")
+            return len(expired)
+
+
+def _sending(session: Session, outgoing: OutgoingNotice) -> Notice:
+    notice = session.get_one(Notice, outgoing.notice_id, with_for_update=LOCK)
+    if notice.state != NoticeState.SENDING or notice.fence != outgoing.fence:
+        raise LeaseLost(
+            f"notice {notice.id} is {notice.state} by now: sending took longer than its lease, and another notifier "
+            "has it; whoever gets it twice knows it by its key"
+        )
+    return notice
+
+
+def _lock_notification(session: Session, notice: Notice) -> None:
+    """Hold a notification as it is: nobody acknowledges it while one of its notices is put back to be sent."""
+    session.get_one(Notification, notice.notification_id, with_for_update=LOCK)
+
+
+def _outgoing(session: Session, notice: Notice) -> OutgoingNotice:
+    notification = session.get_one(Notification, notice.notification_id)
+    job = session.get_one(Job, notification.job_id)
+    study = session.get_one(Study, session.get_one(Revision, job.revision_id).study_id)
+    model = session.get_one(Model, job.model_digest)
+    files: Any = session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).first()
+    return OutgoingNotice(
+        notice_id=notice.id,
+        fence=notice.fence,
+        attempts=notice.attempts,
+        notification_id=notification.id,
+        key=notification.key,
+        channel=notice.channel,
+        step=notice.step,
+        topic=cast("Topic", notification.topic),
+        reasons=from_ledger(notification.detail.get("reasons", ())),
+        research=bool(notification.detail.get("research", False)),
+        deadline_s=notification.detail.get("deadline_s"),
+        job_id=job.id,
+        study_instance_uid=study.study_instance_uid,
+        source_file=files[0] if files else "",
+        model_id=model.model_id,
+        model_name=model.name,
+        model_version=model.version,
+        created_at=notification.created_at,
+    )

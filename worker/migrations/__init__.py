@@ -1,1 +1,0 @@
-"""The ledger's migrations, run by `worker.ledger_database.migrate` whenever a ledger is opened."""

@@ -1,9 +1,0 @@
-"""Alembic's entry: runs on the connection that `worker.ledger_database` hands in."""
-
-from alembic import context
-
-from worker.tables import Base
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
-with context.begin_transaction():
-    context.run_migrations()

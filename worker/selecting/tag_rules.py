@@ -1,0 +1,140 @@
+"""Free rules of a card on any attribute of the images: tests joined by all, any and not. Pure."""
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from models.card.card_mistakes import did_you_mean
+from worker.text_patterns import is_in, regular_expression
+
+#: Keyword to the distinct values of an attribute among a series' images, as text; no key where no image has it.
+TagValues = Mapping[str, tuple[str, ...]]
+
+_JOINED = ("all", "any", "not_")
+_TESTS = ("present", "equals", "matches", "at_least", "at_most")
+#: Binary, sequences, and names of people: nothing to choose a series by.
+_UNFIT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN", "PN"})
+
+
+class TagRule(BaseModel):
+    """Either a test of one attribute, or rules joined by `all`, `any` or `not`.
+
+    A test holds when it holds for every value that the series' images have; without a value only `present = false`
+    holds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    all: tuple["TagRule", ...] = ()
+    any: tuple["TagRule", ...] = ()
+    not_: "TagRule | None" = Field(default=None, alias="not")
+    tag: str = Field(default="", description="DICOM keyword, such as ContrastBolusAgent")
+    present: bool | None = None
+    equals: tuple[str, ...] = Field(default=(), description="one of these, case does not matter")
+    matches: str = Field(
+        default="",
+        description="a regular expression (as in RE2: no look-around, no backreferences) that is found in it, case "
+        "does not matter",
+    )
+    at_least: float | None = Field(default=None, allow_inf_nan=False)
+    at_most: float | None = Field(default=None, allow_inf_nan=False)
+
+    @field_validator("equals", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("tag")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        # It pulls numpy in where that is, and the settings, which have rules too, are read by every part.
+        from pydicom.datadict import dictionary_VR, tag_for_keyword  # noqa: PLC0415
+
+        tag = tag_for_keyword(value) if value else 0
+        if tag is None or (tag and not _UNFIT.isdisjoint(dictionary_VR(tag).split(" or "))):
+            near = _nearest_keyword(value) if tag is None else ""
+            raise ValueError(f"{value!r} is no DICOM keyword of a text or a number that is not a person's{near}")
+        return value
+
+    @field_validator("matches")
+    @classmethod
+    def _regular(cls, value: str) -> str:
+        return regular_expression(value)
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        joined = [name for name in _JOINED if getattr(self, name)]
+        tests = [name for name in _TESTS if getattr(self, name) not in (None, (), "")]
+        if len(joined) + bool(self.tag) != 1 or bool(tests) != bool(self.tag):
+            raise ValueError(
+                "a rule is either { tag, and at least one of present, equals, matches, at_least, at_most } or one of "
+                "all, any, not"
+            )
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(
+                f"no value could fit: at_least = {self.at_least:g} is more than at_most = {self.at_most:g}"
+            )
+        return self
+
+    @property
+    def tags(self) -> Iterator[str]:
+        """Every keyword that is asked for."""
+        if self.tag:
+            yield self.tag
+        for rule in (*self.all, *self.any, *((self.not_,) if self.not_ else ())):
+            yield from rule.tags
+
+    def holds(self, values: TagValues) -> bool:
+        """Say whether the rule holds for a series."""
+        if self.all:
+            return all(rule.holds(values) for rule in self.all)
+        if self.any:
+            return any(rule.holds(values) for rule in self.any)
+        if self.not_ is not None:
+            return not self.not_.holds(values)
+        found = values.get(self.tag, ())
+        if self.present is not None and self.present != bool(found):
+            return False
+        if not found:
+            return self.present is False
+        return all(self._fits(value) for value in found)
+
+    def _fits(self, value: str) -> bool:
+        if self.equals and value.strip().casefold() not in {allowed.casefold() for allowed in self.equals}:
+            return False
+        if self.matches and not is_in(self.matches, value):
+            return False
+        if self.at_least is None and self.at_most is None:
+            return True
+        try:
+            number = float(value)
+        except ValueError:
+            return False
+        return (self.at_least is None or number >= self.at_least) and (self.at_most is None or number <= self.at_most)
+
+    def __str__(self) -> str:
+        """Say it in words for the reason why a series was not chosen; names no value that came from outside."""
+        if self.all:
+            return " and ".join(f"({rule})" if rule.any else str(rule) for rule in self.all)
+        if self.any:
+            return " or ".join(f"({rule})" if rule.all else str(rule) for rule in self.any)
+        if self.not_ is not None:
+            return f"not ({self.not_})"
+        tests = {
+            "present": None if self.present is None else "present" if self.present else "absent",
+            "equals": f"one of {', '.join(self.equals)}" if self.equals else None,
+            "matches": f"like {self.matches}" if self.matches else None,
+            "at_least": None if self.at_least is None else f"at least {self.at_least:g}",
+            "at_most": None if self.at_most is None else f"at most {self.at_most:g}",
+        }
+        return f"{self.tag} " + " and ".join(words for words in tests.values() if words)
+
+
+@functools.lru_cache(maxsize=64)
+def _nearest_keyword(value: str) -> str:
+    """Return what was meant among the thousands that there are; a wrong card is read again with each study."""
+    from pydicom.datadict import DicomDictionary  # noqa: PLC0415  # as above
+
+    return did_you_mean(value, (entry[4] for entry in DicomDictionary.values() if entry[4]))

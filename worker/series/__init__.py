@@ -1,0 +1,11 @@
+"""Files to Volume, Image or Waveform. In reading order:
+
+series_volume      a series' files, read and put together
+slice_geometry     in which order, at which places; image_frames, of multi-frame objects
+planar_images      X-rays and clips; planar_spacing, what a pixel of them measures
+waveform_reading   ECG
+frame_decoders     the fastest for each transfer syntax; plain_frames, those that need no pydicom
+rescaling          stored values to what they mean; stated_units, in which unit
+series_depicted    what its images show: part of the body, side, view
+channel_series     several series as channels
+"""
