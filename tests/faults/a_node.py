@@ -24,6 +24,7 @@ from worker.jobs.admin_rows import JobRow
 from worker.ledger.ledger import Ledger
 
 _START_S = 90.0
+#: `stop_grace_period` in docker-compose.yml: who takes longer is killed, here as there.
 _STOP_S = 60.0
 _PAUSE_S = 0.05
 

@@ -1,7 +1,6 @@
 """The machine, row 30: another process holds the ledger, or its server is away, and studies arrive."""
 
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,9 +93,7 @@ def test_row_30_a_ledger_that_is_held_stops_receiving_at_the_backlog(
         with held(node):
             assert _send_one(node, 9002) == SUCCESS
             wait_for(lambda: "store refused" in node.log().rsplit("study handed over", 1)[-1], what="it is not taken")
-            began = time.monotonic()
             assert node.stop() == 0
-            assert time.monotonic() - began < 25
         assert node.completions(_uid(9002)) == []
         node.start()
         wait_for(lambda: node.completions(_uid(9002)) == [1], what="it is adopted")

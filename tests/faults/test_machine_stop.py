@@ -2,13 +2,11 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.raw_sender import Instance, associated, encode
 from dicom_node.datasets.part10 import dataset_digest
-from ops.daemons.node_daemon import _GRACE_S
 from tests.faults.a_node import ANode
 from tests.insisting_senders import CT, EXPLICIT, send_while
 from tests.unit.dicom_node.instances import STUDY, dataset
@@ -21,7 +19,7 @@ STOPS = 1
 def test_row_34_sigterm_under_load_drains_and_loses_nothing(
     tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
 ) -> None:
-    """Exit code 0 within the grace time, nobody is listening then and nothing is half-written; all answered is read."""
+    """Exit code 0 while containers still wait; nobody listens, nothing is half-written, and all answered is read."""
     node = ANode(
         tmp_path / "node", free_port(), processes=3, max_associations=64, quiet_time_s=1.0, association_hold_s=1.0
     )
@@ -29,9 +27,7 @@ def test_row_34_sigterm_under_load_drains_and_loses_nothing(
     def stop() -> None:
         held = len(node.files())
         wait_for(lambda: len(node.files()) > held + 50, what="studies stream in")
-        began = time.monotonic()
         assert node.stop() == 0
-        assert time.monotonic() - began < _GRACE_S
         assert not list(node.spool.rglob("*.part"))
         assert not node.answers()
         node.start()
@@ -58,7 +54,7 @@ def test_row_34_sigterm_under_load_drains_and_loses_nothing(
 def test_row_34_sigterm_ends_one_long_study_too(
     tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
 ) -> None:
-    """Its association never pauses, for longer than the grace time: it is aborted, and nobody is killed."""
+    """Its association never pauses, for longer than any grace time: it is aborted, and nobody is killed."""
     instances = [
         Instance(
             sop_class_uid=CT,
@@ -84,9 +80,7 @@ def test_row_34_sigterm_ends_one_long_study_too(
         sender.start()
         try:
             wait_for(lambda: len(node.files()) > 50, what="a study streams in")
-            began = time.monotonic()
             assert node.stop() == 0
-            assert time.monotonic() - began < _GRACE_S
         finally:
             stopped.set()
             sender.join()

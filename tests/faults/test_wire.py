@@ -9,7 +9,6 @@ import pytest
 from tests.faults.a_node import ANode
 from tests.faults.wire_bytes import (
     ABORT,
-    ASSOCIATE_RQ,
     CLOSED,
     COMMAND,
     DATA,
@@ -20,7 +19,7 @@ from tests.faults.wire_bytes import (
     pdv,
     store_rq,
 )
-from tests.faults.wire_node import ACSE_S, AT_ONCE_S, LONGEST_PDU, NETWORK_S, SLACK_S, raw, unharmed, wire_node
+from tests.faults.wire_node import ACSE_S, LONGEST_PDU, NETWORK_S, SLACK_S, raw, unharmed, wire_node
 from tests.unit.dicom_node.instances import dataset, encode
 from worker.jobs.job import JobState
 
@@ -117,21 +116,6 @@ def test_row_05_an_end_in_the_middle_of_a_dataset_leaves_what_was_answered(
     wait_for(lambda: len(node.files()) == len(before) + 1, what="only what was answered stays")
     wait_for(lambda: node.completions(study) == [1], what="the study is complete, with one instance")
     assert {job.state for job in node.jobs()} == {JobState.SKIPPED}
-
-
-@pytest.mark.parametrize("when", ["before any association", "in an association"])
-@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x40000000])
-def test_row_06_a_pdu_that_claims_gibibytes_is_refused_before_it_is_read(node: ANode, when: str, length: int) -> None:
-    """The abort comes at once, and no memory was taken for what was promised."""
-    memory_kib = node.resident_kib()
-    with raw(node) as peer:
-        if when == "in an association":
-            peer.associate()
-        began = time.monotonic()
-        peer.send(pdu(DATA if when == "in an association" else ASSOCIATE_RQ, bytes(100), length=length))
-        assert peer.end() == ABORT
-        assert time.monotonic() - began < AT_ONCE_S
-    assert node.resident_kib() - memory_kib < 20_000
 
 
 def test_row_07_p_data_longer_than_the_advertised_maximum_is_aborted(

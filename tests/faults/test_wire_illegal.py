@@ -1,4 +1,4 @@
-"""Rows 9 and 10 of the faults that the wire brings: what is no PDU, no message, or none that is served."""
+"""Rows 6, 9 and 10 of the faults that the wire brings: what is no PDU, no message, or none that is served."""
 
 import contextlib
 import time
@@ -25,7 +25,7 @@ from tests.faults.wire_bytes import (
     pdv,
     store_rq,
 )
-from tests.faults.wire_node import AT_ONCE_S, raw, unharmed, wire_node
+from tests.faults.wire_node import AT_ONCE_S, PATIENT_S, raw, unharmed, wire_node
 from tests.fuzz.wire_grammar import FIXED, items_of
 from tests.unit.dicom_node.instances import CT, dataset, encode
 
@@ -36,7 +36,8 @@ OTHER = "1.2.3.1.1.99"
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[ANode]:
     """One node for all of these tests: each leaves it as it was."""
-    with wire_node(tmp_path_factory.mktemp("wire"), free_port()) as node:
+    folder = tmp_path_factory.mktemp("wire")
+    with wire_node(folder, free_port(), acse_s=PATIENT_S, network_s=PATIENT_S) as node:
         yield node
         assert "Traceback" not in node.log()
 
@@ -46,6 +47,21 @@ def node(process: ANode, wait_for: Callable[..., None]) -> Iterator[ANode]:
     """The node; after the test it lives, answers, and has the connections that it had."""
     with unharmed(process, wait_for):
         yield process
+
+
+@pytest.mark.parametrize("when", ["before any association", "in an association"])
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x40000000])
+def test_row_06_a_pdu_that_claims_gibibytes_is_refused_before_it_is_read(node: ANode, when: str, length: int) -> None:
+    """The abort comes at once, and no memory was taken for what was promised."""
+    memory_kib = node.resident_kib()
+    with raw(node) as peer:
+        if when == "in an association":
+            peer.associate()
+        began = time.monotonic()
+        peer.send(pdu(DATA if when == "in an association" else ASSOCIATE_RQ, bytes(100), length=length))
+        assert peer.end() == ABORT
+        assert time.monotonic() - began < AT_ONCE_S
+    assert node.resident_kib() - memory_kib < 20_000
 
 
 @pytest.mark.parametrize(

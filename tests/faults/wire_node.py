@@ -10,19 +10,19 @@ from tests.faults.wire_bytes import RawPeer
 ACSE_S, NETWORK_S = 2.0, 2.5
 #: A deadline that was kept, on a machine that is busy with other things.
 SLACK_S = 8.0
-#: Sooner than any of the timeouts.
-AT_ONCE_S = 1.8
+#: The deadlines of a node that must end a connection without waiting for any of them, and sooner than all of them.
+PATIENT_S, AT_ONCE_S = 60.0, 30.0
 LONGEST_PDU = 16384
 
 
-def wire_node(folder: Path, port: int) -> ANode:
+def wire_node(folder: Path, port: int, *, acse_s: float = ACSE_S, network_s: float = NETWORK_S) -> ANode:
     """Return a node that is not started yet."""
     return ANode(
         folder,
         port,
-        acse_timeout_s=ACSE_S,
-        network_timeout_s=NETWORK_S,
-        dimse_timeout_s=NETWORK_S,
+        acse_timeout_s=acse_s,
+        network_timeout_s=network_s,
+        dimse_timeout_s=network_s,
         max_pdu_bytes=LONGEST_PDU,
         max_associations=64,
     )

@@ -346,7 +346,7 @@ def test_stopping_ends_an_association_that_never_pauses(
         wait_for(lambda: len(sent) > _MANY, what="it is in full flow")
         began = time.monotonic()
         receiver.node.stop(grace_s=0.2)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 30
         assert receiver.node.open_associations() == 0
     finally:
         over.set()

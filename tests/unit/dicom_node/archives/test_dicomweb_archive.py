@@ -260,7 +260,7 @@ def test_an_answer_that_trickles_is_left(head: str) -> None:
         begun = time.monotonic()
         with pytest.raises(ArchiveUnreachable, match="took too long"):
             DicomWebArchive(url, timeout_s=1.0).find_study("1.2.3")
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize("head", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
@@ -286,7 +286,7 @@ def test_a_head_that_trickles_is_left() -> None:
         begun = time.monotonic()
         with pytest.raises(ArchiveUnreachable, match="took too long"):
             DicomWebArchive(url, timeout_s=1.0).probe()
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 30
 
 
 def test_an_answer_that_trickles_through_tls_is_left(authority: Authority) -> None:
@@ -304,7 +304,7 @@ def test_an_answer_that_trickles_through_tls_is_left(authority: Authority) -> No
             begun = time.monotonic()
             with pytest.raises(ArchiveUnreachable, match="took too long"):
                 DicomWebArchive(url, verify=str(authority.file), timeout_s=1.0).probe()
-            assert time.monotonic() - begun < 10
+            assert time.monotonic() - begun < 30
 
 
 def for_ever(client: socket.socket) -> None:
