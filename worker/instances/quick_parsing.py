@@ -67,10 +67,8 @@ def quickly_parsed(data: bytes, dataset_start: int, transfer_syntax_uid: str) ->
     except (_OutOfTheOrdinary, HeadUnreadable):
         return None
     pixels = elements.get(_PIXEL_DATA)
-    if pixels is not None and transfer_syntax_uid in _UNCOMPRESSED:
-        # Uncompressed, the greater part of a file: not copied.
-        view = memoryview(data)[pixels.value_tell : pixels.value_tell + pixels.length]
-        elements[pixels.tag] = pixels._replace(value=view)
+    if pixels is not None and isinstance(pixels.value, memoryview) and transfer_syntax_uid not in _UNCOMPRESSED:
+        return None  # compressed, its length is undefined (PS3.5 A.4)
     file_meta = FileMetaDataset(meta)
     file_meta.set_original_encoding(is_implicit_vr=False, is_little_endian=True, character_encoding="iso8859")
     dataset = FileDataset(
@@ -110,7 +108,12 @@ def _elements(data: bytes, position: int, tags: range, *, implicit: bool) -> dic
         if position > end or number not in tags:
             raise _OutOfTheOrdinary
         plain = said if number == _PIXEL_DATA else length
-        value = data[start : start + length] if length else empty_value_for_VR(vr, raw=True)
+        if not length:
+            value = empty_value_for_VR(vr, raw=True)
+        else:
+            # Uncompressed pixels, the greater part of a file, are not copied.
+            whole = memoryview(data) if number == _PIXEL_DATA and said == length else data
+            value = whole[start : start + length]
         elements[tag] = RawDataElement(tag, vr, plain, value, start, implicit, True)  # noqa: FBT003 - a named tuple
     return elements
 

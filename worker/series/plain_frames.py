@@ -52,8 +52,11 @@ def plain_frame(dataset: Any, number: int) -> NDArray[np.generic] | None:
     if stored == allocated:
         return values
     # PS3.5 8.1.1: nothing is said of the bits above those that are stored; an overlay of old may lie there.
-    corrected: NDArray[np.generic] = np.right_shift(np.left_shift(values, allocated - stored), allocated - stored)
-    return corrected
+    if values.dtype.kind == "u":
+        masked: NDArray[np.generic] = values & values.dtype.type((1 << stored) - 1)
+        return masked
+    extended: NDArray[np.generic] = np.right_shift(np.left_shift(values, allocated - stored), allocated - stored)
+    return extended
 
 
 def _of_plain(dataset: Any, index: int, length: int, frames: int) -> memoryview | None:

@@ -53,7 +53,13 @@ def add_whole(volume: NDArray[Any], place: int, values: NDArray[Any], intercept:
     limits = np.iinfo(volume.dtype) if volume.dtype.kind in "iu" else None
     if values.dtype.kind not in "iu" or (limits is not None and not limits.min <= min(ends) <= max(ends) <= limits.max):
         volume = volume.astype(np.promote_types(np.float32, volume.dtype))
-    # In integers both steps are modulo their size, so what fits in the end is right.
+    size = volume.dtype.itemsize
+    if volume.dtype.kind in "iu" and size == values.dtype.itemsize:
+        # In one step: integers are added modulo their size, signed or not, so what fits in the end is right.
+        unsigned = np.dtype(f"u{size}")
+        added = unsigned.type(int(intercept) % (1 << 8 * size))
+        np.add(values.view(unsigned), added, out=volume[place].view(unsigned))
+        return volume
     volume[place] = values
     volume[place] += volume.dtype.type(intercept)
     return volume

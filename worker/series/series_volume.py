@@ -5,8 +5,8 @@ What has no place in patient space is read by `planar_images`.
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -84,9 +84,19 @@ def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
     """
     if not files:
         raise SeriesRefused("empty series: it has no files")
-    read = _read(sorted(files), max_voxels)
-    datasets, names = [dataset for dataset, _ in read], [file.name for file in sorted(files)]
-    digest = digest_of_series((str(value_of(dataset, "SOPInstanceUID")), digest) for dataset, digest in read)
+    # A thread that hashes needs Python's lock only to begin and to end: it gets through while all else is done. One
+    # that fetches or parses would wait for the lock longer than it saves.
+    with ThreadPoolExecutor(1, thread_name_prefix="hash") as hashing:
+        read = _read(sorted(files), max_voxels, hashing)
+        datasets, names = [dataset for dataset, _ in read], [file.name for file in sorted(files)]
+
+        def digest() -> str:
+            return digest_of_series((str(value_of(dataset, "SOPInstanceUID")), told.result()) for dataset, told in read)
+
+        return _loaded(datasets, names, digest, max_voxels)
+
+
+def _loaded(datasets: list[Any], names: list[str], digest: Callable[[], str], max_voxels: int) -> LoadedSeries:
     _require_one_of_each(datasets, names, _ONE_OF_EACH)
     if "WaveformSequence" in datasets[0]:
         if len(datasets) > 1:
@@ -96,7 +106,7 @@ def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
             source=source,
             datasets=(_without_bulk(datasets[0]),),
             frame_numbers=(),
-            inputs_digest=digest,
+            inputs_digest=digest(),
             repairs=repairs,
         )
     if is_planar(datasets, names):
@@ -105,13 +115,13 @@ def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
             source=planar.image,
             datasets=tuple(_without_bulk(dataset) for dataset in planar.datasets),
             frame_numbers=planar.frame_numbers,
-            inputs_digest=digest,
+            inputs_digest=digest(),
             repairs=planar.repairs,
         )
     return _load_images(datasets, names, digest, max_voxels)
 
 
-def _load_images(datasets: list[Any], names: list[str], digest: str, max_voxels: int) -> LoadedSeries:
+def _load_images(datasets: list[Any], names: list[str], digest: Callable[[], str], max_voxels: int) -> LoadedSeries:
     _require_one_of_each(datasets, names, _ONE_SPACE)
     voxels = sum(voxels_announced(dataset, name) for dataset, name in zip(datasets, names, strict=True))
     if voxels > max_voxels:
@@ -137,7 +147,7 @@ def _load_images(datasets: list[Any], names: list[str], digest: str, max_voxels:
         source=Volume(array=array, affine=found.affine, unit=" ".join(sorted({f.unit for f in ordered if f.unit}))),
         datasets=(datasets[0],) if enhanced else tuple(datasets[frame.dataset] for frame in ordered),
         frame_numbers=tuple(frame.number for frame in ordered) if enhanced else (),
-        inputs_digest=digest,
+        inputs_digest=digest(),
         repairs=repairs,
     )
 
@@ -184,18 +194,13 @@ def _parsed(fetched: _Fetched, max_voxels: int) -> Any:
     return dataset
 
 
-def _read(files: Sequence[Path], max_voxels: int) -> list[tuple[Any, str]]:
-    """Return dataset and digest of each file.
-
-    Hashed in a thread, which needs Python's lock only to begin and to end, and gets it while the next file is fetched.
-    One that fetches or parses would wait for it longer than it saves.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="hash") as pool:
-        read = []
-        for fetched in map(_fetch, files):
-            digest = pool.submit(_digest, fetched)
-            read.append((_parsed(fetched, max_voxels), digest))
-        return [(dataset, digest.result()) for dataset, digest in read]
+def _read(files: Sequence[Path], max_voxels: int, hashing: Executor) -> list[tuple[Any, Future[str]]]:
+    """Return dataset and digest of each file; the digests come later."""
+    read = []
+    for fetched in map(_fetch, files):
+        digest = hashing.submit(_digest, fetched)
+        read.append((_parsed(fetched, max_voxels), digest))
+    return read
 
 
 def _require_one_of_each(datasets: Sequence[Any], names: Sequence[str], attributes: Mapping[str, str]) -> None:

@@ -55,6 +55,14 @@ def test_what_is_out_of_the_ordinary_is_left_to_pydicom() -> None:
         assert quick(file.read_bytes(), read_meta(file)) is None, name
 
 
+def test_compressed_pixels_that_state_a_length_are_left_to_pydicom() -> None:
+    """Theirs is undefined (PS3.5 A.4); and what is uncompressed is not copied."""
+    file = Path(pydicom.data.get_testdata_file("CT_small.dcm") or "")
+    data, meta = file.read_bytes(), read_meta(file)
+    assert isinstance(quick(data, meta).PixelData, memoryview)
+    assert quickly_parsed(data, meta.dataset_start, "1.2.840.10008.1.2.4.70") is None
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """One file with sequences of defined and undefined length before its pixels."""
