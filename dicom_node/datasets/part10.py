@@ -1,5 +1,6 @@
 """DICOM files (PS3.10): our file meta information before a dataset that stays as it is, and other people's read."""
 
+import functools
 import hashlib
 import mmap
 import struct
@@ -28,6 +29,8 @@ _SOURCE_AE_TITLE: Tag = (_META, 0x0016)
 _RECEIVING_AE_TITLE: Tag = (_META, 0x0018)
 _PRIVATE_CREATOR: Tag = (_META, 0x0100)
 _PRIVATE: Tag = (_META, 0x0102)
+#: All but one of an instance's are those of the one before.
+_REMEMBERED_ELEMENTS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,7 @@ def encode_meta(
     return _PREAMBLE + struct.pack("<HH2sHI", _META, 0x0000, b"UL", 4, len(elements)) + elements
 
 
+@functools.lru_cache(maxsize=_REMEMBERED_ELEMENTS)
 def _encode(number: int, vr: bytes, text: str) -> bytes:
     value = text.encode("ascii", "replace")
     if len(value) % 2:

@@ -26,6 +26,7 @@ _NAME_INSTANCE = frozenset((C_STORE_RQ, N_EVENT_REPORT_RQ, N_CREATE_RQ, *_REQUES
 _RESPONSE = 0x8000
 _NO_DATASET, _DATASET = 0x0101, 0x0001  # PS3.7 E.1: Command Data Set Type
 _ELEMENT = struct.Struct("<HHI")  # implicit VR little endian, always (PS3.7 6.3.1)
+_SHORT, _LONG = struct.Struct("<H"), struct.Struct("<I")
 
 _GROUP_LENGTH = 0x0000
 _AFFECTED_SOP_CLASS_UID = 0x0002
@@ -81,27 +82,28 @@ class Command:
 
 def read_command(data: bytes | bytearray) -> Command:
     """Read a command set. Raises WireError where it is none, or lacks what every command has."""
+    data = bytes(data)
     values: dict[int, bytes] = {}
-    position = 0
-    while position < len(data):
-        if len(data) - position < _ELEMENT.size:
+    position, end = 0, len(data)
+    while position < end:
+        if end - position < _ELEMENT.size:
             raise WireError("a command set ends inside an element")
         group, element, length = _ELEMENT.unpack_from(data, position)
         position += _ELEMENT.size
-        if group != 0 or length > len(data) - position:
+        if group != 0 or length > end - position:
             raise WireError("what should be a command set has an element of another group, or of a wrong length")
-        values[element] = bytes(data[position : position + length])
+        values[element] = data[position : position + length]
         position += length
-    said = _number(values, _GROUP_LENGTH, "<I")
-    if said != len(data) - _ELEMENT.size - 4:
+    said = _number(values, _GROUP_LENGTH, _LONG)
+    if said != end - _ELEMENT.size - _LONG.size:
         raise WireError("a command set's group length is not its length")
-    field = _number(values, _COMMAND_FIELD, "<H")
+    field = _number(values, _COMMAND_FIELD, _SHORT)
     requested = field in _REQUESTED
     return Command(
         field=field,
         message_id=_optional(values, _MESSAGE_ID) or 0,
         priority=_optional(values, _PRIORITY) or 0,
-        has_dataset=_number(values, _COMMAND_DATA_SET_TYPE, "<H") != _NO_DATASET,
+        has_dataset=_number(values, _COMMAND_DATA_SET_TYPE, _SHORT) != _NO_DATASET,
         sop_class_uid=_uid(values, _REQUESTED_SOP_CLASS_UID if requested else _AFFECTED_SOP_CLASS_UID),
         sop_instance_uid=_uid(values, _REQUESTED_SOP_INSTANCE_UID if requested else _AFFECTED_SOP_INSTANCE_UID),
         action_type_id=_optional(values, _ACTION_TYPE_ID),
@@ -127,12 +129,12 @@ def response_to(
     names = request.field == C_STORE_RQ or (request.field in _NAME_INSTANCE and bool(instance))
     elements = [
         (_AFFECTED_SOP_CLASS_UID, _padded(request.sop_class_uid, b"\0")),
-        (_COMMAND_FIELD, struct.pack("<H", _RESPONSE | request.field)),
-        (_MESSAGE_ID_BEING_RESPONDED_TO, struct.pack("<H", request.message_id)),
-        (_COMMAND_DATA_SET_TYPE, struct.pack("<H", _NO_DATASET)),
-        (_STATUS, struct.pack("<H", status)),
+        (_COMMAND_FIELD, _SHORT.pack(_RESPONSE | request.field)),
+        (_MESSAGE_ID_BEING_RESPONDED_TO, _SHORT.pack(request.message_id)),
+        (_COMMAND_DATA_SET_TYPE, _SHORT.pack(_NO_DATASET)),
+        (_STATUS, _SHORT.pack(status)),
         *([(_ERROR_COMMENT, _padded(comment, b" "))] if comment else []),
-        *([(_ERROR_ID, struct.pack("<H", error_id))] if error_id is not None else []),
+        *([(_ERROR_ID, _SHORT.pack(error_id))] if error_id is not None else []),
         *([(_AFFECTED_SOP_INSTANCE_UID, instance)] if names else []),
     ]
     return _encoded(elements)
@@ -143,30 +145,30 @@ def event_report(*, message_id: int, sop_class_uid: str, sop_instance_uid: str, 
     return _encoded(
         [
             (_AFFECTED_SOP_CLASS_UID, _padded(sop_class_uid, b"\0")),
-            (_COMMAND_FIELD, struct.pack("<H", N_EVENT_REPORT_RQ)),
-            (_MESSAGE_ID, struct.pack("<H", message_id)),
-            (_COMMAND_DATA_SET_TYPE, struct.pack("<H", _DATASET)),
+            (_COMMAND_FIELD, _SHORT.pack(N_EVENT_REPORT_RQ)),
+            (_MESSAGE_ID, _SHORT.pack(message_id)),
+            (_COMMAND_DATA_SET_TYPE, _SHORT.pack(_DATASET)),
             (_AFFECTED_SOP_INSTANCE_UID, _padded(sop_instance_uid, b"\0")),
-            (_EVENT_TYPE_ID, struct.pack("<H", event_type_id)),
+            (_EVENT_TYPE_ID, _SHORT.pack(event_type_id)),
         ]
     )
 
 
 def _encoded(elements: Sequence[tuple[int, bytes]]) -> bytes:
     body = b"".join(_ELEMENT.pack(0, element, len(value)) + value for element, value in elements)
-    return _ELEMENT.pack(0, _GROUP_LENGTH, 4) + struct.pack("<I", len(body)) + body
+    return _ELEMENT.pack(0, _GROUP_LENGTH, 4) + _LONG.pack(len(body)) + body
 
 
-def _number(values: dict[int, bytes], element: int, form: str) -> int:
+def _number(values: dict[int, bytes], element: int, form: struct.Struct) -> int:
     value = values.get(element)
-    if value is None or len(value) != struct.calcsize(form):
+    if value is None or len(value) != form.size:
         raise WireError(f"a command set has no (0000,{element:04X}) of the right length")
-    (number,) = struct.unpack(form, value)
+    (number,) = form.unpack(value)
     return int(number)
 
 
 def _optional(values: dict[int, bytes], element: int) -> int | None:
-    return _number(values, element, "<H") if element in values else None
+    return _number(values, element, _SHORT) if element in values else None
 
 
 def _uid(values: dict[int, bytes], element: int) -> str:

@@ -180,7 +180,10 @@ class StoreDul(DULServiceProvider):
                 return
             answer = receiver.take(body)
             if answer:
-                reader.send(answer)
+                try:
+                    reader.send(answer)
+                finally:
+                    receiver.answered()
             if receiver.in_message:
                 reader.wait(self._reading.data_within_s)
             elif self._interrupted() or not reader.readable(_LINGER_S):

@@ -32,6 +32,9 @@ class Storing(Protocol):
     def finish(self) -> tuple[int, str]:
         """Keep it; return the response's status and error comment. Never raises."""
 
+    def answered(self) -> None:
+        """Do what its sender need not wait for: the response is sent, or cannot be. Never raises."""
+
     def discard(self) -> None:
         """Forget what came so far."""
 
@@ -54,6 +57,7 @@ class StoreReceiver:
         self._services = services or Services({}, {number: (syntax, "") for number, syntax in contexts.items()})
         self._contexts = contexts
         self._longest_pdu = longest_pdu
+        self._finished: list[Storing] = []
         self._forget()
 
     @property
@@ -62,13 +66,22 @@ class StoreReceiver:
         return self._context_id is not None
 
     def take(self, body: memoryview) -> bytes:
-        """Take the body of a P-DATA-TF PDU; return what is to be sent, empty for nothing. Raises WireError."""
+        """Take the body of a P-DATA-TF PDU; return what is to be sent, empty for nothing. Raises WireError.
+
+        Once that is sent, or cannot be, `answered` is to be called.
+        """
         answers = b""
         for fragment in fragments(body):
             self._take(fragment)
             if self._command is not None and self._dataset_complete:
                 answers += self._answer(self._command)
         return answers
+
+    def answered(self) -> None:
+        """Hear that what was to be sent is on its way: the sender goes on meanwhile."""
+        finished, self._finished = self._finished, []
+        for storing in finished:
+            storing.answered()
 
     @property
     def has_to_speak(self) -> bool:
@@ -90,6 +103,7 @@ class StoreReceiver:
 
     def discard(self) -> None:
         """Forget what is not complete: the association is over."""
+        self.answered()
         if self._storing is not None:
             self._storing.discard()
         self._forget()
@@ -178,6 +192,7 @@ class StoreReceiver:
         answer = Answer(status=_SUCCESS)
         if storing is not None:
             status, comment = storing.finish()
+            self._finished.append(storing)
             answer = Answer(status=status, comment=comment)
         elif incoming is not None:
             answer = self._services.answer(command, context_id, incoming)

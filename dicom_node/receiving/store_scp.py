@@ -26,7 +26,7 @@ class Reception(Protocol):
         """Return the AE titles of those from whom nothing more may be taken for now; they get A700."""
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
-        """An instance is in the spool, and its sender is answered next."""
+        """An instance is in the spool, and its sender was answered."""
 
     def association_ended(self, association: str) -> None:
         """An association is over, in whatever way."""
@@ -59,6 +59,7 @@ class StoreRequest:
         self._association = association
         self._arriving: Arriving | None = None
         self._status: tuple[int, str] | None = None
+        self._kept: StoredInstance | None = None
         self._guarded(lambda: self._begin(command))
 
     def write(self, piece: memoryview) -> None:
@@ -68,11 +69,27 @@ class StoreRequest:
             self._guarded(lambda: arriving.write(piece))
 
     def finish(self) -> tuple[int, str]:
-        """Keep the instance, tell the reception, and return status and error comment."""
+        """Keep the instance, and return status and error comment."""
         if self._status is None:
             self._guarded(self._keep)
-        self.discard()
         return self._status or (SUCCESS, "")
+
+    def answered(self) -> None:
+        """Tell the reception of what was kept, and clear away. Never raises: the sender has its answer."""
+        kept, self._kept = self._kept, None
+        try:
+            try:
+                if kept is not None:
+                    self._reception.instance_stored(kept, self._association)
+            finally:
+                self.discard()
+        except Exception as error:  # noqa: BLE001 - as of `_guarded`; what is in the spool is adopted from there
+            self._tell(
+                "instance not handed over",
+                kind=type(error).__name__,
+                where=_where(error),
+                remedy="none for what was answered: it is taken up from the spool when the node starts again",
+            )
 
     def discard(self) -> None:
         """Forget what was not kept."""
@@ -96,9 +113,7 @@ class StoreRequest:
 
     def _keep(self) -> None:
         assert self._arriving is not None  # noqa: S101  # else there is a status
-        instance = self._arriving.keep()
-        self._reception.instance_stored(instance, self._association)
-        _log.debug("instance stored", file=instance.file, arrival=instance.arrival.value, own=instance.own)
+        self._kept = self._arriving.keep()
 
     def _guarded(self, action: Callable[[], None]) -> None:
         """Do it; what it raises becomes the status."""

@@ -27,7 +27,7 @@ class PduReader:
         self._awaited = select.POLLIN
         self._header = bytearray(PDU_HEADER.size)
         self._buffer = bytearray(_FIRST_BUFFER)
-        # Bytes of the next header, taken to know that a PDU comes (TLS only).
+        # Bytes of the next header, taken to know that a PDU comes.
         self._taken = 0
         self._ended = False
         # A socket with a timeout asks the system twice for each piece. Its twin shares the connection and never waits.
@@ -55,7 +55,13 @@ class PduReader:
         return True
 
     def wait(self, within_s: float) -> None:
-        """Wait until there is something to read. Raises Silent, Interrupted."""
+        """Wait until there is something to read. Raises Silent, Interrupted, OSError."""
+        if self._twin is not None and not self._interrupted():
+            # It is there already, more often than not: taken without asking for it.
+            count = self._received(memoryview(self._header))
+            if count is not None:
+                self._taken, self._ended = count, count == 0
+                return
         self._wait(self.readable, within_s)
 
     def read(self, *, longest: int, within_s: float) -> tuple[int, memoryview]:
@@ -89,7 +95,13 @@ class PduReader:
     def send(self, data: bytes) -> None:
         """Send all of it. Raises Silent when the peer takes nothing for the socket's timeout, OSError."""
         try:
-            self._socket.sendall(data)
+            sent = self._twin.send(data) if self._twin is not None else 0
+        except BlockingIOError:
+            sent = 0
+        if sent == len(data):
+            return
+        try:
+            self._socket.sendall(data[sent:])
         except TimeoutError as error:
             raise Silent("the peer does not take the answer") from error
 

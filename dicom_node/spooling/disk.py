@@ -170,7 +170,8 @@ class Part:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-            Path(self.name).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.name)  # noqa: PTH108 - once an instance, and a Path costs more than the call
 
 
 def sync_folder(folder: Path) -> None:

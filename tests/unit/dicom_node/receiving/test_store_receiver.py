@@ -46,6 +46,10 @@ class Stored:
         self.ended = "kept"
         return 0, ""
 
+    def answered(self) -> None:
+        """Say that its sender knows."""
+        self.ended += ", answered"
+
     def discard(self) -> None:
         """Say that it is not."""
         self.ended = "discarded"
@@ -91,6 +95,18 @@ def test_command_and_dataset_in_one_pdu() -> None:
     assert desk.take(item(request(), COMMAND | LAST), item(b"all of it", LAST)) == [7]
     (stored,) = desk.stored
     assert (bytes(stored.data), stored.ended) == (b"all of it", "kept")
+
+
+def test_what_the_sender_need_not_wait_for_is_done_when_its_answer_is_sent() -> None:
+    """Once; also where the association is over before anybody says so."""
+    desk = Desk()
+    desk.take(item(request(), COMMAND | LAST), item(b"it", LAST))
+    assert [stored.ended for stored in desk.stored] == ["kept"]
+    desk.receiver.answered()
+    desk.take(item(request(), COMMAND | LAST), item(b"it", LAST))
+    assert [stored.ended for stored in desk.stored] == ["kept, answered", "kept"]
+    desk.receiver.discard()
+    assert [stored.ended for stored in desk.stored] == ["kept, answered"] * 2
 
 
 def test_two_messages_in_one_pdu() -> None:
