@@ -116,8 +116,11 @@ REFUSALS: Mapping[str, Refusal] = {
         remedy="send a reconstruction without tilt",
     ),
     "several acquisitions": Refusal(
-        meaning="images at one position differ in echo, time, diffusion or acquisition", remedy=_SPLIT
+        meaning="images at one position differ in echo, time, diffusion or acquisition, or any two of its images in "
+        "echo time or diffusion weighting",
+        remedy=_SPLIT,
     ),
+    "mixed units": Refusal(meaning="its images state different units of their values", remedy=_SPLIT),
     "duplicate slices": Refusal(meaning="two images at one position have different pixels", remedy=_SPLIT),
 }
 

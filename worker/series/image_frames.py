@@ -150,13 +150,10 @@ def voxels_announced(dataset: Any, name: str, *, colour: bool = False) -> int:
             raise SeriesRefused("no images: an object of this series has no Rows and Columns")
         rows, columns = _size_of(dataset)
         voxels = rows * columns * int(value_of(dataset, "NumberOfFrames") or 1)
+        palette = str(value_of(dataset, "PhotometricInterpretation")) == "PALETTE COLOR"
         if colour:
-            return voxels * (
-                3
-                if str(dataset.get("PhotometricInterpretation")) == "PALETTE COLOR"
-                else int(dataset.get("SamplesPerPixel") or 1)
-            )
-        if int(value_of(dataset, "SamplesPerPixel") or 1) != 1:
+            return voxels * (3 if palette else int(dataset.get("SamplesPerPixel") or 1))
+        if palette or int(value_of(dataset, "SamplesPerPixel") or 1) != 1:
             raise SeriesRefused("colour images: models of volumes read grey values")
         if dataset.get("ModalityLUTSequence"):
             # PS3.3 C.11.1: then there is no Rescale Slope, and the stored values mean nothing by themselves.
