@@ -67,6 +67,10 @@ REFUSALS: Mapping[str, Refusal] = {
         meaning="images that lie in patient space are in colour, and models of volumes read grey values",
         remedy=_SELECT_ANOTHER,
     ),
+    "odd bits": Refusal(
+        meaning="High Bit is not one less than Bits Stored: the values lie in bits where no decoder looks for them",
+        remedy=_AT_SENDER,
+    ),
     "lookup table": Refusal(
         meaning="slices of a volume mean something only through a Modality LUT", remedy=_SEND_ORIGINALS
     ),

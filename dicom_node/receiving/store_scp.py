@@ -20,13 +20,13 @@ class Reception(Protocol):
     """Who is told what arrives; the assembler is one. Called from the associations' threads; must return at once."""
 
     def accepting(self) -> bool:
-        """Say whether instances may still be taken; False makes the node answer A700."""
+        """Say whether instances may still be taken; False makes the node answer A700. May raise StoreRefused."""
 
     def full_peers(self) -> frozenset[str]:
         """Return the AE titles of those from whom nothing more may be taken for now; they get A700."""
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
-        """An instance is in the spool, and its sender is answered next."""
+        """An instance is in the spool, and its sender is answered next. May raise StoreRefused: then with that."""
 
     def association_ended(self, association: str) -> None:
         """An association is over, in whatever way."""

@@ -210,6 +210,18 @@ def test_indices_into_a_palette_are_no_grey_values(tmp_path: Path) -> None:
         load_series(files, max_voxels=ROOM)
 
 
+def test_values_in_the_upper_bits_are_refused(tmp_path: Path) -> None:
+    """As old devices wrote them; the lower bits alone would be noise."""
+    files = write_mr_series(tmp_path, slices=3)
+    for file in files:
+        dataset = pydicom.dcmread(file)
+        dataset.PixelData = (dataset.pixel_array << 4).tobytes()
+        dataset.BitsStored, dataset.HighBit = 12, 15
+        dataset.save_as(file)
+    with pytest.raises(SeriesRefused, match=r"^odd bits: "):
+        load_series(files, max_voxels=ROOM)
+
+
 def test_no_patient_data_in_a_refusal(tmp_path: Path) -> None:
     """Two patients in one series are refused without naming either."""
     files = write_mr_series(tmp_path)
