@@ -62,6 +62,11 @@ REFUSALS: Mapping[str, Refusal] = {
     "no unit of voltage": Refusal(
         meaning="a channel's sensitivity is in something else than uV, mV or V", remedy=_AT_SENDER
     ),
+    "no sensitivity": Refusal(
+        meaning="nothing says how much voltage a channel's values stand for: Channel Sensitivity is missing, 0 or not "
+        "finite, or its correction or baseline is",
+        remedy=_AT_SENDER,
+    ),
     "no images": Refusal(meaning="an object has no rows, columns or frames", remedy=_SELECT_ANOTHER),
     "colour images": Refusal(
         meaning="images that lie in patient space are in colour, and models of volumes read grey values",
