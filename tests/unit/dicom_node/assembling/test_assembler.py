@@ -722,3 +722,18 @@ def test_a_study_of_which_a_revision_has_all_does_not_arrive_for_ever(
         wait_for(lambda: before.store.taken_back == [STUDY], what="that nothing arrives")
     finally:
         assembler.stop()
+
+
+def test_a_study_that_has_all_does_not_arrive_though_it_comes_again_while_the_store_is_away(house: House) -> None:
+    """After a restart: the look for what comes again takes the place of the one that waits since the start."""
+    house.receive()
+    house.wait(30)
+    after = Assembler(SETTINGS, house.spool, house.store, house.clock)
+    house.assembler = after
+    after._adoption.begin()
+    house.store.away = True
+    house.wait(0)
+    house.receive()  # the same again
+    house.store.away = False
+    house.wait(60)
+    assert (len(house.store.revisions), house.store.taken_back) == (1, [STUDY])
