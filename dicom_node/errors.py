@@ -98,6 +98,15 @@ class Backlogged(StoreRefused):
     sender_does = _LATER
 
 
+class NobodyHears(StoreRefused):
+    """The node's first process is gone, so nobody would assemble what comes; the node is started again, or stopped."""
+
+    status = OUT_OF_RESOURCES
+    comment = "node is ending"
+    means = "the node's first process is gone, and with it who puts studies together; this one is about to end"
+    sender_does = _LATER
+
+
 class Mismatch(StoreRefused):
     """The request names another SOP Class or Instance UID than its dataset: the sender must mend its object."""
 

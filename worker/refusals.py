@@ -62,10 +62,19 @@ REFUSALS: Mapping[str, Refusal] = {
     "no unit of voltage": Refusal(
         meaning="a channel's sensitivity is in something else than uV, mV or V", remedy=_AT_SENDER
     ),
+    "no sensitivity": Refusal(
+        meaning="nothing says how much voltage a channel's values stand for: Channel Sensitivity is missing, 0 or not "
+        "finite, or its correction or baseline is",
+        remedy=_AT_SENDER,
+    ),
     "no images": Refusal(meaning="an object has no rows, columns or frames", remedy=_SELECT_ANOTHER),
     "colour images": Refusal(
         meaning="images that lie in patient space are in colour, and models of volumes read grey values",
         remedy=_SELECT_ANOTHER,
+    ),
+    "odd bits": Refusal(
+        meaning="High Bit is not one less than Bits Stored: the values lie in bits where no decoder looks for them",
+        remedy=_AT_SENDER,
     ),
     "lookup table": Refusal(
         meaning="slices of a volume mean something only through a Modality LUT", remedy=_SEND_ORIGINALS
@@ -116,8 +125,11 @@ REFUSALS: Mapping[str, Refusal] = {
         remedy="send a reconstruction without tilt",
     ),
     "several acquisitions": Refusal(
-        meaning="images at one position differ in echo, time, diffusion or acquisition", remedy=_SPLIT
+        meaning="images at one position differ in echo, time, diffusion or acquisition, or any two of its images in "
+        "echo time or diffusion weighting",
+        remedy=_SPLIT,
     ),
+    "mixed units": Refusal(meaning="its images state different units of their values", remedy=_SPLIT),
     "duplicate slices": Refusal(meaning="two images at one position have different pixels", remedy=_SPLIT),
 }
 

@@ -38,13 +38,15 @@ class Adoption:
         self._handover = handover
         self._take = take
         self._from_before: set[str] = set()  # study folders that were there at the start, until looked through
+        self._to_tell: set[str] = set()  # of these, until it is told where nothing is new
 
     def begin(self) -> None:
         """Remove half-written files and look at every folder; before anybody stores here. Raises OSError."""
         removed = self._spool.remove_partials()
         folders = self._spool.study_folders()
         self._from_before.update(folders)
-        self._look_at(folders, at_start=True)
+        self._to_tell.update(folders)
+        self._look_at(folders)
         self._note_looked_through()
         _log.info("assembler started", partials_removed=removed, study_folders=len(folders))
 
@@ -76,11 +78,11 @@ class Adoption:
             self._from_before.discard(folder)
             self._note_looked_through()
 
-    def _look_at(self, folders: Iterable[str], *, at_start: bool = False) -> None:
+    def _look_at(self, folders: Iterable[str]) -> None:
         for folder in folders:
-            self._handover.add(Errand.ADOPT, folder, partial(self._adopt, folder, at_start=at_start))
+            self._handover.add(Errand.ADOPT, folder, partial(self._adopt, folder))
 
-    def _adopt(self, folder: str, *, at_start: bool = False) -> None:
+    def _adopt(self, folder: str) -> None:
         self.put_cut_aside(folder)
         files = self._spool.files(folder)
         known = self._store.recorded_files(folder) - self._spool.mended(files)
@@ -91,11 +93,12 @@ class Adoption:
         for instance in found:
             _log.info("instance adopted", file=instance.file)
             self._take(instance)
-        if at_start and not found:
+        if folder in self._to_tell and not found:
             # It was noted as arriving after a revision had taken all of it, and then this process ended.
             there = next(filter(None, map(self._spool.describe, files)), None)
             if there is not None:
                 self._all_recorded(there.study_instance_uid)
+        self._to_tell.discard(folder)
 
     def _note_looked_through(self) -> None:
         if not self._from_before:

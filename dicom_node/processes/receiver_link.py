@@ -12,6 +12,7 @@ import structlog
 
 from dicom_node.admitting.association import Admission, Caller, Rejection
 from dicom_node.archives.commitment_report import CommitmentReport
+from dicom_node.errors import NobodyHears
 from dicom_node.messages.services import Status
 from dicom_node.processes.receiver_messages import (
     Accepting,
@@ -56,6 +57,7 @@ class ReceiverLink:
             raise
         self._line = Line(connection)
         self._on_gone = on_gone
+        self._gone = threading.Event()
         self._lock = threading.Lock()
         self._asked: dict[str, _Question] = {}
         self._reported: dict[int, _Reported] = {}
@@ -81,7 +83,8 @@ class ReceiverLink:
         self._line.close()
 
     def accepting(self) -> bool:
-        """Say whether instances may be taken, as it was last told."""
+        """Say whether instances may be taken, as it was last told. Raises NobodyHears."""
+        self._require_hearer()
         return self._accepting
 
     def full_peers(self) -> frozenset[str]:
@@ -89,9 +92,13 @@ class ReceiverLink:
         return self._full_peers
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
-        """Tell of an instance, soon. If nobody hears it, it is adopted from the spool when this process is gone."""
+        """Tell of an instance, soon. If this process dies before that, it is adopted from the spool.
+
+        Raises NobodyHears: whoever follows may have looked through the spool before it was there.
+        """
         self._line.put_off(Stored(instance=instance, association=association))
         self._put_off.set()
+        self._require_hearer()
 
     def association_ended(self, association: str) -> None:
         """Tell that an association is over."""
@@ -106,8 +113,12 @@ class ReceiverLink:
         self._send(Listed(study_instance_uid=study_instance_uid, sop_instance_uids=sop_instance_uids, source=source))
 
     def commitment_asked(self, name: str, association: str) -> None:
-        """Tell of a request for storage commitment. If nobody hears it, it is found in the spool."""
+        """Tell of a request for storage commitment. If this process dies before that, it is found in the spool.
+
+        Raises NobodyHears.
+        """
         self._send(CommitmentAsked(name=name, association=association))
+        self._require_hearer()
 
     def commitment_left(self, name: str) -> None:
         """Tell that somebody else must report on it."""
@@ -150,6 +161,10 @@ class ReceiverLink:
     def leave(self, association: str) -> None:
         """Do nothing: that the association ended says it."""
 
+    def _require_hearer(self) -> None:
+        if self._gone.is_set():
+            raise NobodyHears("the node's first process is gone; this one ends with the associations that it has")
+
     def _send(self, message: Message) -> None:
         try:
             self._line.send(message)
@@ -179,6 +194,7 @@ class ReceiverLink:
         self._left_alone()
 
     def _left_alone(self) -> None:
+        self._gone.set()
         with self._lock:
             unanswered = [question.answered for question in self._asked.values()]
             unanswered += [waiting.answered for waiting in self._reported.values()]

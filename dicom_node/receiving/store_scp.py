@@ -20,13 +20,13 @@ class Reception(Protocol):
     """Who is told what arrives; the assembler is one. Called from the associations' threads; must return at once."""
 
     def accepting(self) -> bool:
-        """Say whether instances may still be taken; False makes the node answer A700."""
+        """Say whether instances may still be taken; False makes the node answer A700. May raise StoreRefused."""
 
     def full_peers(self) -> frozenset[str]:
         """Return the AE titles of those from whom nothing more may be taken for now; they get A700."""
 
     def instance_stored(self, instance: StoredInstance, association: str) -> None:
-        """An instance is in the spool, and its sender was answered."""
+        """An instance is in the spool, and its sender was answered. May raise StoreRefused."""
 
     def association_ended(self, association: str) -> None:
         """An association is over, in whatever way."""
@@ -72,6 +72,8 @@ class StoreRequest:
         """Keep the instance, and return status and error comment."""
         if self._status is None:
             self._guarded(self._keep)
+        if self._kept is None:
+            self.discard()
         return self._status or (SUCCESS, "")
 
     def answered(self) -> None:
@@ -113,7 +115,10 @@ class StoreRequest:
 
     def _keep(self) -> None:
         assert self._arriving is not None  # noqa: S101  # else there is a status
-        self._kept = self._arriving.keep()
+        kept = self._arriving.keep()
+        # Asked once more before the answer: it is an error where nobody would hear of it any more.
+        self._reception.accepting()
+        self._kept = kept
 
     def _guarded(self, action: Callable[[], None]) -> None:
         """Do it; what it raises becomes the status."""

@@ -101,10 +101,6 @@ class Disk:
             _log.error("spool disk failed", spool=str(self._root))
         self._suspect.set()
 
-    def suspected(self) -> bool:
-        """Say whether it failed, and has not taken a test file since."""
-        return self._suspect.is_set()
-
     def require_health(self) -> None:
         """After a failure, write, sync and remove a test file."""
         if self._suspect.is_set():

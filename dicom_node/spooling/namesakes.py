@@ -1,6 +1,8 @@
 """Instances under a UID that another file has already: the same again, a variant beside it, or whole in its place."""
 
+import functools
 import hashlib
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -29,25 +31,62 @@ def named_beside(
     """Name an instance whose UID another file has already, or find that it is the same again.
 
     What a power cut, or a disk, has made of the other file is no instance that could be another version of this one.
+    What is the same as an earlier version, and not as the latest, is a version anew: its sender has gone back to it.
 
     Returns what it is, and its file's name. Raises NotDicom, OSError.
     """
     digest = hashlib.sha256(dataset).hexdigest()
     again = Again(dataset=dataset, transfer_syntax_uid=origin.transfer_syntax_uid)
+    earlier = ""
     for file in (f"{name}.dcm", f"{name}~{digest[:16]}.dcm", f"{name}~{digest}.dcm"):
         target = directory / file
         arrival = Arrival.VARIANT if "~" in file else Arrival.NEW
+        if arrival is Arrival.VARIANT:
+            _put_after(directory, name, part)
         if part.named(target):
             return arrival, file
         if _same(target, digest, dataset, origin):
-            return Arrival.SAME, file
-        place = f"{directory.parent.name}/{directory.name}/{file}"
-        if repair.damaged(place, again):
-            if repair.replaced(place, part, again):
-                return arrival, file
-            if _same(target, digest, dataset, origin):  # another receiver was faster
+            if target == _latest(directory, name):
                 return Arrival.SAME, file
-    raise _names_taken(directory)
+            earlier = file
+            continue
+        place = f"{directory.parent.name}/{directory.name}/{file}"
+        if not repair.damaged(place, again):
+            continue
+        if repair.replaced(place, part, again):
+            return arrival, file
+        if _same(target, digest, dataset, origin):  # another receiver was faster
+            return Arrival.SAME, file
+    if not earlier:
+        raise _names_taken(directory)
+    return Arrival.SAME, earlier
+
+
+def _put_after(directory: Path, name: str, part: Part) -> None:
+    """Have a version be the latest by the time at which it came, also where the clock was set back meanwhile."""
+    latest = _latest(directory, name).stat().st_mtime_ns
+    came = Path(part.name).stat().st_mtime_ns
+    if came <= latest:
+        os.utime(part.name, ns=(latest + 1, latest + 1))
+
+
+def _latest(directory: Path, name: str) -> Path:
+    """Return the version of an instance that came last."""
+    versions = _variants(directory, directory.stat().st_mtime_ns).get(name, ())
+    files = [directory / file for file in (f"{name}.dcm", *versions)]
+    latest: Path = max(files, key=lambda file: (file.stat().st_mtime_ns, file.name))
+    return latest
+
+
+@functools.lru_cache(maxsize=64)  # where all of a series comes again, each instance asks
+def _variants(directory: Path, _changed_ns: int) -> dict[str, list[str]]:
+    """Return the names of later versions by those of instances."""
+    found: dict[str, list[str]] = {}
+    for file in directory.iterdir():
+        name, separator, _ = file.name.partition("~")
+        if separator:
+            found.setdefault(name, []).append(file.name)
+    return found
 
 
 def _same(target: Path, digest: str, dataset: memoryview, origin: Origin) -> bool:

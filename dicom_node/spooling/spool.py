@@ -40,6 +40,7 @@ class Spool(KeptFiles):
         """Open the spool, creating its directory. Raises OSError."""
         self._min_free_bytes = min_free_bytes
         self._fsync = fsync
+        self._not_synced: set[str] = set()  # study folders, where a study is synced as a whole
         self._disk = Disk(root, syncing=fsync == "instance")
         if fsync != "instance":
             note_unsynced(root)
@@ -139,11 +140,20 @@ class Spool(KeptFiles):
                 self._disk.require_health()
                 self._disk.sync_tree(self.root / folder)
             except OSError as error:
+                self._not_synced.add(folder)
                 raise self.failure(error) from error
+            self._not_synced.discard(folder)
 
     def trusted(self) -> bool:
-        """Say whether the disk has not failed here since it last took a test file."""
-        return not self._disk.suspected()
+        """Say whether every study could be synced that was to be, and the disk is well; after a failure it is tried.
+
+        Whoever only looks through the spool, or promises to keep what is there, begins no instance that would try it.
+        """
+        try:
+            self._disk.require_health()
+        except OSError:
+            return False
+        return not self._not_synced
 
     def failure(self, error: OSError | NotDicom) -> SpoolFailed:
         """Trust the disk no longer; return what is to be raised."""

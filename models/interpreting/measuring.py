@@ -21,8 +21,10 @@ ANOTHER_UNIT = Sentence("Mean and deviation are left out: the images state anoth
 IN_PARTS = Sentence("The diameter of what lies in several parts is that of the widest part.")
 _OF_PARTS = frozenset({"count", "diameters"})
 _OF_VALUES = frozenset({"mean", "deviation"})
-#: What UCUM lets anybody add to a unit, such as {SUVbw}, says no more than what it is a unit of.
+#: What UCUM lets anybody add to a unit says no more than what it is a unit of.
 _ANNOTATION = re.compile(r"\{[^}]*\}")
+#: But uptake by body weight and by lean mass are different numbers, and both are g/ml.
+_SUV = re.compile(r"\{SUV[^}]*\}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +89,17 @@ def unit_of_values(source: Volume, value_unit: Concept) -> Concept | None:
     A card that names none (1, no units) says nothing that could be wrong.
     """
     unnamed = value_unit.value == NO_UNITS.value or not source.unit
-    return value_unit if unnamed or _bare(source.unit) == _bare(value_unit.value) else None
+    return value_unit if unnamed or _alike(source.unit, value_unit.value) else None
 
 
 def wants_values(label: Label) -> bool:
     """Say whether a label asks for a number of the values inside."""
     return bool(_OF_VALUES & set(label.measurements))
+
+
+def _alike(one: str, other: str) -> bool:
+    kinds = [set(_SUV.findall(unit)) for unit in (one, other)]
+    return _bare(one) == _bare(other) and (not all(kinds) or kinds[0] == kinds[1])
 
 
 def _bare(unit: str) -> str:

@@ -154,6 +154,12 @@ class ANode:
             assert time.monotonic() < deadline, "processes outlive SIGKILL"
             time.sleep(_PAUSE_S)
 
+    def kill_first(self) -> None:
+        """End its first process with SIGKILL; those below it hear of that, and end in order."""
+        process = self._processes.pop("node")
+        process.kill()
+        process.wait()
+
     def receivers(self) -> list[int]:
         """Return its receiving processes."""
         own, *below = tree(self.pid)

@@ -152,16 +152,24 @@ def test_row_20_other_pixels_or_another_place_hold_the_job(
         else:
             content.PixelSpacing = [9.0, 9.0]
 
-    assert {outcome.status for outcome in node.send(*changed(files[3:4], tmp_path / "other", alter))} == {0}
+    other = changed(files[3:4], tmp_path / "other", alter)
+    assert {outcome.status for outcome in node.send(*other)} == {0}
     settled(study, 12, 12)
     first, second = jobs_of(node, study)
     assert (first.state, second.state) == (JobState.SUPERSEDED, JobState.HELD)
     assert "which one is right?" in second.reason
     # The same once more is no other contradiction.
-    node.send(*files)
+    node.send(*files[:3], *other, *files[4:])
     node.send(write_file(tmp_path / "last.dcm", dataset(StudyInstanceUID=f"1.2.20.{len(what)}", SOPInstanceUID="1.3")))
     settled(f"1.2.20.{len(what)}", 1)
     assert len(jobs_of(node, study)) == 2
+    # Its sender goes back to the first: that is the newest now, and still somebody must look.
+    node.send(*files)
+    settled(study, 12, 12, 12)
+    *_, second, third = jobs_of(node, study)
+    assert (second.state, third.state) == (JobState.SUPERSEDED, JobState.HELD)
+    assert "which one is right?" in third.reason
+    assert third.reason != second.reason
 
 
 def test_row_21_the_same_sop_uid_under_another_study_is_kept_apart(

@@ -187,3 +187,20 @@ def test_the_node_goes_with_its_first_process(node: NodeProcess, wait_for: Calla
     pids = receivers(node)
     os.kill(node.pid, signal.SIGKILL)
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), what="its children are gone")
+
+
+def test_nothing_is_answered_for_after_the_nodes_first_process_is_gone(
+    node: NodeProcess, wait_for: Callable[..., None]
+) -> None:
+    """Another node has looked through the spool meanwhile, and would never hear of what came after that."""
+    node.start("processes = 1\nquiet_time_s = 1.0\nassociation_hold_s = 1.0")
+    before, after = (next(iter(study(SEED, number, 1, 1))) for number in (0, 1))
+    with associated(node.port, before) as association:
+        assert association.store(encode(before, 1, association.longest_pdu)) == 0
+        first = receivers(node)
+        node.kill_first()
+        node.start("processes = 1\nquiet_time_s = 1.0\nassociation_hold_s = 1.0")
+        wait_for(lambda: node.events("study handed over"), what="what had been answered for is complete")
+        assert all(Path(f"/proc/{pid}").exists() for pid in first)  # it waits for its association
+        assert association.store(encode(after, 2, association.longest_pdu)) == 0xA700
+    assert node.stop() == 0

@@ -30,8 +30,16 @@ _READ_FROM_HEADER = (
         "GantryDetectorTilt",
     ),
     *("ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("RescaleType", "Units", "SUVType", "SpacingBetweenSlices", "PixelAspectRatio"),
+    *(
+        f"{colour}PaletteColorLookupTable{part}"
+        for colour in ("Red", "Green", "Blue")
+        for part in ("Descriptor", "Data")
+    ),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )
+#: Of which side of the body an image is; who fills in what was left out corrects the header.
+_SIDE = ("ImageLaterality", "Laterality")
 #: Bytes that are compared at a time: as many as a page of a file system, which is what it loses.
 _PIECE = 4096
 _VERSION = re.compile("~[0-9a-f]+(?=[.]dcm$)")
@@ -92,7 +100,8 @@ def read_alike(versions: Sequence[Path]) -> bool:
     first, *others = versions
     try:
         header = _header(first)
-        return all(_header(other) == header for other in others) and pixels_alike(versions)
+        alike = all(_header(other) == header for other in others) and len({*map(_side, versions)} - {""}) <= 1
+        return alike and pixels_alike(versions)
     except (*PARSE_ERRORS, NodeError):
         return False
 
@@ -108,6 +117,11 @@ def pixels_alike(versions: Sequence[Path]) -> bool:
 
 def _header(file: Path) -> Any:
     return read_header(file, list(_READ_FROM_HEADER))
+
+
+def _side(file: Path) -> str:
+    found = read_header(file, list(_SIDE))
+    return next((str(found.get(keyword)).strip() for keyword in _SIDE if found.get(keyword)), "")
 
 
 def _same_bulk(one: Path, other: Path) -> bool:

@@ -144,7 +144,7 @@ def _contradiction(series: SeriesSummary) -> str:
         * series.zeroed
     )
     return (
-        f"series {series.series_instance_uid}: an image came again with other pixels, or another place or scale "
+        f"series {series.series_instance_uid}: an image came again with other pixels, or another place, side or scale "
         f"({file}{others}); which one is right?{zeros} `wetread retry` reads the newest, `wetread cancel` reads none"
     )
 

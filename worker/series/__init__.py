@@ -1,7 +1,8 @@
 """Files to Volume, Image or Waveform. In reading order:
 
 series_volume      a series' files, read and put together
-slice_geometry     in which order, at which places; image_frames, of multi-frame objects
+slice_geometry     in which order, at which places; image_frames, of multi-frame objects; one_acquisition, whether they
+                   belong together
 planar_images      X-rays and clips; planar_spacing, what a pixel of them measures
 waveform_reading   ECG
 frame_decoders     the fastest for each transfer syntax; plain_frames, those that need no pydicom

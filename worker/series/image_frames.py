@@ -15,7 +15,7 @@ from worker.instances.codestream_size import codestream_size
 from worker.instances.plain_values import value_of
 from worker.instances.pydicom_errors import PARSE_ERRORS, panics_as_errors, told_as_unreadable
 from worker.series.frame_decoders import plugin_for, register
-from worker.series.plain_frames import encapsulated_frame, plain_frame
+from worker.series.plain_frames import encapsulated_frame, plain_frame, require_low_bits
 from worker.series.slice_geometry import Plane
 from worker.series.stated_units import stated_unit
 
@@ -148,15 +148,13 @@ def voxels_announced(dataset: Any, name: str, *, colour: bool = False) -> int:
     with told_as_unreadable(name):
         if value_of(dataset, "Rows") is None or value_of(dataset, "Columns") is None:
             raise SeriesRefused("no images: an object of this series has no Rows and Columns")
+        require_low_bits(dataset)
         rows, columns = _size_of(dataset)
         voxels = rows * columns * int(value_of(dataset, "NumberOfFrames") or 1)
+        palette = str(value_of(dataset, "PhotometricInterpretation")) == "PALETTE COLOR"
         if colour:
-            return voxels * (
-                3
-                if str(dataset.get("PhotometricInterpretation")) == "PALETTE COLOR"
-                else int(dataset.get("SamplesPerPixel") or 1)
-            )
-        if int(value_of(dataset, "SamplesPerPixel") or 1) != 1:
+            return voxels * (3 if palette else int(dataset.get("SamplesPerPixel") or 1))
+        if palette or int(value_of(dataset, "SamplesPerPixel") or 1) != 1:
             raise SeriesRefused("colour images: models of volumes read grey values")
         if dataset.get("ModalityLUTSequence"):
             # PS3.3 C.11.1: then there is no Rescale Slope, and the stored values mean nothing by themselves.

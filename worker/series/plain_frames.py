@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydicom.encaps import get_frame
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
+from worker.errors import SeriesRefused
 from worker.instances.plain_values import value_of
 
 _UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
@@ -23,6 +24,16 @@ def encapsulated_frame(dataset: Any, index: int) -> bytes:
         extended_offsets=offsets if all(offsets) else None,
     )
     return frame
+
+
+def require_low_bits(dataset: Any) -> None:
+    """Refuse values that are said to lie in the upper bits of their words, as old devices wrote them (PS3.5 8.1.1).
+
+    Every decoder takes the lower ones. Raises SeriesRefused, and what pydicom raises over a value that is none.
+    """
+    high, stored = value_of(dataset, "HighBit"), value_of(dataset, "BitsStored")
+    if high is not None and stored is not None and int(high) >= int(stored):
+        raise SeriesRefused("odd bits: High Bit is not one less than Bits Stored, so the values lie in other bits")
 
 
 def plain_frame(dataset: Any, number: int) -> NDArray[np.generic] | None:

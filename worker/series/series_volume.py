@@ -28,6 +28,7 @@ from worker.instances.quick_parsing import quickly_parsed
 from worker.instances.series_repairs import AS_STORED, THICKNESS, copies_left_out
 from worker.series.frame_decoders import in_parallel
 from worker.series.image_frames import Frame, decode, frames_of, said_between_slices_mm, voxels_announced
+from worker.series.one_acquisition import require_one_acquisition
 from worker.series.planar_images import is_planar, load_planar
 from worker.series.rescaling import add_whole, scale, stay_whole, whole_dtype
 from worker.series.slice_geometry import Stack, stack
@@ -132,7 +133,7 @@ def _load_images(datasets: list[Any], names: list[str], digest: Callable[[], str
             said_between_slices_mm(datasets[0], keyword) for keyword in ("SliceThickness", "SpacingBetweenSlices")
         )
     found = stack([frame.plane for frame in frames], thickness_mm=thickness_mm or apart_mm)
-    _require_distinct_acquisitions(frames, found)
+    require_one_acquisition(frames, found)
     ordered, repairs = _without_copies(datasets, names, frames, found)
     array = _values(datasets, names, ordered)
     enhanced = frames[0].number > 0
@@ -143,8 +144,7 @@ def _load_images(datasets: list[Any], names: list[str], digest: Callable[[], str
     if any(str(value_of(dataset, "PhotometricInterpretation")) == "MONOCHROME1" for dataset in datasets):
         repairs = (*repairs, AS_STORED)
     return LoadedSeries(
-        # Several are together one that no model expects: a mean over both would be of nothing.
-        source=Volume(array=array, affine=found.affine, unit=" ".join(sorted({f.unit for f in ordered if f.unit}))),
+        source=Volume(array=array, affine=found.affine, unit=next((it.unit for it in ordered if it.unit), "")),
         datasets=(datasets[0],) if enhanced else tuple(datasets[frame.dataset] for frame in ordered),
         frame_numbers=tuple(frame.number for frame in ordered) if enhanced else (),
         inputs_digest=digest(),
@@ -219,15 +219,6 @@ def _as_it_came(dataset: Any, keyword: str) -> str:
     element = dataset.get_item(keyword)
     value = b"" if element is None else element.value
     return value.rstrip(b" \0").decode("latin-1") if isinstance(value, bytes) else str(value or "")
-
-
-def _require_distinct_acquisitions(frames: Sequence[Frame], found: Stack) -> None:
-    for group in found.groups:
-        kinds = {frames[index].kind for index in group}
-        if len(kinds) > 1:
-            different = {text for kind in kinds for text in kind if not all(text in other for other in kinds)}
-            keywords = ", ".join(sorted({text.split(" ", 1)[0] for text in different}))
-            raise SeriesRefused(f"several acquisitions: images of one position differ in {keywords or 'their kind'}")
 
 
 def _without_copies(

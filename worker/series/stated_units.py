@@ -32,6 +32,15 @@ _UCUM: Mapping[str, str] = {
     "1CM": "/cm",
     "STDDEV": "{stddev}",
 }
+#: SUV Type (0054,1006) to how UCUM tells uptake values by body weight from those by what else (PS3.16 CID 85).
+_SUV: Mapping[str, str] = {
+    "BW": "{SUVbw}",
+    "LBM": "{SUVlbm}",
+    "LBMJAMES128": "{SUVlbm(James128)}",
+    "LBMJANMA": "{SUVlbm(Janma)}",
+    "IBW": "{SUVibw}",
+    "BSA": "{SUVbsa}",
+}
 
 
 def stated_unit(item: Any, dataset: Any) -> str:
@@ -45,6 +54,11 @@ def stated_unit(item: Any, dataset: Any) -> str:
 
     Raises whatever pydicom raises over values that are none.
     """
+    units = str(value_of(dataset, "Units") or "").strip().upper()
+    if units in ("GML", "CM2ML"):
+        # PS3.3 C.8.9.1: g/ml without a type is by body weight.
+        suv = str(value_of(dataset, "SUVType") or ("BW" if units == "GML" else "")).strip().upper()
+        return _UCUM[units] + _SUV.get(suv, "")
     stated = value_of(dataset, "Units") or (value_of(item, "RescaleType") if item is not None else None)
     term = str(stated or "").strip()
     return _UCUM.get(term.upper(), term)

@@ -85,9 +85,12 @@ def _padded(group: Any, stored: NDArray[np.generic]) -> NDArray[np.bool_]:
 
 def _millivolt(stored: NDArray[Any], channel: Any) -> NDArray[np.float64]:
     """Apply baseline, sensitivity and its correction (C.10.9.1.4.2)."""
-    sensitivity = float(channel.get("ChannelSensitivity") or 1.0)
-    correction = float(channel.get("ChannelSensitivityCorrectionFactor") or 1.0)
+    sensitivity = float(channel.get("ChannelSensitivity") or 0.0)
+    stated = channel.get("ChannelSensitivityCorrectionFactor")
+    correction = 1.0 if stated in (None, "") else float(stated)
     baseline = float(channel.get("ChannelBaseline") or 0.0)
+    if sensitivity * correction == 0 or not np.all(np.isfinite((sensitivity, correction, baseline))):
+        raise SeriesRefused("no sensitivity: that of a channel, or its correction or baseline, is missing or no number")
     units = channel.get("ChannelSensitivityUnitsSequence")
     unit = str(units[0].CodeValue) if units else ""
     if unit not in _MILLIVOLT:

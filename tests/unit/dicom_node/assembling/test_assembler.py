@@ -267,6 +267,57 @@ def test_a_study_that_cannot_be_synced_stops_receiving_until_it_is(
     assert (house.files(), house.assembler.accepting()) == ([[file]], True)
 
 
+@pytest.mark.parametrize("fsync", ["instance", "study", "off"])
+def test_a_disk_that_failed_beside_receiving_is_tried_again(tmp_path: Path, fsync: Fsync) -> None:
+    """As where an instance that is to be committed cannot be read: nothing else would ever try that disk here."""
+    house = House(tmp_path)
+    house.spool = Spool(tmp_path / "spool", fsync=fsync)
+    house.assembler = Assembler(SETTINGS, house.spool, house.store, house.clock)
+    house.spool.failure(OSError(errno.EIO, os.strerror(errno.EIO)))
+    assert house.assembler.accepting()
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EROFS])
+def test_nothing_is_accepted_while_the_disk_takes_no_test_file(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """It is asked each time whether it does."""
+    house.spool.failure(OSError(error, os.strerror(error)))
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.spool._disk, "begin_part", fail)
+        assert not house.assembler.accepting()
+    assert house.assembler.accepting()
+
+
+def test_a_study_that_cannot_be_synced_is_remembered_where_the_disk_takes_a_test_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has been answered for, and is not on the disk: nothing more is accepted before it is."""
+    house = House(tmp_path)
+    house.spool = Spool(tmp_path / "spool", fsync="study")
+    house.assembler = Assembler(SETTINGS, house.spool, house.store, house.clock)
+    file = house.receive()
+    sync = os.fsync
+
+    def fail(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().suffix == ".dcm":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        house.wait(30)
+        assert not house.assembler.accepting()
+        house.wait(30)
+        assert (house.store.revisions, house.assembler.accepting()) == ([], False)
+    house.wait(30)
+    assert (house.files(), house.assembler.accepting()) == ([[file]], True)
+
+
 @pytest.mark.parametrize("fsync", ["instance", "study"])
 def test_a_study_that_is_removed_within_its_quiet_time_holds_nobody(tmp_path: Path, fsync: Fsync) -> None:
     """There is nothing to tell of it, the disk has not failed, and its place in the backlog is free."""
@@ -671,3 +722,18 @@ def test_a_study_of_which_a_revision_has_all_does_not_arrive_for_ever(
         wait_for(lambda: before.store.taken_back == [STUDY], what="that nothing arrives")
     finally:
         assembler.stop()
+
+
+def test_a_study_that_has_all_does_not_arrive_though_it_comes_again_while_the_store_is_away(house: House) -> None:
+    """After a restart: the look for what comes again takes the place of the one that waits since the start."""
+    house.receive()
+    house.wait(30)
+    after = Assembler(SETTINGS, house.spool, house.store, house.clock)
+    house.assembler = after
+    after._adoption.begin()
+    house.store.away = True
+    house.wait(0)
+    house.receive()  # the same again
+    house.store.away = False
+    house.wait(60)
+    assert (len(house.store.revisions), house.store.taken_back) == (1, [STUDY])

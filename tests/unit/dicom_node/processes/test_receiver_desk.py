@@ -14,6 +14,7 @@ from dicom_node.admitting.association import Admission, Caller, Rejection
 from dicom_node.admitting.doorkeeper import Doorkeeper
 from dicom_node.archives.commitment_report import CommitmentReport
 from dicom_node.commitments.report_recorder import ReportRecorder
+from dicom_node.errors import NobodyHears
 from dicom_node.processes.receiver_desk import ReceiverDesk
 from dicom_node.processes.receiver_link import ReceiverLink
 from dicom_node.settings import NodeSettings
@@ -288,13 +289,19 @@ def test_a_full_backlog_is_known_everywhere(house: House, wait_for: Callable[...
 
 
 def test_a_process_hears_when_it_is_left_alone(tmp_path: Path, wait_for: Callable[..., None]) -> None:
-    """It is to end then; who asks meanwhile is told to try again, and who stored has lost nothing."""
+    """It is to end then; who asks, stores or wants commitment meanwhile is told to try again."""
     house = House(tmp_path)
     link = house.link()
     house.desk.stop()
     wait_for(lambda: house.gone, what="the process hears it")
     stored = Spool(tmp_path / "spool").store(*incoming())
-    link.instance_stored(stored, "association-1-1")
+    for tell in (
+        link.accepting,
+        lambda: link.instance_stored(stored, "association-1-1"),
+        lambda: link.commitment_asked("a" * 64, "association-1-1"),
+    ):
+        with pytest.raises(NobodyHears):
+            tell()
     assert not house.assembler.stored
     assert link.admit(CALLER, "association-1-2") is Rejection.LOCAL_LIMIT_EXCEEDED
     assert link.commitment_reported(REPORT, "PACS") == 0x0110

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,29 @@ def test_other_bytes_are_kept_beside_the_first(spool: Spool) -> None:
     assert _files(spool) == sorted([first.file, variant.file])
     assert variant.file.startswith(first.file.removesuffix(".dcm") + "~")
     assert spool.store(*other).arrival is Arrival.SAME
-    assert spool.store(*incoming()).arrival is Arrival.SAME
+
+
+def test_a_version_that_its_sender_goes_back_to_is_the_latest(spool: Spool) -> None:
+    """As where a correction was wrong: what came in between is not what the sender has now. Names are used up late."""
+    first, other = incoming(), incoming(dataset(PatientID="changed"))
+    came = [spool.store(*one) for one in (first, other, first, first, other, other, first)]
+    new, variant, same = Arrival.NEW, Arrival.VARIANT, Arrival.SAME
+    assert [one.arrival for one in came] == [new, variant, variant, same, variant, same, variant]
+    assert len({one.file for one in came}) == 5
+    latest = max(_files(spool), key=lambda file: (spool.root / file).stat().st_mtime_ns)
+    assert latest == came[-1].file
+    assert dataset_digest(spool.root / latest) == dataset_digest(spool.root / came[0].file)
+    assert [spool.store(*one).arrival for one in (first, other)] == [same, same]
+
+
+def test_a_version_is_the_latest_also_where_the_clock_was_set_back(spool: Spool) -> None:
+    """An hour, between the two."""
+    first = spool.store(*incoming())
+    ahead = time.time() + 3600
+    os.utime(spool.root / first.file, (ahead, ahead))
+    again = spool.store(*incoming(dataset(PatientID="changed")))
+    assert (spool.root / again.file).stat().st_mtime > ahead - 1
+    assert max(_files(spool), key=lambda file: (spool.root / file).stat().st_mtime_ns) == again.file
 
 
 @pytest.mark.parametrize("wrong", ["1.2/../../3", "../evil", "1.2\0.3", "1" * 65, ".", "", "1..2", "1.2.", "abc"])

@@ -73,6 +73,10 @@ def test_the_newest_is_the_one_that_arrived_last(versions: Callable[..., list[st
         put(ImagePositionPatient=[0, 0, 7]),
         put(RescaleSlope=2),
         put(PixelRepresentation=1),
+        put(RescaleType="MGML"),
+        put(Units="BQML"),
+        put(SUVType="LBM"),
+        put(PixelAspectRatio=[2, 1]),
         lambda content: content.__delitem__("PixelData"),
     ],
 )
@@ -81,6 +85,33 @@ def test_what_a_read_depends_on_is_a_contradiction(
 ) -> None:
     """Pixels, what they mean, and where they lie."""
     assert newest_versions(tmp_path, versions(change)).disputed == (SECOND,)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "disputed"),
+    [
+        (put(ImageLaterality="L"), put(ImageLaterality="R"), (SECOND,)),
+        (put(Laterality="L"), put(Laterality="R"), (SECOND,)),
+        (put(Laterality="L"), put(ImageLaterality="R"), (SECOND,)),
+        (put(Laterality="L"), put(ImageLaterality="L"), ()),
+        (put(Laterality=""), put(Laterality="R"), ()),
+        (put(Laterality="R"), put(Laterality=""), ()),
+    ],
+)
+def test_another_side_of_the_body_is_a_contradiction(
+    versions: Callable[..., list[str]],
+    tmp_path: Path,
+    before: Callable[[Dataset], None],
+    after: Callable[[Dataset], None],
+    disputed: tuple[str, ...],
+) -> None:
+    """What was found is told, and counted, by side; one that was not known, and is now, contradicts nothing."""
+    names = versions(after)
+    content = dcmread(tmp_path / FIRST)
+    before(content)
+    content.save_as(tmp_path / FIRST)
+    os.utime(tmp_path / FIRST, ns=(1, 1))
+    assert newest_versions(tmp_path, names).disputed == disputed
 
 
 def test_zeros_in_the_earlier_one_are_told_from_other_pixels(

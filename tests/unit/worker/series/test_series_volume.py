@@ -172,6 +172,56 @@ def test_two_acquisitions_in_one_series_are_refused(tmp_path: Path) -> None:
         load_series([*first, *second], max_voxels=ROOM)
 
 
+@pytest.mark.parametrize(("keyword", "one", "other"), [("EchoTime", "20", "80"), ("DiffusionBValue", 0.0, 1000.0)])
+@pytest.mark.parametrize("every", [1, 2])
+def test_parts_of_two_acquisitions_are_no_volume(
+    tmp_path: Path, keyword: str, one: object, other: object, every: int
+) -> None:
+    """Where each has the slices that the other lacks, in turn or half and half, nothing but their headers tells."""
+    files = write_mr_series(tmp_path, slices=6)
+    for number, file in enumerate(files):
+        dataset = pydicom.dcmread(file)
+        setattr(dataset, keyword, one if (number % 2 if every == 1 else number < 3) else other)
+        dataset.save_as(file)
+    with pytest.raises(SeriesRefused, match=f"^several acquisitions: .*{keyword}"):
+        load_series(files, max_voxels=ROOM)
+
+
+def test_one_acquisition_may_be_interleaved_and_round_its_figures(tmp_path: Path) -> None:
+    """Slices have a number of acquisition and a time of their own, and echo times differ in their last digits."""
+    files = write_mr_series(tmp_path, slices=6)
+    for number, file in enumerate(files):
+        dataset = pydicom.dcmread(file)
+        dataset.EchoTime = "2.98" if number % 2 else "2.9800"
+        dataset.EchoTime = "2.99" if number == 5 else dataset.EchoTime
+        dataset.AcquisitionNumber, dataset.TriggerTime = number % 2, number * 10
+        dataset.save_as(file)
+    assert load_series(files, max_voxels=ROOM).source.array.shape[0] == 6
+
+
+def test_indices_into_a_palette_are_no_grey_values(tmp_path: Path) -> None:
+    """One sample a pixel, and yet colour: as in maps of perfusion."""
+    files = write_mr_series(tmp_path, slices=3)
+    for file in files:
+        dataset = pydicom.dcmread(file)
+        dataset.PhotometricInterpretation = "PALETTE COLOR"
+        dataset.save_as(file)
+    with pytest.raises(SeriesRefused, match=r"^colour images: "):
+        load_series(files, max_voxels=ROOM)
+
+
+def test_values_in_the_upper_bits_are_refused(tmp_path: Path) -> None:
+    """As old devices wrote them; the lower bits alone would be noise."""
+    files = write_mr_series(tmp_path, slices=3)
+    for file in files:
+        dataset = pydicom.dcmread(file)
+        dataset.PixelData = (dataset.pixel_array << 4).tobytes()
+        dataset.BitsStored, dataset.HighBit = 12, 15
+        dataset.save_as(file)
+    with pytest.raises(SeriesRefused, match=r"^odd bits: "):
+        load_series(files, max_voxels=ROOM)
+
+
 def test_no_patient_data_in_a_refusal(tmp_path: Path) -> None:
     """Two patients in one series are refused without naming either."""
     files = write_mr_series(tmp_path)

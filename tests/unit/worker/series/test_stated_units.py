@@ -14,6 +14,7 @@ from models.interpreting.measuring import ANOTHER_UNIT
 from models.volume import Volume
 from tests.readings import LABELS, a_card, case_of, load
 from worker.case.finding_sentences import findings_of
+from worker.errors import SeriesRefused
 from worker.gate.output_gate import check
 from worker.results import build
 from worker.series.image_frames import frames_of
@@ -22,6 +23,7 @@ from worker.testing import write_mr_series
 
 HU = {"value": "[hnsf'U]", "scheme": "UCUM", "meaning": "Hounsfield unit"}
 SUV = {"value": "{SUVbw}g/ml", "scheme": "UCUM", "meaning": "Standardized Uptake Value body weight"}
+LEAN = {"value": "g/ml{SUVlbm}", "scheme": "UCUM", "meaning": "Standardized Uptake Value lean body mass"}
 CT = {"SOPClassUID": pydicom.uid.CTImageStorage, "Modality": "CT"}
 PET = {"SOPClassUID": pydicom.uid.PositronEmissionTomographyImageStorage, "Modality": "PT"}
 SCALED = {"RescaleSlope": "0.5", "RescaleIntercept": "0"}
@@ -50,6 +52,10 @@ def told(folder: Path, attributes: dict[str, Any], unit: dict[str, str] | None) 
         (CT | SCALED | {"RescaleType": "Z_EFF"}, HU),
         (PET | SCALED | {"Units": "BQML"}, SUV),
         (PET | SCALED | {"Units": "BQML", "RescaleType": "HU"}, HU),
+        (PET | SCALED | {"Units": "GML", "SUVType": "LBM"}, SUV),
+        (PET | SCALED | {"Units": "GML", "SUVType": "BW"}, LEAN),
+        (PET | SCALED | {"Units": "GML"}, LEAN),
+        (PET | SCALED | {"Units": "CM2ML", "SUVType": "BSA"}, SUV),
     ],
 )
 def test_a_mean_in_another_unit_is_left_out_and_told_of(
@@ -70,6 +76,9 @@ def test_a_mean_in_another_unit_is_left_out_and_told_of(
         (CT | SCALED, HU, "HU"),
         (CT | SCALED | {"RescaleType": "MGML"}, {"value": "mg/mL", "scheme": "UCUM", "meaning": "mg/mL"}, "mg/mL"),
         (PET | SCALED | {"Units": "GML"}, SUV, ""),
+        (PET | SCALED | {"Units": "GML", "SUVType": "BW"}, SUV, ""),
+        (PET | SCALED | {"Units": "GML", "SUVType": "LBM"}, LEAN, ""),
+        (PET | SCALED | {"Units": "GML", "SUVType": "LBM"}, {"value": "g/ml", "scheme": "UCUM", "meaning": "g/ml"}, ""),
         (SCALED | {"RescaleType": "normalized"}, None, ""),
         (PET | SCALED | {"Units": "BQML"}, None, ""),
     ],
@@ -83,15 +92,19 @@ def test_a_mean_in_the_cards_unit_is_told(
     assert said in structure
 
 
-def test_slices_in_different_units_have_none_that_a_card_names(tmp_path: Path) -> None:
-    """A mean of both would be of nothing."""
+def test_slices_in_different_units_are_refused(tmp_path: Path) -> None:
+    """Together they would be a volume of nothing; what states none is of the others' unit."""
     files = write_mr_series(tmp_path, attributes=SCALED | {"RescaleType": "HU"})
     dataset = pydicom.dcmread(files[3])
-    dataset.RescaleType = "MGML"
+    dataset.RescaleType = "US"
     dataset.save_as(files[3])
     source = load(tmp_path).source
     assert isinstance(source, Volume)
-    assert source.unit == "[hnsf'U] mg/ml"
+    assert source.unit == "[hnsf'U]"
+    dataset.RescaleType = "MGML"
+    dataset.save_as(files[3])
+    with pytest.raises(SeriesRefused, match=r"^mixed units: "):
+        load(tmp_path)
 
 
 def test_a_multi_frame_image_states_it_with_each_frames_values(tmp_path: Path) -> None:

@@ -74,6 +74,14 @@ def drop(keyword: str) -> Callable[[pydicom.Dataset, pydicom.Dataset], None]:
         (lambda group, _: setattr(group, "SamplingFrequency", 0), SeriesRefused, "no sampling frequency"),
         (lambda group, _: setattr(group, "WaveformOriginality", "DERIVED"), SeriesRefused, "no original waveform"),
         (lambda _, channel: delattr(channel, "ChannelSensitivityUnitsSequence"), SeriesRefused, "no unit of voltage"),
+        (lambda _, channel: delattr(channel, "ChannelSensitivity"), SeriesRefused, "no sensitivity"),
+        (lambda _, channel: setattr(channel, "ChannelSensitivity", "0"), SeriesRefused, "no sensitivity"),
+        (
+            lambda _, channel: setattr(channel, "ChannelSensitivityCorrectionFactor", "0"),
+            SeriesRefused,
+            "no sensitivity",
+        ),
+        (lambda _, channel: setattr(channel, "ChannelSensitivityCorrectionFactor", "inf"), SeriesRefused, "no sens"),
         (
             lambda _, channel: setattr(channel.ChannelSourceSequence[0], "CodeValue", "5.6.3-9-2"),
             SeriesRefused,
