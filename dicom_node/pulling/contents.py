@@ -8,6 +8,7 @@ from pydicom.multival import MultiValue
 
 from dicom_node.archives.query import Limits, answers_to
 from dicom_node.archives.requestor import Requestor
+from dicom_node.datasets.origin import is_uid
 
 #: A study may have tens of thousands of images, each a line.
 _LIMITS = Limits(seconds=300.0, bytes_all=256 << 20, answers=200_000)
@@ -19,7 +20,7 @@ class StudyContents:
 
     Attributes:
         instances: How many it has; None where the archive does not say.
-        sop_classes: Of its instances; empty where the archive does not say.
+        sop_classes: Of its instances, what is a UID; empty where the archive does not say.
     """
 
     instances: int | None
@@ -42,7 +43,7 @@ def contents_of(requestor: Requestor, study_uid: str) -> StudyContents | None:
     if not found:
         return None
     instances = next((int(item.NumberOfStudyRelatedInstances) for item in found if _counted(item)), None)
-    classes = tuple(sorted({uid for item in found for uid in _uids(item.get("SOPClassesInStudy"))}))
+    classes = tuple(sorted({uid for item in found for uid in _uids(item.get("SOPClassesInStudy")) if is_uid(uid)}))
     if instances is not None and classes:
         return StudyContents(instances=instances, sop_classes=classes)
     # Both are optional there (PS3.4 C.6.2.1.2); the instances themselves are not.
@@ -51,7 +52,7 @@ def contents_of(requestor: Requestor, study_uid: str) -> StudyContents | None:
         for series_uid in _series(requestor, study_uid)
         for image in _images(requestor, study_uid, series_uid)
     }
-    classes = classes or tuple(sorted({uid for uid in listed.values() if uid}))
+    classes = classes or tuple(sorted({uid for uid in listed.values() if is_uid(uid)}))
     return StudyContents(instances=instances if instances is not None else len(listed), sop_classes=classes)
 
 

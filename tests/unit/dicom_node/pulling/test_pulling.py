@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pynetdicom import AE, evt
+from pynetdicom.presentation import build_context
 
 from dicom_node.archives.requestor import Requestor
-from dicom_node.contexts import STUDY_ROOT_GET
+from dicom_node.contexts import STUDY_ROOT_FIND, STUDY_ROOT_GET
 from dicom_node.errors import ArchiveUnreachable
-from dicom_node.pulling.contents import StudyContents
+from dicom_node.pulling.contents import StudyContents, contents_of
 from dicom_node.pulling.pulling import Pulled, judged, kinds_of, pull_by_get
 from dicom_node.settings import Peer
 from tests.unit.dicom_node.instances import CT, STUDY, dataset
@@ -106,6 +107,32 @@ def test_what_the_node_refused_is_told_before_what_the_archive_says() -> None:
     """The archive only repeats that sub-operations failed; the node knows why."""
     pulled = judged(0xB000, 1, 2, 3, Counter({0xA700: 2}))
     assert "our node refused 2 instances with status A700" in pulled.why
+
+
+@pytest.mark.parametrize(
+    ("listed", "found"), [(["1." + "2" * 70, CT], (CT,)), (["1." + "2" * 70], ()), (["CT^Image", ""], ())]
+)
+def test_an_archive_may_call_anything_a_sop_class(
+    listed: list[str], found: tuple[str, ...], free_port: Callable[[], int]
+) -> None:
+    """No context can be made of what is no UID; the others are asked for, and the usual ones where none is left."""
+
+    def find(_: Any) -> Iterator[Any]:
+        answer = Dataset()
+        answer.StudyInstanceUID, answer.NumberOfStudyRelatedInstances = STUDY, 3
+        answer.SOPClassesInStudy = listed
+        yield 0xFF00, answer
+
+    port, entity = free_port(), AE("ARCHIVE")
+    entity.add_supported_context(STUDY_ROOT_FIND)
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_FIND, find)])
+    try:
+        archive = Requestor(peer=Peer(ae_title="ARCHIVE", host="127.0.0.1", port=port), calling_ae_title="WETREAD")
+        contents = contents_of(archive, STUDY)
+    finally:
+        server.shutdown()
+    assert contents == StudyContents(instances=3, sop_classes=found)
+    assert all(build_context(*kind) for kind in kinds_of(contents))
 
 
 @pytest.mark.parametrize("classes", [0, 1, 3, 127, 300])
