@@ -77,6 +77,10 @@ class Requestor:
         except ArchiveError as error:
             self._require_bounded(association, error)
             raise
+        except KeyboardInterrupt:
+            # Who waits for the end of a retrieval does not answer a release: a person would wait for that.
+            association.abort()
+            raise
         finally:
             if association.is_established:
                 association.release()

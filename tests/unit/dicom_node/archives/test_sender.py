@@ -2,10 +2,11 @@
 
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pynetdicom import AE
+from pynetdicom import AE, evt
 
 from dicom_node.archives.requestor import Requestor
 from dicom_node.contexts import VERIFICATION
@@ -48,3 +49,26 @@ def test_an_ipv6_address_may_stand_in_brackets() -> None:
     assert str(requestor("[::1]")) == str(requestor("::1")) == "PACS@[::1]:104"
     assert requestor("[::1]").peer.host == "::1"
     assert socket.inet_pton(socket.AF_INET6, requestor("[2001:db8::7]").peer.host)
+
+
+def test_who_is_interrupted_aborts(free_port: Callable[[], int], wait_for: Callable[..., None]) -> None:
+    """A release waits for an answer, and whoever is in the middle of a retrieval gives none."""
+    ends: list[str] = []
+    entity, port = AE("PACS"), free_port()
+    entity.add_supported_context(VERIFICATION)
+    handlers = [
+        (evt.EVT_ABORTED, lambda _: ends.append("aborted")),
+        (evt.EVT_RELEASED, lambda _: ends.append("released")),
+    ]
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+    peer = Peer(ae_title="PACS", host="127.0.0.1", port=port)
+    try:
+        with (
+            pytest.raises(KeyboardInterrupt),
+            Requestor(peer=peer, calling_ae_title="WETREAD").associate([(VERIFICATION, None)]),
+        ):
+            raise KeyboardInterrupt
+        wait_for(lambda: bool(ends), what="the end is seen")
+    finally:
+        server.shutdown()
+    assert ends == ["aborted"]
