@@ -12,6 +12,7 @@ from ops import logs
 from ops.commands import terminal
 from ops.commands.cli_send import transfer_progress
 from ops.commands.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
+from ops.commands.ending import ended_in_order
 from ops.commands.options import DataFolder, SettingsFile, read_settings
 from ops.commands.study_list import studies_in
 from ops.peers import archives_in, our_node, parse_peer, peer_named
@@ -76,7 +77,7 @@ def pull(
     table = terminal.table("study", "instances", "why not whole", "what to do")
     instances = whole = claimed = 0
     try:
-        with transfer_progress() as progress:
+        with ended_in_order(), transfer_progress() as progress:
             studies = progress.add_task("studies", total=len(wanted))
             for study_uid, pulled in pull_studies(wanted, route, _Bar(progress)):
                 instances += pulled.instances

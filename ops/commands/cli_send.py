@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ops import logs
 from ops.commands import terminal
 from ops.commands.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
+from ops.commands.ending import ended_in_order
 from ops.commands.options import DataFolder, SettingsFile, read_settings
 from ops.peers import our_title, peer_named
 
@@ -52,7 +53,7 @@ def send(
     summary = SendSummary()
     total, done = sum(map(len, sources)), False
     try:
-        with transfer_progress() as progress:
+        with ended_in_order(), transfer_progress() as progress:
             task = progress.add_task("sending", total=total)
             for name, outcome in send_sources(sources, requestor):
                 reason = summary.add(name, outcome)
