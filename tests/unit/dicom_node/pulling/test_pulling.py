@@ -44,7 +44,7 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 
 
 @contextmanager
-def house(port: int, sent: Iterable[Dataset | None]) -> Iterator[Requestor]:
+def house(port: int, sent: Iterable[Dataset | None], *classes: str) -> Iterator[Requestor]:
     """An archive that answers any C-GET with these (None: it aborts), and that takes instances itself, as a node."""
 
     def get(event: Any) -> Iterator[Any]:
@@ -57,7 +57,8 @@ def house(port: int, sent: Iterable[Dataset | None]) -> Iterator[Requestor]:
 
     entity = AE("ARCHIVE")
     entity.add_supported_context(STUDY_ROOT_GET)
-    entity.add_supported_context(CT, [EXPLICIT], scu_role=True, scp_role=True)
+    for sop_class in (CT, *classes):
+        entity.add_supported_context(sop_class, [EXPLICIT], scu_role=True, scp_role=True)
     handlers = [(evt.EVT_C_GET, get), (evt.EVT_C_STORE, lambda _: 0x0000)]
     server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
     try:
@@ -101,6 +102,25 @@ def test_what_was_taken_before_the_archive_aborts_is_told_as_it_comes(free_port:
     with pytest.raises(ArchiveUnreachable):
         pulled_from(free_port(), [image(1), image(2), None], steps)
     assert steps[-1] == 2
+
+
+def test_what_the_node_takes_nothing_of_is_told_as_its_refusal(free_port: Callable[[], int]) -> None:
+    """Such as a maker's own SOP class: the archive's log knows no more than that it failed."""
+    private = "1.3.12.2.1107.5.9.1"
+    odd = image(2)
+    odd.SOPClassUID = private
+    node, port = AE("NODE"), free_port()
+    node.add_supported_context(CT, [EXPLICIT])
+    server = node.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda _: 0x0000)])
+    contents = StudyContents(instances=3, sop_classes=(CT, private))
+    ours = Requestor(peer=Peer(ae_title="NODE", host="127.0.0.1", port=port), calling_ae_title="WETREAD")
+    try:
+        with house(free_port(), [image(1), odd, image(3)], private) as archive:
+            pulled = pull_by_get(archive, ours, STUDY, contents, lambda _: None)
+    finally:
+        server.shutdown()
+    assert pulled.instances == 2
+    assert "our node refused 1 instances with status 0122" in pulled.why
 
 
 def test_what_the_node_refused_is_told_before_what_the_archive_says() -> None:
