@@ -71,7 +71,7 @@ def instances_of(requestor: Requestor, study_uid: str) -> frozenset[str]:
 def _series(requestor: Requestor, study_uid: str) -> list[str]:
     wanted = _query("SERIES", study_uid)
     wanted.SeriesInstanceUID = ""
-    found = {str(answer.get("SeriesInstanceUID") or "") for answer in answers_to(requestor, wanted, _LIMITS)}
+    found = {str(answer.get("SeriesInstanceUID") or "") for answer in _of_study(requestor, wanted, study_uid)}
     return sorted(found - {""})
 
 
@@ -79,6 +79,11 @@ def _images(requestor: Requestor, study_uid: str, series_uid: str) -> Iterator[D
     wanted = _query("IMAGE", study_uid)
     wanted.SeriesInstanceUID = series_uid
     wanted.SOPInstanceUID = wanted.SOPClassUID = ""
+    yield from _of_study(requestor, wanted, study_uid)
+
+
+def _of_study(requestor: Requestor, wanted: Dataset, study_uid: str) -> Iterator[Dataset]:
+    """Yield the answers that are of a study: an archive that ignores the key answers with those of all its studies."""
     for answer in answers_to(requestor, wanted, _LIMITS):
         if str(answer.get("StudyInstanceUID") or study_uid) == study_uid:
             yield answer

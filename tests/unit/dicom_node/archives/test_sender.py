@@ -1,12 +1,15 @@
 """Calling a peer: what keeps an association from being opened is told as such, wherever it comes from."""
 
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pynetdicom import AE, evt
+from pynetdicom.dul import DULServiceProvider
 
 from dicom_node.archives.requestor import Requestor
 from dicom_node.contexts import VERIFICATION
@@ -72,3 +75,27 @@ def test_who_is_interrupted_aborts(free_port: Callable[[], int], wait_for: Calla
     finally:
         server.shutdown()
     assert ends == ["aborted"]
+
+
+def test_who_is_interrupted_does_not_wait_for_a_silent_peer(wait_for: Callable[..., None]) -> None:
+    """It has taken the connection and answers nothing; no thread that waits for it keeps the process."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def waiting() -> list[threading.Thread]:
+        return [
+            thread for thread in threading.enumerate() if not thread.daemon and isinstance(thread, DULServiceProvider)
+        ]
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            peer = Peer(ae_title="PACS", host="127.0.0.1", port=silent.getsockname()[1])
+            signal.setitimer(signal.ITIMER_REAL, 1.0)
+            caller = Requestor(peer=peer, calling_ae_title="WETREAD")
+            with pytest.raises(KeyboardInterrupt), caller.associate([(VERIFICATION, None)]):
+                pass
+            wait_for(lambda: not waiting(), what="nobody waits for the peer", deadline_s=10)
+    finally:
+        signal.signal(signal.SIGALRM, before)

@@ -155,6 +155,31 @@ def test_an_archive_may_call_anything_a_sop_class(
     assert all(build_context(*kind) for kind in kinds_of(contents))
 
 
+def test_an_archive_that_ignores_keys_is_not_asked_for_all_its_series(free_port: Callable[[], int]) -> None:
+    """It names the series of every study it has, and says of which study each is."""
+    asked: list[str] = []
+
+    def find(event: Any) -> Iterator[Any]:
+        level = event.identifier.QueryRetrieveLevel
+        asked.append(level)
+        for study in (STUDY, "1.2.98", "1.2.99"):
+            answer = Dataset()
+            answer.StudyInstanceUID, answer.SOPInstanceUID, answer.SOPClassUID = study, f"{study}.1", CT
+            answer.SeriesInstanceUID = f"{study}.0"
+            yield 0xFF00, answer
+
+    port, entity = free_port(), AE("ARCHIVE")
+    entity.add_supported_context(STUDY_ROOT_FIND)
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_FIND, find)])
+    try:
+        archive = Requestor(peer=Peer(ae_title="ARCHIVE", host="127.0.0.1", port=port), calling_ae_title="WETREAD")
+        contents = contents_of(archive, STUDY)
+    finally:
+        server.shutdown()
+    assert contents == StudyContents(instances=1, sop_classes=(CT,))
+    assert asked == ["STUDY", "SERIES", "IMAGE"]
+
+
 @pytest.mark.parametrize("classes", [0, 1, 3, 127, 300])
 def test_one_association_can_carry_what_is_asked_for(classes: int) -> None:
     """At most 127 contexts beside the one of C-GET, every class at least in Explicit VR Little Endian."""
