@@ -24,7 +24,7 @@ from ops.commands import (
     options,
 )
 from ops.commands.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
-from ops.peers import our_node, peer_named
+from ops.peers import our_node, our_title, peer_named
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -178,7 +178,7 @@ def echo(
     found = options.read_settings(settings, data)
     named = peer_named(peer, lambda: found) if peer else our_node(found)
     called = with_tls(named, tls_ca, tls_certificate, tls_key)
-    DicomArchive(called, calling or found.node.ae_title).echo()
+    DicomArchive(called, our_title(calling) if calling else found.node.ae_title).echo()
     typer.echo(f"{peer or called.ae_title} answers")
 
 

@@ -3,14 +3,25 @@
 import re
 from collections.abc import Callable
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from dicom_node.peer_settings import AETitle
 from dicom_node.settings import Peer, TlsClientSettings
 from ops.settings import Settings, SettingsError
 from worker.delivery.destination_settings import DicomDestinationSettings
 
 _USUAL_PORTS = {"node.port": 11112, "node.tls.port": 2762, "web.port": 8080}
 _ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
+
+
+def our_title(typed: str) -> str:
+    """Return an AE title that somebody typed. Raises SettingsError."""
+    try:
+        return TypeAdapter(AETitle).validate_python(typed)
+    except ValidationError as error:
+        raise SettingsError(
+            f"{typed!r} is no AE title: 1 to 16 characters of ASCII, no backslash, no space at the ends"
+        ) from error
 
 
 def parse_peer(text: str) -> Peer:

@@ -2,12 +2,14 @@
 
 import socket
 import ssl
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from pynetdicom import AE, evt
+from pynetdicom.dul import DULServiceProvider
 from pynetdicom.presentation import build_context
 
 from dicom_node.archives.bounded_connection import SHORTEST_SENT, bound
@@ -77,6 +79,10 @@ class Requestor:
         except ArchiveError as error:
             self._require_bounded(association, error)
             raise
+        except KeyboardInterrupt:
+            # Who waits for the end of a retrieval does not answer a release: a person would wait for that.
+            association.abort()
+            raise
         finally:
             if association.is_established:
                 association.release()
@@ -109,6 +115,9 @@ class Requestor:
                 evt_handlers=[(evt.EVT_CONN_OPEN, connection_opened, [longest_instance]), *handlers],
                 tls_args=None if context is None else (context, self.peer.server_name),
             )
+        except KeyboardInterrupt:
+            _leave(entity)
+            raise
         except (OSError, UnicodeError) as error:
             # pynetdicom resolves the name, and makes the socket, before its own thread takes over.
             raise ArchiveUnreachable(f"{self} was not called: {_why_not_called(error)}") from error
@@ -152,6 +161,15 @@ class Requestor:
         # With TLS 1.3 a certificate that is not taken looks like that: the refusal comes after the handshake.
         more = "" if self.peer.tls is None else ", and does it take our certificate"
         raise ArchiveUnreachable(f"{self} does not answer; is it up, are host and port right{more}?")
+
+
+def _leave(entity: AE) -> None:
+    """End the threads that wait for the answers of an entity's peers: the process would wait for them."""
+    for thread in threading.enumerate():
+        if isinstance(thread, DULServiceProvider) and thread.assoc.ae is entity:
+            thread.kill_dul()
+            if thread.socket is not None:
+                thread.socket.close()
 
 
 def connection_opened(event: Any, longest_instance: int = LONGEST_ANSWER) -> None:

@@ -155,6 +155,10 @@ def _send_all(requestor: Requestor, files: list[tuple[Path, FileMeta]]) -> Itera
             for _, outcome in store_files(requestor, [meta for _, meta in files[position:]]):
                 yield files[position][0], outcome
                 position += 1
+        except OSError as error:  # of this file alone: it was readable when it was found
+            yield files[position][0], _unreadable(files[position][1], error)
+            position += 1
+            continue
         except ArchiveError:
             if not before:
                 raise
@@ -173,6 +177,15 @@ def _unanswered(file: FileMeta) -> StoreOutcome:
         status=0,
         kind=OutcomeKind.REFUSED,
         text="the association ended before an answer; send it again",
+    )
+
+
+def _unreadable(file: FileMeta, error: OSError) -> StoreOutcome:
+    return StoreOutcome(
+        sop_instance_uid=file.sop_instance_uid,
+        status=0,
+        kind=OutcomeKind.UNREADABLE,
+        text=f"cannot be read, or copied aside ({error.strerror}); is it still there, and is there room in TMPDIR?",
     )
 
 

@@ -72,12 +72,13 @@ def judge(origin: Origin, dataset: memoryview) -> Head:
 
 
 @functools.lru_cache(maxsize=_REMEMBERED_UIDS)  # most of an instance's UIDs are those of the one before
-def _is_uid(uid: str) -> bool:
-    return bool(_UID.fullmatch(uid))
+def is_uid(uid: str) -> bool:
+    """Say whether a text is a UID."""
+    return len(uid) <= _UID_LENGTH and _UID.fullmatch(uid) is not None
 
 
 def require_uid(name: str, uid: str) -> None:
     """Raise InvalidUid for what is no UID."""
-    if len(uid) > _UID_LENGTH or not _is_uid(uid):
+    if not is_uid(uid):
         # The value comes from outside and may be anything, a name too: it is not repeated.
         raise InvalidUid(f"{name} is not a UID (PS3.5 9.1): {len(uid)} characters, not digits and dots in order")

@@ -8,6 +8,7 @@ from pydicom.multival import MultiValue
 
 from dicom_node.archives.query import Limits, answers_to
 from dicom_node.archives.requestor import Requestor
+from dicom_node.datasets.origin import is_uid
 
 #: A study may have tens of thousands of images, each a line.
 _LIMITS = Limits(seconds=300.0, bytes_all=256 << 20, answers=200_000)
@@ -19,7 +20,7 @@ class StudyContents:
 
     Attributes:
         instances: How many it has; None where the archive does not say.
-        sop_classes: Of its instances; empty where the archive does not say.
+        sop_classes: Of its instances, what is a UID; empty where the archive does not say.
     """
 
     instances: int | None
@@ -42,7 +43,7 @@ def contents_of(requestor: Requestor, study_uid: str) -> StudyContents | None:
     if not found:
         return None
     instances = next((int(item.NumberOfStudyRelatedInstances) for item in found if _counted(item)), None)
-    classes = tuple(sorted({uid for item in found for uid in _uids(item.get("SOPClassesInStudy"))}))
+    classes = tuple(sorted({uid for item in found for uid in _uids(item.get("SOPClassesInStudy")) if is_uid(uid)}))
     if instances is not None and classes:
         return StudyContents(instances=instances, sop_classes=classes)
     # Both are optional there (PS3.4 C.6.2.1.2); the instances themselves are not.
@@ -51,7 +52,7 @@ def contents_of(requestor: Requestor, study_uid: str) -> StudyContents | None:
         for series_uid in _series(requestor, study_uid)
         for image in _images(requestor, study_uid, series_uid)
     }
-    classes = classes or tuple(sorted({uid for uid in listed.values() if uid}))
+    classes = classes or tuple(sorted({uid for uid in listed.values() if is_uid(uid)}))
     return StudyContents(instances=instances if instances is not None else len(listed), sop_classes=classes)
 
 
@@ -70,7 +71,7 @@ def instances_of(requestor: Requestor, study_uid: str) -> frozenset[str]:
 def _series(requestor: Requestor, study_uid: str) -> list[str]:
     wanted = _query("SERIES", study_uid)
     wanted.SeriesInstanceUID = ""
-    found = {str(answer.get("SeriesInstanceUID") or "") for answer in answers_to(requestor, wanted, _LIMITS)}
+    found = {str(answer.get("SeriesInstanceUID") or "") for answer in _of_study(requestor, wanted, study_uid)}
     return sorted(found - {""})
 
 
@@ -78,6 +79,11 @@ def _images(requestor: Requestor, study_uid: str, series_uid: str) -> Iterator[D
     wanted = _query("IMAGE", study_uid)
     wanted.SeriesInstanceUID = series_uid
     wanted.SOPInstanceUID = wanted.SOPClassUID = ""
+    yield from _of_study(requestor, wanted, study_uid)
+
+
+def _of_study(requestor: Requestor, wanted: Dataset, study_uid: str) -> Iterator[Dataset]:
+    """Yield the answers that are of a study: an archive that ignores the key answers with those of all its studies."""
     for answer in answers_to(requestor, wanted, _LIMITS):
         if str(answer.get("StudyInstanceUID") or study_uid) == study_uid:
             yield answer

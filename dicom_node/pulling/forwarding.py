@@ -11,6 +11,8 @@ from dicom_node.archives.requestor import Requestor
 from dicom_node.datasets.part10 import encode_meta
 from dicom_node.errors import ArchiveUnreachable
 
+_SOP_CLASS_NOT_SUPPORTED = 0x0122  # PS3.7 C
+
 
 class Forwarder:
     """A node that instances are handed on to."""
@@ -36,11 +38,19 @@ class Forwarder:
         """Release the association."""
         self._open.close()
 
+    def _takes(self, sop_class_uid: str, transfer_syntax_uid: str) -> bool:
+        contexts = self._association.accepted_contexts
+        return any(
+            (cx.abstract_syntax, cx.transfer_syntax[0]) == (sop_class_uid, transfer_syntax_uid) for cx in contexts
+        )
+
     def store(self, *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, data: memoryview) -> int:
-        """Store one dataset; return the status of the node's answer.
+        """Store one dataset; return the status of the node's answer, also where it takes nothing of this kind.
 
         Raises ArchiveUnreachable, AssociationRejected, OSError.
         """
+        if not self._takes(sop_class_uid, transfer_syntax_uid):
+            return _SOP_CLASS_NOT_SUPPORTED
         if not self._association.is_established:
             # An archive may think longer than the node waits for the next instance.
             self._open.close()

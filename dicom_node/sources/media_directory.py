@@ -1,5 +1,6 @@
 """Media directories (DICOMDIR, PS3.10 8.6, PS3.3 F): which files they name, and where those lie below them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,7 +84,7 @@ def _located(root: Path, components: tuple[str, ...], listings: dict[Path, dict[
             return Reference(name, None, "the DICOMDIR names a file outside its folder")
         place /= component if (place / component).exists() else _other_case(place, component, listings)
     # A link on the medium may lead out of it.
-    if not place.resolve().is_relative_to(root):
+    if not Path(os.path.realpath(place)).is_relative_to(root):
         return Reference(name, None, "the DICOMDIR names a file outside its folder")
     if not place.is_file():
         return Reference(name, None, "the DICOMDIR names a file that is not there; is the copy of the medium complete?")

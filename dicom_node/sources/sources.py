@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Protocol
 
 from dicom_node.contexts import MEDIA_STORAGE_DIRECTORY
+from dicom_node.datasets.origin import require_uid
 from dicom_node.datasets.part10 import FileMeta
-from dicom_node.errors import MediaUnreadable, MetaUnreadable, NotDicom
+from dicom_node.errors import InvalidUid, MediaUnreadable, MetaUnreadable, NotDicom
+from dicom_node.sources.folder_entries import FolderEntry, entries_below
 from dicom_node.sources.foreign_file import read_meta_to_send
 from dicom_node.sources.media_directory import is_media_directory, references_of
 from dicom_node.sources.zip_entries import ZipOfDicom
@@ -67,6 +69,12 @@ class _Zip:
         return len(self.content)
 
     def files(self, passing: Path, /) -> Iterator[Found]:
+        try:
+            yield from self._files(passing)
+        except (MediaUnreadable, OSError) as error:  # it was readable when it was opened
+            yield Found(name=self.path, why=_without(self.path, error), damaged=True)
+
+    def _files(self, passing: Path) -> Iterator[Found]:
         for entry in self.content.unpacked(passing):
             name = Path(f"{self.path}:{entry.name}")
             if entry.file is None:
@@ -95,13 +103,13 @@ class _Listed:
 def sources_of(paths: Iterable[Path]) -> list[Source]:
     """Return the sources that paths name: a file, a zip file, a media directory, a folder with everything below it.
 
-    In a folder, zip files are opened, and what a media directory lists is found without it. Raises OSError for what is
-    not there.
+    In a folder, zip files are opened, and what a media directory lists is found without it; a folder below it that
+    cannot be read is told like a file that cannot. Raises OSError for what is not there.
     """
     sources: list[Source] = []
     for path in paths:
         if path.is_dir():
-            sources += [_zip(file) if file.suffix.lower() == ".zip" else _File(file) for file in files_below([path])]
+            sources += map(_below, entries_below(path))
         else:
             sources += [_named(file) for file in files_below([path])]
     return sources
@@ -141,6 +149,12 @@ def batches(found: Iterable[Found]) -> Iterator[list[Found]]:
         yield batch
 
 
+def _below(entry: FolderEntry) -> Source:
+    if entry.why:
+        return _Listed([Found(name=entry.path, why=entry.why, damaged=True)])
+    return _zip(entry.path) if entry.path.suffix.lower() == ".zip" else _File(entry.path)
+
+
 def _named(path: Path) -> Source:
     """Return the source of a file that was named, told by what is in it."""
     if not path.is_file():
@@ -159,6 +173,8 @@ def _zip(path: Path) -> Source:
         return _Zip(path, ZipOfDicom(path))
     except MediaUnreadable as error:
         return _Listed([Found(name=path, why=_without(path, error), damaged=True)])
+    except OSError as error:
+        return _Listed([Found(name=path, why=f"cannot be read ({error.strerror})", damaged=True)])
 
 
 def _media_directory(path: Path) -> Source:
@@ -183,6 +199,12 @@ def _read(file: Path, name: Path, *, passing: bool = False) -> Found:
         return Found(name=name, why=_without(file, error), damaged=isinstance(error, MetaUnreadable))
     except OSError as error:
         return Found(name=name, why=f"cannot be read ({error.strerror})", damaged=True)
+    try:
+        # They make the presentation context: one that can be none would end the association, and all that goes over it.
+        require_uid("its SOP Class UID", meta.sop_class_uid)
+        require_uid("its Transfer Syntax UID", meta.transfer_syntax_uid)
+    except InvalidUid as error:
+        return Found(name=name, why=str(error), damaged=True)
     if meta.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
         return Found(name=name, why="a media directory (DICOMDIR): name it by itself to send what it lists")
     return Found(name=name, meta=meta, passing=passing)

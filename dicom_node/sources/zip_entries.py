@@ -59,7 +59,7 @@ class ZipOfDicom:
         self._file = file
         self._limits = limits or ZipLimits()
         with _opened(file) as archive:
-            self._entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            self._entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
         if len(self._entries) > self._limits.entries:
             raise MediaUnreadable(f"{file}: has more than {self._limits.entries} entries; unpack it, send the folder")
 
@@ -88,7 +88,7 @@ class ZipOfDicom:
                 info.filename, None, "is packed in a way that is not unpacked here: not deflated", damaged=True
             )
         try:
-            with archive.open(info) as source:
+            with _open(archive, info) as source:
                 head = _read(source, _MAGIC_END)
                 if not may_be_dicom(head):
                     return Entry(info.filename, None, "no DICM at byte 128; is it a DICOM file (PS3.10)?")
@@ -102,6 +102,10 @@ class ZipOfDicom:
         except (RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
             target.unlink(missing_ok=True)
             why = f"cannot be unpacked ({type(error).__name__}): encrypted, damaged, or packed in a way not known here"
+            return Entry(info.filename, None, why, damaged=True)
+        except OSError as error:  # of the copy: what reading the file raises is among those above
+            target.unlink(missing_ok=True)
+            why = f"cannot be unpacked ({error.strerror}); is there room in TMPDIR?"
             return Entry(info.filename, None, why, damaged=True)
         return Entry(info.filename, target)
 
@@ -130,10 +134,18 @@ def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
     with _Guarded(file) as stream:
         try:
             archive = zipfile.ZipFile(stream)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+        # A list that names places where nothing can be: OSError, OverflowError.
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError, OverflowError) as error:
             raise MediaUnreadable(f"{file}: is no zip file that can be read ({error})") from error
         with archive:
             yield archive
+
+
+def _open(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    try:
+        return archive.open(info)
+    except (OSError, OverflowError) as error:  # the list of entries says that it begins where nothing can
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def _read(source: IO[bytes], count: int) -> bytes:

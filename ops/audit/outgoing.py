@@ -107,8 +107,10 @@ class Outgoing:
     def remove_partials(self) -> None:
         """Remove what a process that is gone has left half-written. Raises OSError."""
         for part in self.folder.glob("*.part"):
-            _, pid, _ = part.name.split("-", maxsplit=2)
-            dead = part.stem.endswith(f"@{_HOST}") and not Path(f"/proc/{pid}").exists()
+            name = _NAME.fullmatch(f"{part.stem}.xml")
+            if name is None:
+                continue  # not ours
+            dead = name[5] == _HOST and not Path(f"/proc/{name[2]}").exists()
             if dead or _age_s(part) > _FORSAKEN_S:
                 part.unlink(missing_ok=True)
 

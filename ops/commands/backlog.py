@@ -1,7 +1,7 @@
 """A list of studies pulled one after the other; one that fails does not hold the others."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dicom_node.archives.requestor import Requestor
@@ -13,6 +13,7 @@ from dicom_node.spooling.spool_layout import SpoolFolders
 
 #: Studies in a row for which the archive or our node was away.
 _MOST_IN_VAIN = 3
+_EMPTY = "look at what it has under this UID: is the study offline there, or empty?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,10 @@ def _each(
         try:
             pulled = pull(study_uid, taken)
             in_vain = 0
+            if not pulled.why and not pulled.instances:
+                pulled = replace(
+                    pulled, why="the archive sent not one instance, and says that this was all", remedy=_EMPTY
+                )
         except (ArchiveUnreachable, AssociationRejected) as error:
             pulled = Pulled(instances=taken.instances, why=str(error))
             in_vain += 1

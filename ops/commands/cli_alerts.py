@@ -1,5 +1,6 @@
 """`wetread alerts` and `wetread acknowledge`: what somebody must hear of, and that somebody has."""
 
+import re
 from typing import Annotated
 
 import typer
@@ -8,6 +9,8 @@ from ops.commands import terminal
 from ops.commands.options import MOST, AtMost, DataFolder, SettingsFile, open_existing_ledger
 from ops.commands.script_output import for_scripts
 from worker.jobs.notification_records import NotificationRow
+
+_NAME = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,10}))?")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,7 +43,7 @@ def alerts(
     table = terminal.table("id", "recorded (UTC)", "about", "state", "told", "job", "study")
     for row in rows:
         table.add_row(
-            str(row.id),
+            row.name,
             f"{row.created_at:%Y-%m-%d %H:%M:%S}",
             "; ".join(reason_sentence(reason, words) for reason in row.reasons) or "not read in time",
             f"{row.state} by {row.acknowledged_by}" if row.acknowledged_by else str(row.state),
@@ -53,7 +56,7 @@ def alerts(
 
 
 def acknowledge(
-    notification_id: Annotated[int, typer.Argument(min=1, max=MOST, help="As in `wetread alerts` and in the message.")],
+    notification: Annotated[str, typer.Argument(help="As in `wetread alerts` and in the message: 3, or 3.2.")],
     by: Annotated[str, typer.Option("--by", help="Who knows: a name that the department will recognise.")],
     settings: SettingsFile = None,
     data: DataFolder = None,
@@ -64,8 +67,18 @@ def acknowledge(
     """
     if not by.strip():
         raise typer.BadParameter("say who knows", param_hint="--by")
-    open_existing_ledger(settings, data).acknowledge(notification_id, by=by.strip())
-    typer.echo(f"notification {notification_id} is acknowledged by {by.strip()}")
+    number, reading = _named(notification)
+    open_existing_ledger(settings, data).acknowledge(number, by=by.strip(), reading=reading)
+    typer.echo(f"notification {notification} is acknowledged by {by.strip()}")
+
+
+def _named(typed: str) -> tuple[int, int]:
+    """Return the notification's number, and of which reading of its job it is; in messages the first has no number."""
+    found = _NAME.fullmatch(typed)
+    number, reading = (int(found[1]), int(found[2] or 1)) if found is not None else (0, 0)
+    if not (0 < number <= MOST and 0 < reading <= MOST):
+        raise typer.BadParameter("write it as `wetread alerts` shows it, such as 3 or 3.2", param_hint="NOTIFICATION")
+    return number, reading
 
 
 def _told(row: NotificationRow) -> str:

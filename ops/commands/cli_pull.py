@@ -12,6 +12,7 @@ from ops import logs
 from ops.commands import terminal
 from ops.commands.cli_send import transfer_progress
 from ops.commands.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
+from ops.commands.ending import ended_in_order
 from ops.commands.options import DataFolder, SettingsFile, read_settings
 from ops.commands.study_list import studies_in
 from ops.peers import archives_in, our_node, parse_peer, peer_named
@@ -75,18 +76,21 @@ def pull(
     )
     table = terminal.table("study", "instances", "why not whole", "what to do")
     instances = whole = claimed = 0
-    with transfer_progress() as progress:
-        studies = progress.add_task("studies", total=len(wanted))
-        for study_uid, pulled in pull_studies(wanted, route, _Bar(progress)):
-            instances += pulled.instances
-            whole += not pulled.why
-            claimed += pulled.claimed
-            if pulled.why:
-                table.add_row(study_uid, str(pulled.instances), terminal.plain(pulled.why), pulled.remedy)
-            progress.advance(studies)
-    if table.row_count:
-        terminal.console().print(table)
-    typer.echo(f"{whole} of {len(wanted)} studies {_summary(route, instances, claimed)}")
+    try:
+        with ended_in_order(), transfer_progress() as progress:
+            studies = progress.add_task("studies", total=len(wanted))
+            for study_uid, pulled in pull_studies(wanted, route, _Bar(progress)):
+                instances += pulled.instances
+                whole += not pulled.why
+                claimed += pulled.claimed
+                if pulled.why:
+                    table.add_row(study_uid, str(pulled.instances), terminal.plain(pulled.why), pulled.remedy)
+                progress.advance(studies)
+    finally:
+        # Also where somebody ends it in the middle: what the node has by then is there.
+        if table.row_count:
+            terminal.console().print(table)
+        typer.echo(f"{whole} of {len(wanted)} studies {_summary(route, instances, claimed)}")
     if whole < len(wanted):
         raise typer.Exit(1)
 

@@ -10,8 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ops import logs
 from ops.commands import terminal
 from ops.commands.cli_tls import TlsCa, TlsCertificate, TlsKey, with_tls
+from ops.commands.ending import ended_in_order
 from ops.commands.options import DataFolder, SettingsFile, read_settings
-from ops.peers import peer_named
+from ops.peers import our_title, peer_named
 
 #: Of each reason so many files are named with the peer's own words; the summary counts all.
 _TOLD_EACH = 5
@@ -48,13 +49,13 @@ def send(
 
     logs.configure()
     peer = with_tls(peer_named(to, lambda: read_settings(settings, data)), tls_ca, tls_certificate, tls_key)
-    sources = sources_of(paths)
+    sources, requestor = sources_of(paths), Requestor(peer=peer, calling_ae_title=our_title(calling))
     summary = SendSummary()
     total, done = sum(map(len, sources)), False
     try:
-        with transfer_progress() as progress:
+        with ended_in_order(), transfer_progress() as progress:
             task = progress.add_task("sending", total=total)
-            for name, outcome in send_sources(sources, Requestor(peer=peer, calling_ae_title=calling)):
+            for name, outcome in send_sources(sources, requestor):
                 reason = summary.add(name, outcome)
                 if reason.failed and summary.counts[reason] <= _TOLD_EACH:
                     progress.console.print(terminal.plain(f"{name}: {outcome.text}"), markup=False, highlight=False)

@@ -95,6 +95,7 @@ def body_of(message: Message) -> dict[str, Any]:
     body: dict[str, Any] = {
         "key": message.key,
         "notification": message.notification_id,
+        "acknowledge_as": message.name,
         "topic": message.topic,
         "step": message.step,
         "title": message.title,

@@ -12,7 +12,7 @@ from pynetdicom.presentation import build_context
 
 from dicom_node.archives.archive import ArchiveClient, DicomArchive, OutcomeKind
 from dicom_node.archives.sender import send
-from dicom_node.datasets.part10 import dataset_digest, read_meta
+from dicom_node.datasets.part10 import dataset_digest, encode_meta, read_meta
 from dicom_node.errors import ArchiveUnreachable, AssociationRejected, NotDicom, QueryFailed
 from dicom_node.settings import Peer
 from dicom_node.testing import InMemoryArchive
@@ -329,3 +329,35 @@ def test_send_uses_another_association_after_128_kinds(tmp_path: Path) -> None:
         server.shutdown()
     assert seen == [OutcomeKind.ACCEPTED] * 130
     assert len(associations) == 2
+
+
+@pytest.mark.parametrize("odd", ["1." + "2" * 70, "1.2.840.10008.1.2.\xe4"])
+def test_send_names_a_file_that_no_association_can_carry(peculiar: Peculiar, tmp_path: Path, odd: str) -> None:
+    """A presentation context cannot be made of its UIDs: that is the file's fault alone, and the others are sent."""
+    files = [write_file(tmp_path / f"{n}.dcm", dataset(SOPInstanceUID=f"1.{n}")) for n in (1, 2, 3)]
+    meta = read_meta(files[1])
+    stand_in = "1." + "3" * (len(odd) - 2)
+    head = encode_meta(
+        sop_class_uid=meta.sop_class_uid,
+        sop_instance_uid=meta.sop_instance_uid,
+        transfer_syntax_uid=stand_in,
+        calling_ae_title="A",
+        called_ae_title="B",
+    ).replace(stand_in.encode(), odd.encode("latin-1"))
+    files[1].write_bytes(head + files[1].read_bytes()[meta.dataset_start :])
+    outcomes = {path: outcome.kind for path, outcome in send(files, peculiar.peer, "SENDER")}
+    assert [outcomes[file] for file in files] == [
+        OutcomeKind.ACCEPTED,
+        OutcomeKind.UNREADABLE,
+        OutcomeKind.ACCEPTED,
+    ]
+
+
+def test_send_goes_on_after_a_file_that_has_gone(peculiar: Peculiar, tmp_path: Path) -> None:
+    """It was there when it was found."""
+    files = [write_file(tmp_path / f"{n}.dcm", dataset(SOPInstanceUID=f"1.{n}")) for n in range(1, 5)]
+    kinds = []
+    for _, outcome in send(files, peculiar.peer, "SENDER"):
+        files[2].unlink(missing_ok=True)
+        kinds.append(outcome.kind)
+    assert kinds == [OutcomeKind.ACCEPTED, OutcomeKind.ACCEPTED, OutcomeKind.UNREADABLE, OutcomeKind.ACCEPTED]

@@ -1,17 +1,20 @@
 """`wetread send`: folders, zip files and media directories to a real node process; what it says and how it ends."""
 
+import os
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pynetdicom import AE, evt
 
 from dicom_node.datasets.part10 import dataset_digest, read_meta
 from tests.dcmtk import dcmtk
 from tests.faults.a_node import ANode
-from tests.unit.dicom_node.instances import dataset, write_file
+from tests.unit.dicom_node.instances import CT, dataset, write_file
 
 
 @pytest.fixture
@@ -144,3 +147,36 @@ def test_a_peer_that_is_away_has_got_nothing(images: list[Path], tmp_path: Path,
     done = wetread_send(tmp_path / "disc", "--to", f"PACS@127.0.0.1:{free_port()}")
     assert (done.returncode, done.stdout) == (1, f"{len(images)} not sent\n")
     assert "does not answer" in done.stderr
+
+
+def test_who_is_told_to_end_leaves_no_images_behind(images: list[Path], tmp_path: Path) -> None:
+    """What is unpacked lies in TMPDIR, and a service manager, or `timeout`, ends with SIGTERM."""
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as packed:
+        for image in images:
+            packed.write(image, image.name)
+    passing = tmp_path / "passing"
+    passing.mkdir()
+    asked, over = threading.Event(), threading.Event()
+
+    def think(_: object) -> int:
+        asked.set()
+        over.wait(60)
+        return 0x0000
+
+    entity = AE("PACS")
+    entity.add_supported_context(CT, "1.2.840.10008.1.2.1")
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, think)])
+    peer = f"PACS@127.0.0.1:{server.socket.getsockname()[1]}"  # type: ignore[union-attr]
+    command = [sys.executable, "-m", "ops.cli", "send", str(tmp_path / "packed.zip"), "--to", peer]
+    environment = {**os.environ, "TMPDIR": str(passing)}
+    try:
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            assert asked.wait(60)
+            assert len(list(passing.rglob("*.dcm"))) == len(images)
+            process.terminate()
+            out, _ = process.communicate(timeout=20)
+    finally:
+        over.set()
+        server.shutdown()
+    assert list(passing.iterdir()) == []
+    assert (process.returncode, out) == (130, "3 not sent\n")

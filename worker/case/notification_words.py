@@ -87,6 +87,7 @@ def message_of(
     return Message(
         key=outgoing.key,
         notification_id=outgoing.notification_id,
+        name=outgoing.name,
         topic=outgoing.topic,
         title=" ".join(sentences[0].split()),
         sentences=(*sentences, words.say("Model: {model}.", model=model)),
@@ -109,7 +110,7 @@ def body_lines(message: Message) -> tuple[str, ...]:
         *([("Patient name", patient.patient_name), ("Patient ID", patient.patient_id)] if patient else []),
         *([("Birth date", patient.patient_birth_date)] if patient else []),
     ]
-    command = f"wetread acknowledge {message.notification_id} --by NAME"
+    command = f"wetread acknowledge {message.name} --by NAME"
     return (
         *message.sentences,
         "",

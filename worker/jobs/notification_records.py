@@ -25,6 +25,14 @@ def from_ledger(kept: Iterable[Mapping[str, Any]]) -> tuple[CriticalReason, ...]
     return tuple(CriticalReason(**{**each, "concept": Concept.model_validate(each["concept"])}) for each in kept)
 
 
+def name_of(notification_id: int, reading: int) -> str:
+    """Return what people call a notification by: its number; of a later reading of its job the reading's number too.
+
+    So nobody who was told of one reading acknowledges what the next has found.
+    """
+    return str(notification_id) if reading == 1 else f"{notification_id}.{reading}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class CriticalRead:
     """What the ledger is to remember of a critical read.
@@ -46,7 +54,8 @@ class OutgoingNotice:
         notice_id: Of the ledger.
         fence: Grows with every claim; an answer with an older one is refused.
         attempts: This one included.
-        notification_id: What `wetread acknowledge` takes.
+        notification_id: Of the ledger.
+        name: What `wetread acknowledge` takes.
         key: Of the notification, the same in every channel and attempt: whoever gets it twice can tell.
         channel: Its name.
         step: Of the escalation.
@@ -67,6 +76,7 @@ class OutgoingNotice:
     fence: int
     attempts: int
     notification_id: int
+    name: str
     key: str
     channel: str
     step: int
@@ -100,10 +110,12 @@ class NotificationRow:
     """A notification as the admin sees it.
 
     Attributes:
+        name: What `wetread acknowledge` takes.
         told_after_s: From its recording until the first channel had it; None before that.
     """
 
     id: int
+    name: str
     topic: Topic
     state: NotificationState
     job_id: int
@@ -123,7 +135,8 @@ class Message:
 
     Attributes:
         key: The same at every attempt: who gets it twice can tell.
-        notification_id: What `wetread acknowledge` takes.
+        notification_id: Of the ledger.
+        name: What `wetread acknowledge` takes.
         topic: What it is about.
         title: One line in the site's language.
         sentences: What was found or is missing, who says so and what to do, in the site's language.
@@ -138,6 +151,7 @@ class Message:
 
     key: str
     notification_id: int
+    name: str
     topic: Topic
     title: str
     sentences: tuple[str, ...]

@@ -8,9 +8,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from worker.jobs.notification import UNACKNOWLEDGED, NoticeState, NotificationState, Topic
-from worker.jobs.notification_records import NoticeRow, NotificationRow, from_ledger
+from worker.jobs.notification_records import NoticeRow, NotificationRow, from_ledger, name_of
 from worker.jobs.overview import Alerts, percentile
 from worker.ledger.database import Database
+from worker.ledger.notification_states import reading_of
 from worker.ledger.tables import Job, Model, Notice, Notification, Revision, Study
 
 _LATEST = 200
@@ -88,6 +89,7 @@ def _row(notification: Notification, uid: str, model_id: str, notices: Sequence[
     told_after_s = max(0.0, (min(sent) - notification.created_at).total_seconds()) if sent else None
     return NotificationRow(
         id=notification.id,
+        name=name_of(notification.id, reading_of(notification)),
         topic=cast("Topic", notification.topic),
         state=NotificationState(notification.state),
         job_id=notification.job_id,

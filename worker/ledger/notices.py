@@ -12,9 +12,9 @@ from worker.jobs.notification import (
     Topic,
     require_notice,
 )
-from worker.jobs.notification_records import OutgoingNotice, from_ledger
+from worker.jobs.notification_records import OutgoingNotice, from_ledger, name_of
 from worker.ledger.database import LOCK, Database, utc_now
-from worker.ledger.notification_states import acknowledge_open, change_notice
+from worker.ledger.notification_states import acknowledge_open, change_notice, reading_of
 from worker.ledger.tables import Job, JobInput, Model, Notice, Notification, Revision, Study
 
 
@@ -133,6 +133,7 @@ def _outgoing(session: Session, notice: Notice) -> OutgoingNotice:
         fence=notice.fence,
         attempts=notice.attempts,
         notification_id=notification.id,
+        name=name_of(notification.id, reading_of(notification)),
         key=notification.key,
         channel=notice.channel,
         step=notice.step,

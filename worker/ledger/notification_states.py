@@ -17,6 +17,11 @@ from worker.ledger.database import LOCK, utc_now, write_event
 from worker.ledger.tables import Job, Notice, Notification, Revision
 
 
+def reading_of(notification: Notification) -> int:
+    """Return of which reading of its job a notification is: 1 for the first that was critical."""
+    return int(notification.detail.get("reading", 1))
+
+
 def acknowledge_open(session: Session, notification: Notification, by: str) -> None:
     """Record that somebody knows, where nobody has acknowledged before; nobody else is told."""
     if NotificationState(notification.state) not in UNACKNOWLEDGED:

@@ -21,9 +21,16 @@ from worker.jobs.notification import (
     require_notification,
     state_when_planned,
 )
+from worker.jobs.notification_records import name_of
 from worker.ledger.clock import Reading
 from worker.ledger.database import LOCK, Database, utc_now
-from worker.ledger.notification_states import acknowledge_open, change_notice, change_notification, note_notification
+from worker.ledger.notification_states import (
+    acknowledge_open,
+    change_notice,
+    change_notification,
+    note_notification,
+    reading_of,
+)
 from worker.ledger.tables import Job, Notice, Notification
 
 
@@ -86,12 +93,20 @@ class NotificationLedger(Database):
                 changed.append((notification.id, NotificationState(notification.state)))
         return changed
 
-    def acknowledge(self, notification_id: int, *, by: str) -> None:
-        """Record that somebody knows; nobody else is told. Raises UnknownNotification, IllegalTransition."""
+    def acknowledge(self, notification_id: int, *, by: str, reading: int = 1) -> None:
+        """Record that somebody knows what a reading has found; nobody else is told.
+
+        Raises UnknownNotification, also where another reading has taken its place, IllegalTransition.
+        """
         with self.writing() as session:
             notification = session.get(Notification, notification_id, with_for_update=LOCK)
             if notification is None:
                 raise UnknownNotification(f"there is no notification {notification_id}; `wetread alerts` lists them")
+            if (now := reading_of(notification)) != reading:
+                raise UnknownNotification(
+                    f"there is no notification {name_of(notification_id, reading)} now: what the last read of its job "
+                    f"has found is {name_of(notification_id, now)}; look at it: wetread alerts"
+                )
             require_notification(NotificationState(notification.state), NotificationState.ACKNOWLEDGED)
             acknowledge_open(session, notification, by)
 
@@ -142,7 +157,8 @@ def take_back(session: Session, job: Job, reason: str) -> None:
 def _begin_again(session: Session, notification: Notification, detail: dict[str, Any]) -> None:
     """Make a notification new, under a key of its own; what is on its way of the one before is called off."""
     _call_off(session, notification, "the job was read again")
-    notification.key, notification.detail, notification.step = _new_key(), detail, 0
+    notification.key, notification.step = _new_key(), 0
+    notification.detail = {**detail, "reading": reading_of(notification) + 1}
     notification.created_at, notification.acknowledged_at, notification.acknowledged_by = utc_now(), None, ""
     change_notification(session, notification, NotificationState.NEW, topic=notification.topic)
 

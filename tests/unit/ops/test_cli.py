@@ -134,6 +134,8 @@ def test_echo_without_a_peer_asks_our_own_node(tmp_path: Path, monkeypatch: pyte
     [
         (("echo", "nonsense"), "'nonsense' is no peer: write AE@host:port"),
         (("echo", "A@127.0.0.1:99999"), "is no peer"),
+        (("echo", "A@127.0.0.1:9", "--calling", "A TITLE TOO LONG BY FAR"), "is no AE title"),
+        (("send", __file__, "--to", "A@127.0.0.1:9", "--calling", "A\\B"), "is no AE title"),
         (("jobs",), "no ledger at"),
         (("models", "check", "no-such-model"), "no-such-model"),
         (("models", "fetch", "no-such-model"), "no-such-model"),

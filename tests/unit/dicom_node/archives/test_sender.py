@@ -1,11 +1,15 @@
 """Calling a peer: what keeps an association from being opened is told as such, wherever it comes from."""
 
 import os
+import signal
 import socket
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pynetdicom import AE
+from pynetdicom import AE, evt
+from pynetdicom.dul import DULServiceProvider
 
 from dicom_node.archives.requestor import Requestor
 from dicom_node.contexts import VERIFICATION
@@ -48,3 +52,50 @@ def test_an_ipv6_address_may_stand_in_brackets() -> None:
     assert str(requestor("[::1]")) == str(requestor("::1")) == "PACS@[::1]:104"
     assert requestor("[::1]").peer.host == "::1"
     assert socket.inet_pton(socket.AF_INET6, requestor("[2001:db8::7]").peer.host)
+
+
+def test_who_is_interrupted_aborts(free_port: Callable[[], int], wait_for: Callable[..., None]) -> None:
+    """A release waits for an answer, and whoever is in the middle of a retrieval gives none."""
+    ends: list[str] = []
+    entity, port = AE("PACS"), free_port()
+    entity.add_supported_context(VERIFICATION)
+    handlers = [
+        (evt.EVT_ABORTED, lambda _: ends.append("aborted")),
+        (evt.EVT_RELEASED, lambda _: ends.append("released")),
+    ]
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+    peer = Peer(ae_title="PACS", host="127.0.0.1", port=port)
+    try:
+        with (
+            pytest.raises(KeyboardInterrupt),
+            Requestor(peer=peer, calling_ae_title="WETREAD").associate([(VERIFICATION, None)]),
+        ):
+            raise KeyboardInterrupt
+        wait_for(lambda: bool(ends), what="the end is seen")
+    finally:
+        server.shutdown()
+    assert ends == ["aborted"]
+
+
+def test_who_is_interrupted_does_not_wait_for_a_silent_peer(wait_for: Callable[..., None]) -> None:
+    """It has taken the connection and answers nothing; no thread that waits for it keeps the process."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def waiting() -> list[threading.Thread]:
+        return [
+            thread for thread in threading.enumerate() if not thread.daemon and isinstance(thread, DULServiceProvider)
+        ]
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            peer = Peer(ae_title="PACS", host="127.0.0.1", port=silent.getsockname()[1])
+            signal.setitimer(signal.ITIMER_REAL, 1.0)
+            caller = Requestor(peer=peer, calling_ae_title="WETREAD")
+            with pytest.raises(KeyboardInterrupt), caller.associate([(VERIFICATION, None)]):
+                pass
+            wait_for(lambda: not waiting(), what="nobody waits for the peer", deadline_s=10)
+    finally:
+        signal.signal(signal.SIGALRM, before)

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pynetdicom import AE, evt
+from pynetdicom.presentation import build_context
 
 from dicom_node.archives.requestor import Requestor
-from dicom_node.contexts import STUDY_ROOT_GET
+from dicom_node.contexts import STUDY_ROOT_FIND, STUDY_ROOT_GET
 from dicom_node.errors import ArchiveUnreachable
-from dicom_node.pulling.contents import StudyContents
+from dicom_node.pulling.contents import StudyContents, contents_of
 from dicom_node.pulling.pulling import Pulled, judged, kinds_of, pull_by_get
 from dicom_node.settings import Peer
 from tests.unit.dicom_node.instances import CT, STUDY, dataset
@@ -43,7 +44,7 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 
 
 @contextmanager
-def house(port: int, sent: Iterable[Dataset | None]) -> Iterator[Requestor]:
+def house(port: int, sent: Iterable[Dataset | None], *classes: str) -> Iterator[Requestor]:
     """An archive that answers any C-GET with these (None: it aborts), and that takes instances itself, as a node."""
 
     def get(event: Any) -> Iterator[Any]:
@@ -56,7 +57,8 @@ def house(port: int, sent: Iterable[Dataset | None]) -> Iterator[Requestor]:
 
     entity = AE("ARCHIVE")
     entity.add_supported_context(STUDY_ROOT_GET)
-    entity.add_supported_context(CT, [EXPLICIT], scu_role=True, scp_role=True)
+    for sop_class in (CT, *classes):
+        entity.add_supported_context(sop_class, [EXPLICIT], scu_role=True, scp_role=True)
     handlers = [(evt.EVT_C_GET, get), (evt.EVT_C_STORE, lambda _: 0x0000)]
     server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
     try:
@@ -102,10 +104,80 @@ def test_what_was_taken_before_the_archive_aborts_is_told_as_it_comes(free_port:
     assert steps[-1] == 2
 
 
+def test_what_the_node_takes_nothing_of_is_told_as_its_refusal(free_port: Callable[[], int]) -> None:
+    """Such as a maker's own SOP class: the archive's log knows no more than that it failed."""
+    private = "1.3.12.2.1107.5.9.1"
+    odd = image(2)
+    odd.SOPClassUID = private
+    node, port = AE("NODE"), free_port()
+    node.add_supported_context(CT, [EXPLICIT])
+    server = node.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda _: 0x0000)])
+    contents = StudyContents(instances=3, sop_classes=(CT, private))
+    ours = Requestor(peer=Peer(ae_title="NODE", host="127.0.0.1", port=port), calling_ae_title="WETREAD")
+    try:
+        with house(free_port(), [image(1), odd, image(3)], private) as archive:
+            pulled = pull_by_get(archive, ours, STUDY, contents, lambda _: None)
+    finally:
+        server.shutdown()
+    assert pulled.instances == 2
+    assert "our node refused 1 instances with status 0122" in pulled.why
+
+
 def test_what_the_node_refused_is_told_before_what_the_archive_says() -> None:
     """The archive only repeats that sub-operations failed; the node knows why."""
     pulled = judged(0xB000, 1, 2, 3, Counter({0xA700: 2}))
     assert "our node refused 2 instances with status A700" in pulled.why
+
+
+@pytest.mark.parametrize(
+    ("listed", "found"), [(["1." + "2" * 70, CT], (CT,)), (["1." + "2" * 70], ()), (["CT^Image", ""], ())]
+)
+def test_an_archive_may_call_anything_a_sop_class(
+    listed: list[str], found: tuple[str, ...], free_port: Callable[[], int]
+) -> None:
+    """No context can be made of what is no UID; the others are asked for, and the usual ones where none is left."""
+
+    def find(_: Any) -> Iterator[Any]:
+        answer = Dataset()
+        answer.StudyInstanceUID, answer.NumberOfStudyRelatedInstances = STUDY, 3
+        answer.SOPClassesInStudy = listed
+        yield 0xFF00, answer
+
+    port, entity = free_port(), AE("ARCHIVE")
+    entity.add_supported_context(STUDY_ROOT_FIND)
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_FIND, find)])
+    try:
+        archive = Requestor(peer=Peer(ae_title="ARCHIVE", host="127.0.0.1", port=port), calling_ae_title="WETREAD")
+        contents = contents_of(archive, STUDY)
+    finally:
+        server.shutdown()
+    assert contents == StudyContents(instances=3, sop_classes=found)
+    assert all(build_context(*kind) for kind in kinds_of(contents))
+
+
+def test_an_archive_that_ignores_keys_is_not_asked_for_all_its_series(free_port: Callable[[], int]) -> None:
+    """It names the series of every study it has, and says of which study each is."""
+    asked: list[str] = []
+
+    def find(event: Any) -> Iterator[Any]:
+        level = event.identifier.QueryRetrieveLevel
+        asked.append(level)
+        for study in (STUDY, "1.2.98", "1.2.99"):
+            answer = Dataset()
+            answer.StudyInstanceUID, answer.SOPInstanceUID, answer.SOPClassUID = study, f"{study}.1", CT
+            answer.SeriesInstanceUID = f"{study}.0"
+            yield 0xFF00, answer
+
+    port, entity = free_port(), AE("ARCHIVE")
+    entity.add_supported_context(STUDY_ROOT_FIND)
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_FIND, find)])
+    try:
+        archive = Requestor(peer=Peer(ae_title="ARCHIVE", host="127.0.0.1", port=port), calling_ae_title="WETREAD")
+        contents = contents_of(archive, STUDY)
+    finally:
+        server.shutdown()
+    assert contents == StudyContents(instances=1, sop_classes=(CT,))
+    assert asked == ["STUDY", "SERIES", "IMAGE"]
 
 
 @pytest.mark.parametrize("classes", [0, 1, 3, 127, 300])

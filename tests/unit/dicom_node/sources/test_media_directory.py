@@ -110,3 +110,10 @@ def test_in_a_folder_it_is_passed_over(tmp_path: Path) -> None:
         ("A", True, False),
         ("DICOMDIR", False, False),
     ]
+
+
+def test_a_link_that_leads_to_itself_is_not_there(tmp_path: Path) -> None:
+    """It is told as a file that is missing."""
+    (tmp_path / "A").symlink_to("A")
+    (reference,) = references_of(write_directory(tmp_path / "DICOMDIR", ["A"]))
+    assert reference.path is None

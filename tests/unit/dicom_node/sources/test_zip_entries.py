@@ -1,5 +1,7 @@
 """Zip files from outside: what is unpacked, under which names, and where it ends."""
 
+import errno
+import os
 import struct
 import zipfile
 from pathlib import Path
@@ -142,3 +144,58 @@ def test_copies_are_marked_as_passing(tmp_path: Path, image: bytes) -> None:
     (tmp_path / "out").mkdir()
     found: list[Found] = [one for source in sources_of([packed, plain]) for one in source.files(tmp_path / "out")]
     assert [(item.passing, item.name) for item in found] == [(True, Path(f"{packed}:in/a.dcm")), (False, plain)]
+
+
+@pytest.mark.parametrize("offset", [10**6, 2**63 - 1, 2**63, 2**64 - 1])
+def test_an_entry_that_begins_where_nothing_can_is_damaged(tmp_path: Path, image: bytes, offset: int) -> None:
+    """Its place is 64 bits of anybody's; the entries behind it are unpacked."""
+    packed = pack(tmp_path / "a.zip", ("a", image), ("b", image))
+    content = packed.read_bytes()
+    lists = content.index(b"PK\x01\x02")
+    extra = struct.pack("<HHQ", 1, 8, offset)
+    # Of the first entry in the list: the extra field's length, the place (then the extra field has it), the name.
+    first = content[lists : lists + 30] + struct.pack("<H", len(extra)) + content[lists + 32 : lists + 42]
+    end = bytearray(content[content.index(b"PK\x05\x06") :])
+    end[12:16] = struct.pack("<I", struct.unpack("<I", end[12:16])[0] + len(extra))
+    rest = content[lists + 47 : content.index(b"PK\x05\x06")]
+    packed.write_bytes(content[:lists] + first + b"\xff\xff\xff\xffa" + extra + rest + end)
+    (tmp_path / "out").mkdir()
+    entries = list(ZipOfDicom(packed).unpacked(tmp_path / "out"))
+    assert [(entry.name, entry.damaged) for entry in entries] == [("a", True), ("b", False)]
+
+
+def test_entries_that_lie_before_the_file_are_damaged(tmp_path: Path, image: bytes) -> None:
+    """So they do where bytes of the file are missing in the middle."""
+    packed = pack(tmp_path / "a.zip", ("a", image), ("b", image))
+    content = bytearray(packed.read_bytes())
+    place = content.index(b"PK\x05\x06") + 16
+    content[place : place + 4] = struct.pack("<I", struct.unpack("<I", content[place : place + 4])[0] + 5000)
+    packed.write_bytes(content)
+    found = [found for source in sources_of([packed]) for found in source.files(tmp_path)]
+    assert [one.damaged for one in found] == [True, True]
+
+
+def test_an_entry_without_a_name_is_an_entry(tmp_path: Path, image: bytes) -> None:
+    """It is unpacked as any other; a name ends at its first NUL."""
+    packed = pack(tmp_path / "a.zip", ("name", image))
+    packed.write_bytes(packed.read_bytes().replace(b"name", b"\0ame"))
+    (tmp_path / "out").mkdir()
+    (entry,) = ZipOfDicom(packed).unpacked(tmp_path / "out")
+    assert entry.file is not None
+
+
+def test_a_disk_that_is_full_is_told_of_each_entry(
+    tmp_path: Path, image: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing half-written is left, and it is no success."""
+    packed = pack(tmp_path / "a.zip", ("a", image), ("b.txt", b"hello"))
+    (tmp_path / "out").mkdir()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(ZipOfDicom, "_copy", full)
+    entries = list(ZipOfDicom(packed).unpacked(tmp_path / "out"))
+    assert [(entry.file, entry.damaged) for entry in entries] == [(None, True), (None, False)]
+    assert "TMPDIR" in entries[0].why
+    assert list((tmp_path / "out").iterdir()) == []

@@ -63,6 +63,16 @@ def test_what_a_dead_process_left_half_written_is_removed(tmp_path: Path) -> Non
     assert outgoing.waiting() == []
 
 
+def test_what_somebody_else_has_put_there_stays_and_stops_nobody(tmp_path: Path) -> None:
+    """Such as a copy that a person made: the sender looks here before it sends."""
+    strange = {tmp_path / name for name in ("copy.part", "a-b.part", "a-b-c.part")}
+    for file in strange:
+        file.touch()
+        os.utime(file, (0, 0))
+    Outgoing(tmp_path, max_bytes=100).remove_partials()
+    assert set(tmp_path.iterdir()) == strange
+
+
 def test_figures_are_of_all_processes(tmp_path: Path) -> None:
     """What waits, since when, and how much was lost by each; nothing where there is no folder yet."""
     assert Outgoing(tmp_path / "none", max_bytes=1).figures().waiting == 0

@@ -51,3 +51,10 @@ def test_what_was_taken_before_an_archive_broke_off_is_told() -> None:
         raise ArchiveUnreachable("ended the association in the middle")
 
     assert [pulled.instances for _, pulled in _each("ab", pull, Nobody())] == [3, 0]
+
+
+def test_a_study_of_which_nothing_came_is_not_whole() -> None:
+    """Whatever the archive counts: one that is offline there may count none, and its retrieval end in success."""
+    ((_, pulled),) = _each("a", lambda *_: Pulled(instances=0), Nobody())
+    assert "not one instance" in pulled.why
+    assert pulled.remedy

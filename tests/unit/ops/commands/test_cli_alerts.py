@@ -9,6 +9,7 @@ import structlog
 
 from tests.filled_ledger import fill_alerts, open_views
 from tests.unit.ops.test_cli import ask, failure
+from worker.ledger.tables import Notification
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +62,20 @@ def test_what_cannot_be_acknowledged_is_told(
 ) -> None:
     """An acknowledged or unknown one is one message of ours."""
     assert words in failure(monkeypatch, capsys, "acknowledge", number, "--by", "x", "--data", data)
+
+
+def test_a_later_read_of_a_job_has_a_name_of_its_own(data: Path) -> None:
+    """It is acknowledged by that name alone; what is no name at all is told."""
+    ledger = open_views(data)
+    with ledger.writing() as session:
+        notification = session.get_one(Notification, 3)
+        notification.detail = {**notification.detail, "reading": 2}
+    ledger.close()
+    assert "3.2" in ask(data, "alerts").stdout.split()
+    assert ask(data, "acknowledge", "3", "--by", "Dr. Meyer").exit_code == 1
+    assert "3.2 is acknowledged" in ask(data, "acknowledge", "3.2", "--by", "Dr. Meyer").stdout
+    for wrong in ("0", "3.0", "-1", "3.", "x", "99999999999"):
+        assert ask(data, "acknowledge", "--by", "x", "--", wrong).exit_code == 2
 
 
 def test_an_empty_ledger_has_no_alerts(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def a_message(**changes: Any) -> Message:
     values: dict[str, Any] = {
         "key": "0123456789abcdef0123",
         "notification_id": 7,
+        "name": "7",
         "topic": "critical",
         "title": "CRITICAL: Pneumonia",
         "sentences": ("CRITICAL: Pneumonia: 91 % (µ, 肺炎)", "Made by an AI model, not verified by a physician."),

@@ -46,6 +46,7 @@ def outgoing(**changes: Any) -> OutgoingNotice:
         "fence": 1,
         "attempts": 1,
         "notification_id": 7,
+        "name": "7",
         "key": "k",
         "channel": "pager",
         "step": 1,

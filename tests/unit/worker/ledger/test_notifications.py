@@ -248,7 +248,26 @@ def test_a_job_that_is_read_again_and_is_critical_again_is_told_anew(ledger: Led
     assert (again.key != first.key, again.attempts, again.step) == (True, 1, 1)
     assert claimed(ledger, "desk").key == again.key
     assert states(ledger)["chief"] is NoticeState.NOT_NEEDED
-    ledger.acknowledge(planned, by="Dr. Sato")
+    ledger.acknowledge(planned, by="Dr. Sato", reading=2)
+
+
+def test_an_earlier_message_does_not_acknowledge_what_a_later_read_has_found(ledger: Ledger, planned: int) -> None:
+    """Who types what it says has not seen the later one, which stays open under a name of its own."""
+    first = claimed(ledger, "pager")
+    (job,) = ledger.jobs()
+    ledger.hold_job(job.id)
+    ledger.retry(job.id)
+    read(ledger)
+    plan(ledger, CHANNELS[:2])
+    with pytest.raises(UnknownNotification, match=rf"{planned}\.2; look at it"):
+        ledger.acknowledge(planned, by="Dr. Meyer")
+    (row,) = ledger.notifications()
+    assert (first.name, row.name, row.state) == (str(planned), f"{planned}.2", NotificationState.OPEN)
+    assert claimed(ledger, "pager").name == row.name
+    with pytest.raises(UnknownNotification):
+        ledger.acknowledge(planned, by="Dr. Meyer", reading=3)
+    ledger.acknowledge(planned, by="Dr. Meyer", reading=2)
+    assert ledger.notifications(unacknowledged=True) == []
 
 
 def test_what_was_acknowledged_while_it_was_being_sent_is_not_sent_again(

@@ -1,0 +1,36 @@
+"""`wetread pull`, where it ends before its list does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from dicom_node.archives.archive import DicomArchive
+from dicom_node.pulling.pulling import Pulled
+from tests.unit.ops.test_cli import ask
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No setting of this machine reaches a test, and what a command sets up for its log does not outlive it."""
+    for name in ("WETREAD_SETTINGS", "WETREAD_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    structlog.reset_defaults()
+
+
+def test_who_interrupts_a_pull_is_told_what_has_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The studies that are not whole with why, and how many are."""
+
+    def pulled(*_: object) -> Iterator[tuple[str, Pulled]]:
+        yield "1.2.1", Pulled(instances=3)
+        yield "1.2.2", Pulled(instances=1, why="the archive sent 1", remedy="look at its log")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ops.commands.backlog.pull_studies", pulled)
+    monkeypatch.setattr(DicomArchive, "echo", lambda _: None)
+    done = ask(tmp_path, "pull", "1.2.1", "1.2.2", "1.2.3", "--from", "PACS@127.0.0.1:9", "--to", "N@127.0.0.1:9")
+    assert done.exit_code == 130
+    assert "1 of 3 studies are there, 4 instances" in done.stdout
+    assert "the archive sent 1" in done.stdout
