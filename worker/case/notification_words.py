@@ -97,6 +97,7 @@ def message_of(
         created_at=outgoing.created_at.astimezone(report.zone),
         step=outgoing.step,
         language=report.language,
+        is_read=outgoing.topic == "critical" or outgoing.is_read,
     )
 
 
@@ -126,6 +127,8 @@ def _critical(outgoing: OutgoingNotice, words: Words) -> tuple[str, ...]:
 
 
 def _overdue(outgoing: OutgoingNotice, words: Words) -> tuple[str, ...]:
+    if outgoing.is_read:  # it came while this channel was away, or waited for its step
+        return late_sentences(outgoing.deadline_s or 0.0, words)
     time = duration(outgoing.deadline_s or 0.0, words)
     return (words.say("NOT READ IN TIME: a study was to be read within {time} and is not read yet.", time=time),)
 

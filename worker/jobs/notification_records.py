@@ -61,6 +61,7 @@ class OutgoingNotice:
         model_name: The card's name.
         model_version: The card's version.
         created_at: When it was recorded, UTC.
+        is_read: Whether the study has been read by now: what is overdue may have come, though late.
     """
 
     notice_id: int
@@ -81,6 +82,7 @@ class OutgoingNotice:
     model_name: str
     model_version: str
     created_at: datetime
+    is_read: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,7 @@ class Message:
         created_at: When it was recorded, with the site's zone.
         step: Of the escalation.
         language: Of title and sentences, such as "de".
+        is_read: Whether there is a read, also one that came late.
     """
 
     key: str
@@ -148,6 +151,7 @@ class Message:
     created_at: datetime
     step: int
     language: str = "en"
+    is_read: bool = True
 
     def __repr__(self) -> str:
         """Name what it is about, no content."""

@@ -6,7 +6,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from worker.errors import LeaseLost
-from worker.jobs.job import retry_wait_s
+from worker.jobs.job import JobState, retry_wait_s
 from worker.jobs.notification import (
     NoticeState,
     Topic,
@@ -147,4 +147,19 @@ def _outgoing(session: Session, notice: Notice) -> OutgoingNotice:
         model_name=model.name,
         model_version=model.version,
         created_at=notification.created_at,
+        is_read=_is_read(session, job, study.id, model.model_id),
     )
+
+
+def _is_read(session: Session, job: Job, study_id: int, model_id: str) -> bool:
+    """Tell whether a job has been read by now, or another that reads later images instead of it."""
+    if job.recipe_digest or job.state != JobState.SUPERSEDED:
+        return bool(job.recipe_digest)
+    instead = (
+        select(Job.id)
+        .join(Revision, Revision.id == Job.revision_id)
+        .join(Model, Model.digest == Job.model_digest)
+        .where(Revision.study_id == study_id, Model.model_id == model_id)
+        .where(Job.id > job.id, Job.recipe_digest != "")
+    )
+    return session.scalar(instead.limit(1)) is not None
