@@ -8,6 +8,7 @@ from typing import Any
 from dicom_node.archives.identity import StudyIdentity
 from models.card.card_parts import Concept
 from models.interpreting.critical_reason import CriticalReason
+from worker.errors import LedgerDamaged
 from worker.jobs.notification import NoticeState, NotificationState, Topic
 
 
@@ -21,8 +22,12 @@ def for_ledger(reasons: Iterable[CriticalReason]) -> list[dict[str, Any]]:
 
 
 def from_ledger(kept: Iterable[Mapping[str, Any]]) -> tuple[CriticalReason, ...]:
-    """Return reasons from what the ledger keeps."""
-    return tuple(CriticalReason(**{**each, "concept": Concept.model_validate(each["concept"])}) for each in kept)
+    """Return reasons from what the ledger keeps. Raises LedgerDamaged where they are none."""
+    try:
+        return tuple(CriticalReason(**{**each, "concept": Concept.model_validate(each["concept"])}) for each in kept)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        # Their words would quote the values.
+        raise LedgerDamaged("the ledger holds a reason of a critical finding that is none") from None
 
 
 @dataclass(frozen=True, kw_only=True)

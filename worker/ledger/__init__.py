@@ -16,6 +16,7 @@ admin          what an admin changes (admin_actions, who did it)
 views          what an admin sees: job_rows, peers, overview
 retention      what became of studies; files, on disk
 checks         what must hold, over facts (values, what is no value); delivery_checks; flaws, what is found
-damage         rows that hold what is no value are replaced, and their job is put aside, so that others go on
+damage         rows that hold what is no value are replaced, and their job (damaged_notifications: what is to be told)
+               is put aside, so that others go on
 copying        to another database
 """
