@@ -7,8 +7,9 @@ intake         a study becomes a revision (revisions): planned_read and planning
                a job reads; forced, an admin's wish that a study be closed
 turns          which job is next; tokens, that wait to be published
 jobs           claimed, read, failed (job_states); results, what a read has made; unread, what could not be read
-deliveries     results on their way (resending), where their job lets them leave (leaving); destinations; commitments;
-               delivery_events, their history; looks, whether an archive has a study by now
+deliveries     results on their way (resending), where their job lets them leave (leaving; outgoing_batches, what is
+               next); destinations; commitments; delivery_events, their history; looks, whether an archive has a study
+               by now
 superseded     reads that newer ones replace; withdrawals
 priors         earlier reads of a patient
 deadlines      what is late; alerts; notices and notifications (notification_states), who must hear of it

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Column, ColumnElement, Table, case, func, literal, null, select, update
+from sqlalchemy import Column, ColumnElement, Table, and_, case, func, literal, null, select, update
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,7 @@ from worker.errors import LedgerDamaged
 from worker.jobs.job import HOLDABLE, JobState, Priority
 from worker.ledger.column_types import JsonObject, UtcDateTime
 from worker.ledger.database import LOCK, utc_now, write_event
-from worker.ledger.tables import Base, Event, Job, Revision, Study
+from worker.ledger.tables import Base, Delivery, Event, Job, ResultObject, Revision, Study
 from worker.ledger.values import dialect_of, wrong_values
 
 _log = structlog.get_logger()
@@ -106,6 +106,25 @@ def replace_wrong(session: Session, table: Table, which: ColumnElement[bool]) ->
     }
     if values:
         session.execute(update(table).where(which).values(values))
+
+
+def mend_deliveries(session: Session, job_id: int, destination: str, damage: LedgerDamaged) -> None:
+    """Replace what of a job's deliveries to a destination is no value: they leave, and all others do not wait for them.
+
+    When one was made may be lost: it counts from now.
+    """
+    table: Any = Delivery.__table__
+    of_job = select(ResultObject.id).where(ResultObject.job_id == job_id)
+    replace_wrong(session, table, and_(table.c.destination == destination, table.c.result_object_id.in_(of_job)))
+    write_event(
+        session,
+        "damaged row replaced",
+        study_id=_study_id(session, Job, job_id),
+        job_id=job_id,
+        table=table.name,
+        reason=what_happened(damage),
+    )
+    _log.error("damaged row replaced", table=table.name, job=job_id, cause=damage.args[0], remedy=_REMEDY)
 
 
 def what_happened(damage: LedgerDamaged) -> str:
