@@ -114,10 +114,15 @@ def body_lines(message: Message) -> tuple[str, ...]:
     return (
         *message.sentences,
         "",
-        *(f"{words.term(name)}: {value}" for name, value in identity if value),
+        *(f"{words.term(name)}: {_in_one_line(value)}" for name, value in identity if value),
         "",
         words.say("To acknowledge: {command}", command=command),
     )
+
+
+def _in_one_line(value: str) -> str:
+    """Return a value from the wire so that it cannot be taken for a sentence of ours."""
+    return "".join(character if character.isprintable() else " " for character in value)
 
 
 def _critical(outgoing: OutgoingNotice, words: Words) -> tuple[str, ...]:
