@@ -1,10 +1,13 @@
 """The other sides of notifications, as real servers in threads: a webhook, a mail server, an HL7 interface engine."""
 
+import itertools
 import json
 import socketserver
 import ssl
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -138,6 +141,31 @@ class MailServer:
         del server, session, envelope, mechanism
         known = isinstance(data, LoginPassword) and data.password == self._password.encode()
         return AuthResult(success=known, handled=False)
+
+
+@contextmanager
+def trickling(begin: bytes, endless: bytes) -> Iterator[int]:
+    """Give the port of a server that says one thing and then, for ever, another, byte by byte."""
+    over = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.request.sendall(begin)
+                for byte in itertools.cycle(endless):
+                    if over.wait(0.02):
+                        return
+                    self.request.sendall(bytes((byte,)))
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield int(server.server_address[1])
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
 
 
 @dataclass

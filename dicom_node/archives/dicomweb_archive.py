@@ -20,7 +20,13 @@ from urllib3.exceptions import SSLError as TlsFailed
 from dicom_node.archives.bounded_answer import BodyTooLarge, TimedAdapter, read_body
 from dicom_node.archives.identity import StudyIdentity
 from dicom_node.archives.sender import StoreOutcome
-from dicom_node.archives.stow_answer import already_there, answered_dataset, outcome_of_stow, unexplained
+from dicom_node.archives.stow_answer import (
+    NO_DICOM_JSON,
+    already_there,
+    answered_dataset,
+    outcome_of_stow,
+    unexplained,
+)
 from dicom_node.datasets.part10 import FileMeta, read_meta
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, QueryFailed, ServiceFailed
 
@@ -30,6 +36,18 @@ _CONNECT_S = 10.0
 #: A study that nobody has.
 _NOBODYS = "2.25.0"
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+_BREAKS_OFF = "its answer breaks off, or cannot be unpacked; is something between that ends connections?"
+#: In this order: some are kinds of others.
+_CAUSES: dict[type[Exception], str] = {
+    requests.exceptions.SSLError: (
+        "its certificate is not trusted, or TLS failed; does ca_file name its CA, and is its host right?"
+    ),
+    requests.Timeout: "it took too long; is it up, and timeout_s long enough for the largest result?",
+    requests.TooManyRedirects: "it leads to another address; name that one in `url` if it is right",
+    requests.exceptions.ChunkedEncodingError: _BREAKS_OFF,
+    requests.exceptions.ContentDecodingError: _BREAKS_OFF,
+    requests.ConnectionError: "no connection; is it up, are host and port right, is a firewall between?",
+}
 _NO_CREDENTIALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 #: Instances in one go that it fails over before it is left alone for a while.
 _MOST_FAILURES = 3
@@ -176,7 +194,7 @@ class DicomWebArchive:
             raise ArchiveUnreachable(f"{self} answered a search with {answer.status_code}: is it well?")
         try:
             return [Dataset.from_json(item) for item in answer.json()]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except NO_DICOM_JSON as error:
             # Not the parser's words: they may quote the answer.
             raise QueryFailed(f"{self} answered a search with something that is no DICOM JSON") from error
 
@@ -189,7 +207,7 @@ class DicomWebArchive:
             raise ArchiveUnreachable(
                 f"{self} answered with {error} and was left: is that the address before /studies?"
             ) from error
-        except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except NO_DICOM_JSON as error:  # an error of requests is an OSError
             # The library raises over statuses, and over bodies that it cannot parse: we look at both ourselves.
             if self._answer is None or isinstance(error, requests.TooManyRedirects):
                 away = ArchiveUnreachable(f"{self} does not answer: {_words(error)}")
@@ -229,14 +247,6 @@ def _never_connected(error: Exception) -> bool:
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not trusted, or TLS failed; does ca_file name its CA, and is its host right?"
-    if isinstance(error, requests.Timeout):
-        return "it took too long; is it up, and timeout_s long enough for the largest result?"
-    if isinstance(error, requests.TooManyRedirects):
-        return "it leads to another address; name that one in `url` if it is right"
-    if isinstance(error, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)):
-        return "its answer breaks off, or cannot be unpacked; is something between that ends connections?"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection; is it up, are host and port right, is a firewall between?"
-    return type(error).__name__
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        return "a certificate, key or ca_file of its settings cannot be read; is each file there?"
+    return next((words for kind, words in _CAUSES.items() if isinstance(error, kind)), type(error).__name__)

@@ -19,7 +19,8 @@ from dicom_node.sources.sources import Source, batches, sources_of
 _MOST_IN_VAIN = 3
 
 _SUCCESS = 0x0000
-_WARNINGS = (0x0001, 0x0107, 0x0116, 0xB000, 0xB006, 0xB007)  # PS3.4 B.2.3, PS3.7 C.4
+#: PS3.7 C.4: these, and whatever begins with B. PS3.4 B.2.3 names three of those, archives have others of their own.
+_WARNINGS = (0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000))
 _DUPLICATE_SOP_INSTANCE = 0x0111  # PS3.7 C.5.6
 
 

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
 from dicom_node.archives.sender import OutcomeKind, StoreOutcome
 from dicom_node.errors import ArchiveUnreachable, AssociationRejected, ServiceFailed
@@ -18,6 +19,17 @@ _NO_CONTEXT = (_NO_SUCH_CLASS, 0xC122)
 #: These say in their body what became of each instance.
 _TELLING = (HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT, HTTPStatus.BAD_REQUEST)
 _TOO_LARGE = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE,)
+#: What pydicom raises over DICOM JSON that is none: a number that is infinite, a value that is no item, a broken one.
+NO_DICOM_JSON = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    ArithmeticError,
+    OSError,
+    RecursionError,
+)
 
 
 def answered_dataset(body: bytes) -> Dataset:
@@ -25,7 +37,7 @@ def answered_dataset(body: bytes) -> Dataset:
     try:
         parsed: Any = json.loads(body)
         return Dataset.from_json(parsed[0] if isinstance(parsed, list) else parsed)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+    except NO_DICOM_JSON:
         return Dataset()
 
 
@@ -94,7 +106,9 @@ def _outcome(sop_instance_uid: str, status: int, kind: OutcomeKind) -> StoreOutc
 
 
 def _about(answered: Dataset, keyword: str, sop_instance_uid: str) -> Dataset | None:
-    items = answered.get(keyword) or ()
+    items = answered.get(keyword)
+    if not isinstance(items, Sequence):  # absent, or of another VR: then it holds no items
+        return None
     return next((item for item in items if str(item.get("ReferencedSOPInstanceUID", "")) == sop_instance_uid), None)
 
 

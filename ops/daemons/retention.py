@@ -17,7 +17,7 @@ from ops.assembly_line import told_of
 from ops.daemons.promises import Promises
 from ops.settings import Settings
 from worker.delivery.destination_settings import DicomDestinationSettings
-from worker.errors import LedgerAway
+from worker.errors import LedgerAway, LedgerBroken, LedgerDamaged
 from worker.jobs.job import JobState
 from worker.jobs.retention import Keeping, StudyEnd, due, moments, why_unsettled
 from worker.ledger.database import utc_now
@@ -35,12 +35,14 @@ class Verdict:
         what: What goes, or would; None where all of it stays.
         why: Why it stays; empty where something goes.
         freed_bytes: On disk; 0 in a dry run.
+        failed: Whether it stays because its files or rows are in trouble.
     """
 
     study_instance_uid: str
     what: Keeping | None
     why: str = ""
     freed_bytes: int = 0
+    failed: bool = False
 
 
 class Retention:
@@ -67,6 +69,7 @@ class Retention:
         self._withdraws = frozenset(item.name for item in settings.each_destination if item.superseded == "delete")
         self._promises = Promises(settings, spool.root)
         self._now = now
+        self._troubles = set[Verdict]()
 
     def run(self, stop: threading.Event) -> None:
         """Look every few minutes until told to stop."""
@@ -78,6 +81,14 @@ class Retention:
                             f"{verdict.what} removed",
                             study=verdict.study_instance_uid,
                             freed_bytes=verdict.freed_bytes,
+                        )
+                    elif verdict.failed and verdict not in self._troubles:
+                        self._troubles.add(verdict)
+                        _log.error(
+                            "study not cleared",
+                            study=verdict.study_instance_uid,
+                            cause=verdict.why,
+                            remedy="mend what the cause names; until then this study stays, others go",
                         )
                     if stop.is_set():
                         break
@@ -92,7 +103,10 @@ class Retention:
             stop.wait(self._settings.every_s)
 
     def once(self, *, dry_run: bool = False) -> Iterator[Verdict]:
-        """Go through all studies that are old enough, the oldest first. Raises LedgerAway, OSError."""
+        """Go through all studies that are old enough, the oldest first. Raises LedgerAway, OSError.
+
+        One whose files cannot be removed, or whose rows cannot be read, is passed over: else the disk fills behind it.
+        """
         now = self._now()
         short = self._short()
         before = moments(self._settings, now, make_room=short)
@@ -108,10 +122,22 @@ class Retention:
             for study in page.studies:
                 if short and not dry_run and not self._short():
                     short, before = False, moments(self._settings, now)
-                yield from self._clear(study, before, dry_run=dry_run)
+                yield from self._clear_apart(study, before, dry_run=dry_run)
+            for study_id, damage in page.damaged:
+                yield Verdict(
+                    study_instance_uid=f"(study {study_id} of the ledger)", what=None, why=damage, failed=True
+                )
             after = page.after
             if after is None:
                 return
+
+    def _clear_apart(self, study: StudyEnd, before: dict[Keeping, datetime], *, dry_run: bool) -> Iterator[Verdict]:
+        try:
+            yield from self._clear(study, before, dry_run=dry_run)
+        except LedgerBroken:
+            raise
+        except (OSError, LedgerDamaged) as error:
+            yield Verdict(study_instance_uid=study.study_instance_uid, what=None, why=str(error), failed=True)
 
     def _clear(self, study: StudyEnd, before: dict[Keeping, datetime], *, dry_run: bool) -> Iterator[Verdict]:
         going = due(study, before)

@@ -35,11 +35,11 @@ class Acknowledgement:
 
 
 def oru_of(message: Message, settings: Hl7Settings) -> str:
-    """Return the message, segments ended by carriage returns; the same at every attempt."""
+    """Return the message, segments ended by carriage returns."""
     at = message.created_at.strftime("%Y%m%d%H%M%S%z")
     critical = message.topic == "critical"
     # P: preliminary; I: no results available yet (HL7 tables 0123 and 0085).
-    status = "P" if critical else "I"
+    status = "P" if message.is_read else "I"
     segments = [_msh(message, settings, at)]
     if message.patient is not None:
         segments.append(_pid(message.patient))

@@ -10,9 +10,11 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from http.client import HTTPException, HTTPMessage
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from typing import Any
 
+from ops.notifiers.cut_off import STEPS, SocketNow, cut_off
 from ops.secret import read_secret
 from worker.errors import ChannelAway, ChannelRefused
 from worker.jobs.notification_records import Answer, Message
@@ -34,6 +36,50 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         del req, fp, code, msg, headers, newurl
 
 
+class _Watched:
+    """Of http.client: `sock` is its own, and gone when the head of an answer has come."""
+
+    def __init__(self, connections: list[SocketNow], *arguments: Any, **options: Any) -> None:
+        self._connections = connections
+        super().__init__(*arguments, **options)
+
+    def connect(self) -> None:
+        """Connect."""
+        connection: Any = super()
+        self._connections.append(lambda: self.sock)  # type: ignore[attr-defined]  # a proxy answers while it connects
+        connection.connect()
+        opened = self.sock  # type: ignore[attr-defined]
+        self._connections.append(lambda: opened)
+
+
+class _PlainConnection(_Watched, HTTPConnection):
+    pass
+
+
+class _TlsConnection(_Watched, HTTPSConnection):
+    pass
+
+
+class _Handler(urllib.request.HTTPSHandler):
+    """Opens connections that somebody watches."""
+
+    #: Before urllib's own for http://, which is there too.
+    handler_order = 400
+
+    def __init__(self, connections: list[SocketNow], context: ssl.SSLContext) -> None:
+        super().__init__(context=context)
+        self._tls = context
+        self._connections = connections
+
+    def http_open(self, request: urllib.request.Request) -> HTTPResponse:
+        """Open http://."""
+        return self.do_open(partial(_PlainConnection, self._connections), request)
+
+    def https_open(self, request: urllib.request.Request) -> HTTPResponse:
+        """Open https://."""
+        return self.do_open(partial(_TlsConnection, self._connections), request, context=self._tls)
+
+
 class Webhook:
     """Posts messages to one address."""
 
@@ -49,7 +95,10 @@ class Webhook:
         body = json.dumps(body_of(message), ensure_ascii=False).encode()
         request = urllib.request.Request(self._url(message), body, self._headers(message, body), method="POST")  # noqa: S310  # http(s) only, by the settings
         try:
-            with self._opener().open(request, timeout=self._settings.timeout_s) as response:
+            with (
+                cut_off(STEPS * self._settings.timeout_s) as connections,
+                self._opener(connections).open(request, timeout=self._settings.timeout_s) as response,
+            ):
                 return _answer(response.status, response.read(_LONGEST_ANSWER), self._settings.name)
         except urllib.error.HTTPError as error:
             error.close()
@@ -85,9 +134,9 @@ class Webhook:
             headers["X-Wetread-Signature"] = signature(read_secret(self._settings.signing_key), timestamp, body)
         return headers
 
-    def _opener(self) -> urllib.request.OpenerDirector:
+    def _opener(self, connections: list[SocketNow]) -> urllib.request.OpenerDirector:
         context = ssl.create_default_context(cafile=self._settings.ca_file)
-        return urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
+        return urllib.request.build_opener(_NoRedirects, _Handler(connections, context))
 
 
 def body_of(message: Message) -> dict[str, Any]:
@@ -124,7 +173,7 @@ def signature(key: str, timestamp: str, body: bytes) -> str:
 def _answer(status: int, body: bytes, channel: str) -> Answer:
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     if isinstance(said, dict) and said.get("acknowledged") is True:
         by = said.get("by")

@@ -232,6 +232,8 @@ def peculiar() -> Iterator[Peculiar]:
         (0xB000, OutcomeKind.WARNING),
         (0xB006, OutcomeKind.WARNING),
         (0xB007, OutcomeKind.WARNING),
+        (0xB00A, OutcomeKind.WARNING),
+        (0xBFFF, OutcomeKind.WARNING),
         (0x0111, OutcomeKind.DUPLICATE),
         (0xA700, OutcomeKind.REFUSED),
         (0xC123, OutcomeKind.REFUSED),

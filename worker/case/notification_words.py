@@ -98,6 +98,7 @@ def message_of(
         created_at=outgoing.created_at.astimezone(report.zone),
         step=outgoing.step,
         language=report.language,
+        is_read=outgoing.topic == "critical" or outgoing.is_read,
     )
 
 
@@ -114,10 +115,15 @@ def body_lines(message: Message) -> tuple[str, ...]:
     return (
         *message.sentences,
         "",
-        *(f"{words.term(name)}: {value}" for name, value in identity if value),
+        *(f"{words.term(name)}: {_in_one_line(value)}" for name, value in identity if value),
         "",
         words.say("To acknowledge: {command}", command=command),
     )
+
+
+def _in_one_line(value: str) -> str:
+    """Return a value from the wire so that it cannot be taken for a sentence of ours."""
+    return "".join(character if character.isprintable() else " " for character in value)
 
 
 def _critical(outgoing: OutgoingNotice, words: Words) -> tuple[str, ...]:
@@ -127,6 +133,8 @@ def _critical(outgoing: OutgoingNotice, words: Words) -> tuple[str, ...]:
 
 
 def _overdue(outgoing: OutgoingNotice, words: Words) -> tuple[str, ...]:
+    if outgoing.is_read:  # it came while this channel was away, or waited for its step
+        return late_sentences(outgoing.deadline_s or 0.0, words)
     time = duration(outgoing.deadline_s or 0.0, words)
     return (words.say("NOT READ IN TIME: a study was to be read within {time} and is not read yet.", time=time),)
 

@@ -8,6 +8,7 @@ from typing import Any
 from dicom_node.archives.identity import StudyIdentity
 from models.card.card_parts import Concept
 from models.interpreting.critical_reason import CriticalReason
+from worker.errors import LedgerDamaged
 from worker.jobs.notification import NoticeState, NotificationState, Topic
 
 
@@ -21,8 +22,12 @@ def for_ledger(reasons: Iterable[CriticalReason]) -> list[dict[str, Any]]:
 
 
 def from_ledger(kept: Iterable[Mapping[str, Any]]) -> tuple[CriticalReason, ...]:
-    """Return reasons from what the ledger keeps."""
-    return tuple(CriticalReason(**{**each, "concept": Concept.model_validate(each["concept"])}) for each in kept)
+    """Return reasons from what the ledger keeps. Raises LedgerDamaged where they are none."""
+    try:
+        return tuple(CriticalReason(**{**each, "concept": Concept.model_validate(each["concept"])}) for each in kept)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        # Their words would quote the values.
+        raise LedgerDamaged("the ledger holds a reason of a critical finding that is none") from None
 
 
 def name_of(notification_id: int, reading: int) -> str:
@@ -70,6 +75,7 @@ class OutgoingNotice:
         model_name: The card's name.
         model_version: The card's version.
         created_at: When it was recorded, UTC.
+        is_read: Whether the study has been read by now: what is overdue may have come, though late.
     """
 
     notice_id: int
@@ -91,6 +97,7 @@ class OutgoingNotice:
     model_name: str
     model_version: str
     created_at: datetime
+    is_read: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +154,7 @@ class Message:
         created_at: When it was recorded, with the site's zone.
         step: Of the escalation.
         language: Of title and sentences, such as "de".
+        is_read: Whether there is a read, also one that came late.
     """
 
     key: str
@@ -162,6 +170,7 @@ class Message:
     created_at: datetime
     step: int
     language: str = "en"
+    is_read: bool = True
 
     def __repr__(self) -> str:
         """Name what it is about, no content."""

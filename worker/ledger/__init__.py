@@ -7,8 +7,9 @@ intake         a study becomes a revision (revisions): planned_read and planning
                a job reads; forced, an admin's wish that a study be closed
 turns          which job is next; tokens, that wait to be published
 jobs           claimed, read, failed (job_states); results, what a read has made; unread, what could not be read
-deliveries     results on their way (resending), where their job lets them leave (leaving); destinations; commitments;
-               delivery_events, their history; looks, whether an archive has a study by now
+deliveries     results on their way (resending), where their job lets them leave (leaving; outgoing_batches, what is
+               next); destinations; commitments; delivery_events, their history; looks, whether an archive has a study
+               by now
 superseded     reads that newer ones replace; withdrawals
 priors         earlier reads of a patient
 deadlines      what is late; alerts; notices and notifications (notification_states), who must hear of it
@@ -16,6 +17,7 @@ admin          what an admin changes (admin_actions, who did it)
 views          what an admin sees: job_rows, peers, overview
 retention      what became of studies; files, on disk
 checks         what must hold, over facts (values, what is no value); delivery_checks; flaws, what is found
-damage         rows that hold what is no value are replaced, and their job is put aside, so that others go on
+damage         rows that hold what is no value are replaced, and their job (damaged_notifications: what is to be told)
+               is put aside, so that others go on
 copying        to another database
 """

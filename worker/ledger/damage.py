@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Column, Table, case, func, literal, null, select, update
+from sqlalchemy import Column, ColumnElement, Table, and_, case, func, literal, null, select, update
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.orm import Session
 
 from worker.errors import LedgerDamaged
 from worker.jobs.job import HOLDABLE, JobState, Priority
-from worker.ledger.column_types import UtcDateTime
+from worker.ledger.column_types import JsonObject, UtcDateTime
 from worker.ledger.database import LOCK, utc_now, write_event
-from worker.ledger.tables import Base, Event, Job, Revision, Study
+from worker.ledger.tables import Base, Delivery, Event, Job, ResultObject, Revision, Study
 from worker.ledger.values import dialect_of, wrong_values
 
 _log = structlog.get_logger()
@@ -54,7 +54,7 @@ def put_aside(session: Session, job_id: int, before: JobState, damage: LedgerDam
     if before not in HOLDABLE:
         make_readable(session, Job, job_id, damage)
         return
-    reason = f"{_what_happened(damage)}, {_SINCE.get(before, _UNREAD).format(job_id)}"
+    reason = f"{what_happened(damage)}, {_SINCE.get(before, _UNREAD).format(job_id)}"
     table: Any = Job.__table__
     still = select(table.c.id).where(table.c.id == job_id, table.c.state == before)
     if session.scalar(still.with_for_update(**LOCK)) is None:
@@ -91,12 +91,44 @@ def make_readable(session: Session, row: type[Base], row_id: int, damage: Ledger
         study_id=_study_id(session, row, row_id),
         job_id=row_id if row is Job else None,
         table=table.name,
-        reason=f"{_what_happened(damage)}: a backup of the ledger says what was there",
+        reason=f"{what_happened(damage)}: a backup of the ledger says what was there",
     )
     _log.error("damaged row replaced", table=table.name, row=row_id, cause=damage.args[0], remedy=_REMEDY)
 
 
-def _what_happened(damage: LedgerDamaged) -> str:
+def replace_wrong(session: Session, table: Table, which: ColumnElement[bool]) -> None:
+    """Replace what of some rows is no value of its column; what can be read stays."""
+    wrong = dict(wrong_values(table, dialect_of(session)))
+    values = {
+        column: case((is_wrong, _instead(column)), else_=column)
+        for column, is_wrong in wrong.items()
+        if not column.primary_key and not column.foreign_keys
+    }
+    if values:
+        session.execute(update(table).where(which).values(values))
+
+
+def mend_deliveries(session: Session, job_id: int, destination: str, damage: LedgerDamaged) -> None:
+    """Replace what of a job's deliveries to a destination is no value: they leave, and all others do not wait for them.
+
+    When one was made may be lost: it counts from now.
+    """
+    table: Any = Delivery.__table__
+    of_job = select(ResultObject.id).where(ResultObject.job_id == job_id)
+    replace_wrong(session, table, and_(table.c.destination == destination, table.c.result_object_id.in_(of_job)))
+    write_event(
+        session,
+        "damaged row replaced",
+        study_id=_study_id(session, Job, job_id),
+        job_id=job_id,
+        table=table.name,
+        reason=what_happened(damage),
+    )
+    _log.error("damaged row replaced", table=table.name, job=job_id, cause=damage.args[0], remedy=_REMEDY)
+
+
+def what_happened(damage: LedgerDamaged) -> str:
+    """Say for a timeline what was wrong with a row, and that it has been replaced."""
     return (
         f"{damage.args[0]} (somebody else has written to it, or its disk was in trouble); what of this row was no "
         "value has been replaced"
@@ -129,4 +161,6 @@ def _readable(session: Session, table: Table, job_id: int | None) -> Iterator[tu
 def _instead(column: Column[Any]) -> Any:
     if column.nullable:
         return null()
+    if isinstance(column.type, JsonObject):
+        return literal({}, JsonObject())
     return literal(utc_now(), UtcDateTime()) if isinstance(column.type, UtcDateTime) else literal(0)

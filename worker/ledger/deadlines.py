@@ -61,9 +61,12 @@ def record_deadline(session: Session, job: Job, within_s: float, now: Reading) -
 
 
 def reopen_deadline(session: Session, job: Job) -> None:
-    """Forget that a read was in time: that attempt came to nothing. What is late stays late."""
+    """Forget that a read was in time: that attempt came to nothing. What is late stays late.
+
+    Of a job that was read before, that read was in time, whatever becomes of another.
+    """
     deadline = session.get(Deadline, job.id)
-    if deadline is not None and deadline.passed is False:
+    if deadline is not None and deadline.passed is False and not job.recipe_digest:
         deadline.passed = None
 
 

@@ -1,23 +1,25 @@
 """The ledger's way out: results are claimed for a destination, and what the archive answered is recorded."""
 
-from collections.abc import Collection, Sequence
-from typing import Any, Literal
+from collections.abc import Collection
+from typing import Literal
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from worker.errors import LeaseLost, LedgerDamaged
+from worker.errors import LeaseLost, LedgerBroken, LedgerDamaged
 from worker.jobs.job import DeliveryState, JobState, require_delivery, retry_wait_s
 from worker.jobs.job_records import OutgoingBatch, OutgoingObject
 from worker.jobs.study_awaited import Look
 from worker.ledger.commitments import want_commitment
+from worker.ledger.damage import mend_deliveries
 from worker.ledger.database import LOCK, Database, lock_name, utc_now
 from worker.ledger.delivery_events import note_delivery, study_id_of
 from worker.ledger.job_states import change_job
-from worker.ledger.leaving import ENDED_UNREAD, leaves
+from worker.ledger.leaving import ENDED_UNREAD
+from worker.ledger.outgoing_batches import claimed_batch, next_job_of
 from worker.ledger.results import add_deliveries
 from worker.ledger.superseded import counts_no_more, keep_back
-from worker.ledger.tables import Delivery, Job, JobInput, ResultObject, Revision, Series, Study
+from worker.ledger.tables import Delivery, Job, ResultObject
 from worker.ledger.turns import held
 from worker.object_kinds import INSTEAD
 
@@ -25,8 +27,6 @@ from worker.object_kinds import INSTEAD
 CommitmentWish = Literal["", "wanted", "required"]
 #: Why what was not answered is not sent again.
 _NO_MORE = "a newer read has taken its place"
-#: Id, revision, and whether an admin has released it.
-_JobHead = Row[int, int, bool]
 
 
 class DeliveryLedger(Database):
@@ -47,37 +47,21 @@ class DeliveryLedger(Database):
         with self.writing() as session:
             if destination in held(session, "destination"):
                 return None
-            job = session.execute(
-                # Not the whole row: a value of it that cannot be read must not keep what is behind it.
-                select(Job.id, Job.revision_id, Job.released)
-                .join(ResultObject, ResultObject.job_id == Job.id)
-                .join(Delivery, Delivery.result_object_id == ResultObject.id)
-                .where(leaves(), *due)
-                .order_by(Job.priority, Job.finished_at, Job.id)
-                .limit(1)
-                # Whoever has the job locked takes all of it that waits, or is changing it.
-                .with_for_update(of=Job, skip_locked=True, **LOCK)
-            ).first()
-            if job is None:
-                return None
-            rows = session.execute(
-                select(Delivery, ResultObject)
-                .join(ResultObject, ResultObject.id == Delivery.result_object_id)
-                .join(Job, Job.id == ResultObject.job_id)
-                .where(ResultObject.job_id == job.id, leaves(), *due)
-                .order_by(Delivery.id)
-                .with_for_update(of=Delivery, **LOCK)
-            ).all()
-            if not rows:
-                return None  # another deliverer took them a moment ago
-            for delivery, _ in rows:
-                require_delivery(DeliveryState(delivery.state), DeliveryState.SENDING)
-                delivery.state = DeliveryState.SENDING
-                delivery.attempts += 1
-                delivery.fence += 1
-                delivery.clock, delivery.lease_until_s = now.mark, now.seconds + lease_s
-                delivery.updated_at = utc_now()
-            return _batch(session, job, destination, [(delivery, result) for delivery, result in rows])
+            mended = None
+            while True:
+                job = next_job_of(session, due)
+                if job is None:
+                    return None
+                try:
+                    with session.begin_nested():
+                        return claimed_batch(session, job, destination, due, now, lease_s)
+                except LedgerBroken:
+                    raise
+                except LedgerDamaged as damage:
+                    if job.id == mended:
+                        raise
+                    mend_deliveries(session, job.id, destination, damage)
+                    mended = job.id
 
     def renew_deliveries(self, batch: OutgoingBatch, *, lease_s: float) -> None:
         """Renew the lease of what is still being sent of a batch; what another deliverer has by now stays its own."""
@@ -212,49 +196,6 @@ class DeliveryLedger(Database):
                 delivery.state, delivery.updated_at = DeliveryState.PENDING, utc_now()
             if job.state == JobState.READ:
                 change_job(session, job, JobState.HELD, study_id=study_id_of(session, job), reason=reason)
-
-
-def _batch(
-    session: Session, job: _JobHead, destination: str, rows: Sequence[tuple[Delivery, ResultObject]]
-) -> OutgoingBatch:
-    study_instance_uid = session.scalars(
-        select(Study.study_instance_uid)
-        .join(Revision, Revision.study_id == Study.id)
-        .where(Revision.id == job.revision_id)
-    ).one()
-    sources = (
-        select(JobInput.files).where(JobInput.job_id == job.id),
-        select(Series.manifest).where(Series.revision_id == job.revision_id).order_by(Series.id),
-    )
-    files = next(filter(None, (_files(session, query) for query in sources)), ())
-    return OutgoingBatch(
-        job_id=job.id,
-        destination=destination,
-        study_instance_uid=study_instance_uid,
-        source_file=files[0] if files else "",
-        released=job.released,
-        objects=tuple(
-            OutgoingObject(
-                delivery_id=delivery.id,
-                fence=delivery.fence,
-                attempts=delivery.attempts,
-                kind=result.kind,
-                sop_instance_uid=result.sop_instance_uid,
-                file=result.file,
-                sha256=result.sha256,
-            )
-            for delivery, result in rows
-        ),
-    )
-
-
-def _files(session: Session, query: Any) -> Sequence[str]:
-    """Return the first list; where it is missing or damaged nobody knows whose study it was, and the results wait."""
-    try:
-        files: Sequence[str] | None = session.scalars(query.limit(1)).first()
-    except LedgerDamaged:
-        return ()
-    return files or ()
 
 
 def _send_instead(session: Session, refused: Delivery) -> bool:

@@ -1,21 +1,21 @@
 """The ledger's notices: each is a notification on its way through one channel, claimed, told, or tried again."""
 
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from worker.errors import LeaseLost
-from worker.jobs.job import retry_wait_s
-from worker.jobs.notification import (
-    NoticeState,
-    Topic,
-    require_notice,
-)
+from worker.errors import LeaseLost, LedgerBroken, LedgerDamaged
+from worker.jobs.job import JobState, retry_wait_s
+from worker.jobs.notification import TOPICS, NoticeState, require_notice
 from worker.jobs.notification_records import OutgoingNotice, from_ledger, name_of
+from worker.ledger.clock import Reading
+from worker.ledger.damage import damage_told, require_numbers
+from worker.ledger.damaged_notifications import put_notification_aside
 from worker.ledger.database import LOCK, Database, utc_now
 from worker.ledger.notification_states import acknowledge_open, change_notice, reading_of
 from worker.ledger.tables import Job, JobInput, Model, Notice, Notification, Revision, Study
+from worker.ledger.turns import TRIES
 
 
 class NoticeLedger(Database):
@@ -32,18 +32,25 @@ class NoticeLedger(Database):
         if not self.finds(select(Notice.id).where(*due)):
             return None
         with self.writing() as session:
-            notice = session.scalar(
-                select(Notice).where(*due).order_by(Notice.id).limit(1).with_for_update(skip_locked=True, **LOCK)
-            )
-            if notice is None:
-                return None
-            require_notice(NoticeState(notice.state), NoticeState.SENDING)
-            notice.state = NoticeState.SENDING
-            notice.attempts += 1
-            notice.fence += 1
-            notice.clock, notice.lease_until_s = now.mark, now.seconds + lease_s
-            notice.updated_at = utc_now()
-            return _outgoing(session, notice)
+            for _ in range(TRIES):
+                found = session.execute(
+                    select(Notice.id, Notice.notification_id)
+                    .where(*due)
+                    .order_by(Notice.id)
+                    .limit(1)
+                    .with_for_update(skip_locked=True, **LOCK)
+                ).first()
+                if found is None:
+                    return None
+                try:
+                    with session.begin_nested(), damage_told():
+                        return _claimed(session, found.id, now, lease_s)
+                except LedgerBroken:
+                    raise
+                except LedgerDamaged as damage:
+                    # All others would wait behind it.
+                    put_notification_aside(session, found.notification_id, damage)
+            return None
 
     def renew_notice(self, outgoing: OutgoingNotice, *, lease_s: float) -> None:
         """Renew the lease of what is being told. Raises LeaseLost when another notifier has it by now."""
@@ -107,6 +114,18 @@ class NoticeLedger(Database):
             return len(expired)
 
 
+def _claimed(session: Session, notice_id: int, now: Reading, lease_s: float) -> OutgoingNotice:
+    notice = session.get_one(Notice, notice_id, populate_existing=True)
+    require_numbers(notice.attempts, notice.fence)
+    require_notice(NoticeState(notice.state), NoticeState.SENDING)
+    notice.state = NoticeState.SENDING
+    notice.attempts += 1
+    notice.fence += 1
+    notice.clock, notice.lease_until_s = now.mark, now.seconds + lease_s
+    notice.updated_at = utc_now()
+    return _outgoing(session, notice)
+
+
 def _sending(session: Session, outgoing: OutgoingNotice) -> Notice:
     notice = session.get_one(Notice, outgoing.notice_id, with_for_update=LOCK)
     if notice.state != NoticeState.SENDING or notice.fence != outgoing.fence:
@@ -127,7 +146,8 @@ def _outgoing(session: Session, notice: Notice) -> OutgoingNotice:
     job = session.get_one(Job, notification.job_id)
     study = session.get_one(Study, session.get_one(Revision, job.revision_id).study_id)
     model = session.get_one(Model, job.model_digest)
-    files: Any = session.scalars(select(JobInput.files).where(JobInput.job_id == job.id)).first()
+    if notification.topic not in TOPICS:
+        raise LedgerDamaged("the ledger holds a topic that is none")
     return OutgoingNotice(
         notice_id=notice.id,
         fence=notice.fence,
@@ -137,15 +157,39 @@ def _outgoing(session: Session, notice: Notice) -> OutgoingNotice:
         key=notification.key,
         channel=notice.channel,
         step=notice.step,
-        topic=cast("Topic", notification.topic),
+        topic=notification.topic,
         reasons=from_ledger(notification.detail.get("reasons", ())),
         research=bool(notification.detail.get("research", False)),
         deadline_s=notification.detail.get("deadline_s"),
         job_id=job.id,
         study_instance_uid=study.study_instance_uid,
-        source_file=files[0] if files else "",
+        source_file=_source_file(session, job.id),
         model_id=model.model_id,
         model_name=model.name,
         model_version=model.version,
         created_at=notification.created_at,
+        is_read=_is_read(session, job, study.id, model.model_id),
     )
+
+
+def _source_file(session: Session, job_id: int) -> str:
+    """Return a file that was read; empty where nobody knows: a message without accession number is better than none."""
+    try:
+        files: Any = session.scalars(select(JobInput.files).where(JobInput.job_id == job_id)).first()
+    except LedgerDamaged:
+        return ""
+    return str(files[0]) if files else ""
+
+
+def _is_read(session: Session, job: Job, study_id: int, model_id: str) -> bool:
+    """Tell whether a job has been read by now, or another that reads later images instead of it."""
+    if job.recipe_digest or job.state != JobState.SUPERSEDED:
+        return bool(job.recipe_digest)
+    instead = (
+        select(Job.id)
+        .join(Revision, Revision.id == Job.revision_id)
+        .join(Model, Model.digest == Job.model_digest)
+        .where(Revision.study_id == study_id, Model.model_id == model_id)
+        .where(Job.id > job.id, Job.recipe_digest != "")
+    )
+    return session.scalar(instead.limit(1)) is not None

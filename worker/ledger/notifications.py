@@ -7,8 +7,9 @@ from typing import Any, cast
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from worker.errors import UnknownNotification
+from worker.errors import LedgerBroken, LedgerDamaged, UnknownNotification
 from worker.jobs.notification import (
+    TOPICS,
     UNACKNOWLEDGED,
     UNDER_WAY,
     Escalation,
@@ -23,6 +24,8 @@ from worker.jobs.notification import (
 )
 from worker.jobs.notification_records import name_of
 from worker.ledger.clock import Reading
+from worker.ledger.damage import damage_told, require_numbers
+from worker.ledger.damaged_notifications import put_notification_aside
 from worker.ledger.database import LOCK, Database, utc_now
 from worker.ledger.notification_states import (
     acknowledge_open,
@@ -51,17 +54,14 @@ class NotificationLedger(Database):
             plan: From `notification.who_is_told`.
         """
         with self.writing() as session:
-            notification = session.get_one(Notification, notification_id, with_for_update=LOCK)
-            if notification.state != NotificationState.NEW:
-                return None
-            state = state_when_planned(cast("Topic", notification.topic), plan)
-            for planned in plan:
-                _let_wait(session, notification, planned)
-            session.flush()
-            change_notification(session, notification, state, channels=[planned.channel for planned in plan])
-            if plan:
-                _tell_step(session, notification, 1, self.clock.read())
-            return state
+            try:
+                with session.begin_nested(), damage_told():
+                    return _planned(session, notification_id, plan, self.clock.read())
+            except LedgerBroken:
+                raise
+            except LedgerDamaged as damage:
+                put_notification_aside(session, notification_id, damage)
+                return NotificationState.UNANSWERED
 
     def escalate(self, *, escalate_after_s: float) -> list[tuple[int, NotificationState]]:
         """Tell the next step of what nobody has acknowledged in time; return (id, state) of what has changed."""
@@ -72,25 +72,22 @@ class NotificationLedger(Database):
         now = self.clock.read()
         with self.writing() as session:
             open_ones = session.scalars(
-                select(Notification)
+                select(Notification.id)
                 .where(Notification.state == NotificationState.OPEN)
                 .order_by(Notification.id)
                 .with_for_update(skip_locked=True, **LOCK)
             ).all()
-            for notification in open_ones:
-                decision = escalation(
-                    step=notification.step,
-                    notices=_states_by_step(session, notification),
-                    waited_s=_waited_s(notification, now),
-                    escalate_after_s=escalate_after_s,
-                )
-                if decision is Escalation.NEXT:
-                    _tell_step(session, notification, notification.step + 1, now)
-                elif decision is Escalation.GIVE_UP:
-                    change_notification(session, notification, NotificationState.UNANSWERED)
-                else:
-                    continue
-                changed.append((notification.id, NotificationState(notification.state)))
+            for notification_id in open_ones:
+                try:
+                    with session.begin_nested(), damage_told():
+                        state = _escalated(session, notification_id, now, escalate_after_s)
+                except LedgerBroken:
+                    raise
+                except LedgerDamaged as damage:
+                    put_notification_aside(session, notification_id, damage)
+                    state = NotificationState.UNANSWERED
+                if state is not None:
+                    changed.append((notification_id, state))
         return changed
 
     def acknowledge(self, notification_id: int, *, by: str, reading: int = 1) -> None:
@@ -109,6 +106,45 @@ class NotificationLedger(Database):
                 )
             require_notification(NotificationState(notification.state), NotificationState.ACKNOWLEDGED)
             acknowledge_open(session, notification, by)
+
+
+def _planned(
+    session: Session, notification_id: int, plan: Sequence[PlannedNotice], now: Reading
+) -> NotificationState | None:
+    notification = session.get_one(Notification, notification_id, with_for_update=LOCK)
+    if notification.state != NotificationState.NEW:
+        return None
+    if notification.topic not in TOPICS:
+        raise LedgerDamaged("the ledger holds a topic that is none")
+    state = state_when_planned(notification.topic, plan)
+    for planned in plan:
+        _let_wait(session, notification, planned)
+    session.flush()
+    change_notification(session, notification, state, channels=[planned.channel for planned in plan])
+    if plan:
+        _tell_step(session, notification, 1, now)
+    return state
+
+
+def _escalated(
+    session: Session, notification_id: int, now: Reading, escalate_after_s: float
+) -> NotificationState | None:
+    """Tell the next step of a notification where it is due; return its state, or None where nothing has changed."""
+    notification = session.get_one(Notification, notification_id, populate_existing=True)
+    require_numbers(notification.step, notification.step_since_s)
+    decision = escalation(
+        step=notification.step,
+        notices=_states_by_step(session, notification),
+        waited_s=_waited_s(notification, now),
+        escalate_after_s=escalate_after_s,
+    )
+    if decision is Escalation.NEXT:
+        _tell_step(session, notification, notification.step + 1, now)
+    elif decision is Escalation.GIVE_UP:
+        change_notification(session, notification, NotificationState.UNANSWERED)
+    else:
+        return None
+    return NotificationState(notification.state)
 
 
 def record_notification(session: Session, job: Job, topic: Topic, **detail: Any) -> None:

@@ -1,13 +1,15 @@
 """The ledger's word on what may be removed, and its memory of what was."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, FromClause, Select, and_, delete, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from worker.errors import LedgerBroken, LedgerDamaged
 from worker.jobs.job import DeliveryState, JobState
 from worker.jobs.notification import NoticeState, NotificationState
 from worker.jobs.retention import JobEnd, Keeping, StudyEnd
@@ -29,10 +31,12 @@ class Page:
     Attributes:
         studies: At most as many as were asked for.
         after: Where the next page begins; None at the end.
+        damaged: Ids of studies of which some row cannot be read, with why.
     """
 
     studies: tuple[StudyEnd, ...]
     after: _Place | None
+    damaged: tuple[tuple[int, str], ...] = ()
 
 
 class RetentionLedger(Database):
@@ -49,6 +53,8 @@ class RetentionLedger(Database):
         limit: int = 200,
     ) -> Page:
         """Return studies of which something is kept though their latest image came before that may go.
+
+        What cannot be read of one must not keep all others.
 
         Args:
             before: By what is kept, with zone; what is left out is not looked for.
@@ -71,11 +77,18 @@ class RetentionLedger(Database):
         )
         if after is not None:
             query = query.where(tuple_(Study.last_received_at, Study.id) > after)
+
+        def ends_of(studies: Sequence[Study]) -> tuple[StudyEnd, ...]:
+            return _ends(session, studies, told_of, frozenset(committing), withdrawing)
+
         with self.reading() as session:
-            rows = session.scalars(query).all()
-            ends = _ends(session, rows, told_of, frozenset(committing), withdrawing)
-        last = rows[-1] if len(rows) == limit else None
-        return Page(studies=ends, after=None if last is None else (last.last_received_at, last.id))
+            try:
+                rows = session.scalars(query).all()
+                return Page(studies=ends_of(rows), after=_place_of(rows) if len(rows) == limit else None)
+            except LedgerBroken:
+                raise
+            except LedgerDamaged:
+                return _readable_page(session, query, ends_of, limit)
 
     def study_end(
         self,
@@ -107,6 +120,31 @@ class RetentionLedger(Database):
                 owned = rows_of_study(table, study_id)
                 if owned is not None:
                     session.execute(delete(table).where(owned))
+
+
+def _readable_page(
+    session: Session, query: Select[Any], ends_of: Callable[[Sequence[Study]], tuple[StudyEnd, ...]], limit: int
+) -> Page:
+    """Return a page of which some row cannot be read, study by study."""
+    ids = session.scalars(query.with_only_columns(Study.id)).all()
+    rows: list[Study] = []
+    ends: list[StudyEnd] = []
+    damaged: list[tuple[int, str]] = []
+    for study_id in ids:
+        try:
+            study = session.get_one(Study, study_id)
+            ends += ends_of([study])
+            rows.append(study)
+        except LedgerBroken:
+            raise
+        except LedgerDamaged as damage:
+            damaged.append((study_id, str(damage)))
+    after = _place_of(rows) if len(ids) == limit else None
+    return Page(studies=tuple(ends), after=after, damaged=tuple(damaged))
+
+
+def _place_of(rows: Sequence[Study]) -> _Place | None:
+    return (rows[-1].last_received_at, rows[-1].id) if rows else None
 
 
 def rows_of_study(table: FromClause, study_id: int) -> ColumnElement[bool] | None:

@@ -64,9 +64,13 @@ def _no_date(value: Any) -> ColumnElement[bool]:
 
 
 def readable_values(session: Session, row: type[Base], which: ColumnElement[bool]) -> dict[str, Any]:
-    """Return what of a row can be read, by column, None for the rest; empty where there is no such row."""
+    """Return what of a row can be read, by column, None for the rest; empty where there is no such row.
+
+    Objects and lists are left out.
+    """
     table: Any = row.__table__
     wrong = dict(wrong_values(table, dialect_of(session)))
-    columns = [case((wrong[it], null()), else_=it).label(it.name) if it in wrong else it for it in table.columns]
+    kept = [it for it in table.columns if not isinstance(it.type, JsonObject | JsonList)]
+    columns = [case((wrong[it], null()), else_=it).label(it.name) if it in wrong else it for it in kept]
     found = session.execute(select(*columns).where(which)).mappings().first()
     return {} if found is None else dict(found)

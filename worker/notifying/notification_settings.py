@@ -28,7 +28,9 @@ class _ChannelSettings(Section):
     patient_data: bool = Field(
         default=False, description="whether name, id and birth date go there too; else accession number and study UID"
     )
-    timeout_s: float = Field(default=10.0, gt=0, le=60, description="for each step of a connection")
+    timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="for each step of a connection; all of it has ten times that"
+    )
 
     def rule(self) -> ChannelRule:
         """Return what the decisions need."""

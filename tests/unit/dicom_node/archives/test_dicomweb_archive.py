@@ -162,12 +162,34 @@ def test_who_we_are_is_shown_with_each_request(service: Service, file: Path) -> 
     assert [headers.get("Authorization") for _, _, headers in service.asked] == ["Bearer one", "Bearer two", None]
 
 
-@pytest.mark.parametrize("body", [b"not json", b'[{"0020000D": 5}]', b"7", b"[7]"])
+@pytest.mark.parametrize(
+    "body", [b"not json", b'[{"0020000D": 5}]', b"7", b"[7]", b'[{"00201208": {"vr": "US", "Value": [Infinity]}}]']
+)
 def test_nonsense_is_no_identity(service: Service, body: bytes) -> None:
     """What is no DICOM JSON is an error that quotes nothing."""
     service.answers = [(200, body, JSON)]
     with pytest.raises(QueryFailed, match="no DICOM JSON"):
         DicomWebArchive(service.url).find_study("1.2.3")
+
+
+def test_nonsense_does_not_make_what_was_stored_unanswered(service: Service, file: Path) -> None:
+    """200 says it: all is stored."""
+    service.answers = [(200, b'[{"00081197": {"vr": "US", "Value": [Infinity]}}]', JSON)]
+    (outcome,) = DicomWebArchive(service.url).store([file])
+    assert outcome.kind is OutcomeKind.ACCEPTED
+
+
+@pytest.mark.parametrize("lost", ["ca", "certificate"])
+def test_a_certificate_that_has_gone_is_told_as_such(tmp_path: Path, file: Path, lost: str) -> None:
+    """It is not the result's file that cannot be read, and nothing has left."""
+    archive = DicomWebArchive(
+        "https://127.0.0.1:9",
+        verify=str(tmp_path / "gone.pem") if lost == "ca" else True,
+        certificate=(str(tmp_path / "gone.pem"), str(tmp_path / "gone.key")) if lost == "certificate" else None,
+    )
+    for ask in (archive.probe, lambda: archive.store([file])):
+        with pytest.raises(ArchiveUnreachable, match="cannot be read; is each file there"):
+            ask()
 
 
 def test_a_service_that_does_not_search_is_there_all_the_same(service: Service) -> None:

@@ -55,6 +55,24 @@ def test_an_answer_about_something_else_says_nothing(status: int, answered: Data
     assert outcome_of_stow(status, answered, "1.2", "the archive") is None
 
 
+@pytest.mark.parametrize(
+    "element",
+    [
+        '"00081198": {"vr": "LO", "Value": ["x"]}',
+        '"00081199": {"vr": "FD", "Value": [1.5]}',
+        '"00081197": {"vr": "US", "Value": [Infinity]}',
+        '"00081198": {"vr": "UN", "InlineBinary": ["Infinity"]}',
+    ],
+)
+def test_nonsense_says_nothing(element: str) -> None:
+    """What stands where items should, and numbers that are none, leave the word to the status."""
+    answered = answered_dataset(f"[{{{element}}}]".encode())
+    assert outcome_of_stow(202, answered, "1.2", "the archive") is None
+    stored = outcome_of_stow(200, answered, "1.2", "the archive")
+    assert stored is not None
+    assert stored.accepted
+
+
 @pytest.mark.parametrize("status", [302, 404, 405, 429, 500, 503, 507])
 def test_what_did_not_look_at_the_instance_is_tried_again(status: int) -> None:
     """A service that is ill, or not there, refuses nothing."""

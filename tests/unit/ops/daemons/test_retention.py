@@ -1,5 +1,6 @@
 """Retention over a real spool and a real ledger; the disk's free space is told by a setting."""
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -209,3 +210,44 @@ def test_a_result_of_ours_that_came_back_changed_does_not_keep_its_study(house: 
     (verdict,) = house.retention(images_days=3, later=timedelta(days=4)).once()
     assert verdict.what is Keeping.IMAGES
     assert not back.exists()
+
+
+def test_files_that_cannot_be_removed_keep_their_own_study_only(house: House) -> None:
+    """The disk must not fill behind it; why it stays is told."""
+    for study in ("1.2.1", "1.2.2"):
+        file = house.receive(1, study)
+        house.complete(study)
+        if study == "1.2.1":
+            file.unlink()
+            file.mkdir()
+            (file / "by somebody else").touch()
+    stays, goes = house.retention(images_days=3, later=timedelta(days=4)).once()
+    assert (stays.study_instance_uid, stays.what, stays.failed) == ("1.2.1", None, True)
+    assert "Is a directory" in stays.why
+    assert (goes.study_instance_uid, goes.what) == ("1.2.2", Keeping.IMAGES)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE study SET last_received_at = '2020zz' WHERE study_instance_uid = '1.2.1'",
+        "UPDATE series SET manifest = 'zz' WHERE series.id = 1",
+        "UPDATE job SET state = 'zz'",
+    ],
+)
+def test_rows_that_cannot_be_read_keep_their_own_study_only(house: House, harm: str) -> None:
+    """A page of the ledger has two hundred studies, and the oldest come first each time."""
+    house.receive(1, "1.2.1")
+    stock = take_stock(house.spool, name_of("1.2.1"), "1.2.1", Completion.QUIET, lambda _: frozenset())
+    assert stock is not None
+    house.ledger.close_revision(stock, {}, [planned()])
+    house.ledger.cancel(house.ledger.jobs()[0].id)
+    house.receive(1, "1.2.2")
+    house.complete("1.2.2")
+    with sqlite3.connect(house.settings.ledger_url.removeprefix("sqlite:///")) as connection:
+        connection.execute(harm)
+    connection.close()
+    verdicts = {it.failed: it for it in house.retention(images_days=3, later=timedelta(days=4)).once()}
+    assert "wetread ledger check" in verdicts[True].why
+    assert verdicts[True].what is None
+    assert (verdicts[False].study_instance_uid, verdicts[False].what) == ("1.2.2", Keeping.IMAGES)

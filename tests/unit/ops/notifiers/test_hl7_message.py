@@ -43,12 +43,19 @@ def test_the_result_is_preliminary(message: Message) -> None:
 
 def test_a_read_that_is_overdue_has_no_result_yet() -> None:
     """OBR-25 and OBX-11 say that it is pending, and nothing is abnormal."""
-    oru = parsed(a_message(topic="overdue"))
+    oru = parsed(a_message(topic="overdue", is_read=False))
     assert (str(oru.segment("OBR")[25]), str(oru.segments("OBX")[1][11]), str(oru.segments("OBX")[1][8])) == (
         "I",
         "I",
         "",
     )
+
+
+def test_a_read_that_came_late_is_preliminary() -> None:
+    """There is a result by now; that it is late makes nothing abnormal."""
+    oru = parsed(a_message(topic="overdue"))
+    line = oru.segments("OBX")[1]
+    assert (str(oru.segment("OBR")[25]), str(line[11]), str(line[8])) == ("P", "P", "")
 
 
 def test_delimiters_in_values_are_escaped(message: Message) -> None:

@@ -1,5 +1,6 @@
 """E-mail against a real SMTP server."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from ops.notifiers.mail import Mail
-from tests.notification_servers import MailServer, certificate, server_context
+from tests.notification_servers import MailServer, certificate, server_context, trickling
 from tests.unit.ops.notifiers.conftest import PATIENT, a_message
 from worker.errors import ChannelAway, ChannelRefused
 from worker.jobs.notification_records import Message
@@ -122,3 +123,68 @@ def test_an_address_that_may_take_it_later_is_tried_again(
     monkeypatch.setattr(MailServer, "handle_RCPT", handle_RCPT, raising=False)
     with MailServer(free_port()) as server, pytest.raises(ChannelAway, match="451"):
         mail(server.port).tell(message)
+
+
+@pytest.mark.parametrize("other", ["250 OK", "550 no such user"])
+def test_an_address_that_is_put_off_gets_it_later_and_the_others_once(
+    message: Message, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """A mail server that greylists one of two addresses: who has the e-mail does not get it at each attempt."""
+    answers = {"a@example.org": "250 OK", "b@example.org": "451 greylisted", "c@example.org": other}
+
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd's
+        self: MailServer, server: object, session: object, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        del self, server, session, options
+        if answers[address].startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answers[address]
+
+    got: list[list[str]] = []
+    take = MailServer.handle_DATA
+
+    async def handle_DATA(self: MailServer, server: object, session: Any, envelope: Any) -> str:  # noqa: N802
+        got.append(list(envelope.rcpt_tos))
+        return await take(self, server, session, envelope)
+
+    monkeypatch.setattr(MailServer, "handle_RCPT", handle_RCPT, raising=False)
+    monkeypatch.setattr(MailServer, "handle_DATA", handle_DATA)
+    with MailServer(free_port()) as server:
+        channel = mail(server.port, to=tuple(answers))
+        for _ in range(2):
+            with pytest.raises(ChannelAway, match="1 of 3 addresses off with status 451"):
+                channel.tell(message)
+        answers["b@example.org"] = "250 OK"
+        answer = channel.tell(message)
+    first = ["a@example.org"] + ["c@example.org"] * other.startswith("250")
+    assert got == [first, ["b@example.org"]]
+    assert ("1 of 3 addresses were refused" in answer.text) == other.startswith("550")
+
+
+def test_what_was_taken_is_taken_whatever_follows(
+    message: Message, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is in trouble when we say goodbye has the e-mail all the same."""
+
+    async def handle_QUIT(self: MailServer, server: object, session: object, envelope: object) -> str:  # noqa: N802
+        del self, server, session, envelope
+        return "451 not now"
+
+    monkeypatch.setattr(MailServer, "handle_QUIT", handle_QUIT, raising=False)
+    with MailServer(free_port()) as server:
+        assert mail(server.port).tell(message).text == "taken by the mail server"
+    assert len(server.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("begin", "endless"),
+    [(b"", b"220-slowly\r\n"), (b"220 here\r\n", b"250-slowly\r\n"), (b"220 here\r\n", b"2")],
+    ids=["greeting", "lines", "line"],
+)
+def test_a_server_that_trickles_keeps_nobody_waiting(message: Message, begin: bytes, endless: bytes) -> None:
+    """Each byte comes in time; all of it has a limit too, for other messages wait for this channel."""
+    with trickling(begin, endless) as port:
+        begun = time.monotonic()
+        with pytest.raises(ChannelAway):
+            mail(port, timeout_s=0.1).tell(message)
+        assert time.monotonic() - begun < 10

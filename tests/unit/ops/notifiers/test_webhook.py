@@ -2,14 +2,16 @@
 
 import hashlib
 import hmac
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops.notifiers.webhook import Webhook
-from tests.notification_servers import WebhookServer, certificate, server_context
+from tests.notification_servers import WebhookServer, certificate, server_context, trickling
 from tests.unit.ops.notifiers.conftest import PATIENT, a_message
 from worker.errors import ChannelAway, ChannelRefused
 from worker.jobs.notification_records import Message
@@ -19,7 +21,8 @@ from worker.secret_settings import Secret
 
 def webhook(url: str, **changes: Any) -> Webhook:
     """Return the client of an address."""
-    return Webhook(WebhookSettings(kind="webhook", name="pager", url=url, timeout_s=5, **changes))
+    values: dict[str, Any] = {"kind": "webhook", "name": "pager", "url": url, "timeout_s": 5}
+    return Webhook(WebhookSettings(**(values | changes)))
 
 
 def test_what_is_posted(message: Message) -> None:
@@ -139,3 +142,30 @@ def test_an_address_may_be_a_secret(message: Message, tmp_path: Path) -> None:
         file.write_text(server.url)
         client.tell(message)
     assert len(server.posted) == 1
+
+
+def test_an_answer_that_trickles_keeps_nobody_waiting(message: Message) -> None:
+    """Each byte comes in time; all of it has a limit too, for other messages wait for this channel."""
+    with trickling(b"", b"HTTP/1.1 ") as port:
+        begun = time.monotonic()
+        with pytest.raises(ChannelAway, match="does not answer"):
+            webhook(f"http://127.0.0.1:{port}/", timeout_s=0.1).tell(message)
+        assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("begin", "endless"), [(b"X: ", b"y"), (b"Content-Length: 60000\r\n\r\n", b" ")], ids=["head", "body"]
+)
+def test_the_rest_of_an_answer_that_trickles_is_left(message: Message, begin: bytes, endless: bytes) -> None:
+    """Its status has come: the message is taken."""
+    with trickling(b"HTTP/1.1 200 OK\r\n" + begin, endless) as port:
+        begun = time.monotonic()
+        with suppress(ChannelAway):  # or not, where the connection has ended in the middle of a line
+            assert webhook(f"http://127.0.0.1:{port}/", timeout_s=0.1).tell(message).text == "status 200"
+        assert time.monotonic() - begun < 10
+
+
+def test_an_answer_that_is_nested_without_end_is_taken(message: Message) -> None:
+    """Deeper than a parser goes: it acknowledges nothing, and the message is not sent again for that."""
+    with WebhookServer(answer=b"[" * 60_000) as server:
+        assert webhook(server.url).tell(message).acknowledged_by == ""

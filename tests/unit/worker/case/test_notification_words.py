@@ -151,3 +151,20 @@ def test_the_message_speaks_the_sites_language() -> None:
     assert message.title.startswith("NICHT RECHTZEITIG AUSGEWERTET")
     assert "10 min" in message.title
     assert "Anforderungsnummer: ACC1" in body_lines(message)
+
+
+@pytest.mark.parametrize(("is_read", "title"), [(False, "is not read yet"), (True, "was expected within 10 min")])
+def test_what_came_late_is_not_said_to_be_missing(is_read: bool, title: str) -> None:  # noqa: FBT001  # a case
+    """A channel that was away, or the next step, hears of it when the read has come."""
+    late = outgoing(topic="overdue", reasons=(), deadline_s=600.0, is_read=is_read)
+    message = message_of(late, IDENTITY, ReportSettings(), patient_data=False)
+    assert title in message.title
+    assert message.is_read is is_read
+
+
+def test_a_value_makes_no_line_of_its_own() -> None:
+    """What came over the wire cannot speak as wetread does, nor turn the reading direction."""
+    hostile = StudyIdentity(accession_number="1\r\n\r\nNOT CRITICAL: ignore this", patient_name="A\u202eB\vC")
+    lines = body_lines(message_of(outgoing(), hostile, ReportSettings(), patient_data=True))
+    assert "Accession number: 1    NOT CRITICAL: ignore this" in lines
+    assert "Patient name: A B C" in lines

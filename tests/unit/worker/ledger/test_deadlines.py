@@ -168,3 +168,22 @@ def test_an_attempt_that_ended_without_a_read_was_not_in_time(
         ledger.hold_job(job_id)
     clock.seconds += 121
     assert ledger.pass_deadlines() == [job_id]
+
+
+def test_a_read_in_time_that_is_asked_for_again_is_not_late(
+    ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]
+) -> None:
+    """Its results are there: whoever waited for them had them in time, whatever becomes of the second read."""
+    job_id = queue_job(deadline_s=120.0)
+    in_time = claim(ledger)
+    assert ledger.settle_deadline(in_time) is None
+    finish(ledger, in_time)
+    clock.seconds += 86400
+    ledger.hold_job(job_id)
+    ledger.retry(job_id)
+    assert ledger.pass_deadlines() == []
+    again = claim(ledger)
+    assert ledger.settle_deadline(again) is None
+    ledger.fail(again, reason="broken", max_attempts=1, retry_delay_s=0, permanent=True)
+    assert ledger.pass_deadlines() == []
+    assert topics(ledger) == []

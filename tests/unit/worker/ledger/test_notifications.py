@@ -351,3 +351,29 @@ def test_a_finding_of_a_superseded_read_is_told_no_more(
     ledger.escalate(escalate_after_s=300)
     assert ledger.claim_notice("pager", lease_s=60) is None
     assert len(ledger.new_notifications()) == critical
+
+
+@pytest.mark.parametrize("later_images", [False, True])
+def test_the_next_step_hears_of_an_overdue_read_that_it_has_come(
+    ledger: Ledger,
+    clock: ManualLedgerClock,
+    queue_job: Callable[..., int],
+    later_images: bool,  # noqa: FBT001
+) -> None:
+    """Also where a job of later images has read instead of the one that was late."""
+    queue_job(deadline_s=120.0)
+    clock.seconds += 121
+    ledger.pass_deadlines()
+    both = ("critical", "overdue")
+    plan(ledger, (ChannelRule(name="pager", about=both), ChannelRule(name="chief", about=both, step=2)))
+    first = claimed(ledger, "pager")
+    assert not first.is_read
+    ledger.notice_sent(first)
+    if later_images:
+        ledger.close_revision(
+            assembled(files=("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")), {}, [planned_read(input_key="key-2")]
+        )
+    read(ledger, critical=False)
+    clock.seconds += 300
+    ledger.escalate(escalate_after_s=300)
+    assert claimed(ledger, "chief").is_read
