@@ -195,6 +195,10 @@ class Card(Strict):
             raise ValueError("boxes need at least one [[labels]]")
         if self.inference.strategy not in {"whole", "sliding-window"}:
             raise ValueError("boxes are found by the strategies whole and sliding-window")
+        for name, network in self.networks.items():
+            if network.max_batch > 1:
+                # Of two patients' images that are asked together nobody knows whose the third box is.
+                raise ValueError(f"networks.{name}.max_batch: boxes are a list without an axis of inputs; allowed is 1")
         if isinstance(self.inference, SlidingWindow) and self.inference.mirror_axes:
             raise ValueError("boxes of mirrored copies have no mean: leave out mirror_axes")
         if isinstance(self.inference, SlidingWindow) and self.inference.slice_axis is not None:
