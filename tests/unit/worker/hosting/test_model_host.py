@@ -87,14 +87,15 @@ class Host:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, runtime: str = "onnx", **settings: float) -> None:
-        """Start it and wait until it serves."""
+    def start(self, runtime: str = "onnx", *, wait: bool = True, **settings: float) -> None:
+        """Start it and wait until it serves all its models."""
         arguments = [str(self.socket), str(self.models), str(self.gate), runtime, json.dumps(settings)]
         served = self._serving()
         with self.log.open("ab") as log:
             command = [sys.executable, "-c", _HOST, *arguments]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        self._wait_for(lambda: self._serving() > served, what=f"the host serves; {self.log.read_text()}")
+        if wait:
+            self._wait_for(lambda: self._serving() > served, what=f"the host serves; {self.log.read_text()}")
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -186,6 +187,20 @@ def _hold_in_inference(host: Host, client: ModelClient, wait_for: WaitFor) -> As
     asking = Asking(host, client)
     wait_for(host.shared_memory, what="the request is in the host")
     return asking
+
+
+def test_a_host_that_still_loads_its_models_can_be_asked(host: Host, client: ModelClient, wait_for: WaitFor) -> None:
+    """Whoever starts the worker need not wait until all have proven themselves; who asks waits for the model."""
+    host.gate.touch()
+    host.start("constant", wait=False)
+    wait_for(host.socket.exists, what="the host's socket")
+    asking = Asking(host, client)
+    wait_for(host.shared_memory, what="the request is in the host")
+    assert asking.is_alive()
+    host.gate.unlink()
+    asking.join(30)
+    assert asking.answer is not None, asking.error
+    assert asking.answer["labels"].any()
 
 
 def test_the_host_answers_as_the_network_does(host: Host, client: ModelClient) -> None:
