@@ -59,6 +59,12 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
     inference = {} if "strategy" in said.get("inference", {}) else _inference(parser)
     prepared = preparation(_transforms(parser, "preprocessing"), channels, said.get("preparation"))
     after = _transforms(parser, "postprocessing")
+    if not after and "kind" not in said.get("interpretation", {}):
+        raise WeightsRefused(
+            "the bundle does not say what its network's answer means (postprocessing): where its channels exclude each "
+            'other and the first is the background, say interpretation = { kind = "classes" } in the file named by '
+            "--card, else what they are"
+        )
     by_itself = any(values["_target_"] == "Activationsd" and values.get("sigmoid") for values in after)
     names = _names(metadata, first=1 if by_itself else 0)
     interpreted = interpretation(after, [number for number in names if number > 0], said.get("interpretation"))
@@ -156,8 +162,16 @@ def _network(parser: ConfigParser, folder: Path) -> Any:
     return module
 
 
+def _section(parser: ConfigParser, key: str) -> Mapping[str, Any]:
+    """Return a part of the configuration as it is written; empty where there is none. Raises WeightsRefused."""
+    found = parser.config.get(key) or {}
+    if not isinstance(found, Mapping):
+        raise WeightsRefused(f"{key} of the bundle is made by an expression ({str(found)[:80]}): write it out")
+    return found
+
+
 def _transforms(parser: ConfigParser, key: str) -> list[dict[str, Any]]:
-    listed = (parser.config.get(key) or {}).get("transforms", [])
+    listed = _section(parser, key).get("transforms", [])
     if not isinstance(listed, list) or not all(isinstance(item, dict) and "_target_" in item for item in listed):
         raise WeightsRefused(f"{key} of the bundle is put together by an expression: write its transforms out")
     found = []
@@ -174,7 +188,7 @@ def _transforms(parser: ConfigParser, key: str) -> list[dict[str, Any]]:
 
 
 def _inference(parser: ConfigParser) -> dict[str, Any]:
-    inferer = parser.config.get("inferer") or {}
+    inferer = _section(parser, "inferer")
     name = str(inferer.get("_target_", "SimpleInferer")).rpartition(".")[2]
     _require_slices(parser, name)
     if name == "SimpleInferer":
@@ -253,10 +267,15 @@ def _channels(metadata: Mapping[str, Any]) -> list[str]:
 
 def _names(metadata: Mapping[str, Any], *, first: int) -> dict[int, str]:
     """Return the names of label numbers; `first` is what the network's first channel stands for."""
-    outputs = (metadata.get("network_data_format") or {}).get("outputs") or {}
-    channels = (outputs.get("pred") or {}).get("channel_def") or {}
-    if not channels:
-        raise WeightsRefused(
-            "metadata.json does not say what the classes are (network_data_format.outputs.pred.channel_def)"
-        )
-    return {int(number) + first: str(name) for number, name in channels.items()}
+    where = "network_data_format.outputs.pred.channel_def"
+    try:
+        outputs = (metadata.get("network_data_format") or {}).get("outputs") or {}
+        names = {
+            int(number) + first: str(name)
+            for number, name in ((outputs.get("pred") or {}).get("channel_def") or {}).items()
+        }
+    except (AttributeError, TypeError, ValueError) as error:
+        raise WeightsRefused(f"{where} of metadata.json is not read ({error}): names by their numbers") from error
+    if not names:
+        raise WeightsRefused(f"metadata.json does not say what the classes are ({where})")
+    return names
