@@ -132,10 +132,26 @@ def _parser(folder: Path) -> ConfigParser:
         file = folder / "configs" / name
         if file.is_file():
             parser = ConfigParser()
-            parser.read_config(str(file))
+            try:
+                parser.read_config(str(file))
+            except Exception as error:  # JSON, YAML, the parser: no common base
+                raise WeightsRefused(f"{file} cannot be read ({type(error).__name__}: {_first(error)})") from error
             parser["bundle_root"] = str(folder)
             return parser
     raise WeightsRefused(f"{folder} has no configs/inference.json or .yaml")
+
+
+def _value(parser: ConfigParser, place: str) -> Any:
+    """Return what stands in a place of the configuration, expressions evaluated. Raises WeightsRefused."""
+    try:
+        return parser.get_parsed_content(place)
+    except Exception as error:  # an expression raises anything
+        where = place.replace("#", ".")
+        raise WeightsRefused(f"{where} of the bundle has no value here ({_first(error)}): write it out") from error
+
+
+def _first(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
 def _network_key(parser: ConfigParser) -> str:
@@ -157,8 +173,7 @@ def _network(parser: ConfigParser, folder: Path) -> Any:
     except WeightsRefused:
         raise
     except Exception as error:  # the parser, torch: no common base
-        words = str(error).splitlines()[0][:200] if str(error) else ""
-        raise WeightsRefused(f"the bundle's network cannot be made: {type(error).__name__} {words}") from error
+        raise WeightsRefused(f"the bundle's network cannot be made: {type(error).__name__} {_first(error)}") from error
     return module
 
 
@@ -176,10 +191,11 @@ def _transforms(parser: ConfigParser, key: str) -> list[dict[str, Any]]:
         raise WeightsRefused(f"{key} of the bundle is put together by an expression: write its transforms out")
     found = []
     for place, item in enumerate(listed):
-        if str(item.get("_disabled_", False)).lower() == "true":
+        disabled = "_disabled_" in item and _value(parser, f"{key}#transforms#{place}#_disabled_")
+        if str(disabled).strip().lower() == "true":
             continue
         values = {
-            name: value if name == "_target_" else parser.get_parsed_content(f"{key}#transforms#{place}#{name}")
+            name: value if name == "_target_" else _value(parser, f"{key}#transforms#{place}#{name}")
             for name, value in item.items()
             if name not in ("keys", "_disabled_", "_requires_", "_desc_")
         }
@@ -195,7 +211,7 @@ def _inference(parser: ConfigParser) -> dict[str, Any]:
         return {"strategy": "whole"}
     if name not in _WINDOWS:
         raise WeightsRefused(f"the inferer {name} is not read here; known are SimpleInferer, {', '.join(_WINDOWS)}")
-    values = {key: parser.get_parsed_content(f"inferer#{key}") for key in inferer if not key.startswith("_")}
+    values = {key: _value(parser, f"inferer#{key}") for key in inferer if not key.startswith("_")}
     sides, overlap = values["roi_size"], values.get("overlap", 0.25)
     fixed = isinstance(sides, list | tuple) and len(sides) == _WINDOWS[name] and min(sides) > 0
     fixed = fixed and isinstance(overlap, int | float)
@@ -231,7 +247,7 @@ def _require_slices(parser: ConfigParser, inferer: str) -> None:
     definition = parser.config.get(key)
     if not isinstance(definition, Mapping) or "spatial_dims" not in definition:
         return
-    dimensions = parser.get_parsed_content(f"{key}#spatial_dims")
+    dimensions = _value(parser, f"{key}#spatial_dims")
     wanted = _WINDOWS["SliceInferer"]
     if dimensions == wanted and inferer != "SliceInferer":
         raise WeightsRefused(
@@ -246,7 +262,9 @@ def _require_slices(parser: ConfigParser, inferer: str) -> None:
 
 def _channels(metadata: Mapping[str, Any]) -> list[str]:
     """Return the names of the series that the network's channels are. Raises WeightsRefused."""
-    inputs: Mapping[str, Any] = (metadata.get("network_data_format") or {}).get("inputs") or {}
+    inputs = (metadata.get("network_data_format") or {}).get("inputs") or {}
+    if not isinstance(inputs, Mapping):
+        raise WeightsRefused("network_data_format.inputs of metadata.json is no table")
     if len(inputs) > 1:
         raise WeightsRefused(f"the network has the inputs {', '.join(inputs)}; one is read here")
     for name, about in inputs.items():

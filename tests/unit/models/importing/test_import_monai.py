@@ -452,8 +452,9 @@ def test_a_zip_of_a_bundle_without_what_is_switched_off(bundle: Path, tmp_path: 
     """A bundle may come as a zip, below a folder; a transform that it disables has no say; its copyright is kept."""
     file = bundle / "configs" / "inference.json"
     config = json.loads(file.read_text())
-    off = {"_target_": "HistogramNormalized", "keys": "image", "_disabled_": True}
-    config["preprocessing"]["transforms"].append(off)
+    off = {"_target_": "HistogramNormalized", "keys": "image"}
+    config["plain"] = True
+    config["preprocessing"]["transforms"] += [off | {"_disabled_": said} for said in (True, "true", "$True", "@plain")]
     file.write_text(json.dumps(config))
     about = bundle / "configs" / "metadata.json"
     about.write_text(json.dumps(json.loads(about.read_text()) | {"copyright": "Somebody, 2026"}))
@@ -481,6 +482,22 @@ def test_a_part_that_is_made_by_an_expression_is_refused(bundle: Path, tmp_path:
     change_config(bundle, **{part: "$monai.inferers.SimpleInferer()"})
     with pytest.raises(WeightsRefused, match=f"{part} of the bundle is made by an expression"):
         import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", r"inference\.json cannot be read"),
+        ("[1]", r"inference\.json cannot be read"),
+        ('{"inferer": {"_target_": "SlidingWindowInferer", "roi_size": "@nowhere"}}', r"inferer\.roi_size"),
+        ('{"inferer": {"_target_": "SlidingWindowInferer", "roi_size": "$nowhere"}}', r"inferer\.roi_size"),
+    ],
+)
+def test_a_configuration_that_has_no_values_is_refused(bundle: Path, tmp_path: Path, text: str, words: str) -> None:
+    """What the parser says of it, with the place."""
+    (bundle / "configs" / "inference.json").write_text(text)
+    with pytest.raises(WeightsRefused, match=words):
+        import_from("monai", bundle, None, tmp_path / "models")
 
 
 @pytest.mark.parametrize("outputs", [["pred"], {"pred": {"channel_def": {"a": "One"}}}, {"pred": {"channel_def": [1]}}])
