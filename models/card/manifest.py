@@ -28,7 +28,7 @@ from models.card.card_interpretation import (
 )
 from models.card.card_mistakes import mistakes
 from models.card.card_network import Golden, Network
-from models.card.card_parts import Concept, Identifier, Label, Range, Strict, alike
+from models.card.card_parts import Concept, Identifier, Label, Range, Strict, Written, alike
 from models.card.card_preparation import (
     ImagePreparation,
     NoPreparation,
@@ -66,9 +66,9 @@ class Card(Strict):
 
     schema_: Literal[1] = Field(alias="schema")
     id: Identifier
-    name: str = Field(min_length=1, max_length=40)
-    version: str = Field(min_length=1, max_length=16)
-    manufacturer: str = Field(min_length=1, max_length=64)
+    name: Written = Field(min_length=1, max_length=40)
+    version: Written = Field(min_length=1, max_length=16)
+    manufacturer: Written = Field(min_length=1, max_length=64)
     licence: str
     intended_use: str
     limits: str = ""

@@ -27,6 +27,8 @@ from models.volume import Volume
 
 LABELS, FINDINGS = ("labels.nii.gz", "labels.nii"), "findings.json"
 _MOST_JSON = 1 << 20
+#: Nothing that is measured in a body is larger; what is cannot be told in digits.
+_LARGEST = 1e15
 #: NIfTI's world is RAS, DICOM's LPS.
 _TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -39,7 +41,7 @@ class MeasurementAnswer(_Strict):
     """A number of the whole input."""
 
     name: Concept
-    value: float = Field(allow_inf_nan=False)
+    value: float = Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)
     unit: Concept
 
 

@@ -127,6 +127,14 @@ def save(array, at=(0, 0, 0)):
         ("(out / 'findings.json').write_text('[' * 100000)", "no JSON"),
         ("(out / 'findings.json').write_text('{\"patient\": \"Canary^Bird\"}')", "not as documented"),
         ("(out / 'findings.json').write_bytes(b'0' * 2000000)", "larger than"),
+        (
+            f"(out / 'findings.json').write_text({json.dumps(FINDINGS)!r}.replace('Volume', 'Doe\\\\\\\\Canary'))",
+            "meaning: value_error",
+        ),
+        (
+            f"(out / 'findings.json').write_text({json.dumps(FINDINGS)!r}.replace('12.5', '1e300'))",
+            "value: less_than_equal",
+        ),
     ],
 )
 def test_what_it_leaves_is_checked(tmp_path: Path, program: str, words: str) -> None:
