@@ -126,7 +126,14 @@ def _answer_all(connection: sockets.socket, shelf: Shelf, stop: threading.Event)
 def _answer_one(connection: sockets.socket, shelf: Shelf) -> None:
     # A function of its own: the arrays of a request must not live until the next one comes.
     question, inputs = receive(connection)
-    send(connection, *_answer(question, inputs, shelf))
+    try:
+        send(connection, *_answer(question, inputs, shelf))
+    except (OSError, TransportError) as error:
+        # Nothing has been sent of what cannot be: too much for the memory, or of a kind that is no number. Of a
+        # connection that is lost, this cannot be sent either.
+        _log.warning("answer not sent", model=str(question.get("model")), cause=str(error))
+        words = f"the network's answer cannot be sent to who asked ({error}): mend it, or give the host more memory"
+        send(connection, {"error": "RuntimeFailed", "message": words}, {})
 
 
 def _answer(question: Header, inputs: Arrays, shelf: Shelf) -> tuple[Header, Arrays]:

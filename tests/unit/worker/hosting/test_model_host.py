@@ -11,6 +11,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from models.runtimes.runtime import Arrays
 from models.testing import write_threshold_model
 from worker.errors import ModelHostLost
 from worker.hosting.model_client import ModelClient
-from worker.hosting.model_host import DEVICE_LOST_EXIT
+from worker.hosting.model_host import DEVICE_LOST_EXIT, _answer_all
 
 _HOST = """
 import json, signal, sys, threading
@@ -441,3 +443,21 @@ def test_the_least_recently_used_model_makes_room(host: Host) -> None:
         assert labels.mean() == pytest.approx(share, abs=0.01)
         assert [status["model"] for status in client.status()] == [name]
     client.close()
+
+
+@pytest.mark.parametrize("answer", [np.array(["text"], object), np.zeros(2, np.complex64)], ids=["text", "complex"])
+def test_an_answer_that_cannot_be_sent_is_told_and_ends_nothing(answer: Any) -> None:
+    """The host lives, so nobody is told that it ended; the next question is answered."""
+    ours, theirs = socket.socketpair()
+    shelf = Mock(infer=Mock(side_effect=[("onnx", {"answer": answer}), ("onnx", {"answer": np.ones(3)})]))
+    answering = threading.Thread(target=_answer_all, args=(theirs, shelf, threading.Event()), daemon=True)
+    answering.start()
+    client = ModelClient(Path("nowhere"))
+    client._connection = ours
+    ask = client.infer_for(_ID, "digest")
+    with pytest.raises(RuntimeFailed, match="cannot be sent to who asked"):
+        ask("main", {"input": _CUBE})
+    assert ask("main", {"input": _CUBE})["answer"].all()
+    client.close()
+    answering.join(10)
+    theirs.close()
