@@ -175,15 +175,16 @@ def read_entry(directory: Path) -> CatalogEntry:
                 state = ModelState.INCOMPLETE
                 reason = f"{card.id}: the weights of network {name} are not here; run `wetread models fetch {card.id}`"
             continue
+        program = file.with_suffix(".pt2")
         try:
             found = sha256_of(file)
+            exported = sha256_of(program) if network.pt2_sha256 is not None and program.is_file() else "none"
         except OSError as error:
-            state, reason = ModelState.BROKEN, f"{file} cannot be read ({error.strerror}); mend its permissions or disk"
+            state = ModelState.BROKEN
+            reason = f"{error.filename} cannot be read ({error.strerror}); mend its permissions or disk"
             continue
         digest.update(f"{name}={found};".encode())
         if network.pt2_sha256 is not None:
-            program = file.with_suffix(".pt2")
-            exported = sha256_of(program) if program.is_file() else "none"
             digest.update(f"{name}.pt2={exported};".encode())
             if exported != network.pt2_sha256:
                 state = ModelState.BROKEN

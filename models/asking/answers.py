@@ -101,7 +101,15 @@ def _is_whole(values: NDArray[Any]) -> bool:
 
 
 def _require_channels(output: NDArray[Any], wanted: int, largest: int) -> None:
-    """Refuse a network that can never answer one of the card's labels: it would be told as looked for and missing."""
+    """Refuse a network that can never answer one of the card's labels: it would be told as looked for and missing.
+
+    And one with more channels than there are label numbers: those beyond would be told as other labels.
+    """
+    if output.shape[1] - (wanted - largest) > _LARGEST_LABEL:
+        raise CardError(
+            f"the network answers {output.shape[1]} channels, and label numbers end at {_LARGEST_LABEL}: export it "
+            "again with fewer, or several that are one structure as one"
+        )
     if output.shape[1] < wanted:
         raise CardError(
             f"the network answers {output.shape[1]} channels, and the card has label {largest}; mend the card's labels"

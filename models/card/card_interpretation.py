@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from models.card.card_parts import Concept, Range, Strict
+from models.card.card_parts import Concept, Range, Strict, Written
 
 
 class LabelMapInterpretation(Strict):
@@ -78,7 +78,7 @@ class BoxInterpretation(Strict):
 class ClassCard(Strict):
     """A class of a network that answers about the whole input."""
 
-    name: str = Field(min_length=1, max_length=64)
+    name: Written = Field(min_length=1, max_length=64)
     concept: Concept | None = Field(default=None, description="left out: nothing is said of it, such as no finding")
     threshold: float = Field(default=0.5, gt=0.0, lt=1.0, description="from here on it is present")
 

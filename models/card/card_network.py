@@ -51,7 +51,10 @@ class Network(Strict):
     )
     weights: Weights | None = None
     max_batch: int = Field(
-        default=1, ge=1, le=256, description="inputs that it takes at once along its first axis, in input and answer"
+        default=1,
+        ge=1,
+        le=256,
+        description="inputs that it takes at once along its first axis, in input and answer; 1 where it answers boxes",
     )
 
 

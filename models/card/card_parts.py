@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 Axes = Annotated[str, Field(pattern="^[LRAPIS]{3}$")]
 
@@ -56,6 +56,16 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_le
 Identifier = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 
 
+def _written(value: str) -> str:
+    if not value.strip() or "\\" in value or not value.isprintable():
+        raise ValueError(f"{value!r} cannot stand in DICOM objects; allowed are printable characters, and no backslash")
+    return value
+
+
+#: A text that results show: DICOM separates values by the backslash, and viewers show no control characters.
+Written = Annotated[str, AfterValidator(_written)]
+
+
 class Strict(BaseModel):
     """A frozen record that refuses keys it does not know, and numbers that are none or infinite."""
 
@@ -65,9 +75,9 @@ class Strict(BaseModel):
 class Concept(Strict):
     """A coded concept (PS3.3 8.8): value, scheme designator, meaning."""
 
-    value: str = Field(min_length=1, max_length=16)
-    scheme: str = Field(min_length=1, max_length=16)
-    meaning: str = Field(min_length=1, max_length=64)
+    value: Written = Field(min_length=1, max_length=16)
+    scheme: Written = Field(min_length=1, max_length=16)
+    meaning: Written = Field(min_length=1, max_length=64)
 
 
 class Range(Strict):
@@ -96,7 +106,7 @@ class Label(Strict):
     """A value of the label map and what it stands for."""
 
     number: int = Field(ge=1, le=255)
-    name: str = Field(min_length=1, max_length=64)
+    name: Written = Field(min_length=1, max_length=64)
     names: dict[str, str] = Field(default={}, description="in other languages, such as de = 'Großhirnrinde'")
     concept: Concept = Field(description="Segmented Property Type and Finding Site")
     category: Concept = Concept(value="91723000", scheme="SCT", meaning="Anatomical Structure")
@@ -128,6 +138,11 @@ class Label(Strict):
     smallest_mm: float = Field(
         default=0.0, ge=0, description="with instances, and only there: parts less wide than this are dropped"
     )
+
+    @field_validator("names")
+    @classmethod
+    def _names_are_written(cls, names: dict[str, str]) -> dict[str, str]:
+        return {language: _written(name) for language, name in names.items()}
 
     @model_validator(mode="after")
     def _what_is_plausible_is_counted(self) -> "Label":

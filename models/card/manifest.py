@@ -28,7 +28,7 @@ from models.card.card_interpretation import (
 )
 from models.card.card_mistakes import mistakes
 from models.card.card_network import Golden, Network
-from models.card.card_parts import Concept, Identifier, Label, Range, Strict, alike
+from models.card.card_parts import Concept, Identifier, Label, Range, Strict, Written, alike
 from models.card.card_preparation import (
     ImagePreparation,
     NoPreparation,
@@ -66,9 +66,9 @@ class Card(Strict):
 
     schema_: Literal[1] = Field(alias="schema")
     id: Identifier
-    name: str = Field(min_length=1, max_length=40)
-    version: str = Field(min_length=1, max_length=16)
-    manufacturer: str = Field(min_length=1, max_length=64)
+    name: Written = Field(min_length=1, max_length=40)
+    version: Written = Field(min_length=1, max_length=16)
+    manufacturer: Written = Field(min_length=1, max_length=64)
     licence: str
     intended_use: str
     limits: str = ""
@@ -195,6 +195,10 @@ class Card(Strict):
             raise ValueError("boxes need at least one [[labels]]")
         if self.inference.strategy not in {"whole", "sliding-window"}:
             raise ValueError("boxes are found by the strategies whole and sliding-window")
+        for name, network in self.networks.items():
+            if network.max_batch > 1:
+                # Of two patients' images that are asked together nobody knows whose the third box is.
+                raise ValueError(f"networks.{name}.max_batch: boxes are a list without an axis of inputs; allowed is 1")
         if isinstance(self.inference, SlidingWindow) and self.inference.mirror_axes:
             raise ValueError("boxes of mirrored copies have no mean: leave out mirror_axes")
         if isinstance(self.inference, SlidingWindow) and self.inference.slice_axis is not None:

@@ -59,6 +59,12 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
     inference = {} if "strategy" in said.get("inference", {}) else _inference(parser)
     prepared = preparation(_transforms(parser, "preprocessing"), channels, said.get("preparation"))
     after = _transforms(parser, "postprocessing")
+    if not after and "kind" not in said.get("interpretation", {}):
+        raise WeightsRefused(
+            "the bundle does not say what its network's answer means (postprocessing): where its channels exclude each "
+            'other and the first is the background, say interpretation = { kind = "classes" } in the file named by '
+            "--card, else what they are"
+        )
     by_itself = any(values["_target_"] == "Activationsd" and values.get("sigmoid") for values in after)
     names = _names(metadata, first=1 if by_itself else 0)
     interpreted = interpretation(after, [number for number in names if number > 0], said.get("interpretation"))
@@ -126,10 +132,26 @@ def _parser(folder: Path) -> ConfigParser:
         file = folder / "configs" / name
         if file.is_file():
             parser = ConfigParser()
-            parser.read_config(str(file))
+            try:
+                parser.read_config(str(file))
+            except Exception as error:  # JSON, YAML, the parser: no common base
+                raise WeightsRefused(f"{file} cannot be read ({type(error).__name__}: {_first(error)})") from error
             parser["bundle_root"] = str(folder)
             return parser
     raise WeightsRefused(f"{folder} has no configs/inference.json or .yaml")
+
+
+def _value(parser: ConfigParser, place: str) -> Any:
+    """Return what stands in a place of the configuration, expressions evaluated. Raises WeightsRefused."""
+    try:
+        return parser.get_parsed_content(place)
+    except Exception as error:  # an expression raises anything
+        where = place.replace("#", ".")
+        raise WeightsRefused(f"{where} of the bundle has no value here ({_first(error)}): write it out") from error
+
+
+def _first(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
 def _network_key(parser: ConfigParser) -> str:
@@ -151,21 +173,29 @@ def _network(parser: ConfigParser, folder: Path) -> Any:
     except WeightsRefused:
         raise
     except Exception as error:  # the parser, torch: no common base
-        words = str(error).splitlines()[0][:200] if str(error) else ""
-        raise WeightsRefused(f"the bundle's network cannot be made: {type(error).__name__} {words}") from error
+        raise WeightsRefused(f"the bundle's network cannot be made: {type(error).__name__} {_first(error)}") from error
     return module
 
 
+def _section(parser: ConfigParser, key: str) -> Mapping[str, Any]:
+    """Return a part of the configuration as it is written; empty where there is none. Raises WeightsRefused."""
+    found = parser.config.get(key) or {}
+    if not isinstance(found, Mapping):
+        raise WeightsRefused(f"{key} of the bundle is made by an expression ({str(found)[:80]}): write it out")
+    return found
+
+
 def _transforms(parser: ConfigParser, key: str) -> list[dict[str, Any]]:
-    listed = (parser.config.get(key) or {}).get("transforms", [])
+    listed = _section(parser, key).get("transforms", [])
     if not isinstance(listed, list) or not all(isinstance(item, dict) and "_target_" in item for item in listed):
         raise WeightsRefused(f"{key} of the bundle is put together by an expression: write its transforms out")
     found = []
     for place, item in enumerate(listed):
-        if str(item.get("_disabled_", False)).lower() == "true":
+        disabled = "_disabled_" in item and _value(parser, f"{key}#transforms#{place}#_disabled_")
+        if str(disabled).strip().lower() == "true":
             continue
         values = {
-            name: value if name == "_target_" else parser.get_parsed_content(f"{key}#transforms#{place}#{name}")
+            name: value if name == "_target_" else _value(parser, f"{key}#transforms#{place}#{name}")
             for name, value in item.items()
             if name not in ("keys", "_disabled_", "_requires_", "_desc_")
         }
@@ -174,14 +204,14 @@ def _transforms(parser: ConfigParser, key: str) -> list[dict[str, Any]]:
 
 
 def _inference(parser: ConfigParser) -> dict[str, Any]:
-    inferer = parser.config.get("inferer") or {}
+    inferer = _section(parser, "inferer")
     name = str(inferer.get("_target_", "SimpleInferer")).rpartition(".")[2]
     _require_slices(parser, name)
     if name == "SimpleInferer":
         return {"strategy": "whole"}
     if name not in _WINDOWS:
         raise WeightsRefused(f"the inferer {name} is not read here; known are SimpleInferer, {', '.join(_WINDOWS)}")
-    values = {key: parser.get_parsed_content(f"inferer#{key}") for key in inferer if not key.startswith("_")}
+    values = {key: _value(parser, f"inferer#{key}") for key in inferer if not key.startswith("_")}
     sides, overlap = values["roi_size"], values.get("overlap", 0.25)
     fixed = isinstance(sides, list | tuple) and len(sides) == _WINDOWS[name] and min(sides) > 0
     fixed = fixed and isinstance(overlap, int | float)
@@ -217,7 +247,7 @@ def _require_slices(parser: ConfigParser, inferer: str) -> None:
     definition = parser.config.get(key)
     if not isinstance(definition, Mapping) or "spatial_dims" not in definition:
         return
-    dimensions = parser.get_parsed_content(f"{key}#spatial_dims")
+    dimensions = _value(parser, f"{key}#spatial_dims")
     wanted = _WINDOWS["SliceInferer"]
     if dimensions == wanted and inferer != "SliceInferer":
         raise WeightsRefused(
@@ -232,7 +262,9 @@ def _require_slices(parser: ConfigParser, inferer: str) -> None:
 
 def _channels(metadata: Mapping[str, Any]) -> list[str]:
     """Return the names of the series that the network's channels are. Raises WeightsRefused."""
-    inputs: Mapping[str, Any] = (metadata.get("network_data_format") or {}).get("inputs") or {}
+    inputs = (metadata.get("network_data_format") or {}).get("inputs") or {}
+    if not isinstance(inputs, Mapping):
+        raise WeightsRefused("network_data_format.inputs of metadata.json is no table")
     if len(inputs) > 1:
         raise WeightsRefused(f"the network has the inputs {', '.join(inputs)}; one is read here")
     for name, about in inputs.items():
@@ -253,10 +285,15 @@ def _channels(metadata: Mapping[str, Any]) -> list[str]:
 
 def _names(metadata: Mapping[str, Any], *, first: int) -> dict[int, str]:
     """Return the names of label numbers; `first` is what the network's first channel stands for."""
-    outputs = (metadata.get("network_data_format") or {}).get("outputs") or {}
-    channels = (outputs.get("pred") or {}).get("channel_def") or {}
-    if not channels:
-        raise WeightsRefused(
-            "metadata.json does not say what the classes are (network_data_format.outputs.pred.channel_def)"
-        )
-    return {int(number) + first: str(name) for number, name in channels.items()}
+    where = "network_data_format.outputs.pred.channel_def"
+    try:
+        outputs = (metadata.get("network_data_format") or {}).get("outputs") or {}
+        names = {
+            int(number) + first: str(name)
+            for number, name in ((outputs.get("pred") or {}).get("channel_def") or {}).items()
+        }
+    except (AttributeError, TypeError, ValueError) as error:
+        raise WeightsRefused(f"{where} of metadata.json is not read ({error}): names by their numbers") from error
+    if not names:
+        raise WeightsRefused(f"metadata.json does not say what the classes are ({where})")
+    return names

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from models.asking.inference import INPUT
 from models.asking.network_shapes import SIGNAL, shapes_of
+from models.card.card_interpretation import BoxInterpretation
 from models.card.card_preparation import WaveformPreparation
 from models.card.manifest import Card, explained
 from models.catalog import CARD_FILE
@@ -89,7 +90,8 @@ def write_model(
     renamed = _with_input(model, SIGNAL if isinstance(card.preparation, WaveformPreparation) else INPUT)
     content = renamed.SerializeToString(deterministic=True)
     golden = _golden(card, renamed, content, answer)
-    if _dynamic_batch(model) and _answers_each_alone(content, golden):
+    boxes = isinstance(card.interpretation, BoxInterpretation)
+    if not boxes and _dynamic_batch(model) and _answers_each_alone(content, golden):
         table["networks"]["main"].setdefault("max_batch", _AT_ONCE)
     main = table["networks"]["main"] | {"sha256": hashlib.sha256(content).hexdigest()}
     if program is not None:

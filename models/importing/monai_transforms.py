@@ -11,6 +11,8 @@ from typing import Any
 from models.errors import WeightsRefused
 
 Values = Mapping[str, Any]
+#: What Orientationd calls the ends of axes unless it is told otherwise.
+_MONAI_LABELS = [["L", "R"], ["P", "A"], ["I", "S"]]
 _NOTHING, _ORIENTATION, _GRID, _RESIZED, _CENTRED, _INTENSITY, _CROPPED = range(7)
 
 
@@ -97,7 +99,7 @@ def interpretation(
         elif name == "AsDiscreted" and values.get("threshold") is not None:
             if card["kind"] != "multi-label":
                 raise WeightsRefused("AsDiscreted with a threshold is read after Activationsd with sigmoid only")
-            card["threshold"] = float(values["threshold"])
+            card["threshold"] = _one_number(values["threshold"])
         elif name == "KeepLargestConnectedComponentd":
             _only(values, num_components=1, connectivity=None)
             applied = values.get("applied_labels")
@@ -120,14 +122,31 @@ def _only(values: Values, **wanted: Any) -> None:
 
 
 def _mode(values: Values, known: Mapping[str, str], default: str) -> str:
-    modes = values.get("mode", default)
-    mode = str(modes if isinstance(modes, (str, int)) else modes[0])
+    mode = _one(values.get("mode", default))
     if mode not in known:
         raise WeightsRefused(f"{values['_target_']} with mode = {mode} is not read here; known are {', '.join(known)}")
     return known[mode]
 
 
+def _one_number(said: Any) -> float:
+    """Return a number that may stand in a list; one that cannot be read is refused."""
+    numbers = said if isinstance(said, (list, tuple)) else [said]
+    if len(numbers) != 1 or not isinstance(numbers[0], (int, float)):
+        raise WeightsRefused(f"AsDiscreted with threshold = {said!r} is not read here, only one number")
+    return float(numbers[0])
+
+
+def _one(said: Any) -> str:
+    """Return what is said of the images, where it may be said of each key by itself."""
+    return str(said if isinstance(said, (str, int)) else said[0])
+
+
 def _orientation(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> None:
+    # Each takes the meaning of axcodes, and with it left and right.
+    _only(values, as_closest_canonical=False)
+    labels = values.get("labels")
+    if labels is not None and [list(pair) for pair in labels] != _MONAI_LABELS:
+        raise WeightsRefused("Orientationd with labels of its own is not read here")
     # MONAI's axcodes name the direction along which an axis grows, as ours do.
     card["orientation"] = str(values["axcodes"])
 
@@ -142,6 +161,11 @@ def _spacing(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> 
     card |= {"fit": "spacing", "spacing_mm": sides}
     card["anchor"] = "edges" if values.get("scale_extent", False) else "first-voxel"
     card["interpolation"] = _mode(values, {"bilinear": "linear", "nearest": "nearest", "1": "linear"}, "bilinear")
+    beyond = _one(values.get("padding_mode", "border"))
+    if beyond not in ("border", "zeros"):
+        raise WeightsRefused(f"Spacingd with padding_mode = {beyond} is not read here, only border or zeros")
+    if beyond == "zeros":
+        card["outside"] = 0.0
 
 
 def _resized(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> None:

@@ -1,9 +1,10 @@
 """A foreign program with limits: no shell, a scrubbed environment, a process group that ends with its time."""
 
+import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.errors import RuntimeFailed
@@ -20,16 +21,19 @@ _PASSED_ON = (
     "DOCKER_HOST",
     "ORT_DISABLE_TELEMETRY",
 )
+#: Waits for a line, which a process that is killed never writes.
+_WATCH = 'read -r _ || { kill -KILL "-$1"; rm -rf -- "$2"; }'
 
 
 def run_bounded(argv: Sequence[str], *, folder: Path, time_limit_s: float, what: str, loud: bool = False) -> int:
     """Run a program to its end and return its exit status, negative for a signal.
 
-    Its output is thrown away, since it may name a patient; a person who runs it by hand may see it.
+    Its output is thrown away, since it may name a patient; a person who runs it by hand may see it. Where this process
+    is killed meanwhile, the program is too, and its folder is removed, since it may hold a patient's images.
 
     Args:
         argv: The program and its arguments.
-        folder: Its working directory.
+        folder: Its working directory, made for it alone.
         time_limit_s: Then it and all that it started are killed.
         what: Its name in messages.
         loud: Whether its output goes to ours.
@@ -51,7 +55,8 @@ def run_bounded(argv: Sequence[str], *, folder: Path, time_limit_s: float, what:
     except OSError as error:
         raise RuntimeFailed(f"{what} cannot be started ({error.strerror}): is {argv[0]} on this machine?") from error
     try:
-        return process.wait(timeout=time_limit_s)
+        with _watched(process, folder):
+            return process.wait(timeout=time_limit_s)
     except subprocess.TimeoutExpired as error:
         raise RuntimeFailed(f"{what} took longer than its {time_limit_s:g} s and was ended") from error
     finally:
@@ -67,6 +72,29 @@ def ended(what: str, status: int) -> RuntimeFailed:
     else:
         how = f"ended with status {status}"
     return RuntimeFailed(f"{what} {how}; run it by hand with `wetread models run` to see what it says")
+
+
+@contextlib.contextmanager
+def _watched(process: subprocess.Popen[bytes], folder: Path) -> Iterator[None]:
+    """Have a third process end a program and remove its folder when this one is killed."""
+    reader, writer = os.pipe()
+    try:
+        watch = subprocess.Popen(  # noqa: S603  # a line of our own
+            ["/bin/sh", "-c", _WATCH, "watch", str(process.pid), str(folder)],
+            cwd="/",
+            stdin=reader,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield
+        finally:
+            os.write(writer, b"\n")
+            watch.wait()
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

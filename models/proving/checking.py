@@ -97,14 +97,23 @@ def prove(
     """Run the golden inputs of a model that is loaded; see `check`. Raises RuntimeFailed, CardError."""
     earlier = _read(kept)
     key = _key(entry, model) if kept is not None else ""
-    if key in earlier:
-        return [GoldenVerdict(**{**verdict, "seconds": 0.0}) for verdict in earlier[key]]
+    if proven := _proven_before(earlier.get(key), len(entry.card.golden)):
+        return proven
     verdicts = [_check_one(entry, golden, model, precision) for golden in entry.card.golden]
     # What failed is run again each time: what was wrong may have been put right.
     if kept is not None and all(verdict.passed for verdict in verdicts):
         earlier[key] = [asdict(verdict) for verdict in verdicts]
         _write(kept, earlier)
     return verdicts
+
+
+def _proven_before(verdicts: Any, wanted: int) -> list[GoldenVerdict]:
+    """Return kept verdicts, one for each golden input; none where another release, or damage, has left another kind."""
+    try:
+        proven = [GoldenVerdict(**{**verdict, "seconds": 0.0}) for verdict in verdicts]
+    except TypeError:
+        return []
+    return proven if len(proven) == wanted and all(verdict.passed is True for verdict in proven) else []
 
 
 def _key(entry: CatalogEntry, model: LoadedModel) -> str:
@@ -217,7 +226,7 @@ def _write(kept: Path, verdicts: Mapping[str, object]) -> None:
         _log.warning("golden verdicts not kept", file=kept.name, cause=error.strerror)
 
 
-def _read(kept: Path | None) -> dict[str, list[dict[str, Any]]]:
+def _read(kept: Path | None) -> dict[str, Any]:
     try:
         verdicts = json.loads(kept.read_text(encoding="utf-8")) if kept else {}
     except (OSError, ValueError):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import shutil
 import tempfile
 import zlib
@@ -26,6 +27,8 @@ from models.volume import Volume
 
 LABELS, FINDINGS = ("labels.nii.gz", "labels.nii"), "findings.json"
 _MOST_JSON = 1 << 20
+#: Nothing that is measured in a body is larger; what is cannot be told in digits.
+_LARGEST = 1e15
 #: NIfTI's world is RAS, DICOM's LPS.
 _TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -38,7 +41,7 @@ class MeasurementAnswer(_Strict):
     """A number of the whole input."""
 
     name: Concept
-    value: float = Field(allow_inf_nan=False)
+    value: float = Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)
     unit: Concept
 
 
@@ -103,6 +106,7 @@ def _labels(out: Path, what: str, source: Volume) -> Volume | None:
     content = _inflated(file, what, limit=8 * source.array.size + (1 << 20))
     try:
         image = nibabel.Nifti1Image.from_stream(BytesIO(content))
+        _require_what_it_says(image, len(content))
         values = np.asarray(image.dataobj)
         affine = _TO_LPS @ np.asarray(image.affine, np.float64)
     except (ImageFileError, HeaderDataError, ValueError, OSError, OverflowError) as error:
@@ -121,6 +125,15 @@ def _labels(out: Path, what: str, source: Volume) -> Volume | None:
     if np.any(found.array) and not np.any(labels.array):
         raise RuntimeFailed(f"{what}: all that {file.name} labels lies beside the images; is its affine theirs?")
     return labels
+
+
+def _require_what_it_says(image: nibabel.Nifti1Image, length: int) -> None:
+    """Raise ValueError where a header promises more than the file holds: memory for it would be taken first."""
+    dtype = image.get_data_dtype()
+    if math.prod(image.shape) * dtype.itemsize > length:
+        raise ValueError("the file is shorter than its header says")
+    if dtype.kind not in "iuf":
+        raise ValueError("its values are no numbers")
 
 
 def _inflated(file: Path, what: str, *, limit: int) -> bytes:

@@ -34,12 +34,15 @@ def serve(
     stop: threading.Event,
     chosen: Choose = lambda _entry, _runtime: NetworkFiles(),
 ) -> None:
-    """Load all models that are ready, then answer until told to stop; a request that runs is answered first.
+    """Load all models that are ready, and answer until told to stop; a request that runs is answered first.
+
+    It answers from the beginning: to build engines for a new driver may take an hour, and who asks meanwhile waits for
+    the model that is asked for alone.
 
     A lost device ends the process at once: nothing that runs on it can be trusted, nor be waited for.
 
     Args:
-        socket: Made once the models are there; its directory becomes private to this user.
+        socket: Its directory becomes private to this user.
         catalog: Returns the models of this machine as they are now.
         runtimes: What may run them, in the site's order.
         settings: How they are held.
@@ -47,7 +50,6 @@ def serve(
         chosen: Says which files of a model a runtime loads, and in which precision.
     """
     shelf = Shelf(catalog, runtimes, settings, chosen=chosen, on_device_lost=_end_process)
-    shelf.fill()
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Fails where the directory is another user's, who could read what goes over the socket.
     socket.parent.chmod(0o700)
@@ -58,12 +60,22 @@ def serve(
         listener.bind(str(making))
         listener.listen(64)
         making.replace(socket)
-        _log.info("model host serves", models=shelf.resident)
+        filling = threading.Thread(target=_fill, args=(shelf,), name="filling", daemon=True)
+        filling.start()
         listener.settimeout(_LOOK_EVERY_S)
         _answer_until(stop, listener, shelf)
     socket.unlink(missing_ok=True)
     shelf.close()
+    filling.join()
     _log.info("model host stopped")
+
+
+def _fill(shelf: Shelf) -> None:
+    try:
+        shelf.fill()
+    except Exception:  # noqa: BLE001  # the outermost frame of the thread: each is loaded when it is asked for
+        _log.exception("models not loaded at the start")
+    _log.info("model host serves", models=shelf.resident)
 
 
 def _end_process(lost: DeviceLost) -> None:
@@ -114,7 +126,14 @@ def _answer_all(connection: sockets.socket, shelf: Shelf, stop: threading.Event)
 def _answer_one(connection: sockets.socket, shelf: Shelf) -> None:
     # A function of its own: the arrays of a request must not live until the next one comes.
     question, inputs = receive(connection)
-    send(connection, *_answer(question, inputs, shelf))
+    try:
+        send(connection, *_answer(question, inputs, shelf))
+    except (OSError, TransportError) as error:
+        # Nothing has been sent of what cannot be: too much for the memory, or of a kind that is no number. Of a
+        # connection that is lost, this cannot be sent either.
+        _log.warning("answer not sent", model=str(question.get("model")), cause=str(error))
+        words = f"the network's answer cannot be sent to who asked ({error}): mend it, or give the host more memory"
+        send(connection, {"error": "RuntimeFailed", "message": words}, {})
 
 
 def _answer(question: Header, inputs: Arrays, shelf: Shelf) -> tuple[Header, Arrays]:

@@ -63,6 +63,8 @@ class ModelQueue:
         self.counts = Counts()
         self.last_used = time.monotonic()
         self._most = dict(most)
+        # Where the card says one, the first axis need not be that of inputs, and nothing is divided along it.
+        self._divided = {network for network, inputs in most.items() if inputs > 1}
         self._patience_s = patience_s
         self._turnstile = turnstile
         self._on_device_lost = on_device_lost
@@ -180,24 +182,30 @@ class ModelQueue:
     def _infer(self, network: str, asked: list[Arrays]) -> list[Arrays]:
         """Run requests together; where memory runs out, in halves, and remember how many fit."""
         sizes = [_inputs(inputs) for inputs in asked]
-        try:
-            self.counts.batches += 1
-            if len(asked) == 1:
-                return [self.model.infer(network, asked[0])]
-            joined = {name: np.concatenate([inputs[name] for inputs in asked]) for name in asked[0]}
-            return _parted(self.model.infer(network, joined), sizes)
-        except (OutOfDeviceMemory, MemoryError) as error:
-            total = sum(sizes)
-            if total == 1 or self._most.get(network, 1) == 1:
-                raise OutOfDeviceMemory(f"{self.model.id}: too little memory even for one input ({error})") from error
-            self._most[network] = max(1, total // 2)
-            _log.warning("batch made smaller", model=self.model.id, network=network, inputs=self._most[network])
+        total, divided = sum(sizes), network in self._divided
+        if total <= self._most.get(network, 1) or not divided:
+            try:
+                return self._infer_at_once(network, asked, sizes)
+            except (OutOfDeviceMemory, MemoryError) as error:
+                if total == 1 or not divided:
+                    raise OutOfDeviceMemory(
+                        f"{self.model.id}: too little memory even for one input ({error})"
+                    ) from error
+            self._most[network] = total // 2
+            _log.warning("batch made smaller", model=self.model.id, network=network, inputs=total // 2)
         if len(asked) > 1:
             middle = len(asked) // 2
             return [*self._infer(network, asked[:middle]), *self._infer(network, asked[middle:])]
-        (inputs,), half = asked, max(1, total // 2)
-        parts = self._infer(network, [_cut(inputs, 0, half)]) + self._infer(network, [_cut(inputs, half, total)])
+        (inputs,), fits = asked, self._most[network]
+        parts = self._infer(network, [_cut(inputs, 0, fits)]) + self._infer(network, [_cut(inputs, fits, total)])
         return [{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}]
+
+    def _infer_at_once(self, network: str, asked: list[Arrays], sizes: list[int]) -> list[Arrays]:
+        self.counts.batches += 1
+        if len(asked) == 1:
+            return [self.model.infer(network, asked[0])]
+        joined = {name: np.concatenate([inputs[name] for inputs in asked]) for name in asked[0]}
+        return _parted(self.model.infer(network, joined), sizes)
 
 
 def _asked(network: str, inputs: Arrays) -> Asked:

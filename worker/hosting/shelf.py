@@ -67,12 +67,15 @@ class Shelf:
         self._turnstile = Turnstile(settings.at_once)
         self._queues: dict[str, ModelQueue] = {}
         self._sizes: dict[str, int] = {}  # of every model that was ever resident: what it will need again
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of what is resident: held for moments only
+        # A load may take minutes: who asks for a model that is here does not wait for it, others go in their order.
+        self._loading = Turnstile(1)
+        self._closed = False
 
     @property
     def resident(self) -> list[str]:
         """Ids of the models that are resident."""
-        return sorted(queue.model.id for queue in self._queues.values())
+        return sorted(queue.model.id for queue in list(self._queues.values()))
 
     def status(self) -> list[dict[str, Any]]:
         """Return what an admin asks of each resident model, by id."""
@@ -90,53 +93,81 @@ class Shelf:
         )
 
     def fill(self) -> None:
-        """Load every model that is ready and fits; one that cannot be loaded is told and left out."""
+        """Load every model that is ready and fits; one that cannot be loaded is told and left out.
+
+        What is asked for meanwhile comes in between.
+        """
         catalog = self._catalog()
         for wrong in catalog.unreadable:
             _log.warning("model not loaded", directory=str(wrong.directory), cause=wrong.reason)
         for entry in catalog:
             if not entry.card.networks:
                 continue  # it comes as code or as a program: its process is the job's own
-            if entry.state is not ModelState.READY:
-                _log.info("model not loaded", model=entry.card.id, cause=entry.reason)
-                continue
-            if self._full(entry):
-                _log.info(
-                    "model not loaded", model=entry.card.id, cause="worker.model_memory_gib is used up: on demand"
-                )
-                continue
-            try:
-                self._load(entry)
-            except ModelError as error:
-                _log.warning("model not loaded", model=entry.card.id, cause=str(error))
-            except MemoryError:
-                cause = "out of memory: give the host more, or run fewer models"
-                _log.error("model not loaded", model=entry.card.id, cause=cause)
-            except Exception as error:  # noqa: BLE001  # the outermost frame of a model: the others must be read with
-                cause = f"{type(error).__name__} at {place_of(error)}: a defect of wetread; please report it"
-                _log.error("model not loaded", model=entry.card.id, cause=cause)
+            with self._loading:
+                if self._closed:
+                    return
+                if entry.digest not in self._queues:
+                    self._take_up(entry)
 
     def infer(self, model_id: str, digest: str, network: str, inputs: Arrays) -> tuple[str, Arrays]:
         """Run a network; return what ran it, and its answer. Raises ModelError."""
-        with self._lock:
-            queue = self._queues.get(digest) or self._fetch(model_id, digest)
-            # Under the lock, so that it is not evicted before the request stands in its queue.
-            queue.last_used = time.monotonic()
-            queue.expect()
+        queue = self._expecting(digest)
+        if queue is None:
+            with self._loading:
+                # Another request may have brought it meanwhile, and nothing leaves while this one is inside.
+                queue = self._expecting(digest)
+                if queue is None:
+                    queue = self._fetch(model_id, digest)
+                    queue.expect()
         return queue.model.runtime, queue.infer(network, inputs)
 
     def close(self) -> None:
-        """Wait for what runs, and give memory back."""
+        """Wait for what runs or is loaded, and give memory back."""
+        self._closed = True
+        with self._loading:
+            with self._lock:
+                leaving = list(self._queues.values())
+                self._queues.clear()
+            _close(leaving)
+
+    def _expecting(self, digest: str) -> ModelQueue | None:
+        """Return the queue of a resident model, which stays resident until it has been asked; None where it is not."""
         with self._lock:
-            for digest in list(self._queues):
-                self._part_from(digest)
+            queue = self._queues.get(digest)
+            if queue is not None:
+                # Under the lock, so that it is not evicted before the request stands in its queue.
+                queue.last_used = time.monotonic()
+                queue.expect()
+            return queue
+
+    def _take_up(self, entry: CatalogEntry) -> None:
+        """Load a model at the start, or tell why not."""
+        if entry.state is not ModelState.READY:
+            _log.info("model not loaded", model=entry.card.id, cause=entry.reason)
+            return
+        if self._full(entry):
+            _log.info("model not loaded", model=entry.card.id, cause="worker.model_memory_gib is used up: on demand")
+            return
+        try:
+            self._load(entry)
+        except ModelError as error:
+            _log.warning("model not loaded", model=entry.card.id, cause=str(error))
+        except MemoryError:
+            cause = "out of memory: give the host more, or run fewer models"
+            _log.error("model not loaded", model=entry.card.id, cause=cause)
+        except Exception as error:  # noqa: BLE001  # the outermost frame of a model: the others must be read with
+            cause = f"{type(error).__name__} at {place_of(error)}: a defect of wetread; please report it"
+            _log.error("model not loaded", model=entry.card.id, cause=cause)
 
     def _fetch(self, model_id: str, digest: str) -> ModelQueue:
         """Load a model that came after the start or was evicted, and part from those that are gone."""
         catalog = self._catalog()
         present = {entry.digest for entry in catalog}
-        for old in [held for held in self._queues if held not in present]:
-            self._part_from(old)
+        with self._lock:
+            # One that is still asked goes the next time: its requests must not find it closed.
+            gone = [held for held, queue in self._queues.items() if held not in present and not queue.busy]
+            leaving = [self._queues.pop(held) for held in gone]
+        _close(leaving)
         entry = catalog.entries.get(model_id)
         if entry is not None and entry.rivals:
             entry.require_ready()
@@ -184,7 +215,8 @@ class Shelf:
         )
         self._sizes[entry.digest] = max(_resident_bytes() - before, _file_bytes(entry))
         self._make_room(self._sizes[entry.digest])
-        self._queues[entry.digest] = queue
+        with self._lock:
+            self._queues[entry.digest] = queue
         _log.info(
             "model loaded",
             model=model.id,
@@ -203,15 +235,19 @@ class Shelf:
         return bool(budget and self._queues) and used + self._expected(entry) > budget
 
     def _make_room(self, needed_bytes: int) -> None:
-        held = [
-            Held(digest=digest, size_bytes=self._sizes[digest], last_used=queue.last_used, busy=queue.busy)
-            for digest, queue in self._queues.items()
-        ]
-        for digest in to_evict(held, needed_bytes=needed_bytes, budget_bytes=self._settings.budget_bytes):
-            self._part_from(digest)
+        with self._lock:
+            held = [
+                Held(digest=digest, size_bytes=self._sizes[digest], last_used=queue.last_used, busy=queue.busy)
+                for digest, queue in self._queues.items()
+            ]
+            evicted = to_evict(held, needed_bytes=needed_bytes, budget_bytes=self._settings.budget_bytes)
+            leaving = [self._queues.pop(digest) for digest in evicted]
+        _close(leaving)
 
-    def _part_from(self, digest: str) -> None:
-        queue = self._queues.pop(digest)
+
+def _close(queues: Sequence[ModelQueue]) -> None:
+    """Answer what waits in these queues, and give their memory back."""
+    for queue in queues:
         queue.close()
         _log.info("model left", model=queue.model.id)
 

@@ -60,7 +60,7 @@ def pixels_of(case: Case) -> NDArray[np.uint8]:
 def drawn(case: Case, *, words: bool = True) -> NDArray[np.uint8]:
     """Draw the picture of a reading; without words beside it, it is narrower."""
     case, fonts = for_pictures(case)
-    with mpl.rc_context({"font.family": fonts}):
+    with mpl.rc_context({"font.family": fonts, "text.parse_math": False}):  # dollars are dollars
         figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor=PAPER)
         if isinstance(case.series.source, Waveform):
             draw_ecg(figure, case.series.source, case)

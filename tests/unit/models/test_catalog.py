@@ -1,10 +1,14 @@
 """The catalog finds models, proves their files and says what to do about those that cannot be used."""
 
+import errno
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -237,3 +241,27 @@ def test_a_network_that_cannot_be_read_is_broken(tmp_path: Path) -> None:
     entry = Catalog.scan([tmp_path]).get("constant-answer")
     assert entry.state is ModelState.BROKEN
     assert "model.onnx" in entry.reason
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_a_file_that_cannot_be_read_costs_its_own_model_alone(tmp_path: Path, suffix: str) -> None:
+    """It is broken, and why stands there; the other models are as they were."""
+    sick = write_threshold_model(tmp_path, id="sick")
+    program = b"a program"
+    (sick / "model.pt2").write_bytes(program)
+    pinned = f'file = "model.onnx"\npt2_sha256 = "{hashlib.sha256(program).hexdigest()}"'
+    card = sick / "model.toml"
+    card.write_text(card.read_text().replace('file = "model.onnx"', pinned))
+    write_threshold_model(tmp_path, id="well")
+    opened = Path.open
+
+    def refusing(self: Path, *arguments: Any, **named: Any) -> Any:
+        if self.suffix == suffix and self.parent.name == "sick":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return opened(self, *arguments, **named)
+
+    with patch.object(Path, "open", refusing):
+        catalog = Catalog.scan([tmp_path])
+    assert catalog.get("sick").state is ModelState.BROKEN
+    assert f"model{suffix} cannot be read (Permission denied)" in catalog.get("sick").reason
+    assert catalog.get("well").state is ModelState.READY

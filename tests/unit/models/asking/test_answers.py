@@ -160,3 +160,13 @@ def test_a_card_whose_answers_cannot_be_joined_is_refused(changes: dict[str, Any
     """Halfway between label 1 and label 3 there is another organ."""
     with pytest.raises(ValidationError, match=words):
         a_card(**changes)
+
+
+@pytest.mark.parametrize(("kind", "most"), [("classes", 256), ("multi-label", 255), ("regions", 255)])
+def test_more_channels_than_label_numbers_are_refused(kind: str, most: int) -> None:
+    """Channel 257 would be told as label 1."""
+    output = np.full((1, most + 1, *SHAPE), -9.0, np.float32)
+    output[0, most - 1] = 9.0
+    assert np.all(meaning(output[:, :most], kind=kind) == 255)
+    with pytest.raises(CardError, match="label numbers end at 255"):
+        meaning(output, kind=kind)

@@ -29,6 +29,17 @@ question = { value = "129715009", scheme = "SCT", meaning = "Breast composition"
 classes = [{ name = "a", concept = { value = "a", scheme = "99T", meaning = "Composition a" } }]"""
 #: What stands in the right card, what somebody wrote instead, and what they are told.
 MISTAKES = [
+    (
+        'name = "Bright"',
+        'name = "Bright\\\\left"',
+        "labels.0.name: 'Bright\\\\left' cannot stand in DICOM objects; allowed are",
+    ),
+    (
+        'meaning = "Tissue"',
+        'meaning = "Tis\\u0000sue"',
+        "labels.0.concept.meaning: 'Tis\\x00sue' cannot stand in DICOM",
+    ),
+    ('manufacturer = "wetread"', 'manufacturer = " "', "manufacturer: ' ' cannot stand in DICOM objects"),
     ("licence =", "license =", "license: unknown key, did you mean licence?"),
     ("fit =", "fitt =", "preparation.fitt: unknown key, did you mean fit?"),
     ("fit =", "fitt =", "preparation.fit: must be set"),

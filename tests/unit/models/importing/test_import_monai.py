@@ -208,6 +208,16 @@ def test_series_that_nobody_can_tell_apart_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
+def test_beyond_the_images_lies_what_the_bundle_says(tmp_path: Path) -> None:
+    """Spacingd may fill up the last voxels of a side with zeros instead of the edge."""
+    spacing = PREPROCESSING[3] | {"padding_mode": "zeros"}
+    bundle = write_bundle(tmp_path, preprocessing=[*PREPROCESSING[:3], spacing, *PREPROCESSING[4:]])
+    made = import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+    head = oblique_head()
+    assert np.mean(read_by_us(made, head) != read_by_monai(bundle, head)) < 0.001
+
+
+@pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
 def test_a_slab_thinner_than_the_window_is_padded_as_monai_pads_it(bundle: Path, tmp_path: Path) -> None:
     """Zeros, half before the images and half behind."""
     made = import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
@@ -442,8 +452,9 @@ def test_a_zip_of_a_bundle_without_what_is_switched_off(bundle: Path, tmp_path: 
     """A bundle may come as a zip, below a folder; a transform that it disables has no say; its copyright is kept."""
     file = bundle / "configs" / "inference.json"
     config = json.loads(file.read_text())
-    off = {"_target_": "HistogramNormalized", "keys": "image", "_disabled_": True}
-    config["preprocessing"]["transforms"].append(off)
+    off = {"_target_": "HistogramNormalized", "keys": "image"}
+    config["plain"] = True
+    config["preprocessing"]["transforms"] += [off | {"_disabled_": said} for said in (True, "true", "$True", "@plain")]
     file.write_text(json.dumps(config))
     about = bundle / "configs" / "metadata.json"
     about.write_text(json.dumps(json.loads(about.read_text()) | {"copyright": "Somebody, 2026"}))
@@ -453,6 +464,51 @@ def test_a_zip_of_a_bundle_without_what_is_switched_off(bundle: Path, tmp_path: 
     (tmp_path / "broken.zip").write_bytes(b"PK nothing")
     with pytest.raises(WeightsRefused, match="no zip of a MONAI bundle"):
         import_from("monai", tmp_path / "broken.zip", None, tmp_path / "models")
+
+
+def test_what_the_answer_means_is_said_by_somebody(bundle: Path, tmp_path: Path) -> None:
+    """Without it the first of several regions would be taken for the background, and never be told."""
+    change_config(bundle, postprocessing={})
+    with pytest.raises(WeightsRefused, match="does not say what its network's answer means"):
+        import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+    said = wishes() | {"interpretation": {"kind": "classes"}}
+    made = import_from("monai", bundle, card_file(tmp_path, said), tmp_path / "models")
+    assert read_entry(made).card.interpretation.kind == "classes"
+
+
+@pytest.mark.parametrize("part", ["preprocessing", "inferer", "postprocessing"])
+def test_a_part_that_is_made_by_an_expression_is_refused(bundle: Path, tmp_path: Path, part: str) -> None:
+    """What it would make is not known before it is run."""
+    change_config(bundle, **{part: "$monai.inferers.SimpleInferer()"})
+    with pytest.raises(WeightsRefused, match=f"{part} of the bundle is made by an expression"):
+        import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", r"inference\.json cannot be read"),
+        ("[1]", r"inference\.json cannot be read"),
+        ('{"inferer": {"_target_": "SlidingWindowInferer", "roi_size": "@nowhere"}}', r"inferer\.roi_size"),
+        ('{"inferer": {"_target_": "SlidingWindowInferer", "roi_size": "$nowhere"}}', r"inferer\.roi_size"),
+    ],
+)
+def test_a_configuration_that_has_no_values_is_refused(bundle: Path, tmp_path: Path, text: str, words: str) -> None:
+    """What the parser says of it, with the place."""
+    (bundle / "configs" / "inference.json").write_text(text)
+    with pytest.raises(WeightsRefused, match=words):
+        import_from("monai", bundle, None, tmp_path / "models")
+
+
+@pytest.mark.parametrize("outputs", [["pred"], {"pred": {"channel_def": {"a": "One"}}}, {"pred": {"channel_def": [1]}}])
+def test_classes_that_have_no_numbers_are_refused(bundle: Path, tmp_path: Path, outputs: object) -> None:
+    """With where they should stand."""
+    file = bundle / "configs" / "metadata.json"
+    metadata = json.loads(file.read_text())
+    metadata["network_data_format"]["outputs"] = outputs
+    file.write_text(json.dumps(metadata))
+    with pytest.raises(WeightsRefused, match=r"outputs\.pred\.channel_def"):
+        import_from("monai", bundle, None, tmp_path / "models")
 
 
 def test_what_is_not_known_is_refused_by_name(bundle: Path, tmp_path: Path) -> None:

@@ -243,6 +243,40 @@ def test_a_detector_that_finds_nothing_in_noise_is_imported(tmp_path: Path) -> N
     assert all(verdict.passed for verdict in check(read_entry(made), OnnxRuntime()))
 
 
+def a_detector_of_one(file: Path) -> Path:
+    """Write an ONNX file that finds one thing in each image: boxes (n, 4), scores (n,) and classes (n,) of n images."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["image"], ["brightness"], axes=[1, 2, 3], keepdims=0),
+            helper.make_node("Sigmoid", ["brightness"], ["scores"]),
+            helper.make_node("Reshape", ["scores", "column"], ["corner"]),
+            helper.make_node("Concat", ["corner"] * 4, ["boxes"], axis=1),
+            helper.make_node("Cast", ["scores"], ["classes"], to=TensorProto.INT64),
+        ],
+        "detector",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, "h", "w"])],
+        [
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["k", 4]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["k"]),
+            helper.make_tensor_value_info("classes", TensorProto.INT64, ["k"]),
+        ],
+        [numpy_helper.from_array(np.array([-1, 1], np.int64), "column")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    return file
+
+
+def test_a_detector_is_given_one_input(tmp_path: Path) -> None:
+    """How many boxes there are says nothing of how many images were asked: whose is which?"""
+    table = wishes() | IMAGE | {"interpretation": {"kind": "boxes"}}
+    file = a_detector_of_one(tmp_path / "net.onnx")
+    made = import_from("onnx", file, card_file(tmp_path, table), tmp_path / "models")
+    assert read_entry(made).card.networks["main"].max_batch == 1
+    together = table | {"networks": {"main": {"max_batch": 2}}}
+    with pytest.raises(CardError, match=r"networks\.main\.max_batch"):
+        import_from("onnx", file, card_file(tmp_path, together), tmp_path / "others")
+
+
 def test_an_origin_that_answers_in_another_shape_is_told(tmp_path: Path) -> None:
     """Shapes are compared before numbers, which could not be subtracted."""
 

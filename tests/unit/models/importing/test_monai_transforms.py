@@ -83,6 +83,9 @@ def test_fixed_numbers_may_stand_in_lists() -> None:
         ([AXES, step("Resized", spatial_size=[64, 64, 64], mode="trilinear", align_corners=True)], "align_corners"),
         ([AXES, SPACING, step("Resized", spatial_size=[64, 64, 64], mode="trilinear")], "Spacingd and then Resized"),
         ([AXES, SPACING | {"diagonal": True}], "diagonal = True"),
+        ([AXES, SPACING | {"padding_mode": "reflection"}], "padding_mode = reflection"),
+        ([AXES | {"as_closest_canonical": True}, SPACING], "as_closest_canonical = True"),
+        ([AXES | {"labels": [["R", "L"], ["P", "A"], ["I", "S"]]}, SPACING], "labels of its own"),
         ([AXES, SPACING, HU | {"clip": False}], "without clip"),
         ([AXES, SPACING, HU | {"b_min": None}], "values of the transform ScaleIntensityRanged"),
         ([AXES, SPACING, step("NormalizeIntensityd", divisor=2.0)], "one of subtrahend and divisor"),
@@ -95,6 +98,16 @@ def test_what_a_card_cannot_say_is_refused(steps: list[dict[str, Any]], words: s
     """Another order, a second change of intensities, open values: each by the transform's name."""
     with pytest.raises(WeightsRefused, match=words):
         preparation(steps)
+
+
+def test_what_is_the_usual_thing_may_be_said() -> None:
+    """The names of axes that MONAI has anyway, a padding or a threshold of the one key by itself."""
+    labels = [["L", "R"], ["P", "A"], ["I", "S"]]
+    card = preparation([AXES | {"labels": labels}, SPACING | {"padding_mode": ["zeros"]}])
+    assert (card["orientation"], card["outside"]) == ("RAS", 0.0)
+    assert "outside" not in preparation([AXES, SPACING | {"padding_mode": "border"}])
+    answer = interpretation([step("Activationsd", sigmoid=True), step("AsDiscreted", threshold=[0.4])])
+    assert answer["threshold"] == 0.4
 
 
 def test_a_side_that_spacing_leaves_alone_is_0() -> None:
@@ -126,6 +139,7 @@ def test_what_comes_after_the_network() -> None:
     ("steps", "words"),
     [
         ([step("AsDiscreted", threshold=0.5)], "after Activationsd with sigmoid only"),
+        ([step("Activationsd", sigmoid=True), step("AsDiscreted", threshold="a half")], "only one number"),
         ([step("KeepLargestConnectedComponentd", applied_labels=[1])], "applied_labels"),
         ([step("Lambdad", func=None)], "Lambdad after the network"),
     ],

@@ -78,6 +78,23 @@ HUGE = """\
 """
 
 
+#: A member that is no array.
+RAW = """\
+    import zipfile
+    with zipfile.ZipFile("answer.npz", "w") as archive:
+        archive.writestr("labels", b"no array")
+    os._exit(0)
+"""
+#: A member that is deflated by a method of its own.
+ODD = """\
+    np.savez("answer.npz", labels=np.zeros(3))
+    content = bytearray(open("answer.npz", "rb").read())
+    content[8] = content[content.index(b"PK\\1\\2") + 10] = 99
+    open("answer.npz", "wb").write(content)
+    os._exit(0)
+"""
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -96,6 +113,11 @@ HUGE = """\
         ("    np.ones(1 << 33)\n", "ended with status 1"),
         ("    open('answer.npz', 'wb').write(b'no zip')\n    os._exit(0)\n", "left no answer"),
         (HUGE, "left no answer"),
+        (HUGE.replace("(1 << 46,)", "(1 << 99,)"), "left no answer"),
+        (RAW, "something else than arrays"),
+        (ODD, "left no answer"),
+        ("    os.mkfifo('answer.npz')\n    os._exit(0)\n", "something else than a file"),
+        ("    os.symlink('source.npz', 'answer.npz')\n    os._exit(0)\n", "something else than a file"),
     ],
 )
 def test_what_goes_wrong_there_has_a_name_here(tmp_path: Path, ball: Volume, body: str, words: str) -> None:

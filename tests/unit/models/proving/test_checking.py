@@ -1,5 +1,7 @@
 """Golden inputs prove a model on this machine, and find a wrong one out."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +141,28 @@ def test_an_answer_with_fewer_axes_than_the_stride_does_not_pass(threshold_model
     entry = read_entry(threshold_model.directory)
     write_golden(entry, input__input=np.zeros(2), expected__logits=np.array([[0.0, 2.0]]))
     assert not check(entry, ConstantRuntime(answers={"logits": np.zeros(3)}))[0].passed
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: [one | {"of_a_later_release": 1}],
+        lambda one: [{key: value for key, value in one.items() if key != "limit"}],
+        lambda one: [one | {"passed": False}],
+        lambda one: [one, one],
+        lambda _: [],
+        lambda _: [5],
+        lambda _: None,
+    ],
+)
+def test_a_kept_verdict_of_another_kind_is_none(
+    threshold_model: CatalogEntry, tmp_path: Path, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    """Another release's or a damaged one proves nothing and costs no model: the golden input is run again."""
+    kept = tmp_path / "verdicts.json"
+    check(threshold_model, OnnxRuntime(), kept=kept)
+    verdicts = json.loads(kept.read_text())
+    kept.write_text(json.dumps({key: change(*told) for key, told in verdicts.items()}))
+    (verdict,) = check(threshold_model, OnnxRuntime(), kept=kept)
+    assert verdict.passed
+    assert verdict.seconds > 0

@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -83,6 +84,16 @@ save(np.zeros((4, 4, 4), np.uint8))
 kept = (out / "labels.nii.gz").read_bytes()
 (out / "labels.nii.gz").write_bytes(kept[:30] + bytes([0xFF] * 40) + kept[70:])
 """
+#: The header of 30 GB of voxels, and 100 bytes of them.
+PROMISE = """
+import struct
+save(np.zeros((4, 4, 4), np.uint8))
+import gzip
+kept = bytearray(gzip.decompress((out / "labels.nii.gz").read_bytes()))
+struct.pack_into("<4h", kept, 40, 3, 3100, 3100, 3100)
+(out / "labels.nii.gz").unlink()
+(out / "labels.nii").write_bytes(kept)
+"""
 NIFTI = """
 import nibabel, numpy as np
 def save(array, at=(0, 0, 0)):
@@ -107,6 +118,8 @@ def save(array, at=(0, 0, 0)):
         (NIFTI + "save(np.ones((4, 4, 4), np.uint8), None)", "does not say where its voxels lie"),
         ("(out / 'labels.nii.gz').write_bytes(b'no gzip')", "cannot be read"),
         (NIFTI + DAMAGE, "cannot be read"),
+        (NIFTI + "save(np.zeros((4, 4, 4), [(c, 'u1') for c in 'RGB']))", "no NIfTI file"),
+        (NIFTI + "save(np.zeros((4, 4, 4), np.complex64))", "no NIfTI file"),
         ("import gzip; (out / 'labels.nii.gz').write_bytes(gzip.compress(b'no nifti' * 99))", "no NIfTI file"),
         ("(out / 'labels.nii').symlink_to('/etc/passwd')", "left neither"),
         ("os.link(__file__, out / 'findings.json')", "left neither"),
@@ -114,6 +127,14 @@ def save(array, at=(0, 0, 0)):
         ("(out / 'findings.json').write_text('[' * 100000)", "no JSON"),
         ("(out / 'findings.json').write_text('{\"patient\": \"Canary^Bird\"}')", "not as documented"),
         ("(out / 'findings.json').write_bytes(b'0' * 2000000)", "larger than"),
+        (
+            f"(out / 'findings.json').write_text({json.dumps(FINDINGS)!r}.replace('Volume', 'Doe\\\\\\\\Canary'))",
+            "meaning: value_error",
+        ),
+        (
+            f"(out / 'findings.json').write_text({json.dumps(FINDINGS)!r}.replace('12.5', '1e300'))",
+            "value: less_than_equal",
+        ),
     ],
 )
 def test_what_it_leaves_is_checked(tmp_path: Path, program: str, words: str) -> None:
@@ -131,6 +152,19 @@ def test_a_gzip_bomb_is_not_inflated(tmp_path: Path) -> None:
     )
     with pytest.raises(RuntimeFailed, match="larger than a label map"):
         reading_of(tmp_path, program)
+
+
+def test_memory_is_not_taken_for_voxels_that_are_not_there(tmp_path: Path) -> None:
+    """A header of a few hundred bytes may promise any size; nothing is made for it."""
+    grown: list[int] = []
+
+    def noted(size: int) -> bytearray:
+        grown.append(size)
+        return bytearray(min(size, 1 << 20))
+
+    with patch("nibabel.volumeutils.bytearray", noted, create=True), pytest.raises(RuntimeFailed, match="no NIfTI"):
+        reading_of(tmp_path, NIFTI + PROMISE)
+    assert not [size for size in grown if size > 1 << 20]
 
 
 def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:

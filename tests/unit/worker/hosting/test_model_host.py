@@ -11,6 +11,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from models.runtimes.runtime import Arrays
 from models.testing import write_threshold_model
 from worker.errors import ModelHostLost
 from worker.hosting.model_client import ModelClient
-from worker.hosting.model_host import DEVICE_LOST_EXIT
+from worker.hosting.model_host import DEVICE_LOST_EXIT, _answer_all
 
 _HOST = """
 import json, signal, sys, threading
@@ -87,14 +89,15 @@ class Host:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, runtime: str = "onnx", **settings: float) -> None:
-        """Start it and wait until it serves."""
+    def start(self, runtime: str = "onnx", *, wait: bool = True, **settings: float) -> None:
+        """Start it and wait until it serves all its models."""
         arguments = [str(self.socket), str(self.models), str(self.gate), runtime, json.dumps(settings)]
         served = self._serving()
         with self.log.open("ab") as log:
             command = [sys.executable, "-c", _HOST, *arguments]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        self._wait_for(lambda: self._serving() > served, what=f"the host serves; {self.log.read_text()}")
+        if wait:
+            self._wait_for(lambda: self._serving() > served, what=f"the host serves; {self.log.read_text()}")
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -186,6 +189,20 @@ def _hold_in_inference(host: Host, client: ModelClient, wait_for: WaitFor) -> As
     asking = Asking(host, client)
     wait_for(host.shared_memory, what="the request is in the host")
     return asking
+
+
+def test_a_host_that_still_loads_its_models_can_be_asked(host: Host, client: ModelClient, wait_for: WaitFor) -> None:
+    """Whoever starts the worker need not wait until all have proven themselves; who asks waits for the model."""
+    host.gate.touch()
+    host.start("constant", wait=False)
+    wait_for(host.socket.exists, what="the host's socket")
+    asking = Asking(host, client)
+    wait_for(host.shared_memory, what="the request is in the host")
+    assert asking.is_alive()
+    host.gate.unlink()
+    asking.join(30)
+    assert asking.answer is not None, asking.error
+    assert asking.answer["labels"].any()
 
 
 def test_the_host_answers_as_the_network_does(host: Host, client: ModelClient) -> None:
@@ -426,3 +443,21 @@ def test_the_least_recently_used_model_makes_room(host: Host) -> None:
         assert labels.mean() == pytest.approx(share, abs=0.01)
         assert [status["model"] for status in client.status()] == [name]
     client.close()
+
+
+@pytest.mark.parametrize("answer", [np.array(["text"], object), np.zeros(2, np.complex64)], ids=["text", "complex"])
+def test_an_answer_that_cannot_be_sent_is_told_and_ends_nothing(answer: Any) -> None:
+    """The host lives, so nobody is told that it ended; the next question is answered."""
+    ours, theirs = socket.socketpair()
+    shelf = Mock(infer=Mock(side_effect=[("onnx", {"answer": answer}), ("onnx", {"answer": np.ones(3)})]))
+    answering = threading.Thread(target=_answer_all, args=(theirs, shelf, threading.Event()), daemon=True)
+    answering.start()
+    client = ModelClient(Path("nowhere"))
+    client._connection = ours
+    ask = client.infer_for(_ID, "digest")
+    with pytest.raises(RuntimeFailed, match="cannot be sent to who asked"):
+        ask("main", {"input": _CUBE})
+    assert ask("main", {"input": _CUBE})["answer"].all()
+    client.close()
+    answering.join(10)
+    theirs.close()

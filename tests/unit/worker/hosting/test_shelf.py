@@ -1,8 +1,12 @@
 """Which models a host holds, without its process and its socket."""
 
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 from unittest.mock import Mock, patch
 
 import numpy as np
@@ -12,7 +16,7 @@ from structlog.testing import capture_logs
 from models.catalog import Catalog, read_entry
 from models.errors import DeviceLost, ModelTwice
 from models.loaded import LoadedModel
-from models.runtimes.onnx_runtime import OnnxRuntime
+from models.runtimes.onnx_runtime import OnnxNetwork, OnnxRuntime
 from models.testing import write_threshold_model
 from models.testing_runtimes import ScarceRuntime
 from worker.hosting.shelf import Shelf, ShelfSettings
@@ -127,3 +131,60 @@ def test_why_a_model_is_not_held_is_told(tmp_path: Path, error: Exception, told:
         shelf.close()
     (cause,) = [entry["cause"] for entry in logs if entry["event"] == "model not loaded"]
     assert re.fullmatch(told, cause)
+
+
+class OneAtATime(OnnxRuntime):
+    """ONNX Runtime, which takes its time for one model: until it is told to go on."""
+
+    def __init__(self, slow: str) -> None:
+        """Take the id of that model."""
+        self.slow = slow
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def load(self, file: Path, **how: Any) -> OnnxNetwork:
+        """Load it, sooner or later."""
+        if file.parent.name == self.slow:
+            self.begun.set()
+            self.go_on.wait(30)
+        return super().load(file, **how)
+
+
+def test_who_asks_for_a_resident_model_does_not_wait_for_the_load_of_another(tmp_path: Path) -> None:
+    """An engine may be built for minutes; who asks for it waits, and gets its answer then."""
+    quick = read_entry(write_threshold_model(tmp_path / "models", id="quick"))
+    runtime = OneAtATime("slow")
+    shelf = Shelf(lambda: Catalog.scan((tmp_path / "models",)), [runtime], ShelfSettings(threads=1))
+    shelf.fill()
+    slow = read_entry(write_threshold_model(tmp_path / "models", id="slow"))
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(shelf.infer, "slow", slow.digest, "main", {"input": _CUBE})
+        assert runtime.begun.wait(30)
+        answered = pool.submit(shelf.infer, "quick", quick.digest, "main", {"input": _CUBE})
+        try:
+            assert answered.result(timeout=10)[1]["labels"].all()
+            assert not asked.done()
+        finally:
+            runtime.go_on.set()
+        assert asked.result(timeout=30)[1]["labels"].all()
+    assert shelf.resident == ["quick", "slow"]
+    shelf.close()
+
+
+def test_what_is_asked_for_comes_in_between_while_the_shelf_is_filled(tmp_path: Path) -> None:
+    """And is not loaded a second time when its turn comes."""
+    for model_id in ("a-slow-one", "b", "c"):
+        write_threshold_model(tmp_path / "models", id=model_id)
+    wanted = read_entry(tmp_path / "models" / "c")
+    runtime = OneAtATime("a-slow-one")
+    shelf = Shelf(lambda: Catalog.scan((tmp_path / "models",)), [runtime], ShelfSettings(threads=1))
+    with capture_logs() as logs, ThreadPoolExecutor(2) as pool:
+        filling = pool.submit(shelf.fill)
+        assert runtime.begun.wait(30)
+        asked = pool.submit(shelf.infer, "c", wanted.digest, "main", {"input": _CUBE})
+        time.sleep(0.2)
+        runtime.go_on.set()
+        assert asked.result(timeout=30)[1]["labels"].all()
+        filling.result(timeout=30)
+    loaded = [line["model"] for line in logs if line["event"] == "model loaded"]
+    assert loaded == ["a-slow-one", "c", "b"]
+    shelf.close()

@@ -74,6 +74,17 @@ def test_contours_are_drawn_in_the_colours_of_the_card(tmp_path: Path) -> None:
         assert not (empty == label.colour_rgb).all(axis=2).any()
 
 
+def test_dollars_are_no_formulas(tmp_path: Path) -> None:
+    """Names come from cards and programs: what stands between two dollars is drawn as it is."""
+    write_mr_series(tmp_path)
+    series = load(tmp_path)
+    card = a_card()
+    named = card.labels[0].model_copy(update={"name": "A $^$ of Doe"})
+    reading = a_reading(series)
+    found = replace(reading.structures[0], label=named)
+    assert render(case_of(series, replace(reading, structures=(found, *reading.structures[1:])), card))
+
+
 def test_the_same_reading_gives_the_same_picture(tmp_path: Path) -> None:
     """Nothing random and no time is in a picture."""
     write_mr_series(tmp_path)

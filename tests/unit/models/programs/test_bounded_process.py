@@ -1,0 +1,53 @@
+"""A foreign program ends with its time, with its job, and with the process that runs it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from models.programs.bounded_process import run_bounded
+
+#: Runs a program that has started another, until it is killed.
+_RUNS = """
+import sys
+from pathlib import Path
+from models.programs.bounded_process import run_bounded
+folder = Path(sys.argv[1])
+program = "sleep 600 & echo $! > started; sleep 600"
+run_bounded(["/bin/sh", "-c", program], folder=folder, time_limit_s=600.0, what="a program")
+"""
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_status_comes_back_and_the_folder_stays(tmp_path: Path, status: int) -> None:
+    """What it has left there is looked at by whoever ran it."""
+    argv = ["/bin/sh", "-c", f"touch answer; exit {status}"]
+    assert run_bounded(argv, folder=tmp_path, time_limit_s=30.0, what="a program") == status
+    assert (tmp_path / "answer").exists()
+
+
+def test_a_program_does_not_outlive_the_process_that_runs_it(tmp_path: Path, wait_for: Callable[..., None]) -> None:
+    """Who is killed ends nothing any more: another process does, and removes the images that the program was given."""
+    folder = tmp_path / "wetread-command"
+    folder.mkdir()
+    (folder / "00000.dcm").write_bytes(b"images of a patient")
+    running = subprocess.Popen([sys.executable, "-c", _RUNS, str(folder)])
+    try:
+        wait_for(lambda: (folder / "started").exists() and (folder / "started").read_text().strip(), what="the program")
+        pid = int((folder / "started").read_text())
+    finally:
+        running.kill()
+        running.wait()
+    wait_for(lambda: not folder.exists(), what="the images are gone")
+    wait_for(lambda: not _runs(pid), what="the program's child has ended")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
