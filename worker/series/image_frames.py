@@ -96,7 +96,8 @@ def decode(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
         values = values[0]
     if values.shape != expected:
         raise SeriesRefused(f"wrong size: {name} decodes to {values.shape}, its header says {expected}")
-    return np.asarray(values)
+    # Of Explicit VR Big Endian they come in its order of bytes.
+    return np.asarray(values, dtype=values.dtype.newbyteorder("="))
 
 
 def rescale_of(item: Any) -> tuple[float, float]:

@@ -54,7 +54,7 @@ def add_whole(volume: NDArray[Any], place: int, values: NDArray[Any], intercept:
     if values.dtype.kind not in "iu" or (limits is not None and not limits.min <= min(ends) <= max(ends) <= limits.max):
         volume = volume.astype(np.promote_types(np.float32, volume.dtype))
     size = volume.dtype.itemsize
-    if volume.dtype.kind in "iu" and size == values.dtype.itemsize:
+    if volume.dtype.kind in "iu" and size == values.dtype.itemsize and values.dtype.isnative:
         # In one step: integers are added modulo their size, signed or not, so what fits in the end is right.
         unsigned = np.dtype(f"u{size}")
         added = unsigned.type(int(intercept) % (1 << 8 * size))

@@ -51,7 +51,7 @@ def test_wide_integers_with_an_intercept_are_float32() -> None:
     values=st.lists(st.integers(-32768, 65535), min_size=4, max_size=4),
     intercept=st.integers(-70000, 70000),
     bits=st.sampled_from([8, 12, 16]),
-    kind=st.sampled_from(["u1", "i1", "u2", "i2"]),
+    kind=st.sampled_from(["u1", "i1", "u2", "i2", ">u2", ">i2"]),
 )
 def test_the_sum_is_exact_whatever_the_header_says_of_its_bits(
     values: list[int], intercept: int, bits: int, kind: str

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import ExplicitVRBigEndian
 
 from models.volume import Volume
 from worker.errors import SeriesRefused, SeriesUnreadable
@@ -48,6 +49,26 @@ def test_a_scale_that_means_nothing_is_refused(tmp_path: Path, slope: str, inter
         damaged.save_as(files[5])
     with pytest.raises(SeriesRefused, match="no scale: "):
         load_series(files, max_voxels=ROOM)
+
+
+@pytest.mark.parametrize("intercept", ["0", "-1024"])
+def test_values_in_the_other_order_of_bytes_are_the_same(tmp_path: Path, intercept: str) -> None:
+    """Explicit VR Big Endian is taken like every other; a network gets values in this machine's order."""
+    files = write_mr_series(tmp_path, slices=3)
+    for file in files:
+        dataset = pydicom.dcmread(file)
+        dataset.RescaleSlope, dataset.RescaleIntercept = "1", intercept
+        dataset.BitsStored, dataset.HighBit = 12, 11
+        dataset.save_as(file)
+    wanted = load_series(files, max_voxels=ROOM).source.array
+    for file in files:
+        dataset = pydicom.dcmread(file)
+        dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+        pydicom.dcmwrite(file, dataset, implicit_vr=False, little_endian=False)
+    found = load_series(files, max_voxels=ROOM).source.array
+    np.testing.assert_array_equal(found, wanted)
+    assert found.dtype.isnative
 
 
 def test_an_empty_scale_is_none(tmp_path: Path) -> None:
