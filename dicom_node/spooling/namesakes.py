@@ -1,6 +1,5 @@
 """Instances under a UID that another file has already: the same again, a variant beside it, or whole in its place."""
 
-import functools
 import hashlib
 import os
 from pathlib import Path
@@ -59,34 +58,28 @@ def named_beside(
             return Arrival.SAME, file
     if not earlier:
         raise _names_taken(directory)
+    # It has no name left for a version anew, and is the newest all the same.
+    _make_latest(directory / earlier, _latest(directory, name))
     return Arrival.SAME, earlier
 
 
 def _put_after(directory: Path, name: str, part: Part) -> None:
     """Have a version be the latest by the time at which it came, also where the clock was set back meanwhile."""
-    latest = _latest(directory, name).stat().st_mtime_ns
-    came = Path(part.name).stat().st_mtime_ns
-    if came <= latest:
-        os.utime(part.name, ns=(latest + 1, latest + 1))
+    _make_latest(Path(part.name), _latest(directory, name))
+
+
+def _make_latest(file: Path, latest: Path) -> None:
+    before_ns = latest.stat().st_mtime_ns
+    if file.stat().st_mtime_ns <= before_ns:
+        os.utime(file, ns=(before_ns + 1, before_ns + 1))
 
 
 def _latest(directory: Path, name: str) -> Path:
     """Return the version of an instance that came last."""
-    versions = _variants(directory, directory.stat().st_mtime_ns).get(name, ())
-    files = [directory / file for file in (f"{name}.dcm", *versions)]
-    latest: Path = max(files, key=lambda file: (file.stat().st_mtime_ns, file.name))
-    return latest
-
-
-@functools.lru_cache(maxsize=64)  # where all of a series comes again, each instance asks
-def _variants(directory: Path, _changed_ns: int) -> dict[str, list[str]]:
-    """Return the names of later versions by those of instances."""
-    found: dict[str, list[str]] = {}
-    for file in directory.iterdir():
-        name, separator, _ = file.name.partition("~")
-        if separator:
-            found.setdefault(name, []).append(file.name)
-    return found
+    # Listed each time: what a folder's own time says of it is no finer than a tick, within which many come.
+    later = [file for file in os.listdir(directory) if file.startswith(f"{name}~")]  # noqa: PTH208 - names are enough
+    versions = [directory / file for file in (f"{name}.dcm", *later)]
+    return max(versions, key=lambda file: (file.stat().st_mtime_ns, file.name))
 
 
 def _same(target: Path, digest: str, dataset: memoryview, origin: Origin) -> bool:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from models.errors import RuntimeFailed
@@ -21,8 +21,9 @@ _PASSED_ON = (
     "DOCKER_HOST",
     "ORT_DISABLE_TELEMETRY",
 )
-#: Waits for a line, which a process that is killed never writes.
-_WATCH = 'read -r _ || { kill -KILL "-$1"; rm -rf -- "$2"; }'
+#: Takes the number of a process group, then waits for a line, which a process that is killed never writes. Who is
+#: being killed may still make a file.
+_WATCH = 'read -r group; read -r _ || { kill -KILL "-$group"; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }; }'
 
 
 def run_bounded(argv: Sequence[str], *, folder: Path, time_limit_s: float, what: str, loud: bool = False) -> int:
@@ -42,26 +43,29 @@ def run_bounded(argv: Sequence[str], *, folder: Path, time_limit_s: float, what:
     """
     environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
     output = None if loud else subprocess.DEVNULL
-    try:
-        process = subprocess.Popen(  # noqa: S603  # the card's author names it, and the site has installed it
-            list(argv),
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise RuntimeFailed(f"{what} cannot be started ({error.strerror}): is {argv[0]} on this machine?") from error
-    try:
-        with _watched(process, folder):
+    # First, so that there is no time in which nobody would end the program.
+    with _watch(folder, what) as tell:
+        try:
+            process = subprocess.Popen(  # noqa: S603  # the card's author names it, and the site has installed it
+                list(argv),
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        except OSError as error:
+            cause = f"({error.strerror}): is {argv[0]} on this machine?"
+            raise RuntimeFailed(f"{what} cannot be started {cause}") from error
+        try:
+            tell(process.pid)
             return process.wait(timeout=time_limit_s)
-    except subprocess.TimeoutExpired as error:
-        raise RuntimeFailed(f"{what} took longer than its {time_limit_s:g} s and was ended") from error
-    finally:
-        # Also what it left running: nothing of a model outlives its job.
-        _end_group(process)
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeFailed(f"{what} took longer than its {time_limit_s:g} s and was ended") from error
+        finally:
+            # Also what it left running: nothing of a model outlives its job.
+            _end_group(process)
 
 
 def ended(what: str, status: int) -> RuntimeFailed:
@@ -75,26 +79,33 @@ def ended(what: str, status: int) -> RuntimeFailed:
 
 
 @contextlib.contextmanager
-def _watched(process: subprocess.Popen[bytes], folder: Path) -> Iterator[None]:
-    """Have a third process end a program and remove its folder when this one is killed."""
+def _watch(folder: Path, what: str) -> Iterator[Callable[[int], None]]:
+    """Have a third process end a process group, once it is told which, and remove a folder when this one is killed."""
     reader, writer = os.pipe()
     try:
-        watch = subprocess.Popen(  # noqa: S603  # a line of our own
-            ["/bin/sh", "-c", _WATCH, "watch", str(process.pid), str(folder)],
-            cwd="/",
-            stdin=reader,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
         try:
-            yield
+            watch = subprocess.Popen(  # noqa: S603  # a line of our own
+                ["/bin/sh", "-c", _WATCH, "watch", str(folder)],
+                cwd="/",
+                stdin=reader,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise RuntimeFailed(f"{what} cannot be started: nobody could watch it ({error.strerror})") from error
+        try:
+            yield lambda group: _say(writer, f"{group}\n")
         finally:
-            os.write(writer, b"\n")
+            _say(writer, "\n\n")
             watch.wait()
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def _say(writer: int, line: str) -> None:
+    os.write(writer, line.encode())
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -272,13 +272,17 @@ def test_a_full_backlog_is_answered_with_a700(
     assert receiver.send_raw(second)[0].accepted
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_between_rename_and_record_loses_nothing(
-    receivers: Callable[..., Receiver], tmp_path: Path, wait_for: Callable[..., None]
+    receivers: Callable[..., Receiver], tmp_path: Path, wait_for: Callable[..., None], when: str
 ) -> None:
-    """A node that is killed with an instance renamed and not recorded has it, and its study, after the restart."""
+    """A node that is killed with an instance renamed and not recorded has it, and its study, after the restart.
+
+    Whether its sender has the answer by then or not.
+    """
     files = [write_file(tmp_path / "in" / f"{n}.dcm", dataset(SOPInstanceUID=f"1.{n}")) for n in range(4)]
     script = Path(__file__).with_name("dying_node.py")
-    command = [sys.executable, str(script), str(tmp_path / "spool"), "3"]
+    command = [sys.executable, str(script), str(tmp_path / "spool"), "3", when]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         peer = Peer(
@@ -286,7 +290,7 @@ def test_a_kill_between_rename_and_record_loses_nothing(
         )
         accepted = [outcome.accepted for _, outcome in send(files, peer, "SENDER")]
         assert process.wait(timeout=30) == -9
-    assert accepted == [True, True, False, False]
+    assert accepted == [True, True, when == "after", False]
     (tmp_path / "spool" / "1-1.part").write_bytes(b"half")
     receiver = receivers()
     wait_for(lambda: receiver.store.revisions, what="adoption")

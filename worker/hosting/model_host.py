@@ -36,8 +36,8 @@ def serve(
 ) -> None:
     """Load all models that are ready, and answer until told to stop; a request that runs is answered first.
 
-    It answers from the beginning: to build engines for a new driver may take an hour, and who asks meanwhile waits for
-    the model that is asked for alone.
+    It answers from the beginning: to build engines for a new driver may take an hour, and who asks meanwhile for a
+    model that is there already waits for none of it.
 
     A lost device ends the process at once: nothing that runs on it can be trusted, nor be waited for.
 

@@ -196,8 +196,11 @@ class ModelQueue:
         if len(asked) > 1:
             middle = len(asked) // 2
             return [*self._infer(network, asked[:middle]), *self._infer(network, asked[middle:])]
-        (inputs,), fits = asked, self._most[network]
-        parts = self._infer(network, [_cut(inputs, 0, fits)]) + self._infer(network, [_cut(inputs, fits, total)])
+        (inputs,), parts, start = asked, [], 0
+        while start < total:
+            end = start + self._most[network]  # which may become less on the way
+            parts += self._infer(network, [_cut(inputs, start, end)])
+            start = end
         return [{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}]
 
     def _infer_at_once(self, network: str, asked: list[Arrays], sizes: list[int]) -> list[Arrays]:

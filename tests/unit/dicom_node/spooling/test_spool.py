@@ -113,6 +113,8 @@ def test_a_version_that_its_sender_goes_back_to_is_the_latest(spool: Spool) -> N
     assert latest == came[-1].file
     assert dataset_digest(spool.root / latest) == dataset_digest(spool.root / came[0].file)
     assert [spool.store(*one).arrival for one in (first, other)] == [same, same]
+    latest = max(_files(spool), key=lambda file: (spool.root / file).stat().st_mtime_ns)
+    assert dataset_digest(spool.root / latest) == dataset_digest(spool.root / came[1].file)
 
 
 def test_a_version_is_the_latest_also_where_the_clock_was_set_back(spool: Spool) -> None:

@@ -1,13 +1,16 @@
 """A foreign program ends with its time, with its job, and with the process that runs it."""
 
+import errno
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from models.errors import RuntimeFailed
 from models.programs.bounded_process import run_bounded
 
 #: Runs a program that has started another, until it is killed.
@@ -27,6 +30,28 @@ def test_a_status_comes_back_and_the_folder_stays(tmp_path: Path, status: int) -
     argv = ["/bin/sh", "-c", f"touch answer; exit {status}"]
     assert run_bounded(argv, folder=tmp_path, time_limit_s=30.0, what="a program") == status
     assert (tmp_path / "answer").exists()
+
+
+def test_a_program_that_nobody_could_watch_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could outlive this process, with a patient's images; the job is told, and may come again."""
+    start = subprocess.Popen
+
+    def without_a_shell(argv: list[str], **options: Any) -> Any:
+        if "watch" in argv:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return start(argv, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", without_a_shell)
+    with pytest.raises(RuntimeFailed, match="nobody could watch it"):
+        run_bounded(["/usr/bin/touch", "started"], folder=tmp_path, time_limit_s=30.0, what="a program")
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """And nobody watches any more; the folder is left to whoever made it."""
+    with pytest.raises(RuntimeFailed, match="is /nowhere/program on this machine"):
+        run_bounded(["/nowhere/program"], folder=tmp_path, time_limit_s=30.0, what="a program")
+    assert tmp_path.exists()
 
 
 def test_a_program_does_not_outlive_the_process_that_runs_it(tmp_path: Path, wait_for: Callable[..., None]) -> None:
