@@ -1,22 +1,23 @@
 """From a mask to things that are counted: each connected part is a detection with its diameters and its outline."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from contourpy import contour_generator
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist, squareform
 
 from models.card.card_parts import Concept, Label
 from models.findings import Detection, Measurement
-from models.interpreting.line_thinning import simplified
+from models.interpreting.diameters import length_mm, long_axis, short_axis_mm
+from models.interpreting.line_thinning import corners, simplified
 from models.volume import Volume
 
 DIAMETER = Concept(value="81827009", scheme="SCT", meaning="Diameter")
 SHORT_AXIS = Concept(value="103340004", scheme="SCT", meaning="Short Axis")
+RECIST = Concept(value="126081", scheme="DCM", meaning="RECIST 1.1")
 MEAN = Concept(value="373098007", scheme="SCT", meaning="Mean")
 DEVIATION = Concept(value="386136009", scheme="SCT", meaning="Standard Deviation")
 VOLUME = Concept(value="118565006", scheme="SCT", meaning="Volume")
@@ -67,7 +68,7 @@ def take_instances(
         instances[box][part] = number
         numbers = [
             Measurement(name=DIAMETER, value=long_mm, unit=MILLIMETRE),
-            Measurement(name=SHORT_AXIS, value=short_mm, unit=MILLIMETRE),
+            short_axis_of(short_mm),
             Measurement(name=VOLUME, value=int(part.sum()) * source.voxel_ml, unit=MILLILITRE),
         ]
         if probability is not None:
@@ -89,48 +90,61 @@ def take_instances(
     return instances, tuple(detections)
 
 
+def short_axis_of(short_mm: float) -> Measurement:
+    """Return the short axis by name and method.
+
+    It says how it was measured: earlier reports that do not say it tell how far a thing reaches across its longest
+    diameter, which is more, and a comparison would take the difference for a change.
+    """
+    return Measurement(name=SHORT_AXIS, value=short_mm, unit=MILLIMETRE, method=RECIST)
+
+
 def _is_cut(box: _Box, shape: tuple[int, ...]) -> bool:
     return any(size > 1 and (side.start == 0 or side.stop == size) for side, size in zip(box, shape, strict=True))
 
 
 def axes_mm(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> tuple[float, float]:
-    """Return the longest diameter of a mask ``(rows, columns)`` and the widest extent perpendicular to it, in mm.
+    """Return the longest diameter of a mask ``(rows, columns)`` and the longest perpendicular to it inside, in mm.
 
     Measured between the outer edges of pixels along its outline, as a reader measures in plane (RECIST 1.1). Of a mask
     in several parts it is that of one of them: an axis from one to another would run through what is healthy.
     """
-    return _widest_in_plane(mask, row_mm, column_mm)[1:]
+    widest_part = _widest_in_plane(mask, row_mm, column_mm)
+    return length_mm(widest_part.ends), short_axis_mm(widest_part.line, widest_part.ends)
 
 
-def _widest_in_plane(
-    mask: NDArray[np.bool_], row_mm: float, column_mm: float
-) -> tuple[NDArray[np.bool_], float, float]:
-    """Return the connected part of a mask ``(rows, columns)`` that has the longest diameter, like it, and both axes."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Widest:
+    """The connected part of a mask that has the longest diameter.
+
+    Attributes:
+        part: Like the mask.
+        line: The closed line around it, row and column in mm.
+        ends: Of its longest diameter, on that line.
+    """
+
+    part: NDArray[np.bool_]
+    line: NDArray[np.float64]
+    ends: NDArray[np.float64]
+
+
+def _widest_in_plane(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> _Widest:
     numbered, _ = ndimage.label(mask, structure=_TOUCHING[0])
     boxes = ndimage.find_objects(numbered)
     # Noise has thousands of parts in a slice: those that cannot have the longest diameter are never cut out.
     reaches = [
         float(np.hypot((rows.stop - rows.start) * row_mm, (cols.stop - cols.start) * column_mm)) for rows, cols in boxes
     ]
-    best, longest, across = 0, -1.0, 0.0
+    best, longest = 0, -1.0
+    line = ends = np.empty((0, 2))
     for number in sorted(range(1, len(boxes) + 1), key=lambda number: -reaches[number - 1]):
         if reaches[number - 1] < longest:
             break
-        axes = _axes_mm(numbered[boxes[number - 1]] == number, row_mm, column_mm)
-        if axes[0] > longest:
-            best, (longest, across) = number, axes
-    return numbered == best, longest, across
-
-
-def _axes_mm(part: NDArray[np.bool_], row_mm: float, column_mm: float) -> tuple[float, float]:
-    points = _line_around(part) * (row_mm, column_mm)
-    points = points[ConvexHull(points).vertices]  # where the ends of both axes are
-    distances = squareform(pdist(points))
-    first, second = np.unravel_index(int(distances.argmax()), distances.shape)
-    longest = float(distances[first, second])
-    along = (points[second] - points[first]) / (longest or 1.0)
-    across = points @ np.array((-along[1], along[0]))
-    return longest, float(across.max() - across.min())
+        around = _line_around(numbered[boxes[number - 1]] == number) * (row_mm, column_mm)
+        across = long_axis(around)
+        if length_mm(across) > longest:
+            best, longest, line, ends = number, length_mm(across), around, across
+    return _Widest(part=numbered == best, line=line, ends=ends)
 
 
 def _parts(mask: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], _Box]]:
@@ -144,13 +158,13 @@ def widest(part: NDArray[np.bool_], box: _Box, row_mm: float, column_mm: float) 
     areas = part.sum(axis=(1, 2))
     # No diameter is longer than the diagonal of its slice's box: most slices of a long vessel need not be measured.
     longest = {int(k): _diagonal_mm(part[k], row_mm, column_mm) for k in np.flatnonzero(areas)}
-    sizes: dict[int, tuple[float, float]] = {}
+    found: dict[int, float] = {}
     for k in sorted(longest, key=lambda k: -longest[k]):
-        if sizes and longest[k] < max(long_mm for long_mm, _ in sizes.values()):
+        if found and longest[k] < max(found.values()):
             break
-        sizes[k] = axes_mm(part[k], row_mm, column_mm)
-    best = max(sizes, key=lambda k: (sizes[k][0], areas[k], -k))
-    return best + int(box[0].start), *sizes[best]
+        found[k] = length_mm(_widest_in_plane(part[k], row_mm, column_mm).ends)
+    best = max(found, key=lambda k: (found[k], areas[k], -k))
+    return best + int(box[0].start), *axes_mm(part[best], row_mm, column_mm)
 
 
 def _outline(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> NDArray[np.float64]:
@@ -158,17 +172,18 @@ def _outline(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> NDArra
 
     The first point is not repeated.
     """
-    line = _line_around(_widest_in_plane(mask, row_mm, column_mm)[0])
+    line = _line_around(_widest_in_plane(mask, row_mm, column_mm).part)
     (drawn,) = simplified([np.vstack([line, line[:1]])], _OFF_BY_PIXELS)
     return drawn[:-1]
 
 
 def _line_around(part: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the closed line around a connected part, not those of its holes, as row and column."""
+    """Return the corners of the closed line around a connected part, not those of its holes, as row and column."""
     padded = np.pad(part, 1).astype(np.float64)
     lines = [np.asarray(line, np.float64)[:-1, ::-1] for line in contour_generator(z=padded).lines(_JUST_OUTSIDE)]
     around = max(lines, key=lambda line: float(np.ptp(line, axis=0).sum()))
-    return np.asarray(np.rint(2 * around) / 2 - 1.0)
+    (line,) = corners([np.rint(2 * np.vstack([around, around[:1]])) / 2 - 1.0])
+    return line[:-1]
 
 
 def _diagonal_mm(mask: NDArray[np.bool_], row_mm: float, column_mm: float) -> float:

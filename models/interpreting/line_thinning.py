@@ -10,6 +10,22 @@ TOLERANCE_PIXELS = 0.5
 _FEWEST_CORNERS = 3
 
 
+def corners(rings: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Leave out points of closed lines on the straight way between their neighbours, most of them at long edges.
+
+    The first point, which is repeated, stays.
+    """
+    points = np.concatenate(rings)
+    (way_y, way_x), goes_on = np.diff(points, axis=0).T, np.zeros(len(points), bool)
+    # A line that comes back on itself turns too.
+    goes_on[1:-1] = (way_y[:-1] * way_x[1:] == way_y[1:] * way_x[:-1]) & (
+        way_y[:-1] * way_y[1:] + way_x[:-1] * way_x[1:] > 0
+    )
+    ends = np.cumsum([len(ring) for ring in rings])
+    goes_on[ends - 1] = goes_on[ends - [len(ring) for ring in rings]] = False
+    return [ring[~goes_on[end - len(ring) : end]] for ring, end in zip(rings, ends, strict=True)]
+
+
 def simplified(rings: Sequence[NDArray[np.float64]], tolerance: float = TOLERANCE_PIXELS) -> list[NDArray[np.float64]]:
     """Leave out points of closed lines, each ``(points, 2)`` with the first repeated, that lie near those that stay.
 
@@ -18,7 +34,7 @@ def simplified(rings: Sequence[NDArray[np.float64]], tolerance: float = TOLERANC
     """
     if not rings:
         return []
-    rings = _corners(rings)
+    rings = corners(rings)
     points = np.concatenate(rings)
     ends = np.cumsum([len(ring) for ring in rings])
     starts = ends - [len(ring) for ring in rings]
@@ -33,19 +49,6 @@ def simplified(rings: Sequence[NDArray[np.float64]], tolerance: float = TOLERANC
         ring[kept[start:end]] if kept[start:end].sum() > _FEWEST_CORNERS else ring
         for ring, start, end in zip(rings, starts, ends, strict=True)
     ]
-
-
-def _corners(rings: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """Leave out points on the straight way between their neighbours: most of them, where a mask has long edges."""
-    points = np.concatenate(rings)
-    (way_y, way_x), goes_on = np.diff(points, axis=0).T, np.zeros(len(points), bool)
-    # A line that comes back on itself turns too.
-    goes_on[1:-1] = (way_y[:-1] * way_x[1:] == way_y[1:] * way_x[:-1]) & (
-        way_y[:-1] * way_y[1:] + way_x[:-1] * way_x[1:] > 0
-    )
-    ends = np.cumsum([len(ring) for ring in rings])
-    goes_on[ends - 1] = goes_on[ends - [len(ring) for ring in rings]] = False
-    return [ring[~goes_on[end - len(ring) : end]] for ring, end in zip(rings, ends, strict=True)]
 
 
 def _furthest(points: NDArray[np.float64], kept: NDArray[np.bool_], tolerance: float) -> NDArray[np.intp]:

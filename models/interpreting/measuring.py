@@ -12,7 +12,7 @@ from models.card.card_parts import Concept, Label
 from models.components import count_parts
 from models.findings import NO_UNITS, Detection, Measurement
 from models.interpreting.counting import number_of
-from models.interpreting.instances import DEVIATION, DIAMETER, MEAN, MILLIMETRE, SHORT_AXIS, widest
+from models.interpreting.instances import DEVIATION, DIAMETER, MEAN, MILLIMETRE, short_axis_of, widest
 from models.preparing.grid import Box
 from models.sentence import Sentence
 from models.volume import Volume
@@ -69,7 +69,7 @@ def measure(
         if wanted == "diameters":
             index, long_mm, short_mm = widest(part, box, source.spacing_mm[1], source.spacing_mm[2])
             found.append(Measurement(name=DIAMETER, value=long_mm, unit=MILLIMETRE))
-            found.append(Measurement(name=SHORT_AXIS, value=short_mm, unit=MILLIMETRE))
+            found.append(short_axis_of(short_mm))
             in_parts = parts > 1 or cut_more_than_once(part[index - box[0].start])
             continue
         if wanted == "count":

@@ -1,7 +1,9 @@
 """The heat maps of a reading as a Parametric Map (PS3.3 A.75): how much each voxel spoke for something, 0 to 1."""
 
+import itertools
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 import highdicom as hd
 import numpy as np
@@ -11,6 +13,8 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from models.card.card_interpretation import ClassificationInterpretation
+from models.card.card_parts import Concept
 from models.findings import HeatMap
 from models.volume import Volume
 from worker.case.case import Case
@@ -21,6 +25,8 @@ from worker.objects.source_geometry import lean_sources, restore_frame_numbers
 from worker.objects.sr_document import coded
 
 _log = structlog.get_logger()
+#: Value and scheme of a concept.
+_Code = tuple[str, str]
 
 #: UCUM: a proportion, in units of one.
 _RATIO = hd.sr.CodedConcept(value="{ratio}", scheme_designator="UCUM", meaning="ratio")
@@ -56,6 +62,7 @@ def build_parametric_map(case: Case) -> Dataset | None:
 
 def _placed(case: Case, heat_maps: tuple[HeatMap, ...]) -> Dataset:
     sources = lean_sources(case.series)
+    names = lut_labels(_names_on(case))
     try:
         with warnings.catch_warnings():
             # highdicom warns of values that are set below anyway.
@@ -63,7 +70,7 @@ def _placed(case: Case, heat_maps: tuple[HeatMap, ...]) -> Dataset:
             return hd.pm.ParametricMap(
                 source_images=sources,
                 pixel_array=_stacked([heat_map.array for heat_map in heat_maps]),
-                real_world_value_mappings=[[_mapping(heat_map)] for heat_map in heat_maps],
+                real_world_value_mappings=[[_mapping(heat_map, names[_code(heat_map.name)])] for heat_map in heat_maps],
                 # LINEAR, the default, would show all that is above 0 white at a width of 1 (PS3.3 C.11.2.1.2.1).
                 voi_lut_transformations=[
                     hd.VOILUTTransformation(window_center=0.5, window_width=1.0, voi_lut_function="LINEAR_EXACT")
@@ -114,11 +121,46 @@ def _index_heat_maps(made: Dataset, uid: str) -> None:
         content.DimensionIndexValues = [number // positions + 1, int(content.DimensionIndexValues)]
 
 
-def _mapping(heat_map: HeatMap) -> hd.pm.RealWorldValueMapping:
-    name = heat_map.name.meaning
+def lut_labels(concepts: Iterable[Concept]) -> dict[_Code, str]:
+    """Return a label of at most 16 characters for each of these, no two alike.
+
+    Those that begin alike, as the left one and the right one of a pair do, have a number at their end, in this order: a
+    viewer tells heat maps apart by their labels.
+    """
+    meanings = {_code(concept): concept.meaning for concept in concepts}
+    cut = {code: meaning[:_LONGEST_SH].rstrip() for code, meaning in meanings.items()}
+    often = Counter(label.casefold() for label in cut.values())
+    labels = {code: label for code, label in cut.items() if often[label.casefold()] == 1}
+    taken = set(often)
+    for code, label in cut.items():
+        if code not in labels:
+            labels[code] = next(new for new in _numbered(label) if new.casefold() not in taken)
+            taken.add(labels[code].casefold())
+    return labels
+
+
+def _numbered(label: str) -> Iterator[str]:
+    for number in itertools.count(1):
+        end = f" {number}"
+        yield label[: _LONGEST_SH - len(end)].rstrip() + end
+
+
+def _names_on(case: Case) -> list[Concept]:
+    """Return what may have a heat map, the card's classes first, so that all its reads have the same labels."""
+    interpretation = case.provenance.card.interpretation
+    classes = interpretation.classes if isinstance(interpretation, ClassificationInterpretation) else ()
+    named = [each.concept for each in classes if each.concept is not None]
+    return [*named, *(heat_map.name for heat_map in case.reading.heat_maps)]
+
+
+def _code(concept: Concept) -> _Code:
+    return concept.value, concept.scheme
+
+
+def _mapping(heat_map: HeatMap, label: str) -> hd.pm.RealWorldValueMapping:
     return hd.pm.RealWorldValueMapping(
-        lut_label=name[:_LONGEST_SH],
-        lut_explanation=f"{name}, 0 to 1"[:_LONGEST_LO],
+        lut_label=label,
+        lut_explanation=f"{heat_map.name.meaning}, 0 to 1"[:_LONGEST_LO],
         unit=_RATIO,
         value_range=(0.0, 1.0),
         slope=1.0,

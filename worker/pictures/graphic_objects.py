@@ -51,8 +51,7 @@ def graphic_objects(case: Case, drawn: Sequence[Drawn]) -> RawDataElement:
     for one in drawn:
         before, after = _common(case, one.thing)
         for line in one.lines:
-            # PS3.3 C.10.5.1.2: the corner of the first pixel, not its centre, is 0\\0, and columns come first.
-            points = np.clip(within_limit(line)[:, ::-1] + 0.5, 0.0, (columns, rows)).astype("<f4")
+            points = graphic_points(line, rows=rows, columns=columns)
             data = points.tobytes()
             item = b"".join(
                 (
@@ -73,6 +72,14 @@ def graphic_objects(case: Case, drawn: Sequence[Drawn]) -> RawDataElement:
         is_implicit_VR=False,
         is_little_endian=True,
     )
+
+
+def graphic_points(line: NDArray[np.float64], *, rows: int, columns: int) -> NDArray[np.float32]:
+    """Return a line as Graphic Data, ``(points, 2)``, on an image of this size.
+
+    The corner of the first pixel, not its centre, is the origin, and columns come first (PS3.3 C.10.5.1.2).
+    """
+    return np.clip(within_limit(line)[:, ::-1] + 0.5, 0.0, (columns, rows)).astype("<f4")
 
 
 def _common(case: Case, thing: Thing) -> tuple[bytes, bytes]:

@@ -53,12 +53,18 @@ def _differences(
 def _ratios(
     now: Iterable[Measurement], then: Iterable[Measurement]
 ) -> Iterator[tuple[float, Measurement, Measurement]]:
-    sizes = {(m.name.value, _kind(m)): m for m in now if m.unit.value in _UNITS}
+    sizes = {_measured(m): m for m in now if m.unit.value in _UNITS}
     for before in then:
-        today = sizes.get((before.name.value, _kind(before)))
+        today = sizes.get(_measured(before))
         if today is not None and before.value > 0 and today.value > 0:
             ratio = before.value * _UNITS[before.unit.value][1] / (today.value * _UNITS[today.unit.value][1])
             yield math.log(ratio) / _DIMENSIONS[_kind(before)], today, before
+
+
+def _measured(measurement: Measurement) -> tuple[str, str, str]:
+    """Return what a size is of, and how it was measured: by another method it is another one."""
+    method = measurement.method.value if measurement.method else ""
+    return measurement.name.value, _kind(measurement), method
 
 
 def _kind(measurement: Measurement) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
+from models.card.card_parts import Concept
 from models.findings import HeatMap, Reading
 from models.volume import Image
 from tests.readings import PNEUMONIA, PNEUMOTHORAX, a_card, case_of, load
@@ -16,7 +17,7 @@ from worker.gate import output_gate
 from worker.gate.bundle import parsed
 from worker.object_kinds import DEFAULT_KINDS
 from worker.objects.object_encoding import encoded
-from worker.objects.parametric_map import build_parametric_map
+from worker.objects.parametric_map import build_parametric_map, lut_labels
 from worker.results import build
 from worker.testing import write_mr_series
 
@@ -61,6 +62,52 @@ def test_frames_of_two_heat_maps_have_indices_of_their_own(tmp_path: Path) -> No
     made = parametric_map(case_with(tmp_path, 2))
     indices = [tuple(f.FrameContentSequence[0].DimensionIndexValues) for f in made.PerFrameFunctionalGroupsSequence]
     assert sorted(indices) == indices == [(heat_map, place) for heat_map in (1, 2) for place in range(1, 6)]
+
+
+def named(*names: str) -> list[Concept]:
+    """Return concepts of these names."""
+    return [Concept(value=f"X{name}"[:16], scheme=f"99X{place}", meaning=name) for place, name in enumerate(names)]
+
+
+def labels_in(made: Dataset) -> dict[str, str]:
+    """Return the label of each heat map's frames by its explanation."""
+    mappings = [frame.RealWorldValueMappingSequence[0] for frame in made.PerFrameFunctionalGroupsSequence]
+    return {str(mapping.LUTExplanation): str(mapping.LUTLabel) for mapping in mappings}
+
+
+def test_left_and_right_have_labels_of_their_own(tmp_path: Path) -> None:
+    """A viewer tells heat maps apart by 16 characters; each keeps its own where the other one is not told."""
+    both = named("Pleural effusion, left", "Pleural effusion, right")
+    case = case_with(tmp_path, 2)
+    card = a_card(
+        labels=[],
+        interpretation={
+            "kind": "classification",
+            "activation": "sigmoid",
+            "classes": [{"name": concept.meaning, "concept": concept.model_dump()} for concept in both],
+        },
+    )
+    maps = tuple(replace(one, name=name) for one, name in zip(case.reading.heat_maps, both, strict=True))
+    expected = {
+        "Pleural effusion, left, 0 to 1": "Pleural effusi 1",
+        "Pleural effusion, right, 0 to 1": "Pleural effusi 2",
+    }
+    for of_card, told in ((a_card(), maps), (card, maps), (card, maps[::-1])):
+        read = case_of(case.series, replace(case.reading, heat_maps=told), of_card)
+        assert labels_in(parametric_map(read)) == expected
+    alone = case_of(case.series, replace(case.reading, heat_maps=maps[1:]), card)
+    mapping = build_parametric_map(alone).SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
+    assert mapping.LUTLabel == "Pleural effusi 2"
+
+
+def test_no_two_labels_are_alike() -> None:
+    """Neither by a number that another one has at its end already, nor by capital letters, nor beyond nine of them."""
+    names = ["Pneumonia", "Pleural effusi 1", "Pleural effusion, left", "PLEURAL EFFUSION", "Pleural effusion"]
+    names += [f"Enlarged lymph node of station {station}" for station in range(12)]
+    labels = list(lut_labels(named(*names)).values())
+    assert {"Pneumonia", "Pleural effusi 1", "Pleural effusi 2", "Enlarged lymp 12"} <= set(labels)
+    assert len({label.casefold() for label in labels}) == len(names)
+    assert max(map(len, labels)) <= 16
 
 
 def test_values_from_0_to_1_are_shown_as_greys(tmp_path: Path) -> None:

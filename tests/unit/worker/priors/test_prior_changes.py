@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from models.card.card_parts import Concept, Label
 from models.findings import Detection, Measurement, Reading, Structure
 from models.interpreting.image_labels import AREA, PIXELS
-from models.interpreting.instances import DEVIATION, DIAMETER, MEAN, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
+from models.interpreting.instances import (
+    DEVIATION,
+    DIAMETER,
+    MEAN,
+    MILLILITRE,
+    MILLIMETRE,
+    PERCENT,
+    SHORT_AXIS,
+    VOLUME,
+    short_axis_of,
+)
 from tests.readings import LABELS, NODULE, PROBABILITY, UPPER_LOBE, an_ecg_reading
 from worker.case.prior import EarlierRead, Method, Observed, Obstacle, Prior
 from worker.instances.instance_reference import InstanceReference
@@ -361,3 +371,17 @@ def test_another_version_says_nothing_of_what_is_cut() -> None:
     prior = compared(Reading(structures=(structure(THALAMUS, 6.4),)), then)
     assert prior is not None
     assert (prior.cut, prior.obstacle) == ((), Obstacle.VERSION)
+
+
+def test_a_short_axis_that_does_not_say_how_it_was_measured_is_not_compared() -> None:
+    """It may say how far a curved node reaches to one side: today's smaller number is no shrinking."""
+    now, then = nodule(1, 20.0), nodule(1, 20.0)
+    now = replace(now, measurements=(*now.measurements, short_axis_of(9.1)))
+    old = Measurement(name=SHORT_AXIS, value=15.2, unit=MILLIMETRE)
+    untold = replace(then, measurements=(*then.measurements, old))
+    alike = replace(then, measurements=(*then.measurements, short_axis_of(9.3)))
+    for before, expected in ((untold, []), (alike, [9.3])):
+        prior = compare(Reading(detections=(now,)), earlier(observed(before)), studied_on=TODAY, method=METHOD)
+        assert prior is not None
+        assert [change.earlier for change in prior.changes if change.name == SHORT_AXIS] == expected
+        assert DIAMETER in [change.name for change in prior.changes]

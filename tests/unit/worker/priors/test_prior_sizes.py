@@ -7,7 +7,7 @@ import pytest
 
 from models.card.card_parts import Concept
 from models.findings import Measurement
-from models.interpreting.instances import DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, SHORT_AXIS, VOLUME
+from models.interpreting.instances import DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, SHORT_AXIS, VOLUME, short_axis_of
 from worker.priors.prior_sizes import apart, disagreement, in_unit
 
 CM = Concept(value="cm", scheme="UCUM", meaning="centimeter")
@@ -52,6 +52,13 @@ def test_lengths_are_held_against_the_volume_alone() -> None:
     flat = [replace(then[0], value=5.0), then[1], replace(then[2], value=18.0)]
     assert disagreement(flat, then) == pytest.approx(math.log(40 / 18) - math.log(2) / 3)
     assert disagreement(flat[1:], then[1:]) == disagreement(flat[:1], then[:1]) == disagreement([], then) == 0.0
+
+
+def test_sizes_by_another_method_are_not_held_against_each_other() -> None:
+    """A short axis that does not say how it was measured is no smaller one."""
+    then = Measurement(name=SHORT_AXIS, value=15.2, unit=MILLIMETRE)
+    assert apart([short_axis_of(9.1)], [then]) == math.inf
+    assert apart([short_axis_of(9.1)], [short_axis_of(9.1)]) == 0.0
 
 
 def test_without_a_common_size_nothing_is_near() -> None:
