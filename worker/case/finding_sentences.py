@@ -63,15 +63,29 @@ def caveats_of(case: Case) -> tuple[str, ...]:
 
 def findings_of(case: Case) -> tuple[str, ...]:
     """Return what was found, measured and not found, one sentence each, in the order of the card's labels."""
-    reading, words = case.reading, case.words
+    return (*found_of(case), *(_missing(case, label) for label in case.reading.missing), *warnings_of(case))
+
+
+def found_of(case: Case) -> tuple[str, ...]:
+    """Return what was found and measured alone, one sentence each."""
+    reading = case.reading
     return (
         *(_finding(case, finding) for finding in reading.findings),
         *(_whole(case, measurement) for measurement in reading.measurements),
         *(_detection(case, detection) for detection in reading.detections),
         *(_structure(case, structure) for structure in reading.structures),
-        *(_missing(case, label) for label in reading.missing),
-        *(words.tell(warning) for warning in reading.warnings),
     )
+
+
+def missing_in_one(case: Case) -> tuple[str, ...]:
+    """Return what was not found in one sentence, where there is little room; none where nothing is missing."""
+    words, names = case.words, ", ".join(map(case.words.label, case.reading.missing))
+    return (words.say("Looked for and not found: {name}.", name=names),) if names else ()
+
+
+def warnings_of(case: Case) -> tuple[str, ...]:
+    """Return what the model warns of, such as that a part of the images only was read."""
+    return tuple(map(case.words.tell, case.reading.warnings))
 
 
 def scope_of(case: Case) -> tuple[str, ...]:
