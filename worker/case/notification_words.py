@@ -18,6 +18,8 @@ def reason_sentence(reason: CriticalReason, words: Words) -> str:
     name = reason.names.get(words.language) or words.term(reason.name)
     if reason.number is not None:
         name = f"{name} {reason.number}"
+    if reason.answer is not None:
+        name = words.say("{name}: {value}", name=name, value=words.concept(reason.answer))
     if reason.value is None:
         return name
     if reason.kind == "count":

@@ -1,5 +1,6 @@
 """What people are told, in the site's language."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from dicom_node.archives.identity import StudyIdentity
 from models.interpreting.critical_reason import CriticalReason
-from tests.readings import LABELS, NODULE, PNEUMONIA
+from tests.readings import LABELS, NODULE, PNEUMONIA, SINUS
 from worker.case.notification_words import (
     body_lines,
     critical_sentences,
@@ -22,6 +23,7 @@ from worker.languages import Language
 from worker.settings import ReportSettings
 
 CERTAIN = CriticalReason(kind="certainty", name="Pneumonia", concept=PNEUMONIA, value=91.4, unit="%", at_least=80.0)
+ANSWERED = replace(CERTAIN, answer=SINUS)
 LIKELY = CriticalReason(
     kind="probability", name="Stenosis", concept=NODULE.concept, value=72.0, unit="%", at_least=50.0, number=2
 )
@@ -69,6 +71,7 @@ def outgoing(**changes: Any) -> OutgoingNotice:
     ("reason", "language", "told"),
     [
         (CERTAIN, "en", "Pneumonia: certainty 91.4 % (critical from 80 %)"),
+        (ANSWERED, "en", "Pneumonia: Normal sinus rhythm: certainty 91.4 % (critical from 80 %)"),
         (LIKELY, "en", "Stenosis 2: probability 72.0 % (critical from 50 %)"),
         (LIKELY, "de", "Stenosis 2: Wahrscheinlichkeit 72,0 % (kritisch ab 50 %)"),
         (SMALL, "en", "Left thalamus: 3.25 ml (critical up to 4.5 ml)"),

@@ -24,6 +24,8 @@ from worker.results import build
 
 FIBRILLATION = Concept(value="49436004", scheme="SCT", meaning="Atrial fibrillation")
 INFARCTION = Concept(value="401303003", scheme="SCT", meaning="Acute ST segment elevation myocardial infarction")
+NO = Concept(value="373067005", scheme="SCT", meaning="No")
+YES = Concept(value="373066001", scheme="SCT", meaning="Yes")
 BLOCK = Concept(value="63467002", scheme="SCT", meaning="Left bundle branch block")
 ANSWERS = (
     Finding(name=FIBRILLATION, value=ABSENT, certainty_percent=97.0),
@@ -144,6 +146,26 @@ def test_the_report_names_what_is_present_and_what_is_absent() -> None:
         ("Left bundle branch block", "Absent", []),
         ("ECG finding", "Normal sinus rhythm", [80.0]),
     ]
+
+
+def test_every_answer_is_told_with_what_was_asked() -> None:
+    """Yes is what was asked, No stands under its name, and what is neither has the question among its properties."""
+    answers = (
+        Finding(name=FIBRILLATION, value=NO, certainty_percent=97.0),
+        Finding(name=INFARCTION, value=YES),
+        Finding(name=CARDIAC_RHYTHM, value=SINUS, certainty_percent=80.0),
+    )
+    case = case_of(an_ecg(), Reading(findings=answers, runtime="none"), a_signal_card())
+    made = build(case, ("ECG-SR", "TEXT-SR"))
+    output_gate.check(made, case)
+    report = next(parsed(each.data) for each in made if each.kind == "ECG-SR")
+    assert answers_of(report) == [
+        ("Atrial fibrillation", "No", [97.0]),
+        ("ECG finding", "Acute ST segment elevation myocardial infarction", []),
+        ("ECG finding", "Normal sinus rhythm", [80.0]),
+    ]
+    asked = [item for item in content_items(report) if name_of(item) == (CARDIAC_RHYTHM.value, CARDIAC_RHYTHM.scheme)]
+    assert [item.ConceptCodeSequence[0].CodeMeaning for item in asked] == ["Normal sinus rhythm"]
 
 
 def test_where_nothing_is_present_a_sentence_is_the_finding() -> None:
