@@ -7,6 +7,7 @@ from models.card.card_parts import Concept, Label
 from models.card.manifest import Card
 from models.findings import Detection, Finding, Measurement, Structure
 from models.interpreting.counting import number_shown
+from models.interpreting.presence import affirms, denies
 from models.volume import Waveform
 from worker.case.case import Case
 from worker.case.labels_told import abnormal
@@ -19,9 +20,10 @@ _SIZES = ("mm", "cm", "mm2", "cm2", "mm3", "cm3", "ml", "mL")
 
 
 def summary_of(case: Case) -> str:
-    """Return what was found, in one sentence or two."""
+    """Return what was found, in a sentence or some: first what is critical, then what is there; what is absent last."""
     reading, words = case.reading, case.words
-    told = [_finding(case, finding) + "." for finding in reading.findings]
+    denied = [_finding(case, finding) + "." for finding in reading.findings if denies(finding)]
+    told = [_finding(case, finding) + "." for finding in _foremost_first(case) if not denies(finding)]
     for _, group in groupby(sorted(reading.detections, key=_by_label), key=_by_label):
         told.append(_counted(case, list(group)))
     # What is no anatomy is named: a count of structures would hide it.
@@ -35,6 +37,7 @@ def summary_of(case: Case) -> str:
                 anatomy,
             )
         )
+    told += denied
     if not told and reading.measurements:
         told = [_whole(case, reading.measurements[0]) + "."]
     if told:
@@ -109,6 +112,16 @@ def scope_of(case: Case) -> tuple[str, ...]:
         *([words.say("Limits of this model: {limits}", limits=card.limits)] if card.limits else ()),
         *(words.tell(repair) for repair in (*case.repeated, *case.series.repairs, *case.identity.repairs)),
     )
+
+
+def _foremost_first(case: Case) -> list[Finding]:
+    """Return answers with those first that somebody is told of at once, then those that something is there."""
+    urgent = {(reason.concept.value, reason.concept.scheme) for reason in case.critical}
+
+    def place(finding: Finding) -> int:
+        return 0 if (finding.name.value, finding.name.scheme) in urgent else 1 if affirms(finding) else 2
+
+    return sorted(case.reading.findings, key=place)
 
 
 def _asked(card: Card) -> list[Concept]:

@@ -1,15 +1,31 @@
 """The sentence that sums a read up hides nothing that is no anatomy, and is not surer than the model."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from models.card.card_parts import Concept
 from models.findings import Finding, Reading
-from tests.readings import LABELS, NODULE, PNEUMONIA, PRESENT, a_card, a_reading, case_of
+from models.interpreting.critical_reason import CriticalReason
+from tests.readings import (
+    ABSENT,
+    LABELS,
+    NODULE,
+    PNEUMONIA,
+    PRESENT,
+    SINUS,
+    a_card,
+    a_reading,
+    case_of,
+    detections_reading,
+)
 from worker.case.finding_sentences import findings_of, summary_of
 from worker.series.series_volume import LoadedSeries, load_series
 from worker.testing import write_mr_series
+
+YES = Concept(value="373066001", scheme="SCT", meaning="Yes")
 
 
 @pytest.fixture
@@ -29,6 +45,20 @@ def test_what_is_abnormal_is_named_beside_the_anatomy(series: LoadedSeries) -> N
     assert found.endswith(anatomy)
     missing = summary_of(case_of(series, replace(reading, missing=(lesion,)), a_card()))
     assert missing == f"{anatomy} Looked for and not found: Haemorrhage."
+
+
+def test_what_is_there_is_not_buried_under_what_is_not(series: LoadedSeries) -> None:
+    """Critical first, then present, then what is neither, then what was found at a place, and what is absent last."""
+    names = [Concept(value=str(number), scheme="99TEST", meaning=f"Question {number}") for number in range(6)]
+    answers = (ABSENT, SINUS, PRESENT, ABSENT, YES, PRESENT)
+    findings = tuple(Finding(name=name, value=value) for name, value in zip(names, answers, strict=True))
+    reading = replace(detections_reading(series, masks=False), findings=findings)
+    case = case_of(series, reading, a_card())
+    case = replace(case, critical=(CriticalReason(kind="present", name="Question 5", concept=names[5]),))
+    told = re.findall(r"Question \d|Nodule", summary_of(case))
+    assert told == [*(f"Question {number}" for number in (5, 2, 4, 1)), "Nodule", "Question 0", "Question 3"]
+    listed = [sentence for sentence in findings_of(case) if sentence.startswith("Question")]
+    assert [sentence[:10] for sentence in listed] == [name.meaning for name in names]
 
 
 def test_certainty_is_100_only_where_it_is(series: LoadedSeries) -> None:
