@@ -95,6 +95,7 @@ def _detected(
                 unit=unit,
                 at_least=rule.at_least,
                 number=thing.number if isinstance(thing, Detection) else None,
+                cut=thing.cut,
             )
 
 
@@ -115,6 +116,7 @@ def _sized(rule: VolumeRule, reading: Reading) -> Iterator[CriticalReason]:
                 at_least=rule.at_least,
                 at_most=rule.at_most,
                 number=thing.number if isinstance(thing, Detection) else None,
+                cut=thing.cut,
             )
 
 

@@ -23,6 +23,7 @@ class CriticalReason:
         at_most: The rule's upper limit.
         number: Of the detection; None for everything else.
         answer: Of the finding, where it says more than that it is present.
+        cut: Whether it reaches the edge of the images, so that it may be larger than what was measured.
     """
 
     kind: Kind
@@ -34,4 +35,5 @@ class CriticalReason:
     at_most: float | None = None
     number: int | None = None
     answer: Concept | None = None
+    cut: bool = False
     names: dict[str, str] = field(default_factory=dict)

@@ -183,9 +183,10 @@ def _certainty(case: Case, percent: float) -> str:
 
 def _structure(case: Case, structure: Structure) -> str:
     words = case.words
-    return words.say(
+    told = words.say(
         "{name}: {numbers}", name=words.label(structure.label), numbers=_numbers(case, structure.measurements)
     )
+    return words.cut(told) if structure.cut else told
 
 
 def _missing(case: Case, label: Label) -> str:
@@ -203,15 +204,18 @@ def _whole(case: Case, measurement: Measurement) -> str:
 def _counted(case: Case, detections: list[Detection]) -> str:
     words = case.words
     told = {"name": words.label(detections[0].label), "count": number_shown(detections, case.series.source)}
-    sizes = [m for detection in detections if (m := _size_of(detection)) is not None]
+    sizes = [m for detection in detections if (m := size_of(detection)) is not None]
     if not sizes:
         return words.say("{name}: {count} found.", **told)
     alike = [m for m in sizes if (m.name, m.unit) == (sizes[0].name, sizes[0].unit)]
     largest = max(alike, key=lambda m: m.value)
-    return words.say("{name}: {count} found, the largest {size}.", size=words.measured(largest), **told)
+    size = words.measured(largest)
+    if any(detection.cut for detection in detections):
+        size = words.say("at least {size}", size=size)
+    return words.say("{name}: {count} found, the largest {size}.", size=size, **told)
 
 
-def _size_of(detection: Detection) -> Measurement | None:
+def size_of(detection: Detection) -> Measurement | None:
     """Return the first number that says how large it is; a certainty does not."""
     return next((m for m in detection.measurements if m.unit.value in _SIZES), None)
 
@@ -221,12 +225,13 @@ def _detection(case: Case, detection: Detection) -> str:
     place = [words.concept(detection.site)] if detection.site else []
     place += [words.term(_SIDES[detection.laterality])] if detection.laterality else []
     name = f"{words.label(detection.label)} {detection.number}"
-    return words.say(
+    told = words.say(
         "{name}: {numbers}; image {image}",
         name=f"{name} ({', '.join(place)})" if place else name,
         numbers=_numbers(case, detection.measurements),
         image=str(image_number(case, detection.slice_index)),
     )
+    return words.cut(told) if detection.cut else told
 
 
 def _numbers(case: Case, measurements: tuple[Measurement, ...]) -> str:

@@ -14,7 +14,12 @@ _HOUR_S, _MINUTE_S = 3600.0, 60.0
 
 
 def reason_sentence(reason: CriticalReason, words: Words) -> str:
-    """Return what was found and which limit it crosses."""
+    """Return what was found and which limit it crosses; of what is cut by the edge of the images, that it is."""
+    told = _reason(reason, words)
+    return words.cut(told) if reason.cut else told
+
+
+def _reason(reason: CriticalReason, words: Words) -> str:
     name = reason.names.get(words.language) or words.term(reason.name)
     if reason.number is not None:
         name = f"{name} {reason.number}"

@@ -28,9 +28,9 @@ def from_ledger(kept: Iterable[Mapping[str, Any]]) -> tuple[CriticalReason, ...]
 
 def _kept(reason: CriticalReason) -> dict[str, Any]:
     kept = vars(reason) | {"concept": reason.concept.model_dump()}
-    answer = kept.pop("answer")
-    # Left out where there is none: a release before this one knows no such thing, and reads the rest.
-    return kept if answer is None else kept | {"answer": answer.model_dump()}
+    answer, cut = kept.pop("answer"), kept.pop("cut")
+    # Left out where there is nothing to say: a release before this one knows no such things, and reads the rest.
+    return kept | ({} if answer is None else {"answer": answer.model_dump()}) | ({"cut": True} if cut else {})
 
 
 def _concepts(kept: Mapping[str, Any]) -> dict[str, Concept]:

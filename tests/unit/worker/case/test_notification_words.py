@@ -77,6 +77,11 @@ def outgoing(**changes: Any) -> OutgoingNotice:
         (SMALL, "en", "Left thalamus: 3.25 ml (critical up to 4.5 ml)"),
         (THIRD, "en", "Nodule 3: 12.0 mm (critical from 8 mm)"),
         (THIRD, "de", "Rundherd 3: 12,0 mm (kritisch ab 8 mm)"),
+        (
+            replace(THIRD, cut=True),
+            "en",
+            "Nodule 3: 12.0 mm (critical from 8 mm); cut off by the edge of the images, may be larger",
+        ),
         (MANY, "en", "Nodule: 12 found (critical from 10)"),
         (FEW, "en", "Nodule: 0 found (critical up to 1)"),
         (PRESENT, "en", "Nodule"),
