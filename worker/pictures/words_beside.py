@@ -5,7 +5,8 @@ counted.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,8 +22,16 @@ from worker.pictures.picture_style import COLUMN_RIGHT, INK, PAPER, WARNING, col
 _Colour = tuple[float, float, float]
 _Entry = tuple[str, _Colour | None]
 
+
+class _Font(NamedTuple):
+    """A font of the numbers, and how many columns of it a line has."""
+
+    size: float
+    columns: int
+
+
 _COLUMNS_A_LINE = 46
-_LARGE, _SMALL = 9.5, 7.5
+_LARGE, _SMALL = _Font(size=9.5, columns=46), _Font(size=7.5, columns=58)
 #: Below the banner; above the lower edge; between two parts; as shares of the height.
 _TOP, _BOTTOM, _GAP = 0.93, 0.02, 0.012
 #: How much smaller what must be read may be set, the largest first.
@@ -88,29 +97,34 @@ def _beware(case: Case) -> tuple[str, ...]:
 
 
 def _list(figure: Figure, canvas: FigureCanvasAgg, case: Case, numbers: list[_Entry], must: _Must) -> None:
-    """List the numbers, in the large font where they fit, else in the small one as many as fit, and how many more."""
-    for size in (_LARGE, _SMALL):
+    """List the numbers, in the large font where they fit, else in the small one as many as fit, and how many more.
+
+    Answers about the whole input stand in the summary, so where there is no room they are the first to go.
+    """
+    beside_summary = numbers[len(case.reading.findings) :]
+    for listed, font in product((numbers, beside_summary), (_LARGE, _SMALL)):
+        last = font == _SMALL and listed is beside_summary
         # Lines of Latin letters; where others are higher, fewer fit than this says.
-        most = max(1, int((must.top - must.bottom) * figure.bbox.height / (1.5 * size * figure.dpi / 72)))
-        while most:
-            entries, whole = _entries(case, numbers, most)
-            if size == _LARGE and not whole:
+        most = max(1, int((must.top - must.bottom) * figure.bbox.height / (1.5 * font.size * figure.dpi / 72)))
+        while most and listed:
+            entries, whole = _entries(case, listed, most, font.columns)
+            if not (whole or last):
                 break
             legend = figure.legend(
                 handles=[Line2D([], [], color=colour or PAPER, linewidth=4) for _, colour in entries],
                 labels=[line for line, _ in entries],
                 loc="upper left", bbox_to_anchor=(COLUMN_RIGHT - 0.005, must.top), frameon=False, borderpad=0,
-                borderaxespad=0, labelcolor=INK, fontsize=size, handlelength=1.4,
+                borderaxespad=0, labelcolor=INK, fontsize=font.size, handlelength=1.4,
             )  # fmt: skip
-            if most == 1 or _extent(figure, canvas, legend)[0] >= must.bottom:
+            if (last and most == 1) or _extent(figure, canvas, legend)[0] >= must.bottom:
                 return
             legend.remove()
             most -= 1
 
 
-def _entries(case: Case, numbers: list[_Entry], most: int) -> tuple[list[_Entry], bool]:
+def _entries(case: Case, numbers: list[_Entry], most: int, columns: int) -> tuple[list[_Entry], bool]:
     """Return at most so many lines, the last of which counts the sentences that are left out; and if none is."""
-    broken = [_broken(sentence, colour) for sentence, colour in numbers]
+    broken = [_broken(sentence, colour, columns) for sentence, colour in numbers]
     if sum(map(len, broken)) <= most:
         return [line for lines in broken for line in lines], True
     shown: list[_Entry] = []
@@ -131,8 +145,8 @@ def _numbers(case: Case) -> list[_Entry]:
     return list(zip(sentences, [*plain, *(colour_of(label.colour_rgb) for label in labels)], strict=True))
 
 
-def _broken(sentence: str, colour: _Colour | None) -> list[_Entry]:
-    first, *rest = lines_of(sentence, _COLUMNS_A_LINE)
+def _broken(sentence: str, colour: _Colour | None, columns: int) -> list[_Entry]:
+    first, *rest = lines_of(sentence, columns)
     return [(first, colour), *((line, None) for line in rest)]
 
 

@@ -318,6 +318,19 @@ def test_what_was_not_found_is_never_among_what_is_left_out(tmp_path: Path, monk
     assert "Known before." in beware
 
 
+def test_answers_that_the_summary_tells_make_room_for_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not all has room the list is of what the summary only counts, and that it is cut stands there."""
+    write_planar_image(tmp_path / "a.dcm", a_chest(), number=1)
+    series = load(tmp_path)
+    reading = replace(detections_reading(series, masks=False), findings=CHEST_FINDINGS)
+    reading = replace(reading, detections=tuple(replace(each, cut=True) for each in reading.detections))
+    _, artists = words_drawn(case_of(series, reading, a_card()), monkeypatch)
+    summary, listed = map(words_of, artists[:2])
+    assert all(finding.name.meaning in summary for finding in CHEST_FINDINGS)
+    assert "Pleural thickening" not in listed
+    assert listed.count("may be larger") == len(reading.detections)
+
+
 def foremost_case(folder: Path, reading: Reading | None = None) -> Case:
     """Return a case that is critical, late, and takes the place of an earlier read."""
     write_mr_series(folder)
