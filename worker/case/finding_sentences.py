@@ -10,10 +10,10 @@ from models.interpreting.counting import number_shown
 from models.interpreting.presence import affirms, denies
 from models.volume import Waveform
 from worker.case.case import Case
+from worker.case.certainty_limits import limits_of
 from worker.case.labels_told import abnormal
 from worker.case.other_series_words import description_sentences, other_series_sentences, which_sentences
 
-_SURE = 100.0
 _SIDES = {"left": "left", "right": "right"}
 #: UCUM units of lengths, areas and volumes.
 _SIZES = ("mm", "cm", "mm2", "cm2", "mm3", "cm3", "ml", "mL")
@@ -107,11 +107,17 @@ def scope_of(case: Case) -> tuple[str, ...]:
         *which_sentences(case),
         *description_sentences(case),
         words.say("Read on {moment}.", moment=words.date_time(case.provenance.read_at)),
-        *([words.say("It looked for: {names}.", names=names)] if names else ()),
-        words.say("Nothing else was looked at."),
+        *_what_was_looked_for(case, names),
         *([words.say("Limits of this model: {limits}", limits=card.limits)] if card.limits else ()),
         *(words.tell(repair) for repair in (*case.repeated, *case.series.repairs, *case.identity.repairs)),
     )
+
+
+def _what_was_looked_for(case: Case, names: str) -> tuple[str, ...]:
+    words = case.words
+    if not names:
+        return (words.say("Nothing was looked at but what is told here."),)
+    return words.say("It looked for: {names}.", names=names), words.say("Nothing else was looked at.")
 
 
 def _foremost_first(case: Case) -> list[Finding]:
@@ -171,21 +177,13 @@ def _finding(case: Case, finding: Finding) -> str:
     told = {"name": words.concept(finding.name), "value": words.concept(finding.value)}
     if finding.certainty_percent is None:
         return words.say("{name}: {value}", **told)
-    percent = _certainty(case, finding.certainty_percent)
+    percent = words.certainty(finding.certainty_percent, limits_of(case, finding))
     return words.say("{name}: {value} (certainty {percent} %)", percent=percent, **told)
-
-
-def _certainty(case: Case, percent: float) -> str:
-    """Return a certainty in whole percent; 100 is nothing but 100."""
-    whole = case.words.number(percent, 0)
-    return ">99" if whole == "100" and percent < _SURE else whole
 
 
 def _structure(case: Case, structure: Structure) -> str:
     words = case.words
-    told = words.say(
-        "{name}: {numbers}", name=words.label(structure.label), numbers=_numbers(case, structure.measurements)
-    )
+    told = words.say("{name}: {numbers}", name=words.label(structure.label), numbers=_numbers(case, structure))
     return words.cut(told) if structure.cut else told
 
 
@@ -228,18 +226,18 @@ def _detection(case: Case, detection: Detection) -> str:
     told = words.say(
         "{name}: {numbers}; image {image}",
         name=f"{name} ({', '.join(place)})" if place else name,
-        numbers=_numbers(case, detection.measurements),
+        numbers=_numbers(case, detection),
         image=str(image_number(case, detection.slice_index)),
     )
     return words.cut(told) if detection.cut else told
 
 
-def _numbers(case: Case, measurements: tuple[Measurement, ...]) -> str:
+def _numbers(case: Case, thing: Structure | Detection) -> str:
     """Return numbers with their names; a single size needs none, since the name of its thing says it."""
-    words = case.words
-    if len(measurements) == 1:
-        return words.alone(measurements[0])
-    return ", ".join(map(words.named, measurements))
+    words, limits = case.words, limits_of(case, thing)
+    if len(thing.measurements) == 1:
+        return words.alone(thing.measurements[0], limits)
+    return ", ".join(words.named(measurement, limits) for measurement in thing.measurements)
 
 
 def _by_label(detection: Detection) -> int:

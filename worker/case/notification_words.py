@@ -31,7 +31,8 @@ def _reason(reason: CriticalReason, words: Words) -> str:
         return _count_sentence(reason, name, words)
     if reason.unit == "%" and reason.at_least is not None:
         # A bare percentage beside "stenosis" would be read as a narrowing.
-        shares = {"name": name, "number": words.number(reason.value), "limit": words.exact(reason.at_least)}
+        shares = {"name": name, "limit": words.exact(reason.at_least)}
+        shares["number"] = words.certainty(reason.value, (reason.at_least,))
         if reason.kind == "probability":
             return words.say("{name}: probability {number} % (critical from {limit} %)", **shares)
         return words.say("{name}: certainty {number} % (critical from {limit} %)", **shares)

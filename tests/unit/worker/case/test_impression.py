@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from models.card.card_critical import CertaintyRule, ProbabilityRule
 from models.card.card_parts import Concept
-from models.findings import Finding, Reading
+from models.findings import Finding, Measurement, Reading
 from models.interpreting.critical_reason import CriticalReason
+from models.interpreting.instances import PERCENT
 from tests.readings import (
     ABSENT,
     LABELS,
     NODULE,
     PNEUMONIA,
     PRESENT,
+    PROBABILITY,
     SINUS,
     a_card,
     a_reading,
@@ -61,9 +64,34 @@ def test_what_is_there_is_not_buried_under_what_is_not(series: LoadedSeries) -> 
     assert [sentence[:10] for sentence in listed] == [name.meaning for name in names]
 
 
+@pytest.mark.parametrize(
+    ("percent", "limit", "told"),
+    [(89.6, 90, "89.6"), (90.0, 90, "90"), (89.999, 90, "89.999"), (89.6, 80, "90"), (99.6, 99.5, "99.6")],
+)
+def test_no_certainty_is_told_on_the_other_side_of_a_limit(
+    series: LoadedSeries, percent: float, limit: float, told: str
+) -> None:
+    """What is not critical at 90 % is not told as 90 %, of a finding as of a detection."""
+    rules = (
+        CertaintyRule(when="certainty", concept=PNEUMONIA, at_least=limit),
+        ProbabilityRule(when="probability", label="Nodule", at_least=limit),
+    )
+    card = a_card().model_copy(update={"critical": rules})
+    found = detections_reading(series, masks=False).detections[0]
+    found = replace(found, measurements=(Measurement(name=PROBABILITY, value=percent, unit=PERCENT),))
+    finding = Finding(name=PNEUMONIA, value=PRESENT, certainty_percent=percent)
+    of_finding, of_detection = findings_of(case_of(series, Reading(findings=(finding,), detections=(found,)), card))
+    assert f"certainty {told} %" in of_finding
+    assert f"probability of cancer {told} %" in of_detection
+
+
 def test_certainty_is_100_only_where_it_is(series: LoadedSeries) -> None:
     """99.6 is not rounded up to it."""
     for percent, told in ((99.6, ">99"), (100.0, "100"), (99.4, "99")):
         reading = Reading(findings=(Finding(name=PNEUMONIA, value=PRESENT, certainty_percent=percent),))
         (line,) = findings_of(case_of(series, reading, a_card()))
         assert f"certainty {told} %" in line
+        found = detections_reading(series, masks=False).detections[0]
+        found = replace(found, measurements=(Measurement(name=PROBABILITY, value=percent, unit=PERCENT),))
+        (line,) = findings_of(case_of(series, Reading(detections=(found,)), a_card()))
+        assert f"probability of cancer {told} %" in line
