@@ -178,6 +178,15 @@ def test_where_nothing_is_present_a_sentence_is_the_finding() -> None:
     assert (told.ValueType, told.TextValue) == ("TEXT", "Atrial fibrillation: Absent (certainty 97 %).")
 
 
+def test_an_answer_to_another_question_stays_in_the_house() -> None:
+    """A rhythm told as the answer about a block would name the wrong thing, though its own code is right."""
+    case = case_of(an_ecg(), Reading(findings=ANSWERS, runtime="none"), a_signal_card())
+    other = (*ANSWERS[:3], replace(ANSWERS[3], name=BLOCK))
+    made = build(replace(case, reading=replace(case.reading, findings=other)), ("ECG-SR",))
+    with pytest.raises(OutputRefused, match="numbers: the answers of the ECG report differ from the reading"):
+        output_gate.check(made, case)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
