@@ -23,7 +23,7 @@ class _About(Strict):
 
 
 class CertaintyRule(Strict):
-    """A finding about the whole input is at least so certain; one that says *absent* never counts."""
+    """A finding about the whole input is so certain; one that says *absent*, *no* or *negative* never counts."""
 
     when: Literal["certainty"]
     concept: Concept = Field(description="the finding's question, such as pneumonia, or its answer, such as a rhythm")

@@ -15,9 +15,8 @@ from models.card.card_parts import Concept
 from models.findings import Detection, Finding, Measurement, Reading, Structure
 from models.interpreting.counting import counts_in
 from models.interpreting.critical_reason import CriticalReason
+from models.interpreting.presence import denies, only_present
 
-#: (value, scheme) of an answer that says no: whatever its certainty, it is no finding.
-_ABSENT = (("2667000", "SCT"), ("272519000", "SCT"))
 #: What names a number of a detection or structure; the first that it has is taken.
 _PROBABILITY = (("111047", "DCM"), ("111012", "DCM"))
 _DIAMETER = (("81827009", "SCT"), ("103339001", "SCT"))
@@ -54,8 +53,9 @@ def _certain(rule: CertaintyRule, findings: Sequence[Finding]) -> Iterator[Criti
         if _says(finding, rule.concept) and certainty is not None and certainty >= rule.at_least:
             yield CriticalReason(
                 kind="certainty",
-                name=rule.concept.meaning,
-                concept=rule.concept,
+                name=finding.name.meaning,
+                concept=finding.name,
+                answer=_answer(finding),
                 value=certainty,
                 unit="%",
                 at_least=rule.at_least,
@@ -64,8 +64,11 @@ def _certain(rule: CertaintyRule, findings: Sequence[Finding]) -> Iterator[Criti
 
 def _present(rule: PresenceRule, reading: Reading) -> Iterator[CriticalReason]:
     if rule.concept is not None:
-        if any(_says(finding, rule.concept) for finding in reading.findings):
-            yield CriticalReason(kind="present", name=rule.concept.meaning, concept=rule.concept)
+        for finding in reading.findings:
+            if _says(finding, rule.concept):
+                yield CriticalReason(
+                    kind="present", name=finding.name.meaning, concept=finding.name, answer=_answer(finding)
+                )
         return
     found: list[Structure | Detection] = [*reading.structures, *reading.detections]
     label = next((each.label for each in found if each.label.name == rule.label), None)
@@ -92,6 +95,7 @@ def _detected(
                 unit=unit,
                 at_least=rule.at_least,
                 number=thing.number if isinstance(thing, Detection) else None,
+                cut=thing.cut,
             )
 
 
@@ -112,6 +116,7 @@ def _sized(rule: VolumeRule, reading: Reading) -> Iterator[CriticalReason]:
                 at_least=rule.at_least,
                 at_most=rule.at_most,
                 number=thing.number if isinstance(thing, Detection) else None,
+                cut=thing.cut,
             )
 
 
@@ -135,8 +140,15 @@ def _counted(rule: CountRule, reading: Reading) -> Iterator[CriticalReason]:
 def _says(finding: Finding, concept: Concept) -> bool:
     """Tell whether a finding is about the concept, as its question or its answer, and does not deny it."""
     wanted = (concept.value, concept.scheme)
-    answer = (finding.value.value, finding.value.scheme)
-    return answer not in _ABSENT and wanted in (answer, (finding.name.value, finding.name.scheme))
+    return not denies(finding) and wanted in (
+        (finding.value.value, finding.value.scheme),
+        (finding.name.value, finding.name.scheme),
+    )
+
+
+def _answer(finding: Finding) -> Concept | None:
+    """Return what has to be told beside the question; None for *present*, which the question's name says alone."""
+    return None if only_present(finding) else finding.value
 
 
 def _measured(

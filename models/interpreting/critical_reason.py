@@ -14,7 +14,7 @@ class CriticalReason:
 
     Attributes:
         kind: What the rule asks.
-        name: What it is: the label's name, or the meaning of the finding's concept.
+        name: What it is: the label's name, or the meaning of the finding's question.
         concept: The same, coded.
         names: In other languages, where the card gives them.
         value: What was measured, in `unit`; None where it is only present.
@@ -22,6 +22,8 @@ class CriticalReason:
         at_least: The rule's lower limit.
         at_most: The rule's upper limit.
         number: Of the detection; None for everything else.
+        answer: Of the finding, where it says more than that it is present.
+        cut: Whether it reaches the edge of the images, so that it may be larger than what was measured.
     """
 
     kind: Kind
@@ -32,4 +34,6 @@ class CriticalReason:
     at_least: float | None = None
     at_most: float | None = None
     number: int | None = None
+    answer: Concept | None = None
+    cut: bool = False
     names: dict[str, str] = field(default_factory=dict)

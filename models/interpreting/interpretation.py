@@ -31,7 +31,7 @@ from models.volume import Volume
 
 #: Labels that are counted one by one: a comparison takes a twentieth of what a bincount does.
 _FEW = 12
-_CUT = Sentence("What was segmented reaches the edge of the images: volumes may be too small.")
+_CUT = Sentence("What was segmented reaches the edge of the images: sizes may be too small.")
 
 
 def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume, source: Volume) -> Reading:

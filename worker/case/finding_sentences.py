@@ -7,21 +7,23 @@ from models.card.card_parts import Concept, Label
 from models.card.manifest import Card
 from models.findings import Detection, Finding, Measurement, Structure
 from models.interpreting.counting import number_shown
+from models.interpreting.presence import affirms, denies
 from models.volume import Waveform
 from worker.case.case import Case
+from worker.case.certainty_limits import limits_of
 from worker.case.labels_told import abnormal
 from worker.case.other_series_words import description_sentences, other_series_sentences, which_sentences
 
-_SURE = 100.0
 _SIDES = {"left": "left", "right": "right"}
 #: UCUM units of lengths, areas and volumes.
 _SIZES = ("mm", "cm", "mm2", "cm2", "mm3", "cm3", "ml", "mL")
 
 
 def summary_of(case: Case) -> str:
-    """Return what was found, in one sentence or two."""
+    """Return what was found, in a sentence or some: first what is critical, then what is there; what is absent last."""
     reading, words = case.reading, case.words
-    told = [_finding(case, finding) + "." for finding in reading.findings]
+    denied = [_finding(case, finding) + "." for finding in reading.findings if denies(finding)]
+    told = [_finding(case, finding) + "." for finding in _foremost_first(case) if not denies(finding)]
     for _, group in groupby(sorted(reading.detections, key=_by_label), key=_by_label):
         told.append(_counted(case, list(group)))
     # What is no anatomy is named: a count of structures would hide it.
@@ -35,6 +37,7 @@ def summary_of(case: Case) -> str:
                 anatomy,
             )
         )
+    told += denied
     if not told and reading.measurements:
         told = [_whole(case, reading.measurements[0]) + "."]
     if told:
@@ -63,15 +66,29 @@ def caveats_of(case: Case) -> tuple[str, ...]:
 
 def findings_of(case: Case) -> tuple[str, ...]:
     """Return what was found, measured and not found, one sentence each, in the order of the card's labels."""
-    reading, words = case.reading, case.words
+    return (*found_of(case), *(_missing(case, label) for label in case.reading.missing), *warnings_of(case))
+
+
+def found_of(case: Case) -> tuple[str, ...]:
+    """Return what was found and measured alone, one sentence each."""
+    reading = case.reading
     return (
         *(_finding(case, finding) for finding in reading.findings),
         *(_whole(case, measurement) for measurement in reading.measurements),
         *(_detection(case, detection) for detection in reading.detections),
         *(_structure(case, structure) for structure in reading.structures),
-        *(_missing(case, label) for label in reading.missing),
-        *(words.tell(warning) for warning in reading.warnings),
     )
+
+
+def missing_in_one(case: Case) -> tuple[str, ...]:
+    """Return what was not found in one sentence, where there is little room; none where nothing is missing."""
+    words, names = case.words, ", ".join(map(case.words.label, case.reading.missing))
+    return (words.say("Looked for and not found: {name}.", name=names),) if names else ()
+
+
+def warnings_of(case: Case) -> tuple[str, ...]:
+    """Return what the model warns of, such as that a part of the images only was read."""
+    return tuple(map(case.words.tell, case.reading.warnings))
 
 
 def scope_of(case: Case) -> tuple[str, ...]:
@@ -90,11 +107,27 @@ def scope_of(case: Case) -> tuple[str, ...]:
         *which_sentences(case),
         *description_sentences(case),
         words.say("Read on {moment}.", moment=words.date_time(case.provenance.read_at)),
-        *([words.say("It looked for: {names}.", names=names)] if names else ()),
-        words.say("Nothing else was looked at."),
+        *_what_was_looked_for(case, names),
         *([words.say("Limits of this model: {limits}", limits=card.limits)] if card.limits else ()),
         *(words.tell(repair) for repair in (*case.repeated, *case.series.repairs, *case.identity.repairs)),
     )
+
+
+def _what_was_looked_for(case: Case, names: str) -> tuple[str, ...]:
+    words = case.words
+    if not names:
+        return (words.say("Nothing was looked at but what is told here."),)
+    return words.say("It looked for: {names}.", names=names), words.say("Nothing else was looked at.")
+
+
+def _foremost_first(case: Case) -> list[Finding]:
+    """Return answers with those first that somebody is told of at once, then those that something is there."""
+    urgent = {(reason.concept.value, reason.concept.scheme) for reason in case.critical}
+
+    def place(finding: Finding) -> int:
+        return 0 if (finding.name.value, finding.name.scheme) in urgent else 1 if affirms(finding) else 2
+
+    return sorted(case.reading.findings, key=place)
 
 
 def _asked(card: Card) -> list[Concept]:
@@ -144,21 +177,14 @@ def _finding(case: Case, finding: Finding) -> str:
     told = {"name": words.concept(finding.name), "value": words.concept(finding.value)}
     if finding.certainty_percent is None:
         return words.say("{name}: {value}", **told)
-    percent = _certainty(case, finding.certainty_percent)
+    percent = words.certainty(finding.certainty_percent, limits_of(case, finding))
     return words.say("{name}: {value} (certainty {percent} %)", percent=percent, **told)
-
-
-def _certainty(case: Case, percent: float) -> str:
-    """Return a certainty in whole percent; 100 is nothing but 100."""
-    whole = case.words.number(percent, 0)
-    return ">99" if whole == "100" and percent < _SURE else whole
 
 
 def _structure(case: Case, structure: Structure) -> str:
     words = case.words
-    return words.say(
-        "{name}: {numbers}", name=words.label(structure.label), numbers=_numbers(case, structure.measurements)
-    )
+    told = words.say("{name}: {numbers}", name=words.label(structure.label), numbers=_numbers(case, structure))
+    return words.cut(told) if structure.cut else told
 
 
 def _missing(case: Case, label: Label) -> str:
@@ -176,15 +202,18 @@ def _whole(case: Case, measurement: Measurement) -> str:
 def _counted(case: Case, detections: list[Detection]) -> str:
     words = case.words
     told = {"name": words.label(detections[0].label), "count": number_shown(detections, case.series.source)}
-    sizes = [m for detection in detections if (m := _size_of(detection)) is not None]
+    sizes = [m for detection in detections if (m := size_of(detection)) is not None]
     if not sizes:
         return words.say("{name}: {count} found.", **told)
     alike = [m for m in sizes if (m.name, m.unit) == (sizes[0].name, sizes[0].unit)]
     largest = max(alike, key=lambda m: m.value)
-    return words.say("{name}: {count} found, the largest {size}.", size=words.measured(largest), **told)
+    size = words.measured(largest)
+    if any(detection.cut for detection in detections):
+        size = words.say("at least {size}", size=size)
+    return words.say("{name}: {count} found, the largest {size}.", size=size, **told)
 
 
-def _size_of(detection: Detection) -> Measurement | None:
+def size_of(detection: Detection) -> Measurement | None:
     """Return the first number that says how large it is; a certainty does not."""
     return next((m for m in detection.measurements if m.unit.value in _SIZES), None)
 
@@ -194,20 +223,21 @@ def _detection(case: Case, detection: Detection) -> str:
     place = [words.concept(detection.site)] if detection.site else []
     place += [words.term(_SIDES[detection.laterality])] if detection.laterality else []
     name = f"{words.label(detection.label)} {detection.number}"
-    return words.say(
+    told = words.say(
         "{name}: {numbers}; image {image}",
         name=f"{name} ({', '.join(place)})" if place else name,
-        numbers=_numbers(case, detection.measurements),
+        numbers=_numbers(case, detection),
         image=str(image_number(case, detection.slice_index)),
     )
+    return words.cut(told) if detection.cut else told
 
 
-def _numbers(case: Case, measurements: tuple[Measurement, ...]) -> str:
+def _numbers(case: Case, thing: Structure | Detection) -> str:
     """Return numbers with their names; a single size needs none, since the name of its thing says it."""
-    words = case.words
-    if len(measurements) == 1:
-        return words.alone(measurements[0])
-    return ", ".join(map(words.named, measurements))
+    words, limits = case.words, limits_of(case, thing)
+    if len(thing.measurements) == 1:
+        return words.alone(thing.measurements[0], limits)
+    return ", ".join(words.named(measurement, limits) for measurement in thing.measurements)
 
 
 def _by_label(detection: Detection) -> int:

@@ -14,17 +14,25 @@ _HOUR_S, _MINUTE_S = 3600.0, 60.0
 
 
 def reason_sentence(reason: CriticalReason, words: Words) -> str:
-    """Return what was found and which limit it crosses."""
+    """Return what was found and which limit it crosses; of what is cut by the edge of the images, that it is."""
+    told = _reason(reason, words)
+    return words.cut(told) if reason.cut else told
+
+
+def _reason(reason: CriticalReason, words: Words) -> str:
     name = reason.names.get(words.language) or words.term(reason.name)
     if reason.number is not None:
         name = f"{name} {reason.number}"
+    if reason.answer is not None:
+        name = words.say("{name}: {value}", name=name, value=words.concept(reason.answer))
     if reason.value is None:
         return name
     if reason.kind == "count":
         return _count_sentence(reason, name, words)
     if reason.unit == "%" and reason.at_least is not None:
         # A bare percentage beside "stenosis" would be read as a narrowing.
-        shares = {"name": name, "number": words.number(reason.value), "limit": words.exact(reason.at_least)}
+        shares = {"name": name, "limit": words.exact(reason.at_least)}
+        shares["number"] = words.certainty(reason.value, (reason.at_least,))
         if reason.kind == "probability":
             return words.say("{name}: probability {number} % (critical from {limit} %)", **shares)
         return words.say("{name}: certainty {number} % (critical from {limit} %)", **shares)

@@ -49,7 +49,7 @@ def _sentence(change: Change, words: Words, *, alone: bool) -> str:
     if change.percent is None:
         said = words.say("{name}: {earlier} → {now}", **told)
     else:
-        percent = ("+" if change.percent >= 0 else "") + words.number(change.percent, 1)
+        percent = ("+" if round(change.percent, 1) > 0 else "") + words.number(change.percent, 1)
         said = words.say("{name}: {earlier} → {now} ({percent} %)", percent=percent, **told)
     if change.doubling_days is None:
         return said
@@ -77,8 +77,7 @@ def _days(days: int, words: Words) -> str:
 
 def _name(change: Change, words: Words, *, alone: bool) -> str:
     """Return what a number is of; what was measured only where the name of the thing does not say it."""
-    measured = words.concept(change.name)
     if change.label is None:
-        return measured
+        return words.concept(change.name)
     name = words.label(change.label) + (f" {change.number}" if change.number is not None else "")
-    return name if alone else f"{name} ({measured.lower()})"
+    return name if alone else f"{name} ({words.within(change.name)})"

@@ -5,6 +5,7 @@ A message is its English text; `locale/<language>.po` holds the translations, re
 
 import gettext
 import math
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -21,6 +22,7 @@ from babel.numbers import format_decimal
 from models.card.card_parts import Concept, Label
 from models.findings import NO_UNITS, Measurement
 from models.sentence import Sentence
+from worker.case.certainty_rounding import rounded
 from worker.languages import Language
 
 _CATALOGUES = Path(__file__).parent / "locale"
@@ -40,6 +42,9 @@ _UNITS = {
 }
 #: Units of what is a share of something that only its name tells.
 _SHARES = ("%",)
+#: Certainty of Finding and Probability of cancer; and their units, in percent.
+_CERTAINTIES = (("111012", "DCM"), ("111047", "DCM"))
+_IN_PERCENT = {"%": 1.0, "1": 100.0}
 _DIGITS = 3
 _SMALL, _MOST_DIGITS = 0.1, 9
 _SMALL_NOUNS = ("en", "fr", "es")
@@ -94,6 +99,8 @@ class Words:
             digits = max(0, _DIGITS - len(str(int(abs(value)))))
             if 0 < abs(value) < _SMALL:
                 digits = min(_MOST_DIGITS, 1 - math.floor(math.log10(abs(value))))
+        if round(value, digits) == 0:
+            value = 0.0  # a number that is told as nothing has no sign
         return str(format_decimal(value, format=f"#,##0.{'0' * digits}", locale=self._locale))
 
     def exact(self, value: float) -> str:
@@ -101,22 +108,38 @@ class Words:
         exponent = Decimal(str(value)).normalize().as_tuple().exponent
         return self.number(value, max(0, -int(exponent)))
 
-    def measured(self, measurement: Measurement) -> str:
-        """Return a measurement's number with its unit."""
+    def certainty(self, percent: float, limits: Sequence[float] = ()) -> str:
+        """Return a certainty in whole percent, in more digits where these limits need them; 100 is nothing but 100."""
+        shown, digits = rounded(percent, limits)
+        if shown != percent and shown in (0, 100):
+            return "<1" if shown == 0 else ">99"
+        return self.number(shown, digits)
+
+    def measured(self, measurement: Measurement, limits: Sequence[float] = ()) -> str:
+        """Return a measurement's number with its unit; of a certainty as `certainty` does."""
+        if _is_certainty(measurement):
+            return f"{self.certainty(measurement.value * _IN_PERCENT[measurement.unit.value], limits)} %"
         unit = _UNITS.get(measurement.unit.value, measurement.unit.value)
         whole = measurement.unit.value == NO_UNITS.value and measurement.value.is_integer()
         return f"{self.number(measurement.value, 0 if whole else None)} {unit}".strip()
 
-    def named(self, measurement: Measurement) -> str:
+    def named(self, measurement: Measurement, limits: Sequence[float] = ()) -> str:
         """Return a measurement's name and number as they stand inside a sentence."""
-        return self.say("{name} {numbers}", name=self.within(measurement.name), numbers=self.measured(measurement))
+        numbers = self.measured(measurement, limits)
+        return self.say("{name} {numbers}", name=self.within(measurement.name), numbers=numbers)
 
-    def alone(self, measurement: Measurement) -> str:
+    def alone(self, measurement: Measurement, limits: Sequence[float] = ()) -> str:
         """Return the only number that stands beside the name of a thing, which says what a size is of.
 
         A percentage has its name: "stenosis 72 %" is read as a narrowing, and not as how certain the model is of it.
         """
-        return self.named(measurement) if measurement.unit.value in _SHARES else self.measured(measurement)
+        if measurement.unit.value in _SHARES or _is_certainty(measurement):
+            return self.named(measurement, limits)
+        return self.measured(measurement)
+
+    def cut(self, told: str) -> str:
+        """Add to what is told of a thing that it reaches the edge of the images, so that its sizes are of a part."""
+        return self.say("{told}; cut off by the edge of the images, may be larger", told=told)
 
     def date(self, day: date) -> str:
         """Return a date in the language's form, the year in four digits: "2 Jan 2026", "02.01.2026"."""
@@ -137,6 +160,11 @@ class Words:
         if isinstance(value, int) and not isinstance(value, bool):
             return self.number(value, 0)
         return self.number(value) if isinstance(value, float) else str(value)
+
+
+def _is_certainty(measurement: Measurement) -> bool:
+    code = measurement.name.value, measurement.name.scheme
+    return code in _CERTAINTIES and measurement.unit.value in _IN_PERCENT
 
 
 @cache

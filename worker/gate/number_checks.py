@@ -12,9 +12,10 @@ from models.card.card_parts import Label, Range
 from models.card.manifest import Card
 from models.findings import Count, Finding, Measurement, Reading
 from models.interpreting.counting import number_of
+from models.interpreting.presence import affirms, denies
 from worker.gate.bundle import Bundle, children, name_of
 from worker.gate.report_checks import is_drawn
-from worker.objects.report import ABSENT, PRESENT, WHOLE_IMAGE
+from worker.objects.report import WHOLE_IMAGE
 from worker.objects.segments import Thing, counting_name, numbered, segmented, side_of, tracking_name
 
 _TRACKING_IDENTIFIER = ("112039", "DCM")
@@ -171,7 +172,7 @@ def _names_each(report: Dataset, findings: Sequence[Finding]) -> bool:
     sections = children(report, *_QUALITATIVE_ANALYSIS)
     items = [item for section in sections for item in section.ContentSequence if item.ValueType == "CODE"]
     return len(items) == len(findings) and all(
-        (name_of(item), _code(item)) == _ecg_answer(finding) and _as_certain(item, finding)
+        (name_of(item), _code(item)) == _ecg_answer(finding) and _asked(item, finding) and _as_certain(item, finding)
         for item, finding in zip(items, findings, strict=True)
     )
 
@@ -179,9 +180,15 @@ def _names_each(report: Dataset, findings: Sequence[Finding]) -> bool:
 def _ecg_answer(finding: Finding) -> tuple[tuple[str, str], tuple[str, str]]:
     """Return name and value of an answer: what is present is an ECG finding, what is absent stands under its name."""
     name, value = ((concept.value, concept.scheme) for concept in (finding.name, finding.value))
-    if value == (ABSENT.value, ABSENT.scheme):
+    if denies(finding):
         return name, value
-    return _ECG_FINDING, name if value == (PRESENT.value, PRESENT.scheme) else value
+    return _ECG_FINDING, name if affirms(finding) else value
+
+
+def _asked(item: Dataset, finding: Finding) -> bool:
+    """Say whether an answer that is neither yes nor no tells what was asked."""
+    told = [_code(each) for each in children(item, finding.name.value, finding.name.scheme)]
+    return told == ([] if affirms(finding) or denies(finding) else [(finding.value.value, finding.value.scheme)])
 
 
 def _as_certain(item: Dataset, finding: Finding) -> bool:

@@ -14,20 +14,27 @@ from worker.jobs.notification import NoticeState, NotificationState, Topic
 
 def for_ledger(reasons: Iterable[CriticalReason]) -> list[dict[str, Any]]:
     """Return reasons as the ledger keeps them: codes and numbers, so that each reader's language is chosen later."""
-    return [
-        {key: value for key, value in vars(reason).items() if key != "concept"}
-        | {"concept": reason.concept.model_dump()}
-        for reason in reasons
-    ]
+    return [_kept(reason) for reason in reasons]
 
 
 def from_ledger(kept: Iterable[Mapping[str, Any]]) -> tuple[CriticalReason, ...]:
     """Return reasons from what the ledger keeps. Raises LedgerDamaged where they are none."""
     try:
-        return tuple(CriticalReason(**{**each, "concept": Concept.model_validate(each["concept"])}) for each in kept)
+        return tuple(CriticalReason(**{**each, **_concepts(each)}) for each in kept)
     except (TypeError, ValueError, KeyError, AttributeError):
         # Their words would quote the values.
         raise LedgerDamaged("the ledger holds a reason of a critical finding that is none") from None
+
+
+def _kept(reason: CriticalReason) -> dict[str, Any]:
+    kept = vars(reason) | {"concept": reason.concept.model_dump()}
+    answer, cut = kept.pop("answer"), kept.pop("cut")
+    # Left out where there is nothing to say: a release before this one knows no such things, and reads the rest.
+    return kept | ({} if answer is None else {"answer": answer.model_dump()}) | ({"cut": True} if cut else {})
+
+
+def _concepts(kept: Mapping[str, Any]) -> dict[str, Concept]:
+    return {key: Concept.model_validate(kept[key]) for key in ("concept", "answer") if key == "concept" or key in kept}
 
 
 def name_of(notification_id: int, reading: int) -> str:

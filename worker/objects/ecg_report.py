@@ -16,14 +16,13 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import EnhancedSRStorage
 from pydicom.valuerep import DT
 
-from models.card.card_parts import Concept
 from models.card.card_preparation import WaveformPreparation
 from models.card.manifest import Card
 from models.findings import Finding, Measurement, Reading
+from models.interpreting.presence import affirms, denies
 from worker.case.case import Case
 from worker.case.finding_sentences import summary_of
 from worker.case.other_series_words import what_was_measured
-from worker.objects.report import ABSENT, PRESENT
 from worker.objects.sr_document import (
     algorithm,
     coded,
@@ -143,9 +142,10 @@ def _answers(case: Case) -> list[Dataset]:
     """TID 3717: what is there as ECG findings, and what is not under its own name.
 
     A name of its own, since a program that gathers ECG findings would take an absent one among them for a present one.
+    An answer that is neither yes nor no, such as a rhythm, has its question among its properties.
     """
     answers: list[Dataset] = [_answer(finding) for finding in case.reading.findings]
-    if all(_is(finding, ABSENT) for finding in case.reading.findings):
+    if all(denies(finding) for finding in case.reading.findings):
         # The template asks for at least one ECG finding, in a code or in words.
         contains = RelationshipTypeValues.CONTAINS
         answers.insert(0, TextContentItem(name=_FINDING, value=summary_of(case), relationship_type=contains))
@@ -154,20 +154,28 @@ def _answers(case: Case) -> list[Dataset]:
 
 def _answer(finding: Finding) -> CodeContentItem:
     item = CodeContentItem(
-        name=coded(finding.name) if _is(finding, ABSENT) else _FINDING,
-        value=coded(finding.name if _is(finding, PRESENT) else finding.value),
+        name=coded(finding.name) if denies(finding) else _FINDING,
+        value=coded(finding.name if affirms(finding) else finding.value),
         relationship_type=RelationshipTypeValues.CONTAINS,
     )
-    if finding.certainty_percent is not None:
-        certainty = NumContentItem(
-            name=_CERTAINTY,
-            value=finding.certainty_percent,
-            unit=_PERCENT,
-            relationship_type=RelationshipTypeValues.HAS_PROPERTIES,
+    properties: list[Dataset] = []
+    if not (affirms(finding) or denies(finding)):
+        properties.append(
+            CodeContentItem(
+                name=coded(finding.name),
+                value=coded(finding.value),
+                relationship_type=RelationshipTypeValues.HAS_PROPERTIES,
+            )
         )
-        item.ContentSequence = [certainty]
+    if finding.certainty_percent is not None:
+        properties.append(
+            NumContentItem(
+                name=_CERTAINTY,
+                value=finding.certainty_percent,
+                unit=_PERCENT,
+                relationship_type=RelationshipTypeValues.HAS_PROPERTIES,
+            )
+        )
+    if properties:
+        item.ContentSequence = properties
     return item
-
-
-def _is(finding: Finding, value: Concept) -> bool:
-    return (finding.value.value, finding.value.scheme) == (value.value, value.scheme)

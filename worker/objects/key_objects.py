@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import KeyObjectSelectionDocumentStorage
 
+from models.interpreting.presence import denies
 from models.volume import Waveform
 from worker.case.case import Case
 from worker.case.picture_words import banner
@@ -17,8 +18,6 @@ from worker.objects.object_encoding import stamp
 from worker.objects.sr_document import container, language, observation_context
 from worker.objects.sr_evidence import evidence_items
 
-_ABSENT = ("2667000", "SCT")
-
 
 def build_key_objects(case: Case, made: Mapping[Kind, Dataset]) -> Dataset | None:
     """Return the selection; None where nothing was found, since then nothing is of interest.
@@ -26,7 +25,7 @@ def build_key_objects(case: Case, made: Mapping[Kind, Dataset]) -> Dataset | Non
     It names the key slices or the waveform, the summary and the reports, as far as these were made for anybody.
     """
     reading = case.reading
-    positive = [finding for finding in reading.findings if (finding.value.value, finding.value.scheme) != _ABSENT]
+    positive = [finding for finding in reading.findings if not denies(finding)]
     if not (reading.structures or reading.detections or positive):
         return None
     results = [made[kind] for kind in ("SC", "SR", "REGION-SR", "ECG-SR", "TEXT-SR") if kind in made]

@@ -16,6 +16,8 @@ from scipy import ndimage
 from models.findings import Detection, Reading
 from models.interpreting.line_thinning import simplified
 from worker.case.case import Case
+from worker.case.certainty_limits import limits_of
+from worker.case.finding_sentences import size_of
 from worker.case.picture_words import banner
 from worker.objects.image_references import image_reference
 from worker.objects.rt_structure_set import outlined
@@ -109,12 +111,19 @@ def _name(case: Case, one: Drawn) -> TextObject:
     told = words.label(thing.label)
     if isinstance(thing, Detection):
         told = f"{told} {thing.number}"
-        told += f": {words.alone(thing.measurements[0])}" if thing.measurements else ""
+        told += f": {_first_number(case, thing)}" if thing.measurements else ""
     points = np.concatenate(one.lines)
     row, column = points[int(np.argmax(points[:, 1]))]
     return TextObject(
         text_value=told, units="PIXEL", anchor_point=(float(column) + 0.5, float(row) + 0.5), anchor_point_visible=False
     )
+
+
+def _first_number(case: Case, detection: Detection) -> str:
+    words, first = case.words, detection.measurements[0]
+    if detection.cut and first is size_of(detection):
+        return words.say("at least {size}", size=words.alone(first))
+    return words.alone(first, limits_of(case, detection))
 
 
 def _masked(reading: Reading, thing: Thing, box: tuple[slice, slice, slice]) -> Iterator[Drawn]:

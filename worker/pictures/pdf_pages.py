@@ -18,6 +18,7 @@ from reportlab.platypus import Image, Paragraph, SimpleDocTemplate, Spacer, Tabl
 
 from models.findings import Detection
 from worker.case.case import Case
+from worker.case.certainty_limits import limits_of
 from worker.case.finding_sentences import caveats_of, findings_of, image_number, scope_of, summary_of
 from worker.case.foremost_words import foremost_sentences
 from worker.case.picture_words import banner
@@ -126,9 +127,12 @@ def _table(case: Case, paper: _Paper, things: Sequence[Thing]) -> Table:
     rows: list[list[Any]] = [["", "", *(paper.set([head], paper.number)[0] for head in heads)]]
     fills = []
     for place, thing in enumerate(things, start=1):
-        measured = {(m.name.value, m.name.scheme): words.measured(m) for m in thing.measurements}
+        measured = {
+            (m.name.value, m.name.scheme): words.measured(m, limits_of(case, thing)) for m in thing.measurements
+        }
         numbers = [measured.get(key, "") for key in quantities]
-        rows.append(["", *paper.set([_name(case, thing)]), *paper.set(numbers, paper.number)])
+        name = _name(case, thing)
+        rows.append(["", *paper.set([words.cut(name) if thing.cut else name]), *paper.set(numbers, paper.number)])
         red, green, blue = (value / 255 for value in thing.label.colour_rgb)
         fills.append(("BACKGROUND", (0, place), (0, place), Color(red, green, blue)))
     number_width = min(30 * mm, (_WIDTH - _SWATCH) / (len(quantities) + 2))

@@ -34,6 +34,9 @@ CORTEX = LABELS[0]
 CENTIMETRE = Concept(value="cm", scheme="UCUM", meaning="centimeter")
 MM3 = Concept(value="mm3", scheme="UCUM", meaning="cubic millimeter")
 CODE = PNEUMONIA.model_dump()
+NO = Concept(value="373067005", scheme="SCT", meaning="No")
+NEGATIVE = Concept(value="260385009", scheme="SCT", meaning="Negative")
+YES = Concept(value="373066001", scheme="SCT", meaning="Yes")
 
 
 def measured(name: Concept, value: float, unit: Concept) -> Measurement:
@@ -69,6 +72,9 @@ def fired(card: Card, reading: Reading) -> list[tuple[str, float | None, int | N
         (PRESENT, 79.9, []),
         (PRESENT, None, []),
         (ABSENT, 99.0, []),
+        (NO, 99.0, []),
+        (NEGATIVE, 99.0, []),
+        (YES, 99.0, ["certainty"]),
     ],
 )
 def test_certainty_of_a_present_finding(answer: Concept, certainty_percent: float | None, kinds: list[str]) -> None:
@@ -86,6 +92,20 @@ def test_an_answer_may_be_critical_itself() -> None:
     )
     reading = Reading(findings=(Finding(name=CARDIAC_RHYTHM, value=SINUS, certainty_percent=97.0),))
     assert fired(card, reading) == [("certainty", 97.0, None)]
+
+
+def test_a_reason_names_the_question_with_its_answer() -> None:
+    """Whether the rule is about the question or the answer: "Yes" alone names no disease; Present needs no word."""
+    rules = [
+        {"when": "certainty", "concept": CODE, "at_least": 90},
+        {"when": "certainty", "concept": YES.model_dump(), "at_least": 90},
+        {"when": "present", "concept": YES.model_dump()},
+    ]
+    card = a_card().model_copy(update={"critical": a_card(critical=rules).critical})
+    told = [(reason.name, reason.answer) for reason in critical_reasons(card.critical, pneumonia(YES, 98.0))]
+    assert told == [("Pneumonia", YES)] * 3
+    (present,) = critical_reasons(card.critical, pneumonia(PRESENT, 98.0))
+    assert (present.name, present.answer) == ("Pneumonia", None)
 
 
 def test_presence_of_a_label_or_a_finding() -> None:

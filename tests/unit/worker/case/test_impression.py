@@ -1,15 +1,34 @@
 """The sentence that sums a read up hides nothing that is no anatomy, and is not surer than the model."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from models.findings import Finding, Reading
-from tests.readings import LABELS, NODULE, PNEUMONIA, PRESENT, a_card, a_reading, case_of
+from models.card.card_critical import CertaintyRule, ProbabilityRule
+from models.card.card_parts import Concept
+from models.findings import Finding, Measurement, Reading
+from models.interpreting.critical_reason import CriticalReason
+from models.interpreting.instances import PERCENT
+from tests.readings import (
+    ABSENT,
+    LABELS,
+    NODULE,
+    PNEUMONIA,
+    PRESENT,
+    PROBABILITY,
+    SINUS,
+    a_card,
+    a_reading,
+    case_of,
+    detections_reading,
+)
 from worker.case.finding_sentences import findings_of, summary_of
 from worker.series.series_volume import LoadedSeries, load_series
 from worker.testing import write_mr_series
+
+YES = Concept(value="373066001", scheme="SCT", meaning="Yes")
 
 
 @pytest.fixture
@@ -31,9 +50,48 @@ def test_what_is_abnormal_is_named_beside_the_anatomy(series: LoadedSeries) -> N
     assert missing == f"{anatomy} Looked for and not found: Haemorrhage."
 
 
+def test_what_is_there_is_not_buried_under_what_is_not(series: LoadedSeries) -> None:
+    """Critical first, then present, then what is neither, then what was found at a place, and what is absent last."""
+    names = [Concept(value=str(number), scheme="99TEST", meaning=f"Question {number}") for number in range(6)]
+    answers = (ABSENT, SINUS, PRESENT, ABSENT, YES, PRESENT)
+    findings = tuple(Finding(name=name, value=value) for name, value in zip(names, answers, strict=True))
+    reading = replace(detections_reading(series, masks=False), findings=findings)
+    case = case_of(series, reading, a_card())
+    case = replace(case, critical=(CriticalReason(kind="present", name="Question 5", concept=names[5]),))
+    told = re.findall(r"Question \d|Nodule", summary_of(case))
+    assert told == [*(f"Question {number}" for number in (5, 2, 4, 1)), "Nodule", "Question 0", "Question 3"]
+    listed = [sentence for sentence in findings_of(case) if sentence.startswith("Question")]
+    assert [sentence[:10] for sentence in listed] == [name.meaning for name in names]
+
+
+@pytest.mark.parametrize(
+    ("percent", "limit", "told"),
+    [(89.6, 90, "89.6"), (90.0, 90, "90"), (89.999, 90, "89.999"), (89.6, 80, "90"), (99.6, 99.5, "99.6")],
+)
+def test_no_certainty_is_told_on_the_other_side_of_a_limit(
+    series: LoadedSeries, percent: float, limit: float, told: str
+) -> None:
+    """What is not critical at 90 % is not told as 90 %, of a finding as of a detection."""
+    rules = (
+        CertaintyRule(when="certainty", concept=PNEUMONIA, at_least=limit),
+        ProbabilityRule(when="probability", label="Nodule", at_least=limit),
+    )
+    card = a_card().model_copy(update={"critical": rules})
+    found = detections_reading(series, masks=False).detections[0]
+    found = replace(found, measurements=(Measurement(name=PROBABILITY, value=percent, unit=PERCENT),))
+    finding = Finding(name=PNEUMONIA, value=PRESENT, certainty_percent=percent)
+    of_finding, of_detection = findings_of(case_of(series, Reading(findings=(finding,), detections=(found,)), card))
+    assert f"certainty {told} %" in of_finding
+    assert f"probability of cancer {told} %" in of_detection
+
+
 def test_certainty_is_100_only_where_it_is(series: LoadedSeries) -> None:
     """99.6 is not rounded up to it."""
     for percent, told in ((99.6, ">99"), (100.0, "100"), (99.4, "99")):
         reading = Reading(findings=(Finding(name=PNEUMONIA, value=PRESENT, certainty_percent=percent),))
         (line,) = findings_of(case_of(series, reading, a_card()))
         assert f"certainty {told} %" in line
+        found = detections_reading(series, masks=False).detections[0]
+        found = replace(found, measurements=(Measurement(name=PROBABILITY, value=percent, unit=PERCENT),))
+        (line,) = findings_of(case_of(series, Reading(detections=(found,)), a_card()))
+        assert f"probability of cancer {told} %" in line

@@ -1,5 +1,6 @@
 """What people are told, in the site's language."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from dicom_node.archives.identity import StudyIdentity
 from models.interpreting.critical_reason import CriticalReason
-from tests.readings import LABELS, NODULE, PNEUMONIA
+from tests.readings import LABELS, NODULE, PNEUMONIA, SINUS
 from worker.case.notification_words import (
     body_lines,
     critical_sentences,
@@ -22,6 +23,7 @@ from worker.languages import Language
 from worker.settings import ReportSettings
 
 CERTAIN = CriticalReason(kind="certainty", name="Pneumonia", concept=PNEUMONIA, value=91.4, unit="%", at_least=80.0)
+ANSWERED = replace(CERTAIN, answer=SINUS)
 LIKELY = CriticalReason(
     kind="probability", name="Stenosis", concept=NODULE.concept, value=72.0, unit="%", at_least=50.0, number=2
 )
@@ -68,12 +70,20 @@ def outgoing(**changes: Any) -> OutgoingNotice:
 @pytest.mark.parametrize(
     ("reason", "language", "told"),
     [
-        (CERTAIN, "en", "Pneumonia: certainty 91.4 % (critical from 80 %)"),
-        (LIKELY, "en", "Stenosis 2: probability 72.0 % (critical from 50 %)"),
-        (LIKELY, "de", "Stenosis 2: Wahrscheinlichkeit 72,0 % (kritisch ab 50 %)"),
+        (CERTAIN, "en", "Pneumonia: certainty 91 % (critical from 80 %)"),
+        (ANSWERED, "en", "Pneumonia: Normal sinus rhythm: certainty 91 % (critical from 80 %)"),
+        (LIKELY, "en", "Stenosis 2: probability 72 % (critical from 50 %)"),
+        (LIKELY, "de", "Stenosis 2: Wahrscheinlichkeit 72 % (kritisch ab 50 %)"),
         (SMALL, "en", "Left thalamus: 3.25 ml (critical up to 4.5 ml)"),
         (THIRD, "en", "Nodule 3: 12.0 mm (critical from 8 mm)"),
         (THIRD, "de", "Rundherd 3: 12,0 mm (kritisch ab 8 mm)"),
+        (
+            replace(THIRD, cut=True),
+            "en",
+            "Nodule 3: 12.0 mm (critical from 8 mm); cut off by the edge of the images, may be larger",
+        ),
+        (replace(CERTAIN, value=90.04, at_least=90.03), "en", "Pneumonia: certainty 90.04 % (critical from 90.03 %)"),
+        (replace(LIKELY, value=99.97), "en", "Stenosis 2: probability >99 % (critical from 50 %)"),
         (MANY, "en", "Nodule: 12 found (critical from 10)"),
         (FEW, "en", "Nodule: 0 found (critical up to 1)"),
         (PRESENT, "en", "Nodule"),
@@ -127,7 +137,7 @@ def test_spans_are_said_as_people_say_them(seconds: float, told: str) -> None:
 def test_a_critical_message_says_who_says_so() -> None:
     """What was found first, then research and unverified, then the model; the accession number in every message."""
     message = message_of(outgoing(), IDENTITY, ReportSettings(), patient_data=False)
-    assert message.title == message.sentences[0] == "CRITICAL: Pneumonia: certainty 91.4 % (critical from 80 %)"
+    assert message.title == message.sentences[0] == "CRITICAL: Pneumonia: certainty 91 % (critical from 80 %)"
     assert [line.split()[0] for line in message.sentences[1:]] == ["RESEARCH:", "Made", "Model:"]
     assert (message.accession_number, message.patient) == ("ACC1", None)
     cleared = message_of(outgoing(research=False), IDENTITY, ReportSettings(), patient_data=False)

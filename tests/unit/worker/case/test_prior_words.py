@@ -66,6 +66,21 @@ def test_several_numbers_of_one_thing_are_named() -> None:
     assert lines[2].startswith("Nodule 2 (diameter): ")
 
 
+def test_german_nouns_keep_their_capital() -> None:
+    """Inside a sentence as well."""
+    one = change(label=NODULE, number=2)
+    two = replace(one, name=VOLUME.model_copy(update={"meaning": "Diameter", "value": "81827009"}))
+    lines = comparison_sentences(prior(one, two), words_in("de"))
+    assert "(Volumen): " in lines[1]
+    assert "(Durchmesser): " in lines[2]
+
+
+def test_nothing_has_no_sign() -> None:
+    """Neither a plus nor a minus stands before what is told as 0.0 %."""
+    for earlier, now in ((10.0, 9.996), (10.0, 10.004), (10.0, 10.0)):
+        assert said(change(earlier=earlier, now=now))[1].endswith(" (0.0 %)")
+
+
 def test_growth_has_its_doubling_time() -> None:
     """In whole days."""
     _, line, beware = said(change(label=NODULE, number=1, earlier=1.0, now=2.0, doubling_days=183.4))

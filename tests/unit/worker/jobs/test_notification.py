@@ -92,8 +92,11 @@ def test_reasons_come_back_from_the_ledger_as_they_were() -> None:
     reasons = (
         CriticalReason(kind="certainty", name="Pneumonia", concept=PNEUMONIA, value=91.25, unit="%", at_least=80.0),
         CriticalReason(kind="present", name="Nodule", concept=NODULE.concept, number=3),
+        CriticalReason(kind="present", name="Pneumonia", concept=PNEUMONIA, answer=NODULE.concept),
+        CriticalReason(kind="diameter", name="Nodule", concept=NODULE.concept, value=12.0, at_least=8.0, cut=True),
     )
     assert from_ledger(for_ledger(reasons)) == reasons
+    assert not {"answer", "cut"} & set(for_ledger(reasons)[0])
 
 
 def test_a_message_shows_nothing_in_a_log() -> None:

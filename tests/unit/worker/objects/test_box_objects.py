@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
+from models.card.card_critical import DiameterRule
 from models.card.manifest import Card
+from models.findings import Reading
+from models.interpreting.critical import critical_reasons
 from models.reading import read
 from models.runtimes.runtime import Arrays
 from models.volume import Image, Volume
-from tests.readings import NODULE, a_card, case_of, load
+from tests.readings import NODULE, a_card, a_reading, case_of, load
 from worker.case.case import Case
-from worker.case.finding_sentences import findings_of, summary_of
+from worker.case.finding_sentences import findings_of, found_of, summary_of
+from worker.case.notification_words import reason_sentence
 from worker.case.sentences import words_in
 from worker.gate import output_gate
 from worker.gate.bundle import MEASUREMENT_GROUP, children, content_items, name_of, parsed
@@ -30,6 +34,9 @@ _PREPARATIONS: dict[str, dict[str, Any]] = {
     "volume": {"kind": "volume", "orientation": "LPS", "fit": "resize", "size": [16, 16, 16]},
     "image": {"kind": "image", "size": [16, 16]},
 }
+
+
+_WIDE = DiameterRule(when="diameter", label="Nodule", at_least=0.1)
 
 
 def a_detector(kind: str, diameter: str = "longer-side", **label: Any) -> Card:
@@ -129,6 +136,42 @@ def test_the_largest_is_the_largest_size(tmp_path: Path) -> None:
     for detections in (reading.detections, turned):
         case = case_of(series, replace(reading, detections=detections), card)
         assert summary_of(case) == f"Nodule: 2 found, the largest {size}."
+
+
+@pytest.mark.parametrize("kind", ["volume", "image"])
+def test_a_box_at_the_edge_is_told_as_cut(kind: str, tmp_path: Path) -> None:
+    """In the sentences, which stand in the picture too, over the images and in an alert; the other one is whole."""
+
+    def at_the_edge(network: str, inputs: Arrays) -> Arrays:
+        answer = two_boxes(network, inputs)
+        answer["boxes"][1, answer["boxes"].shape[1] // 2 :] = 40.0
+        return answer
+
+    series, card = a_series(kind, tmp_path / kind), a_detector(kind)
+    assert isinstance(series.source, Volume | Image)
+    case = case_of(series, read(card, series.source, at_the_edge), card)
+    told = "; cut off by the edge of the images, may be larger"
+    assert [sentence.endswith(told) for sentence in found_of(case)] == [True, False]
+    size = words_in("en").measured(case.reading.detections[0].measurements[0])
+    assert summary_of(case) == f"Nodule: 2 found, the largest at least {size}."
+    names = _drawn_names(_made(case, "GSPS"))
+    assert f"Nodule 1: at least {size}" in names
+    assert not any("Nodule 2: at least" in name for name in names)
+    rules = a_detector(kind).model_copy(update={"critical": (_WIDE,)}).critical
+    alerts = [reason_sentence(reason, words_in("en")) for reason in critical_reasons(rules, case.reading)]
+    assert [alert.endswith(told) for alert in alerts] == [True, False]
+
+
+def test_an_area_at_the_edge_is_told_as_cut(tmp_path: Path) -> None:
+    """As that of one structure: the other has no such words."""
+    write_planar_image(tmp_path / "1.dcm", np.arange(4096, dtype=np.uint16).reshape(64, 64))
+    series = load(tmp_path)
+    first, second = a_reading(series).structures
+    reading = Reading(structures=(replace(first, cut=True), replace(second, cut=False)))
+    cut, whole = found_of(case_of(series, reading, a_card()))
+    (told,) = found_of(case_of(series, Reading(structures=(replace(first, cut=False),)), a_card()))
+    assert cut == f"{told}; cut off by the edge of the images, may be larger"
+    assert "cut" not in whole
 
 
 def _made(case: Case, kind: Kind) -> Dataset:

@@ -178,7 +178,7 @@ def test_a_count_is_compared_with_the_earlier_one(series: LoadedSeries) -> None:
     """Number with number, and it does not stand in the way of comparing the things themselves."""
     both = a_reading(series)
     told = compared(case_of(series, both, a_card()), both)
-    assert "Nodule (number of lesions): 2 → 2 (+0.0 %)" in told
+    assert "Nodule (number of lesions): 2 → 2 (0.0 %)" in told
     assert any("Nodule 1 (diameter)" in sentence for sentence in told)
     one = replace(both, detections=both.detections[:1])
     one = replace(one, counts=counts_of(one.detections, ()))

@@ -8,7 +8,10 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from models.card.card_parts import Concept
+from models.findings import Finding, Reading
 from tests.readings import (
+    PNEUMONIA,
     a_nodule_card,
     an_ecg,
     an_ecg_card,
@@ -69,6 +72,13 @@ def test_what_was_not_made_is_not_named(case: Case) -> None:
 def test_of_nothing_nothing_is_of_interest(case: Case) -> None:
     """A reading that found nothing has no key images."""
     assert "KO" not in made_of(replace(case, reading=nothing_found(case.series)), "SC", "KO")
+
+
+@pytest.mark.parametrize(("code", "meaning"), [("373067005", "No"), ("260385009", "Negative"), ("2667000", "Absent")])
+def test_a_no_is_not_of_interest(code: str, meaning: str) -> None:
+    """Whatever word an answer denies with."""
+    finding = Finding(name=PNEUMONIA, value=Concept(value=code, scheme="SCT", meaning=meaning))
+    assert "KO" not in made_of(case_of(an_ecg(), Reading(findings=(finding,)), an_ecg_card()), "SC", "KO")
 
 
 def test_an_ecg_is_named_as_a_waveform() -> None:

@@ -24,6 +24,8 @@ from worker.results import build
 
 FIBRILLATION = Concept(value="49436004", scheme="SCT", meaning="Atrial fibrillation")
 INFARCTION = Concept(value="401303003", scheme="SCT", meaning="Acute ST segment elevation myocardial infarction")
+NO = Concept(value="373067005", scheme="SCT", meaning="No")
+YES = Concept(value="373066001", scheme="SCT", meaning="Yes")
 BLOCK = Concept(value="63467002", scheme="SCT", meaning="Left bundle branch block")
 ANSWERS = (
     Finding(name=FIBRILLATION, value=ABSENT, certainty_percent=97.0),
@@ -146,6 +148,26 @@ def test_the_report_names_what_is_present_and_what_is_absent() -> None:
     ]
 
 
+def test_every_answer_is_told_with_what_was_asked() -> None:
+    """Yes is what was asked, No stands under its name, and what is neither has the question among its properties."""
+    answers = (
+        Finding(name=FIBRILLATION, value=NO, certainty_percent=97.0),
+        Finding(name=INFARCTION, value=YES),
+        Finding(name=CARDIAC_RHYTHM, value=SINUS, certainty_percent=80.0),
+    )
+    case = case_of(an_ecg(), Reading(findings=answers, runtime="none"), a_signal_card())
+    made = build(case, ("ECG-SR", "TEXT-SR"))
+    output_gate.check(made, case)
+    report = next(parsed(each.data) for each in made if each.kind == "ECG-SR")
+    assert answers_of(report) == [
+        ("Atrial fibrillation", "No", [97.0]),
+        ("ECG finding", "Acute ST segment elevation myocardial infarction", []),
+        ("ECG finding", "Normal sinus rhythm", [80.0]),
+    ]
+    asked = [item for item in content_items(report) if name_of(item) == (CARDIAC_RHYTHM.value, CARDIAC_RHYTHM.scheme)]
+    assert [item.ConceptCodeSequence[0].CodeMeaning for item in asked] == ["Normal sinus rhythm"]
+
+
 def test_where_nothing_is_present_a_sentence_is_the_finding() -> None:
     """TID 3717 asks for an ECG finding, in a code or in words; what is absent is none of the codes."""
     case = case_of(an_ecg(), Reading(findings=ANSWERS[:1], runtime="none"), a_signal_card())
@@ -154,6 +176,15 @@ def test_where_nothing_is_present_a_sentence_is_the_finding() -> None:
     report = next(parsed(each.data) for each in made if each.kind == "ECG-SR")
     (told,) = [item for item in content_items(report) if name_of(item) == ("271921002", "SCT")]
     assert (told.ValueType, told.TextValue) == ("TEXT", "Atrial fibrillation: Absent (certainty 97 %).")
+
+
+def test_an_answer_to_another_question_stays_in_the_house() -> None:
+    """A rhythm told as the answer about a block would name the wrong thing, though its own code is right."""
+    case = case_of(an_ecg(), Reading(findings=ANSWERS, runtime="none"), a_signal_card())
+    other = (*ANSWERS[:3], replace(ANSWERS[3], name=BLOCK))
+    made = build(replace(case, reading=replace(case.reading, findings=other)), ("ECG-SR",))
+    with pytest.raises(OutputRefused, match="numbers: the answers of the ECG report differ from the reading"):
+        output_gate.check(made, case)
 
 
 @pytest.mark.parametrize(

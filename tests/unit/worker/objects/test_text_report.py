@@ -23,7 +23,7 @@ from tests.readings import (
     nothing_found,
 )
 from worker.case.case import Case
-from worker.case.finding_sentences import findings_of
+from worker.case.finding_sentences import findings_of, scope_of
 from worker.case.sentences import words_in
 from worker.case.site_filter import for_site
 from worker.gate.bundle import content_items, parsed
@@ -89,6 +89,13 @@ def test_it_says_all_of_it_in_short_lines(series: LoadedSeries) -> None:
     ):
         assert part in text
     assert max(map(len, lines)) <= 90
+
+
+def test_without_a_list_of_what_was_looked_for_nothing_refers_to_one() -> None:
+    """An ECG's model has none: "nothing else" would be else than nothing."""
+    told = scope_of(case_of(an_ecg(), an_ecg_reading(), an_ecg_card()))
+    assert "Nothing was looked at but what is told here." in told
+    assert "Nothing else was looked at." not in told
 
 
 def test_long_sentences_are_broken(series: LoadedSeries) -> None:

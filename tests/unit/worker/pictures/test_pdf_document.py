@@ -62,6 +62,16 @@ def test_it_tells_what_was_found_with_units(case: Case) -> None:
     assert all("non vérifié" in page for page in pages)
 
 
+def test_what_the_edge_cuts_is_named_as_cut(case: Case) -> None:
+    """In the table, whose numbers would be read as those of the whole."""
+    whole, cut = (
+        replace(each, cut=at_edge) for each, at_edge in zip(case.reading.structures, (False, True), strict=True)
+    )
+    reading = replace(case.reading, structures=(whole, cut), detections=())
+    text = " ".join("\n".join(pages_of(pdf_of(replace(case, reading=reading)))).split())
+    assert text.count("coupé par le bord des images") == 1
+
+
 def test_no_patient_is_printed(case: Case) -> None:
     """The attributes name the patient; the pages name the study by its UID."""
     made = build_pdf_document(case)

@@ -1,24 +1,31 @@
 """Pictures for people."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from PIL import Image
 from pydicom.dataset import Dataset
 
 from models.card.card_parts import Concept
-from models.findings import HeatMap, Reading
+from models.findings import Finding, HeatMap, Reading
 from models.interpreting.critical_reason import CriticalReason
+from models.reading import PART
 from models.volume import Image as Planar
 from models.volume import Volume
 from tests.readings import (
+    ABSENT,
     LABELS,
     PNEUMONIA,
+    PRESENT,
     a_card,
     a_reading,
     an_ecg,
@@ -30,9 +37,11 @@ from tests.readings import (
     nothing_found,
 )
 from worker.case.case import Case
+from worker.case.finding_sentences import caveats_of
 from worker.case.foremost_words import foremost_sentences
 from worker.case.picture_words import banner
 from worker.jobs.superseded_read import SupersededRead
+from worker.languages import Language
 from worker.objects.key_slices import (
     columns_of,
     key_slices,
@@ -240,6 +249,88 @@ def test_long_legends_fit(tmp_path: Path) -> None:
     assert (pixels[-8:, 960:] == pixels[-1, -1]).all()
 
 
+def words_drawn(case: Case, monkeypatch: pytest.MonkeyPatch) -> tuple[Figure, list[Artist]]:
+    """Return the figure of a case's picture and what is set in words beside the images, from top to bottom."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(picture, "Figure", lambda **values: figures.append(Figure(**values)) or figures[-1])
+    render(case)
+    monkeypatch.undo()
+    _, *texts = figures[0].texts
+    set_in_words = [*(text for text in texts if text.get_text()), *figures[0].legends]
+    return figures[0], sorted(set_in_words, key=lambda artist: -artist.get_window_extent().y1)
+
+
+def words_of(artist: Artist) -> str:
+    """Return what something that was drawn says, in one line."""
+    told = [text.get_text() for text in artist.get_texts()] if isinstance(artist, Legend) else [artist.get_text()]
+    return " ".join(" ".join(told).split())
+
+
+CHEST_FINDINGS = tuple(
+    Finding(
+        name=Concept(value=f"{number}00", scheme="99TEST", meaning=f"Pleural thickening {number}"),
+        value=PRESENT if number == 13 else ABSENT,
+        certainty_percent=91.0,
+    )
+    for number in range(24)
+)
+
+
+@pytest.mark.parametrize("findings", [14, 18, 24])
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("urgent", [False, True])
+def test_nothing_is_printed_over_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, findings: int, language: Language, *, urgent: bool
+) -> None:
+    """Many answers, also critical ones, leave what must be read legible: no part of the words reaches into another."""
+    write_planar_image(tmp_path / "a.dcm", a_chest(), number=1)
+    reading = Reading(findings=CHEST_FINDINGS[:findings], warnings=(PART,))
+    case = case_of(load(tmp_path), reading, a_card(), report=ReportSettings(language=language))
+    if urgent:
+        reasons = [
+            CriticalReason(kind="present", name=each.name.meaning, concept=each.name) for each in CHEST_FINDINGS[:4]
+        ]
+        case = replace(case, critical=tuple(reasons), late_after_s=600.0)
+    figure, artists = words_drawn(case, monkeypatch)
+    boxes = [artist.get_window_extent() for artist in artists]
+    assert all(above.y0 > below.y1 for above, below in pairwise(boxes))
+    assert boxes[0].y1 < figure.texts[0].get_window_extent().y0
+    assert boxes[-1].y0 > 0
+    told = words_of(artists[-1])
+    for caveat in (case.words.tell(PART), *caveats_of(case)):
+        assert caveat in told
+
+
+def test_what_was_not_found_is_never_among_what_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 55 structures some are counted only; the five that are missing, and what was not read, are named."""
+    write_mr_series(tmp_path)
+    series = load(tmp_path)
+    reading = a_reading(series)
+    missing = tuple(LABELS[2].model_copy(update={"name": f"Organ {number}"}) for number in range(5))
+    reading = replace(
+        reading, structures=(reading.structures * 28)[:55], missing=missing, warnings=(PART, "Known before.")
+    )
+    _, artists = words_drawn(case_of(series, reading, a_card()), monkeypatch)
+    listed, beware = map(words_of, artists[-2:])
+    assert re.search(r"and \d+ more$", listed)
+    assert "Looked for and not found: Organ 0, Organ 1, Organ 2, Organ 3, Organ 4." in beware
+    assert str(PART) in beware
+    assert "Known before." in beware
+
+
+def test_answers_that_the_summary_tells_make_room_for_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not all has room the list is of what the summary only counts, and that it is cut stands there."""
+    write_planar_image(tmp_path / "a.dcm", a_chest(), number=1)
+    series = load(tmp_path)
+    reading = replace(detections_reading(series, masks=False), findings=CHEST_FINDINGS)
+    reading = replace(reading, detections=tuple(replace(each, cut=True) for each in reading.detections))
+    _, artists = words_drawn(case_of(series, reading, a_card()), monkeypatch)
+    summary, listed = map(words_of, artists[:2])
+    assert all(finding.name.meaning in summary for finding in CHEST_FINDINGS)
+    assert "Pleural thickening" not in listed
+    assert listed.count("may be larger") == len(reading.detections)
+
+
 def foremost_case(folder: Path, reading: Reading | None = None) -> Case:
     """Return a case that is critical, late, and takes the place of an earlier read."""
     write_mr_series(folder)
@@ -265,13 +356,16 @@ def test_what_comes_first_in_words_comes_first_in_the_picture(tmp_path: Path, mo
         assert 0 < told.index(sentence) < summary
 
 
-def test_what_comes_first_leaves_room_for_the_rest(tmp_path: Path) -> None:
+def test_what_comes_first_leaves_room_for_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long lists below it are cut earlier, and do not run into the lines at the bottom or off the page."""
     case = foremost_case(tmp_path)
     many = replace(case, reading=replace(case.reading, structures=case.reading.structures * 50))
+    _, artists = words_drawn(many, monkeypatch)
     pixels = pixels_of(render(many))
     assert (pixels[-8:, 960:] == pixels[-1, -1]).all()
-    assert (pixels[715:750, 960:] == pixels[-1, -1]).all()
+    listed, beware = artists[-2:]
+    assert words_of(listed).endswith(" more")
+    assert listed.get_window_extent().y0 > beware.get_window_extent().y1
 
 
 def heat_map(name: Concept, hot: tuple[int, int, int], shape: tuple[int, int, int]) -> HeatMap:
