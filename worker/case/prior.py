@@ -32,7 +32,7 @@ class Observed:
         site: Where, of a detection; None where the report does not say, or where it is the thing itself.
         side: On which side; empty where it has none.
         measurements: Its numbers.
-        cut: Whether it reached the edge of the images.
+        cut: Whether it reached the edge of the images, or of what the network saw of them.
     """
 
     concept: Code
@@ -137,7 +137,7 @@ class Prior:
         differing: The size of what is the only one of its kind then and now, and differs so much that it may be another
             one.
         unpaired: What was found several times then or now, so that no pair is certain.
-        cut: What reaches the edge of the images then or now, so that its size may be another.
+        cut: What reaches the edge of the images, or of the network's view, then or now: its size may be another.
         references: The earlier reports.
         obstacle: Why numbers are not compared, or not all; where there is none there is at least one change, or one
             that differs or is cut.

@@ -30,7 +30,10 @@ def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
     if prior.cut:
         names = ", ".join(words.label(label) for label in prior.cut)
         told.append(
-            words.say("Cut by the edge of the images then or now, so sizes are not compared: {names}.", names=names)
+            words.say(
+                "Cut by the edge of the images or of the model's view then or now, so sizes are not compared: {names}.",
+                names=names,
+            )
         )
     return tuple(told)
 
