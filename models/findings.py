@@ -37,7 +37,8 @@ class Structure:
         label: The card's label; ``label.number`` is its value in ``Reading.labels``.
         voxels: How many voxels carry the label, always more than 0.
         measurements: At least the volume.
-        cut: Whether it reaches the edge of the images, so that it may be larger than what was measured.
+        cut: Whether it reaches the edge of the images, or of what the network sees of them, so that it may be larger
+            than what was measured.
     """
 
     label: Label
@@ -150,6 +151,8 @@ class Reading:
         marks: Of a waveform.
         runtime: What ran the network, such as "onnxruntime 1.20.0 cpu".
         warnings: What a reader must know, one sentence each, at most 90 characters.
+        unread: Of images without a place in space, the indices of those that no network was asked about, ascending:
+            nothing that is said is said of them.
     """
 
     labels: NDArray[np.uint8] | None = None
@@ -164,3 +167,4 @@ class Reading:
     marks: tuple[Mark, ...] = ()
     runtime: str = ""
     warnings: tuple[str, ...] = field(default=())
+    unread: tuple[int, ...] = ()

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,14 @@ from models.interpreting.box_seams import WindowBoxes, in_window, mended
 from models.interpreting.boxes import Boxes, best_of, boxes_of
 from models.interpreting.counting import counts_of, most_in_one, plausibly_counted
 from models.interpreting.instances import CERTAINTY, DIAMETER, MILLIMETRE, PERCENT
+from models.interpreting.view_edges import cut_by_content
 from models.preparing.image_preparation import Placement
 from models.preparing.preparation import Prepared
 from models.runtimes.runtime import Infer
 from models.volume import Volume
+
+#: Of a pixel: rounding of the way from one grid to the other.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +38,14 @@ class Found:
         score: Probability.
         low: Lowest slice (or frame), row and column, counted between the centres of voxels: the first is at 0.
         high: Likewise the highest.
+        cut: Whether it ends where the network's view ends, within the images.
     """
 
     number: int
     score: float
     low: tuple[float, float, float]
     high: tuple[float, float, float]
+    cut: bool = False
 
 
 def detect_in_volume(
@@ -57,7 +63,10 @@ def detect_in_volume(
     for index in range(len(boxes)):
         edges = np.array(list(itertools.product(*zip(boxes.low[index], boxes.high[index], strict=True)))) - 0.5
         corners = edges @ to_source[:3, :3].T + to_source[:3, 3]
-        found.append(_found(boxes, index, corners.min(axis=0), corners.max(axis=0)))
+        cut = not cut_by_content(card) and _ends_with_view(
+            boxes.low[index], boxes.high[index], prepared.array.shape[2:], to_source, source.array.shape
+        )
+        found.append(replace(_found(boxes, index, corners.min(axis=0), corners.max(axis=0)), cut=cut))
     _, row_mm, column_mm = source.spacing_mm
     detections, missing = detections_of(card, interpretation, found, source.array.shape, (row_mm, column_mm))
     return plausibly_counted(Reading(detections=detections, missing=missing, counts=counts_of(detections, missing)))
@@ -69,6 +78,7 @@ def boxes_in_frame(
     answer: Mapping[str, NDArray[np.generic]],
     index: int,
     size: tuple[int, int],
+    shape: tuple[int, int],
     placement: Placement,
 ) -> list[Found]:
     """Return what a detector found on one frame.
@@ -79,14 +89,23 @@ def boxes_in_frame(
         answer: The network's.
         index: Of the frame.
         size: Rows, columns of the network's input.
+        shape: Rows, columns of the frame.
         placement: Of the input on the frame.
 
     Raises CardError when the answer is not the card's kind, ImplausibleResult.
     """
     boxes = best_of(boxes_of(card.id, interpretation, answer, size), interpretation.overlap)
     low, high = (np.asarray(placement.start) + edges * placement.scale - 0.5 for edges in (boxes.low, boxes.high))
+    first = np.asarray(placement.start)
+    last = first + np.multiply(size, placement.scale)
+    # Of the edges of the network's input those within the frame: beyond the others there is nothing unseen.
+    before, behind = np.greater(first, _ROUNDING), np.less(last, np.subtract(shape, _ROUNDING))
+    cut = ((boxes.low <= 0) & before).any(axis=1) | ((boxes.high >= size) & behind).any(axis=1)
     return [
-        _found(boxes, place, np.array([index, *low[place]]), np.array([index, *high[place]]))
+        replace(
+            _found(boxes, place, np.array([index, *low[place]]), np.array([index, *high[place]])),
+            cut=bool(cut[place]),
+        )
         for place in range(len(boxes))
     ]
 
@@ -133,7 +152,7 @@ def detections_of(
             outline=_rectangle(one),
             measurements=_measured(one, interpretation, spacing_mm),
             laterality=labels[one.number].laterality,
-            cut=_is_cut(one, shape, by_frame=by_frame),
+            cut=one.cut or _is_cut(one, shape, by_frame=by_frame),
         )
         for number, one in enumerate(kept, start=1)
     )
@@ -183,9 +202,26 @@ def _inside(one: Found, shape: tuple[int, ...]) -> Found | None:
     if not (low[1:] < high[1:]).all() or one.high[0] < -0.5 or one.low[0] > ends[0]:  # noqa: PLR2004
         return None
     first, last = low.tolist(), high.tolist()
-    return Found(
-        number=one.number, score=one.score, low=(first[0], first[1], first[2]), high=(last[0], last[1], last[2])
-    )
+    return replace(one, low=(first[0], first[1], first[2]), high=(last[0], last[1], last[2]))
+
+
+def _ends_with_view(
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    size: tuple[int, ...],
+    to_source: NDArray[np.float64],
+    shape: tuple[int, ...],
+) -> bool:
+    """Say whether a box on the network's grid reaches an edge of it that lies within the source."""
+    for axis in range(3):
+        for reaches, edge in ((low[axis] <= 0, 0.0), (high[axis] >= size[axis], float(size[axis]))):
+            place = (low + high) / 2
+            place[axis] = edge
+            there = to_source[:3, :3] @ (place - 0.5) + to_source[:3, 3]
+            ends = np.array(shape) - 0.5
+            if reaches and ((there > -0.5 + _ROUNDING) & (there < ends - _ROUNDING)).all():
+                return True
+    return False
 
 
 def _is_cut(one: Found, shape: tuple[int, ...], *, by_frame: bool) -> bool:

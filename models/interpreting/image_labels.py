@@ -1,6 +1,7 @@
 """From a network's answer about a frame to labels on the frame, and the areas of what was found."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -55,10 +56,21 @@ def labels_of(
     return found
 
 
-def structure_of(label: Label, labels: NDArray[np.uint8], spacing_mm: tuple[float, float] | None) -> Structure | None:
+def structure_of(
+    label: Label,
+    labels: NDArray[np.uint8],
+    spacing_mm: tuple[float, float] | None,
+    seen: Mapping[int, tuple[slice, slice]] = MappingProxyType({}),
+) -> Structure | None:
     """Return a label's area on the frame where it is largest, in pixels where nobody knows how large a pixel is.
 
-    None where no pixel carries it. `labels` is ``(frames, rows, columns)``.
+    None where no pixel carries it.
+
+    Args:
+        label: Which.
+        labels: Of all, ``(frames, rows, columns)``.
+        spacing_mm: Between rows and columns.
+        seen: The rows and columns of each frame that the network has seen; of one that is not here, all.
     """
     counts = [int(np.count_nonzero(frame == label.number)) for frame in labels]
     if not any(counts):
@@ -67,6 +79,7 @@ def structure_of(label: Label, labels: NDArray[np.uint8], spacing_mm: tuple[floa
         area = Measurement(name=AREA, value=float(max(counts)), unit=PIXELS)
     else:
         area = Measurement(name=AREA, value=max(counts) * spacing_mm[0] * spacing_mm[1], unit=SQUARE_MILLIMETRE)
-    largest = labels[int(np.argmax(counts))] == label.number
+    index = int(np.argmax(counts))
+    largest = (labels[index] == label.number)[seen.get(index, (slice(None), slice(None)))]
     edges = (largest[0], largest[-1], largest[:, 0], largest[:, -1])
     return Structure(label=label, voxels=sum(counts), measurements=(area,), cut=any(edge.any() for edge in edges))

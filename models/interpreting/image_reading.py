@@ -1,6 +1,6 @@
 """A model reads images without a place in space: each frame is prepared and asked about, the answers become one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from models.interpreting.classification import class_activation, findings_of, ma
 from models.interpreting.counting import counts_of, plausibly_counted
 from models.interpreting.detection import boxes_in_frame, detections_of
 from models.interpreting.image_labels import labels_of, structure_of
-from models.preparing.image_preparation import Placement, PreparedFrame, brought_back, prepare_frame
+from models.preparing.image_preparation import Placement, PreparedFrame, brought_back, prepare_frame, seen_by
 from models.runtimes.runtime import Infer
 from models.sentence import Sentence
 from models.volume import Image
@@ -60,10 +60,11 @@ def _classified(
     image: Image,
     infer: Infer,
 ) -> Reading:
-    answers, spoke = [], []
+    answers, spoke, read = [], [], []
     for index, prepared in _prepared(preparation, image):
         answer = infer("main", {INPUT: prepared.array})
         answers.append(probabilities(card, interpretation, answer))
+        read.append(index)
         activation = class_activation(card, interpretation, answer, axes=2)
         if activation is not None:
             spoke.append((index, prepared.placement, activation))
@@ -78,7 +79,8 @@ def _classified(
             for number, concept in mapped_classes(interpretation, findings)
             if spoke
         ),
-        warnings=_warnings(image, preparation, len(answers)),
+        warnings=_warnings(image, preparation, read),
+        unread=_unread(image, read),
     )
 
 
@@ -102,7 +104,7 @@ def _outlined(
 ) -> Reading:
     labels = np.zeros(image.array.shape, np.uint8)
     rows, columns = image.array.shape[1:]
-    read = 0
+    seen = {}
     for index, prepared in _prepared(preparation, image):
         answer = infer("main", {INPUT: prepared.array})
         labels[index] = labels_of(
@@ -113,25 +115,29 @@ def _outlined(
             shape=(rows, columns),
             placement=prepared.placement,
         )
-        read += 1
+        seen[index] = seen_by(prepared.placement, (rows, columns), preparation.size)
     known = sorted(card.labels, key=lambda label: label.number)
-    found = {label.number: structure_of(label, labels, image.spacing_mm) for label in known}
+    found = {label.number: structure_of(label, labels, image.spacing_mm, seen) for label in known}
     return Reading(
         labels=labels,
         structures=tuple(structure for structure in found.values() if structure is not None),
         missing=tuple(label for label in known if found[label.number] is None),
-        warnings=_warnings(image, preparation, read),
+        warnings=_warnings(image, preparation, list(seen)),
+        unread=_unread(image, list(seen)),
     )
 
 
 def _detected(
     card: Card, interpretation: BoxInterpretation, preparation: ImagePreparation, image: Image, infer: Infer
 ) -> Reading:
-    found, read = [], 0
+    found, read = [], []
+    rows, columns = image.array.shape[1:]
     for index, prepared in _prepared(preparation, image):
         answer = infer("main", {INPUT: prepared.array})
-        found += boxes_in_frame(card, interpretation, answer, index, preparation.size, prepared.placement)
-        read += 1
+        found += boxes_in_frame(
+            card, interpretation, answer, index, preparation.size, (rows, columns), prepared.placement
+        )
+        read.append(index)
     detections, missing = detections_of(card, interpretation, found, image.array.shape, image.spacing_mm, by_frame=True)
     return plausibly_counted(
         Reading(
@@ -139,12 +145,17 @@ def _detected(
             missing=missing,
             counts=counts_of(detections, missing, image),
             warnings=_warnings(image, preparation, read),
+            unread=_unread(image, read),
         )
     )
 
 
-def _warnings(image: Image, preparation: ImagePreparation, read: int) -> tuple[str, ...]:
-    blank = len(image.array) - read
+def _unread(image: Image, read: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(set(range(len(image.array))) - set(read)))
+
+
+def _warnings(image: Image, preparation: ImagePreparation, read: Sequence[int]) -> tuple[str, ...]:
+    blank = len(image.array) - len(read)
     return (
         *((PART,) if _cut(image, preparation) else ()),
         *((Sentence("Images without any contrast, which were not read: {count}.", count=blank),) if blank else ()),

@@ -25,6 +25,7 @@ from models.interpreting.measuring import (
     unit_of_values,
     wants_values,
 )
+from models.interpreting.view_edges import at_edge_of_images, at_edge_of_view, cut_by_content
 from models.preparing.grid import box_of, grid_of, reach, resample, shape_of
 from models.sentence import Sentence
 from models.volume import Volume
@@ -32,6 +33,7 @@ from models.volume import Volume
 #: Labels that are counted one by one: a comparison takes a twentieth of what a bincount does.
 _FEW = 12
 _CUT = Sentence("What was segmented reaches the edge of the images: sizes may be too small.")
+_CUT_BY_VIEW = Sentence("What was segmented ends where the model's view ends: sizes may be too small.")
 
 
 def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume, source: Volume) -> Reading:
@@ -54,14 +56,17 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
             parts[label.number] = drop_small(labels, label.number, smallest_voxels=smallest)
     voxels = _voxels([label.number for label in known], labels)
     _check_plausible(known, voxels, source.voxel_ml, interpretation)
-    at_edge = _at_edge(labels)
-    warnings = (_CUT,) if at_edge else ()
+    at_edge, at_view = at_edge_of_images(labels), _at_view(card, labels, answer, source)
+    warnings = (*((_CUT,) if at_edge else ()), *((_CUT_BY_VIEW,) if at_view else ()))
     value_unit = unit_of_values(source, interpretation.value_unit)
     structures, in_parts = _structures(known, labels, voxels, parts, source, value_unit)
-    structures = tuple(replace(one, cut=one.label.number in at_edge) for one in structures)
+    structures = tuple(replace(one, cut=one.label.number in at_edge | at_view) for one in structures)
     if value_unit is None and any(wants_values(structure.label) for structure in structures):
         warnings = (*warnings, ANOTHER_UNIT)
     instances, detections = _instances(known, labels, interpretation, answer, source)
+    if instances is not None and at_view:
+        things = _at_view(card, instances, answer, source)
+        detections = tuple(replace(one, cut=one.cut or one.number in things) for one in detections)
     if in_parts or (instances is not None and any_cut_more_than_once(detections, instances)):
         warnings = (*warnings, IN_PARTS)
     counted = {detection.label.number for detection in detections}
@@ -215,7 +220,6 @@ def _check_plausible(
         raise ImplausibleResult("the result is not sent: " + "; ".join(problems) + "; look at the source images")
 
 
-def _at_edge(labels: NDArray[np.uint8]) -> frozenset[int]:
-    """Return the labels that reach the edge of the images; across a single slice there is none."""
-    faces = [np.take(labels, end, axis) for axis in range(3) if labels.shape[axis] > 1 for end in (0, -1)]
-    return frozenset(int(number) for face in faces for number in np.unique(face) if number)
+def _at_view(card: Card, numbers: NDArray[Any], answer: Volume, source: Volume) -> frozenset[int]:
+    """Return what ends where the network's view ends, within the images."""
+    return frozenset() if cut_by_content(card) else at_edge_of_view(numbers, grid_of(answer), source)

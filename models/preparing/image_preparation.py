@@ -102,11 +102,20 @@ def brought_back(
         mode="nearest",
         prefilter=False,
     )
-    for axis, (start, one, whole) in enumerate(zip(placement.start, placement.scale, size, strict=True)):
-        centres = np.arange(shape[axis]) + 0.5
-        unseen = (centres < start) | (centres > start + one * whole)
-        back[(unseen, slice(None)) if axis == 0 else (slice(None), unseen)] = 0
-    return back
+    kept = seen_by(placement, shape, size)
+    seen = np.zeros_like(back)
+    seen[kept] = back[kept]
+    return seen
+
+
+def seen_by(placement: Placement, shape: tuple[int, int], size: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the rows and columns of a frame that a network has seen; arguments as of `brought_back`."""
+    sides = []
+    for start, one, whole, length in zip(placement.start, placement.scale, size, shape, strict=True):
+        centres = np.arange(length) + 0.5
+        seen = np.flatnonzero((centres >= start) & (centres <= start + one * whole))
+        sides.append(slice(int(seen[0]), int(seen[-1]) + 1) if seen.size else slice(0, 0))
+    return sides[0], sides[1]
 
 
 def _shown(

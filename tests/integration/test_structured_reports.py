@@ -33,7 +33,7 @@ from tests.readings import (
 )
 from worker.case.case import Case
 from worker.gate import output_gate
-from worker.gate.bundle import content_items, name_of
+from worker.gate.bundle import children, content_items, name_of
 from worker.object_kinds import Kind
 from worker.objects.segments import segmented, tracking_name, tracking_uid
 from worker.planar_testing import a_chest, write_planar_image
@@ -183,7 +183,8 @@ def test_pixelmed_notices_a_report_that_is_wrong(tmp_path: Path) -> None:
     made = written(tmp_path / "results", case_of(series, a_reading(series), a_card()))
     report = dcmread(made.files["SR"])
     del report.CompletionFlag
-    del report.ContentSequence[-1].ContentSequence[0].ContentSequence[-2]
+    (measurements,) = children(report, "126010", "DCM")
+    del measurements.ContentSequence[0].ContentSequence[-2]
     report.save_as(tmp_path / "wrong.dcm")
     assert real_problems("DicomSRValidator", validated(tmp_path / "wrong.dcm"))
 

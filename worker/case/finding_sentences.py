@@ -8,9 +8,9 @@ from models.card.manifest import Card
 from models.findings import Detection, Finding, Measurement, Structure
 from models.interpreting.counting import number_shown
 from models.interpreting.presence import affirms, denies
-from models.volume import Waveform
 from worker.case.case import Case
 from worker.case.certainty_limits import limits_of
+from worker.case.images_read import image_number, warnings_of, what_was_read, what_was_read_with_it
 from worker.case.labels_told import abnormal
 from worker.case.other_series_words import description_sentences, other_series_sentences, which_sentences
 
@@ -86,11 +86,6 @@ def missing_in_one(case: Case) -> tuple[str, ...]:
     return (words.say("Looked for and not found: {name}.", name=names),) if names else ()
 
 
-def warnings_of(case: Case) -> tuple[str, ...]:
-    """Return what the model warns of, such as that a part of the images only was read."""
-    return tuple(map(case.words.tell, case.reading.warnings))
-
-
 def scope_of(case: Case) -> tuple[str, ...]:
     """Return who read what, what it looked for and what not, and what was mended on the way."""
     card, words = case.provenance.card, case.words
@@ -102,8 +97,8 @@ def scope_of(case: Case) -> tuple[str, ...]:
             version=card.version,
             manufacturer=card.manufacturer,
         ),
-        _what_was_read(case),
-        *_what_was_read_with_it(case),
+        what_was_read(case),
+        *what_was_read_with_it(case),
         *which_sentences(case),
         *description_sentences(case),
         words.say("Read on {moment}.", moment=words.date_time(case.provenance.read_at)),
@@ -138,38 +133,6 @@ def _asked(card: Card) -> list[Concept]:
     if interpretation.question is not None:
         return [interpretation.question]
     return [each.concept for each in interpretation.classes if each.concept is not None]
-
-
-def image_number(case: Case, slice_index: int) -> int:
-    """Return the number by which a viewer shows a slice: its frame, its Instance Number (0020,0013), else its place."""
-    if case.series.frame_numbers:
-        return case.series.frame_numbers[slice_index]
-    number = case.series.datasets[slice_index].get("InstanceNumber")
-    # 0 is a number too: some count their images from it.
-    return slice_index + 1 if number is None or number == "" else int(number)
-
-
-def _what_was_read(case: Case) -> str:
-    words, modality = case.words, str(case.head.get("Modality", ""))
-    if isinstance(case.series.source, Waveform):
-        return words.say("It read one {modality} recording.", modality=modality)
-    return words.count(
-        "It read one {modality} image.",
-        "It read one {modality} series of {count} images.",
-        len(case.series.frame_numbers) or len(case.series.datasets),
-        modality=modality,
-    )
-
-
-def _what_was_read_with_it(case: Case) -> tuple[str, ...]:
-    """Return that further series were channels of the network; nothing where there were none."""
-    series = len({str(dataset.SeriesInstanceUID) for dataset in case.series.others})
-    if not series:
-        return ()
-    told = case.words.count(
-        "It read {count} further series with it.", "It read {count} further series with it.", series
-    )
-    return (told,)
 
 
 def _finding(case: Case, finding: Finding) -> str:

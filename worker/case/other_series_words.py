@@ -6,6 +6,7 @@ from typing import Any
 from models.volume import Image, Waveform
 from worker.case.case import Case
 from worker.case.changed_series import ChangedSeries
+from worker.case.images_read import warnings_of
 from worker.case.sentences import Words
 from worker.case.series_names import describable, names_somebody
 
@@ -41,9 +42,10 @@ def other_series_sentences(case: Case) -> tuple[str, ...]:
 
 
 def what_was_measured(case: Case) -> tuple[str, ...]:
-    """Return what who compares numbers must know of where they come from; empty where there is nothing to say."""
+    """Return what must be known of where numbers and answers come from; empty where there is nothing to say."""
     repeated = (case.words.tell(sentence) for sentence in case.repeated)
-    return (*other_series_sentences(case), *changed_series_sentences(case.changed, case.words), *repeated)
+    changed = changed_series_sentences(case.changed, case.words)
+    return (*other_series_sentences(case), *changed, *repeated, *warnings_of(case))
 
 
 def which_sentences(case: Case) -> tuple[str, ...]:

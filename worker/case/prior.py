@@ -8,6 +8,7 @@ from models.card.card_parts import Concept, Label
 from models.findings import Measurement
 from worker.instances.depicted import Depicted
 from worker.instances.instance_reference import InstanceReference
+from worker.instances.sampling import Sampling
 
 #: Value and scheme of a coded concept; its meaning is for people.
 Code = tuple[str, str]
@@ -32,7 +33,7 @@ class Observed:
         site: Where, of a detection; None where the report does not say, or where it is the thing itself.
         side: On which side; empty where it has none.
         measurements: Its numbers.
-        cut: Whether it reached the edge of the images.
+        cut: Whether it reached the edge of the images, or of what the network saw of them.
     """
 
     concept: Code
@@ -77,6 +78,8 @@ class EarlierRead:
         counts: How many things there were of a kind: the same, with that number alone.
         whole: Numbers of the whole input.
         depicted: What the images show that were read, each once; empty where the reports do not say it.
+        sampling: How far apart slices and pixels lay; None where the reports do not say it, as of images without a
+            place in space and of earlier releases.
         references: The reports, all of one study.
     """
 
@@ -87,6 +90,7 @@ class EarlierRead:
     counts: tuple[Observed, ...] = ()
     whole: tuple[Measurement, ...]
     depicted: tuple[Depicted, ...] = ()
+    sampling: Sampling | None = None
     references: tuple[InstanceReference, ...]
 
 
@@ -137,7 +141,9 @@ class Prior:
         differing: The size of what is the only one of its kind then and now, and differs so much that it may be another
             one.
         unpaired: What was found several times then or now, so that no pair is certain.
-        cut: What reaches the edge of the images then or now, so that its size may be another.
+        cut: What reaches the edge of the images, or of the network's view, then or now: its size may be another.
+        sampled: How far apart slices and pixels lay then, and today, where that differs so much that sizes may differ
+            for it alone.
         references: The earlier reports.
         obstacle: Why numbers are not compared, or not all; where there is none there is at least one change, or one
             that differs or is cut.
@@ -150,5 +156,6 @@ class Prior:
     differing: tuple[Change, ...] = ()
     unpaired: tuple[Label, ...]
     cut: tuple[Label, ...] = ()
+    sampled: tuple[Sampling, Sampling] | None = None
     references: tuple[InstanceReference, ...]
     obstacle: Obstacle | None = None

@@ -15,6 +15,15 @@ def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
     told = [words.say("Compared with the study of {date} ({time} earlier):", **when)]
     if prior.obstacle is Obstacle.THRESHOLDS:
         told.append(words.say("What is counted is not compared: this site's thresholds were others then."))
+    if prior.sampled is not None and (prior.changes or prior.differing):
+        earlier, now = (" / ".join(map(words.number, one.distances)) for one in prior.sampled)
+        told.append(
+            words.say(
+                "Slices, rows and columns lay {earlier} mm apart then, {now} mm now: sizes may differ by that alone.",
+                earlier=earlier,
+                now=now,
+            )
+        )
     for _, group in groupby(prior.changes, key=lambda change: (change.label, change.number)):
         changes = list(group)
         # A bare number beside a name could be of anything.
@@ -30,7 +39,10 @@ def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
     if prior.cut:
         names = ", ".join(words.label(label) for label in prior.cut)
         told.append(
-            words.say("Cut by the edge of the images then or now, so sizes are not compared: {names}.", names=names)
+            words.say(
+                "Cut by the edge of the images or of the model's view then or now, so sizes are not compared: {names}.",
+                names=names,
+            )
         )
     return tuple(told)
 

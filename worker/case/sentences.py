@@ -139,7 +139,7 @@ class Words:
 
     def cut(self, told: str) -> str:
         """Add to what is told of a thing that it reaches the edge of the images, so that its sizes are of a part."""
-        return self.say("{told}; cut off by the edge of the images, may be larger", told=told)
+        return self.say("{told}; cut off, may be larger", told=told)
 
     def date(self, day: date) -> str:
         """Return a date in the language's form, the year in four digits: "2 Jan 2026", "02.01.2026"."""

@@ -83,6 +83,7 @@ CHECKS: tuple[Check, ...] = (
     Check(name="flags", run=report_checks.flags, ours=True),
     Check(name="evidence", run=report_checks.evidence, needs_sources=True),
     Check(name="references", run=report_checks.references),
+    Check(name="images of answers", run=report_checks.answered_images, needs_sources=True, ours=True),
     Check(name="geometry", run=content_checks.geometry, needs_sources=True),
     Check(name="planar geometry", run=planar_checks.planar_geometry, needs_sources=True),
     Check(name="segments", run=content_checks.segments),

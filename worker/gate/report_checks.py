@@ -6,7 +6,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
-from worker.gate.bundle import Bundle, children, content_items, name_of
+from worker.gate.bundle import Bundle, FrameKey, children, content_items, name_of
 from worker.objects.labelmap import LABEL_MAP_STORAGE
 
 _TRACKING_IDENTIFIER = ("112039", "DCM")
@@ -14,6 +14,7 @@ _TRACKING_UID = ("112040", "DCM")
 _REFERENCED_SEGMENT = ("121191", "DCM")
 _SOURCE_SERIES = ("121232", "DCM")
 _IMAGE_REGION = ("111030", "DCM")
+_SOURCE_IMAGE = ("121112", "DCM")
 #: How many segments and regions a group of each template refers to (PS3.16).
 _REFERENCES = {"1410": (0, 1), "1411": (1, 0), "1501": (0, 0)}
 _COORDINATES = ("SCOORD", "SCOORD3D")
@@ -65,6 +66,24 @@ def references(bundle: Bundle) -> Iterator[str]:
         }
         if any(str(reference.ReferencedSOPInstanceUID) not in known for reference in _references(items)):
             yield "refers to an instance that is not in the evidence"
+
+
+def answered_images(bundle: Bundle) -> Iterator[str]:
+    """No answer names as its source an image, or a frame, that no network was asked about."""
+    unread = frozenset(bundle.reading.unread) if bundle.reading else frozenset()
+    if not unread:
+        return
+    for group in (group for groups in bundle.groups for group in groups):
+        named = [key for item in children(group, *_SOURCE_IMAGE) for key in _keys(item.ReferencedSOPSequence[0])]
+        # Of an image of several frames, all are meant where none is named: then it has no place in the order.
+        if any(bundle.sources.slice_of.get(key) in (None, *unread) for key in named):
+            yield "an answer names an image that was not read"
+
+
+def _keys(reference: Dataset) -> Iterator[FrameKey]:
+    numbers = reference.get("ReferencedFrameNumber") or 0
+    for number in [numbers] if isinstance(numbers, int) else numbers:
+        yield str(reference.ReferencedSOPInstanceUID), int(number)
 
 
 def _listed(studies: Iterable[Dataset]) -> Iterator[tuple[tuple[str, str, str], str]]:

@@ -1,20 +1,24 @@
 """TID 1600: what the images show that a report's numbers were measured in, so that a later read can tell (TID 1602).
 
+Of a volume also how far apart slices and pixels lie (TID 1604).
+
 An image for each that is shown, not all images: the evidence lists those.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from highdicom.sr import CodeContentItem, RelationshipTypeValues
+from highdicom.sr import CodeContentItem, NumContentItem, RelationshipTypeValues
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from models.interpreting.instances import MILLIMETRE
 from worker.case.case import Case
 from worker.instances.depicted import CONCEPTS, Depicted
-from worker.objects.sr_document import container
-from worker.series.series_depicted import depicted
+from worker.instances.sampling import Sampling
+from worker.objects.sr_document import coded, container
+from worker.series.series_depicted import depicted, sampling
 
 _MODALITIES: dict[str, Code] = {
     code.value: code for code in (getattr(codes.cid29, keyword) for keyword in sorted(codes.cid29.concepts))
@@ -22,22 +26,22 @@ _MODALITIES: dict[str, Code] = {
 
 
 def image_library(case: Case) -> list[Dataset]:
-    """Return the library, nothing where no image says what it shows."""
-    shown = depicted(case.series)
-    entries = [_entry(image, what) for what, image in shown.items()]
-    if not any(_told(what) for what in shown):
+    """Return the library, nothing where no image says what it shows, or how finely."""
+    shown, distances = depicted(case.series), _distances(sampling(case.series))
+    if not distances and not any(_told(what) for what in shown):
         return []
+    entries = [_entry(image, what, distances) for what, image in shown.items()]
     return [container(codes.DCM.ImageLibrary, [container(codes.DCM.ImageLibraryGroup, entries)], template="1600")]
 
 
-def _entry(image: Any, what: Depicted) -> Dataset:
+def _entry(image: Any, what: Depicted, distances: list[NumContentItem]) -> Dataset:
     reference = Dataset()
     reference.ReferencedSOPClassUID = image.SOPClassUID
     reference.ReferencedSOPInstanceUID = image.SOPInstanceUID
     entry = Dataset()
     entry.RelationshipType, entry.ValueType = "CONTAINS", "IMAGE"
     entry.ReferencedSOPSequence = [reference]
-    items = list(_descriptors(image, what))
+    items = [*_descriptors(image, what), *distances]
     if items:
         entry.ContentSequence = items
     return entry
@@ -48,6 +52,26 @@ def _descriptors(image: Any, what: Depicted) -> Iterator[Dataset]:
     for name, value in ((codes.DCM.Modality, modality), *_told(what)):
         if value is not None:
             yield CodeContentItem(name=name, value=value, relationship_type=RelationshipTypeValues.HAS_ACQ_CONTEXT)
+
+
+def _distances(found: Sampling | None) -> list[NumContentItem]:
+    """Return what TID 1604 says of a volume's images."""
+    if found is None:
+        return []
+    named = (
+        (codes.DCM.HorizontalPixelSpacing, found.columns),
+        (codes.DCM.VerticalPixelSpacing, found.rows),
+        (codes.DCM.SpacingBetweenSlices, found.slices),
+    )
+    return [
+        NumContentItem(
+            name=name,
+            value=distance,
+            unit=coded(MILLIMETRE),
+            relationship_type=RelationshipTypeValues.HAS_ACQ_CONTEXT,
+        )
+        for name, distance in named
+    ]
 
 
 def _told(what: Depicted) -> list[tuple[Code, Code]]:

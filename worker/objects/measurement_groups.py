@@ -43,7 +43,7 @@ from worker.provenance import Provenance
 
 #: TID 1500 has them for what is said of no one thing.
 _QUALITATIVE = Code("C0034375", "UMLS", "Qualitative Evaluations")
-#: Of what reaches the edge of the images.
+#: Of what reaches the edge of the images, or of what the network sees of them.
 INCOMPLETE = Code("130576", "DCM", "Anatomy coverage incomplete")
 _FINDING_CATEGORY = Code("276214006", "SCT", "Finding category")
 

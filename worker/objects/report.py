@@ -143,8 +143,15 @@ def _side(label: Label) -> Iterable[Dataset]:
 
 
 def _images(case: Case) -> list[SourceImageForMeasurementGroup]:
-    images = case.series.datasets if len(case.series.datasets) <= _FEW_IMAGES else ()
-    return [SourceImageForMeasurementGroup(image.SOPClassUID, image.SOPInstanceUID) for image in images]
+    """Return the images that an answer is of: one that was not read is no negative."""
+    series, unread = case.series, frozenset(case.reading.unread)
+    frames = [number for index, number in enumerate(series.frame_numbers) if unread and index not in unread]
+    read = [
+        image for index, image in enumerate(series.datasets) if index not in unread or len(series.frame_numbers) > 0
+    ]
+    if max(len(read), len(frames)) > _FEW_IMAGES:
+        return []
+    return [SourceImageForMeasurementGroup(one.SOPClassUID, one.SOPInstanceUID, frames or None) for one in read]
 
 
 def _evaluation(finding: Finding) -> QualitativeEvaluation:

@@ -19,8 +19,9 @@ from reportlab.platypus import Image, Paragraph, SimpleDocTemplate, Spacer, Tabl
 from models.findings import Detection
 from worker.case.case import Case
 from worker.case.certainty_limits import limits_of
-from worker.case.finding_sentences import caveats_of, findings_of, image_number, scope_of, summary_of
+from worker.case.finding_sentences import caveats_of, findings_of, scope_of, summary_of
 from worker.case.foremost_words import foremost_sentences
+from worker.case.images_read import image_number
 from worker.case.picture_words import banner
 from worker.case.prior_words import comparison_sentences
 from worker.objects.object_encoding import series_description

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.findings import Reading
 from models.volume import Image, Volume
 from worker.case.case import Case
-from worker.case.finding_sentences import image_number
+from worker.case.images_read import image_number
 from worker.objects.key_slices import Letters, Tile, View, columns_of, scale_bar_mm, shown_part, tiles, view_of
 from worker.pictures.mask_outlines import outlines
 from worker.pictures.picture_style import COLUMN_RIGHT, INK, PAPER, colour_of

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from worker.case.case import Case
-from worker.case.finding_sentences import caveats_of, found_of, missing_in_one, summary_of, warnings_of
+from worker.case.finding_sentences import caveats_of, found_of, missing_in_one, summary_of
 from worker.case.foremost_words import foremost_sentences
+from worker.case.images_read import warnings_of
 from worker.case.line_breaking import lines_of
 from worker.pictures.picture_style import COLUMN_RIGHT, INK, PAPER, WARNING, colour_of
 

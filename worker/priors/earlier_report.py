@@ -18,13 +18,13 @@ from models.card.manifest import Card
 from models.findings import NO_UNITS, Measurement
 from worker.case.prior import NOT_SIZES, Code, EarlierRead, Method, Observed
 from worker.gate.bundle import MEASUREMENT_GROUP, children, content_items, name_of
-from worker.instances.depicted import Depicted, depicted_by
 from worker.instances.instance_hierarchy import listed_references
 from worker.instances.instance_reference import InstanceReference
 from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.jobs.study_moment import studied_at, study_day
 from worker.objects.measurement_groups import INCOMPLETE
 from worker.objects.object_encoding import MANUFACTURER
+from worker.priors.earlier_images import depicted_then, sampling_then
 from worker.provenance import derived_uid
 
 #: Kinds of object that hold numbers.
@@ -43,9 +43,6 @@ _TRACKING_UID = ("112040", "DCM")
 _FINDING = ("121071", "DCM")
 _FINDING_SITE = ("363698007", "SCT")
 _LATERALITY = ("272741003", "SCT")
-#: Of TID 1600, and what TID 1602 says of an image: side, view, part of the body.
-_LIBRARY_GROUP = ("126200", "DCM")
-_DESCRIPTORS = (("111027", "DCM"), ("111031", "DCM"), ("123014", "DCM"))
 _INCOMPLETE = (INCOMPLETE.value, INCOMPLETE.scheme_designator)
 _PARAMETERS = ("111002", "DCM")
 _LEAD_GROUP = ("122159", "DCM")
@@ -165,7 +162,8 @@ def _taken(reports: Sequence[Dataset], version: str) -> EarlierRead | None:
         things=tuple(thing for thing in things.values() if _has_size(thing)),
         counts=tuple(thing for thing in things.values() if not _has_size(thing) and _has_number(thing)),
         whole=tuple(whole),
-        depicted=tuple(dict.fromkeys(_depicted(reports))),
+        depicted=tuple(dict.fromkeys(depicted_then(reports))),
+        sampling=sampling_then(reports),
         references=tuple(
             InstanceReference(
                 study_instance_uid=str(report.StudyInstanceUID),
@@ -176,16 +174,6 @@ def _taken(reports: Sequence[Dataset], version: str) -> EarlierRead | None:
             for report in sorted(reports, key=lambda report: str(report.SOPInstanceUID))
         ),
     )
-
-
-def _depicted(reports: Iterable[Dataset]) -> Iterator[Depicted]:
-    """Yield what each image of the reports' libraries shows (TID 1602)."""
-    groups = (item for report in reports for item in content_items(report) if name_of(item) == _LIBRARY_GROUP)
-    for image in (child for group in groups for child in group.ContentSequence if child.ValueType == "IMAGE"):
-        side, view, region = (
-            [child.ConceptCodeSequence[0] for child in children(image, *name)[:1]] for name in _DESCRIPTORS
-        )
-        yield depicted_by(side=side, view=view, region=region)
 
 
 def _thresholds(reports: Iterable[Dataset]) -> tuple[str, ...]:

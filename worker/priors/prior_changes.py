@@ -23,6 +23,7 @@ from worker.case.prior import (
     Obstacle,
     Prior,
 )
+from worker.instances.sampling import Sampling
 from worker.priors.prior_pairs import Thing, pairs_of
 from worker.priors.prior_sizes import disagreement, in_unit, is_length, most_different
 
@@ -34,16 +35,29 @@ _LEAST_DAYS = 30
 _MOST_DISAGREEMENT = math.log(2.0)
 
 
-def compare(reading: Reading, earlier: EarlierRead, *, studied_on: date, method: Method) -> Prior | None:
+def compare(
+    reading: Reading, earlier: EarlierRead, *, studied_on: date, method: Method, sampling: Sampling | None = None
+) -> Prior | None:
     """Compare today's reading with an earlier one; None where there is nothing to be said of it.
 
     Another model, or another state of it, measures otherwise: of such a read it is only said that it is not compared.
     Where the site's thresholds alone are others, what was found one by one and counted is not compared, since another
     share of it was told; the sizes of structures and numbers of the whole input depend on no threshold.
+    Where slices or pixels lay clearly further apart in one of the two, that is told and no doubling time.
+
+    Args:
+        reading: Today's.
+        earlier: What to compare it with.
+        studied_on: When today's study was made.
+        method: How today's was read.
+        sampling: How far apart slices and pixels of today's images lie; None of images without a place in space.
     """
+    sampled = _sampled_otherwise(earlier.sampling, sampling)
     days = (studied_on - earlier.studied_on).days
+    # Of what differs for another reason there is no pace.
+    pace_days = 0 if sampled else days
     pairs = pairs_of(reading, earlier.things)
-    changes = [change for thing, then in pairs.found for change in _changes_of(thing, then, days)]
+    changes = [change for thing, then in pairs.found for change in _changes_of(thing, then, pace_days)]
     changes += [change for count in reading.counts for change in _changes_of_count(count, earlier.counts)]
     changes += _changes(None, reading.measurements, earlier.whole)
     differing = [change for thing, then in pairs.differing for change in _size_apart(thing, then)]
@@ -57,9 +71,16 @@ def compare(reading: Reading, earlier: EarlierRead, *, studied_on: date, method:
         differing=tuple(differing),
         unpaired=pairs.unpaired,
         cut=pairs.cut,
+        sampled=sampled,
         references=earlier.references,
     )
     return _within(_obstacle(earlier.method, method), found)
+
+
+def _sampled_otherwise(then: Sampling | None, now: Sampling | None) -> tuple[Sampling, Sampling] | None:
+    if then is None or now is None or not now.differs_from(then):
+        return None
+    return then, now
 
 
 def _obstacle(then: Method, now: Method) -> Obstacle | None:

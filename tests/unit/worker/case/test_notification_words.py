@@ -80,7 +80,7 @@ def outgoing(**changes: Any) -> OutgoingNotice:
         (
             replace(THIRD, cut=True),
             "en",
-            "Nodule 3: 12.0 mm (critical from 8 mm); cut off by the edge of the images, may be larger",
+            "Nodule 3: 12.0 mm (critical from 8 mm); cut off, may be larger",
         ),
         (replace(CERTAIN, value=90.04, at_least=90.03), "en", "Pneumonia: certainty 90.04 % (critical from 90.03 %)"),
         (replace(LIKELY, value=99.97), "en", "Stenosis 2: probability >99 % (critical from 50 %)"),

@@ -110,7 +110,10 @@ def test_what_is_cut_is_told_instead_of_a_change() -> None:
     """All of it in one sentence: an examination of the abdomen cuts many organs."""
     lines = said(cut=(LABELS[1], NODULE))
     assert lines[1:] == (
-        "Cut by the edge of the images then or now, so sizes are not compared: Left thalamus, Nodule.",
+        (
+            "Cut by the edge of the images or of the model's view then or now, so sizes are not compared: "
+            "Left thalamus, Nodule."
+        ),
     )
 
 

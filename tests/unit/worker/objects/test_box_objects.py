@@ -150,7 +150,7 @@ def test_a_box_at_the_edge_is_told_as_cut(kind: str, tmp_path: Path) -> None:
     series, card = a_series(kind, tmp_path / kind), a_detector(kind)
     assert isinstance(series.source, Volume | Image)
     case = case_of(series, read(card, series.source, at_the_edge), card)
-    told = "; cut off by the edge of the images, may be larger"
+    told = "; cut off, may be larger"
     assert [sentence.endswith(told) for sentence in found_of(case)] == [True, False]
     size = words_in("en").measured(case.reading.detections[0].measurements[0])
     assert summary_of(case) == f"Nodule: 2 found, the largest at least {size}."
@@ -170,7 +170,7 @@ def test_an_area_at_the_edge_is_told_as_cut(tmp_path: Path) -> None:
     reading = Reading(structures=(replace(first, cut=True), replace(second, cut=False)))
     cut, whole = found_of(case_of(series, reading, a_card()))
     (told,) = found_of(case_of(series, Reading(structures=(replace(first, cut=False),)), a_card()))
-    assert cut == f"{told}; cut off by the edge of the images, may be larger"
+    assert cut == f"{told}; cut off, may be larger"
     assert "cut" not in whole
 
 

@@ -69,7 +69,7 @@ def test_what_the_edge_cuts_is_named_as_cut(case: Case) -> None:
     )
     reading = replace(case.reading, structures=(whole, cut), detections=())
     text = " ".join("\n".join(pages_of(pdf_of(replace(case, reading=reading)))).split())
-    assert text.count("coupé par le bord des images") == 1
+    assert text.count("coupé, peut être plus grand") == 1
 
 
 def test_no_patient_is_printed(case: Case) -> None:

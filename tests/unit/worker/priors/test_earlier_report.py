@@ -30,7 +30,7 @@ from tests.readings import (
 )
 from worker.case.case import Case
 from worker.case.prior import EarlierRead, Method
-from worker.gate.bundle import content_items, name_of
+from worker.gate.bundle import MEASUREMENT_GROUP, content_items, name_of
 from worker.gate.output_gate import check
 from worker.instances.depicted import of_the_same
 from worker.instances.instance_hierarchy import hierarchy_of
@@ -239,7 +239,8 @@ def test_an_absurd_number_is_left_out(series: LoadedSeries, value: str) -> None:
     case = case_of(series, a_reading(series), a_card())
     (data,) = reports_of(case)
     report = dcmread(BytesIO(data))
-    numbers = [item for item in content_items(report) if item.ValueType == "NUM"]
+    groups = [item for item in content_items(report) if name_of(item) == MEASUREMENT_GROUP]
+    numbers = [item for group in groups for item in content_items(group) if item.ValueType == "NUM"]
     element = numbers[0].MeasuredValueSequence[0]
     element["NumericValue"]._value = value
     stream = BytesIO()

@@ -1,0 +1,51 @@
+"""What the images of an earlier read were, by the image libraries of its reports (TID 1600)."""
+
+from collections.abc import Iterable, Iterator
+
+from pydicom.dataset import Dataset
+
+from worker.gate.bundle import children, content_items, name_of
+from worker.instances.depicted import Depicted, depicted_by
+from worker.instances.sampling import Sampling
+
+_LIBRARY_GROUP = ("126200", "DCM")
+#: What TID 1602 says of an image: side, view, part of the body; and TID 1604, of distances of slices, rows, columns.
+_DESCRIPTORS = (("111027", "DCM"), ("111031", "DCM"), ("123014", "DCM"))
+_DISTANCES = (("112226", "DCM"), ("111066", "DCM"), ("111026", "DCM"))
+_MILLIMETRE = "mm"
+
+
+def depicted_then(reports: Iterable[Dataset]) -> Iterator[Depicted]:
+    """Yield what each image of the reports' libraries shows."""
+    for image in _images(reports):
+        side, view, region = (
+            [child.ConceptCodeSequence[0] for child in children(image, *name)[:1]] for name in _DESCRIPTORS
+        )
+        yield depicted_by(side=side, view=view, region=region)
+
+
+def sampling_then(reports: Iterable[Dataset]) -> Sampling | None:
+    """Return how far apart slices and pixels lay; None where the reports do not say it, or say several things."""
+    found = {sampling for image in _images(reports) if (sampling := _sampling_of(image)) is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def _sampling_of(image: Dataset) -> Sampling | None:
+    said = [list(_millimetres(image, name)) for name in _DISTANCES]
+    if any(len(numbers) != 1 for numbers in said):
+        return None
+    (slices,), (rows,), (columns,) = said
+    sampling = Sampling.of((slices, rows, columns))
+    return sampling if sampling.is_sound() else None
+
+
+def _millimetres(image: Dataset, name: tuple[str, str]) -> Iterator[float]:
+    for item in children(image, *name):
+        for measured in item.get("MeasuredValueSequence") or ():
+            if measured.MeasurementUnitsCodeSequence[0].CodeValue == _MILLIMETRE:
+                yield float(measured.NumericValue)
+
+
+def _images(reports: Iterable[Dataset]) -> Iterator[Dataset]:
+    groups = (item for report in reports for item in content_items(report) if name_of(item) == _LIBRARY_GROUP)
+    return (child for group in groups for child in group.get("ContentSequence", ()) if child.ValueType == "IMAGE")
