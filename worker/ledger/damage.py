@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Column, ColumnElement, Table, and_, case, func, literal, null, select, update
+from sqlalchemy import Column, ColumnElement, String, Table, and_, case, cast, func, literal, null, select, update
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.orm import Session
 
@@ -161,6 +161,16 @@ def _readable(session: Session, table: Table, job_id: int | None) -> Iterator[tu
 def _instead(column: Column[Any]) -> Any:
     if column.nullable:
         return null()
+    if _is_unique(column):
+        # Another row may be damaged alike.
+        row_id: Any = column.table.c.id
+        return "damaged " + cast(row_id, String) if isinstance(column.type, String) else -row_id
     if isinstance(column.type, JsonObject):
         return literal({}, JsonObject())
     return literal(utc_now(), UtcDateTime()) if isinstance(column.type, UtcDateTime) else literal(0)
+
+
+def _is_unique(column: Column[Any]) -> bool:
+    """Tell whether rows must differ in a column, by itself or with what the row refers to."""
+    indexes = column.table.indexes if isinstance(column.table, Table) else ()
+    return bool(column.unique) or any(index.unique and column.name in index.columns for index in indexes)
