@@ -18,6 +18,8 @@ from worker.ledger.values import dialect_of, wrong_values
 
 _log = structlog.get_logger()
 
+_TO_SEND = f"{Delivery.__tablename__} or {ResultObject.__tablename__}"
+
 _Row = TypeVar("_Row", bound=Base)
 
 _REMEDY = "`wetread ledger check` says what is still wrong, a backup of the ledger what was there"
@@ -111,20 +113,32 @@ def replace_wrong(session: Session, table: Table, which: ColumnElement[bool]) ->
 def mend_deliveries(session: Session, job_id: int, destination: str, damage: LedgerDamaged) -> None:
     """Replace what of a job's deliveries to a destination is no value: they leave, and all others do not wait for them.
 
-    When one was made may be lost: it counts from now.
+    When one was made may be lost: it counts from now. What the job's objects lack is replaced as well. Whoever commits
+    this tells it (`tell_mended`).
     """
     table: Any = Delivery.__table__
-    of_job = select(ResultObject.id).where(ResultObject.job_id == job_id)
-    replace_wrong(session, table, and_(table.c.destination == destination, table.c.result_object_id.in_(of_job)))
+    objects: Any = ResultObject.__table__
+    of_job = select(objects.c.id).where(objects.c.job_id == job_id)
+    which = and_(table.c.destination == destination, table.c.result_object_id.in_(of_job))
+    uncounted = dict(wrong_values(table, dialect_of(session))).get(table.c.attempts)
+    if uncounted is not None:
+        # One of the attempts may have left it there, and nobody can tell which were in vain.
+        session.execute(update(table).where(which, uncounted).values(attempts=1, in_vain=0))
+    replace_wrong(session, table, which)
+    replace_wrong(session, objects, objects.c.job_id == job_id)
     write_event(
         session,
         "damaged row replaced",
         study_id=_study_id(session, Job, job_id),
         job_id=job_id,
-        table=table.name,
+        table=_TO_SEND,
         reason=what_happened(damage),
     )
-    _log.error("damaged row replaced", table=table.name, job=job_id, cause=damage.args[0], remedy=_REMEDY)
+
+
+def tell_mended(job_id: int, damage: LedgerDamaged) -> None:
+    """Tell in the log of deliveries that have been mended (`mend_deliveries`)."""
+    _log.error("damaged row replaced", table=_TO_SEND, job=job_id, cause=damage.args[0], remedy=_REMEDY)
 
 
 def what_happened(damage: LedgerDamaged) -> str:

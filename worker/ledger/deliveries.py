@@ -1,17 +1,18 @@
 """The ledger's way out: results are claimed for a destination, and what the archive answered is recorded."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from worker.errors import LeaseLost, LedgerBroken, LedgerDamaged
 from worker.jobs.job import DeliveryState, JobState, require_delivery, retry_wait_s
 from worker.jobs.job_records import OutgoingBatch, OutgoingObject
 from worker.jobs.study_awaited import Look
+from worker.ledger.clock import Reading
 from worker.ledger.commitments import want_commitment
-from worker.ledger.damage import mend_deliveries
+from worker.ledger.damage import mend_deliveries, tell_mended
 from worker.ledger.database import LOCK, Database, lock_name, utc_now
 from worker.ledger.delivery_events import note_delivery, study_id_of
 from worker.ledger.job_states import change_job
@@ -44,24 +45,14 @@ class DeliveryLedger(Database):
             Delivery.state == DeliveryState.PENDING,
             or_(Delivery.clock != now.mark, Delivery.not_before_s <= now.seconds),
         )
+        mended: dict[int, LedgerDamaged] = {}
         with self.writing() as session:
             if destination in held(session, "destination"):
                 return None
-            mended = None
-            while True:
-                job = next_job_of(session, due)
-                if job is None:
-                    return None
-                try:
-                    with session.begin_nested():
-                        return claimed_batch(session, job, destination, due, now, lease_s)
-                except LedgerBroken:
-                    raise
-                except LedgerDamaged as damage:
-                    if job.id == mended:
-                        raise
-                    mend_deliveries(session, job.id, destination, damage)
-                    mended = job.id
+            batch = _next_batch(session, destination, due, now, lease_s, mended)
+        for job_id, damage in mended.items():
+            tell_mended(job_id, damage)
+        return batch
 
     def renew_deliveries(self, batch: OutgoingBatch, *, lease_s: float) -> None:
         """Renew the lease of what is still being sent of a batch; what another deliverer has by now stays its own."""
@@ -196,6 +187,31 @@ class DeliveryLedger(Database):
                 delivery.state, delivery.updated_at = DeliveryState.PENDING, utc_now()
             if job.state == JobState.READ:
                 change_job(session, job, JobState.HELD, study_id=study_id_of(session, job), reason=reason)
+
+
+def _next_batch(
+    session: Session,
+    destination: str,
+    due: Sequence[ColumnElement[bool]],
+    now: Reading,
+    lease_s: float,
+    mended: dict[int, LedgerDamaged],
+) -> OutgoingBatch | None:
+    """Claim what is due of the next job; `mended` gets the jobs of which damaged rows were replaced before."""
+    while True:
+        job = next_job_of(session, due)
+        if job is None:
+            return None
+        try:
+            with session.begin_nested():
+                return claimed_batch(session, job, destination, due, now, lease_s)
+        except LedgerBroken:
+            raise
+        except LedgerDamaged as damage:
+            if job.id in mended:
+                raise
+            mend_deliveries(session, job.id, destination, damage)
+            mended[job.id] = damage
 
 
 def _send_instead(session: Session, refused: Delivery) -> bool:
