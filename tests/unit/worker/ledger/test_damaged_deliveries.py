@@ -128,3 +128,20 @@ def test_what_was_not_mended_is_not_told(ledger: Ledger, monkeypatch: pytest.Mon
         ledger.claim_deliveries("pacs", lease_s=60)
     assert logs == []
     assert REPLACED not in [event.kind for event in ledger.timeline("1.2.1")]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE delivery SET created_at = 'yesterday' WHERE id = 1",
+        "UPDATE delivery SET fence = 'high' WHERE id = 1",
+        "UPDATE delivery SET attempts = 'many' WHERE id = 1",
+    ],
+)
+def test_what_is_damaged_frees_others(ledger: Ledger, clock: ManualLedgerClock, statement: str) -> None:
+    """A deliverer was sending it when it died, and another one."""
+    first, second = claimed(ledger), claimed(ledger)
+    harm(ledger, statement)
+    clock.seconds += 61
+    assert ledger.free_expired_deliveries() == 2
+    assert [claimed(ledger).job_id for _ in range(2)] == [first.job_id, second.job_id]
