@@ -1,6 +1,7 @@
 """Instances handed on to a node as they arrive: one association, opened anew where it was lost, one file at a time."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from dicom_node.datasets.part10 import encode_meta
 from dicom_node.errors import ArchiveUnreachable
 
 _SOP_CLASS_NOT_SUPPORTED = 0x0122  # PS3.7 C
+_CANNOT_UNDERSTAND = 0xC000  # PS3.4 B.2.3
 
 
 class Forwarder:
@@ -21,6 +23,8 @@ class Forwarder:
         """Take the node, and the (SOP class, transfer syntax) of what may come; at most 128."""
         self._node = node
         self._kinds = kinds
+        #: Of SOP classes that the node takes: transfer syntaxes in which it does not, and of how many instances.
+        self.syntaxes_not_taken: Counter[str] = Counter()
         self._association: Any = None
         self._open = ExitStack()
 
@@ -38,19 +42,24 @@ class Forwarder:
         """Release the association."""
         self._open.close()
 
-    def _takes(self, sop_class_uid: str, transfer_syntax_uid: str) -> bool:
+    def _refusal(self, sop_class_uid: str, transfer_syntax_uid: str) -> int:
+        """Return the status of what the node has not agreed to take; 0 where it has."""
         contexts = self._association.accepted_contexts
-        return any(
-            (cx.abstract_syntax, cx.transfer_syntax[0]) == (sop_class_uid, transfer_syntax_uid) for cx in contexts
-        )
+        taken = {cx.transfer_syntax[0] for cx in contexts if cx.abstract_syntax == sop_class_uid}
+        if transfer_syntax_uid in taken:
+            return 0
+        if not taken:
+            return _SOP_CLASS_NOT_SUPPORTED
+        self.syntaxes_not_taken[transfer_syntax_uid] += 1
+        return _CANNOT_UNDERSTAND
 
     def store(self, *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, data: memoryview) -> int:
         """Store one dataset; return the status of the node's answer, also where it takes nothing of this kind.
 
         Raises ArchiveUnreachable, AssociationRejected, OSError.
         """
-        if not self._takes(sop_class_uid, transfer_syntax_uid):
-            return _SOP_CLASS_NOT_SUPPORTED
+        if refusal := self._refusal(sop_class_uid, transfer_syntax_uid):
+            return refusal
         if not self._association.is_established:
             # An archive may think longer than the node waits for the next instance.
             self._open.close()

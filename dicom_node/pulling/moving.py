@@ -5,6 +5,7 @@ They go past us: what the archive counts is what it says. What the node has is i
 
 from collections import Counter
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from dicom_node.archives.requestor import Requestor
@@ -37,6 +38,12 @@ def pull_by_move(
     except NodeError:
         if spool is not None:
             step(len(_kept(spool, study_uid)))
+        raise
+    except KeyboardInterrupt:
+        # Whoever ends it is told what the node has, not what the archive claims.
+        if spool is not None:
+            with suppress(NodeError):
+                step(len(_kept(spool, study_uid)))
         raise
     if spool is None:
         told = judged(claim.status, claim.completed, claim.failed, contents.instances, Counter())

@@ -130,7 +130,18 @@ def pull_by_get(archive: Requestor, node: Requestor, study_uid: str, contents: S
                     raise _translated(tally.trouble)
                 tally.status = int(status.Status)
                 tally.failed = int(status.get("NumberOfFailedSuboperations") or 0)
+    if (syntaxes := forwarder.syntaxes_not_taken).total() * 2 > tally.refused.total():
+        return _in_no_syntax_of_the_node(tally.completed, syntaxes)
     return judged(tally.status, tally.completed, tally.failed, contents.instances, tally.refused, strange=tally.strange)
+
+
+def _in_no_syntax_of_the_node(completed: int, syntaxes: Counter[str]) -> Pulled:
+    names = " or ".join(sorted(uid.UID(syntax).name for syntax in syntaxes))
+    return Pulled(
+        instances=completed,
+        why=f"our node refused {syntaxes.total()} instances: it does not take {names} of their SOP class",
+        remedy="have the archive send another transfer syntax to our AE title, or pull with `--move`",
+    )
 
 
 def judged(

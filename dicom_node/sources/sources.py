@@ -111,17 +111,17 @@ def sources_of(paths: Iterable[Path]) -> list[Source]:
         if path.is_dir():
             sources += map(_below, entries_below(path))
         else:
-            sources += [_named(file) for file in files_below([path])]
+            sources += [_named(entry.path) for entry in entries_of([path])]
     return sources
 
 
-def files_below(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield files as given and, of folders, everything below them, sorted. Raises OSError for what is not there."""
+def entries_of(paths: Iterable[Path]) -> Iterator[FolderEntry]:
+    """Yield files as given and, of folders, what lies below them, sorted. Raises OSError for what is not there."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.is_file())
+            yield from entries_below(path)
         elif path.exists():
-            yield path
+            yield FolderEntry(path, "")
         else:
             raise FileNotFoundError(f"{path}: no such file or folder")
 

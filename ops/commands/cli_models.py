@@ -99,7 +99,7 @@ def run(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Read a folder of DICOM with one model, without any daemon; what in it is not DICOM is told.
+    """Read a folder of DICOM with one model, without any daemon; what in it is not DICOM, or cannot be read, is told.
 
     Example: wetread models run brain-extraction ./t1 --out ./results
     """

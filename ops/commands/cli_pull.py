@@ -76,10 +76,13 @@ def pull(
     )
     table = terminal.table("study", "instances", "why not whole", "what to do")
     instances = whole = claimed = 0
+    progress = transfer_progress()
+    studies = progress.add_task("studies", total=len(wanted))
+    bar = _Bar(progress)
     try:
-        with ended_in_order(), transfer_progress() as progress:
-            studies = progress.add_task("studies", total=len(wanted))
-            for study_uid, pulled in pull_studies(wanted, route, _Bar(progress)):
+        with ended_in_order(), progress:
+            for study_uid, pulled in pull_studies(wanted, route, bar):
+                bar.instances = 0
                 instances += pulled.instances
                 whole += not pulled.why
                 claimed += pulled.claimed
@@ -90,7 +93,7 @@ def pull(
         # Also where somebody ends it in the middle: what the node has by then is there.
         if table.row_count:
             terminal.console().print(table)
-        typer.echo(f"{whole} of {len(wanted)} studies {_summary(route, instances, claimed)}")
+        typer.echo(f"{whole} of {len(wanted)} studies {_summary(route, instances, claimed)}{bar.under_way()}")
     if whole < len(wanted):
         raise typer.Exit(1)
 
@@ -105,9 +108,10 @@ def _summary(route: "Route", instances: int, claimed: int) -> str:
 
 
 class _Bar:
-    """The study that is under way, as a bar."""
+    """The study that is under way, as a bar; so many `instances` of it have come."""
 
     def __init__(self, progress: Progress) -> None:
+        self.instances = 0
         self._progress = progress
         self._task = progress.add_task("instances", total=None)
 
@@ -115,7 +119,12 @@ class _Bar:
         self._progress.reset(self._task, total=instances)
 
     def step(self, instances: int) -> None:
+        self.instances = instances
         self._progress.update(self._task, completed=instances)
+
+    def under_way(self) -> str:
+        """Say what has come of a study that did not end; empty where nothing has."""
+        return f"; and {self.instances} instances of the study that was under way" if self.instances else ""
 
 
 def _archive(source: str, settings: Settings) -> Peer:

@@ -21,7 +21,8 @@ def retention(
 ) -> None:
     """Show what retention would remove now, and why older studies stay.
 
-    The node does it by itself; this changes nothing without --remove.
+    The node does it by itself; this changes nothing without --remove. Ends with 1 where a study stays since its files
+    cannot be removed, or its rows in the ledger are damaged.
 
     Example: wetread retention
     """
@@ -32,10 +33,11 @@ def retention(
     found = read_settings(settings, data)
     clearing = Retention(ledger=ledger, spool=Spool(found.spool, fsync=found.node.fsync), settings=found)
     table = terminal.table("study", "what goes", "why it stays")
-    going = freed = 0
+    going = freed = failed = 0
     for verdict in clearing.once(dry_run=not remove):
         going += verdict.what is not None
         freed += verdict.freed_bytes
+        failed += verdict.failed
         table.add_row(verdict.study_instance_uid, verdict.what or "", terminal.plain(verdict.why))
     if table.row_count:
         terminal.console().print(table)
@@ -43,3 +45,5 @@ def retention(
         typer.echo(f"{going} removed, {freed} bytes freed")
     else:
         typer.echo(f"{going} would be removed" + ("; `wetread retention --remove` does it" if going else ""))
+    if failed:
+        raise typer.Exit(1)

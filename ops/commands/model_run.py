@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -11,7 +11,7 @@ from dicom_node.contexts import MEDIA_STORAGE_DIRECTORY
 from dicom_node.datasets.part10 import FileMeta
 from dicom_node.errors import MetaUnreadable, NotDicom
 from dicom_node.sources.foreign_file import read_meta_to_send, write_with_meta
-from dicom_node.sources.sources import files_below
+from dicom_node.sources.sources import entries_of
 from models.card.card_preparation import VolumePreparation
 from models.catalog import CatalogEntry, ModelState
 from models.errors import InputRefused, ModelError
@@ -74,9 +74,7 @@ def _dicom_below(folder: Path, copies: Path, note: Callable[[str], None]) -> lis
     Raises InputRefused where there are none.
     """
     files, completed, others = [], [], []
-    for file in files_below([folder]):
-        if file.name == _MEDIA_DIRECTORY:
-            continue  # it lists images and is none, so it need not be whole
+    for file in _files_below(folder, note):
         try:
             meta = read_meta_to_send(file)
         except MetaUnreadable as error:
@@ -100,6 +98,14 @@ def _dicom_below(folder: Path, copies: Path, note: Callable[[str], None]) -> lis
             f"without preamble and file meta information (PS3.10), and read all the same: {_counted(completed, folder)}"
         )
     return files
+
+
+def _files_below(folder: Path, note: Callable[[str], None]) -> Iterator[Path]:
+    for path, why in entries_of([folder]):
+        if why:
+            note(f"not read: {terminal.plain(path.relative_to(folder))}: {why}")
+        elif path.name != _MEDIA_DIRECTORY:  # it lists images and is none, so it need not be whole
+            yield path
 
 
 def _counted(files: Sequence[Path], folder: Path) -> str:

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.misc import is_dicom
 
-from dicom_node.sources.sources import files_below
+from dicom_node.sources.sources import entries_of
 from ops.commands.validators import VALIDATORS, Validator, run
 from worker.errors import WorkerError
 from worker.gate.found_results import Found, Read, found, judge
@@ -61,7 +61,8 @@ class Report:
 
     Attributes:
         reads: In the order of their files.
-        unreadable: Files that are no DICOM though they claim it, and the error's name.
+        unreadable: Files that are no DICOM though they claim it, with the error's name; folders that cannot be looked
+            into and links that are not followed, with why.
         others: DICOM files that are no results: images, which are taken as sources.
         not_dicom: How many files were passed over.
         false_alarms: What validators say that is no defect: who, why it is none, and the lines.
@@ -116,7 +117,10 @@ def validate(
 
 
 def _read(paths: Sequence[Path], unreadable: dict[Path, str], not_dicom: list[Path]) -> Iterator[Found]:
-    for path in files_below(paths):
+    for path, why in entries_of(paths):
+        if why:
+            unreadable[path] = why
+            continue
         if path.name == "DICOMDIR" or not is_dicom(path):
             not_dicom.append(path)
             continue

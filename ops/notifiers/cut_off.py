@@ -35,5 +35,6 @@ def _watch(connections: list[SocketNow], over: threading.Event, seconds: float) 
             connection = now()
             if connection is not None:
                 with suppress(OSError, ValueError):  # it has just ended by itself
-                    connection.shutdown(socket.SHUT_RDWR)
+                    # Not its own `shutdown`, which takes TLS away first: who sends at this moment would send in clear.
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
         wait_s = _AGAIN_S

@@ -16,6 +16,8 @@ from worker.jobs.notification_records import Answer, Message
 from worker.notifying.notification_settings import MailSettings
 
 _PERMANENT = 500
+#: "Service not available, closing transmission channel" (RFC 5321 4.2.3).
+_CLOSING = 421
 #: Messages of which some addresses have one and others may take it later; the oldest is forgotten.
 _MOST_REMEMBERED = 1000
 
@@ -66,7 +68,8 @@ class Mail:
                     server.login(self._settings.user, read_secret(self._settings.password))
                 refused: dict[str, Any] = server.send_message(mail, to_addrs=to)
         except smtplib.SMTPRecipientsRefused as error:
-            refused = error.recipients
+            # Nobody has it: at a 421 smtplib closes before the e-mail, and names only whom it has asked until then.
+            refused = {address: error.recipients.get(address, (_CLOSING, b"")) for address in to}
         except smtplib.SMTPResponseException as error:
             _raise(error.smtp_code, "the e-mail", error)
         except smtplib.SMTPNotSupportedError as error:

@@ -65,6 +65,17 @@ def test_it_is_told_also_where_the_read_is_refused(folder: Path) -> None:
     assert "not DICOM, and not read: 1 file, such as 0004.dcm" in done.stderr
 
 
+def test_what_cannot_be_looked_at_is_named(folder: Path) -> None:
+    """Slices may be in it."""
+    write_mr_series(folder / "elsewhere", slices=2)
+    (folder / "series" / "more").symlink_to(folder / "elsewhere")
+    (folder / "series" / "gone.dcm").symlink_to("nowhere")
+    done = run(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not read: more: a link to a folder elsewhere, which is not followed" in done.stderr
+    assert "not read: gone.dcm: a link to what is not there" in done.stderr
+
+
 def test_a_folder_without_dicom_says_what_is_in_it(folder: Path) -> None:
     """One file, which is none."""
     for file in (folder / "series").iterdir():

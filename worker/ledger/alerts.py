@@ -13,7 +13,7 @@ from worker.jobs.notification_records import NoticeRow, NotificationRow, from_le
 from worker.jobs.overview import Alerts, percentile
 from worker.ledger.database import Database
 from worker.ledger.job_rows import NO_TIME
-from worker.ledger.notification_states import reading_of
+from worker.ledger.notification_states import reading_of, reading_of_damaged
 from worker.ledger.tables import Job, Model, Notice, Notification, Revision, Study
 from worker.ledger.values import readable_values
 
@@ -118,7 +118,7 @@ def _damaged_row(session: Session, notification_id: int) -> NotificationRow:
     model = readable_values(session, Model, Model.digest == job.get("model_digest"))
     return NotificationRow(
         id=notification_id,
-        name=name_of(notification_id, 1),  # which reading it is of cannot be told
+        name=name_of(notification_id, reading_of_damaged(session, notification_id)),
         topic="overdue" if told["topic"] == "overdue" else "critical",
         state=_state(told["state"]),
         job_id=told["job_id"],

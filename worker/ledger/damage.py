@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Column, ColumnElement, Table, and_, case, func, literal, null, select, update
+from sqlalchemy import Column, ColumnElement, String, Table, and_, case, cast, func, literal, null, select, update
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,8 @@ from worker.ledger.tables import Base, Delivery, Event, Job, ResultObject, Revis
 from worker.ledger.values import dialect_of, wrong_values
 
 _log = structlog.get_logger()
+
+_TO_SEND = f"{Delivery.__tablename__} or {ResultObject.__tablename__}"
 
 _Row = TypeVar("_Row", bound=Base)
 
@@ -111,20 +113,32 @@ def replace_wrong(session: Session, table: Table, which: ColumnElement[bool]) ->
 def mend_deliveries(session: Session, job_id: int, destination: str, damage: LedgerDamaged) -> None:
     """Replace what of a job's deliveries to a destination is no value: they leave, and all others do not wait for them.
 
-    When one was made may be lost: it counts from now.
+    When one was made may be lost: it counts from now. What the job's objects lack is replaced as well. Whoever commits
+    this tells it (`tell_mended`).
     """
     table: Any = Delivery.__table__
-    of_job = select(ResultObject.id).where(ResultObject.job_id == job_id)
-    replace_wrong(session, table, and_(table.c.destination == destination, table.c.result_object_id.in_(of_job)))
+    objects: Any = ResultObject.__table__
+    of_job = select(objects.c.id).where(objects.c.job_id == job_id)
+    which = and_(table.c.destination == destination, table.c.result_object_id.in_(of_job))
+    uncounted = dict(wrong_values(table, dialect_of(session))).get(table.c.attempts)
+    if uncounted is not None:
+        # One of the attempts may have left it there, and nobody can tell which were in vain.
+        session.execute(update(table).where(which, uncounted).values(attempts=1, in_vain=0))
+    replace_wrong(session, table, which)
+    replace_wrong(session, objects, objects.c.job_id == job_id)
     write_event(
         session,
         "damaged row replaced",
         study_id=_study_id(session, Job, job_id),
         job_id=job_id,
-        table=table.name,
+        table=_TO_SEND,
         reason=what_happened(damage),
     )
-    _log.error("damaged row replaced", table=table.name, job=job_id, cause=damage.args[0], remedy=_REMEDY)
+
+
+def tell_mended(job_id: int, damage: LedgerDamaged) -> None:
+    """Tell in the log of deliveries that have been mended (`mend_deliveries`)."""
+    _log.error("damaged row replaced", table=_TO_SEND, job=job_id, cause=damage.args[0], remedy=_REMEDY)
 
 
 def what_happened(damage: LedgerDamaged) -> str:
@@ -161,6 +175,16 @@ def _readable(session: Session, table: Table, job_id: int | None) -> Iterator[tu
 def _instead(column: Column[Any]) -> Any:
     if column.nullable:
         return null()
+    if _is_unique(column):
+        # Another row may be damaged alike.
+        row_id: Any = column.table.c.id
+        return "damaged " + cast(row_id, String) if isinstance(column.type, String) else -row_id
     if isinstance(column.type, JsonObject):
         return literal({}, JsonObject())
     return literal(utc_now(), UtcDateTime()) if isinstance(column.type, UtcDateTime) else literal(0)
+
+
+def _is_unique(column: Column[Any]) -> bool:
+    """Tell whether rows must differ in a column, by itself or with what the row refers to."""
+    indexes = column.table.indexes if isinstance(column.table, Table) else ()
+    return bool(column.unique) or any(index.unique and column.name in index.columns for index in indexes)

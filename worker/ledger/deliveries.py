@@ -1,17 +1,18 @@
 """The ledger's way out: results are claimed for a destination, and what the archive answered is recorded."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from worker.errors import LeaseLost, LedgerBroken, LedgerDamaged
 from worker.jobs.job import DeliveryState, JobState, require_delivery, retry_wait_s
 from worker.jobs.job_records import OutgoingBatch, OutgoingObject
 from worker.jobs.study_awaited import Look
+from worker.ledger.clock import Reading
 from worker.ledger.commitments import want_commitment
-from worker.ledger.damage import mend_deliveries
+from worker.ledger.damage import mend_deliveries, require_numbers, tell_mended
 from worker.ledger.database import LOCK, Database, lock_name, utc_now
 from worker.ledger.delivery_events import note_delivery, study_id_of
 from worker.ledger.job_states import change_job
@@ -44,24 +45,14 @@ class DeliveryLedger(Database):
             Delivery.state == DeliveryState.PENDING,
             or_(Delivery.clock != now.mark, Delivery.not_before_s <= now.seconds),
         )
+        mended: dict[int, LedgerDamaged] = {}
         with self.writing() as session:
             if destination in held(session, "destination"):
                 return None
-            mended = None
-            while True:
-                job = next_job_of(session, due)
-                if job is None:
-                    return None
-                try:
-                    with session.begin_nested():
-                        return claimed_batch(session, job, destination, due, now, lease_s)
-                except LedgerBroken:
-                    raise
-                except LedgerDamaged as damage:
-                    if job.id == mended:
-                        raise
-                    mend_deliveries(session, job.id, destination, damage)
-                    mended = job.id
+            batch = _next_batch(session, destination, due, now, lease_s, mended)
+        for job_id, damage in mended.items():
+            tell_mended(job_id, damage)
+        return batch
 
     def renew_deliveries(self, batch: OutgoingBatch, *, lease_s: float) -> None:
         """Renew the lease of what is still being sent of a batch; what another deliverer has by now stays its own."""
@@ -154,23 +145,32 @@ class DeliveryLedger(Database):
     def free_expired_deliveries(self) -> int:
         """Put back what a deliverer that died was sending: the archive gets the same bytes again. Return how many."""
         now = self.clock.read()
+        mended: dict[int, LedgerDamaged] = {}
         with self.writing() as session:
-            expired = session.scalars(
-                select(Delivery)
+            expired = session.execute(
+                select(Delivery.id, Delivery.destination, ResultObject.job_id)
+                .join(ResultObject, ResultObject.id == Delivery.result_object_id)
                 .where(
                     Delivery.state == DeliveryState.SENDING,
                     or_(Delivery.clock != now.mark, Delivery.lease_until_s < now.seconds),
                 )
-                .with_for_update(skip_locked=True, **LOCK)
+                .order_by(Delivery.id)
+                .with_for_update(of=Delivery, skip_locked=True, **LOCK)
             ).all()
-            for delivery in expired:
-                if counts_no_more(session, delivery):
-                    keep_back(session, delivery, f"the lease of its deliverer ran out; {_NO_MORE}")
-                    continue
-                delivery.state, delivery.fence = DeliveryState.PENDING, delivery.fence + 1
-                delivery.clock, delivery.not_before_s = now.mark, now.seconds
-                note_delivery(session, delivery, "object pending", reason="the lease of its deliverer ran out")
-            return len(expired)
+            for found in expired:
+                try:
+                    with session.begin_nested():
+                        _free(session, found.id, now)
+                except LedgerBroken:
+                    raise
+                except LedgerDamaged as damage:
+                    # All others would wait behind it.
+                    mend_deliveries(session, found.job_id, found.destination, damage)
+                    mended[found.job_id] = damage
+                    _free(session, found.id, now)
+        for job_id, replaced in mended.items():
+            tell_mended(job_id, replaced)
+        return len(expired)
 
     def hold(self, batch: OutgoingBatch, *, reason: str) -> None:
         """Hold a job before anything of it leaves; the reason names attributes, never their values.
@@ -196,6 +196,42 @@ class DeliveryLedger(Database):
                 delivery.state, delivery.updated_at = DeliveryState.PENDING, utc_now()
             if job.state == JobState.READ:
                 change_job(session, job, JobState.HELD, study_id=study_id_of(session, job), reason=reason)
+
+
+def _free(session: Session, delivery_id: int, now: Reading) -> None:
+    delivery = session.get_one(Delivery, delivery_id, populate_existing=True)
+    require_numbers(delivery.attempts, delivery.fence, delivery.in_vain)
+    if counts_no_more(session, delivery):
+        keep_back(session, delivery, f"the lease of its deliverer ran out; {_NO_MORE}")
+        return
+    delivery.state, delivery.fence = DeliveryState.PENDING, delivery.fence + 1
+    delivery.clock, delivery.not_before_s = now.mark, now.seconds
+    note_delivery(session, delivery, "object pending", reason="the lease of its deliverer ran out")
+
+
+def _next_batch(
+    session: Session,
+    destination: str,
+    due: Sequence[ColumnElement[bool]],
+    now: Reading,
+    lease_s: float,
+    mended: dict[int, LedgerDamaged],
+) -> OutgoingBatch | None:
+    """Claim what is due of the next job; `mended` gets the jobs of which damaged rows were replaced before."""
+    while True:
+        job = next_job_of(session, due)
+        if job is None:
+            return None
+        try:
+            with session.begin_nested():
+                return claimed_batch(session, job, destination, due, now, lease_s)
+        except LedgerBroken:
+            raise
+        except LedgerDamaged as damage:
+            if job.id in mended:
+                raise
+            mend_deliveries(session, job.id, destination, damage)
+            mended[job.id] = damage
 
 
 def _send_instead(session: Session, refused: Delivery) -> bool:

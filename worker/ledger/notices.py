@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Row, or_, select
 from sqlalchemy.orm import Session
 
 from worker.errors import LeaseLost, LedgerBroken, LedgerDamaged
@@ -97,8 +97,8 @@ class NoticeLedger(Database):
         """Put back what a notifier that died was sending: it is told again, with the same key. Return how many."""
         now = self.clock.read()
         with self.writing() as session:
-            expired = session.scalars(
-                select(Notice)
+            expired = session.execute(
+                select(Notice.id, Notice.notification_id)
                 .where(
                     Notice.state == NoticeState.SENDING,
                     or_(Notice.clock != now.mark, Notice.lease_until_s < now.seconds),
@@ -106,12 +106,28 @@ class NoticeLedger(Database):
                 .order_by(Notice.id)
                 .with_for_update(skip_locked=True, **LOCK)
             ).all()
-            for notice in expired:
-                _lock_notification(session, notice)
-                notice.fence += 1
-                notice.clock, notice.not_before_s = now.mark, now.seconds
-                change_notice(session, notice, NoticeState.PENDING, reason="the lease of its notifier ran out")
-            return len(expired)
+            freed = 0
+            for found in expired:
+                try:
+                    with session.begin_nested(), damage_told():
+                        freed += _freed(session, found.id, now)
+                except LedgerBroken:
+                    raise
+                except LedgerDamaged as damage:
+                    put_notification_aside(session, found.notification_id, damage)
+            return freed
+
+
+def _freed(session: Session, notice_id: int, now: Reading) -> bool:
+    notice = session.get_one(Notice, notice_id, populate_existing=True)
+    if notice.state != NoticeState.SENDING:
+        return False  # put aside with another of its notification
+    require_numbers(notice.attempts, notice.fence)
+    _lock_notification(session, notice)
+    notice.fence += 1
+    notice.clock, notice.not_before_s = now.mark, now.seconds
+    change_notice(session, notice, NoticeState.PENDING, reason="the lease of its notifier ran out")
+    return True
 
 
 def _claimed(session: Session, notice_id: int, now: Reading, lease_s: float) -> OutgoingNotice:
@@ -143,9 +159,23 @@ def _lock_notification(session: Session, notice: Notice) -> None:
 
 def _outgoing(session: Session, notice: Notice) -> OutgoingNotice:
     notification = session.get_one(Notification, notice.notification_id)
-    job = session.get_one(Job, notification.job_id)
-    study = session.get_one(Study, session.get_one(Revision, job.revision_id).study_id)
-    model = session.get_one(Model, job.model_digest)
+    # Not whole rows: what of a job or study is not told, and cannot be read, must not keep the rest from being told.
+    found = session.execute(
+        select(
+            Job.id,
+            Job.state,
+            Job.recipe_digest,
+            Revision.study_id,
+            Study.study_instance_uid,
+            Model.model_id,
+            Model.name,
+            Model.version,
+        )
+        .join(Revision, Revision.id == Job.revision_id)
+        .join(Study, Study.id == Revision.study_id)
+        .join(Model, Model.digest == Job.model_digest)
+        .where(Job.id == notification.job_id)
+    ).one()
     if notification.topic not in TOPICS:
         raise LedgerDamaged("the ledger holds a topic that is none")
     return OutgoingNotice(
@@ -161,14 +191,14 @@ def _outgoing(session: Session, notice: Notice) -> OutgoingNotice:
         reasons=from_ledger(notification.detail.get("reasons", ())),
         research=bool(notification.detail.get("research", False)),
         deadline_s=notification.detail.get("deadline_s"),
-        job_id=job.id,
-        study_instance_uid=study.study_instance_uid,
-        source_file=_source_file(session, job.id),
-        model_id=model.model_id,
-        model_name=model.name,
-        model_version=model.version,
+        job_id=found.id,
+        study_instance_uid=found.study_instance_uid,
+        source_file=_source_file(session, found.id),
+        model_id=found.model_id,
+        model_name=found.name,
+        model_version=found.version,
         created_at=notification.created_at,
-        is_read=_is_read(session, job, study.id, model.model_id),
+        is_read=_is_read(session, found),
     )
 
 
@@ -181,7 +211,7 @@ def _source_file(session: Session, job_id: int) -> str:
     return str(files[0]) if files else ""
 
 
-def _is_read(session: Session, job: Job, study_id: int, model_id: str) -> bool:
+def _is_read(session: Session, job: Row[int, str, str, int, str, str, str, str]) -> bool:
     """Tell whether a job has been read by now, or another that reads later images instead of it."""
     if job.recipe_digest or job.state != JobState.SUPERSEDED:
         return bool(job.recipe_digest)
@@ -189,7 +219,7 @@ def _is_read(session: Session, job: Job, study_id: int, model_id: str) -> bool:
         select(Job.id)
         .join(Revision, Revision.id == Job.revision_id)
         .join(Model, Model.digest == Job.model_digest)
-        .where(Revision.study_id == study_id, Model.model_id == model_id)
+        .where(Revision.study_id == job.study_id, Model.model_id == job.model_id)
         .where(Job.id > job.id, Job.recipe_digest != "")
     )
     return session.scalar(instead.limit(1)) is not None

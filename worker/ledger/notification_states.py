@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from worker.errors import LedgerBroken, LedgerDamaged
 from worker.jobs.notification import (
     UNACKNOWLEDGED,
     UNDER_WAY,
@@ -14,12 +15,49 @@ from worker.jobs.notification import (
     require_notification,
 )
 from worker.ledger.database import LOCK, utc_now, write_event
-from worker.ledger.tables import Job, Notice, Notification, Revision
+from worker.ledger.tables import Event, Job, Notice, Notification, Revision
+
+_NEW = f"notification {NotificationState.NEW}"
 
 
 def reading_of(notification: Notification) -> int:
-    """Return of which reading of its job a notification is: 1 for the first that was critical."""
-    return int(notification.detail.get("reading", 1))
+    """Return of which reading of its job a notification is: 1 for the first that was critical. Raises LedgerDamaged."""
+    reading = notification.detail.get("reading", 1)
+    if not _is_reading(reading):
+        raise LedgerDamaged("the ledger holds the number of a reading that is none")
+    return int(reading)
+
+
+def reading_of_damaged(session: Session, notification_id: int) -> int:
+    """Return of which reading a notification is that cannot be read as a whole: as it says, else by its timeline.
+
+    Never lower than it was: the name of an earlier reading stands in messages that people have.
+    """
+    try:
+        detail = session.scalar(select(Notification.detail).where(Notification.id == notification_id)) or {}
+        if _is_reading(detail.get("reading")):
+            return int(detail["reading"])
+    except LedgerBroken:
+        raise
+    except LedgerDamaged:
+        pass
+    job_id = select(Notification.job_id).where(Notification.id == notification_id).scalar_subquery()
+    events = session.scalars(select(Event.id).where(Event.job_id == job_id, Event.kind == _NEW)).all()
+    return max(1, sum(_may_tell_of(session, event_id, notification_id) for event_id in events))
+
+
+def _is_reading(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _may_tell_of(session: Session, event_id: int, notification_id: int) -> bool:
+    try:
+        detail: Any = session.scalar(select(Event.detail).where(Event.id == event_id))
+    except LedgerBroken:
+        raise
+    except LedgerDamaged:
+        return True
+    return bool(detail.get("notification") == notification_id)
 
 
 def acknowledge_open(session: Session, notification: Notification, by: str) -> None:
@@ -66,6 +104,7 @@ def change_notice(session: Session, notice: Notice, state: NoticeState, *, reaso
 
 def note_notification(session: Session, notification: Notification, kind: str, **detail: Any) -> None:
     """Write the event of what has become of a notification, or of one of its notices."""
-    job = session.get_one(Job, notification.job_id)
-    study_id = session.get_one(Revision, job.revision_id).study_id
-    write_event(session, kind, study_id=study_id, job_id=job.id, notification=notification.id, **detail)
+    # Not the whole job: a value of it that cannot be read must keep nobody from being told, or from acknowledging.
+    revision_id = select(Job.revision_id).where(Job.id == notification.job_id).scalar_subquery()
+    study_id = session.scalars(select(Revision.study_id).where(Revision.id == revision_id)).one()
+    write_event(session, kind, study_id=study_id, job_id=notification.job_id, notification=notification.id, **detail)

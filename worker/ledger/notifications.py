@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from worker.errors import LedgerBroken, LedgerDamaged, UnknownNotification
@@ -25,7 +25,7 @@ from worker.jobs.notification import (
 from worker.jobs.notification_records import name_of
 from worker.ledger.clock import Reading
 from worker.ledger.damage import damage_told, require_numbers
-from worker.ledger.damaged_notifications import put_notification_aside
+from worker.ledger.damaged_notifications import put_notification_aside, whole_notification
 from worker.ledger.database import LOCK, Database, utc_now
 from worker.ledger.notification_states import (
     acknowledge_open,
@@ -64,18 +64,19 @@ class NotificationLedger(Database):
                 return NotificationState.UNANSWERED
 
     def escalate(self, *, escalate_after_s: float) -> list[tuple[int, NotificationState]]:
-        """Tell the next step of what nobody has acknowledged in time; return (id, state) of what has changed."""
+        """Tell the next step of what nobody has acknowledged in time; return (id, state) of what has changed.
+
+        What is in a state that is none is put aside: nobody would ever hear of it.
+        """
         changed: list[tuple[int, NotificationState]] = []
         # Asked twice a second: where nothing is open the ledger's write lock is left to others.
-        if not self.finds(select(Notification.id).where(Notification.state == NotificationState.OPEN)):
+        due = or_(Notification.state == NotificationState.OPEN, Notification.state.not_in(list(NotificationState)))
+        if not self.finds(select(Notification.id).where(due)):
             return changed
         now = self.clock.read()
         with self.writing() as session:
             open_ones = session.scalars(
-                select(Notification.id)
-                .where(Notification.state == NotificationState.OPEN)
-                .order_by(Notification.id)
-                .with_for_update(skip_locked=True, **LOCK)
+                select(Notification.id).where(due).order_by(Notification.id).with_for_update(skip_locked=True, **LOCK)
             ).all()
             for notification_id in open_ones:
                 try:
@@ -96,9 +97,9 @@ class NotificationLedger(Database):
         Raises UnknownNotification, also where another reading has taken its place, IllegalTransition.
         """
         with self.writing() as session:
-            notification = session.get(Notification, notification_id, with_for_update=LOCK)
-            if notification is None:
+            if session.scalar(select(Notification.id).where(Notification.id == notification_id)) is None:
                 raise UnknownNotification(f"there is no notification {notification_id}; `wetread alerts` lists them")
+            notification = whole_notification(session, notification_id)
             if (now := reading_of(notification)) != reading:
                 raise UnknownNotification(
                     f"there is no notification {name_of(notification_id, reading)} now: what the last read of its job "
@@ -131,6 +132,8 @@ def _escalated(
 ) -> NotificationState | None:
     """Tell the next step of a notification where it is due; return its state, or None where nothing has changed."""
     notification = session.get_one(Notification, notification_id, populate_existing=True)
+    if NotificationState(notification.state) is not NotificationState.OPEN:
+        return None
     require_numbers(notification.step, notification.step_since_s)
     decision = escalation(
         step=notification.step,
@@ -153,15 +156,10 @@ def record_notification(session: Session, job: Job, topic: Topic, **detail: Any)
     Of a job that was read again and is critical again people are told anew: they know of another read, and perhaps of
     another patient.
     """
-    known = session.scalar(
-        select(Notification)
-        .where(Notification.job_id == job.id, Notification.topic == topic)
-        .limit(1)
-        .with_for_update(**LOCK)
-    )
+    known = _known(session, job, topic)
     if known is not None:
         if topic == "critical":
-            _begin_again(session, known, detail)
+            _begin_again(session, whole_notification(session, known), detail)
         return
     notification = Notification(
         key=_new_key(),
@@ -178,16 +176,20 @@ def record_notification(session: Session, job: Job, topic: Topic, **detail: Any)
 
 def take_back(session: Session, job: Job, reason: str) -> None:
     """Tell nobody any more that a job is critical: another read has taken the place of the one that found so."""
-    notification = session.scalar(
-        select(Notification)
-        .where(Notification.job_id == job.id, Notification.topic == "critical")
-        .limit(1)
-        .with_for_update(**LOCK)
-    )
-    if notification is None or NotificationState(notification.state) not in UNACKNOWLEDGED:
+    known = _known(session, job, "critical")
+    if known is None:
+        return
+    notification = whole_notification(session, known)
+    if NotificationState(notification.state) not in UNACKNOWLEDGED:
         return
     _call_off(session, notification, reason)
     change_notification(session, notification, NotificationState.TAKEN_BACK, reason=reason)
+
+
+def _known(session: Session, job: Job, topic: Topic) -> int | None:
+    """Return the id of a job's notification, which is locked."""
+    of_job = select(Notification.id).where(Notification.job_id == job.id, Notification.topic == topic)
+    return session.scalar(of_job.limit(1).with_for_update(**LOCK))
 
 
 def _begin_again(session: Session, notification: Notification, detail: dict[str, Any]) -> None:

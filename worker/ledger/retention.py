@@ -6,13 +6,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, delete, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    String,
+    and_,
+    delete,
+    literal,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from worker.errors import LedgerBroken, LedgerDamaged
 from worker.jobs.job import DeliveryState, JobState
 from worker.jobs.notification import NoticeState, NotificationState
 from worker.jobs.retention import JobEnd, Keeping, StudyEnd
+from worker.ledger.column_types import UtcDateTime
 from worker.ledger.database import LOCK, Database, utc_now, write_event
 from worker.ledger.leaving import leaves
 from worker.ledger.tables import Base, Delivery, Job, Notice, Notification, ResultObject, Revision, Study, Withdrawal
@@ -21,7 +35,8 @@ from worker.ledger.withdrawals import newer_has_arrived
 
 _BEING_TOLD = (NotificationState.NEW, NotificationState.OPEN)
 _ON_ITS_WAY = (NoticeState.PENDING, NoticeState.SENDING)
-_Place = tuple[datetime, int]
+#: By the time of the latest image, or by what stands there in its stead, and id.
+_Place = tuple[datetime | str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +91,10 @@ class RetentionLedger(Database):
             .limit(limit)
         )
         if after is not None:
-            query = query.where(tuple_(Study.last_received_at, Study.id) > after)
+            moment, study_id = after
+            kind = UtcDateTime() if isinstance(moment, datetime) else String()
+            place = tuple_(literal(moment, kind), literal(study_id))
+            query = query.where(tuple_(Study.last_received_at, Study.id) > place)
 
         def ends_of(studies: Sequence[Study]) -> tuple[StudyEnd, ...]:
             return _ends(session, studies, told_of, frozenset(committing), withdrawing)
@@ -127,20 +145,29 @@ def _readable_page(
 ) -> Page:
     """Return a page of which some row cannot be read, study by study."""
     ids = session.scalars(query.with_only_columns(Study.id)).all()
-    rows: list[Study] = []
     ends: list[StudyEnd] = []
     damaged: list[tuple[int, str]] = []
     for study_id in ids:
         try:
-            study = session.get_one(Study, study_id)
-            ends += ends_of([study])
-            rows.append(study)
+            ends += ends_of([session.get_one(Study, study_id)])
         except LedgerBroken:
             raise
         except LedgerDamaged as damage:
             damaged.append((study_id, str(damage)))
-    after = _place_of(rows) if len(ids) == limit else None
+    after = _place_of_id(session, ids[-1]) if len(ids) == limit else None
     return Page(studies=tuple(ends), after=after, damaged=tuple(damaged))
+
+
+def _place_of_id(session: Session, study_id: int) -> _Place:
+    """Return the place of a study, damaged or not: what comes after it must not wait for it."""
+    try:
+        at: datetime | str = session.scalars(select(Study.last_received_at).where(Study.id == study_id)).one()
+    except LedgerBroken:
+        raise
+    except LedgerDamaged:
+        # As the database orders it.
+        at = session.scalars(select(type_coerce(Study.last_received_at, String)).where(Study.id == study_id)).one()
+    return at, study_id
 
 
 def _place_of(rows: Sequence[Study]) -> _Place | None:

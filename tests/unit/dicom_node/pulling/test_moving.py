@@ -1,9 +1,15 @@
 """What an archive says that it has sent, and what the node has."""
 
+from pathlib import Path
+
 import pytest
 
-from dicom_node.pulling.moving import Claim, compared
-from dicom_node.spooling.spool_layout import name_of
+from dicom_node.archives.requestor import Requestor
+from dicom_node.pulling.contents import StudyContents
+from dicom_node.pulling.moving import Claim, compared, pull_by_move
+from dicom_node.pulling.pulling import Step
+from dicom_node.settings import Peer
+from dicom_node.spooling.spool_layout import SpoolFolders, name_of
 
 UIDS = ("1.2.1", "1.2.2", "1.2.3")
 
@@ -42,3 +48,20 @@ def test_an_archive_that_fails_is_told_first() -> None:
     pulled = compared(Claim(status=0xA702, completed=1, failed=2), 3, set(UIDS), {name_of(UIDS[0])})
     assert (pulled.instances, pulled.claimed) == (1, 1)
     assert "status A702" in pulled.why
+
+
+def test_who_ends_it_is_told_what_the_node_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not what the archive says by then that it has sent."""
+    steps: list[int] = []
+
+    def move(_: object, __: str, ___: str, ____: Claim, step: Step) -> None:
+        step(3)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dicom_node.pulling.moving._move", move)
+    peer = Requestor(peer=Peer(ae_title="PACS", host="127.0.0.1", port=9), calling_ae_title="WETREAD")
+    with pytest.raises(KeyboardInterrupt):
+        pull_by_move(
+            peer, peer, "1.2", StudyContents(instances=3, sop_classes=()), steps.append, SpoolFolders(tmp_path)
+        )
+    assert steps == [3, 0]

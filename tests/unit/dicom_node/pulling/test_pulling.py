@@ -123,6 +123,22 @@ def test_what_the_node_takes_nothing_of_is_told_as_its_refusal(free_port: Callab
     assert "our node refused 1 instances with status 0122" in pulled.why
 
 
+def test_a_transfer_syntax_that_the_node_does_not_take_is_told_as_that(free_port: Callable[[], int]) -> None:
+    """The SOP class it takes: who enabled that there once more would look in vain."""
+    node, port = AE("NODE"), free_port()
+    node.add_supported_context(CT, ["1.2.840.10008.1.2.4.70"])
+    server = node.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda _: 0x0000)])
+    contents = StudyContents(instances=2, sop_classes=(CT,))
+    ours = Requestor(peer=Peer(ae_title="NODE", host="127.0.0.1", port=port), calling_ae_title="WETREAD")
+    try:
+        with house(free_port(), [image(1), image(2)]) as archive:
+            pulled = pull_by_get(archive, ours, STUDY, contents, lambda _: None)
+    finally:
+        server.shutdown()
+    assert "our node refused 2 instances: it does not take Explicit VR Little Endian of their SOP class" in pulled.why
+    assert "SOP class" not in pulled.remedy
+
+
 def test_what_the_node_refused_is_told_before_what_the_archive_says() -> None:
     """The archive only repeats that sub-operations failed; the node knows why."""
     pulled = judged(0xB000, 1, 2, 3, Counter({0xA700: 2}))

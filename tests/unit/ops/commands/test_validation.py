@@ -1,8 +1,11 @@
 """`wetread validate`: good results pass, defects are named at the object that has them, and no patient is."""
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
@@ -61,6 +64,22 @@ def test_good_results_pass_with_their_sources_and_without(folder: Path) -> None:
     assert told(report) == {}
     (read,) = report.reads
     assert {"evidence", "geometry"} <= set(read.not_checked)
+
+
+def test_a_folder_that_cannot_be_read_is_a_problem(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is in it was not looked at."""
+    locked, scandir = folder / "results" / "locked", os.scandir
+    locked.mkdir()
+
+    def refuse(path: Any) -> Any:
+        if Path(path) == locked:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    report = validated(folder)
+    assert report.unreadable == {locked: "a folder that cannot be read (Permission denied)"}
+    assert report.problems == 1
 
 
 def other_tracking(report: Dataset) -> None:

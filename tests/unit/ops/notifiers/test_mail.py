@@ -161,6 +161,41 @@ def test_an_address_that_is_put_off_gets_it_later_and_the_others_once(
     assert ("1 of 3 addresses were refused" in answer.text) == other.startswith("550")
 
 
+@pytest.mark.parametrize("closing", ["a@example.org", "b@example.org", "c@example.org"])
+def test_a_server_that_closes_amid_the_addresses_has_taken_nothing(
+    message: Message, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch, closing: str
+) -> None:
+    """A 421 to one address ends it before the e-mail is sent (RFC 5321 3.8): all get it later, each once."""
+    shutting_down = True
+
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd's
+        self: MailServer, server: object, session: object, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        del self, server, session, options
+        if address == closing and shutting_down:
+            return "421 shutting down"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    got: list[list[str]] = []
+    take = MailServer.handle_DATA
+
+    async def handle_DATA(self: MailServer, server: object, session: Any, envelope: Any) -> str:  # noqa: N802
+        got.append(list(envelope.rcpt_tos))
+        return await take(self, server, session, envelope)
+
+    monkeypatch.setattr(MailServer, "handle_RCPT", handle_RCPT, raising=False)
+    monkeypatch.setattr(MailServer, "handle_DATA", handle_DATA)
+    to = ("a@example.org", "b@example.org", "c@example.org")
+    with MailServer(free_port()) as server:
+        channel = mail(server.port, to=to)
+        with pytest.raises(ChannelAway, match="421"):
+            channel.tell(message)
+        shutting_down = False
+        assert channel.tell(message).text == "taken by the mail server"
+    assert got == [list(to)]
+
+
 def test_what_was_taken_is_taken_whatever_follows(
     message: Message, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
 from worker.errors import IllegalTransition
@@ -94,6 +94,40 @@ def test_pages_go_through_all_studies_once(ledger: Ledger) -> None:
         if after is None:
             break
     assert sorted(seen) == [f"1.2.{number}" for number in range(7)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE job SET state = 'gone' WHERE id <= 4",
+        # What only SQLite takes.
+        "UPDATE study SET last_received_at = '0-' || id WHERE id <= 4",
+        "UPDATE study SET last_received_at = 7, folder = 7 WHERE id <= 4",
+        "UPDATE study SET last_received_at = 'z-' || id WHERE id > 3",
+    ],
+)
+def test_a_page_of_damaged_studies_does_not_end_it(
+    ledger: Ledger, queue_job: Callable[..., int], statement: str
+) -> None:
+    """Each is looked at once, and so are all that can be read."""
+    for number in range(1, 8):
+        queue_job(f"1.2.{number}")
+    with ledger.writing() as session:
+        if session.get_bind().dialect.name == "postgresql" and "study" in statement:
+            pytest.skip("PostgreSQL does not take that")
+        session.execute(text(statement))
+    seen: list[str] = []
+    damaged: list[int] = []
+    after = None
+    for _ in range(7):
+        found = page(ledger, after=after, limit=2)
+        seen += [study.study_instance_uid for study in found.studies]
+        damaged += [study_id for study_id, _ in found.damaged]
+        if (after := found.after) is None:
+            break
+    whole = range(1, 4) if "z-" in statement else range(5, 8)
+    assert (seen, after) == ([f"1.2.{number}" for number in whole], None)
+    assert len(damaged) == len(set(damaged))
 
 
 def test_what_is_removed_is_not_looked_at_again(ledger: Ledger) -> None:
