@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def run(*command: str, folder: Path) -> None:
     """Run a command that must end well."""
     environment = os.environ | {"OUT": str(folder), "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=700, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
