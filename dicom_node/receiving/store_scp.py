@@ -72,19 +72,16 @@ class StoreRequest:
         """Keep the instance, and return status and error comment."""
         if self._status is None:
             self._guarded(self._keep)
-        if self._kept is None:
-            self.discard()
+        self.discard()
         return self._status or (SUCCESS, "")
 
     def answered(self) -> None:
-        """Tell the reception of what was kept, and clear away. Never raises: the sender has its answer."""
+        """Tell the reception of what was kept. Never raises: the sender has its answer."""
         kept, self._kept = self._kept, None
+        if kept is None:
+            return
         try:
-            try:
-                if kept is not None:
-                    self._reception.instance_stored(kept, self._association)
-            finally:
-                self.discard()
+            self._reception.instance_stored(kept, self._association)
         except Exception as error:  # noqa: BLE001 - as of `_guarded`; what is in the spool is adopted from there
             self._tell(
                 "instance not handed over",

@@ -56,7 +56,7 @@ def read_back(orthanc: OrthancServer, job: JobRow, tmp_path: Path) -> dict[str, 
 
 
 def numbers(report: Any) -> dict[tuple[str, str], float]:
-    """Return (finding's code, measurement) to value for every NUM item of a report."""
+    """Return (finding's code, measurement) to value for every NUM item of a report; the images' own are none."""
     found: dict[tuple[str, str], float] = {}
 
     def walk(item: Any, finding: str) -> None:
@@ -64,7 +64,7 @@ def numbers(report: Any) -> dict[tuple[str, str], float]:
             name = child.ConceptNameCodeSequence[0].CodeMeaning if "ConceptNameCodeSequence" in child else ""
             if child.ValueType == "CODE" and name == "Finding":
                 finding = child.ConceptCodeSequence[0].CodeValue
-            if child.ValueType == "NUM":
+            if child.ValueType == "NUM" and child.RelationshipType != "HAS ACQ CONTEXT":
                 found[finding, name] = float(child.MeasuredValueSequence[0].NumericValue)
             walk(child, finding)
 

@@ -65,16 +65,16 @@ def requested(spool: Path, reception: Hearing) -> StoreRequest:
 
 
 def test_it_is_in_its_place_before_the_answer_and_told_after_it(tmp_path: Path) -> None:
-    """Its sender need not wait for who is told, nor for what is cleared away."""
+    """Its sender need not wait for who is told."""
     reception = Hearing()
     request = requested(tmp_path, reception)
     assert request.finish() == (0, "")
     assert len(list(tmp_path.rglob("*.dcm"))) == 1
+    assert list(tmp_path.rglob("*.part")) == []
     assert reception.heard == []
     request.answered()
     request.answered()
     assert [instance.sop_instance_uid for instance in reception.heard] == [SOP]
-    assert list(tmp_path.rglob("*.part")) == []
 
 
 @pytest.mark.parametrize("error", [RuntimeError("of ANON^Y"), OSError("the disk")])
