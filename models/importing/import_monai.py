@@ -68,15 +68,8 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
     by_itself = any(values["_target_"] == "Activationsd" and values.get("sigmoid") for values in after)
     names = _names(metadata, first=1 if by_itself else 0)
     interpreted = interpretation(after, [number for number in names if number > 0], said.get("interpretation"))
-    how = said.get("interpretation", {}).get("kind")
-    if interpreted["kind"] == "multi-label" and len(names) > 1 and how not in ("multi-label", "regions"):
-        raise WeightsRefused(
-            f"the labels {', '.join(names.values())} may overlap (Activationsd with sigmoid), and a read gives each "
-            "voxel one label. In the file named by --card say how they lie: where they never overlap, "
-            'interpretation = { kind = "multi-label" }; where one lies within another, '
-            'interpretation = { kind = "regions", order = [2, 1] }, the whole before its part, and call each label '
-            "what is left of it"
-        )
+    if interpreted["kind"] == "multi-label":
+        _require_how_they_lie(names, said.get("interpretation", {}).get("kind"))
     known = {
         "name": str(metadata.get("name") or metadata.get("task") or folder.name)[:40],
         "version": str(metadata.get("version", "1"))[:16],
@@ -100,6 +93,18 @@ def import_monai(folder: Path, wishes: Mapping[str, Any], target_dir: Path) -> P
     if not defined and script.is_file():
         return import_script(script, card, target_dir, example=example, free_sides=False)
     return import_module(_network(parser, folder), card, target_dir, example=example, free_sides=False)
+
+
+def _require_how_they_lie(names: Mapping[int, str], how: str | None) -> None:
+    """Refuse several labels that may overlap, where the user does not say how they lie."""
+    if len(names) > 1 and how not in ("multi-label", "regions"):
+        raise WeightsRefused(
+            f"the labels {', '.join(names.values())} may overlap (Activationsd with sigmoid), and a read gives each "
+            "voxel one label. In the file named by --card say how they lie: where they never overlap, "
+            'interpretation = { kind = "multi-label" }; where one lies within another, '
+            'interpretation = { kind = "regions", order = [2, 1] }, the whole before its part, and call each label '
+            "what is left of it"
+        )
 
 
 def _unpacked(file: Path, scratch: Path) -> Path:

@@ -1,6 +1,7 @@
 """`wetread pull`: studies from an archive into our node, so that a backlog is read."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,7 +59,7 @@ def pull(
     from dicom_node.archives.archive import DicomArchive  # noqa: PLC0415
     from dicom_node.archives.requestor import Requestor  # noqa: PLC0415
     from dicom_node.spooling.spool_layout import SpoolFolders  # noqa: PLC0415
-    from ops.commands.backlog import Route, pull_studies  # noqa: PLC0415
+    from ops.commands.backlog import Route  # noqa: PLC0415
 
     logs.configure()
     found = read_settings(settings, data)
@@ -74,6 +75,14 @@ def pull(
         move=move,
         spool=None if to or not os.access(found.spool, os.R_OK | os.X_OK) else SpoolFolders(found.spool),
     )
+    if _pulled(wanted, route) < len(wanted):
+        raise typer.Exit(1)
+
+
+def _pulled(wanted: Sequence[str], route: "Route") -> int:
+    """Fetch studies with bars, say what has come, and return how many are whole."""
+    from ops.commands.backlog import pull_studies  # noqa: PLC0415
+
     table = terminal.table("study", "instances", "why not whole", "what to do")
     instances = whole = claimed = 0
     progress = transfer_progress()
@@ -94,8 +103,7 @@ def pull(
         if table.row_count:
             terminal.console().print(table)
         typer.echo(f"{whole} of {len(wanted)} studies {_summary(route, instances, claimed)}{bar.under_way()}")
-    if whole < len(wanted):
-        raise typer.Exit(1)
+    return whole
 
 
 def _summary(route: "Route", instances: int, claimed: int) -> str:
