@@ -3,6 +3,7 @@
 What it is called there, `spool_layout` says; what is there by now, `kept_files`.
 """
 
+import contextlib
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,13 +70,9 @@ class Spool(KeptFiles):
         """Sync what was written aside, where each instance is synced; for `Arriving`."""
         self._disk.sync(part)
 
-    def keep(self, origin: Origin, part: Part, beginning: bytes) -> StoredInstance:
-        """Bring what was written aside to its place; for `Arriving`, which kept the dataset's first bytes."""
-        try:
-            head = judge(origin, memoryview(beginning))
-        except StoreRefused:
-            # They may have been too few of them.
-            head = self._judged_whole(origin, part)
+    def keep(self, origin: Origin, part: Part, head: Head | None) -> StoredInstance:
+        """Bring what was written aside to its place; for `Arriving`, which read the head of what came first."""
+        head = head or self._judged_whole(origin, part)
         study, series, sop = head.study_instance_uid or "", head.series_instance_uid or "", origin.sop_instance_uid
         folder = f"{name_of(study)}/{name_of(series)}"
         try:
@@ -190,12 +187,14 @@ class Arriving:
         self._origin = origin
         self._part = part
         self._unchecked = 0
-        self._beginning = b""
+        self._head: Head | None = None
 
     def write(self, piece: Buffer) -> None:
         """Write the next bytes of the dataset. Raises SpoolFull, SpoolFailed."""
-        if not self._beginning:
-            self._beginning = bytes(memoryview(piece)[:_BEGINNING_BYTES])
+        if self._part.size == self._part.start:
+            # Now, not at the end: while the sender is sending, nobody waits for it.
+            with contextlib.suppress(StoreRefused):  # these may be too few of its bytes
+                self._head = judge(self._origin, memoryview(piece)[:_BEGINNING_BYTES])
         self._unchecked += len(piece)
         if self._unchecked > _ROOM_CHECKED_EVERY:
             self._unchecked = 0
@@ -212,7 +211,7 @@ class Arriving:
         """
         try:
             self._spool.sync(self._part)
-            return self._spool.keep(self._origin, self._part, self._beginning)
+            return self._spool.keep(self._origin, self._part, self._head)
         except (OSError, NotDicom) as error:
             raise self._spool.failure(error) from error
 
