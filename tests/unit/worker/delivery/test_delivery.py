@@ -10,17 +10,17 @@ import pydicom
 import pytest
 from sqlalchemy import select
 
-from dicom_node.archives.archive import OutcomeKind, StoreOutcome
 from dicom_node.archives.identity import StudyIdentity
+from dicom_node.archives.sender import OutcomeKind, StoreOutcome
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock
+from tests.unit.worker.reads import claim_next, record, result_file
 from worker.delivery.delivery import Deliverer
 from worker.delivery.delivery_answers import state_after_answer, stored_in_order
 from worker.delivery.destination import Destination
 from worker.delivery.identity_check import identities_of_file, why_held
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import ResultFile
 from worker.ledger.database import utc_now
 from worker.ledger.ledger import Ledger
 from worker.ledger.tables import Delivery, Event, ResultObject
@@ -68,24 +68,9 @@ def deliverer(
     (result, *_) = write_mr_series(tmp_path / "results" / "f", seed=9, slices=2)
     uid = str(pydicom.dcmread(result).SOPInstanceUID)
     queue_job(files=(f"s/{source.name}",))
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    file = ResultFile(
-        kind="SEG",
-        sop_class_uid="1.2",
-        sop_instance_uid=uid,
-        series_instance_uid="1.3",
-        file=f"f/{result.name}",
-        sha256=hashlib.sha256(result.read_bytes()).hexdigest(),
-    )
-    ledger.finish(
-        claim,
-        results=[file],
-        destinations={"pacs": DEFAULT_KINDS},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-    )
+    claim = claim_next(ledger)
+    file = result_file("SEG", uid, file=f"f/{result.name}", sha256=hashlib.sha256(result.read_bytes()).hexdigest())
+    record(ledger, claim, [file], {"pacs": DEFAULT_KINDS})
     return Deliverer(
         ledger=ledger,
         destinations={"pacs": Destination(name="pacs", archive=archive)},

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from tests.unit.worker.reads import claim_next, record, result_file
 from worker.jobs.admin_rows import JobRow
 from worker.jobs.job import DeliveryState
-from worker.jobs.job_records import Claim, CommitmentBatch, ResultFile
+from worker.jobs.job_records import Claim, CommitmentBatch
 from worker.ledger.deliveries import CommitmentWish
 from worker.ledger.ledger import Ledger
 from worker.object_kinds import DEFAULT_KINDS
@@ -19,32 +20,16 @@ DAY_S = 86400.0
 def read_job(ledger: Ledger, queue_job: Callable[..., int]) -> int:
     """A job that was read, with two objects for two destinations."""
     job_id = queue_job()
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
+    claim = claim_next(ledger)
     _finish(ledger, claim)
     return job_id
 
 
 def _finish(ledger: Ledger, claim: Claim) -> None:
     results = [
-        ResultFile(
-            kind=kind,
-            sop_class_uid=f"1.2.{number}",
-            sop_instance_uid=f"1.2.3.{number}",
-            series_instance_uid="1.3",
-            file=f"f/{kind}.dcm",
-            sha256="0",
-        )
-        for number, kind in enumerate(("SEG", "SR"))
+        result_file(kind, f"1.2.3.{number}", sop_class_uid=f"1.2.{number}") for number, kind in enumerate(("SEG", "SR"))
     ]
-    ledger.finish(
-        claim,
-        results=results,
-        destinations={"near": DEFAULT_KINDS, "far": DEFAULT_KINDS},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-    )
+    record(ledger, claim, results, {"near": DEFAULT_KINDS, "far": DEFAULT_KINDS})
 
 
 def accept(ledger: Ledger, wish: CommitmentWish, destination: str = "near") -> None:
@@ -302,8 +287,7 @@ def test_what_is_lost_of_a_job_that_never_goes_on_is_given_up(ledger: Ledger, re
     else:
         files = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
         ledger.close_revision(assembled(files=files), {}, [planned(files=files, input_key="key-2")])
-        claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-        assert claim is not None
-        ledger.finish(claim, results=[], destinations={}, runtime="r", inputs_digest="i", recipe_digest="c")
+        claim = claim_next(ledger)
+        record(ledger, claim)
     report(ledger, batch.transaction_uid, failed={"1.2.3.1": "status 0112, no such object instance"})
     assert states(ledger, read_job) == [DeliveryState.COMMITTED, DeliveryState.ABANDONED]

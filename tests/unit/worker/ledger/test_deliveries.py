@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import update
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from tests.unit.worker.reads import claim_next, record, result_file
 from worker.errors import IllegalTransition, LeaseLost
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import OutgoingBatch, ResultFile
+from worker.jobs.job_records import OutgoingBatch
 from worker.jobs.retention import Keeping, why_unsettled
 from worker.ledger.database import utc_now
 from worker.ledger.ledger import Ledger
@@ -22,27 +23,9 @@ from worker.object_kinds import DEFAULT_KINDS, REJECTION
 def read_job(ledger: Ledger, queue_job: Callable[..., int]) -> int:
     """A job that was read, with two objects for two destinations."""
     job_id = queue_job()
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    results = [
-        ResultFile(
-            kind=kind,
-            sop_class_uid="1.2",
-            sop_instance_uid=f"1.2.{number}",
-            series_instance_uid="1.3",
-            file=f"f/{kind}.dcm",
-            sha256="0",
-        )
-        for number, kind in enumerate(("SEG", "SR"))
-    ]
-    ledger.finish(
-        claim,
-        results=results,
-        destinations={"near": DEFAULT_KINDS, "far": DEFAULT_KINDS},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-    )
+    claim = claim_next(ledger)
+    results = [result_file(kind, f"1.2.{number}") for number, kind in enumerate(("SEG", "SR"))]
+    record(ledger, claim, results, {"near": DEFAULT_KINDS, "far": DEFAULT_KINDS})
     return job_id
 
 
@@ -200,9 +183,8 @@ def test_nothing_of_a_superseded_job_is_sent_again(ledger: Ledger, read_job: int
     for item in batch(ledger).objects:
         ledger.delivered(item, DeliveryState.REFUSED, status=0xA900, reason="no")
     ledger.close_revision(assembled(files=("s/a/1.dcm", "s/a/3.dcm")), {}, [planned(input_key="more")])
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    ledger.finish(claim, results=[], destinations={}, runtime="r", inputs_digest="j", recipe_digest="c")
+    claim = claim_next(ledger)
+    record(ledger, claim, inputs_digest="j")
     assert ledger.send_again(read_job) == 0
     row = ledger.job(read_job)
     assert row is not None
@@ -212,27 +194,9 @@ def test_nothing_of_a_superseded_job_is_sent_again(ledger: Ledger, read_job: int
 
 def read_label_map(ledger: Ledger, root: str = "1.2", *more: str) -> None:
     """Read what is next: a label map and `more` for one destination that asked for it, and a SEG for another."""
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    results = [
-        ResultFile(
-            kind=kind,
-            sop_class_uid="1.2",
-            sop_instance_uid=f"{root}.{number}",
-            series_instance_uid="1.3",
-            file=f"f/{kind}.dcm",
-            sha256="0",
-        )
-        for number, kind in enumerate(("SEG", "LABELMAP", "SR", *more))
-    ]
-    ledger.finish(
-        claim,
-        results=results,
-        destinations={"near": ("LABELMAP", "SR", *more), "far": ("SEG",)},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-    )
+    claim = claim_next(ledger)
+    results = [result_file(kind, f"{root}.{number}") for number, kind in enumerate(("SEG", "LABELMAP", "SR", *more))]
+    record(ledger, claim, results, {"near": ("LABELMAP", "SR", *more), "far": ("SEG",)})
 
 
 @pytest.fixture
@@ -337,14 +301,9 @@ def test_what_an_admin_said_of_one_read_does_not_hold_for_the_next(
     held = batch(ledger)
     ledger.hold(held, reason="PatientID differs once more")
     ledger.retry(read_job)
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    result = ResultFile(
-        kind="SEG", sop_class_uid="1.2", sop_instance_uid="1.9", series_instance_uid="1.3", file="f/2.dcm", sha256="0"
-    )
-    ledger.finish(
-        claim, results=[result], destinations={"near": ["SEG"]}, runtime="r", inputs_digest="i", recipe_digest="c"
-    )
+    claim = claim_next(ledger)
+    result = result_file("SEG", "1.9", file="f/2.dcm")
+    record(ledger, claim, [result], {"near": ["SEG"]})
     assert not batch(ledger).released
 
 
@@ -389,20 +348,12 @@ def ended_unread(ledger: Ledger, job_id: int, number: int = 9) -> None:
     if row.state is JobState.READ:
         ledger.hold_job(job_id)
         ledger.retry(job_id)
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
+    claim = claim_next(ledger)
     ledger.fail(claim, reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
     assert ledger.claim_deliveries("near", lease_s=60) is None, "not before the note is written either"
     unread = ledger.next_unread(["cpu"], [JobState.FAILED])
     assert unread is not None
-    note = ResultFile(
-        kind="TEXT-SR",
-        sop_class_uid="1.2",
-        sop_instance_uid=f"1.2.{number}",
-        series_instance_uid="1.3",
-        file=f"f/{number}.dcm",
-        sha256="0",
-    )
+    note = result_file("TEXT-SR", f"1.2.{number}", file=f"f/{number}.dcm")
     ledger.note_unread(unread, results=[note], destinations={"near": ["TEXT-SR"]}, why="told")
 
 
@@ -438,21 +389,10 @@ def test_what_was_kept_back_leaves_where_the_job_is_read_so_again(ledger: Ledger
     with ledger.writing() as session:
         session.execute(update(Delivery).values(created_at=utc_now() - timedelta(days=15)))
     ledger.retry(read_job)
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    again = [
-        ResultFile(
-            kind=kind,
-            sop_class_uid="1.2",
-            sop_instance_uid=f"1.2.{number}",
-            series_instance_uid="1.3",
-            file=f"f/{kind}.dcm",
-            sha256="0",
-        )
-        for number, kind in enumerate(("SEG", "SR"))
-    ]
+    claim = claim_next(ledger)
+    again = [result_file(kind, f"1.2.{number}") for number, kind in enumerate(("SEG", "SR"))]
     wanted = {"near": DEFAULT_KINDS, "far": DEFAULT_KINDS}
-    ledger.finish(claim, results=again, destinations=wanted, runtime="r", inputs_digest="i", recipe_digest="c")
+    record(ledger, claim, again, wanted)
     assert [item.kind for item in batch(ledger, "far").objects] == ["SEG", "SR"]
     outgoing = batch(ledger)
     assert [item.kind for item in outgoing.objects] == ["SEG", "SR"], "and no note that it was not read"

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.worker.conftest import assembled, planned
+from tests.unit.worker.reads import claim_next, record, result_file
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import Claim, OutgoingBatch, ResultFile
+from worker.jobs.job_records import OutgoingBatch
 from worker.ledger.checks import CHECKS
 from worker.ledger.database import utc_now
 from worker.ledger.facts import StudyFacts
@@ -15,28 +16,12 @@ from worker.ledger.flaws import Moment
 from worker.ledger.ledger import Ledger
 from worker.object_kinds import DEFAULT_KINDS
 
-RESULT = ResultFile(
-    kind="SEG", sop_class_uid="1.2", sop_instance_uid="1.2.9", series_instance_uid="1.2.8", file="f/1.dcm", sha256="0"
-)
-
-
-def claim(ledger: Ledger) -> Claim:
-    """Claim what must be there."""
-    claimed = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claimed is not None
-    return claimed
+RESULT = result_file("SEG", "1.2.9", series_instance_uid="1.2.8", file="f/1.dcm")
 
 
 def read(ledger: Ledger) -> None:
     """Let a worker read what waits, for two archives."""
-    ledger.finish(
-        claim(ledger),
-        results=[RESULT],
-        destinations={"near": DEFAULT_KINDS, "far": DEFAULT_KINDS},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-    )
+    record(ledger, claim_next(ledger), [RESULT], {"near": DEFAULT_KINDS, "far": DEFAULT_KINDS})
 
 
 @pytest.fixture(params=["identity check", "admin"])
@@ -135,7 +120,7 @@ def test_what_is_held_before_it_is_read_again_is_no_read(ledger: Ledger, queue_j
     read(ledger)
     ledger.hold_job(job_id)
     ledger.retry(job_id)
-    ledger.hold_unread(claim(ledger), reason="nobody knows what the bytes of the name mean")
+    ledger.hold_unread(claim_next(ledger), reason="nobody knows what the bytes of the name mean")
     _later(ledger, runs=False, files=(), series_instance_uid="", input_key="none", reason="two patient ids")
     assert _states(ledger) == [JobState.SUPERSEDED, JobState.SKIPPED]
 

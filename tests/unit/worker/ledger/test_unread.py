@@ -5,24 +5,21 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from tests.unit.worker.reads import claim_next, record, result_file
 from worker.errors import LeaseLost
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import ResultFile
 from worker.ledger.ledger import Ledger
 from worker.ledger.tables import ADDENDUM
 from worker.object_kinds import DEFAULT_KINDS
 
 FAILED = (JobState.FAILED,)
-NOTE = ResultFile(
-    kind="TEXT-SR", sop_class_uid="1.2", sop_instance_uid="1.2.7", series_instance_uid="1.2.8", file="f", sha256="0"
-)
+NOTE = result_file("TEXT-SR", "1.2.7", series_instance_uid="1.2.8", file="f")
 WANTED = {"pacs": DEFAULT_KINDS}
 
 
 def fail(ledger: Ledger) -> None:
     """Fail the job that is next."""
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
+    claim = claim_next(ledger)
     ledger.fail(claim, reason="SeriesRefused: a gap", max_attempts=3, retry_delay_s=0, permanent=True)
 
 
@@ -92,9 +89,8 @@ def test_a_note_never_stands_beside_the_read(ledger: Ledger, queue_job: Callable
     if was == "waived":
         ledger.waive(job_id)
     ledger.retry(job_id)
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    ledger.finish(claim, results=[], destinations=WANTED, runtime="r", inputs_digest="i", recipe_digest="c")
+    claim = claim_next(ledger)
+    record(ledger, claim, destinations=WANTED)
     job = ledger.job(job_id)
     assert job is not None
     assert [row.state for row in job.deliveries] == [DeliveryState.REPLACED]
@@ -139,9 +135,8 @@ def test_the_note_of_another_patients_study_is_refused(ledger: Ledger, queue_job
 def test_an_addendum_is_asked_for_by_the_card(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """Later images of a study that was read give a note that knows how many images the read had."""
     queue_job(late_images="addendum")
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    ledger.finish(claim, results=[], destinations=WANTED, runtime="r", inputs_digest="i", recipe_digest="c")
+    claim = claim_next(ledger)
+    record(ledger, claim, destinations=WANTED)
     files = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
     ledger.close_revision(assembled(files=files), {}, [planned(late_images="addendum", files=files, input_key="key-2")])
     unread = ledger.next_unread(["cpu"], ())

@@ -11,11 +11,12 @@ from sqlalchemy import select, text
 from dicom_node.errors import ArchiveError
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from tests.unit.worker.reads import claim_next, record, result_file
 from worker.delivery.delivery import Deliverer
 from worker.delivery.destination import Destination
 from worker.errors import StandingChanged
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import Claim, ResultFile
+from worker.jobs.job_records import Claim
 from worker.jobs.superseded_read import SupersededRead
 from worker.ledger.ledger import Ledger
 from worker.ledger.tables import Delivery, ResultObject, Withdrawal
@@ -85,32 +86,16 @@ def finish(
         kinds = (*kinds[:left_out], *kinds[left_out + 1 :])
         del files[left_out]
     uids = [str(pydicom.dcmread(file).SOPInstanceUID) for file in files]
-    ledger.finish(
+    record(
+        ledger,
         claim,
-        results=[
-            ResultFile(
-                kind=kind,
-                sop_class_uid="1.2",
-                sop_instance_uid=uid,
-                series_instance_uid="1.3",
-                file=f"r{seed}/{file.name}",
-                sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-            )
+        [
+            result_file(kind, uid, file=f"r{seed}/{file.name}", sha256=hashlib.sha256(file.read_bytes()).hexdigest())
             for kind, uid, file in zip(kinds, uids, files, strict=True)
         ],
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-        **({"destinations": {"pacs": kinds}} | more),  # type: ignore[arg-type]
+        **{"destinations": {"pacs": kinds}} | more,
     )
     return uids
-
-
-def claimed(ledger: Ledger) -> Claim:
-    """Claim what must be there."""
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    return claim
 
 
 def superseded(ledger: Ledger, claim: Claim) -> SupersededRead | None:
@@ -131,7 +116,7 @@ def first_read(
 ) -> list[str]:
     """The objects of a read that the archive has."""
     queue_job()
-    uids = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    uids = finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
     assert house.step(destination(archive))
     assert sorted(archive.stored) == sorted(uids)
     return uids
@@ -149,11 +134,11 @@ def test_the_ledger_knows_what_an_earlier_read_was_made_on(
     """Of the latest read that an archive has, or may have; one that has not left is none; nor is a damaged row."""
     assert first_read
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     assert ledger.standing_before(claim).files == ("s/a/1.dcm", "s/a/2.dcm")
     finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"))
     later_images(ledger, 4)
-    last = claimed(ledger)
+    last = claim_next(ledger)
     assert ledger.standing_before(last).files == ("s/a/1.dcm", "s/a/2.dcm")
     run(house, archive)
     found = ledger.standing_before(last)
@@ -170,7 +155,7 @@ def test_nothing_is_deleted_where_an_admin_holds_the_destination(
 ) -> None:
     """A hold is of all that goes there; it is done when the destination is let go."""
     later_images(ledger)
-    finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    finish(ledger, claim_next(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
     assert house.deliver_one(destination(archive))
     ledger.hold_all("destination", "pacs")
     run(house, archive)
@@ -190,7 +175,7 @@ def test_what_is_superseded_is_deleted_once_the_newer_read_is_there(
 ) -> None:
     """Not while the newer one is refused; then each object, and the ledger says so."""
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     earlier = superseded(ledger, claim)
     assert earlier is not None
     assert [reference.sop_instance_uid for reference in earlier.references] == first_read
@@ -221,7 +206,7 @@ def test_what_an_admin_waives_does_not_keep_the_earlier_read(
 ) -> None:
     """A read that lacks a picture takes its place; one that is waived as a whole does not."""
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     uids = finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SC", kind), withdraw_from=["pacs"])
     gone = uids[1:2] if refused == "one" else uids[: 2 + (kind != REJECTION)]
     archive.refuse_with = dict.fromkeys(gone, 0xA900)
@@ -245,7 +230,7 @@ def test_an_archive_that_does_not_delete_is_asked_again_and_given_up(
 ) -> None:
     """The wait grows; in the end the old objects stay, and the timeline says why."""
     later_images(ledger)
-    finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    finish(ledger, claim_next(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
     archive.forbids = True
     run(house, archive)
     item = ledger.next_withdrawal("pacs")
@@ -265,7 +250,7 @@ def test_where_nothing_is_to_be_deleted_nothing_is(
 ) -> None:
     """The default leaves the old objects."""
     later_images(ledger)
-    finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"))
+    finish(ledger, claim_next(ledger), tmp_path / "results", 2, ("SEG", "SR"))
     run(house, archive)
     assert archive.deleted == []
 
@@ -280,7 +265,7 @@ def test_a_rejection_goes_last_and_only_when_the_newer_read_has_arrived(
 ) -> None:
     """An archive that refuses the newer read keeps the older one unrejected."""
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     uids = finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR", REJECTION))
     archive.refuse_with = {uids[0]: 0xA700}
     run(house, archive)
@@ -306,9 +291,9 @@ def test_what_never_left_is_no_predecessor(
 ) -> None:
     """A read that no archive has got is not spoken of; it is not deleted either, and does not wait for ever."""
     job_id = queue_job()
-    finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     assert superseded(ledger, claim) is None
     uids = finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
     run(house, archive)
@@ -326,7 +311,7 @@ def test_a_held_read_that_has_gone_out_is_superseded(
     """An admin held it when the archive had it already."""
     ledger.hold_job(ledger.jobs()[0].id)
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     earlier = superseded(ledger, claim)
     assert earlier is not None
     assert [reference.sop_instance_uid for reference in earlier.references] == first_read
@@ -342,7 +327,7 @@ def test_the_read_before_one_that_came_to_nothing_is_superseded(
 ) -> None:
     """Of three revisions the second is not read, or does not reach the archive: the third takes the first's place."""
     later_images(ledger)
-    between = claimed(ledger)
+    between = claim_next(ledger)
     if how == "read and refused":
         uids = finish(ledger, between, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
         archive.refuse_with = dict.fromkeys(uids, 0xA900)
@@ -352,7 +337,7 @@ def test_the_read_before_one_that_came_to_nothing_is_superseded(
         ledger.cancel(between.job_id)
     elif how == "failed":
         ledger.fail(between, reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     earlier = superseded(ledger, claim)
     assert earlier is not None
     assert [reference.sop_instance_uid for reference in earlier.references] == first_read
@@ -367,10 +352,10 @@ def test_what_was_superseded_before_is_not_named_again(
 ) -> None:
     """Where old objects are left, each read names the one before it and not all of them."""
     later_images(ledger)
-    second = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"))
+    second = finish(ledger, claim_next(ledger), tmp_path / "results", 2, ("SEG", "SR"))
     run(house, archive)
     later_images(ledger, 4)
-    earlier = superseded(ledger, claimed(ledger))
+    earlier = superseded(ledger, claim_next(ledger))
     assert earlier is not None
     assert [reference.sop_instance_uid for reference in earlier.references] == second
 
@@ -387,11 +372,11 @@ def test_what_is_being_sent_while_it_is_superseded_is_withdrawn(
 ) -> None:
     """Not before the archive has answered, or may have it without an answer; what it refused is not there."""
     queue_job()
-    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    old = finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
     sending = ledger.claim_deliveries("pacs", lease_s=60)
     assert sending is not None
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     assert superseded(ledger, claim) is not None
     finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
     run(house, archive)
@@ -418,9 +403,9 @@ def test_what_goes_out_while_the_newer_read_is_written_is_not_forgotten(
 ) -> None:
     """A read that names less than what stands by now is not recorded; told anew, it is."""
     old_job = queue_job()
-    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    old = finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     known = ledger.standing_before(claim)
     assert known.of_others == ()
     run(house, archive)
@@ -449,12 +434,12 @@ def test_what_an_archive_may_have_is_superseded_like_what_it_has(
 ) -> None:
     """It took the objects and its answer was lost: they are named and deleted, and nothing waits for ever."""
     job_id = queue_job()
-    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    old = finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
     sending = ledger.claim_deliveries("pacs", lease_s=60)
     assert sending is not None
     ledger.postpone(sending, reason="no answer", first_retry_s=1e6, longest_retry_s=1e6, give_up_after_s=1e6)
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     earlier = superseded(ledger, claim)
     assert earlier is not None
     assert [reference.sop_instance_uid for reference in earlier.references] == old
@@ -545,13 +530,13 @@ def test_what_certainly_never_arrived_is_not_superseded(
 ) -> None:
     """No connection, no object sent, an answer that refuses: only what was sent and not answered may be there."""
     job_id = queue_job()
-    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    old = finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
     tried(ledger, house, archive)
     job = ledger.job(job_id)
     assert job is not None
     assert all(item.attempts for item in job.deliveries)
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     earlier = superseded(ledger, claim)
     assert ([] if earlier is None else [it.sop_instance_uid for it in earlier.references]) == (old if counts else [])
     finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"] if policy == "delete" else [])
@@ -577,13 +562,13 @@ def test_a_second_read_of_a_job_takes_the_place_of_what_it_had_sent(
     """One archive's check holds what another has: after a retry the other's are withdrawn, unless they are equal."""
     job_id = queue_job()
     both = {"pacs": ["SEG", "SR"], "far": ["SEG", "SR"]}
-    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"), destinations=both)
+    old = finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"), destinations=both)
     run(house, archive)
     held = ledger.claim_deliveries("far", lease_s=60)
     assert held is not None
     ledger.hold(held, reason="PatientID differs")
     ledger.retry(job_id)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     standing = ledger.standing_before(claim)
     assert [(it.reference.sop_instance_uid, it.destinations) for it in standing.own] == [(uid, {"pacs"}) for uid in old]
     seed = 1 if same else 2
@@ -614,12 +599,14 @@ def test_a_read_that_comes_again_stands_where_the_one_between_never_arrived(
     """Nothing of it is to be deleted any more; of the one between what may be there is."""
     job_id = ledger.jobs()[0].id
     again(ledger, job_id)
-    between = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    between = finish(ledger, claim_next(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
     assert outstanding(ledger) == set(first_read)
     if second == "unanswered":
         _no_answer(ledger, house, archive)
     again(ledger, job_id)
-    assert finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"]) == first_read
+    assert (
+        finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"]) == first_read
+    )
     assert outstanding(ledger) == (set(between) if second == "unanswered" else set())
     run(house, archive)
     assert archive.deleted == (between if second == "unanswered" else [])
@@ -638,12 +625,12 @@ def test_what_was_deleted_is_sent_again_where_the_latest_read_makes_it_again(
     """Else the archive would keep the read between for ever, under a job that counts as delivered."""
     job_id = ledger.jobs()[0].id
     again(ledger, job_id)
-    between = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    between = finish(ledger, claim_next(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
     run(house, archive)
     assert archive.deleted == first_read
     archive.stored.clear()
     again(ledger, job_id)
-    finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"])
+    finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"])
     job = ledger.job(job_id)
     assert job is not None
     assert not job.delivered
@@ -672,19 +659,19 @@ def test_what_one_read_leaves_out_is_sent_again_where_the_latest_makes_it_again(
     job_id = queue_job()
     withdraw_from = ["pacs"] if deletes else []
     results, kinds = tmp_path / "results", ("SEG", "SR", "SC")
-    uids = finish(ledger, claimed(ledger), results, 1, kinds, withdraw_from=withdraw_from)
+    uids = finish(ledger, claim_next(ledger), results, 1, kinds, withdraw_from=withdraw_from)
     if deletes:
         run(house, archive)
         assert sorted(archive.stored) == sorted(uids)
     again(ledger, job_id)
-    finish(ledger, claimed(ledger), results, 1, kinds, left_out=left_out, withdraw_from=withdraw_from)
+    finish(ledger, claim_next(ledger), results, 1, kinds, left_out=left_out, withdraw_from=withdraw_from)
     run(house, archive)
     assert archive.deleted == ([uids[left_out]] if deletes else [])
     for uid in archive.deleted:
         del archive.stored[uid]
     assert uids[left_out] not in archive.stored
     again(ledger, job_id)
-    assert finish(ledger, claimed(ledger), results, 1, kinds, withdraw_from=withdraw_from) == uids
+    assert finish(ledger, claim_next(ledger), results, 1, kinds, withdraw_from=withdraw_from) == uids
     job = ledger.job(job_id)
     assert job is not None
     assert not job.delivered
@@ -706,12 +693,12 @@ def test_what_is_deleted_while_its_job_is_read_so_again_is_sent_again(
     """The archive was asked a moment before; where it has not deleted it, it stays as it is."""
     job_id = ledger.jobs()[0].id
     again(ledger, job_id)
-    between = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    between = finish(ledger, claim_next(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
     assert house.deliver_one(destination(archive))
     item = ledger.next_withdrawal("pacs")
     assert item is not None
     again(ledger, job_id)
-    finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"])
+    finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"])
     archive.stored.clear()
     if deleted:
         ledger.withdrawn(item)
@@ -749,13 +736,13 @@ def test_what_a_job_had_sent_stays_until_its_second_read_is_there(
 ) -> None:
     """Its own older objects are no proof that the newer ones have arrived."""
     job_id = queue_job()
-    finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
     sending = ledger.claim_deliveries("pacs", lease_s=60)
     assert sending is not None
     ledger.delivered(sending.objects[0], DeliveryState.ACCEPTED, status=0)
     ledger.hold(sending, reason="PatientID differs")
     ledger.retry(job_id)
-    uids = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    uids = finish(ledger, claim_next(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
     archive.refuse_with = dict.fromkeys(uids, 0xA900)
     run(house, archive)
     ledger.waive(job_id)
@@ -768,11 +755,11 @@ def test_nothing_rejects_a_read_before_a_newer_one_of_the_same_job_is_there(
 ) -> None:
     """What the job had sent before is no proof of that; where nothing of the newer one is to come, nobody waits."""
     job_id = queue_job()
-    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    old = finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
     run(house, archive)
     ledger.hold_job(job_id)
     ledger.retry(job_id)
-    uids = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR", REJECTION))
+    uids = finish(ledger, claim_next(ledger), tmp_path / "results", 2, ("SEG", "SR", REJECTION))
     archive.refuse_with = dict.fromkeys(uids[:2], 0xA900)
     run(house, archive)
     ledger.waive(job_id)
@@ -791,24 +778,17 @@ def test_a_note_that_went_out_is_withdrawn_when_the_job_is_read_after_all(
 ) -> None:
     """It must not stand beside the read."""
     job_id = queue_job()
-    ledger.fail(claimed(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    ledger.fail(claim_next(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
     unread = ledger.next_unread(["cpu"], [JobState.FAILED])
     assert unread is not None
     (file,) = write_mr_series(tmp_path / "results" / "note", seed=7, slices=1)
     uid = str(pydicom.dcmread(file).SOPInstanceUID)
-    note = ResultFile(
-        kind="TEXT-SR",
-        sop_class_uid="1.2",
-        sop_instance_uid=uid,
-        series_instance_uid="1.3",
-        file=f"note/{file.name}",
-        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-    )
+    note = result_file("TEXT-SR", uid, file=f"note/{file.name}", sha256=hashlib.sha256(file.read_bytes()).hexdigest())
     ledger.note_unread(unread, results=[note], destinations={"pacs": ["TEXT-SR"]}, why="told")
     run(house, archive)
     assert list(archive.stored) == [uid]
     ledger.retry(job_id)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     earlier = superseded(ledger, claim)
     assert earlier is not None
     assert ([it.sop_instance_uid for it in earlier.references], earlier.later_images) == ([uid], False)
@@ -823,21 +803,14 @@ def test_a_note_of_a_job_that_is_superseded_at_once_does_not_wait(
 ) -> None:
     """It leaves no more, so nobody waits for it."""
     job_id = queue_job()
-    ledger.fail(claimed(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    ledger.fail(claim_next(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
     unread = ledger.next_unread(["cpu"], [JobState.FAILED])
     assert unread is not None
-    note = ResultFile(
-        kind="TEXT-SR",
-        sop_class_uid="1.2",
-        sop_instance_uid="1.2.7",
-        series_instance_uid="1.3",
-        file="f",
-        sha256="0",
-    )
+    note = result_file("TEXT-SR", "1.2.7", file="f")
     ledger.note_unread(unread, results=[note], destinations={"pacs": ["TEXT-SR"]}, why="told")
     later_images(ledger)
     assert states(ledger, job_id) == {DeliveryState.REPLACED}
-    assert ledger.standing_before(claimed(ledger)).of_others == ()
+    assert ledger.standing_before(claim_next(ledger)).of_others == ()
 
 
 @pytest.mark.parametrize("between", ["nothing", "a read that never left"])
@@ -846,11 +819,11 @@ def test_where_a_newer_read_has_nothing_for_a_destination_the_earlier_one_is_del
 ) -> None:
     """It gets masks alone, and the newer read found nothing to draw: nothing more will come."""
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     if between != "nothing":
         finish(ledger, claim, tmp_path / "results", 2, ("SEG", "TEXT-SR"), withdraw_from=["pacs"])
         again(ledger, claim.job_id)
-        claim = claimed(ledger)
+        claim = claim_next(ledger)
     routes = {"pacs": ["SEG", "SR"], "ris": ["TEXT-SR"]}
     finish(ledger, claim, tmp_path / "results", 3, ("TEXT-SR",), destinations=routes, withdraw_from=["pacs"])
     ledger.hold_job(claim.job_id)
@@ -867,7 +840,7 @@ def test_where_a_newer_read_has_nothing_for_a_destination_the_earlier_one_is_rej
 ) -> None:
     """The note would wait for ever, and the old mask would stand."""
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     routes = {"pacs": ["SEG", "SR", REJECTION], "ris": ["TEXT-SR"]}
     uids = finish(ledger, claim, tmp_path / "results", 2, ("TEXT-SR", REJECTION), destinations=routes)
     run(house, archive)
@@ -878,7 +851,7 @@ def test_where_a_newer_read_has_nothing_for_a_destination_the_earlier_one_is_rej
 def later_claim(ledger: Ledger) -> Claim:
     """Let more images come, and claim their job."""
     later_images(ledger, 4)
-    return claimed(ledger)
+    return claim_next(ledger)
 
 
 def test_what_waits_to_be_deleted_stays_where_the_newest_read_does_not_go(
@@ -886,7 +859,7 @@ def test_what_waits_to_be_deleted_stays_where_the_newest_read_does_not_go(
 ) -> None:
     """The destination would be left with nothing; a read that goes there again has it deleted after all."""
     later_images(ledger)
-    uids = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    uids = finish(ledger, claim_next(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
     archive.refuse_with = dict.fromkeys(uids, 0xA900)
     run(house, archive)
     finish(ledger, later_claim(ledger), tmp_path / "results", 3, ("SEG", "SR"), destinations={"ris": ["SEG", "SR"]})
@@ -896,7 +869,7 @@ def test_what_waits_to_be_deleted_stays_where_the_newest_read_does_not_go(
     told = [event.detail["object"] for event in ledger.timeline("1.2.3") if event.kind == "withdrawal called off"]
     assert told == ["SEG", "SR"]
     later_images(ledger, 5)
-    finish(ledger, claimed(ledger), tmp_path / "results", 4, ("SEG", "SR"), withdraw_from=["pacs"])
+    finish(ledger, claim_next(ledger), tmp_path / "results", 4, ("SEG", "SR"), withdraw_from=["pacs"])
     run(house, archive)
     assert archive.deleted == first_read
 
@@ -906,11 +879,9 @@ def noted(ledger: Ledger, results: Path, seed: int = 7) -> str:
     unread = ledger.next_unread(["cpu"], [JobState.FAILED])
     assert unread is not None
     (file,) = write_mr_series(results / f"note{seed}", seed=seed, slices=1)
-    note = ResultFile(
-        kind="TEXT-SR",
-        sop_class_uid="1.2",
-        sop_instance_uid=str(pydicom.dcmread(file).SOPInstanceUID),
-        series_instance_uid="1.3",
+    note = result_file(
+        "TEXT-SR",
+        str(pydicom.dcmread(file).SOPInstanceUID),
         file=f"note{seed}/{file.name}",
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
     )
@@ -924,7 +895,7 @@ def test_a_note_that_nothing_was_read_takes_no_reads_place(
 ) -> None:
     """The newer read did not arrive, and reading it again failed: the earlier one is all that the archive has."""
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     kinds = ("SEG", "SR", *([REJECTION] if policy == "reject" else []))
     deleting = ["pacs"] if policy == "delete" else []
     uids = finish(ledger, claim, tmp_path / "results", 2, kinds, withdraw_from=deleting)
@@ -933,7 +904,7 @@ def test_a_note_that_nothing_was_read_takes_no_reads_place(
     if policy == "delete":
         ledger.waive(claim.job_id)
     again(ledger, claim.job_id)
-    ledger.fail(claimed(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    ledger.fail(claim_next(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
     note = noted(ledger, tmp_path / "results")
     ledger.release_waiting("pacs")
     run(house, archive)
@@ -945,14 +916,14 @@ def test_what_was_held_does_not_leave_with_the_note_that_nothing_was_read(
 ) -> None:
     """It leaves where the job is read so again; and the note, where it has gone out, is taken back."""
     job_id = queue_job()
-    finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
     again(ledger, job_id)
-    ledger.fail(claimed(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    ledger.fail(claim_next(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
     note = noted(ledger, tmp_path / "results")
     run(house, archive)
     assert list(archive.stored) == [note]
     ledger.retry(job_id)
-    uids = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"])
+    uids = finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"])
     run(house, archive)
     assert set(archive.stored) == {note, *uids}
     assert archive.deleted == [note]
