@@ -14,7 +14,6 @@ from dicom_node.admitting.association import is_strange
 from dicom_node.admitting.doorkeeper import Admitting
 from dicom_node.admitting.host_names import HostNames
 from dicom_node.archives.bounded_connection import outgoing_pdu
-from dicom_node.assembling.assembler import Assembler
 from dicom_node.commitments.commitment_service import CommitmentDesk
 from dicom_node.commitments.report_service import ReportDesk
 from dicom_node.contexts import (
@@ -37,8 +36,6 @@ from dicom_node.spooling.spool import Spool
 from dicom_node.study import Requested
 from dicom_node.tls.tls_door import TlsDoor
 from dicom_node.turned_away import Witness, no_witness
-
-__all__ = ["Assembler", "Node"]
 
 _log = structlog.get_logger()
 
