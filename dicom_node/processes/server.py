@@ -23,6 +23,7 @@ from dicom_node.contexts import (
     VERIFICATION,
 )
 from dicom_node.datasets.origin import Origin
+from dicom_node.error_place import defect_of
 from dicom_node.messages.command_set import Command
 from dicom_node.processes.accepting import server_class
 from dicom_node.processes.admissions import Admissions
@@ -172,7 +173,7 @@ class Node:
         try:
             self._admissions.judge(event.assoc)
         except Exception as error:  # noqa: BLE001 - pynetdicom would go on as if the caller had been admitted
-            abort(event.assoc, f"a request that cannot be judged ({type(error).__name__})")
+            abort(event.assoc, f"a request that cannot be judged ({defect_of(error)})")
 
     @property
     def longest_pdu(self) -> int:

@@ -1,6 +1,7 @@
 """Deliveries against the shipped fake of an archive, which is held to the same contract as a real one."""
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from dicom_node.archives.identity import StudyIdentity
 from dicom_node.archives.sender import OutcomeKind, StoreOutcome
@@ -340,6 +342,33 @@ def test_a_lost_result_file_is_told(
     assert delivery.state is DeliveryState.PENDING
     assert "cannot be read" in delivery.reason
     file.write_bytes(content)
+    clock.seconds += 31
+    deliver(deliverer, archive, identity_check=False)
+    assert ledger.jobs()[0].delivered
+
+
+def test_a_defect_is_told_by_its_place_and_the_delivery_waits(
+    deliverer: Deliverer,
+    ledger: Ledger,
+    archive: InMemoryArchive,
+    clock: ManualLedgerClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Never by its words, which may be a patient's; it is tried again."""
+
+    def trip(*_: object) -> bool:
+        raise KeyError("Canary^Bird")
+
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(deliverer._sender, "send", trip)
+        assert deliver(deliverer, archive)
+    row = ledger.job(ledger.jobs()[0].id)
+    assert row is not None
+    (delivery,) = row.deliveries
+    assert delivery.state is DeliveryState.PENDING
+    assert re.match(r"KeyError at test_delivery\.py:\d+: a defect of wetread", delivery.reason)
+    assert re.fullmatch(r"KeyError at test_delivery\.py:\d+", next(log["error"] for log in logs if "error" in log))
+    assert "Canary" not in f"{logs}{ledger.timeline(STUDY)}"
     clock.seconds += 31
     deliver(deliverer, archive, identity_check=False)
     assert ledger.jobs()[0].delivered
