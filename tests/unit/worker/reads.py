@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from worker.jobs.job_records import Claim, ResultFile
+from worker.jobs.admin_rows import JobRow
+from worker.jobs.job_records import Claim, OutgoingBatch, ResultFile
 from worker.ledger.ledger import Ledger
 
 
@@ -29,3 +30,17 @@ def record(
     """Record that a job was read, and what was made of it."""
     values = {"runtime": "r", "inputs_digest": "i", "recipe_digest": "c"}
     ledger.finish(claim, results=results, destinations=destinations or {}, **(values | more))  # type: ignore[arg-type]
+
+
+def next_batch(ledger: Ledger, destination: str = "near") -> OutgoingBatch:
+    """Claim the deliveries that must be there."""
+    batch = ledger.claim_deliveries(destination, lease_s=60)
+    assert batch is not None
+    return batch
+
+
+def job_of(ledger: Ledger, job_id: int) -> JobRow:
+    """Return a job as it is now."""
+    row = ledger.job(job_id)
+    assert row is not None
+    return row

@@ -17,7 +17,7 @@ from dicom_node.archives.sender import OutcomeKind, StoreOutcome
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock
-from tests.unit.worker.reads import claim_next, record, result_file
+from tests.unit.worker.reads import claim_next, job_of, record, result_file
 from worker.delivery.delivery import Deliverer
 from worker.delivery.delivery_answers import state_after_answer, stored_in_order
 from worker.delivery.destination import Destination
@@ -362,8 +362,7 @@ def test_a_defect_is_told_by_its_place_and_the_delivery_waits(
     with monkeypatch.context() as patch, capture_logs() as logs:
         patch.setattr(deliverer._sender, "send", trip)
         assert deliver(deliverer, archive)
-    row = ledger.job(ledger.jobs()[0].id)
-    assert row is not None
+    row = job_of(ledger, ledger.jobs()[0].id)
     (delivery,) = row.deliveries
     assert delivery.state is DeliveryState.PENDING
     assert re.match(r"KeyError at test_delivery\.py:\d+: a defect of wetread", delivery.reason)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.worker.conftest import assembled, planned
 from tests.unit.worker.ledger.test_jobs import RESULT, finish, state
-from tests.unit.worker.reads import claim_next
+from tests.unit.worker.reads import claim_next, next_batch
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob, UnknownStudy
 from worker.jobs.job import JobState, Priority
 from worker.jobs.retention import Keeping
@@ -105,8 +105,7 @@ def test_only_what_an_admin_holds_is_resumed(ledger: Ledger, queue_job: Callable
     """A job whose patient has changed in the archive is not sent by a resume; the refusal says what would."""
     job_id = queue_job()
     finish(ledger, claim_next(ledger))
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "pacs")
     ledger.hold(batch, reason="PatientID in pacs differs")
     with pytest.raises(IllegalTransition, match="release-hold"):
         ledger.resume_job(job_id)
@@ -157,8 +156,7 @@ def test_a_worker_keeps_its_job_though_it_is_released(ledger: Ledger, queue_job:
     """What is being read is not held, also where an earlier read of it is there: its worker's results are recorded."""
     job_id = queue_job()
     finish(ledger, claim_next(ledger))
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "pacs")
     ledger.hold(batch, reason="PatientID in pacs differs")
     ledger.retry(job_id)
     working = claim_next(ledger)

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from tests.unit.worker.conftest import ManualLedgerClock
-from tests.unit.worker.reads import claim_next, record, result_file
+from tests.unit.worker.reads import claim_next, next_batch, record, result_file
 from worker.errors import LedgerDamaged
 from worker.jobs.job import DeliveryState
 from worker.jobs.job_records import OutgoingBatch
@@ -38,9 +38,7 @@ def harm(ledger: Ledger, statement: str) -> None:
 
 def claimed(ledger: Ledger) -> OutgoingBatch:
     """Claim what must be there."""
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
-    return batch
+    return next_batch(ledger, "pacs")
 
 
 def put_back(ledger: Ledger, batch: OutgoingBatch, *, in_vain: bool) -> None:

@@ -11,7 +11,7 @@ from dicom_node.archives.sender import StoreOutcome
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock
-from tests.unit.worker.reads import claim_next, record, result_file
+from tests.unit.worker.reads import claim_next, job_of, record, result_file
 from worker.delivery.delivery import Deliverer
 from worker.delivery.destination import Destination
 from worker.jobs.job import DeliveryState
@@ -141,8 +141,7 @@ def test_what_waits_too_long_behind_an_open_breaker_is_given_up(
     house.run()
     assert ledger.abandon_overdue("pacs", give_up_after_s=60, reason="no") == 0
     assert ledger.abandon_overdue("pacs", give_up_after_s=-1, reason="no") == JOBS
-    row = ledger.job(waiting[0])
-    assert row is not None
+    row = job_of(ledger, waiting[0])
     assert (row.deliveries[0].state, row.deliveries[0].reason) == (DeliveryState.ABANDONED, "no")
 
 

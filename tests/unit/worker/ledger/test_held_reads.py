@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.worker.conftest import assembled, planned
-from tests.unit.worker.reads import claim_next, record, result_file
+from tests.unit.worker.reads import claim_next, next_batch, record, result_file
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import OutgoingBatch
 from worker.ledger.checks import CHECKS
 from worker.ledger.database import utc_now
 from worker.ledger.facts import StudyFacts
@@ -29,24 +28,18 @@ def held_read(request: pytest.FixtureRequest, ledger: Ledger, queue_job: Callabl
     """A job that is held after it was read, when an archive has all of it and another nothing; and who lets it go."""
     job_id = queue_job()
     read(ledger)
-    (item,) = _sent(ledger, "near").objects
+    (item,) = next_batch(ledger).objects
     ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
     if request.param == "admin":
         ledger.hold_job(job_id)
         return lambda: assert_resumed(ledger, job_id)
-    ledger.hold(_sent(ledger, "far"), reason="PatientID differs")
+    ledger.hold(next_batch(ledger, "far"), reason="PatientID differs")
     return lambda: ledger.release(job_id)
 
 
 def assert_resumed(ledger: Ledger, job_id: int) -> None:
     """Let go on what an admin holds, as a read."""
     assert ledger.resume_job(job_id) is JobState.READ
-
-
-def _sent(ledger: Ledger, destination: str) -> OutgoingBatch:
-    batch = ledger.claim_deliveries(destination, lease_s=60)
-    assert batch is not None
-    return batch
 
 
 def _later(ledger: Ledger, images: int = 3, **changes: object) -> None:
@@ -73,7 +66,7 @@ def test_a_held_read_stays_where_the_model_would_not_run_now(ledger: Ledger, hel
     assert _states(ledger) == [JobState.HELD]
     held_read()
     assert _states(ledger) == [JobState.READ]
-    assert [item.kind for item in _sent(ledger, "far").objects] == ["SEG"]
+    assert [item.kind for item in next_batch(ledger, "far").objects] == ["SEG"]
 
 
 @pytest.mark.parametrize("policy", ["ignore", "addendum"])
@@ -88,7 +81,7 @@ def test_late_images_of_a_held_read_follow_the_card(ledger: Ledger, held_read: C
     assert _states(ledger) == [JobState.HELD, JobState.SUPERSEDED, JobState.SKIPPED]
     held_read()
     assert _states(ledger) == [JobState.READ, JobState.SUPERSEDED, JobState.SKIPPED]
-    assert [item.kind for item in _sent(ledger, "far").objects] == ["SEG"]
+    assert [item.kind for item in next_batch(ledger, "far").objects] == ["SEG"]
 
 
 @pytest.mark.parametrize("comes_to_nothing", [True, False])
@@ -105,12 +98,12 @@ def test_a_held_read_stays_until_another_takes_its_place(
         ledger.cancel(newest)
         held_read()
         assert _states(ledger) == [JobState.READ, JobState.SUPERSEDED, JobState.CANCELLED]
-        assert [item.kind for item in _sent(ledger, "far").objects] == ["SEG"]
+        assert [item.kind for item in next_batch(ledger, "far").objects] == ["SEG"]
     else:
         ledger.retry(newest)
         read(ledger)
         assert _states(ledger) == [JobState.SUPERSEDED, JobState.SUPERSEDED, JobState.READ]
-        assert _sent(ledger, "far").job_id == newest
+        assert next_batch(ledger, "far").job_id == newest
         assert ledger.claim_deliveries("far", lease_s=60) is None
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
-from tests.unit.worker.reads import claim_next, record, result_file
+from tests.unit.worker.reads import claim_next, job_of, next_batch, record, result_file
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob
 from worker.jobs.job import DeliveryState, JobState
 from worker.jobs.job_records import Claim, ModelVersion, ResultFile
@@ -24,8 +24,7 @@ def finish(ledger: Ledger, claimed: Claim) -> None:
 
 def state(ledger: Ledger, job_id: int) -> JobState:
     """Return the state of a job that exists."""
-    row = ledger.job(job_id)
-    assert row is not None
+    row = job_of(ledger, job_id)
     return row.state
 
 
@@ -62,8 +61,7 @@ def test_fence_refuses_a_late_worker(ledger: Ledger, clock: ManualLedgerClock, q
     finish(ledger, second)
     with pytest.raises(LeaseLost):
         ledger.renew(late, lease_s=60)
-    row = ledger.job(second.job_id)
-    assert row is not None
+    row = job_of(ledger, second.job_id)
     assert (row.state, row.attempts, len(row.deliveries)) == (JobState.READ, 2, 1)
 
 
@@ -96,8 +94,7 @@ def test_a_study_that_kills_its_workers_ends_failed(
         claim_next(ledger)
         clock.seconds += 61
         ledger.free_expired(max_attempts=3, retry_delay_s=0)
-    row = ledger.job(job_id)
-    assert row is not None
+    row = job_of(ledger, job_id)
     assert row.state is JobState.FAILED
     assert "lease" in row.reason
 
@@ -115,8 +112,7 @@ def test_what_waits_for_a_word_of_the_admins_is_held(ledger: Ledger, queue_job: 
     job_id = queue_job()
     held = claim_next(ledger)
     ledger.hold_unread(held, reason="which character set?")
-    row = ledger.job(job_id)
-    assert row is not None
+    row = job_of(ledger, job_id)
     assert (row.state, row.reason) == (JobState.HELD, "which character set?")
     with pytest.raises(LeaseLost):
         finish(ledger, held)
@@ -378,12 +374,10 @@ def test_what_an_earlier_read_had_made_leaves_when_the_latest_has_made_it_again(
             ledger.retry(job_id)
         held = claim_next(ledger)
         record(ledger, held, [made], {"pacs": DEFAULT_KINDS})
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "pacs")
     assert [item.sop_instance_uid for item in batch.objects] == [first.sop_instance_uid]
     ledger.delivered(batch.objects[0], DeliveryState.ACCEPTED, status=0)
-    row = ledger.job(job_id)
-    assert row is not None
+    row = job_of(ledger, job_id)
     assert {item.sop_instance_uid: item.state for item in row.deliveries} == {
         first.sop_instance_uid: DeliveryState.ACCEPTED,
         other.sop_instance_uid: DeliveryState.REPLACED,

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
-from tests.unit.worker.reads import claim_next, record, result_file
+from tests.unit.worker.reads import claim_next, next_batch, record, result_file
 from worker.jobs.job import DeliveryState, JobState
 from worker.jobs.job_records import OutgoingBatch
 from worker.jobs.study_awaited import EarlierLooks, Look
@@ -37,9 +37,7 @@ def read_job(ledger: Ledger, queue_job: Callable[..., int]) -> int:
 def batch(ledger: Ledger, clock: ManualLedgerClock, destination: str = "near") -> OutgoingBatch:
     """Claim what must be there, after any wait."""
     clock.seconds += 601
-    claimed = ledger.claim_deliveries(destination, lease_s=60)
-    assert claimed is not None
-    return claimed
+    return next_batch(ledger, destination)
 
 
 def look(ledger: Ledger, clock: ManualLedgerClock, seen: Look, destination: str = "near") -> OutgoingBatch:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.worker.conftest import assembled, planned
-from tests.unit.worker.reads import claim_next, record, result_file
+from tests.unit.worker.reads import claim_next, next_batch, record, result_file
 from worker.errors import LeaseLost
 from worker.jobs.job import DeliveryState, JobState
 from worker.ledger.ledger import Ledger
@@ -132,8 +132,7 @@ def test_what_is_held_and_was_read_of_other_bytes_is_read_again(ledger: Ledger, 
     ledger.close_revision(WHOLE, {}, [planned()])
     made = result_file("SR", "1.2.9", file="f/1.dcm")
     record(ledger, claim_next(ledger), [made], {"pacs": ("SR",)}, inputs_digest=digest)
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "pacs")
     ledger.hold(batch, reason="PatientID differs")
     assert ledger.close_revision(MENDED, {}, [NOW]) == (2 if again else 1)
     (held, *later) = jobs(ledger)

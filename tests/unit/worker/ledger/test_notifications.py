@@ -8,7 +8,7 @@ from models.interpreting.critical_reason import CriticalReason
 from tests.readings import PNEUMONIA
 from tests.unit.worker.conftest import ManualLedgerClock, assembled
 from tests.unit.worker.conftest import planned as planned_read
-from tests.unit.worker.reads import claim_next, record
+from tests.unit.worker.reads import claim_next, job_of, record
 from worker.errors import IllegalTransition, LeaseLost, UnknownNotification
 from worker.jobs.job import Priority
 from worker.jobs.notification import ChannelRule, NoticeState, NotificationState, who_is_told
@@ -78,8 +78,7 @@ def test_a_critical_read_is_recorded_with_the_read(ledger: Ledger, queue_job: Ca
     """One transaction makes the job read, puts its results before all others, and records the notification."""
     job_id = queue_job()
     read(ledger)
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert job.priority is Priority.STAT
     row = shown(ledger)
     assert (row.job_id, row.topic, row.state, row.reasons) == (job_id, "critical", NotificationState.NEW, REASONS)
@@ -90,8 +89,7 @@ def test_any_other_read_is_not(ledger: Ledger, queue_job: Callable[..., int]) ->
     """Without a reason nothing is recorded and nothing hurries."""
     job_id = queue_job()
     read(ledger, critical=False)
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert job.priority is Priority.ROUTINE
     assert ledger.notifications() == []
 

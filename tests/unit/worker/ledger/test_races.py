@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
-from tests.unit.worker.reads import claim_next, record, result_file
+from tests.unit.worker.reads import claim_next, job_of, next_batch, record, result_file
 from worker.errors import IllegalTransition, LeaseLost
 from worker.jobs.job import DeliveryState, JobState
 from worker.jobs.job_records import Claim
@@ -180,8 +180,7 @@ def test_an_admin_cancels_what_a_worker_finishes(
         job_id = queue_job(f"1.2.{number}")
         held = claim_next(ledger)
         finished, cancelled = together(lambda one, it=held: finish(one, it), lambda one, it=job_id: one.cancel(it))
-        row = ledger.job(job_id)
-        assert row is not None
+        row = job_of(ledger, job_id)
         expected = JobState.READ if finished is None else JobState.CANCELLED
         assert row.state is expected
         assert isinstance(cancelled, IllegalTransition) if finished is None else isinstance(finished, LeaseLost)
@@ -193,8 +192,7 @@ def test_a_report_of_commitment_waits_for_a_newer_read_and_sees_it(
     """Nothing of the superseded job is put back to wait, which would be for ever."""
     ledger.close_revision(assembled(), {}, [planned()])
     finish(ledger, claim_next(ledger), ["SR"])
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "pacs")
     ledger.delivered(batch.objects[0], DeliveryState.ACCEPTED, status=0, commitment="required")
     asked = ledger.claim_commitment("pacs", timeout_s=100, give_up_after_s=1e6)
     assert asked is not None
@@ -223,6 +221,5 @@ def test_a_report_of_commitment_waits_for_a_newer_read_and_sees_it(
         )
 
     assert together(take_its_place, report) == [None, None]
-    row = ledger.job(batch.job_id)
-    assert row is not None
+    row = job_of(ledger, batch.job_id)
     assert [it.state for it in row.deliveries] == [DeliveryState.ABANDONED]

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
-from tests.unit.worker.reads import claim_next, record, result_file
+from tests.unit.worker.reads import claim_next, next_batch, record, result_file
 from worker.errors import IllegalTransition
 from worker.jobs.job import DeliveryState, JobState
 from worker.jobs.notification import ChannelRule, NotificationState, who_is_told
@@ -36,8 +36,7 @@ def read(ledger: Ledger, withdraw_from: Collection[str] = ()) -> None:
 
 def deliver(ledger: Ledger) -> None:
     """Let the archive accept what waits."""
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "pacs")
     for item in batch.objects:
         ledger.delivered(item, DeliveryState.ACCEPTED)
 
@@ -201,14 +200,12 @@ def test_rows_do_not_stay_for_what_is_never_deleted(ledger: Ledger, queue_job: C
     read(ledger, withdraw_from=["pacs"])
     newer = ledger.jobs(limit=1)[0].id
     if how == "waived":
-        batch = ledger.claim_deliveries("pacs", lease_s=60)
-        assert batch is not None
+        batch = next_batch(ledger, "pacs")
         ledger.delivered(batch.objects[0], DeliveryState.REFUSED, status=0xA900)
         ledger.waive(newer)
     else:
         # It is held, and was read of a file that was damaged.
-        batch = ledger.claim_deliveries("pacs", lease_s=60)
-        assert batch is not None
+        batch = next_batch(ledger, "pacs")
         ledger.hold(batch, reason="PatientID differs")
         mended = replace(assembled(files=files), mended=frozenset(files[:1]))
         ledger.close_revision(mended, {}, [planned(files=files, input_key="key-2", mended_digest="now")])

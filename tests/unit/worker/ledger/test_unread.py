@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
-from tests.unit.worker.reads import claim_next, record, result_file
+from tests.unit.worker.reads import claim_next, job_of, next_batch, record, result_file
 from worker.errors import LeaseLost
 from worker.jobs.job import DeliveryState, JobState
 from worker.ledger.ledger import Ledger
@@ -33,8 +33,7 @@ def test_a_failure_is_told_once(ledger: Ledger, queue_job: Callable[..., int]) -
     assert (unread.job_id, unread.reason, unread.files) == (job_id, "SeriesRefused: a gap", ("s/a/1.dcm", "s/a/2.dcm"))
     ledger.note_unread(unread, results=[NOTE], destinations=WANTED, why="told")
     assert ledger.next_unread(["cpu"], FAILED) is None
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "pacs")
     assert [item.kind for item in batch.objects] == ["TEXT-SR"]
 
 
@@ -91,8 +90,7 @@ def test_a_note_never_stands_beside_the_read(ledger: Ledger, queue_job: Callable
     ledger.retry(job_id)
     claim = claim_next(ledger)
     record(ledger, claim, destinations=WANTED)
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert [row.state for row in job.deliveries] == [DeliveryState.REPLACED]
     if was == "sending":
         assert sending is not None
@@ -112,8 +110,7 @@ def test_a_late_note_is_not_recorded(ledger: Ledger, queue_job: Callable[..., in
     assert unread is not None
     ledger.retry(job_id)
     ledger.note_unread(unread, results=[NOTE], destinations=WANTED, why="told")
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert job.deliveries == ()
 
 
@@ -124,11 +121,9 @@ def test_the_note_of_another_patients_study_is_refused(ledger: Ledger, queue_job
     unread = ledger.next_unread(["cpu"], FAILED)
     assert unread is not None
     ledger.note_unread(unread, results=[NOTE], destinations=WANTED, why="told")
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "pacs")
     ledger.hold(batch, reason="PatientID differs")
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert (job.state, [row.state for row in job.deliveries]) == (JobState.FAILED, [DeliveryState.REFUSED])
 
 

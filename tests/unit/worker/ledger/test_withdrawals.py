@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from dicom_node.errors import ArchiveError
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
-from tests.unit.worker.reads import claim_next, record, result_file
+from tests.unit.worker.reads import claim_next, job_of, next_batch, record, result_file
 from worker.delivery.delivery import Deliverer
 from worker.delivery.destination import Destination
 from worker.errors import StandingChanged
@@ -281,8 +281,7 @@ def test_a_rejection_goes_last_and_only_when_the_newer_read_has_arrived(
 
 def states(ledger: Ledger, job_id: int) -> set[DeliveryState]:
     """Return what has become of a job's objects."""
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     return {item.state for item in job.deliveries}
 
 
@@ -373,8 +372,7 @@ def test_what_is_being_sent_while_it_is_superseded_is_withdrawn(
     """Not before the archive has answered, or may have it without an answer; what it refused is not there."""
     queue_job()
     old = finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
-    sending = ledger.claim_deliveries("pacs", lease_s=60)
-    assert sending is not None
+    sending = next_batch(ledger, "pacs")
     later_images(ledger)
     claim = claim_next(ledger)
     assert superseded(ledger, claim) is not None
@@ -412,14 +410,12 @@ def test_what_goes_out_while_the_newer_read_is_written_is_not_forgotten(
     with pytest.raises(StandingChanged):
         finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), standing=known)
     assert states(ledger, old_job) == {DeliveryState.ACCEPTED}
-    job = ledger.job(claim.job_id)
-    assert job is not None
+    job = job_of(ledger, claim.job_id)
     assert (job.state, job.deliveries) == (JobState.CLAIMED, ())
     known = ledger.standing_before(claim)
     assert [it.reference.sop_instance_uid for it in known.of_others] == old
     finish(ledger, claim, tmp_path / "results", 3, ("SEG", "SR"), standing=known)
-    job = ledger.job(claim.job_id)
-    assert job is not None
+    job = job_of(ledger, claim.job_id)
     assert job.state is JobState.READ
 
 
@@ -435,8 +431,7 @@ def test_what_an_archive_may_have_is_superseded_like_what_it_has(
     """It took the objects and its answer was lost: they are named and deleted, and nothing waits for ever."""
     job_id = queue_job()
     old = finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
-    sending = ledger.claim_deliveries("pacs", lease_s=60)
-    assert sending is not None
+    sending = next_batch(ledger, "pacs")
     ledger.postpone(sending, reason="no answer", first_retry_s=1e6, longest_retry_s=1e6, give_up_after_s=1e6)
     later_images(ledger)
     claim = claim_next(ledger)
@@ -469,8 +464,7 @@ def _not_now(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None
 
 
 def _no_context(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
-    sending = ledger.claim_deliveries("pacs", lease_s=60)
-    assert sending is not None
+    sending = next_batch(ledger, "pacs")
     for item in sending.objects:
         ledger.delivered(item, DeliveryState.REFUSED, status=0, reason="it takes no such SOP class")
     ledger.waive(sending.job_id)
@@ -532,8 +526,7 @@ def test_what_certainly_never_arrived_is_not_superseded(
     job_id = queue_job()
     old = finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
     tried(ledger, house, archive)
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert all(item.attempts for item in job.deliveries)
     later_images(ledger)
     claim = claim_next(ledger)
@@ -544,8 +537,7 @@ def test_what_certainly_never_arrived_is_not_superseded(
     archive.refuse_with.clear()
     run(house, archive)
     assert archive.deleted == (old if counts and policy == "delete" else [])
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert all(counts is ("may have it all the same" in item.reason) for item in job.deliveries) or policy == "delete"
 
 
@@ -564,8 +556,7 @@ def test_a_second_read_of_a_job_takes_the_place_of_what_it_had_sent(
     both = {"pacs": ["SEG", "SR"], "far": ["SEG", "SR"]}
     old = finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"), destinations=both)
     run(house, archive)
-    held = ledger.claim_deliveries("far", lease_s=60)
-    assert held is not None
+    held = next_batch(ledger, "far")
     ledger.hold(held, reason="PatientID differs")
     ledger.retry(job_id)
     claim = claim_next(ledger)
@@ -578,12 +569,10 @@ def test_a_second_read_of_a_job_takes_the_place_of_what_it_had_sent(
     assert (uids == old) is same
     run(house, archive)
     assert archive.deleted == ([] if same else old)
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     gone = {item.destination: item.state for item in job.deliveries if item.sop_instance_uid in set(old) - set(uids)}
     assert gone == ({} if same else {"pacs": DeliveryState.WITHDRAWN, "far": DeliveryState.REPLACED})
-    batch = ledger.claim_deliveries("far", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "far")
     assert [item.sop_instance_uid for item in batch.objects] == uids
 
 
@@ -611,8 +600,7 @@ def test_a_read_that_comes_again_stands_where_the_one_between_never_arrived(
     run(house, archive)
     assert archive.deleted == (between if second == "unanswered" else [])
     assert outstanding(ledger) == set()
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert job.delivered
     assert {item.state for item in job.deliveries if item.sop_instance_uid in first_read} == {DeliveryState.ACCEPTED}
     told = [event.detail["object"] for event in ledger.timeline("1.2.3") if event.kind == "withdrawal called off"]
@@ -631,15 +619,13 @@ def test_what_was_deleted_is_sent_again_where_the_latest_read_makes_it_again(
     archive.stored.clear()
     again(ledger, job_id)
     finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"])
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert not job.delivered
     run(house, archive)
     assert sorted(archive.stored) == sorted(first_read)
     assert archive.deleted == [*first_read, *between]
     assert outstanding(ledger) == set()
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert job.delivered
 
 
@@ -672,8 +658,7 @@ def test_what_one_read_leaves_out_is_sent_again_where_the_latest_makes_it_again(
     assert uids[left_out] not in archive.stored
     again(ledger, job_id)
     assert finish(ledger, claim_next(ledger), results, 1, kinds, withdraw_from=withdraw_from) == uids
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert not job.delivered
     run(house, archive)
     assert sorted(archive.stored) == sorted(uids)
@@ -737,8 +722,7 @@ def test_what_a_job_had_sent_stays_until_its_second_read_is_there(
     """Its own older objects are no proof that the newer ones have arrived."""
     job_id = queue_job()
     finish(ledger, claim_next(ledger), tmp_path / "results", 1, ("SEG", "SR"))
-    sending = ledger.claim_deliveries("pacs", lease_s=60)
-    assert sending is not None
+    sending = next_batch(ledger, "pacs")
     ledger.delivered(sending.objects[0], DeliveryState.ACCEPTED, status=0)
     ledger.hold(sending, reason="PatientID differs")
     ledger.retry(job_id)
