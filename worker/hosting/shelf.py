@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -201,11 +202,10 @@ class Shelf:
             kept=self._settings.verdicts,
             chosen=self._chosen,
         )
-        try:
+        with ExitStack() as failed:
+            failed.callback(model.close)
             _warm(entry, model)
-        except BaseException:
-            model.close()
-            raise
+            failed.pop_all()
         queue = ModelQueue(
             model,
             most={name: network.max_batch for name, network in entry.card.networks.items()},
