@@ -1,6 +1,7 @@
 """DICOM and the wire; no pixels, no queue, no model. In reading order; a package knows only those that stand before it.
 
-study        the records: StoredInstance, AssembledStudy, and the StudyStore they go to; errors, what can go wrong
+study        the records: StoredInstance, AssembledStudy, and the StudyStore they go to; errors, what can go wrong;
+             error_place, told of what nobody foresaw
 datasets     what is read of a dataset, and no more of it
 settings     what a site may set; peer_settings, who may call; tls_settings, certificates
 contexts     which SOP classes and transfer syntaxes, in which order; turned_away, who was not let in

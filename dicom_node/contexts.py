@@ -26,7 +26,6 @@ STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
-STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
 
 _DICOM_ROOT = "1.2.840.10008."
 #: Every composite storage class of PS3.4 B.5 that a library does not know yet, and the retired ones, are below this.

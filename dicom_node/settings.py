@@ -8,8 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from dicom_node.peer_settings import AETitle, CountsFrom, PeerSettings, PriorityName
 from dicom_node.tls_settings import NodeTlsSettings, TlsClientSettings
 
-__all__ = ["AETitle", "NodeSettings", "NodeTlsSettings", "Peer", "PeerSettings", "PriorityName", "TlsClientSettings"]
-
 
 class Peer(BaseModel):
     """Another application entity."""

@@ -6,9 +6,9 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from dicom_node.archives.archive import OutcomeKind, StoreOutcome, StudyIdentity
 from dicom_node.archives.found import FoundSeries, FoundStudy
-from dicom_node.archives.sender import outcome_of
+from dicom_node.archives.identity import StudyIdentity
+from dicom_node.archives.sender import OutcomeKind, StoreOutcome, outcome_of
 from dicom_node.datasets.part10 import dataset_digest, read_file_head, read_meta
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.study import AssembledStudy, SeriesWish, StoredInstance

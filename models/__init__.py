@@ -1,7 +1,8 @@
 """Models and arrays; no DICOM, no queue. In reading order; a package knows only those that stand before it.
 
 volume          what goes in: a Volume, an Image or a Waveform
-card            everything a model says of itself, in model.toml (runtime_names); errors, what can go wrong
+card            everything a model says of itself, in model.toml (runtime_names);
+                errors, what can go wrong (foreign: in code of others)
 findings        what comes out: a Reading; sentence, a text for people that can be said in another language
 catalog         the model directories of this machine and their checksums (durable_file); cards/ has those that ship
 preparing       from the source grid to the network's; components, connected parts

@@ -1,6 +1,7 @@
 """A model that is resident: all of its networks, in one runtime."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,7 +62,8 @@ class LoadedModel:
         entry.require_ready()
         chosen = chosen or NetworkFiles()
         networks: dict[str, LoadedNetwork] = {}
-        try:
+        # Whatever fails: what nobody holds can never be closed.
+        with ExitStack() as failed:
             for name, network in entry.card.networks.items():
                 if runtime.name == _RUNS_PROGRAMS:
                     _require_pinned(entry, name, network)
@@ -69,18 +71,14 @@ class LoadedModel:
                 networks[name] = runtime.load(
                     file, threads=threads, precision=chosen.precision, shapes=shapes_of(entry.card, name)
                 )
-        except BaseException:
-            # Whatever it was: what nobody holds can never be closed.
-            for loaded in networks.values():
-                loaded.close()
-            raise
-        model = cls(id=entry.card.id, digest=entry.digest, networks=networks, files=chosen.sha256)
-        if chosen.proven_by not in ("", model.runtime):
-            model.close()
-            raise RuntimeFailed(
-                f"{entry.card.id} was measured in {chosen.precision} with {chosen.proven_by}, and this is "
-                f"{model.runtime}: run `{chosen.remedy}`"
-            )
+                failed.callback(networks[name].close)
+            model = cls(id=entry.card.id, digest=entry.digest, networks=networks, files=chosen.sha256)
+            if chosen.proven_by not in ("", model.runtime):
+                raise RuntimeFailed(
+                    f"{entry.card.id} was measured in {chosen.precision} with {chosen.proven_by}, and this is "
+                    f"{model.runtime}: run `{chosen.remedy}`"
+                )
+            failed.pop_all()
         return model
 
     @property

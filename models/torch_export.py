@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.errors import ModelError
+from models.foreign import first_line, told_as
 
 _OPSET = 17
 
@@ -35,24 +36,22 @@ def write_onnx(
 
     Raises ModelError where the module cannot be exported, with torch's words.
     """
-    try:
-        with warnings.catch_warnings():
-            # The exporter that needs no further package and takes scripted modules; it warns of its age.
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                module,
-                (torch.from_numpy(example),),
-                file,
-                opset_version=_OPSET,
-                dynamo=False,
-                input_names=["input"],
-                output_names=list(outputs),
-                dynamic_axes=dict(dynamic or {}),
-            )
-    except Exception as error:  # the exporter raises anything
-        raise ModelError(
-            f"the module cannot be written as ONNX: {str(error).splitlines()[0] if str(error) else error!r}"
-        ) from error
+    with (
+        told_as(lambda error: ModelError(f"the module cannot be written as ONNX: {first_line(error)}")),
+        warnings.catch_warnings(),
+    ):
+        # The exporter that needs no further package and takes scripted modules; it warns of its age.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            (torch.from_numpy(example),),
+            file,
+            opset_version=_OPSET,
+            dynamo=False,
+            input_names=["input"],
+            output_names=list(outputs),
+            dynamic_axes=dict(dynamic or {}),
+        )
     onnx.checker.check_model(onnx.load(file))
 
 
@@ -69,22 +68,20 @@ def write_pt2(
 
     Raises ModelError where the module cannot be exported, with torch's words.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            logging.getLogger("torch.export").setLevel(logging.ERROR)
-            logging.getLogger("torch._export").setLevel(logging.ERROR)
-            program = torch.export.export(
-                _Named(module),
-                (torch.from_numpy(example),),
-                dynamic_shapes={"input": dict(dynamic or {})},
-                strict=False,
-            )
-            torch.export.save(program, file)
-    except Exception as error:  # the exporter raises anything
-        raise ModelError(
-            f"the module cannot be exported: {str(error).splitlines()[0] if str(error) else error!r}"
-        ) from error
+    with (
+        told_as(lambda error: ModelError(f"the module cannot be exported: {first_line(error)}")),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.export").setLevel(logging.ERROR)
+        logging.getLogger("torch._export").setLevel(logging.ERROR)
+        program = torch.export.export(
+            _Named(module),
+            (torch.from_numpy(example),),
+            dynamic_shapes={"input": dict(dynamic or {})},
+            strict=False,
+        )
+        torch.export.save(program, file)
 
 
 class _Named(torch.nn.Module):

@@ -7,7 +7,7 @@ import warnings
 
 import structlog
 
-from worker.error_place import place_of
+from dicom_node.error_place import place_of
 
 #: Libraries that would print datasets, arguments or queries. What fails in them comes back as an error of ours.
 #: dicomweb_client logs an archive's Warning headers, urllib3 and requests may quote addresses with what was asked.

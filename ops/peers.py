@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pydantic import TypeAdapter, ValidationError
 
 from dicom_node.peer_settings import AETitle
-from dicom_node.settings import Peer, TlsClientSettings
+from dicom_node.settings import Peer
+from dicom_node.tls_settings import TlsClientSettings
 from ops.settings import Settings, SettingsError
 from worker.delivery.destination_settings import DicomDestinationSettings
 

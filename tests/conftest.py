@@ -18,6 +18,7 @@ import structlog
 from tests.certificates import Authority
 from tests.longest_first import rank
 from tests.node_process import NodeProcess
+from tests.optional import missing
 from tests.orthanc_server import OrthancServer
 from tests.postgresql_server import PostgresqlServer
 from tests.postgresql_server import started as started_postgresql
@@ -55,10 +56,7 @@ def shared_data() -> Path:
     """The folder of unpacked real series and weights; unpacked once into a cache outside the repository."""
     source = _shared_data_source()
     if source is None:
-        reason = "real data is missing: set WETREAD_TEST_DATA to the folder that holds its unpack.sh"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("real data is missing: set WETREAD_TEST_DATA to the folder that holds its unpack.sh")
     cache = Path(platformdirs.user_cache_dir("wetread-tests"))
     cache.mkdir(parents=True, exist_ok=True)
     # Tests run in several processes; one unpacks, the others wait for it.

@@ -1,13 +1,13 @@
 """A real container engine, podman, with images of its own in a folder; nothing is pulled."""
 
-import os
 import shutil
 import stat
 import subprocess
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
+
+from tests.optional import missing
 
 #: podman asks cgroups for version 2 alone; where a machine mounts both, it gets a view of its own.
 _OWN_CGROUPS = """#!/bin/sh
@@ -18,13 +18,6 @@ umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec "$@"' s
 _RUN = ("run", "--rm", "--network=none", "--cgroups=disabled", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000")
 
 
-def _missing(reason: str) -> NoReturn:
-    """Skip at home and fail in CI, where everything is installed."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 class Engine:
     """podman, as a card would call it."""
 
@@ -32,7 +25,7 @@ class Engine:
         """Find a way to run a container here; skip the test where there is none, and say why."""
         podman, compiler = shutil.which("podman"), shutil.which("gcc")
         if podman is None or compiler is None:
-            _missing("podman or gcc is not installed")
+            missing("podman or gcc is not installed")
         self._folder = folder
         self._compiler = compiler
         places = [f"--{name}={folder / name}" for name in ("root", "runroot", "tmpdir")]

@@ -12,8 +12,9 @@ from pynetdicom import AE, evt
 
 from dicom_node.archives.requestor import connection_opened
 from dicom_node.pynetdicom_switches import set_switches
-from dicom_node.settings import Peer, TlsClientSettings
+from dicom_node.settings import Peer
 from dicom_node.tls.tls_profile import client_context
+from dicom_node.tls_settings import TlsClientSettings
 from tests.certificates import Authority, Pair
 from tests.faults.a_node import ANode
 

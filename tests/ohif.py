@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from tests.optional import missing
 
 _UNPACKED = Path(__file__).resolve().parents[1] / ".cache/ohif/package/dist"
 _DEADLINE_MS = 60_000
@@ -49,18 +51,11 @@ _CONFIGURATION = """window.config = {
 };"""
 
 
-def _missing(reason: str) -> NoReturn:
-    """Skip at home and fail in CI, where everything is installed."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 def ohif_folder() -> Path:
     """Return the folder of OHIF's pages; skip (fail in CI) where there is none."""
     folder = Path(os.environ.get("WETREAD_OHIF_DIST") or _UNPACKED)
     if not (folder / "index.html").is_file():
-        _missing(f"no OHIF in {folder}: npm pack @ohif/app@3.13.2, unpack it there or name it in $WETREAD_OHIF_DIST")
+        missing(f"no OHIF in {folder}: npm pack @ohif/app@3.13.2, unpack it there or name it in $WETREAD_OHIF_DIST")
     return folder
 
 
@@ -130,7 +125,7 @@ def chromium() -> Iterator[Browser]:
     """Run a headless Chromium that draws WebGL in software."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
-        _missing("no Chromium in PATH: install the package chromium")
+        missing("no Chromium in PATH: install the package chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(_CHROMIUM))
         yield browser

@@ -1,10 +1,17 @@
-"""Packages that some tests need and users may do without."""
+"""What some tests need and users may do without: packages, programs, data."""
 
 import importlib
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip at home and fail in CI, where everything is installed."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def need(module: str) -> Any:
@@ -12,7 +19,4 @@ def need(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        reason = f"{module} is not installed: `make extras` brings what the optional runtimes and importers need"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{module} is not installed: `make extras` brings what the optional runtimes and importers need")

@@ -10,12 +10,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from dicom_node.archives.archive import DicomArchive
-from dicom_node.settings import Peer, TlsClientSettings
+from dicom_node.settings import Peer
+from dicom_node.tls_settings import TlsClientSettings
+from tests.optional import missing
 
 _START_DEADLINE_S = 60.0
 #: As Debian and as the Orthanc project install it.
@@ -25,16 +27,25 @@ _DICOMWEB_PLUGINS = (
 )
 
 
-def _missing(reason: str) -> NoReturn:
-    """Skip at home and fail in CI, where everything is installed."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+#: Of every one.
+_SETTINGS = {
+    "Name": "test archive",
+    "RemoteAccessAllowed": False,
+    "AuthenticationEnabled": False,
+    "DicomAet": "ORTHANC",
+    "DicomAlwaysAllowEcho": True,
+    "DicomAlwaysAllowStore": True,
+    "DicomAlwaysAllowFind": True,
+    "DicomCheckModalityHost": False,
+    "OverwriteInstances": False,
+    "StableAge": 1,
+    "Plugins": [],
+}
 
 
 def _dicomweb_plugin() -> Path:
     found = next((path for path in _DICOMWEB_PLUGINS if path.exists()), None)
-    return found or _missing("Orthanc's DICOMweb plugin is not installed: apt-get install orthanc-dicomweb")
+    return found or missing("Orthanc's DICOMweb plugin is not installed: apt-get install orthanc-dicomweb")
 
 
 def _basic(user: str, password: str) -> str:
@@ -86,25 +97,15 @@ class OrthancServer:
         self._log = folder / "orthanc.log"
         self._process: subprocess.Popen[bytes] | None = None
         settings: dict[str, Any] = {
-            "Name": "test archive",
+            **_SETTINGS,
             "StorageDirectory": str(folder / "storage"),
             "IndexDirectory": str(folder / "storage"),
             "HttpPort": http_port,
-            "RemoteAccessAllowed": False,
-            "AuthenticationEnabled": False,
-            "DicomAet": "ORTHANC",
             "DicomPort": dicom_port,
-            "DicomAlwaysAllowEcho": True,
-            "DicomAlwaysAllowStore": True,
-            "DicomAlwaysAllowFind": True,
             "DicomAlwaysAllowGet": anybody_retrieves,
             "DicomAlwaysAllowMove": anybody_retrieves,
-            "DicomCheckModalityHost": False,
             "UnknownSopClassAccepted": unknown_sop_classes,
-            "OverwriteInstances": False,
             "DefaultEncoding": encoding,
-            "StableAge": 1,
-            "Plugins": [],
             "LuaScripts": [str(script) for script in scripts],
         }
         if dicomweb_host is not None:
@@ -139,7 +140,7 @@ class OrthancServer:
             return
         binary = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
         if binary is None:
-            _missing("Orthanc is not installed: apt-get install orthanc")
+            missing("Orthanc is not installed: apt-get install orthanc")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [binary, str(self._config)], stdout=log, stderr=log, env={**os.environ, "TCP_NODELAY": "1"}

@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from tests.optional import missing
 from tests.stack import tree
 from worker.ledger.ledger import Ledger
 from worker.ledger.tables import Base, Compatibility
@@ -139,7 +139,7 @@ class PostgresqlServer:
 def _binaries() -> Path:
     found = [folder for place in _PLACES for folder in sorted(Path("/").glob(place.removeprefix("/")), reverse=True)]
     binary = next((folder for folder in found if (folder / "initdb").exists()), None)
-    return binary or _missing("PostgreSQL is not installed: apt-get install postgresql")
+    return binary or missing("PostgreSQL is not installed: apt-get install postgresql")
 
 
 def _not_root() -> list[str]:
@@ -148,15 +148,8 @@ def _not_root() -> list[str]:
         return []
     runuser = shutil.which("runuser")
     return (
-        [runuser, "-u", "postgres", "--"] if runuser else _missing("runuser is not installed; PostgreSQL refuses root")
+        [runuser, "-u", "postgres", "--"] if runuser else missing("runuser is not installed; PostgreSQL refuses root")
     )
-
-
-def _missing(reason: str) -> NoReturn:
-    """Skip at home and fail in CI, where everything is installed."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def started(free_port: Callable[[], int]) -> PostgresqlServer:

@@ -1,13 +1,13 @@
 """A real Redis on a free loopback port, for tests that flush, stop and lose it."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import redis
+
+from tests.optional import missing
 
 
 class RedisServer:
@@ -25,10 +25,7 @@ class RedisServer:
             return
         binary = shutil.which("redis-server")
         if binary is None:
-            reason = "redis-server is not installed: apt-get install redis-server"
-            if os.environ.get("CI"):
-                pytest.fail(reason)
-            pytest.skip(reason)
+            missing("redis-server is not installed: apt-get install redis-server")
         command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
         command += ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from dicom_node.settings import Peer, TlsClientSettings
+from dicom_node.settings import Peer
+from dicom_node.tls_settings import TlsClientSettings
 from tests.faults.wire_bytes import ASSOCIATE_AC, EXPLICIT, pdu
 
 #: Does what it likes with an association that was just accepted, until the test is over.

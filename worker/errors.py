@@ -77,13 +77,10 @@ class LedgerRefused(LedgerAway):
     """The ledger's database will not take a value as it is, however often it is asked: a defect of wetread."""
 
 
-class LedgerDamaged(LedgerRefused):
-    """The ledger holds what wetread never wrote: waiting does not help. Names no value of it."""
+class LedgerUnsound(LedgerRefused):
+    """The ledger is not as wetread has left it: waiting does not help. Names no value of it."""
 
-    remedy = (
-        "`wetread ledger check` says where. Stop wetread, keep a copy, then put a backup back, or have mended what the "
-        "check names"
-    )
+    remedy = ""
 
     def __str__(self) -> str:
         """Return what is wrong and what to do about it."""
@@ -93,7 +90,16 @@ class LedgerDamaged(LedgerRefused):
         )
 
 
-class LedgerBroken(LedgerDamaged):
+class LedgerDamaged(LedgerUnsound):
+    """A row of the ledger holds what wetread never wrote, or is missing: it is put aside, and others go on."""
+
+    remedy = (
+        "`wetread ledger check` says where. Stop wetread, keep a copy, then put a backup back, or have mended what the "
+        "check names"
+    )
+
+
+class LedgerBroken(LedgerUnsound):
     """The ledger's file is broken, or tables of it are missing: nothing can be asked of it."""
 
     remedy = "Stop wetread, keep a copy, and put a backup back"

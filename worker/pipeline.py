@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from dicom_node.error_place import defect_of
 from models.catalog import Catalog, CatalogEntry
 from models.durable_file import write_durably
 from models.errors import ModelError, ModelIncomplete, ModelTwice, RuntimeFailed
@@ -20,7 +21,6 @@ from worker.case.changed_series import changed_series
 from worker.case.site_filter import for_site
 from worker.case.superseded import superseded_by
 from worker.delivery.destination_settings import Superseded
-from worker.error_place import place_of
 from worker.errors import (
     CharactersUnknown,
     LeaseLost,
@@ -144,10 +144,7 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001  # the outermost frame of a job: one study must not end the worker
             handed_back = ""
             # The message of a foreign exception may hold a patient's data: only its type and place are told.
-            place = place_of(error)
-            self._failed(
-                claim, f"{type(error).__name__} at {place}: a defect of wetread; please report it", permanent=False
-            )
+            self._failed(claim, f"{defect_of(error)}: a defect of wetread; please report it", permanent=False)
         finally:
             if handed_back:  # it is not the study's fault
                 self._hand_back(claim, handed_back)

@@ -22,8 +22,6 @@ from worker.objects.text_report import build_not_read, build_text_report
 from worker.pictures.presentation_state import build_presentation_state
 from worker.pictures.summary_image import build_summary_image
 
-__all__ = ["ResultObject", "build", "not_read"]
-
 _Made = Mapping[Kind, Dataset]
 
 

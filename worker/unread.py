@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from dicom_node.error_place import defect_of
 from dicom_node.errors import NodeError
 from models.card.manifest import Card
 from models.catalog import Catalog
@@ -18,7 +19,6 @@ from models.findings import Reading
 from models.volume import Image
 from worker import results
 from worker.case.case import Case
-from worker.error_place import place_of
 from worker.errors import SeriesUnreadable, WorkerError
 from worker.gate import output_gate
 from worker.instances.bounded_inflating import read_header
@@ -88,7 +88,7 @@ class UnreadNotes:
                 outcome = f"no note can be made: {error}"
             except Exception as error:  # noqa: BLE001  # the outermost frame of a note: others wait behind it
                 # The message of a foreign exception may hold a patient's data: only its type and place are told.
-                outcome = f"no note can be made: {type(error).__name__} at {place_of(error)}"
+                outcome = f"no note can be made: {defect_of(error)}"
             else:
                 outcome = "a note says so"
                 made = [write_result(self.results, f"{unread.study_folder}/{unread.job_id}", note, name="not-read")]

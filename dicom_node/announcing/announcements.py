@@ -6,6 +6,7 @@ Only UIDs and states are read; whatever else an announcement says of patient and
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
 
 from dicom_node.datasets.elements import Tag
 from dicom_node.datasets.head import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
@@ -23,6 +24,8 @@ _REFERENCED_NON_IMAGE_SEQUENCE: Tag = (0x0040, 0x0220)
 _PERFORMED_PROCEDURE_STEP_STATUS: Tag = (0x0040, 0x0252)
 _SCHEDULED_STEP_ATTRIBUTES_SEQUENCE: Tag = (0x0040, 0x0270)
 _PERFORMED_SERIES_SEQUENCE: Tag = (0x0040, 0x0340)
+
+_Value = TypeVar("_Value", str, Sequence[Item])
 
 _REFERENCES: Wanted = {_REFERENCED_SOP_INSTANCE_UID: None}
 _OF_CREATED: Wanted = {
@@ -132,21 +135,19 @@ def _content(request: Request, wanted: Wanted) -> Item:
 
 
 def _items(content: Item, tag: Tag, name: str) -> Sequence[Item]:
-    items = content.sequences.get(tag)
-    if items is None:
-        raise ServiceRefused(Status.MISSING_ATTRIBUTE, f"{name} is missing")
-    if not items:
-        raise ServiceRefused(Status.MISSING_ATTRIBUTE_VALUE, f"{name} is empty")
-    return items
+    return _required(content.sequences.get(tag), name)
 
 
 def _text(content: Item, tag: Tag, name: str) -> str:
-    text = content.texts.get(tag)
-    if text is None:
+    return _required(content.texts.get(tag), name)
+
+
+def _required(value: _Value | None, name: str) -> _Value:
+    if value is None:
         raise ServiceRefused(Status.MISSING_ATTRIBUTE, f"{name} is missing")
-    if not text:
+    if not value:
         raise ServiceRefused(Status.MISSING_ATTRIBUTE_VALUE, f"{name} is empty")
-    return text
+    return value
 
 
 def _uid(content: Item, tag: Tag, name: str) -> str:

@@ -11,13 +11,11 @@ from dicom_node.archives.found import FoundSeries, FoundStudy
 from dicom_node.archives.identity import StudyIdentity
 from dicom_node.archives.query import Limits
 from dicom_node.archives.requestor import Requestor
-from dicom_node.archives.sender import OutcomeKind, StoreOutcome, store_files
+from dicom_node.archives.sender import StoreOutcome, store_files
 from dicom_node.contexts import VERIFICATION
 from dicom_node.datasets.part10 import read_meta
 from dicom_node.errors import ArchiveUnreachable, QueryFailed
 from dicom_node.settings import Peer
-
-__all__ = ["ArchiveClient", "Deleting", "DicomArchive", "OutcomeKind", "Outlet", "StoreOutcome", "StudyIdentity"]
 
 _SUCCESS = 0x0000
 

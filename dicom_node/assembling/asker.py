@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 import structlog
 
 from dicom_node.clock import MONOTONIC, Clock
+from dicom_node.error_place import defect_of
 from dicom_node.errors import ArchiveError
 
 _log = structlog.get_logger()
@@ -100,7 +101,7 @@ class _Line:
             return None
         except Exception as error:  # noqa: BLE001 - the outermost frame: a foreign library and a foreign archive
             # Its words could quote an answer, and that a patient.
-            self._leave_alone(f"{type(error).__name__} while it was asked")
+            self._leave_alone(f"{defect_of(error)} while it was asked")
             return None
         if self._rest_s:
             _log.info("archive counts again", archive=self._name)

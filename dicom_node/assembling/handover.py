@@ -7,6 +7,7 @@ from enum import Enum
 import structlog
 
 from dicom_node.clock import Clock
+from dicom_node.error_place import place_of
 
 _log = structlog.get_logger()
 
@@ -81,6 +82,13 @@ class Handover:
         except Exception as error:  # noqa: BLE001 - the store is handed in: whatever it raises, the study is kept
             # Its words are its own to log; here they could quote a patient.
             remedy = "it is tried again; is the ledger's database up, and what does `wetread ledger check` say?"
-            _log.warning("store refused", errand=key[0].value, study=key[1], kind=type(error).__name__, remedy=remedy)
+            _log.warning(
+                "store refused",
+                errand=key[0].value,
+                study=key[1],
+                kind=type(error).__name__,
+                place=place_of(error),
+                remedy=remedy,
+            )
             return False
         return True

@@ -16,6 +16,7 @@ import structlog
 from dicom_node.clock import MONOTONIC, Clock
 from dicom_node.commitments.commitment_call import CONNECT_WITHIN_S, CommitmentCall
 from dicom_node.commitments.commitment_requests import CommitmentRequests
+from dicom_node.error_place import place_of
 from dicom_node.errors import ArchiveError, NodeError
 from dicom_node.messages.commitment_messages import CommitmentRequest
 from dicom_node.settings import NodeSettings
@@ -237,4 +238,4 @@ def _tell_failed(error: Exception) -> None:
     """Log it, in its own words only where these are ours or the disk's: others could quote a dataset."""
     known = isinstance(error, (NodeError, OSError))
     cause = str(error) if known else "a defect of wetread; please report it"
-    _log.error("reports of storage commitment failed", kind=type(error).__name__, cause=cause)
+    _log.error("reports of storage commitment failed", kind=type(error).__name__, place=place_of(error), cause=cause)

@@ -16,6 +16,7 @@ from dicom_node.commitments.commitment_requests import CommitmentRequests
 from dicom_node.commitments.promising import commit
 from dicom_node.contexts import STORAGE_COMMITMENT
 from dicom_node.datasets.elements import Encoding
+from dicom_node.error_place import defect_of
 from dicom_node.messages.commitment_messages import (
     WELL_KNOWN_INSTANCE,
     encoded_information,
@@ -120,7 +121,7 @@ class CommitmentService:
         try:
             return self._report(chosen)
         except Exception as error:  # noqa: BLE001 - the association goes on; somebody else tries again, and says why
-            self._leave(chosen, type(error).__name__)
+            self._leave(chosen, defect_of(error))
             return None
 
     def _report(self, chosen: _Open) -> Report | None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from dicom_node.archives.commitment_report import CommitmentReport
+from dicom_node.error_place import defect_of
 from dicom_node.messages.services import Status
 
 _log = structlog.get_logger()
@@ -73,5 +74,5 @@ class ReportRecorder:
         try:
             return self._record(taken.report, taken.peer)
         except Exception as error:  # noqa: BLE001 - the thread goes on: the archive is told, and reports again
-            _log.error("commitment report not recorded", peer=taken.peer, cause=type(error).__name__)
+            _log.error("commitment report not recorded", peer=taken.peer, cause=defect_of(error))
             return Status.PROCESSING_FAILURE.code

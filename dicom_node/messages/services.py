@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 import structlog
 
 from dicom_node.datasets.elements import Encoding, encoding_of
+from dicom_node.error_place import defect_of
 from dicom_node.errors import HeadUnreadable, NodeError, StoreRefused
 from dicom_node.messages.command_set import N_EVENT_REPORT_RSP, Command
 
@@ -197,7 +198,7 @@ class Services:
             return self._refused(command, Status.PROCESSING_FAILURE, "the disk failed", str(error.strerror))
         except Exception as error:  # noqa: BLE001 - the outermost frame of a request: a bug must not end in silence
             # Not the error's words: they could quote the dataset.
-            return self._refused(command, Status.PROCESSING_FAILURE, "internal error", type(error).__name__)
+            return self._refused(command, Status.PROCESSING_FAILURE, "internal error", defect_of(error))
 
     @property
     def ready(self) -> bool:

@@ -1,6 +1,7 @@
 """The sockets that callers reach: bound once, then served by as many processes as there are."""
 
 import socket
+from contextlib import ExitStack
 
 from dicom_node.errors import ListenFailed
 from dicom_node.settings import NodeSettings
@@ -16,14 +17,9 @@ def listen(settings: NodeSettings) -> dict[str, socket.socket]:
         ports["plain"] = settings.port
     if settings.tls is not None:
         ports["tls"] = settings.tls.port
-    sockets: dict[str, socket.socket] = {}
-    try:
-        for name, port in ports.items():
-            sockets[name] = _listening(settings.host, port)
-    except BaseException:
-        for made in sockets.values():
-            made.close()
-        raise
+    with ExitStack() as failed:
+        sockets = {name: failed.enter_context(_listening(settings.host, port)) for name, port in ports.items()}
+        failed.pop_all()
     return sockets
 
 
@@ -32,16 +28,14 @@ def _listening(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(family, kind, protocol)
-        try:
+        with ExitStack() as failed:
+            listening = failed.enter_context(socket.socket(family, kind, protocol))
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
             listening.listen(_QUEUE)
             # Whoever finds that another process was faster must not wait for the next caller.
             listening.settimeout(0.0)
-        except BaseException:
-            listening.close()
-            raise
+            failed.pop_all()
     except OSError as error:
         raise ListenFailed(
             f"cannot listen on {host}:{port} ({error.strerror}): does another node run there?"

@@ -14,7 +14,6 @@ from dicom_node.admitting.association import is_strange
 from dicom_node.admitting.doorkeeper import Admitting
 from dicom_node.admitting.host_names import HostNames
 from dicom_node.archives.bounded_connection import outgoing_pdu
-from dicom_node.assembling.assembler import Assembler
 from dicom_node.commitments.commitment_service import CommitmentDesk
 from dicom_node.commitments.report_service import ReportDesk
 from dicom_node.contexts import (
@@ -24,6 +23,7 @@ from dicom_node.contexts import (
     VERIFICATION,
 )
 from dicom_node.datasets.origin import Origin
+from dicom_node.error_place import defect_of
 from dicom_node.messages.command_set import Command
 from dicom_node.processes.accepting import server_class
 from dicom_node.processes.admissions import Admissions
@@ -37,8 +37,6 @@ from dicom_node.spooling.spool import Spool
 from dicom_node.study import Requested
 from dicom_node.tls.tls_door import TlsDoor
 from dicom_node.turned_away import Witness, no_witness
-
-__all__ = ["Assembler", "Node"]
 
 _log = structlog.get_logger()
 
@@ -175,7 +173,7 @@ class Node:
         try:
             self._admissions.judge(event.assoc)
         except Exception as error:  # noqa: BLE001 - pynetdicom would go on as if the caller had been admitted
-            abort(event.assoc, f"a request that cannot be judged ({type(error).__name__})")
+            abort(event.assoc, f"a request that cannot be judged ({defect_of(error)})")
 
     @property
     def longest_pdu(self) -> int:

@@ -1,6 +1,7 @@
 """Buffers of an engine's inputs and answers: device memory, pinned host memory beside it, kept as long as they fit."""
 
 import ctypes
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,11 +62,10 @@ class Buffers:
             if pair is not None:
                 self._release(self._pairs.pop(name))
             device = self._cuda.allocate(size)
-            try:
+            with ExitStack() as failed:
+                failed.callback(self._cuda.free, device)
                 host = self._cuda.allocate_pinned(size)
-            except BaseException:
-                self._cuda.free(device)
-                raise
+                failed.pop_all()
             pair = self._pairs[name] = _Pair(device=device, host=host, capacity=size)
         pair.used = size
         memory: Any = (ctypes.c_byte * size).from_address(pair.host)

@@ -19,6 +19,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from models.errors import WeightsRefused
+from models.foreign import first_line, told_as
 from models.importing.channel_names import channel_names
 from models.importing.import_torch import import_module, sides_of
 from models.importing.import_torchscript import import_script
@@ -133,30 +134,24 @@ def _metadata(folder: Path) -> dict[str, Any]:
 
 
 def _parser(folder: Path) -> ConfigParser:
-    for name in ("inference.json", "inference.yaml", "inference.yml"):
-        file = folder / "configs" / name
-        if file.is_file():
-            parser = ConfigParser()
-            try:
-                parser.read_config(str(file))
-            except Exception as error:  # JSON, YAML, the parser: no common base
-                raise WeightsRefused(f"{file} cannot be read ({type(error).__name__}: {_first(error)})") from error
-            parser["bundle_root"] = str(folder)
-            return parser
-    raise WeightsRefused(f"{folder} has no configs/inference.json or .yaml")
+    files = (folder / "configs" / name for name in ("inference.json", "inference.yaml", "inference.yml"))
+    file = next(filter(Path.is_file, files), None)
+    if file is None:
+        raise WeightsRefused(f"{folder} has no configs/inference.json or .yaml")
+    parser = ConfigParser()
+    with told_as(lambda error: WeightsRefused(f"{file} cannot be read ({type(error).__name__}: {first_line(error)})")):
+        parser.read_config(str(file))
+    parser["bundle_root"] = str(folder)
+    return parser
 
 
 def _value(parser: ConfigParser, place: str) -> Any:
     """Return what stands in a place of the configuration, expressions evaluated. Raises WeightsRefused."""
-    try:
+    where = place.replace("#", ".")
+    with told_as(
+        lambda error: WeightsRefused(f"{where} of the bundle has no value here ({first_line(error)}): write it out")
+    ):
         return parser.get_parsed_content(place)
-    except Exception as error:  # an expression raises anything
-        where = place.replace("#", ".")
-        raise WeightsRefused(f"{where} of the bundle has no value here ({_first(error)}): write it out") from error
-
-
-def _first(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
 def _network_key(parser: ConfigParser) -> str:
@@ -168,17 +163,15 @@ def _network(parser: ConfigParser, folder: Path) -> Any:
     name = _network_key(parser)
     if not name:
         raise WeightsRefused("the bundle's inference config has no network_def, and there is no models/model.ts")
-    try:
+    with told_as(
+        lambda error: WeightsRefused(f"the bundle's network cannot be made: {type(error).__name__} {first_line(error)}")
+    ):
         with warnings.catch_warnings():
             # MONAI's own deprecations are not the importing user's business.
             warnings.simplefilter("ignore")
             module = parser.get_parsed_content(name).to("cpu").eval()
         content = torch.load(folder / "models" / "model.pt", map_location="cpu", weights_only=True)
         module.load_state_dict(content.get("model", content) if isinstance(content, dict) else content)
-    except WeightsRefused:
-        raise
-    except Exception as error:  # the parser, torch: no common base
-        raise WeightsRefused(f"the bundle's network cannot be made: {type(error).__name__} {_first(error)}") from error
     return module
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from models.errors import WeightsRefused
+from models.foreign import told_as
 from models.importing.import_torch import import_module
 from models.importing.imported_model import with_labels
 from models.importing.nnunet_card import CASCADE, limits_of, mirror_axes, nnunet_card
@@ -105,14 +106,16 @@ def _checkpoint(folder: Path) -> Path:
 
 def _content(file: Path) -> dict[str, Any]:
     """Return what a checkpoint holds. Raises WeightsRefused."""
-    try:
+    with (
+        told_as(
+            lambda error: WeightsRefused(
+                f"{file} is no checkpoint of tensors ({type(error).__name__}); nothing of it was run"
+            )
+        ),
         # What nnU-Net's checkpoints hold beside tensors; a pickle may name nothing else.
-        with torch.serialization.safe_globals(_numpy_globals()):
-            content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever the pickle makes it
-        raise WeightsRefused(
-            f"{file} is no checkpoint of tensors ({type(error).__name__}); nothing of it was run"
-        ) from error
+        torch.serialization.safe_globals(_numpy_globals()),
+    ):
+        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return content
 
 

@@ -22,7 +22,8 @@ from models.card.card_preparation import WaveformPreparation
 from models.card.manifest import Card, explained
 from models.catalog import CARD_FILE
 from models.durable_file import write_durably
-from models.errors import CardError, ModelError, WeightsRefused
+from models.errors import CardError, WeightsRefused
+from models.foreign import first_line, told_as
 from models.proving.network_agreement import disagreement
 from models.runtimes.onnx_failures import NO_NETWORK
 
@@ -132,8 +133,8 @@ def _checked(network: bytes) -> onnx.ModelProto:
         model = onnx.load_from_string(network)
         onnx.checker.check_model(model)
     except NO_NETWORK as error:
-        words = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsRefused(f"this is no ONNX network that can be used: {words}; export it again") from error
+        told = f"this is no ONNX network that can be used: {first_line(error)}; export it again"
+        raise WeightsRefused(told) from error
     initializers = {each.name for each in model.graph.initializer}
     inputs = [each for each in model.graph.input if each.name not in initializers]
     if len(inputs) != 1:
@@ -196,17 +197,14 @@ def _card_or_draft(table: dict[str, Any], target: Path) -> Card:
 def _golden(card: Card, model: onnx.ModelProto, content: bytes, answer: Answer) -> dict[str, Any]:
     """Return arrays of a golden file, from the origin's answer, which the ONNX file must give too."""
     inputs = {_input_of(model).name: _golden_input(card, _dims(model))}
-    try:
+    sides = "x".join(map(str, next(iter(inputs.values())).shape))
+    with told_as(
+        lambda error: WeightsRefused(
+            f"the network cannot be asked with an input of {sides}: {first_line(error)}; look at the card"
+        )
+    ):
         expected = answer(inputs)
         found = onnx_answer(content)(inputs)
-    except ModelError:
-        raise
-    except Exception as error:  # the origin's framework raises anything
-        words = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        sides = "x".join(map(str, next(iter(inputs.values())).shape))
-        raise WeightsRefused(
-            f"the network cannot be asked with an input of {sides}: {words}; look at the card"
-        ) from error
     arrays: dict[str, Any] = {f"input.{name}": value for name, value in inputs.items()}
     stride = _stride(expected)
     for name, wanted in expected.items():

@@ -9,6 +9,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from models.errors import RuntimeFailed
+from models.foreign import told_as
 
 
 def arrays_in(file: Path, what: str, *, limit: int) -> dict[str, NDArray[np.generic]]:
@@ -24,10 +25,8 @@ def arrays_in(file: Path, what: str, *, limit: int) -> dict[str, NDArray[np.gene
     if file.is_symlink() or (file.exists() and not file.is_file()):
         # A pipe would be waited for without end, and a link leads where this process may read and its model not.
         raise RuntimeFailed(f"{what} left something else than a file as its answer")
-    try:
+    with told_as(lambda error: RuntimeFailed(f"{what} left no answer that can be read ({type(error).__name__})")):
         found = _arrays(file, limit)
-    except Exception as error:  # zipfile, its compressions and numpy's header: no common base
-        raise RuntimeFailed(f"{what} left no answer that can be read ({type(error).__name__})") from error
     if found is None:
         raise RuntimeFailed(f"{what} answers more than its source's size allows")
     if not all(isinstance(array, np.ndarray) for array in found.values()):

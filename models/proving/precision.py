@@ -17,6 +17,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from models.errors import ModelError
+from models.foreign import first_line, told_as
 from models.runtime_names import Precision, RuntimeName
 from models.runtimes.runtime import Arrays
 
@@ -42,13 +43,12 @@ def lowered(file: Path, precision: Precision, calibration: Iterable[Arrays] = ()
 
     Raises ModelError where it cannot be, with the tool's words.
     """
-    try:
+    with told_as(
+        lambda error: ModelError(
+            f"{file.name} cannot be written in {precision}: {first_line(error)}; leave this model in fp32"
+        )
+    ):
         return _fp16(file) if precision == "fp16" else _int8(file, calibration)
-    except ModelError:
-        raise
-    except Exception as error:  # the tools raise anything over graphs that they do not know
-        words = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        raise ModelError(f"{file.name} cannot be written in {precision}: {words}; leave this model in fp32") from error
 
 
 def _fp16(file: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import get_args
 
@@ -92,16 +93,14 @@ def in_precision(wanted: Mapping[str, Precision], builds: Builds) -> Choose:
 
 def _proven(entry: CatalogEntry, runtime: Runtime, threads: int, kept: Path | None, files: NetworkFiles) -> LoadedModel:
     model = LoadedModel.load(entry, runtime, threads, files)
-    try:
+    with ExitStack() as failed:
+        failed.callback(model.close)
         verdicts = prove(entry, model, precision=files.precision, kept=kept)
-    except BaseException:
-        model.close()
-        raise
-    failed = [str(verdict) for verdict in verdicts if not verdict.passed]
-    if failed:
-        model.close()
-        raise RuntimeFailed(
-            f"{entry.card.id} does not give its golden answer on this machine, so it must not be used: "
-            + "; ".join(failed)
-        )
+        wrong = [str(verdict) for verdict in verdicts if not verdict.passed]
+        if wrong:
+            raise RuntimeFailed(
+                f"{entry.card.id} does not give its golden answer on this machine, so it must not be used: "
+                + "; ".join(wrong)
+            )
+        failed.pop_all()
     return model

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from models.errors import DeviceLost, OutOfDeviceMemory, RuntimeFailed
+from models.foreign import first_line, told_as
 from models.runtime_names import Precision
 from models.runtimes.processor import processor
 from models.runtimes.runtime import NO_SHAPES, Arrays, Shapes, words_of
@@ -42,11 +43,9 @@ class TorchRuntime:
             )
         torch.set_num_threads(threads)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
+        with told_as(lambda error: RuntimeFailed(f"torch cannot load {program}: {first_line(error)}; export it again")):
             exported = torch.export.load(program)
             module = exported.module().to(device)
-        except Exception as error:  # torch.export raises whatever its archive holds
-            raise RuntimeFailed(f"torch cannot load {program}: {_first_line(error)}; export it again") from error
         outputs = [str(spec.arg.name) for spec in exported.graph_signature.output_specs]
         inputs = list(exported.graph_signature.user_inputs)
         return TorchNetwork(module, program, inputs, outputs, device=device, precision=precision)
@@ -94,9 +93,9 @@ class TorchNetwork:
                 return {name: _array(tensor) for name, tensor in zip(self._outputs, answers, strict=True)}
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
-            raise OutOfDeviceMemory(f"{self._file}: the GPU has too little memory: {_first_line(error)}") from error
+            raise OutOfDeviceMemory(f"{self._file}: the GPU has too little memory: {first_line(error)}") from error
         except Exception as error:  # the program raises whatever its operators do
-            words = _first_line(error)
+            words = first_line(error)
             if any(poisoned in str(error) for poisoned in _POISONED):
                 raise DeviceLost(f"{self._file}: {words}") from error
             raise RuntimeFailed(f"torch cannot run {self._file}: {words}") from error
@@ -130,8 +129,3 @@ def _answer_names(file: Path, outputs: list[str]) -> list[str]:
 def _array(tensor: Any) -> Any:
     answer = tensor.detach()
     return (answer.float() if answer.dtype in (torch.bfloat16, torch.float16) else answer).cpu().numpy()
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__

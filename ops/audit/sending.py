@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from dicom_node.error_place import defect_of
 from ops.audit.outgoing import Outgoing, Waiting
 from ops.audit.syslog_message import AuditAway, Outward
 
@@ -62,7 +63,7 @@ class Sender:
             except OSError as error:
                 self._tell_away(f"{self._outgoing.folder}: {error.strerror}; may this user write there?")
             except Exception as error:  # noqa: BLE001 - the outermost frame of the thread: a defect must not end it
-                self._tell_away(f"{type(error).__name__}: a defect of wetread; please report it")
+                self._tell_away(f"{defect_of(error)}: a defect of wetread; please report it")
             self._pause(_LOOK_EVERY_S)
 
     def _send_until_stopped(self) -> None:

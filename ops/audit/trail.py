@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from dicom_node.archives.identity import StudyIdentity
+from dicom_node.error_place import defect_of
 from dicom_node.study import StoredInstance
 from dicom_node.turned_away import TurnedAway
 from ops.audit.message import Teller, is_warning, message
@@ -148,7 +149,7 @@ class Trail:
                     return
                 self._write(record)
             except Exception as error:  # noqa: BLE001 - the outermost frame of a record: the next must still be told
-                self._lose(f"{type(error).__name__}, a defect of wetread")
+                self._lose(f"{defect_of(error)}, a defect of wetread")
             finally:
                 self._records.task_done()
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from dicom_node.settings import Peer, TlsClientSettings
+from dicom_node.settings import Peer
+from dicom_node.tls_settings import TlsClientSettings
 from ops.settings import SettingsError
 
 TlsCa = Annotated[

@@ -6,11 +6,9 @@ Everything else that a validator calls an error or a warning is a problem.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 Tool = Literal["dciodvfy", "dcentvfy", "DicomSRValidator", "dsrdump", "dsr2xml"]
-#: The programs whose words can be judged.
-TOOLS: Final[tuple[Tool, ...]] = get_args(Tool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +151,7 @@ def real_problems(tool: str, output: str) -> list[str]:
     """Return what a validator found wrong, each once and without the values that it quotes; empty where all is well.
 
     Args:
-        tool: One of `TOOLS`.
+        tool: One of `Tool`.
         output: Everything that it wrote, standard output and error together.
     """
     return list(dict.fromkeys(line for line in _complaints(tool, output) if _alarm(tool, line) is None))

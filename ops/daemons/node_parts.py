@@ -7,11 +7,11 @@ from typing import Protocol
 import structlog
 
 from dicom_node.commitments.report_recorder import ReportRecorder
+from dicom_node.error_place import place_of
 from ops.assembly_line import broker_url, catalog_of, priorities_of, told_of
 from ops.destinations import commitment_plans_of, reporters_of
 from ops.settings import Settings
 from worker.delivery.committing import Committer
-from worker.error_place import place_of
 from worker.intake.intake import Intake
 from worker.intake.order_priorities import OrderPriorities
 from worker.jobs.job import JobState

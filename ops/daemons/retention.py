@@ -17,7 +17,7 @@ from ops.assembly_line import told_of
 from ops.daemons.promises import Promises
 from ops.settings import Settings
 from worker.delivery.destination_settings import DicomDestinationSettings
-from worker.errors import LedgerAway, LedgerBroken, LedgerDamaged
+from worker.errors import LedgerAway, LedgerDamaged
 from worker.jobs.job import JobState
 from worker.jobs.retention import Keeping, StudyEnd, due, moments, why_unsettled
 from worker.ledger.database import utc_now
@@ -134,8 +134,6 @@ class Retention:
     def _clear_apart(self, study: StudyEnd, before: dict[Keeping, datetime], *, dry_run: bool) -> Iterator[Verdict]:
         try:
             yield from self._clear(study, before, dry_run=dry_run)
-        except LedgerBroken:
-            raise
         except (OSError, LedgerDamaged) as error:
             yield Verdict(study_instance_uid=study.study_instance_uid, what=None, why=str(error), failed=True)
 

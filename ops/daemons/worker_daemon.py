@@ -2,15 +2,7 @@
 
 import sys
 
-from ops.assembly_line import (
-    assumed_sets,
-    broker_url,
-    catalog_of,
-    model_host_socket,
-    open_ledger,
-    prepare_data,
-    told_of,
-)
+from ops.assembly_line import broker_url, model_host_socket, prepare_data
 from ops.daemons.signals import stop_on_signals
 from ops.settings import Settings
 from ops.supervisor import Part, Supervisor
@@ -49,49 +41,13 @@ def parts_of(settings: Settings, settings_arguments: list[str]) -> tuple[Part, .
 def run_celery(settings: Settings) -> None:
     """Run Celery's worker in this process."""
     # Imported here: the children inherit these modules by fork, the supervising process does without them.
-    from ops.prior_search import priors_of  # noqa: PLC0415
-    from worker.hosting.model_client import ModelClient  # noqa: PLC0415
-    from worker.pipeline import Pipeline  # noqa: PLC0415
+    from ops.daemons.worker_child import pipeline_of  # noqa: PLC0415
     from worker.queueing.celery_app import make_app  # noqa: PLC0415
     from worker.queueing.consumer_watch import ConsumerWatch  # noqa: PLC0415
     from worker.queueing.tasks import register  # noqa: PLC0415
-    from worker.recipe import recipe_digest  # noqa: PLC0415
-    from worker.unread import UnreadNotes  # noqa: PLC0415
 
     app = make_app(broker_url(settings), settings.worker, ca_file=settings.broker.ca_file)
-
-    def make_pipeline() -> Pipeline:
-        ledger, catalog, assumed = open_ledger(settings), catalog_of(settings), assumed_sets(settings)
-        destinations = {item.name: item.objects for item in settings.each_destination}
-        conditions = {item.name: item.conditions for item in settings.each_destination}
-        return Pipeline(
-            ledger=ledger,
-            catalog=catalog,
-            host=ModelClient(model_host_socket(settings)),
-            spool=settings.spool,
-            results=settings.results,
-            destinations=destinations,
-            conditions=conditions,
-            superseded={item.name: item.superseded for item in settings.each_destination},
-            report=settings.report,
-            settings=settings.worker,
-            notes=UnreadNotes(
-                ledger=ledger,
-                catalog=catalog,
-                spool=settings.spool,
-                results=settings.results,
-                destinations=destinations,
-                conditions=conditions,
-                told_of=told_of(settings),
-                report=settings.report,
-                recipe=recipe_digest("none", settings.report),
-                assumed=assumed,
-            ),
-            priors=priors_of(settings, ledger),
-            assumed=assumed,
-        )
-
-    register(app, make_pipeline, settings.worker)
+    register(app, lambda: pipeline_of(settings), settings.worker)
     watch = ConsumerWatch(app, silence_s=settings.worker.consumer_silence_s, processes=settings.worker.processes)
     watch.start_with_worker()
     app.worker_main(

@@ -19,7 +19,7 @@ from ops.dashboard.metrics import metrics_route
 from ops.dashboard.pages import Pages, make_environment
 from ops.dashboard.readiness import ReadyCheck, health_routes, ledger_check
 from ops.dashboard.security import LOOPBACK_NAMES, SECURITY_HEADERS, KnownNames, SecurityHeaders
-from worker.errors import LedgerAway, LedgerDamaged
+from worker.errors import LedgerAway, LedgerUnsound
 from worker.ledger.views import LedgerViews
 
 _log = structlog.get_logger(__name__)
@@ -83,7 +83,7 @@ class ErrorPages:
 
     def ledger_away(self, request: Request, error: Exception) -> Response:
         """503: the database does not answer, or answers with what nobody can read."""
-        damaged = isinstance(error, LedgerDamaged)
+        damaged = isinstance(error, LedgerUnsound)
         event = "ledger_damaged" if damaged else "ledger_away"
         _log.warning(event, path=request.url.path, error=str(error))
         title = "The ledger is damaged" if damaged else "The ledger does not answer"

@@ -1,6 +1,7 @@
 """What Prometheus scrapes: the ledger's figures, asked for when they are scraped."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
@@ -16,27 +17,28 @@ from worker.jobs.overview import Alerts, DoorToResult, Overview
 from worker.ledger.views import LedgerViews
 
 
-class LedgerCollector(Collector):
-    """Asks the ledger at every scrape; a ledger that is away is a figure too, so that an alert can tell it from us."""
+class _AtScrape(Collector):
+    """Asks for figures at every scrape, and for none before: their names are those that they come with."""
 
-    def __init__(self, ledger: LedgerViews, version: str) -> None:
-        self._ledger = ledger
-        self._version = version
-
-    def describe(self) -> list[Metric]:
-        """Name nothing in advance, so that registering does not ask the ledger."""
-        return []
+    def __init__(self, *parts: Callable[[], Iterator[Metric]]) -> None:
+        self._parts = parts
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the figures; without a ledger only the version and that it is away."""
-        yield InfoMetricFamily("wetread_build", "The running version.", value={"version": self._version})
-        try:
-            overview = self._ledger.overview()
-        except LedgerAway:
-            yield GaugeMetricFamily("wetread_ledger_up", "Whether the ledger answers.", value=0)
-            return
-        yield GaugeMetricFamily("wetread_ledger_up", "Whether the ledger answers.", value=1)
-        yield from _figures(overview)
+        """Yield all figures."""
+        for part in self._parts:
+            yield from part()
+
+
+def _of_ledger(ledger: LedgerViews, version: str) -> Iterator[Metric]:
+    """Yield the ledger's figures; one that is away is a figure too, so that an alert can tell it from us."""
+    yield InfoMetricFamily("wetread_build", "The running version.", value={"version": version})
+    try:
+        overview = ledger.overview()
+    except LedgerAway:
+        yield GaugeMetricFamily("wetread_ledger_up", "Whether the ledger answers.", value=0)
+        return
+    yield GaugeMetricFamily("wetread_ledger_up", "Whether the ledger answers.", value=1)
+    yield from _figures(overview)
 
 
 def _figures(overview: Overview) -> Iterator[Metric]:
@@ -134,66 +136,46 @@ def _door_to_result(times: DoorToResult) -> Iterator[Metric]:
     )
 
 
-class CertificateCollector(Collector):
-    """Reads our certificates at every scrape; it needs no ledger."""
-
-    def __init__(self, days_left: DaysLeft) -> None:
-        self._days_left = days_left
-
-    def describe(self) -> list[Metric]:
-        """Name nothing in advance."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield what is left of each certificate; of one that cannot be read only that."""
-        days = GaugeMetricFamily(
-            "wetread_certificate_days_left", "Days until a certificate of ours expires.", labels=["use"]
-        )
-        readable = GaugeMetricFamily(
-            "wetread_certificate_readable", "Whether the file of a certificate of ours can be read.", labels=["use"]
-        )
-        for use, left in self._days_left().items():
-            readable.add_metric([use], left is not None)
-            if left is not None:
-                days.add_metric([use], left)
-        yield days
-        yield readable
+def _of_certificates(days_left: DaysLeft) -> Iterator[Metric]:
+    """Yield what is left of each certificate of ours; of one that cannot be read only that."""
+    days = GaugeMetricFamily(
+        "wetread_certificate_days_left", "Days until a certificate of ours expires.", labels=["use"]
+    )
+    readable = GaugeMetricFamily(
+        "wetread_certificate_readable", "Whether the file of a certificate of ours can be read.", labels=["use"]
+    )
+    for use, left in days_left().items():
+        readable.add_metric([use], left is not None)
+        if left is not None:
+            days.add_metric([use], left)
+    yield days
+    yield readable
 
 
-class AuditCollector(Collector):
-    """Looks at the audit trail's folder at every scrape."""
-
-    def __init__(self, watch: AuditWatch) -> None:
-        self._watch = watch
-
-    def describe(self) -> list[Metric]:
-        """Name nothing in advance."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the figures; of a folder that cannot be read only that."""
-        figures = self._watch().figures
+def _of_audit(watch: AuditWatch) -> Iterator[Metric]:
+    """Yield the figures of the audit trail's folder; of one that cannot be read only that."""
+    figures = watch().figures
+    yield GaugeMetricFamily(
+        "wetread_audit_readable", "Whether the audit trail's folder can be read.", figures is not None
+    )
+    if figures is not None:
         yield GaugeMetricFamily(
-            "wetread_audit_readable", "Whether the audit trail's folder can be read.", figures is not None
+            "wetread_audit_messages_waiting", "Audit messages that nobody has taken yet.", figures.waiting
         )
-        if figures is not None:
-            yield GaugeMetricFamily(
-                "wetread_audit_messages_waiting", "Audit messages that nobody has taken yet.", figures.waiting
-            )
-            yield GaugeMetricFamily(
-                "wetread_audit_oldest_seconds", "Age of the oldest of them; 0 when none waits.", figures.oldest_s
-            )
-            yield GaugeMetricFamily(
-                "wetread_audit_messages_lost", "Audit messages that could not be kept, ever.", figures.lost
-            )
+        yield GaugeMetricFamily(
+            "wetread_audit_oldest_seconds", "Age of the oldest of them; 0 when none waits.", figures.oldest_s
+        )
+        yield GaugeMetricFamily(
+            "wetread_audit_messages_lost", "Audit messages that could not be kept, ever.", figures.lost
+        )
 
 
 def metrics_route(ledger: LedgerViews, version: str, days_left: DaysLeft, audit: AuditWatch) -> BaseRoute:
     """Return the route /metrics over a registry of its own."""
     registry = CollectorRegistry()
-    registry.register(LedgerCollector(ledger, version))
-    registry.register(CertificateCollector(days_left))
-    registry.register(AuditCollector(audit))
+    registry.register(
+        _AtScrape(partial(_of_ledger, ledger, version), partial(_of_certificates, days_left), partial(_of_audit, audit))
+    )
 
     def metrics(request: Request) -> Response:
         del request

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from models.card.manifest import Card
-from ops.reference.generated_section import with_section
+from ops.reference.generated_section import rewrite, with_section
 from ops.reference.settings_reference import as_toml, what
 from worker.selecting.selection_rules import SelectionRules
 from worker.selecting.tag_rules import TagRule
@@ -47,13 +47,6 @@ def tables() -> str:
 def replaced(document: str) -> str:
     """Return the document with its tables as they should be."""
     return with_section(document, "card", tables())
-
-
-def main() -> None:
-    """Rewrite the schema and the document whose paths are the arguments."""
-    Path(sys.argv[1]).write_text(schema(), encoding="utf-8")
-    document = Path(sys.argv[2])
-    document.write_text(replaced(document.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _table(record: type[BaseModel]) -> str:
@@ -105,4 +98,5 @@ def _records(annotation: Any) -> list[type[BaseModel]]:
 
 
 if __name__ == "__main__":
-    main()
+    Path(sys.argv[1]).write_text(schema(), encoding="utf-8")
+    rewrite(replaced)

@@ -3,9 +3,8 @@
 python -m ops.reference.conformance_reference docs/conformance.md
 """
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from functools import partial
 
 from pydantic import BaseModel
 from pydicom.dataset import Dataset
@@ -24,7 +23,7 @@ from dicom_node.settings import NodeSettings
 from ops.reference.conformance_acceptances import ACCEPTANCES, Acceptance, services
 from ops.reference.conformance_activities import ACTIVITIES, Activity, Proposal
 from ops.reference.conformance_annexes import accepted, character_sets, copied, objects, storage, terms
-from ops.reference.generated_section import with_section
+from ops.reference.generated_section import rewrite, with_section
 from ops.reference.markdown import name_of, table
 from ops.reference.settings_reference import as_toml, what
 from worker.delivery.delivery_answers import state_after_answer
@@ -210,11 +209,5 @@ def replaced(document: str, sections: Mapping[str, Callable[[], str]]) -> str:
     return document
 
 
-def main() -> None:
-    """Rewrite the document whose path is the first argument."""
-    file = Path(sys.argv[1])
-    file.write_text(replaced(file.read_text(encoding="utf-8"), {**SECTIONS, **BY_DICTIONARY}), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    rewrite(partial(replaced, sections={**SECTIONS, **BY_DICTIONARY}))

@@ -1,12 +1,9 @@
 """The tables of docs/conformance.md about callers and TLS, made from the code, so that they cannot differ."""
 
-import sys
-from pathlib import Path
-
 from dicom_node.admitting.association import Rejection
 from dicom_node.tls.handshake_failures import FAILURES, MEND_CERTIFICATE
 from dicom_node.tls.tls_profile import CIPHER_SUITES, MINIMUM_VERSION, REVOCATION
-from ops.reference.generated_section import with_section
+from ops.reference.generated_section import rewrite, with_section
 
 #: OpenSSL's, none of which B.12 forbids.
 _OF_1_3 = ("TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256")
@@ -58,11 +55,5 @@ def replaced(document: str) -> str:
     return with_section(with_section(document, "admission", admission()), "tls", tls())
 
 
-def main() -> None:
-    """Rewrite the document whose path is the first argument."""
-    file = Path(sys.argv[1])
-    file.write_text(replaced(file.read_text(encoding="utf-8")), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    rewrite(replaced)

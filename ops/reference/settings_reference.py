@@ -1,16 +1,14 @@
 """The tables of docs/configure.md, made from the settings themselves, so that they cannot differ."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ops.reference.generated_section import with_section
+from ops.reference.generated_section import rewrite, with_section
 from ops.settings import Settings, sections_of
 
 
@@ -84,12 +82,6 @@ def replaced(document: str) -> str:
     return with_section(document, "settings", tables())
 
 
-def main() -> None:
-    """Rewrite the document whose path is the first argument."""
-    file = Path(sys.argv[1])
-    file.write_text(replaced(file.read_text(encoding="utf-8")), encoding="utf-8")
-
-
 def _kind(section: type[BaseModel]) -> str:
     return str(get_args(section.model_fields["kind"].annotation)[0])
 
@@ -131,4 +123,4 @@ def _limit(item: Any) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    rewrite(replaced)

@@ -1,11 +1,9 @@
 """The tables of docs/conformance.md about defects of sources, made from the code, so that they cannot differ."""
 
 import re
-import sys
-from pathlib import Path
 
 from models.sentence import Sentence
-from ops.reference.generated_section import with_section
+from ops.reference.generated_section import rewrite, with_section
 from worker.instances.identity_rules import RULES, Rule, named
 from worker.instances.series_repairs import SERIES_REPAIRS
 from worker.refusals import REFUSALS
@@ -55,12 +53,6 @@ def replaced(document: str) -> str:
     return with_section(document, "sources", tables())
 
 
-def main() -> None:
-    """Rewrite the document whose path is the first argument."""
-    file = Path(sys.argv[1])
-    file.write_text(replaced(file.read_text(encoding="utf-8")), encoding="utf-8")
-
-
 def _told(rule: Rule) -> str:
     return rule.told(rule.keywords[0]).replace(named(rule.keywords[0]), "…")
 
@@ -70,4 +62,4 @@ def _pattern(told: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    rewrite(replaced)

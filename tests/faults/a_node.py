@@ -17,7 +17,8 @@ from dicom_node.archives.archive import DicomArchive
 from dicom_node.archives.sender import StoreOutcome, send
 from dicom_node.datasets.part10 import dataset_digest
 from dicom_node.errors import NodeError
-from dicom_node.settings import Peer, TlsClientSettings
+from dicom_node.settings import Peer
+from dicom_node.tls_settings import TlsClientSettings
 from tests.dcmtk import dcmtk
 from tests.stack import tree
 from worker.jobs.admin_rows import JobRow

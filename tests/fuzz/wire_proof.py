@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dicom_node.archives.commitment import CommitmentListener
-from dicom_node.settings import TlsClientSettings
 from dicom_node.spooling.spool_layout import name_of
 from dicom_node.tls.tls_profile import client_context
+from dicom_node.tls_settings import TlsClientSettings
 from tests.certificates import Authority
 from tests.faults.a_node import ANode
 from tests.faults.wire_bytes import RELEASE_RP, RELEASE_RQ, RawPeer, pdu

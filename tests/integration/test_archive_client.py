@@ -10,8 +10,8 @@ import pytest
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.presentation import build_context
 
-from dicom_node.archives.archive import ArchiveClient, DicomArchive, OutcomeKind
-from dicom_node.archives.sender import send
+from dicom_node.archives.archive import ArchiveClient, DicomArchive
+from dicom_node.archives.sender import OutcomeKind, send
 from dicom_node.datasets.part10 import dataset_digest, encode_meta, read_meta
 from dicom_node.errors import ArchiveUnreachable, AssociationRejected, NotDicom, QueryFailed
 from dicom_node.settings import Peer

@@ -14,7 +14,8 @@ from dicom_node.archives.commitment_report import CommitmentReport
 from dicom_node.archives.requestor import Requestor
 from dicom_node.contexts import STORAGE_COMMITMENT
 from dicom_node.errors import ArchiveUnreachable
-from dicom_node.settings import NodeTlsSettings, Peer, TlsClientSettings
+from dicom_node.settings import Peer
+from dicom_node.tls_settings import NodeTlsSettings, TlsClientSettings
 from tests.certificates import Authority
 from tests.commitment_reports import taking
 from tests.delivering import DeliveryHouse

@@ -30,8 +30,9 @@ from worker.case.case import Case
 from worker.gate import output_gate
 from worker.object_kinds import KINDS, Kind
 from worker.objects.key_slices import key_slices
+from worker.objects.object_encoding import ResultObject
 from worker.planar_testing import write_planar_image
-from worker.results import ResultObject, build
+from worker.results import build
 from worker.settings import ReportSettings
 from worker.testing import write_mr_series
 

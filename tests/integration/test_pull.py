@@ -11,7 +11,7 @@ from pydicom import dcmread
 
 from dicom_node.archives.sender import send
 from dicom_node.datasets.part10 import dataset_digest, read_meta
-from dicom_node.settings import TlsClientSettings
+from dicom_node.tls_settings import TlsClientSettings
 from ops.embedded import EmbeddedArchive
 from ops.settings import Settings
 from tests.certificates import Authority

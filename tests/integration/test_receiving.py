@@ -20,12 +20,13 @@ from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
 from dicom_node.admitting.doorkeeper import Doorkeeper
-from dicom_node.archives.archive import DicomArchive, OutcomeKind
-from dicom_node.archives.sender import StoreOutcome, send
+from dicom_node.archives.archive import DicomArchive
+from dicom_node.archives.sender import OutcomeKind, StoreOutcome, send
+from dicom_node.assembling.assembler import Assembler
 from dicom_node.datasets.part10 import encode_meta, read_meta
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.processes.listening import listen
-from dicom_node.processes.server import Assembler, Node
+from dicom_node.processes.server import Node
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.settings import NodeSettings, Peer
 from dicom_node.spooling.spool import Spool

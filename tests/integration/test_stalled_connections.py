@@ -14,13 +14,14 @@ import pytest
 from pynetdicom.dul import DULServiceProvider
 
 from dicom_node.archives import commitment
-from dicom_node.archives.archive import DicomArchive, OutcomeKind
+from dicom_node.archives.archive import DicomArchive
 from dicom_node.archives.bounded_connection import MOST_QUEUED
 from dicom_node.archives.commitment import CommitmentListener
+from dicom_node.archives.sender import OutcomeKind
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.messages.command_set import read_command, response_to
 from dicom_node.messages.pdata import p_data
-from dicom_node.settings import TlsClientSettings
+from dicom_node.tls_settings import TlsClientSettings
 from tests.certificates import Authority
 from tests.faults.wire_bytes import DATA, RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq, pdu, pdv, store_rq
 from tests.stalling_archive import Then, read_pdu, stalling_archive

@@ -21,8 +21,9 @@ from dicom_node.datasets.part10 import read_meta
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.processes.listening import listen
 from dicom_node.processes.server import Node
-from dicom_node.settings import Peer, TlsClientSettings
+from dicom_node.settings import Peer
 from dicom_node.spooling.spool import Spool
+from dicom_node.tls_settings import TlsClientSettings
 from dicom_node.turned_away import Stage, TurnedAway
 from tests.certificates import Authority, Pair
 from tests.integration.test_receiving import Receiver

@@ -29,3 +29,16 @@ def test_a_guide_names_every_module(package: str) -> None:
     assert sorted(names - set(words)) == []
     # A name of several words is nothing but the module's, so that a second place would be a double.
     assert sorted(name for name in names if "_" in name and words.count(name) > 1) == []
+
+
+_DOCUMENTS = sorted(
+    file.relative_to(_ROOT).as_posix() for file in (_ROOT / "README.md", *(_ROOT / "docs").glob("*.md"))
+)
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS)
+def test_a_document_names_files_that_are_there(document: str) -> None:
+    """By their paths: code that is moved has its new place there too."""
+    text = (_ROOT / document).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:dicom_node|models|worker|ops|tests|benchmarks)/[\w/]+\.py)`", text)
+    assert [name for name in named if not (_ROOT / name).is_file()] == []

@@ -1,6 +1,5 @@
 """The page in a real Chromium: what a person sees, at both widths and in both colour schemes."""
 
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from ops.dashboard.app import make_app
 from ops.dashboard.serve import serve
 from tests.filled_ledger import PICTURE_STUDY, fill_a_day, fill_alerts, job_id_in, open_views, write_picture
+from tests.optional import missing
 from worker.jobs.job import JobState
 from worker.ledger.views import LedgerViews
 
@@ -36,10 +36,7 @@ def browser() -> Iterator[Browser]:
     """A headless Chromium of the system."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
-        reason = "no Chromium in PATH: install the package chromium"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("no Chromium in PATH: install the package chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=executable, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import structlog
 
-from dicom_node.archives.archive import OutcomeKind, StoreOutcome
 from dicom_node.archives.identity import StudyIdentity
+from dicom_node.archives.sender import OutcomeKind, StoreOutcome
 from dicom_node.errors import ArchiveUnreachable, NodeError
 from worker.delivery.delivery_answers import UNANSWERED, by_failure, state_after_answer, stored_in_order
 from worker.delivery.delivery_attempt import DeliveryAttempt

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 
+from dicom_node.error_place import defect_of
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, NodeError
 from worker.delivery.batch_sender import BatchSender
 from worker.delivery.circuit_breaker import CircuitBreaker
@@ -103,9 +104,7 @@ class Deliverer:
                 busy = False
             except Exception as error:  # noqa: BLE001  # the outermost frame of a thread: one object must not end it
                 # Its own words may quote a dataset. What it held is free again when its lease runs out.
-                _log.error(
-                    "a defect of wetread in a delivery", destination=destination.name, error=type(error).__name__
-                )
+                _log.error("a defect of wetread in a delivery", destination=destination.name, error=defect_of(error))
                 busy = False
             if not busy:
                 stop.wait(self._settings.poll_s)
@@ -161,8 +160,8 @@ class Deliverer:
             raise
         except Exception as error:  # noqa: BLE001  # the outermost frame of a delivery: the next must still leave
             # Its own words may quote a dataset.
-            self._sender.postpone(batch, f"{type(error).__name__}: a defect of wetread; please report it", attempt)
-            log.error("delivery failed", error=type(error).__name__)  # noqa: TRY400
+            self._sender.postpone(batch, f"{defect_of(error)}: a defect of wetread; please report it", attempt)
+            log.error("delivery failed", error=defect_of(error))  # noqa: TRY400
         else:
             self._felt(destination, None)
         return True

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from dicom_node.archives.archive import OutcomeKind, Outlet, StoreOutcome
+from dicom_node.archives.archive import Outlet
+from dicom_node.archives.sender import OutcomeKind, StoreOutcome
 from dicom_node.archives.statuses import may_pass, store_meaning
 from dicom_node.errors import NodeError
 from worker.jobs.job import DeliveryState

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from dicom_node.settings import AETitle, Peer
+from dicom_node.peer_settings import AETitle
+from dicom_node.settings import Peer
 from dicom_node.tls_settings import TlsClientSettings
 from worker.jobs.routing import Conditions
 from worker.object_kinds import DEFAULT_KINDS, INSTEAD, REJECTION, Kind

@@ -4,19 +4,20 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from dicom_node.error_place import defect_of
 from models.catalog import Catalog, CatalogEntry, ModelState
 from models.errors import DeviceLost, ModelError, ModelIncomplete
 from models.loaded import LoadedModel, NetworkFiles
 from models.proving.checking import golden_inputs
 from models.proving.runtime_choice import Choose, load_proven
 from models.runtimes.runtime import Runtime
-from worker.error_place import place_of
 from worker.hosting.array_transport import Arrays
 from worker.hosting.eviction import Held, to_evict
 from worker.hosting.model_queue import ModelQueue
@@ -156,7 +157,7 @@ class Shelf:
             cause = "out of memory: give the host more, or run fewer models"
             _log.error("model not loaded", model=entry.card.id, cause=cause)
         except Exception as error:  # noqa: BLE001  # the outermost frame of a model: the others must be read with
-            cause = f"{type(error).__name__} at {place_of(error)}: a defect of wetread; please report it"
+            cause = f"{defect_of(error)}: a defect of wetread; please report it"
             _log.error("model not loaded", model=entry.card.id, cause=cause)
 
     def _fetch(self, model_id: str, digest: str) -> ModelQueue:
@@ -201,11 +202,10 @@ class Shelf:
             kept=self._settings.verdicts,
             chosen=self._chosen,
         )
-        try:
+        with ExitStack() as failed:
+            failed.callback(model.close)
             _warm(entry, model)
-        except BaseException:
-            model.close()
-            raise
+            failed.pop_all()
         queue = ModelQueue(
             model,
             most={name: network.max_batch for name, network in entry.card.networks.items()},

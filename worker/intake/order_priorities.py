@@ -11,9 +11,9 @@ from typing import Protocol
 
 import structlog
 
+from dicom_node.error_place import place_of
 from dicom_node.errors import NodeError
 from dicom_node.study import AssembledStudy
-from worker.error_place import place_of
 from worker.errors import LedgerAway, UnknownStudy
 from worker.instances.bounded_inflating import read_header
 from worker.jobs.priority import raised_by_worklist

@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from worker.errors import LedgerBroken, LedgerDamaged
+from worker.errors import LedgerDamaged
 from worker.jobs.notification import UNACKNOWLEDGED, NoticeState, NotificationState, Topic
 from worker.jobs.notification_records import NoticeRow, NotificationRow, from_ledger, name_of
 from worker.jobs.overview import Alerts, percentile
@@ -71,8 +71,6 @@ def _told_after_s(session: Session) -> list[float]:
     )
     try:
         found = session.execute(latest).all()
-    except LedgerBroken:
-        raise
     except LedgerDamaged:
         return []  # one of them is no time: better no figure than no page
     return [max(0.0, (sent - created).total_seconds()) for created, sent in found if sent is not None]
@@ -93,8 +91,6 @@ def notification_rows(session: Session, limit: int, *, unacknowledged: bool) -> 
         query = query.where(Notification.state.in_(UNACKNOWLEDGED))
     try:
         return _whole_rows(session, query)
-    except LedgerBroken:
-        raise
     except LedgerDamaged:
         ids = session.scalars(query.with_only_columns(Notification.id)).all()
         return [_readable_row(session, query, notification_id) for notification_id in ids]
@@ -103,8 +99,6 @@ def notification_rows(session: Session, limit: int, *, unacknowledged: bool) -> 
 def _readable_row(session: Session, query: Select[*tuple[Any, ...]], notification_id: int) -> NotificationRow:
     try:
         return _whole_rows(session, query.where(Notification.id == notification_id))[0]
-    except LedgerBroken:
-        raise
     except LedgerDamaged:
         return _damaged_row(session, notification_id)
 

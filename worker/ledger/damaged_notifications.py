@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
-from worker.errors import LedgerBroken, LedgerDamaged
+from worker.errors import LedgerDamaged
 from worker.jobs.notification import TOPICS, UNDER_WAY, NoticeState, NotificationState
 from worker.jobs.notification_records import from_ledger
 from worker.ledger.damage import damage_told, replace_wrong, require_numbers, what_happened
@@ -77,8 +77,6 @@ def whole_notification(session: Session, notification_id: int) -> Notification:
     try:
         with session.begin_nested(), damage_told():
             return _required(session, notification_id)
-    except LedgerBroken:
-        raise
     except LedgerDamaged as damage:
         put_notification_aside(session, notification_id, damage)
         return _required(session, notification_id)

@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from worker.errors import LeaseLost, LedgerBroken, LedgerDamaged
+from worker.errors import LeaseLost, LedgerDamaged
 from worker.jobs.job import DeliveryState, JobState, require_delivery, retry_wait_s
 from worker.jobs.job_records import OutgoingBatch, OutgoingObject
 from worker.jobs.study_awaited import Look
@@ -161,8 +161,6 @@ class DeliveryLedger(Database):
                 try:
                     with session.begin_nested():
                         _free(session, found.id, now)
-                except LedgerBroken:
-                    raise
                 except LedgerDamaged as damage:
                     # All others would wait behind it.
                     mend_deliveries(session, found.job_id, found.destination, damage)
@@ -225,8 +223,6 @@ def _next_batch(
         try:
             with session.begin_nested():
                 return claimed_batch(session, job, destination, due, now, lease_s)
-        except LedgerBroken:
-            raise
         except LedgerDamaged as damage:
             if job.id in mended:
                 raise

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Row, or_, select
 from sqlalchemy.orm import Session
 
-from worker.errors import LeaseLost, LedgerBroken, LedgerDamaged
+from worker.errors import LeaseLost, LedgerDamaged
 from worker.jobs.job import JobState, retry_wait_s
 from worker.jobs.notification import TOPICS, NoticeState, require_notice
 from worker.jobs.notification_records import OutgoingNotice, from_ledger, name_of
@@ -45,8 +45,6 @@ class NoticeLedger(Database):
                 try:
                     with session.begin_nested(), damage_told():
                         return _claimed(session, found.id, now, lease_s)
-                except LedgerBroken:
-                    raise
                 except LedgerDamaged as damage:
                     # All others would wait behind it.
                     put_notification_aside(session, found.notification_id, damage)
@@ -111,8 +109,6 @@ class NoticeLedger(Database):
                 try:
                     with session.begin_nested(), damage_told():
                         freed += _freed(session, found.id, now)
-                except LedgerBroken:
-                    raise
                 except LedgerDamaged as damage:
                     put_notification_aside(session, found.notification_id, damage)
             return freed

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from worker.errors import LedgerBroken, LedgerDamaged
+from worker.errors import LedgerDamaged
 from worker.jobs.notification import (
     UNACKNOWLEDGED,
     UNDER_WAY,
@@ -37,8 +37,6 @@ def reading_of_damaged(session: Session, notification_id: int) -> int:
         detail = session.scalar(select(Notification.detail).where(Notification.id == notification_id)) or {}
         if _is_reading(detail.get("reading")):
             return int(detail["reading"])
-    except LedgerBroken:
-        raise
     except LedgerDamaged:
         pass
     job_id = select(Notification.job_id).where(Notification.id == notification_id).scalar_subquery()
@@ -53,8 +51,6 @@ def _is_reading(value: Any) -> bool:
 def _may_tell_of(session: Session, event_id: int, notification_id: int) -> bool:
     try:
         detail: Any = session.scalar(select(Event.detail).where(Event.id == event_id))
-    except LedgerBroken:
-        raise
     except LedgerDamaged:
         return True
     return bool(detail.get("notification") == notification_id)

@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from worker.errors import LedgerBroken, LedgerDamaged, UnknownNotification
+from worker.errors import LedgerDamaged, UnknownNotification
 from worker.jobs.notification import (
     TOPICS,
     UNACKNOWLEDGED,
@@ -57,8 +57,6 @@ class NotificationLedger(Database):
             try:
                 with session.begin_nested(), damage_told():
                     return _planned(session, notification_id, plan, self.clock.read())
-            except LedgerBroken:
-                raise
             except LedgerDamaged as damage:
                 put_notification_aside(session, notification_id, damage)
                 return NotificationState.UNANSWERED
@@ -82,8 +80,6 @@ class NotificationLedger(Database):
                 try:
                     with session.begin_nested(), damage_told():
                         state = _escalated(session, notification_id, now, escalate_after_s)
-                except LedgerBroken:
-                    raise
                 except LedgerDamaged as damage:
                     put_notification_aside(session, notification_id, damage)
                     state = NotificationState.UNANSWERED

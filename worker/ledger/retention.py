@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from worker.errors import LedgerBroken, LedgerDamaged
+from worker.errors import LedgerDamaged
 from worker.jobs.job import DeliveryState, JobState
 from worker.jobs.notification import NoticeState, NotificationState
 from worker.jobs.retention import JobEnd, Keeping, StudyEnd
@@ -103,8 +103,6 @@ class RetentionLedger(Database):
             try:
                 rows = session.scalars(query).all()
                 return Page(studies=ends_of(rows), after=_place_of(rows) if len(rows) == limit else None)
-            except LedgerBroken:
-                raise
             except LedgerDamaged:
                 return _readable_page(session, query, ends_of, limit)
 
@@ -150,8 +148,6 @@ def _readable_page(
     for study_id in ids:
         try:
             ends += ends_of([session.get_one(Study, study_id)])
-        except LedgerBroken:
-            raise
         except LedgerDamaged as damage:
             damaged.append((study_id, str(damage)))
     after = _place_of_id(session, ids[-1]) if len(ids) == limit else None
@@ -162,8 +158,6 @@ def _place_of_id(session: Session, study_id: int) -> _Place:
     """Return the place of a study, damaged or not: what comes after it must not wait for it."""
     try:
         at: datetime | str = session.scalars(select(Study.last_received_at).where(Study.id == study_id)).one()
-    except LedgerBroken:
-        raise
     except LedgerDamaged:
         # As the database orders it.
         at = session.scalars(select(type_coerce(Study.last_received_at, String)).where(Study.id == study_id)).one()

@@ -13,10 +13,10 @@ from typing import Protocol
 import structlog
 
 from dicom_node.archives.identity import StudyIdentity
+from dicom_node.error_place import defect_of
 from dicom_node.errors import NodeError
 from worker.case.notification_words import message_of
 from worker.delivery.identity_check import identity_of_file
-from worker.error_place import place_of
 from worker.errors import ChannelAway, ChannelRefused, LeaseLost, LedgerAway
 from worker.heartbeat import Heartbeat
 from worker.instances.pydicom_errors import PARSE_ERRORS
@@ -137,7 +137,7 @@ class Notifier:
             raise
         except Exception as error:  # noqa: BLE001  # the outermost frame of a notice: the next must still be told
             # The message of a foreign exception may hold a patient's data: only its type and place are told.
-            what = f"{type(error).__name__} at {place_of(error)}"
+            what = defect_of(error)
             self._failed(outgoing, f"{what}: a defect of wetread; please report it", refused=False)
             log.error("notice failed", error=what)  # noqa: TRY400  # nor its traceback
         return True
@@ -173,7 +173,7 @@ class Notifier:
             except LedgerAway as error:
                 _log.warning("notifier waits", cause=str(error))
             except Exception as error:  # noqa: BLE001  # the outermost frame of a thread: people must be told of the next
-                what = f"{type(error).__name__} at {place_of(error)}"
+                what = defect_of(error)
                 _log.error("a defect of wetread in a notification", error=what)
             stop.wait(self._settings.poll_s)
 
@@ -185,7 +185,7 @@ class Notifier:
             except LedgerAway as error:
                 _log.warning("notifier waits", channel=channel.rule.name, cause=str(error))
             except Exception as error:  # noqa: BLE001  # the outermost frame of a thread, as above
-                what = f"{type(error).__name__} at {place_of(error)}"
+                what = defect_of(error)
                 _log.error("a defect of wetread in a notice", channel=channel.rule.name, error=what)
             if not busy:
                 stop.wait(self._settings.poll_s)

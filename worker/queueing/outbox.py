@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from worker.errors import BrokerAway, LedgerAway, LedgerBroken, LedgerDamaged
+from worker.errors import BrokerAway, LedgerAway, LedgerDamaged
 from worker.jobs.job import JobState
 from worker.ledger.ledger import Ledger
 from worker.settings import WorkerSettings
@@ -106,8 +106,6 @@ class Reconciler:
         """Do a part of a round: rows that cannot be read must not keep all others waiting for their tokens."""
         try:
             return part()
-        except LedgerBroken:
-            raise
         except LedgerDamaged as damaged:
             if str(damaged) not in self._damage:
                 _log.error("reconciler passes over what it cannot read", cause=str(damaged))

@@ -12,7 +12,7 @@ import structlog
 from celery import Celery
 from celery.signals import worker_process_init
 
-from worker.error_place import place_of
+from dicom_node.error_place import place_of
 from worker.errors import LedgerAway
 from worker.pipeline import Pipeline
 from worker.queueing.token_message import TASK

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from dicom_node.archives.archive import DicomArchive
 from dicom_node.errors import CertificateUnusable
-from dicom_node.settings import TlsClientSettings
+from dicom_node.tls_settings import TlsClientSettings
 from models.testing import write_threshold_model
 from ops import cli
 from ops.commands.cli_tls import with_tls

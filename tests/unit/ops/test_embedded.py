@@ -15,8 +15,8 @@ from kombu import Connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from dicom_node.archives.archive import DicomArchive, OutcomeKind
-from dicom_node.archives.sender import send
+from dicom_node.archives.archive import DicomArchive
+from dicom_node.archives.sender import OutcomeKind, send
 from ops.assembly_line import broker_url, prepare_data
 from ops.embedded import EmbeddedArchive, EmbeddedRedis
 from ops.settings import Settings

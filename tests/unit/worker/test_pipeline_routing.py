@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.reading_house import House
+from tests.unit.worker.reads import job_of, next_batch
 from worker.gate.bundle import content_items
 from worker.instances.instance_hierarchy import listed_references
 from worker.jobs.admin_rows import JobRow
@@ -78,8 +79,7 @@ def test_only_who_has_the_earlier_read_is_told_to_reject_it(house: RoutedHouse, 
     """One of two destinations took it; that one alone gets the note, and both are told in words."""
     files = write_mr_series(house.root / "spool" / "7", seed=7, slices=12)
     first = house.read_files(files[:10])
-    batch = ledger.claim_deliveries("everything", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "everything")
     for item in batch.objects:
         ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
     second = house.read_files(files[::-1])  # the house knows a revision by its first file
@@ -109,8 +109,7 @@ def test_a_job_that_is_read_again_rejects_what_it_had_sent_where_it_differs(
     ledger.retry(first.job.id)
     report = ReportSettings() if differs == "not" else ReportSettings(time_zone="Asia/Tokyo")
     assert replace(house.pipeline(), report=report).work_one(["cpu"], "w")
-    job = ledger.job(first.job.id)
-    assert job is not None
+    job = job_of(ledger, first.job.id)
     assert job.state is JobState.READ
     newest = {item.sop_instance_uid: item for item in job.deliveries if item.state is DeliveryState.PENDING}
     if differs == "not":
@@ -159,8 +158,7 @@ def test_nothing_is_deleted_where_the_read_does_not_go(house: RoutedHouse, ledge
     """One of two destinations that delete gets reads of this model no more: it keeps what it has."""
     first = house.read(1, slices=5)
     for name in ("everything", "back:PACS"):
-        batch = ledger.claim_deliveries(name, lease_s=60)
-        assert batch is not None
+        batch = next_batch(ledger, name)
         for item in batch.objects:
             ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
     ledger.hold_job(first.job.id)

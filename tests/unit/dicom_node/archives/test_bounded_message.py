@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.archives.archive import DicomArchive, OutcomeKind
+from dicom_node.archives.archive import DicomArchive
 from dicom_node.archives.bounded_connection import LONGEST_SENT, SHORTEST_SENT, outgoing_pdu
 from dicom_node.archives.bounded_message import LONGEST_ANSWER, MOST_IN_ANSWER, MessageRefused, require_answer
 from dicom_node.archives.commitment import CommitmentListener
 from dicom_node.archives.identity import StudyIdentity
+from dicom_node.archives.sender import OutcomeKind
 from dicom_node.contexts import STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.messages.command_set import read_command, response_to

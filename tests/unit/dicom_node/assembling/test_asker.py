@@ -1,6 +1,7 @@
 """Archives are asked beside the assembler; one that is away is left alone for a while."""
 
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator
 
@@ -98,6 +99,7 @@ def test_an_archive_that_is_away_is_left_alone(house: House, error: Exception) -
         assert house.answer()[2] == {"1.2": 3}
     warnings = [entry for entry in logs if entry["log_level"] == "warning"]
     assert [(entry["event"], entry["archive"]) for entry in warnings] == [("archive does not count", "pacs")]
+    assert not isinstance(error, RuntimeError) or re.match(r"RuntimeError at \w+\.py:\d+ while", warnings[0]["cause"])
     assert "Canary" not in str(logs)
     assert any(entry["event"] == "archive counts again" for entry in logs)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog.testing
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -462,12 +463,16 @@ def test_a_study_that_the_store_chokes_on_does_not_hold_the_others(
         close(study)  # type: ignore[arg-type]
 
     monkeypatch.setattr(house.store, "close_revision", choke)
-    house.receive("1.2.1", study="3.1")
-    house.wait(30)
-    house.receive("1.2.2", study="3.2")
-    house.wait(30)
+    with structlog.testing.capture_logs() as logs:
+        house.receive("1.2.1", study="3.1")
+        house.wait(30)
+        house.receive("1.2.2", study="3.2")
+        house.wait(30)
     assert [study.study_instance_uid for study in house.store.revisions] == ["3.2"]
     assert house.assembler.waiting_studies() == 1
+    refused = next(entry for entry in logs if entry["event"] == "store refused")
+    assert (refused["kind"], refused["place"].partition(":")[0]) == ("ValueError", "test_assembler.py")
+    assert "Canary" not in str(logs)
 
 
 def test_a_restart_adopts_what_was_not_recorded(tmp_path: Path, wait_for: Callable[..., None]) -> None:

@@ -160,6 +160,7 @@ def test_a_defect_is_told_without_its_words(house: House, monkeypatch: pytest.Mo
         house.reporter.step()
     defect, disk = (entry for entry in logs if entry["event"] == "reports of storage commitment failed")
     assert (defect["kind"], defect["cause"]) == ("ValueError", "a defect of wetread; please report it")
+    assert defect["place"].startswith("test_commitment_reporter.py:")
     assert "No space left" in disk["cause"]
     assert "CANARY" not in str(logs)
 

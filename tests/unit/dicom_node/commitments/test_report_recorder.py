@@ -1,8 +1,11 @@
 """Reports of storage commitment on their way to the ledger: one after the other, and each is answered."""
 
 import queue
+import re
 import threading
 from collections.abc import Callable
+
+import structlog.testing
 
 from dicom_node.archives.commitment_report import CommitmentReport
 from dicom_node.commitments.report_recorder import ReportRecorder
@@ -26,10 +29,13 @@ def test_each_report_is_answered_with_what_became_of_it() -> None:
     recorder = ReportRecorder(record, frozenset(("PACS",)))
     recorder.start()
     answers: queue.Queue[int] = queue.Queue()
-    for transaction, peer in (("1.1", "PACS"), ("1.2", "PACS"), ("1.3", "OTHER")):
-        recorder.take(report(transaction), peer, answers.put)
-    assert [answers.get(timeout=WAIT_S) for _ in range(3)] == [0, 0x0110, 0x0115]
+    with structlog.testing.capture_logs() as logs:
+        for transaction, peer in (("1.1", "PACS"), ("1.2", "PACS"), ("1.3", "OTHER")):
+            recorder.take(report(transaction), peer, answers.put)
+        assert [answers.get(timeout=WAIT_S) for _ in range(3)] == [0, 0x0110, 0x0115]
     recorder.stop()
+    (told,) = logs
+    assert re.fullmatch(r"ValueError at test_report_recorder\.py:\d+", told["cause"])
 
 
 def test_nobody_waits_in_a_crowd(wait_for: Callable[..., None]) -> None:

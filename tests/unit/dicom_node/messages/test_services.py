@@ -1,5 +1,6 @@
 """Requests beside C-STORE: what every one of them is asked first, and the status that it gets (PS3.7 C)."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,6 +105,8 @@ def test_whatever_an_operation_raises_is_a_status(error: Exception, status: int,
     assert "Canary" not in answer.comment
     assert [entry["event"] for entry in logs] == ["request refused"]
     assert isinstance(error, HeadUnreadable) or "Canary" not in str(logs)
+    if isinstance(error, LookupError | RuntimeError):
+        assert re.fullmatch(rf"{type(error).__name__} at test_services\.py:\d+", logs[0]["cause"])
 
 
 def test_each_status_stands_in_the_conformance_statement() -> None:

@@ -72,7 +72,6 @@ def test_every_sop_class_that_the_code_names_is_in_the_overview() -> None:
         if name.isupper() and isinstance(value, str) and value.startswith("1.2.840.10008.")
     }
     assert named.pop("MEDIA_STORAGE_DIRECTORY")  # never negotiated
-    assert named.pop("STORAGE_SERVICE_CLASS")  # a service class, for role negotiation
     assert len(named) > 3
     assert [name for name, uid in named.items() if uid not in told and not name.startswith("_")] == []
 

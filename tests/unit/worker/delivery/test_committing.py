@@ -5,7 +5,8 @@ from typing import Any, cast
 import pytest
 
 from dicom_node.archives.requestor import Requestor
-from dicom_node.settings import Peer, TlsClientSettings
+from dicom_node.settings import Peer
+from dicom_node.tls_settings import TlsClientSettings
 from worker.delivery.committing import CommitmentPlan, Committer
 from worker.settings import DeliverySettings
 

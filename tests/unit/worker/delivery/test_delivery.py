@@ -1,6 +1,7 @@
 """Deliveries against the shipped fake of an archive, which is held to the same contract as a real one."""
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -9,18 +10,19 @@ from pathlib import Path
 import pydicom
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
-from dicom_node.archives.archive import OutcomeKind, StoreOutcome
 from dicom_node.archives.identity import StudyIdentity
+from dicom_node.archives.sender import OutcomeKind, StoreOutcome
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock
+from tests.unit.worker.reads import claim_next, job_of, record, result_file
 from worker.delivery.delivery import Deliverer
 from worker.delivery.delivery_answers import state_after_answer, stored_in_order
 from worker.delivery.destination import Destination
 from worker.delivery.identity_check import identities_of_file, why_held
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import ResultFile
 from worker.ledger.database import utc_now
 from worker.ledger.ledger import Ledger
 from worker.ledger.tables import Delivery, Event, ResultObject
@@ -68,24 +70,9 @@ def deliverer(
     (result, *_) = write_mr_series(tmp_path / "results" / "f", seed=9, slices=2)
     uid = str(pydicom.dcmread(result).SOPInstanceUID)
     queue_job(files=(f"s/{source.name}",))
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    file = ResultFile(
-        kind="SEG",
-        sop_class_uid="1.2",
-        sop_instance_uid=uid,
-        series_instance_uid="1.3",
-        file=f"f/{result.name}",
-        sha256=hashlib.sha256(result.read_bytes()).hexdigest(),
-    )
-    ledger.finish(
-        claim,
-        results=[file],
-        destinations={"pacs": DEFAULT_KINDS},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-    )
+    claim = claim_next(ledger)
+    file = result_file("SEG", uid, file=f"f/{result.name}", sha256=hashlib.sha256(result.read_bytes()).hexdigest())
+    record(ledger, claim, [file], {"pacs": DEFAULT_KINDS})
     return Deliverer(
         ledger=ledger,
         destinations={"pacs": Destination(name="pacs", archive=archive)},
@@ -355,6 +342,32 @@ def test_a_lost_result_file_is_told(
     assert delivery.state is DeliveryState.PENDING
     assert "cannot be read" in delivery.reason
     file.write_bytes(content)
+    clock.seconds += 31
+    deliver(deliverer, archive, identity_check=False)
+    assert ledger.jobs()[0].delivered
+
+
+def test_a_defect_is_told_by_its_place_and_the_delivery_waits(
+    deliverer: Deliverer,
+    ledger: Ledger,
+    archive: InMemoryArchive,
+    clock: ManualLedgerClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Never by its words, which may be a patient's; it is tried again."""
+
+    def trip(*_: object) -> bool:
+        raise KeyError("Canary^Bird")
+
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(deliverer._sender, "send", trip)
+        assert deliver(deliverer, archive)
+    row = job_of(ledger, ledger.jobs()[0].id)
+    (delivery,) = row.deliveries
+    assert delivery.state is DeliveryState.PENDING
+    assert re.match(r"KeyError at test_delivery\.py:\d+: a defect of wetread", delivery.reason)
+    assert re.fullmatch(r"KeyError at test_delivery\.py:\d+", next(log["error"] for log in logs if "error" in log))
+    assert "Canary" not in f"{logs}{ledger.timeline(STUDY)}"
     clock.seconds += 31
     deliver(deliverer, archive, identity_check=False)
     assert ledger.jobs()[0].delivered

@@ -10,6 +10,7 @@ from dicom_node.study import AssembledSeries, AssembledStudy, Requested, SeriesW
 from models.catalog import Catalog
 from models.testing import write_threshold_model
 from tests.unit.worker.conftest import assembled
+from tests.unit.worker.reads import claim_next, record
 from worker.intake.intake import Intake
 from worker.jobs.job import JobState, Priority
 from worker.jobs.priority import SitePriorities
@@ -119,8 +120,7 @@ def test_a_job_is_queued_with_what_fits_as_well(ledger: Ledger, tmp_path: Path, 
     names = tuple(str(file.relative_to(tmp_path / "spool")) for file in files)
     other = AssembledSeries(series_instance_uid="1.2.3.2", files=names)
     taken(ledger, tmp_path, replace(study, series=(*study.series, other)))
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
+    claim = claim_next(ledger)
     assert (claim.series_instance_uid, claim.others) == ("1.2.3.1", OtherSeries(series=1, images=3))
 
 
@@ -145,9 +145,8 @@ def test_a_read_that_was_held_since_is_still_the_one_before(
     """What it has sent stands, whatever becomes of the job; one that waits counts where nothing was read."""
     taken(ledger, tmp_path, study)
     assert list(ledger.read_before("1.2.3").values()) == [study.series[0].files]
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    ledger.finish(claim, results=(), destinations={}, runtime="r", inputs_digest="i", recipe_digest="c")
+    claim = claim_next(ledger)
+    record(ledger, claim)
     ledger.hold_job(claim.job_id)
     assert ledger.read_before("1.2.3") == {claim.model_id: claim.files}
     assert ledger.read_before("1.2.4") == {}

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.worker.conftest import assembled, planned
-from tests.unit.worker.ledger.test_jobs import RESULT, claim, finish, state
+from tests.unit.worker.ledger.test_jobs import RESULT, finish, state
+from tests.unit.worker.reads import claim_next, next_batch
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob, UnknownStudy
 from worker.jobs.job import JobState, Priority
 from worker.jobs.retention import Keeping
@@ -27,7 +28,7 @@ def test_a_job_is_the_next_once_an_admin_says_so(ledger: Ledger, queue_job: Call
     queue_job("1.2.1")
     later = queue_job("1.2.3")
     ledger.prioritise(later, Priority.STAT, by="anna")
-    assert claim(ledger).job_id == later
+    assert claim_next(ledger).job_id == later
     assert actions(ledger) == [("prioritise", "anna")]
 
 
@@ -71,29 +72,29 @@ def test_a_held_job_waits_for_its_admin(ledger: Ledger, queue_job: Callable[...,
     """Nobody claims it until it is resumed; then it is where it was."""
     held, other = queue_job("1.2.3"), queue_job("1.2.4")
     ledger.hold_job(held, by="anna")
-    assert claim(ledger).job_id == other
+    assert claim_next(ledger).job_id == other
     assert ledger.claim(["cpu"], worker="w", lease_s=60) is None
     assert "held by anna" in ledger.jobs(state="held")[0].reason
     assert ledger.resume_job(held, by="ben") is JobState.QUEUED
-    assert claim(ledger).job_id == held
+    assert claim_next(ledger).job_id == held
     assert actions(ledger) == [("hold", "anna"), ("resume", "ben")]
 
 
 def test_a_job_that_is_being_read_can_be_held(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """Its worker has worked for nothing, and that costs the study no attempt."""
     job_id = queue_job()
-    working = claim(ledger)
+    working = claim_next(ledger)
     ledger.hold_job(job_id)
     with pytest.raises(LeaseLost):
         finish(ledger, working)
     ledger.resume_job(job_id)
-    assert claim(ledger).attempt == 1
+    assert claim_next(ledger).attempt == 1
 
 
 def test_results_of_a_held_job_stay(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """A job that is read sends nothing while it is held, and is read when it is resumed."""
     job_id = queue_job()
-    finish(ledger, claim(ledger))
+    finish(ledger, claim_next(ledger))
     ledger.hold_job(job_id)
     assert ledger.claim_deliveries("pacs", lease_s=60) is None
     assert ledger.resume_job(job_id) is JobState.READ
@@ -103,14 +104,13 @@ def test_results_of_a_held_job_stay(ledger: Ledger, queue_job: Callable[..., int
 def test_only_what_an_admin_holds_is_resumed(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """A job whose patient has changed in the archive is not sent by a resume; the refusal says what would."""
     job_id = queue_job()
-    finish(ledger, claim(ledger))
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    finish(ledger, claim_next(ledger))
+    batch = next_batch(ledger, "pacs")
     ledger.hold(batch, reason="PatientID in pacs differs")
     with pytest.raises(IllegalTransition, match="release-hold"):
         ledger.resume_job(job_id)
     unread = queue_job("1.2.4")
-    ledger.hold_unread(claim(ledger), reason="which characters are these?")
+    ledger.hold_unread(claim_next(ledger), reason="which characters are these?")
     with pytest.raises(IllegalTransition, match=f"retry {unread}` reads it, `wetread cancel {unread}` reads it never"):
         ledger.resume_job(unread)
     assert state(ledger, job_id) is JobState.HELD
@@ -133,7 +133,7 @@ def refused_release(ledger: Ledger, job_id: int) -> str:
 def test_a_failed_job_is_not_made_read_by_its_note(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """A note that it was not read is no result: held by an admin or not, nobody has read the job."""
     job_id = queue_job()
-    ledger.fail(claim(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    ledger.fail(claim_next(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
     unread = ledger.next_unread(["cpu"], [JobState.FAILED])
     assert unread is not None
     ledger.note_unread(unread, results=[RESULT], destinations={"pacs": DEFAULT_KINDS}, why="told")
@@ -143,7 +143,7 @@ def test_a_failed_job_is_not_made_read_by_its_note(ledger: Ledger, queue_job: Ca
     ledger.hold_job(job_id)
     assert f"`wetread resume {job_id}`" in refused_release(ledger, job_id)
     ledger.resume_job(job_id)
-    ledger.hold_unread(claim(ledger), reason="no character set")
+    ledger.hold_unread(claim_next(ledger), reason="no character set")
     told = refused_release(ledger, job_id)
     assert "was not read: no character set" in told
     assert f"`wetread retry {job_id}` reads it, `wetread cancel {job_id}`" in told
@@ -155,12 +155,11 @@ def test_a_failed_job_is_not_made_read_by_its_note(ledger: Ledger, queue_job: Ca
 def test_a_worker_keeps_its_job_though_it_is_released(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """What is being read is not held, also where an earlier read of it is there: its worker's results are recorded."""
     job_id = queue_job()
-    finish(ledger, claim(ledger))
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    finish(ledger, claim_next(ledger))
+    batch = next_batch(ledger, "pacs")
     ledger.hold(batch, reason="PatientID in pacs differs")
     ledger.retry(job_id)
-    working = claim(ledger)
+    working = claim_next(ledger)
     assert "is claimed, not held" in refused_release(ledger, job_id)
     finish(ledger, working)
     assert "leave by themselves" in refused_release(ledger, job_id)
@@ -169,7 +168,7 @@ def test_a_worker_keeps_its_job_though_it_is_released(ledger: Ledger, queue_job:
 def test_what_an_admin_holds_is_resumed_not_released(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """Nobody has said of it that the patient is right: the archives go on being asked."""
     job_id = queue_job()
-    finish(ledger, claim(ledger))
+    finish(ledger, claim_next(ledger))
     ledger.hold_job(job_id)
     assert f"`wetread resume {job_id}`" in refused_release(ledger, job_id)
 
@@ -208,7 +207,7 @@ def test_nothing_is_claimed_from_a_held_queue(ledger: Ledger, queue_job: Callabl
 def test_nothing_is_sent_to_a_held_destination(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """Results wait, and go when it is resumed."""
     queue_job()
-    finish(ledger, claim(ledger))
+    finish(ledger, claim_next(ledger))
     ledger.hold_all("destination", "pacs")
     assert ledger.claim_deliveries("pacs", lease_s=60) is None
     ledger.resume_all("destination", "pacs")

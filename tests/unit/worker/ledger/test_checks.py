@@ -13,9 +13,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 from sqlalchemy import text
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from tests.unit.worker.reads import claim_next, record, result_file
 from worker.errors import LedgerAway
 from worker.jobs.job import DeliveryState, Priority
-from worker.jobs.job_records import ResultFile
 from worker.jobs.retention import Keeping
 from worker.ledger.checks import CHECKS, flaws_of
 from worker.ledger.database import utc_now
@@ -112,8 +112,7 @@ def _read(ledger: Ledger, root: Path, study: str, images: int = 2) -> None:
 
 def _finish(ledger: Ledger, root: Path, job_id: int | None) -> None:
     """Read what is next; `job_id` says which that is."""
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
+    claim = claim_next(ledger)
     assert job_id in (None, claim.job_id)
     results = []
     for kind in ("SEG", "SR"):
@@ -122,24 +121,15 @@ def _finish(ledger: Ledger, root: Path, job_id: int | None) -> None:
         uid = f"1.2.{claim.job_id}.{len(results)}"
         _write_object(root / "results" / file, uid)
         results.append(
-            ResultFile(
-                kind=kind,
+            result_file(
+                kind,
+                uid,
                 sop_class_uid=SOP_CLASS,
-                sop_instance_uid=uid,
-                series_instance_uid="1.3",
                 file=file,
                 sha256=hashlib.sha256((root / "results" / file).read_bytes()).hexdigest(),
             )
         )
-    ledger.finish(
-        claim,
-        results=results,
-        destinations=WANTED,
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-        withdraw_from=["near"],
-    )
+    record(ledger, claim, results, WANTED, withdraw_from=["near"])
 
 
 def _write_object(file: Path, sop_instance_uid: str) -> None:
@@ -167,8 +157,7 @@ def busy(ledger: Ledger, tmp_path: Path) -> Ledger:
     assert withdrawal is not None
     ledger.withdrawn(withdrawal)
     _close(ledger, tmp_path, "1.3")
-    failed = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert failed is not None
+    failed = claim_next(ledger)
     ledger.fail(failed, reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
     ledger.close_revision(assembled("1.4", ()), {}, [planned(files=(), input_key="4", runs=False)])
     for study in ("1.5", "1.6"):

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
-from worker.jobs.admin_rows import JobRow
+from tests.unit.worker.reads import claim_next, job_of, next_batch, record, result_file
 from worker.jobs.job import DeliveryState
-from worker.jobs.job_records import Claim, CommitmentBatch, ResultFile
+from worker.jobs.job_records import Claim, CommitmentBatch
 from worker.ledger.deliveries import CommitmentWish
 from worker.ledger.ledger import Ledger
 from worker.object_kinds import DEFAULT_KINDS
@@ -19,38 +19,21 @@ DAY_S = 86400.0
 def read_job(ledger: Ledger, queue_job: Callable[..., int]) -> int:
     """A job that was read, with two objects for two destinations."""
     job_id = queue_job()
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
+    claim = claim_next(ledger)
     _finish(ledger, claim)
     return job_id
 
 
 def _finish(ledger: Ledger, claim: Claim) -> None:
     results = [
-        ResultFile(
-            kind=kind,
-            sop_class_uid=f"1.2.{number}",
-            sop_instance_uid=f"1.2.3.{number}",
-            series_instance_uid="1.3",
-            file=f"f/{kind}.dcm",
-            sha256="0",
-        )
-        for number, kind in enumerate(("SEG", "SR"))
+        result_file(kind, f"1.2.3.{number}", sop_class_uid=f"1.2.{number}") for number, kind in enumerate(("SEG", "SR"))
     ]
-    ledger.finish(
-        claim,
-        results=results,
-        destinations={"near": DEFAULT_KINDS, "far": DEFAULT_KINDS},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-    )
+    record(ledger, claim, results, {"near": DEFAULT_KINDS, "far": DEFAULT_KINDS})
 
 
 def accept(ledger: Ledger, wish: CommitmentWish, destination: str = "near") -> None:
     """Let an archive take what waits for it."""
-    batch = ledger.claim_deliveries(destination, lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, destination)
     for item in batch.objects:
         ledger.delivered(item, DeliveryState.ACCEPTED, status=0, commitment=wish)
 
@@ -76,16 +59,9 @@ def report(
     )
 
 
-def row(ledger: Ledger, job_id: int) -> JobRow:
-    """Return the job."""
-    found = ledger.job(job_id)
-    assert found is not None
-    return found
-
-
 def states(ledger: Ledger, job_id: int, destination: str = "near") -> list[DeliveryState]:
     """Return the states of a destination's deliveries."""
-    return [item.state for item in row(ledger, job_id).deliveries if item.destination == destination]
+    return [item.state for item in job_of(ledger, job_id).deliveries if item.destination == destination]
 
 
 def test_delivered_means_committed_where_that_is_demanded(ledger: Ledger, read_job: int) -> None:
@@ -94,13 +70,13 @@ def test_delivered_means_committed_where_that_is_demanded(ledger: Ledger, read_j
     accept(ledger, "wanted", "far")
     assert states(ledger, read_job) == [DeliveryState.UNCOMMITTED] * 2
     assert states(ledger, read_job, "far") == [DeliveryState.ACCEPTED] * 2
-    assert not row(ledger, read_job).delivered
+    assert not job_of(ledger, read_job).delivered
     batch = ask(ledger)
     assert batch is not None
     assert batch.instances == (("1.2.0", "1.2.3.0"), ("1.2.1", "1.2.3.1"))
     assert report(ledger, batch.transaction_uid)
     assert states(ledger, read_job) == [DeliveryState.COMMITTED] * 2
-    assert row(ledger, read_job).delivered
+    assert job_of(ledger, read_job).delivered
     assert ask(ledger) is None
     assert ask(ledger, "far") is not None
 
@@ -113,8 +89,7 @@ def test_without_a_wish_nothing_is_asked(ledger: Ledger, read_job: int) -> None:
 
 def test_a_request_waits_for_the_rest_of_the_job(ledger: Ledger, read_job: int, clock: ManualLedgerClock) -> None:
     """One request a job: while an object is still on its way there nothing is asked."""
-    batch = ledger.claim_deliveries("near", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger)
     ledger.delivered(batch.objects[0], DeliveryState.ACCEPTED, commitment="wanted")
     assert ask(ledger) is None
     ledger.delivered(batch.objects[1], DeliveryState.REFUSED, status=0xA900, reason="no")
@@ -137,7 +112,7 @@ def test_a_report_that_never_comes_is_asked_for_again(ledger: Ledger, read_job: 
     clock.seconds += 101
     assert ask(ledger) is None
     assert report(ledger, first.transaction_uid)
-    assert row(ledger, read_job).deliveries[0].state is DeliveryState.COMMITTED
+    assert job_of(ledger, read_job).deliveries[0].state is DeliveryState.COMMITTED
     assert report(ledger, second.transaction_uid), "a second report is taken, and changes nothing"
 
 
@@ -150,11 +125,10 @@ def test_what_was_not_committed_to_is_sent_again_and_asked_for_again(
     assert first is not None
     report(ledger, first.transaction_uid, failed={"1.2.3.1": "status 0112, no such object instance"})
     assert states(ledger, read_job) == [DeliveryState.COMMITTED, DeliveryState.PENDING]
-    assert "no such object instance" in row(ledger, read_job).deliveries[2].reason
+    assert "no such object instance" in job_of(ledger, read_job).deliveries[2].reason
     assert ledger.claim_deliveries("near", lease_s=60) is None, "not before its wait"
     clock.seconds += 31
-    again = ledger.claim_deliveries("near", lease_s=60)
-    assert again is not None
+    again = next_batch(ledger)
     assert [item.kind for item in again.objects] == ["SR"]
     ledger.delivered(again.objects[0], DeliveryState.ACCEPTED, status=0x0111, commitment="required")
     second = ask(ledger)
@@ -255,7 +229,7 @@ def test_a_request_that_could_not_be_made_is_made_again(
     batch = ask(ledger)
     assert batch is not None
     ledger.postpone_commitment(batch, reason="it offers none", first_retry_s=30, longest_retry_s=600)
-    assert row(ledger, read_job).deliveries[0].reason == "it offers none"
+    assert job_of(ledger, read_job).deliveries[0].reason == "it offers none"
     clock.seconds += 31
     assert ask(ledger) is not None
 
@@ -284,9 +258,8 @@ def test_what_is_lost_while_its_job_is_held_or_read_again_is_sent_when_that_goes
         claim = claim or ledger.claim(["cpu"], worker="w", lease_s=60)
         assert claim is not None
         _finish(ledger, claim)
-    assert not row(ledger, read_job).delivered
-    again = ledger.claim_deliveries("near", lease_s=60)
-    assert again is not None
+    assert not job_of(ledger, read_job).delivered
+    again = next_batch(ledger)
     assert [item.sop_instance_uid for item in again.objects] == ["1.2.3.1"]
 
 
@@ -302,8 +275,7 @@ def test_what_is_lost_of_a_job_that_never_goes_on_is_given_up(ledger: Ledger, re
     else:
         files = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
         ledger.close_revision(assembled(files=files), {}, [planned(files=files, input_key="key-2")])
-        claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-        assert claim is not None
-        ledger.finish(claim, results=[], destinations={}, runtime="r", inputs_digest="i", recipe_digest="c")
+        claim = claim_next(ledger)
+        record(ledger, claim)
     report(ledger, batch.transaction_uid, failed={"1.2.3.1": "status 0112, no such object instance"})
     assert states(ledger, read_job) == [DeliveryState.COMMITTED, DeliveryState.ABANDONED]

@@ -9,9 +9,10 @@ from sqlalchemy import text
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
 from tests.unit.worker.queueing.test_outbox import Broker
+from tests.unit.worker.reads import record, result_file
 from worker.errors import LedgerBroken, LedgerDamaged
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import Claim, ResultFile
+from worker.jobs.job_records import Claim
 from worker.jobs.overview import StudyState
 from worker.ledger.damage import put_aside
 from worker.ledger.ledger import Ledger
@@ -192,23 +193,7 @@ def test_results_of_a_damaged_job_keep_no_others(ledger: Ledger, queue_job: Call
         queue_job(f"1.2.{number}")
         claimed = claim(ledger)
         assert claimed is not None
-        ledger.finish(
-            claimed,
-            results=[
-                ResultFile(
-                    kind="SR",
-                    sop_class_uid="1.2",
-                    sop_instance_uid=f"1.9.{number}",
-                    series_instance_uid="1.3",
-                    file="f",
-                    sha256="0",
-                )
-            ],
-            destinations={"pacs": DEFAULT_KINDS},
-            runtime="r",
-            inputs_digest="i",
-            recipe_digest="c",
-        )
+        record(ledger, claimed, [result_file("SR", f"1.9.{number}", file="f")], {"pacs": DEFAULT_KINDS})
     harm(ledger, statement)
     sent = set()
     while (batch := ledger.claim_deliveries("pacs", lease_s=60)) is not None:
@@ -227,7 +212,7 @@ def test_a_damaged_input_does_not_keep_a_study_from_being_recorded(
     if was_read:
         claimed = claim(ledger)
         assert claimed is not None
-        ledger.finish(claimed, results=[], destinations={}, runtime="r", inputs_digest="i", recipe_digest="c")
+        record(ledger, claimed)
     harm(ledger, statement)
     assert claim(ledger) is None
     more = assembled(files=("s/a/1.dcm", "s/a/2.dcm", "s/b/3.dcm"))
@@ -241,7 +226,7 @@ def end_as(ledger: Ledger, state: JobState) -> None:
     if claimed is None:
         ledger.cancel(1)
     elif state is JobState.READ:
-        ledger.finish(claimed, results=[], destinations={}, runtime="r", inputs_digest="i", recipe_digest="c")
+        record(ledger, claimed)
     elif state is JobState.FAILED:
         ledger.fail(claimed, reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
 
@@ -260,7 +245,7 @@ def test_later_images_are_recorded_and_read_whatever_became_of_a_damaged_job(
     claimed = claim(ledger)
     assert claimed is not None
     assert claimed.files == files
-    ledger.finish(claimed, results=[], destinations={}, runtime="r", inputs_digest="i", recipe_digest="c")
+    record(ledger, claimed)
     assert [job.state for job in ledger.jobs()] == [JobState.READ, JobState.SUPERSEDED]
     kind = "job held" if state in (JobState.READ, JobState.CLAIMED) else "damaged row replaced"
     (reason,) = [event.detail["reason"] for event in ledger.timeline("1.2.1") if event.kind == kind]

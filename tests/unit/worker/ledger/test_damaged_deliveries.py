@@ -7,9 +7,10 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from tests.unit.worker.conftest import ManualLedgerClock
+from tests.unit.worker.reads import claim_next, next_batch, record, result_file
 from worker.errors import LedgerDamaged
 from worker.jobs.job import DeliveryState
-from worker.jobs.job_records import OutgoingBatch, ResultFile
+from worker.jobs.job_records import OutgoingBatch
 from worker.ledger.ledger import Ledger
 from worker.ledger.tables import Delivery
 from worker.object_kinds import DEFAULT_KINDS
@@ -22,24 +23,9 @@ def two(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """Two jobs, each with an object for the same archive."""
     for number in (1, 2):
         queue_job(f"1.2.{number}")
-        claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-        assert claim is not None
-        made = ResultFile(
-            kind="SR",
-            sop_class_uid="1.2",
-            sop_instance_uid=f"1.9.{number}",
-            series_instance_uid="1.3",
-            file="f",
-            sha256="0",
-        )
-        ledger.finish(
-            claim,
-            results=[made],
-            destinations={"pacs": DEFAULT_KINDS},
-            runtime="r",
-            inputs_digest="i",
-            recipe_digest="c",
-        )
+        claim = claim_next(ledger)
+        made = result_file("SR", f"1.9.{number}", file="f")
+        record(ledger, claim, [made], {"pacs": DEFAULT_KINDS})
 
 
 def harm(ledger: Ledger, statement: str) -> None:
@@ -52,9 +38,7 @@ def harm(ledger: Ledger, statement: str) -> None:
 
 def claimed(ledger: Ledger) -> OutgoingBatch:
     """Claim what must be there."""
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
-    return batch
+    return next_batch(ledger, "pacs")
 
 
 def put_back(ledger: Ledger, batch: OutgoingBatch, *, in_vain: bool) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from tests.unit.worker.conftest import ManualLedgerClock
 from tests.unit.worker.ledger.test_notifications import CHANNELS, claimed, plan, read
+from tests.unit.worker.reads import job_of
 from worker.errors import LedgerDamaged, UnknownNotification
 from worker.jobs.job import JobState
 from worker.jobs.notification import NoticeState, NotificationState, who_is_told
@@ -163,8 +164,7 @@ def test_a_read_does_not_fail_over_what_was_told_of_the_one_before(
     ledger.acknowledge(two[0], by="Dr. Meyer")
     harm(ledger, statement)
     read_again(ledger, two[0], critical=critical)
-    job = ledger.job(two[0])
-    assert job is not None
+    job = job_of(ledger, two[0])
     assert job.state is JobState.READ
     assert len(ledger.new_notifications()) == critical
     assert [row.job_id for row in ledger.notifications(unacknowledged=True)].count(two[0]) >= critical

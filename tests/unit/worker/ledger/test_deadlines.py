@@ -5,21 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.worker.conftest import ManualLedgerClock
+from tests.unit.worker.reads import claim_next, record
 from worker.errors import LeaseLost
 from worker.jobs.job_records import Claim
 from worker.ledger.ledger import Ledger
 
 
-def claim(ledger: Ledger) -> Claim:
-    """Claim what must be there."""
-    claimed = ledger.claim(["cpu"], worker="w", lease_s=600)
-    assert claimed is not None
-    return claimed
-
-
 def finish(ledger: Ledger, claimed: Claim) -> None:
     """Record a read without results."""
-    ledger.finish(claimed, results=[], destinations={}, runtime="r", inputs_digest="i", recipe_digest="c")
+    record(ledger, claimed)
 
 
 def topics(ledger: Ledger) -> list[str]:
@@ -49,10 +43,10 @@ def test_a_read_after_that_says_that_it_is_late(
     queue_job(deadline_s=120.0)
     clock.seconds += 121
     ledger.pass_deadlines()
-    first = claim(ledger)
+    first = claim_next(ledger)
     assert ledger.settle_deadline(first) == 120.0
     ledger.hand_back(first, reason="stop")
-    again = claim(ledger)
+    again = claim_next(ledger)
     assert ledger.settle_deadline(again) == 120.0
     assert ledger.settle_deadline(again) == 120.0
 
@@ -62,7 +56,7 @@ def test_the_reader_may_be_the_first_to_notice(
 ) -> None:
     """Between two looks of the reconciler the deadline passes: the read says late, and somebody is told."""
     queue_job(deadline_s=120.0)
-    claimed = claim(ledger)
+    claimed = claim_next(ledger)
     clock.seconds += 120
     assert ledger.settle_deadline(claimed) == 120.0
     assert topics(ledger) == ["overdue"]
@@ -74,7 +68,7 @@ def test_what_was_in_time_when_its_objects_were_made_stays_so(
 ) -> None:
     """The objects do not say late, so nobody is told that it was, though the deadline passes before it is recorded."""
     queue_job(deadline_s=120.0)
-    claimed = claim(ledger)
+    claimed = claim_next(ledger)
     assert ledger.settle_deadline(claimed) is None
     clock.seconds += 500
     assert ledger.pass_deadlines() == []
@@ -88,7 +82,7 @@ def test_an_attempt_that_came_to_nothing_was_not_in_time(
 ) -> None:
     """When the worker dies after that, the deadline counts again."""
     job_id = queue_job(deadline_s=700.0)
-    late = claim(ledger)
+    late = claim_next(ledger)
     assert ledger.settle_deadline(late) is None
     clock.seconds += 601
     ledger.free_expired(max_attempts=3, retry_delay_s=0)
@@ -103,7 +97,7 @@ def test_a_job_that_failed_still_owes_its_read(
 ) -> None:
     """Somebody waits for it all the same; a cancelled one owes nothing."""
     failed = queue_job(deadline_s=120.0)
-    ledger.fail(claim(ledger), reason="broken", max_attempts=1, retry_delay_s=0, permanent=True)
+    ledger.fail(claim_next(ledger), reason="broken", max_attempts=1, retry_delay_s=0, permanent=True)
     ledger.cancel(queue_job("1.2.4", deadline_s=120.0))
     clock.seconds += 121
     assert ledger.pass_deadlines() == [failed]
@@ -114,7 +108,7 @@ def test_a_job_that_is_held_before_it_was_read_owes_its_read(
 ) -> None:
     """Somebody who expects it hears of it; one that is held after it was read in time does not owe it."""
     job_id = queue_job(deadline_s=120.0)
-    held = claim(ledger)
+    held = claim_next(ledger)
     ledger.hold_unread(held, reason="Specific Character Set")
     clock.seconds += 121
     assert ledger.pass_deadlines() == [job_id]
@@ -125,7 +119,7 @@ def test_a_job_that_was_read_in_time_and_is_held_owes_nothing(
 ) -> None:
     """Its results wait for an admin."""
     job_id = queue_job(deadline_s=120.0)
-    in_time = claim(ledger)
+    in_time = claim_next(ledger)
     assert ledger.settle_deadline(in_time) is None
     finish(ledger, in_time)
     ledger.hold_job(job_id)
@@ -140,7 +134,7 @@ def test_without_a_deadline_nothing_is_late(
     queue_job()
     clock.seconds += 1e6
     assert ledger.pass_deadlines() == []
-    assert ledger.settle_deadline(claim(ledger)) is None
+    assert ledger.settle_deadline(claim_next(ledger)) is None
 
 
 def test_a_reboot_makes_nothing_late_by_itself(
@@ -158,7 +152,7 @@ def test_an_attempt_that_ended_without_a_read_was_not_in_time(
 ) -> None:
     """Also where nobody tries again: its objects did not pass the gate, or somebody has stopped it."""
     job_id = queue_job(deadline_s=120.0)
-    in_time = claim(ledger)
+    in_time = claim_next(ledger)
     assert ledger.settle_deadline(in_time) is None
     if end == "failed":
         ledger.fail(in_time, reason="gate", max_attempts=3, retry_delay_s=0, permanent=True)
@@ -175,14 +169,14 @@ def test_a_read_in_time_that_is_asked_for_again_is_not_late(
 ) -> None:
     """Its results are there: whoever waited for them had them in time, whatever becomes of the second read."""
     job_id = queue_job(deadline_s=120.0)
-    in_time = claim(ledger)
+    in_time = claim_next(ledger)
     assert ledger.settle_deadline(in_time) is None
     finish(ledger, in_time)
     clock.seconds += 86400
     ledger.hold_job(job_id)
     ledger.retry(job_id)
     assert ledger.pass_deadlines() == []
-    again = claim(ledger)
+    again = claim_next(ledger)
     assert ledger.settle_deadline(again) is None
     ledger.fail(again, reason="broken", max_attempts=1, retry_delay_s=0, permanent=True)
     assert ledger.pass_deadlines() == []

@@ -7,14 +7,14 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from dicom_node.archives.archive import StoreOutcome
+from dicom_node.archives.sender import StoreOutcome
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock
+from tests.unit.worker.reads import claim_next, job_of, record, result_file
 from worker.delivery.delivery import Deliverer
 from worker.delivery.destination import Destination
 from worker.jobs.job import DeliveryState
-from worker.jobs.job_records import ResultFile
 from worker.ledger.ledger import Ledger
 from worker.settings import DeliverySettings
 from worker.testing import write_mr_series
@@ -36,25 +36,15 @@ def waiting(tmp_path: Path, ledger: Ledger, queue_job: Callable[..., int]) -> li
     jobs = []
     for number in range(JOBS):
         jobs.append(queue_job(study=f"1.2.{number}", files=("a",)))
-        claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-        assert claim is not None
+        claim = claim_next(ledger)
         (file,) = write_mr_series(tmp_path / "results" / str(number), seed=number, slices=1)
-        result = ResultFile(
-            kind="SEG",
-            sop_class_uid="1.2",
-            sop_instance_uid=str(pydicom.dcmread(file).SOPInstanceUID),
-            series_instance_uid="1.3",
+        result = result_file(
+            "SEG",
+            str(pydicom.dcmread(file).SOPInstanceUID),
             file=f"{number}/{file.name}",
             sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
         )
-        ledger.finish(
-            claim,
-            results=[result],
-            destinations={"pacs": ("SEG",)},
-            runtime="r",
-            inputs_digest="i",
-            recipe_digest="c",
-        )
+        record(ledger, claim, [result], {"pacs": ("SEG",)})
     return jobs
 
 
@@ -151,8 +141,7 @@ def test_what_waits_too_long_behind_an_open_breaker_is_given_up(
     house.run()
     assert ledger.abandon_overdue("pacs", give_up_after_s=60, reason="no") == 0
     assert ledger.abandon_overdue("pacs", give_up_after_s=-1, reason="no") == JOBS
-    row = ledger.job(waiting[0])
-    assert row is not None
+    row = job_of(ledger, waiting[0])
     assert (row.deliveries[0].state, row.deliveries[0].reason) == (DeliveryState.ABANDONED, "no")
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.worker.conftest import assembled, planned
+from tests.unit.worker.reads import claim_next, next_batch, record, result_file
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import Claim, OutgoingBatch, ResultFile
 from worker.ledger.checks import CHECKS
 from worker.ledger.database import utc_now
 from worker.ledger.facts import StudyFacts
@@ -15,28 +15,12 @@ from worker.ledger.flaws import Moment
 from worker.ledger.ledger import Ledger
 from worker.object_kinds import DEFAULT_KINDS
 
-RESULT = ResultFile(
-    kind="SEG", sop_class_uid="1.2", sop_instance_uid="1.2.9", series_instance_uid="1.2.8", file="f/1.dcm", sha256="0"
-)
-
-
-def claim(ledger: Ledger) -> Claim:
-    """Claim what must be there."""
-    claimed = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claimed is not None
-    return claimed
+RESULT = result_file("SEG", "1.2.9", series_instance_uid="1.2.8", file="f/1.dcm")
 
 
 def read(ledger: Ledger) -> None:
     """Let a worker read what waits, for two archives."""
-    ledger.finish(
-        claim(ledger),
-        results=[RESULT],
-        destinations={"near": DEFAULT_KINDS, "far": DEFAULT_KINDS},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-    )
+    record(ledger, claim_next(ledger), [RESULT], {"near": DEFAULT_KINDS, "far": DEFAULT_KINDS})
 
 
 @pytest.fixture(params=["identity check", "admin"])
@@ -44,24 +28,18 @@ def held_read(request: pytest.FixtureRequest, ledger: Ledger, queue_job: Callabl
     """A job that is held after it was read, when an archive has all of it and another nothing; and who lets it go."""
     job_id = queue_job()
     read(ledger)
-    (item,) = _sent(ledger, "near").objects
+    (item,) = next_batch(ledger).objects
     ledger.delivered(item, DeliveryState.ACCEPTED, status=0)
     if request.param == "admin":
         ledger.hold_job(job_id)
         return lambda: assert_resumed(ledger, job_id)
-    ledger.hold(_sent(ledger, "far"), reason="PatientID differs")
+    ledger.hold(next_batch(ledger, "far"), reason="PatientID differs")
     return lambda: ledger.release(job_id)
 
 
 def assert_resumed(ledger: Ledger, job_id: int) -> None:
     """Let go on what an admin holds, as a read."""
     assert ledger.resume_job(job_id) is JobState.READ
-
-
-def _sent(ledger: Ledger, destination: str) -> OutgoingBatch:
-    batch = ledger.claim_deliveries(destination, lease_s=60)
-    assert batch is not None
-    return batch
 
 
 def _later(ledger: Ledger, images: int = 3, **changes: object) -> None:
@@ -88,7 +66,7 @@ def test_a_held_read_stays_where_the_model_would_not_run_now(ledger: Ledger, hel
     assert _states(ledger) == [JobState.HELD]
     held_read()
     assert _states(ledger) == [JobState.READ]
-    assert [item.kind for item in _sent(ledger, "far").objects] == ["SEG"]
+    assert [item.kind for item in next_batch(ledger, "far").objects] == ["SEG"]
 
 
 @pytest.mark.parametrize("policy", ["ignore", "addendum"])
@@ -103,7 +81,7 @@ def test_late_images_of_a_held_read_follow_the_card(ledger: Ledger, held_read: C
     assert _states(ledger) == [JobState.HELD, JobState.SUPERSEDED, JobState.SKIPPED]
     held_read()
     assert _states(ledger) == [JobState.READ, JobState.SUPERSEDED, JobState.SKIPPED]
-    assert [item.kind for item in _sent(ledger, "far").objects] == ["SEG"]
+    assert [item.kind for item in next_batch(ledger, "far").objects] == ["SEG"]
 
 
 @pytest.mark.parametrize("comes_to_nothing", [True, False])
@@ -120,12 +98,12 @@ def test_a_held_read_stays_until_another_takes_its_place(
         ledger.cancel(newest)
         held_read()
         assert _states(ledger) == [JobState.READ, JobState.SUPERSEDED, JobState.CANCELLED]
-        assert [item.kind for item in _sent(ledger, "far").objects] == ["SEG"]
+        assert [item.kind for item in next_batch(ledger, "far").objects] == ["SEG"]
     else:
         ledger.retry(newest)
         read(ledger)
         assert _states(ledger) == [JobState.SUPERSEDED, JobState.SUPERSEDED, JobState.READ]
-        assert _sent(ledger, "far").job_id == newest
+        assert next_batch(ledger, "far").job_id == newest
         assert ledger.claim_deliveries("far", lease_s=60) is None
 
 
@@ -135,7 +113,7 @@ def test_what_is_held_before_it_is_read_again_is_no_read(ledger: Ledger, queue_j
     read(ledger)
     ledger.hold_job(job_id)
     ledger.retry(job_id)
-    ledger.hold_unread(claim(ledger), reason="nobody knows what the bytes of the name mean")
+    ledger.hold_unread(claim_next(ledger), reason="nobody knows what the bytes of the name mean")
     _later(ledger, runs=False, files=(), series_instance_uid="", input_key="none", reason="two patient ids")
     assert _states(ledger) == [JobState.SUPERSEDED, JobState.SKIPPED]
 

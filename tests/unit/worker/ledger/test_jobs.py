@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from tests.unit.worker.reads import claim_next, job_of, next_batch, record, result_file
 from worker.errors import IllegalTransition, LeaseLost, UnknownJob
 from worker.jobs.job import DeliveryState, JobState
 from worker.jobs.job_records import Claim, ModelVersion, ResultFile
@@ -13,46 +14,24 @@ from worker.ledger.ledger import Ledger
 from worker.object_kinds import DEFAULT_KINDS
 from worker.selecting.other_series import OtherSeries
 
-RESULT = ResultFile(
-    kind="SEG",
-    sop_class_uid="1.2",
-    sop_instance_uid="1.2.9",
-    series_instance_uid="1.2.8",
-    file="f/1/seg.dcm",
-    sha256="0",
-)
-
-
-def claim(ledger: Ledger, worker: str = "w1") -> Claim:
-    """Claim what must be there."""
-    claimed = ledger.claim(["cpu"], worker=worker, lease_s=60)
-    assert claimed is not None
-    return claimed
+RESULT = result_file("SEG", "1.2.9", series_instance_uid="1.2.8", file="f/1/seg.dcm")
 
 
 def finish(ledger: Ledger, claimed: Claim) -> None:
     """Record one result for one destination."""
-    ledger.finish(
-        claimed,
-        results=[RESULT],
-        destinations={"pacs": DEFAULT_KINDS},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-    )
+    record(ledger, claimed, [RESULT], {"pacs": DEFAULT_KINDS})
 
 
 def state(ledger: Ledger, job_id: int) -> JobState:
     """Return the state of a job that exists."""
-    row = ledger.job(job_id)
-    assert row is not None
+    row = job_of(ledger, job_id)
     return row.state
 
 
 def test_a_job_is_claimed_once(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """Two workers cannot hold one job."""
     job_id = queue_job()
-    assert claim(ledger).job_id == job_id
+    assert claim_next(ledger).job_id == job_id
     assert ledger.claim(["cpu"], worker="w2", lease_s=60) is None
 
 
@@ -67,23 +46,22 @@ def test_the_oldest_job_is_claimed_first(ledger: Ledger, queue_job: Callable[...
     """Of jobs with one priority the oldest runs first, whatever a token hints."""
     first = queue_job("1.2.3")
     second = queue_job("1.2.4")
-    assert [claim(ledger).job_id, claim(ledger).job_id] == [first, second]
+    assert [claim_next(ledger).job_id, claim_next(ledger).job_id] == [first, second]
 
 
 def test_fence_refuses_a_late_worker(ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]) -> None:
     """When a lease ran out and another worker has read the job, the late worker's results are refused."""
     queue_job()
-    late = claim(ledger)
+    late = claim_next(ledger)
     clock.seconds += 61
     assert ledger.free_expired(max_attempts=3, retry_delay_s=0) == 1
-    second = claim(ledger, "w2")
+    second = claim_next(ledger, worker="w2")
     with pytest.raises(LeaseLost):
         finish(ledger, late)
     finish(ledger, second)
     with pytest.raises(LeaseLost):
         ledger.renew(late, lease_s=60)
-    row = ledger.job(second.job_id)
-    assert row is not None
+    row = job_of(ledger, second.job_id)
     assert (row.state, row.attempts, len(row.deliveries)) == (JobState.READ, 2, 1)
 
 
@@ -92,7 +70,7 @@ def test_a_renewed_lease_does_not_run_out(
 ) -> None:
     """A heartbeat keeps the job with its worker."""
     queue_job()
-    claimed = claim(ledger)
+    claimed = claim_next(ledger)
     clock.seconds += 50
     ledger.renew(claimed, lease_s=60)
     clock.seconds += 50
@@ -102,7 +80,7 @@ def test_a_renewed_lease_does_not_run_out(
 def test_a_reboot_ends_every_lease(ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]) -> None:
     """Readings from before a reboot are not compared with those after it: the lease is over."""
     queue_job()
-    claim(ledger)
+    claim_next(ledger)
     clock.mark, clock.seconds = "boot-2", 5.0
     assert ledger.free_expired(max_attempts=3, retry_delay_s=0) == 1
 
@@ -113,11 +91,10 @@ def test_a_study_that_kills_its_workers_ends_failed(
     """A lease that ran out counts as an attempt, and after the last one the job is failed with the reason."""
     job_id = queue_job()
     for _ in range(3):
-        claim(ledger)
+        claim_next(ledger)
         clock.seconds += 61
         ledger.free_expired(max_attempts=3, retry_delay_s=0)
-    row = ledger.job(job_id)
-    assert row is not None
+    row = job_of(ledger, job_id)
     assert row.state is JobState.FAILED
     assert "lease" in row.reason
 
@@ -126,42 +103,41 @@ def test_a_hand_back_does_not_count(ledger: Ledger, queue_job: Callable[..., int
     """A worker that is stopped costs the study no attempt."""
     queue_job()
     for _ in range(10):
-        ledger.hand_back(claim(ledger), reason="the worker was stopped")
-    assert claim(ledger).attempt == 1
+        ledger.hand_back(claim_next(ledger), reason="the worker was stopped")
+    assert claim_next(ledger).attempt == 1
 
 
 def test_what_waits_for_a_word_of_the_admins_is_held(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """It is not read again by itself, has its reason, is nobody's any more, and goes on when it is retried."""
     job_id = queue_job()
-    held = claim(ledger)
+    held = claim_next(ledger)
     ledger.hold_unread(held, reason="which character set?")
-    row = ledger.job(job_id)
-    assert row is not None
+    row = job_of(ledger, job_id)
     assert (row.state, row.reason) == (JobState.HELD, "which character set?")
     with pytest.raises(LeaseLost):
         finish(ledger, held)
     ledger.free_expired(max_attempts=3, retry_delay_s=0.0)
     assert ledger.claim(["cpu"], worker="w2", lease_s=60) is None
     ledger.retry(job_id)
-    assert claim(ledger).job_id == job_id
+    assert claim_next(ledger).job_id == job_id
 
 
 def test_a_failed_attempt_waits(ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]) -> None:
     """After a failed attempt nobody gets the job before the delay has passed."""
     job_id = queue_job()
-    after = ledger.fail(claim(ledger), reason="host gone", max_attempts=3, retry_delay_s=5, permanent=False)
+    after = ledger.fail(claim_next(ledger), reason="host gone", max_attempts=3, retry_delay_s=5, permanent=False)
     assert after is JobState.QUEUED
     assert ledger.claim(["cpu"], worker="w1", lease_s=60) is None
     clock.seconds += 6
-    assert claim(ledger).job_id == job_id
+    assert claim_next(ledger).job_id == job_id
 
 
 def test_retry_gives_a_failed_job_its_attempts_back(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """An admin's retry queues a failed job as if it were new; a read one is refused."""
     job_id = queue_job()
-    ledger.fail(claim(ledger), reason="no", max_attempts=3, retry_delay_s=0, permanent=True)
+    ledger.fail(claim_next(ledger), reason="no", max_attempts=3, retry_delay_s=0, permanent=True)
     ledger.retry(job_id)
-    claimed = claim(ledger)
+    claimed = claim_next(ledger)
     assert claimed.attempt == 1
     finish(ledger, claimed)
     with pytest.raises(IllegalTransition):
@@ -178,7 +154,7 @@ def test_retry_takes_the_model_as_it_is_now(ledger: Ledger) -> None:
         job_id,
         model=ModelVersion(model_id="constant-answer", model_digest="b" * 64, name="Constant answer", version="2"),
     )
-    claimed = claim(ledger)
+    claimed = claim_next(ledger)
     assert (claimed.job_id, claimed.model_digest) == (job_id, "b" * 64)
     assert ledger.jobs()[0].model_version == "2"
 
@@ -208,19 +184,18 @@ def test_later_images_replace_a_waiting_job(ledger: Ledger) -> None:
 def test_a_read_job_is_superseded_when_the_newer_one_is_read(ledger: Ledger) -> None:
     """Until the newer read is there the older one stays valid."""
     ledger.close_revision(assembled(), {}, [planned()])
-    first = claim(ledger)
+    first = claim_next(ledger)
     finish(ledger, first)
     more = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
     ledger.close_revision(assembled(files=more), {}, [planned(files=more, input_key="key-2")])
     assert state(ledger, first.job_id) is JobState.READ
-    second = claim(ledger)
-    ledger.finish(
+    second = claim_next(ledger)
+    record(
+        ledger,
         second,
-        results=[ResultFile(**{**vars(RESULT), "sop_instance_uid": "1.2.10"})],
-        destinations={"pacs": DEFAULT_KINDS},
-        runtime="r",
+        [ResultFile(**{**vars(RESULT), "sop_instance_uid": "1.2.10"})],
+        {"pacs": DEFAULT_KINDS},
         inputs_digest="i2",
-        recipe_digest="c",
     )
     assert state(ledger, first.job_id) is JobState.SUPERSEDED
 
@@ -231,7 +206,7 @@ def test_one_read_stands_though_the_one_between_failed(ledger: Ledger) -> None:
     for number in range(3):
         files = tuple(f"s/a/{file}.dcm" for file in range(number + 1))
         ledger.close_revision(assembled(files=files), {}, [planned(files=files, input_key=f"key-{number}")])
-        claims.append(claim(ledger))
+        claims.append(claim_next(ledger))
         if number == 0:
             finish(ledger, claims[0])
     ledger.fail(claims[1], reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
@@ -243,7 +218,7 @@ def test_one_read_stands_though_the_one_between_failed(ledger: Ledger) -> None:
 def test_late_images_follow_the_card(ledger: Ledger, policy: str) -> None:
     """A card that does not want to read again is not read again, and the ledger says so."""
     ledger.close_revision(assembled(), {}, [planned(late_images=policy)])
-    finish(ledger, claim(ledger))
+    finish(ledger, claim_next(ledger))
     more = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
     ledger.close_revision(assembled(files=more), {}, [planned(files=more, input_key="key-2", late_images=policy)])
     newest = ledger.jobs()[0]
@@ -266,7 +241,7 @@ def test_a_series_of_its_own_does_not_bring_an_updated_model(ledger: Ledger, was
     """What was read of unchanged images, is being read, or was stopped by an admin, stays as it is."""
     ledger.close_revision(assembled(), {}, [planned()])
     if was in (JobState.READ, JobState.CLAIMED):
-        working = claim(ledger)
+        working = claim_next(ledger)
         if was is JobState.READ:
             finish(ledger, working)
     elif was is JobState.HELD:
@@ -282,7 +257,7 @@ def test_what_was_not_read_yet_is_read_by_the_model_that_is_here(ledger: Ledger,
     """The version that it was queued for is no longer on the machine."""
     ledger.close_revision(assembled(), {}, [planned()])
     if was is JobState.FAILED:
-        ledger.fail(claim(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+        ledger.fail(claim_next(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
     ledger.close_revision(assembled(files=WITH_ANOTHER_SERIES), {}, [planned(model_digest="b" * 64, version="2")])
     assert [(job.state, job.model_version) for job in ledger.jobs()] == [
         (JobState.QUEUED, "2"),
@@ -293,7 +268,7 @@ def test_what_was_not_read_yet_is_read_by_the_model_that_is_here(ledger: Ledger,
 def test_one_addendum_tells_of_the_same_images(ledger: Ledger) -> None:
     """Not another for each series that the model does not read."""
     ledger.close_revision(assembled(), {}, [planned(late_images="addendum")])
-    finish(ledger, claim(ledger))
+    finish(ledger, claim_next(ledger))
     more = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
     again = planned(files=more, input_key="key-2", late_images="addendum")
     ledger.close_revision(assembled(files=more), {}, [again])
@@ -318,7 +293,7 @@ def test_a_silent_job_gets_a_new_token(ledger: Ledger, clock: ManualLedgerClock,
     clock.seconds += 16
     assert ledger.requeue_silent(silent_s=15) == 1
     assert [job for _, _, job in ledger.waiting_tokens()] == [job_id]
-    claim(ledger)
+    claim_next(ledger)
     clock.seconds += 16
     assert ledger.requeue_silent(silent_s=15) == 0
 
@@ -328,7 +303,7 @@ def test_words_from_outside_are_kept_as_far_as_a_database_can(ledger: Ledger) ->
     odd = "\0half \udc80"
     study = replace(assembled(), calling_ae_title=f"{odd}{'x' * 20}")
     ledger.close_revision(study, {"1.2.3.1": {"SliceThickness": float("nan"), "SeriesDescription": odd}}, [planned()])
-    ledger.fail(claim(ledger, "w" * 200), reason=odd, max_attempts=1, retry_delay_s=0, permanent=True)
+    ledger.fail(claim_next(ledger, "w" * 200), reason=odd, max_attempts=1, retry_delay_s=0, permanent=True)
     (row,) = ledger.jobs()
     assert (row.state, row.reason) == (JobState.FAILED, "\N{REPLACEMENT CHARACTER}half ?")
     (kept,) = ledger.studies()
@@ -351,13 +326,13 @@ def test_a_job_knows_what_fits_as_well(ledger: Ledger) -> None:
     ledger.close_revision(assembled(), {}, [planned(others=OtherSeries(series=1, images=1))])
     more = OtherSeries(series=2, images=3)
     ledger.close_revision(assembled(files=("s/a/1.dcm", "s/a/2.dcm", "s/b/1.dcm")), {}, [planned(others=more)])
-    assert claim(ledger).others == more
+    assert claim_next(ledger).others == more
 
 
 def test_what_comes_after_a_read_and_fits_as_well_is_told(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """Once, also while it is read; its results do not count it, and the job is not read again for it."""
     job_id = queue_job()
-    first = claim(ledger)
+    first = claim_next(ledger)
     later = [("s/a/1.dcm", "s/a/2.dcm", *(f"s/b/{number}.dcm" for number in range(more))) for more in (1, 2, 3)]
     one, two = OtherSeries(series=1, images=1), OtherSeries(series=1, images=2)
     ledger.close_revision(assembled(files=later[0]), {}, [planned(others=one)])
@@ -372,7 +347,7 @@ def test_what_comes_after_a_read_and_fits_as_well_is_told(ledger: Ledger, queue_
     assert [job.state for job in ledger.jobs()] == [JobState.READ]
     ledger.hold_job(job_id)
     ledger.retry(job_id)
-    assert claim(ledger).others == two
+    assert claim_next(ledger).others == two
 
 
 def test_the_text_sr_of_a_job_is_that_of_its_latest_read(ledger: Ledger, queue_job: Callable[..., int]) -> None:
@@ -380,8 +355,8 @@ def test_the_text_sr_of_a_job_is_that_of_its_latest_read(ledger: Ledger, queue_j
     job_id = queue_job()
     first = replace(RESULT, kind="TEXT-SR")
     for told in (first, replace(first, sop_instance_uid="1.2.10", file="f/1/other.dcm"), first):
-        held = claim(ledger)
-        ledger.finish(held, results=[told], destinations={}, runtime="r", inputs_digest="i", recipe_digest="c")
+        held = claim_next(ledger)
+        record(ledger, held, [told])
         assert ledger.text_report(job_id) == told.file
         ledger.hold_job(job_id)
         ledger.retry(job_id)
@@ -397,21 +372,12 @@ def test_what_an_earlier_read_had_made_leaves_when_the_latest_has_made_it_again(
         if number:
             ledger.hold_job(job_id)
             ledger.retry(job_id)
-        held = claim(ledger)
-        ledger.finish(
-            held,
-            results=[made],
-            destinations={"pacs": DEFAULT_KINDS},
-            runtime="r",
-            inputs_digest="i",
-            recipe_digest="c",
-        )
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+        held = claim_next(ledger)
+        record(ledger, held, [made], {"pacs": DEFAULT_KINDS})
+    batch = next_batch(ledger, "pacs")
     assert [item.sop_instance_uid for item in batch.objects] == [first.sop_instance_uid]
     ledger.delivered(batch.objects[0], DeliveryState.ACCEPTED, status=0)
-    row = ledger.job(job_id)
-    assert row is not None
+    row = job_of(ledger, job_id)
     assert {item.sop_instance_uid: item.state for item in row.deliveries} == {
         first.sop_instance_uid: DeliveryState.ACCEPTED,
         other.sop_instance_uid: DeliveryState.REPLACED,

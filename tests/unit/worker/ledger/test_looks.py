@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import select, text, update
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from tests.unit.worker.reads import claim_next, next_batch, record, result_file
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import OutgoingBatch, ResultFile
+from worker.jobs.job_records import OutgoingBatch
 from worker.jobs.study_awaited import EarlierLooks, Look
 from worker.ledger.database import utc_now
 from worker.ledger.ledger import Ledger
@@ -17,27 +18,12 @@ from worker.ledger.tables import DestinationState, Event
 
 def read(ledger: Ledger, number: int = 0) -> None:
     """Read the job that is queued: two results for each of two destinations."""
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
+    claim = claim_next(ledger)
     results = [
-        ResultFile(
-            kind=kind,
-            sop_class_uid="1.2",
-            sop_instance_uid=f"1.2.{number}.{place}",
-            series_instance_uid="1.3",
-            file=f"f/{number}-{kind}.dcm",
-            sha256="0",
-        )
+        result_file(kind, f"1.2.{number}.{place}", file=f"f/{number}-{kind}.dcm")
         for place, kind in enumerate(("SEG", "SR"))
     ]
-    ledger.finish(
-        claim,
-        results=results,
-        destinations={"near": ("SEG", "SR"), "far": ("SEG", "SR")},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-    )
+    record(ledger, claim, results, {"near": ("SEG", "SR"), "far": ("SEG", "SR")})
 
 
 @pytest.fixture
@@ -51,9 +37,7 @@ def read_job(ledger: Ledger, queue_job: Callable[..., int]) -> int:
 def batch(ledger: Ledger, clock: ManualLedgerClock, destination: str = "near") -> OutgoingBatch:
     """Claim what must be there, after any wait."""
     clock.seconds += 601
-    claimed = ledger.claim_deliveries(destination, lease_s=60)
-    assert claimed is not None
-    return claimed
+    return next_batch(ledger, destination)
 
 
 def look(ledger: Ledger, clock: ManualLedgerClock, seen: Look, destination: str = "near") -> OutgoingBatch:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.worker.conftest import assembled, planned
+from tests.unit.worker.reads import claim_next, next_batch, record, result_file
 from worker.errors import LeaseLost
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import Claim, ResultFile
 from worker.ledger.ledger import Ledger
 
 STUDY = "1.2.3"
@@ -17,16 +17,9 @@ MENDED = replace(WHOLE, mended=frozenset(FILES[:1]))
 NOW = planned(mended_digest="now")
 
 
-def claim(ledger: Ledger) -> Claim:
-    """Claim what must be there."""
-    claimed = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claimed is not None
-    return claimed
-
-
 def read(ledger: Ledger, digest: str) -> None:
     """Let a worker read what waits."""
-    ledger.finish(claim(ledger), results=[], destinations={}, runtime="r", inputs_digest=digest, recipe_digest="c")
+    record(ledger, claim_next(ledger), inputs_digest=digest)
 
 
 def jobs(ledger: Ledger) -> list[tuple[int, JobState]]:
@@ -64,7 +57,7 @@ def test_what_was_read_of_the_same_bytes_stays(ledger: Ledger) -> None:
 def test_what_failed_is_tried_again(ledger: Ledger) -> None:
     """A file that cannot be parsed fails its job for good; an admin need not know that it is a good one by now."""
     ledger.close_revision(WHOLE, {}, [planned()])
-    ledger.fail(claim(ledger), reason="unreadable", max_attempts=3, retry_delay_s=1.0, permanent=True)
+    ledger.fail(claim_next(ledger), reason="unreadable", max_attempts=3, retry_delay_s=1.0, permanent=True)
     assert ledger.close_revision(WHOLE, {}, [planned()]) == 1
     assert ledger.close_revision(MENDED, {}, [NOW]) == 2
     assert jobs(ledger) == [(1, JobState.SUPERSEDED), (2, JobState.QUEUED)]
@@ -81,7 +74,7 @@ def test_what_waits_reads_what_is_here_by_then(ledger: Ledger) -> None:
 def test_what_is_being_read_of_other_bytes_starts_over(ledger: Ledger, noted: str) -> None:
     """Or perhaps of others, where it has not said yet what it read: of the damaged file nothing is told to anybody."""
     ledger.close_revision(WHOLE, {}, [planned()])
-    first = claim(ledger)
+    first = claim_next(ledger)
     if noted:
         ledger.note_inputs(first, noted)
     assert ledger.close_revision(MENDED, {}, [replace(NOW, model_digest="b" * 64)]) == 1
@@ -89,12 +82,12 @@ def test_what_is_being_read_of_other_bytes_starts_over(ledger: Ledger, noted: st
     with pytest.raises(LeaseLost):
         ledger.note_inputs(first, "damaged")
     with pytest.raises(LeaseLost):
-        ledger.finish(first, results=[], destinations={}, runtime="r", inputs_digest="damaged", recipe_digest="c")
-    second = claim(ledger)
+        record(ledger, first, inputs_digest="damaged")
+    second = claim_next(ledger)
     assert (second.job_id, second.attempt, second.model_digest) == (first.job_id, first.attempt, "b" * 64)
     ledger.note_inputs(second, "now")
     assert ledger.close_revision(MENDED, {}, [NOW]) == 1
-    ledger.finish(second, results=[], destinations={}, runtime="r", inputs_digest="now", recipe_digest="c")
+    record(ledger, second, inputs_digest="now")
     assert ledger.close_revision(MENDED, {}, [NOW]) == 1
     assert jobs(ledger) == [(1, JobState.READ)]
     assert ledger.claim(["cpu"], worker="w", lease_s=60) is None
@@ -105,10 +98,10 @@ def test_what_is_being_read_of_other_bytes_starts_over(ledger: Ledger, noted: st
 def test_what_is_being_read_of_the_same_bytes_goes_on(ledger: Ledger) -> None:
     """The file was mended before the worker came to it: one read, and the input is known as the same."""
     ledger.close_revision(WHOLE, {}, [planned()])
-    first = claim(ledger)
+    first = claim_next(ledger)
     ledger.note_inputs(first, "now")
     assert ledger.close_revision(MENDED, {}, [NOW]) == 1
-    ledger.finish(first, results=[], destinations={}, runtime="r", inputs_digest="now", recipe_digest="c")
+    record(ledger, first, inputs_digest="now")
     assert ledger.close_revision(MENDED, {}, [NOW]) == 1
     assert jobs(ledger) == [(1, JobState.READ)]
 
@@ -120,7 +113,7 @@ def test_what_a_read_before_has_noted_says_nothing_of_the_next(ledger: Ledger) -
     (job,) = ledger.jobs()
     ledger.hold_job(job.id)
     ledger.retry(job.id)
-    claim(ledger)
+    claim_next(ledger)
     assert ledger.close_revision(MENDED, {}, [NOW]) == 1
     assert jobs(ledger) == [(1, JobState.QUEUED)]
 
@@ -128,7 +121,7 @@ def test_what_a_read_before_has_noted_says_nothing_of_the_next(ledger: Ledger) -
 def test_other_series_do_not_have_it_start_over(ledger: Ledger) -> None:
     """What is being read of them is what it was."""
     ledger.close_revision(WHOLE, {}, [planned()])
-    claim(ledger)
+    claim_next(ledger)
     assert ledger.close_revision(MENDED, {}, [planned()]) == 1
     assert jobs(ledger) == [(1, JobState.CLAIMED)]
 
@@ -137,19 +130,9 @@ def test_other_series_do_not_have_it_start_over(ledger: Ledger) -> None:
 def test_what_is_held_and_was_read_of_other_bytes_is_read_again(ledger: Ledger, digest: str, *, again: bool) -> None:
     """For its patient, say: whoever releases it must not let go what was read of the damaged file."""
     ledger.close_revision(WHOLE, {}, [planned()])
-    made = ResultFile(
-        kind="SR", sop_class_uid="1.2", sop_instance_uid="1.2.9", series_instance_uid="1.3", file="f/1.dcm", sha256="0"
-    )
-    ledger.finish(
-        claim(ledger),
-        results=[made],
-        destinations={"pacs": ("SR",)},
-        runtime="r",
-        inputs_digest=digest,
-        recipe_digest="c",
-    )
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    made = result_file("SR", "1.2.9", file="f/1.dcm")
+    record(ledger, claim_next(ledger), [made], {"pacs": ("SR",)}, inputs_digest=digest)
+    batch = next_batch(ledger, "pacs")
     ledger.hold(batch, reason="PatientID differs")
     assert ledger.close_revision(MENDED, {}, [NOW]) == (2 if again else 1)
     (held, *later) = jobs(ledger)

@@ -8,6 +8,7 @@ from models.interpreting.critical_reason import CriticalReason
 from tests.readings import PNEUMONIA
 from tests.unit.worker.conftest import ManualLedgerClock, assembled
 from tests.unit.worker.conftest import planned as planned_read
+from tests.unit.worker.reads import claim_next, job_of, record
 from worker.errors import IllegalTransition, LeaseLost, UnknownNotification
 from worker.jobs.job import Priority
 from worker.jobs.notification import ChannelRule, NoticeState, NotificationState, who_is_told
@@ -21,15 +22,11 @@ CHANNELS = (ChannelRule(name="pager"), ChannelRule(name="desk"), ChannelRule(nam
 
 def read(ledger: Ledger, *, critical: bool = True) -> int:
     """Read the next job; return its id."""
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    ledger.finish(
+    claim = claim_next(ledger)
+    record(
+        ledger,
         claim,
-        results=[],
         destinations={"pacs": DEFAULT_KINDS},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
         critical=CriticalRead(reasons=REASONS, research=True) if critical else None,
     )
     return claim.job_id
@@ -81,8 +78,7 @@ def test_a_critical_read_is_recorded_with_the_read(ledger: Ledger, queue_job: Ca
     """One transaction makes the job read, puts its results before all others, and records the notification."""
     job_id = queue_job()
     read(ledger)
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert job.priority is Priority.STAT
     row = shown(ledger)
     assert (row.job_id, row.topic, row.state, row.reasons) == (job_id, "critical", NotificationState.NEW, REASONS)
@@ -93,8 +89,7 @@ def test_any_other_read_is_not(ledger: Ledger, queue_job: Callable[..., int]) ->
     """Without a reason nothing is recorded and nothing hurries."""
     job_id = queue_job()
     read(ledger, critical=False)
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert job.priority is Priority.ROUTINE
     assert ledger.notifications() == []
 
@@ -102,20 +97,11 @@ def test_any_other_read_is_not(ledger: Ledger, queue_job: Callable[..., int]) ->
 def test_a_late_worker_tells_nobody(ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]) -> None:
     """A read that the fence refuses leaves no notification behind either."""
     queue_job()
-    late = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert late is not None
+    late = claim_next(ledger)
     clock.seconds += 61
     ledger.free_expired(max_attempts=3, retry_delay_s=0)
     with pytest.raises(LeaseLost):
-        ledger.finish(
-            late,
-            results=[],
-            destinations={},
-            runtime="r",
-            inputs_digest="i",
-            recipe_digest="c",
-            critical=CriticalRead(reasons=REASONS, research=False),
-        )
+        record(ledger, late, critical=CriticalRead(reasons=REASONS, research=False))
     assert ledger.notifications() == []
 
 

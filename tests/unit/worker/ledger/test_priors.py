@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.worker.conftest import assembled, planned
+from tests.unit.worker.reads import claim_next, record, result_file
 from worker.jobs.job_records import Claim, ResultFile
 from worker.jobs.patient_key import PatientKey
 from worker.ledger.ledger import Ledger
@@ -23,14 +24,13 @@ def read(ledger: Ledger, queue_job: Queue) -> Callable[..., Claim]:
 
     def work(study: str, studied_at: str, *, patient: PatientKey = ANNA, finish: bool = True, **plan: object) -> Claim:
         queue_job(study, **plan)
-        claim = ledger.claim(["cpu"], worker="test", lease_s=60)
-        assert claim is not None
+        claim = claim_next(ledger)
         ledger.note_patient(claim, patient, studied_at)
         if finish:
-            ledger.finish(
+            record(
+                ledger,
                 claim,
-                results=[a_file(study, kind) for kind in ("SEG", "SR", "TEXT-SR")],
-                destinations={},
+                [a_file(study, kind) for kind in ("SEG", "SR", "TEXT-SR")],
                 runtime="none",
                 inputs_digest="",
                 recipe_digest="",
@@ -42,13 +42,8 @@ def read(ledger: Ledger, queue_job: Queue) -> Callable[..., Claim]:
 
 def a_file(study: str, kind: str) -> ResultFile:
     """Return a result's record."""
-    return ResultFile(
-        kind=kind,
-        sop_class_uid="1.2",
-        sop_instance_uid=f"{study}.{len(kind)}",
-        series_instance_uid=f"{study}.{len(kind)}.1",
-        file=f"{study}/{kind}",
-        sha256=study,
+    return result_file(
+        kind, f"{study}.{len(kind)}", series_instance_uid=f"{study}.{len(kind)}.1", file=f"{study}/{kind}", sha256=study
     )
 
 
@@ -79,12 +74,9 @@ def test_a_superseded_read_does_not_count(ledger: Ledger, read: Callable[..., Cl
     """A study whose images came late is compared with by its last read only."""
     first = read("1.1", "20240101")
     ledger.close_revision(assembled("1.1", ("s/a/1.dcm", "s/a/3.dcm")), {}, [planned(input_key="key-2")])
-    second = ledger.claim(["cpu"], worker="test", lease_s=60)
-    assert second is not None
+    second = claim_next(ledger)
     ledger.note_patient(second, ANNA, "20240101")
-    ledger.finish(
-        second, results=[a_file("1.1", "SR")], destinations={}, runtime="none", inputs_digest="", recipe_digest=""
-    )
+    record(ledger, second, [a_file("1.1", "SR")], runtime="none", inputs_digest="", recipe_digest="")
     claim = read("1.5", "20240301", finish=False)
     (found,) = ledger.earlier_jobs(claim, ANNA, "20240301", KINDS)
     assert (found.job_id, first.job_id) == (second.job_id, first.job_id)
@@ -126,11 +118,10 @@ def test_of_a_job_that_was_read_twice_only_the_last_read_counts(ledger: Ledger, 
     for made in (["SR-2"], ["SR", "TEXT-SR"], ["TEXT-SR"]):
         ledger.hold_job(first.job_id)
         ledger.retry(first.job_id)
-        again = ledger.claim(["cpu"], worker="test", lease_s=60)
-        assert again is not None
+        again = claim_next(ledger)
         ledger.note_patient(again, ANNA, "20240101")
         results = [replace(a_file("1.1", name), kind=name.removesuffix("-2")) for name in made]
-        ledger.finish(again, results=results, destinations={}, runtime="none", inputs_digest="", recipe_digest="")
+        record(ledger, again, results, runtime="none", inputs_digest="", recipe_digest="")
         claim = read(f"1.5.{len(made)}{len(made[0])}", "20240301", finish=False)
         found = [job.files for job in ledger.earlier_jobs(claim, ANNA, "20240301", KINDS)]
         assert found == ([((f"1.1/{made[0]}", "1.1"),)] if made[0] != "TEXT-SR" else [])

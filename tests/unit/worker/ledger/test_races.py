@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import update
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from tests.unit.worker.reads import claim_next, job_of, next_batch, record, result_file
 from worker.errors import IllegalTransition, LeaseLost
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import Claim, ResultFile
+from worker.jobs.job_records import Claim
 from worker.jobs.patient_key import PatientKey
 from worker.ledger.job_states import study_of
 from worker.ledger.ledger import Ledger
@@ -53,34 +54,13 @@ def together(ledger: Ledger, ledger_url: str, clock: ManualLedgerClock) -> Itera
         yield run
 
 
-def claim(ledger: Ledger, worker: str = "w") -> Claim:
-    """Claim what must be there."""
-    claimed = ledger.claim(["cpu"], worker=worker, lease_s=60)
-    assert claimed is not None
-    return claimed
-
-
 def finish(ledger: Ledger, claimed: Claim, kinds: Sequence[str] = ("SEG", "SR")) -> None:
     """Record a result of each kind for one destination."""
     results = [
-        ResultFile(
-            kind=kind,
-            sop_class_uid="1.2",
-            sop_instance_uid=f"1.2.{claimed.job_id}.{number}",
-            series_instance_uid="1.3",
-            file=f"f/{claimed.job_id}/{kind}.dcm",
-            sha256="0",
-        )
+        result_file(kind, f"1.2.{claimed.job_id}.{number}", file=f"f/{claimed.job_id}/{kind}.dcm")
         for number, kind in enumerate(kinds)
     ]
-    ledger.finish(
-        claimed,
-        results=results,
-        destinations={"pacs": DEFAULT_KINDS},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-    )
+    record(ledger, claimed, results, {"pacs": DEFAULT_KINDS})
 
 
 def attempted(action: Callable[[Ledger], Any], times: int) -> Callable[[Ledger], list[Any]]:
@@ -126,7 +106,7 @@ def test_an_old_fence_does_not_finish(
     queue_job()
     claims = []
     for number in range(AT_ONCE):
-        claims.append(claim(ledger, f"w{number}"))
+        claims.append(claim_next(ledger, f"w{number}"))
         if number < AT_ONCE - 1:
             clock.seconds += 61
             assert ledger.free_expired(max_attempts=10, retry_delay_s=0) == 1
@@ -141,7 +121,7 @@ def test_a_job_leaves_through_one_deliverer(ledger: Ledger, queue_job: Callable[
     """Deliverers of one destination get whole jobs, in order, and none twice."""
     jobs = {queue_job(f"1.2.{number}") for number in range(AT_ONCE)}
     for _ in jobs:
-        finish(ledger, claim(ledger))
+        finish(ledger, claim_next(ledger))
     take = attempted(lambda one: one.claim_deliveries("pacs", lease_s=60), 3)
     batches = [batch for answer in together(*[take] * AT_ONCE) for batch in answer if batch is not None]
     batches += iter(lambda: ledger.claim_deliveries("pacs", lease_s=60), None)
@@ -155,7 +135,7 @@ def test_reconcilers_count_a_lost_lease_once(
     """Six of them free the same leases, renew the same tokens and publish them, beside workers that claim."""
     for number in range(AT_ONCE):
         queue_job(f"1.2.{number}")
-        claim(ledger, "died")
+        claim_next(ledger, worker="died")
     clock.seconds += 61
 
     def reconcile(one: Ledger) -> int:
@@ -179,7 +159,7 @@ def test_of_contradicting_patients_one_read_is_uncertain(
         held = []
         for number in range(2):
             queue_job(f"1.2.{round_number}.{number}")
-            held.append(claim(ledger))
+            held.append(claim_next(ledger))
         people = [
             PatientKey(id_key=f"id-{round_number}", issuer_key="", person_key=f"person-{number}") for number in range(2)
         ]
@@ -198,10 +178,9 @@ def test_an_admin_cancels_what_a_worker_finishes(
     """One of them comes first, the other is told, and the ledger has what the first one wanted."""
     for number in range(4):
         job_id = queue_job(f"1.2.{number}")
-        held = claim(ledger)
+        held = claim_next(ledger)
         finished, cancelled = together(lambda one, it=held: finish(one, it), lambda one, it=job_id: one.cancel(it))
-        row = ledger.job(job_id)
-        assert row is not None
+        row = job_of(ledger, job_id)
         expected = JobState.READ if finished is None else JobState.CANCELLED
         assert row.state is expected
         assert isinstance(cancelled, IllegalTransition) if finished is None else isinstance(finished, LeaseLost)
@@ -212,14 +191,13 @@ def test_a_report_of_commitment_waits_for_a_newer_read_and_sees_it(
 ) -> None:
     """Nothing of the superseded job is put back to wait, which would be for ever."""
     ledger.close_revision(assembled(), {}, [planned()])
-    finish(ledger, claim(ledger), ["SR"])
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    finish(ledger, claim_next(ledger), ["SR"])
+    batch = next_batch(ledger, "pacs")
     ledger.delivered(batch.objects[0], DeliveryState.ACCEPTED, status=0, commitment="required")
     asked = ledger.claim_commitment("pacs", timeout_s=100, give_up_after_s=1e6)
     assert asked is not None
     ledger.close_revision(assembled(files=("s/a/1.dcm", "s/a/3.dcm")), {}, [planned(input_key="more")])
-    newer = claim(ledger)
+    newer = claim_next(ledger)
     taken = threading.Event()
 
     def take_its_place(one: Ledger) -> None:
@@ -243,6 +221,5 @@ def test_a_report_of_commitment_waits_for_a_newer_read_and_sees_it(
         )
 
     assert together(take_its_place, report) == [None, None]
-    row = ledger.job(batch.job_id)
-    assert row is not None
+    row = job_of(ledger, batch.job_id)
     assert [it.state for it in row.deliveries] == [DeliveryState.ABANDONED]

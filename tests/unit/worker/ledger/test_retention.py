@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from tests.unit.worker.reads import claim_next, next_batch, record, result_file
 from worker.errors import IllegalTransition
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import ResultFile
 from worker.jobs.notification import ChannelRule, NotificationState, who_is_told
 from worker.jobs.notification_records import CriticalRead
 from worker.jobs.retention import Keeping, due, why_unsettled
@@ -29,31 +29,14 @@ def page(ledger: Ledger, what: Keeping = Keeping.IMAGES, **more: object) -> Page
 
 def read(ledger: Ledger, withdraw_from: Collection[str] = ()) -> None:
     """Let the next job be read, with one object for one destination."""
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    seg = ResultFile(
-        kind="SEG",
-        sop_class_uid="1.2",
-        sop_instance_uid=f"1.2.{claim.job_id}",
-        series_instance_uid="1.3",
-        file=f"f/{claim.job_id}/seg.dcm",
-        sha256="0",
-    )
-    ledger.finish(
-        claim,
-        results=[seg],
-        destinations={"pacs": DEFAULT_KINDS},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-        withdraw_from=withdraw_from,
-    )
+    claim = claim_next(ledger)
+    seg = result_file("SEG", f"1.2.{claim.job_id}", file=f"f/{claim.job_id}/seg.dcm")
+    record(ledger, claim, [seg], {"pacs": DEFAULT_KINDS}, withdraw_from=withdraw_from)
 
 
 def deliver(ledger: Ledger) -> None:
     """Let the archive accept what waits."""
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "pacs")
     for item in batch.objects:
         ledger.delivered(item, DeliveryState.ACCEPTED)
 
@@ -72,8 +55,7 @@ def test_a_study_is_settled_when_its_results_are_accepted(ledger: Ledger, queue_
 def test_a_failed_job_is_not_settled_before_its_note(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """Who is told of failures is told with words from the images."""
     queue_job()
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
+    claim = claim_next(ledger)
     ledger.fail(claim, reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
     assert "a note to be written" in why_unsettled(page(ledger).studies[0])
     unread = ledger.next_unread(["cpu"], [JobState.FAILED])
@@ -218,14 +200,12 @@ def test_rows_do_not_stay_for_what_is_never_deleted(ledger: Ledger, queue_job: C
     read(ledger, withdraw_from=["pacs"])
     newer = ledger.jobs(limit=1)[0].id
     if how == "waived":
-        batch = ledger.claim_deliveries("pacs", lease_s=60)
-        assert batch is not None
+        batch = next_batch(ledger, "pacs")
         ledger.delivered(batch.objects[0], DeliveryState.REFUSED, status=0xA900)
         ledger.waive(newer)
     else:
         # It is held, and was read of a file that was damaged.
-        batch = ledger.claim_deliveries("pacs", lease_s=60)
-        assert batch is not None
+        batch = next_batch(ledger, "pacs")
         ledger.hold(batch, reason="PatientID differs")
         mended = replace(assembled(files=files), mended=frozenset(files[:1]))
         ledger.close_revision(mended, {}, [planned(files=files, input_key="key-2", mended_digest="now")])
@@ -252,17 +232,8 @@ def test_images_stay_while_a_channel_is_tried_again(
 ) -> None:
     """The last step's time has run out, but its channel is away and gets the message yet: words of it are in them."""
     queue_job()
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    ledger.finish(
-        claim,
-        results=[],
-        destinations={},
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-        critical=CriticalRead(reasons=(), research=False),
-    )
+    claim = claim_next(ledger)
+    record(ledger, claim, critical=CriticalRead(reasons=(), research=False))
     ((notification, topic),) = ledger.new_notifications()
     ledger.plan_notification(notification, who_is_told(topic, [ChannelRule(name="ris")]))
     clock.seconds += 301

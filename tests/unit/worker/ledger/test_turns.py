@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event, update
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from tests.unit.worker.reads import claim_next
 from worker.jobs.job import Priority
 from worker.jobs.turn import rank_s
 from worker.ledger.ledger import Ledger
@@ -74,8 +75,7 @@ def test_a_job_that_waits_for_its_next_attempt_keeps_nobody(
 ) -> None:
     """The sender's next job is claimed meanwhile, and the first is the next once its wait is over."""
     first, second, third = (queue_job(f"1.2.{number}") for number in range(3))
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
+    claim = claim_next(ledger)
     ledger.fail(claim, reason="host gone", max_attempts=3, retry_delay_s=30, permanent=False)
     assert claimed(ledger) == [second]
     clock.seconds += 31

@@ -5,24 +5,21 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from tests.unit.worker.reads import claim_next, job_of, next_batch, record, result_file
 from worker.errors import LeaseLost
 from worker.jobs.job import DeliveryState, JobState
-from worker.jobs.job_records import ResultFile
 from worker.ledger.ledger import Ledger
 from worker.ledger.tables import ADDENDUM
 from worker.object_kinds import DEFAULT_KINDS
 
 FAILED = (JobState.FAILED,)
-NOTE = ResultFile(
-    kind="TEXT-SR", sop_class_uid="1.2", sop_instance_uid="1.2.7", series_instance_uid="1.2.8", file="f", sha256="0"
-)
+NOTE = result_file("TEXT-SR", "1.2.7", series_instance_uid="1.2.8", file="f")
 WANTED = {"pacs": DEFAULT_KINDS}
 
 
 def fail(ledger: Ledger) -> None:
     """Fail the job that is next."""
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
+    claim = claim_next(ledger)
     ledger.fail(claim, reason="SeriesRefused: a gap", max_attempts=3, retry_delay_s=0, permanent=True)
 
 
@@ -36,8 +33,7 @@ def test_a_failure_is_told_once(ledger: Ledger, queue_job: Callable[..., int]) -
     assert (unread.job_id, unread.reason, unread.files) == (job_id, "SeriesRefused: a gap", ("s/a/1.dcm", "s/a/2.dcm"))
     ledger.note_unread(unread, results=[NOTE], destinations=WANTED, why="told")
     assert ledger.next_unread(["cpu"], FAILED) is None
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "pacs")
     assert [item.kind for item in batch.objects] == ["TEXT-SR"]
 
 
@@ -92,11 +88,9 @@ def test_a_note_never_stands_beside_the_read(ledger: Ledger, queue_job: Callable
     if was == "waived":
         ledger.waive(job_id)
     ledger.retry(job_id)
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    ledger.finish(claim, results=[], destinations=WANTED, runtime="r", inputs_digest="i", recipe_digest="c")
-    job = ledger.job(job_id)
-    assert job is not None
+    claim = claim_next(ledger)
+    record(ledger, claim, destinations=WANTED)
+    job = job_of(ledger, job_id)
     assert [row.state for row in job.deliveries] == [DeliveryState.REPLACED]
     if was == "sending":
         assert sending is not None
@@ -116,8 +110,7 @@ def test_a_late_note_is_not_recorded(ledger: Ledger, queue_job: Callable[..., in
     assert unread is not None
     ledger.retry(job_id)
     ledger.note_unread(unread, results=[NOTE], destinations=WANTED, why="told")
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert job.deliveries == ()
 
 
@@ -128,20 +121,17 @@ def test_the_note_of_another_patients_study_is_refused(ledger: Ledger, queue_job
     unread = ledger.next_unread(["cpu"], FAILED)
     assert unread is not None
     ledger.note_unread(unread, results=[NOTE], destinations=WANTED, why="told")
-    batch = ledger.claim_deliveries("pacs", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "pacs")
     ledger.hold(batch, reason="PatientID differs")
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert (job.state, [row.state for row in job.deliveries]) == (JobState.FAILED, [DeliveryState.REFUSED])
 
 
 def test_an_addendum_is_asked_for_by_the_card(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """Later images of a study that was read give a note that knows how many images the read had."""
     queue_job(late_images="addendum")
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    ledger.finish(claim, results=[], destinations=WANTED, runtime="r", inputs_digest="i", recipe_digest="c")
+    claim = claim_next(ledger)
+    record(ledger, claim, destinations=WANTED)
     files = ("s/a/1.dcm", "s/a/2.dcm", "s/a/3.dcm")
     ledger.close_revision(assembled(files=files), {}, [planned(late_images="addendum", files=files, input_key="key-2")])
     unread = ledger.next_unread(["cpu"], ())

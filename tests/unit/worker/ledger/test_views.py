@@ -17,6 +17,7 @@ from tests.filled_ledger import (
     job_id_in,
     open_views,
 )
+from tests.unit.worker.reads import job_of
 from worker.errors import LedgerAway
 from worker.jobs.job import DeliveryState, JobState
 from worker.jobs.overview import StudyState
@@ -62,8 +63,7 @@ def test_a_job_is_delivered_when_all_of_its_results_have_arrived(ledger: LedgerV
         job = add_job(session, revision, JobState.READ, queued_at=NOW)
         add_result(session, job, "SEG", {"a": DeliveryState.COMMITTED}, at=NOW + timedelta(seconds=40))
         add_result(session, job, "SR", {"a": DeliveryState.ACCEPTED}, at=NOW + timedelta(seconds=60))
-    row = ledger.job(job.id)
-    assert row is not None
+    row = job_of(ledger, job.id)
     assert (row.delivered, row.door_to_result_s) == (True, 60.0)
     assert [(d.kind, d.state) for d in row.deliveries] == [
         ("SEG", DeliveryState.COMMITTED),
@@ -71,8 +71,7 @@ def test_a_job_is_delivered_when_all_of_its_results_have_arrived(ledger: LedgerV
     ]
     with ledger.writing() as session:
         add_result(session, job, "TEXT-SR", {"a": DeliveryState.SENDING}, at=NOW + timedelta(seconds=61))
-    row = ledger.job(job.id)
-    assert row is not None
+    row = job_of(ledger, job.id)
     assert (row.delivered, row.door_to_result_s) == (False, None)
     assert ledger.overview().door_to_result is None
 
@@ -82,8 +81,7 @@ def test_a_read_job_without_deliveries_is_not_called_delivered(ledger: LedgerVie
     with ledger.writing() as session:
         _, (revision,) = add_study(session, "1.2.3", received_at=NOW)
         job = add_job(session, revision, JobState.READ, queued_at=NOW)
-    row = ledger.job(job.id)
-    assert row is not None
+    row = job_of(ledger, job.id)
     assert not row.delivered
 
 

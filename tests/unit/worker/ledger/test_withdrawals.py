@@ -1,7 +1,7 @@
 """Objects of superseded reads: remembered, taken back, or rejected, and never before the newer read is there."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pydicom
@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 from dicom_node.errors import ArchiveError
 from dicom_node.testing import InMemoryArchive
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
+from tests.unit.worker.reads import claim_next, job_of, next_batch, record, result_file
 from worker.delivery.delivery import Deliverer
 from worker.delivery.destination import Destination
 from worker.errors import StandingChanged
@@ -52,71 +53,100 @@ def archive() -> DeletingArchive:
     return DeletingArchive()
 
 
-@pytest.fixture
-def house(tmp_path: Path, ledger: Ledger, archive: DeletingArchive) -> Deliverer:
-    """A deliverer with one archive."""
-    return Deliverer(
-        ledger=ledger,
-        destinations={"pacs": destination(archive)},
-        spool=tmp_path / "spool",
-        results=tmp_path / "results",
-        settings=DeliverySettings(breaker_after=100),
-    )
+class House:
+    """A ledger, and a deliverer with one archive.
 
+    Attributes:
+        deliverer: Of what the ledger has for the archive.
+    """
 
-def destination(archive: DeletingArchive) -> Destination:
-    """Return the archive as a destination that takes superseded objects back."""
-    return Destination(name="pacs", archive=archive, identity_check=False, withdraws=True)
+    def __init__(self, folder: Path, ledger: Ledger, archive: DeletingArchive) -> None:
+        self._ledger = ledger
+        self._results = folder / "results"
+        self._pacs = Destination(name="pacs", archive=archive, identity_check=False, withdraws=True)
+        self.deliverer = Deliverer(
+            ledger=ledger,
+            destinations={"pacs": self._pacs},
+            spool=folder / "spool",
+            results=self._results,
+            settings=DeliverySettings(breaker_after=100),
+        )
 
-
-def finish(
-    ledger: Ledger,
-    claim: Claim,
-    results: Path,
-    seed: int,
-    kinds: tuple[str, ...],
-    *,
-    left_out: int | None = None,
-    **more: object,
-) -> list[str]:
-    """Record objects of a read, but for one that it may leave out; return their SOP Instance UIDs."""
-    files = write_mr_series(results / f"r{seed}", seed=seed, slices=len(kinds))
-    if left_out is not None:
-        kinds = (*kinds[:left_out], *kinds[left_out + 1 :])
-        del files[left_out]
-    uids = [str(pydicom.dcmread(file).SOPInstanceUID) for file in files]
-    ledger.finish(
-        claim,
-        results=[
-            ResultFile(
-                kind=kind,
-                sop_class_uid="1.2",
-                sop_instance_uid=uid,
-                series_instance_uid="1.3",
-                file=f"r{seed}/{file.name}",
+    def made(self, name: str, seed: int, kinds: Sequence[str]) -> list[ResultFile]:
+        """Write objects of these kinds; the same seed gives the same objects."""
+        files = write_mr_series(self._results / name, seed=seed, slices=len(kinds))
+        return [
+            result_file(
+                kind,
+                str(pydicom.dcmread(file).SOPInstanceUID),
+                file=f"{name}/{file.name}",
                 sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
             )
-            for kind, uid, file in zip(kinds, uids, files, strict=True)
-        ],
-        runtime="r",
-        inputs_digest="i",
-        recipe_digest="c",
-        **({"destinations": {"pacs": kinds}} | more),  # type: ignore[arg-type]
-    )
-    return uids
+            for kind, file in zip(kinds, files, strict=True)
+        ]
+
+    def read(
+        self,
+        seed: int,
+        kinds: Sequence[str] = ("SEG", "SR"),
+        *,
+        claim: Claim | None = None,
+        deletes: bool = False,
+        left_out: int | None = None,
+        **more: object,
+    ) -> list[str]:
+        """Record a read, of the next job where no claim is given; return the SOP Instance UIDs of its objects.
+
+        Args:
+            seed: The same gives the same objects.
+            kinds: Of its objects.
+            claim: Of the job.
+            deletes: Whether what it takes the place of is to be deleted in the archive.
+            left_out: Which of the objects is not made after all.
+            more: For `record`.
+        """
+        objects = self.made(f"r{seed}", seed, kinds)
+        if left_out is not None:
+            del objects[left_out]
+        more = {"destinations": {"pacs": [it.kind for it in objects]}, "withdraw_from": ["pacs"] * deletes} | more
+        record(self._ledger, claim or claim_next(self._ledger), objects, **more)
+        return [it.sop_instance_uid for it in objects]
+
+    def note(self, seed: int = 7) -> str:
+        """Write the note of a job that ended without a read; return its SOP Instance UID."""
+        unread = self._ledger.next_unread(["cpu"], [JobState.FAILED])
+        assert unread is not None
+        (note,) = self.made(f"note{seed}", seed, ["TEXT-SR"])
+        self._ledger.note_unread(unread, results=[note], destinations={"pacs": ["TEXT-SR"]}, why="told")
+        return note.sop_instance_uid
+
+    def deliver(self) -> bool:
+        """Deliver what is due of one job."""
+        return self.deliverer.deliver_one(self._pacs)
+
+    def run(self) -> None:
+        """Do all that is due."""
+        while self.deliverer.step(self._pacs):
+            pass
 
 
-def claimed(ledger: Ledger) -> Claim:
-    """Claim what must be there."""
-    claim = ledger.claim(["cpu"], worker="w", lease_s=60)
-    assert claim is not None
-    return claim
+@pytest.fixture
+def house(tmp_path: Path, ledger: Ledger, archive: DeletingArchive) -> House:
+    """Everything around the ledger."""
+    return House(tmp_path, ledger, archive)
 
 
 def superseded(ledger: Ledger, claim: Claim) -> SupersededRead | None:
     """Return what a read that differs from all before takes the place of."""
     standing = ledger.standing_before(claim)
     return SupersededRead.of(standing, standing.own)
+
+
+def named(ledger: Ledger, claim: Claim) -> list[str]:
+    """Return the SOP Instance UIDs of what such a read says that it takes the place of."""
+    earlier = superseded(ledger, claim)
+    assert earlier is not None
+    return [reference.sop_instance_uid for reference in earlier.references]
 
 
 def later_images(ledger: Ledger, images: int = 3) -> None:
@@ -126,36 +156,26 @@ def later_images(ledger: Ledger, images: int = 3) -> None:
 
 
 @pytest.fixture
-def first_read(
-    ledger: Ledger, queue_job: Callable[..., int], house: Deliverer, archive: DeletingArchive, tmp_path: Path
-) -> list[str]:
+def first_read(queue_job: Callable[..., int], house: House, archive: DeletingArchive) -> list[str]:
     """The objects of a read that the archive has."""
     queue_job()
-    uids = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
-    assert house.step(destination(archive))
+    uids = house.read(1)
+    assert house.deliver()
     assert sorted(archive.stored) == sorted(uids)
     return uids
 
 
-def run(house: Deliverer, archive: DeletingArchive) -> None:
-    """Do all that is due."""
-    while house.step(destination(archive)):
-        pass
-
-
-def test_the_ledger_knows_what_an_earlier_read_was_made_on(
-    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path
-) -> None:
+def test_the_ledger_knows_what_an_earlier_read_was_made_on(ledger: Ledger, house: House, first_read: list[str]) -> None:
     """Of the latest read that an archive has, or may have; one that has not left is none; nor is a damaged row."""
     assert first_read
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     assert ledger.standing_before(claim).files == ("s/a/1.dcm", "s/a/2.dcm")
-    finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"))
+    house.read(2, claim=claim)
     later_images(ledger, 4)
-    last = claimed(ledger)
+    last = claim_next(ledger)
     assert ledger.standing_before(last).files == ("s/a/1.dcm", "s/a/2.dcm")
-    run(house, archive)
+    house.run()
     found = ledger.standing_before(last)
     assert found.files == claim.files
     assert (earlier := SupersededRead.of(found, found.own)) is not None
@@ -166,42 +186,37 @@ def test_the_ledger_knows_what_an_earlier_read_was_made_on(
 
 
 def test_nothing_is_deleted_where_an_admin_holds_the_destination(
-    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str]
 ) -> None:
     """A hold is of all that goes there; it is done when the destination is let go."""
     later_images(ledger)
-    finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
-    assert house.deliver_one(destination(archive))
+    house.read(2, deletes=True)
+    assert house.deliver()
     ledger.hold_all("destination", "pacs")
-    run(house, archive)
+    house.run()
     assert archive.deleted == []
     ledger.resume_all("destination", "pacs")
-    run(house, archive)
+    house.run()
     assert archive.deleted == first_read
 
 
 def test_what_is_superseded_is_deleted_once_the_newer_read_is_there(
-    ledger: Ledger,
-    house: Deliverer,
-    archive: DeletingArchive,
-    first_read: list[str],
-    tmp_path: Path,
-    clock: ManualLedgerClock,
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str]
 ) -> None:
     """Not while the newer one is refused; then each object, and the ledger says so."""
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     earlier = superseded(ledger, claim)
     assert earlier is not None
     assert [reference.sop_instance_uid for reference in earlier.references] == first_read
     assert earlier.destinations == {"pacs"}
-    uids = finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    uids = house.read(2, claim=claim, deletes=True)
     archive.refuse_with = {uids[1]: 0xA900}
-    run(house, archive)
+    house.run()
     assert archive.deleted == [], "the newer read has not arrived whole"
     archive.refuse_with = {}
     ledger.send_again(claim.job_id)
-    run(house, archive)
+    house.run()
     assert archive.deleted == first_read
     old = next(job for job in ledger.jobs() if job.state is JobState.SUPERSEDED)
     assert {item.state for item in old.deliveries} == {DeliveryState.WITHDRAWN}
@@ -211,43 +226,32 @@ def test_what_is_superseded_is_deleted_once_the_newer_read_is_there(
 @pytest.mark.parametrize("refused", ["one", "all"])
 @pytest.mark.parametrize("kind", ["SR", REJECTION])
 def test_what_an_admin_waives_does_not_keep_the_earlier_read(
-    ledger: Ledger,
-    house: Deliverer,
-    archive: DeletingArchive,
-    first_read: list[str],
-    tmp_path: Path,
-    refused: str,
-    kind: str,
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str], refused: str, kind: str
 ) -> None:
     """A read that lacks a picture takes its place; one that is waived as a whole does not."""
     later_images(ledger)
-    claim = claimed(ledger)
-    uids = finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SC", kind), withdraw_from=["pacs"])
+    claim = claim_next(ledger)
+    uids = house.read(2, ("SEG", "SC", kind), claim=claim, deletes=True)
     gone = uids[1:2] if refused == "one" else uids[: 2 + (kind != REJECTION)]
     archive.refuse_with = dict.fromkeys(gone, 0xA900)
-    run(house, archive)
+    house.run()
     assert archive.deleted == []
     ledger.waive(claim.job_id)
     if kind == REJECTION:
         assert ledger.has_arrived(claim.job_id, "pacs") is (refused == "one")
     else:
-        run(house, archive)
+        house.run()
         assert archive.deleted == (first_read if refused == "one" else [])
 
 
 def test_an_archive_that_does_not_delete_is_asked_again_and_given_up(
-    ledger: Ledger,
-    house: Deliverer,
-    archive: DeletingArchive,
-    first_read: list[str],
-    tmp_path: Path,
-    clock: ManualLedgerClock,
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str], clock: ManualLedgerClock
 ) -> None:
     """The wait grows; in the end the old objects stay, and the timeline says why."""
     later_images(ledger)
-    finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    house.read(2, deletes=True)
     archive.forbids = True
-    run(house, archive)
+    house.run()
     item = ledger.next_withdrawal("pacs")
     assert item is None, "not before its wait"
     clock.seconds += 31
@@ -261,57 +265,51 @@ def test_an_archive_that_does_not_delete_is_asked_again_and_given_up(
 
 
 def test_where_nothing_is_to_be_deleted_nothing_is(
-    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str]
 ) -> None:
     """The default leaves the old objects."""
     later_images(ledger)
-    finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"))
-    run(house, archive)
+    house.read(2)
+    house.run()
     assert archive.deleted == []
 
 
 def test_a_rejection_goes_last_and_only_when_the_newer_read_has_arrived(
-    ledger: Ledger,
-    house: Deliverer,
-    archive: DeletingArchive,
-    first_read: list[str],
-    tmp_path: Path,
-    clock: ManualLedgerClock,
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str], clock: ManualLedgerClock
 ) -> None:
     """An archive that refuses the newer read keeps the older one unrejected."""
     later_images(ledger)
-    claim = claimed(ledger)
-    uids = finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR", REJECTION))
+    claim = claim_next(ledger)
+    uids = house.read(2, ("SEG", "SR", REJECTION), claim=claim)
     archive.refuse_with = {uids[0]: 0xA700}
-    run(house, archive)
+    house.run()
     assert uids[2] not in archive.stored
     archive.refuse_with = {}
     ledger.send_again(claim.job_id)
-    run(house, archive)
+    house.run()
     clock.seconds += 31
-    run(house, archive)
+    house.run()
     assert list(archive.stored)[-1] == uids[2]
     assert next(job for job in ledger.jobs() if job.state is JobState.READ).delivered
 
 
 def states(ledger: Ledger, job_id: int) -> set[DeliveryState]:
     """Return what has become of a job's objects."""
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     return {item.state for item in job.deliveries}
 
 
 def test_what_never_left_is_no_predecessor(
-    ledger: Ledger, queue_job: Callable[..., int], house: Deliverer, archive: DeletingArchive, tmp_path: Path
+    ledger: Ledger, queue_job: Callable[..., int], house: House, archive: DeletingArchive
 ) -> None:
     """A read that no archive has got is not spoken of; it is not deleted either, and does not wait for ever."""
     job_id = queue_job()
-    finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    house.read(1)
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     assert superseded(ledger, claim) is None
-    uids = finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
-    run(house, archive)
+    uids = house.read(2, claim=claim, deletes=True)
+    house.run()
     assert (sorted(archive.stored), archive.deleted) == (sorted(uids), [])
     assert states(ledger, job_id) == {DeliveryState.REPLACED}
     assert set(ledger.overview().deliveries) == {
@@ -321,80 +319,72 @@ def test_what_never_left_is_no_predecessor(
 
 
 def test_a_held_read_that_has_gone_out_is_superseded(
-    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str]
 ) -> None:
     """An admin held it when the archive had it already."""
     ledger.hold_job(ledger.jobs()[0].id)
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     earlier = superseded(ledger, claim)
     assert earlier is not None
     assert [reference.sop_instance_uid for reference in earlier.references] == first_read
     assert (earlier.destinations, earlier.later_images) == ({"pacs"}, True)
-    finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
-    run(house, archive)
+    house.read(2, claim=claim, deletes=True)
+    house.run()
     assert archive.deleted == first_read
 
 
 @pytest.mark.parametrize("how", ["cancelled", "failed", "read and refused"])
 def test_the_read_before_one_that_came_to_nothing_is_superseded(
-    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path, how: str
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str], how: str
 ) -> None:
     """Of three revisions the second is not read, or does not reach the archive: the third takes the first's place."""
     later_images(ledger)
-    between = claimed(ledger)
+    between = claim_next(ledger)
     if how == "read and refused":
-        uids = finish(ledger, between, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+        uids = house.read(2, claim=between, deletes=True)
         archive.refuse_with = dict.fromkeys(uids, 0xA900)
-        run(house, archive)
+        house.run()
     later_images(ledger, 4)
     if how == "cancelled":
         ledger.cancel(between.job_id)
     elif how == "failed":
         ledger.fail(between, reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
-    claim = claimed(ledger)
-    earlier = superseded(ledger, claim)
-    assert earlier is not None
-    assert [reference.sop_instance_uid for reference in earlier.references] == first_read
-    uids = finish(ledger, claim, tmp_path / "results", 3, ("SEG", "SR"), withdraw_from=["pacs"])
-    run(house, archive)
+    claim = claim_next(ledger)
+    assert named(ledger, claim) == first_read
+    uids = house.read(3, claim=claim, deletes=True)
+    house.run()
     assert set(uids) <= set(archive.stored)
     assert archive.deleted == first_read
 
 
-def test_what_was_superseded_before_is_not_named_again(
-    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path
-) -> None:
+def test_what_was_superseded_before_is_not_named_again(ledger: Ledger, house: House, first_read: list[str]) -> None:
     """Where old objects are left, each read names the one before it and not all of them."""
     later_images(ledger)
-    second = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"))
-    run(house, archive)
+    second = house.read(2)
+    house.run()
     later_images(ledger, 4)
-    earlier = superseded(ledger, claimed(ledger))
-    assert earlier is not None
-    assert [reference.sop_instance_uid for reference in earlier.references] == second
+    assert named(ledger, claim_next(ledger)) == second
 
 
 @pytest.mark.parametrize("answer", ["accepted", "refused", "none", "never", "another patient"])
 def test_what_is_being_sent_while_it_is_superseded_is_withdrawn(
     ledger: Ledger,
     queue_job: Callable[..., int],
-    house: Deliverer,
+    house: House,
     archive: DeletingArchive,
-    tmp_path: Path,
     clock: ManualLedgerClock,
     answer: str,
 ) -> None:
     """Not before the archive has answered, or may have it without an answer; what it refused is not there."""
     queue_job()
-    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
-    sending = ledger.claim_deliveries("pacs", lease_s=60)
-    assert sending is not None
+    old = house.read(1)
+    sending = next_batch(ledger, "pacs")
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     assert superseded(ledger, claim) is not None
-    finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
-    run(house, archive)
+    house.read(2, claim=claim, deletes=True)
+    house.run()
     assert archive.deleted == [], "it could arrive after it was deleted"
     if answer in ("accepted", "refused"):
         for item in sending.objects:
@@ -406,7 +396,7 @@ def test_what_is_being_sent_while_it_is_superseded_is_withdrawn(
         ledger.free_expired_deliveries()
     else:
         ledger.hold(sending, reason="PatientID differs")
-    run(house, archive)
+    house.run()
     there = answer not in ("refused", "another patient")
     assert archive.deleted == (old if there else [])
     assert states(ledger, sending.job_id) == {DeliveryState.WITHDRAWN if there else DeliveryState.REPLACED}
@@ -414,103 +404,92 @@ def test_what_is_being_sent_while_it_is_superseded_is_withdrawn(
 
 
 def test_what_goes_out_while_the_newer_read_is_written_is_not_forgotten(
-    ledger: Ledger, queue_job: Callable[..., int], house: Deliverer, archive: DeletingArchive, tmp_path: Path
+    ledger: Ledger, queue_job: Callable[..., int], house: House
 ) -> None:
     """A read that names less than what stands by now is not recorded; told anew, it is."""
     old_job = queue_job()
-    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    old = house.read(1)
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     known = ledger.standing_before(claim)
     assert known.of_others == ()
-    run(house, archive)
+    house.run()
     with pytest.raises(StandingChanged):
-        finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), standing=known)
+        house.read(2, claim=claim, standing=known)
     assert states(ledger, old_job) == {DeliveryState.ACCEPTED}
-    job = ledger.job(claim.job_id)
-    assert job is not None
+    job = job_of(ledger, claim.job_id)
     assert (job.state, job.deliveries) == (JobState.CLAIMED, ())
     known = ledger.standing_before(claim)
     assert [it.reference.sop_instance_uid for it in known.of_others] == old
-    finish(ledger, claim, tmp_path / "results", 3, ("SEG", "SR"), standing=known)
-    job = ledger.job(claim.job_id)
-    assert job is not None
+    house.read(3, claim=claim, standing=known)
+    job = job_of(ledger, claim.job_id)
     assert job.state is JobState.READ
 
 
 @pytest.mark.parametrize("policy", ["leave", "delete"])
 def test_what_an_archive_may_have_is_superseded_like_what_it_has(
-    ledger: Ledger,
-    queue_job: Callable[..., int],
-    house: Deliverer,
-    archive: DeletingArchive,
-    tmp_path: Path,
-    policy: str,
+    ledger: Ledger, queue_job: Callable[..., int], house: House, archive: DeletingArchive, policy: str
 ) -> None:
     """It took the objects and its answer was lost: they are named and deleted, and nothing waits for ever."""
     job_id = queue_job()
-    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
-    sending = ledger.claim_deliveries("pacs", lease_s=60)
-    assert sending is not None
+    old = house.read(1)
+    sending = next_batch(ledger, "pacs")
     ledger.postpone(sending, reason="no answer", first_retry_s=1e6, longest_retry_s=1e6, give_up_after_s=1e6)
     later_images(ledger)
-    claim = claimed(ledger)
-    earlier = superseded(ledger, claim)
-    assert earlier is not None
-    assert [reference.sop_instance_uid for reference in earlier.references] == old
-    withdraw = ["pacs"] if policy == "delete" else []
-    finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=withdraw)
+    claim = claim_next(ledger)
+    assert named(ledger, claim) == old
+    deletes = policy == "delete"
+    house.read(2, claim=claim, deletes=deletes)
     assert states(ledger, job_id) == {DeliveryState.REPLACED}
-    run(house, archive)
-    assert archive.deleted == (old if withdraw else [])
+    house.run()
+    assert archive.deleted == (old if deletes else [])
     assert ("pacs", DeliveryState.PENDING) not in ledger.overview().deliveries
 
 
-def _away(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+def _away(ledger: Ledger, house: House, archive: DeletingArchive) -> None:
     archive.away = True
-    run(house, archive)
+    house.run()
 
 
-def _damaged(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
-    for file in (house._sender._results / "r1").iterdir():
+def _damaged(ledger: Ledger, house: House, archive: DeletingArchive) -> None:
+    for file in (house.deliverer._sender._results / "r1").iterdir():
         file.write_bytes(b"junk")
-    run(house, archive)
+    house.run()
 
 
-def _not_now(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+def _not_now(ledger: Ledger, house: House, archive: DeletingArchive) -> None:
     for item in ledger.jobs()[0].deliveries:
         archive.refuse_with[item.sop_instance_uid] = 0xA700
-    run(house, archive)
+    house.run()
 
 
-def _no_context(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
-    sending = ledger.claim_deliveries("pacs", lease_s=60)
-    assert sending is not None
+def _no_context(ledger: Ledger, house: House, archive: DeletingArchive) -> None:
+    sending = next_batch(ledger, "pacs")
     for item in sending.objects:
         ledger.delivered(item, DeliveryState.REFUSED, status=0, reason="it takes no such SOP class")
     ledger.waive(sending.job_id)
 
 
-def _refused_then_wanted_again(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+def _refused_then_wanted_again(ledger: Ledger, house: House, archive: DeletingArchive) -> None:
     for item in ledger.jobs()[0].deliveries:
         archive.refuse_with[item.sop_instance_uid] = 0xA900
-    run(house, archive)
+    house.run()
     ledger.send_again(ledger.jobs()[0].id)
 
 
-def _no_answer(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+def _no_answer(ledger: Ledger, house: House, archive: DeletingArchive) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(archive, "store", lambda _files: [])
-        run(house, archive)
+        house.run()
 
 
-def _no_answer_then_away(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+def _no_answer_then_away(ledger: Ledger, house: House, archive: DeletingArchive) -> None:
     _no_answer(ledger, house, archive)
     ledger.release_waiting("pacs")
     _away(ledger, house, archive)
 
 
-def _killed(ledger: Ledger, house: Deliverer, archive: DeletingArchive) -> None:
+def _killed(ledger: Ledger, house: House, archive: DeletingArchive) -> None:
     assert ledger.claim_deliveries("pacs", lease_s=-1) is not None
     assert ledger.free_expired_deliveries() == 2
 
@@ -535,9 +514,8 @@ Tried = Callable[[Ledger, Deliverer, DeletingArchive], None]
 def test_what_certainly_never_arrived_is_not_superseded(
     ledger: Ledger,
     queue_job: Callable[..., int],
-    house: Deliverer,
+    house: House,
     archive: DeletingArchive,
-    tmp_path: Path,
     tried: Tried,
     policy: str,
     *,
@@ -545,87 +523,68 @@ def test_what_certainly_never_arrived_is_not_superseded(
 ) -> None:
     """No connection, no object sent, an answer that refuses: only what was sent and not answered may be there."""
     job_id = queue_job()
-    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    old = house.read(1)
     tried(ledger, house, archive)
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert all(item.attempts for item in job.deliveries)
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     earlier = superseded(ledger, claim)
     assert ([] if earlier is None else [it.sop_instance_uid for it in earlier.references]) == (old if counts else [])
-    finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"] if policy == "delete" else [])
+    house.read(2, claim=claim, deletes=policy == "delete")
     archive.away = False
     archive.refuse_with.clear()
-    run(house, archive)
+    house.run()
     assert archive.deleted == (old if counts and policy == "delete" else [])
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert all(counts is ("may have it all the same" in item.reason) for item in job.deliveries) or policy == "delete"
 
 
 @pytest.mark.parametrize("same", [True, False])
 def test_a_second_read_of_a_job_takes_the_place_of_what_it_had_sent(
-    ledger: Ledger,
-    queue_job: Callable[..., int],
-    house: Deliverer,
-    archive: DeletingArchive,
-    tmp_path: Path,
-    *,
-    same: bool,
+    ledger: Ledger, queue_job: Callable[..., int], house: House, archive: DeletingArchive, *, same: bool
 ) -> None:
     """One archive's check holds what another has: after a retry the other's are withdrawn, unless they are equal."""
     job_id = queue_job()
     both = {"pacs": ["SEG", "SR"], "far": ["SEG", "SR"]}
-    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"), destinations=both)
-    run(house, archive)
-    held = ledger.claim_deliveries("far", lease_s=60)
-    assert held is not None
+    old = house.read(1, destinations=both)
+    house.run()
+    held = next_batch(ledger, "far")
     ledger.hold(held, reason="PatientID differs")
     ledger.retry(job_id)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     standing = ledger.standing_before(claim)
     assert [(it.reference.sop_instance_uid, it.destinations) for it in standing.own] == [(uid, {"pacs"}) for uid in old]
     seed = 1 if same else 2
-    uids = finish(
-        ledger, claim, tmp_path / "results", seed, ("SEG", "SR"), destinations=both, withdraw_from=["pacs", "far"]
-    )
+    uids = house.read(seed, claim=claim, destinations=both, withdraw_from=["pacs", "far"])
     assert (uids == old) is same
-    run(house, archive)
+    house.run()
     assert archive.deleted == ([] if same else old)
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     gone = {item.destination: item.state for item in job.deliveries if item.sop_instance_uid in set(old) - set(uids)}
     assert gone == ({} if same else {"pacs": DeliveryState.WITHDRAWN, "far": DeliveryState.REPLACED})
-    batch = ledger.claim_deliveries("far", lease_s=60)
-    assert batch is not None
+    batch = next_batch(ledger, "far")
     assert [item.sop_instance_uid for item in batch.objects] == uids
 
 
 @pytest.mark.parametrize("second", ["away", "unanswered"])
 def test_a_read_that_comes_again_stands_where_the_one_between_never_arrived(
-    ledger: Ledger,
-    first_read: list[str],
-    house: Deliverer,
-    archive: DeletingArchive,
-    tmp_path: Path,
-    second: str,
+    ledger: Ledger, first_read: list[str], house: House, archive: DeletingArchive, second: str
 ) -> None:
     """Nothing of it is to be deleted any more; of the one between what may be there is."""
     job_id = ledger.jobs()[0].id
     again(ledger, job_id)
-    between = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    between = house.read(2, deletes=True)
     assert outstanding(ledger) == set(first_read)
     if second == "unanswered":
         _no_answer(ledger, house, archive)
     again(ledger, job_id)
-    assert finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"]) == first_read
+    assert house.read(1, deletes=True) == first_read
     assert outstanding(ledger) == (set(between) if second == "unanswered" else set())
-    run(house, archive)
+    house.run()
     assert archive.deleted == (between if second == "unanswered" else [])
     assert outstanding(ledger) == set()
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert job.delivered
     assert {item.state for item in job.deliveries if item.sop_instance_uid in first_read} == {DeliveryState.ACCEPTED}
     told = [event.detail["object"] for event in ledger.timeline("1.2.3") if event.kind == "withdrawal called off"]
@@ -633,26 +592,24 @@ def test_a_read_that_comes_again_stands_where_the_one_between_never_arrived(
 
 
 def test_what_was_deleted_is_sent_again_where_the_latest_read_makes_it_again(
-    ledger: Ledger, first_read: list[str], house: Deliverer, archive: DeletingArchive, tmp_path: Path
+    ledger: Ledger, first_read: list[str], house: House, archive: DeletingArchive
 ) -> None:
     """Else the archive would keep the read between for ever, under a job that counts as delivered."""
     job_id = ledger.jobs()[0].id
     again(ledger, job_id)
-    between = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
-    run(house, archive)
+    between = house.read(2, deletes=True)
+    house.run()
     assert archive.deleted == first_read
     archive.stored.clear()
     again(ledger, job_id)
-    finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"])
-    job = ledger.job(job_id)
-    assert job is not None
+    house.read(1, deletes=True)
+    job = job_of(ledger, job_id)
     assert not job.delivered
-    run(house, archive)
+    house.run()
     assert sorted(archive.stored) == sorted(first_read)
     assert archive.deleted == [*first_read, *between]
     assert outstanding(ledger) == set()
-    job = ledger.job(job_id)
-    assert job is not None
+    job = job_of(ledger, job_id)
     assert job.delivered
 
 
@@ -661,63 +618,54 @@ def test_what_was_deleted_is_sent_again_where_the_latest_read_makes_it_again(
 def test_what_one_read_leaves_out_is_sent_again_where_the_latest_makes_it_again(
     ledger: Ledger,
     queue_job: Callable[..., int],
-    house: Deliverer,
+    house: House,
     archive: DeletingArchive,
-    tmp_path: Path,
     left_out: int,
     *,
     deletes: bool,
 ) -> None:
     """A kind is switched off and on again: the reads share the other objects, and had them as the newest read's."""
     job_id = queue_job()
-    withdraw_from = ["pacs"] if deletes else []
-    results, kinds = tmp_path / "results", ("SEG", "SR", "SC")
-    uids = finish(ledger, claimed(ledger), results, 1, kinds, withdraw_from=withdraw_from)
+    kinds = ("SEG", "SR", "SC")
+    uids = house.read(1, kinds, deletes=deletes)
     if deletes:
-        run(house, archive)
+        house.run()
         assert sorted(archive.stored) == sorted(uids)
     again(ledger, job_id)
-    finish(ledger, claimed(ledger), results, 1, kinds, left_out=left_out, withdraw_from=withdraw_from)
-    run(house, archive)
+    house.read(1, kinds, left_out=left_out, deletes=deletes)
+    house.run()
     assert archive.deleted == ([uids[left_out]] if deletes else [])
     for uid in archive.deleted:
         del archive.stored[uid]
     assert uids[left_out] not in archive.stored
     again(ledger, job_id)
-    assert finish(ledger, claimed(ledger), results, 1, kinds, withdraw_from=withdraw_from) == uids
-    job = ledger.job(job_id)
-    assert job is not None
+    assert house.read(1, kinds, deletes=deletes) == uids
+    job = job_of(ledger, job_id)
     assert not job.delivered
-    run(house, archive)
+    house.run()
     assert sorted(archive.stored) == sorted(uids)
     assert outstanding(ledger) == set()
 
 
 @pytest.mark.parametrize("deleted", [True, False])
 def test_what_is_deleted_while_its_job_is_read_so_again_is_sent_again(
-    ledger: Ledger,
-    first_read: list[str],
-    house: Deliverer,
-    archive: DeletingArchive,
-    tmp_path: Path,
-    *,
-    deleted: bool,
+    ledger: Ledger, first_read: list[str], house: House, archive: DeletingArchive, *, deleted: bool
 ) -> None:
     """The archive was asked a moment before; where it has not deleted it, it stays as it is."""
     job_id = ledger.jobs()[0].id
     again(ledger, job_id)
-    between = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
-    assert house.deliver_one(destination(archive))
+    between = house.read(2, deletes=True)
+    assert house.deliver()
     item = ledger.next_withdrawal("pacs")
     assert item is not None
     again(ledger, job_id)
-    finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"])
+    house.read(1, deletes=True)
     archive.stored.clear()
     if deleted:
         ledger.withdrawn(item)
     else:
         ledger.postpone_withdrawal(item, reason="no", first_retry_s=1, longest_retry_s=2, give_up_after_s=1e6)
-    run(house, archive)
+    house.run()
     assert list(archive.stored) == ([item.sop_instance_uid] if deleted else [])
     assert archive.deleted == between
     assert outstanding(ledger) == set()
@@ -741,136 +689,109 @@ def outstanding(ledger: Ledger) -> set[str]:
 
 
 def test_what_a_job_had_sent_stays_until_its_second_read_is_there(
-    ledger: Ledger,
-    queue_job: Callable[..., int],
-    house: Deliverer,
-    archive: DeletingArchive,
-    tmp_path: Path,
+    ledger: Ledger, queue_job: Callable[..., int], house: House, archive: DeletingArchive
 ) -> None:
     """Its own older objects are no proof that the newer ones have arrived."""
     job_id = queue_job()
-    finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
-    sending = ledger.claim_deliveries("pacs", lease_s=60)
-    assert sending is not None
+    house.read(1)
+    sending = next_batch(ledger, "pacs")
     ledger.delivered(sending.objects[0], DeliveryState.ACCEPTED, status=0)
     ledger.hold(sending, reason="PatientID differs")
     ledger.retry(job_id)
-    uids = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    uids = house.read(2, deletes=True)
     archive.refuse_with = dict.fromkeys(uids, 0xA900)
-    run(house, archive)
+    house.run()
     ledger.waive(job_id)
-    run(house, archive)
+    house.run()
     assert archive.deleted == []
 
 
 def test_nothing_rejects_a_read_before_a_newer_one_of_the_same_job_is_there(
-    ledger: Ledger, queue_job: Callable[..., int], house: Deliverer, archive: DeletingArchive, tmp_path: Path
+    ledger: Ledger, queue_job: Callable[..., int], house: House, archive: DeletingArchive
 ) -> None:
     """What the job had sent before is no proof of that; where nothing of the newer one is to come, nobody waits."""
     job_id = queue_job()
-    old = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
-    run(house, archive)
+    old = house.read(1)
+    house.run()
     ledger.hold_job(job_id)
     ledger.retry(job_id)
-    uids = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR", REJECTION))
+    uids = house.read(2, ("SEG", "SR", REJECTION))
     archive.refuse_with = dict.fromkeys(uids[:2], 0xA900)
-    run(house, archive)
+    house.run()
     ledger.waive(job_id)
     ledger.release_waiting("pacs")
-    run(house, archive)
+    house.run()
     assert set(archive.stored) == set(old)
     assert states(ledger, job_id) == {DeliveryState.ACCEPTED, DeliveryState.WAIVED}
     archive.refuse_with.clear()
     assert ledger.send_again(job_id) == 3
-    run(house, archive)
+    house.run()
     assert set(archive.stored) == {*old, *uids}
 
 
 def test_a_note_that_went_out_is_withdrawn_when_the_job_is_read_after_all(
-    ledger: Ledger, queue_job: Callable[..., int], house: Deliverer, archive: DeletingArchive, tmp_path: Path
+    ledger: Ledger, queue_job: Callable[..., int], house: House, archive: DeletingArchive
 ) -> None:
     """It must not stand beside the read."""
     job_id = queue_job()
-    ledger.fail(claimed(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
-    unread = ledger.next_unread(["cpu"], [JobState.FAILED])
-    assert unread is not None
-    (file,) = write_mr_series(tmp_path / "results" / "note", seed=7, slices=1)
-    uid = str(pydicom.dcmread(file).SOPInstanceUID)
-    note = ResultFile(
-        kind="TEXT-SR",
-        sop_class_uid="1.2",
-        sop_instance_uid=uid,
-        series_instance_uid="1.3",
-        file=f"note/{file.name}",
-        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-    )
-    ledger.note_unread(unread, results=[note], destinations={"pacs": ["TEXT-SR"]}, why="told")
-    run(house, archive)
+    ledger.fail(claim_next(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    uid = house.note()
+    house.run()
     assert list(archive.stored) == [uid]
     ledger.retry(job_id)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     earlier = superseded(ledger, claim)
     assert earlier is not None
     assert ([it.sop_instance_uid for it in earlier.references], earlier.later_images) == ([uid], False)
-    finish(ledger, claim, tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
-    run(house, archive)
+    house.read(2, claim=claim, deletes=True)
+    house.run()
     assert archive.deleted == [uid]
     assert next(job for job in ledger.jobs() if job.id == job_id).delivered
 
 
 def test_a_note_of_a_job_that_is_superseded_at_once_does_not_wait(
-    ledger: Ledger, queue_job: Callable[..., int], tmp_path: Path
+    ledger: Ledger, queue_job: Callable[..., int], house: House
 ) -> None:
     """It leaves no more, so nobody waits for it."""
     job_id = queue_job()
-    ledger.fail(claimed(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
-    unread = ledger.next_unread(["cpu"], [JobState.FAILED])
-    assert unread is not None
-    note = ResultFile(
-        kind="TEXT-SR",
-        sop_class_uid="1.2",
-        sop_instance_uid="1.2.7",
-        series_instance_uid="1.3",
-        file="f",
-        sha256="0",
-    )
-    ledger.note_unread(unread, results=[note], destinations={"pacs": ["TEXT-SR"]}, why="told")
+    ledger.fail(claim_next(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    house.note()
     later_images(ledger)
     assert states(ledger, job_id) == {DeliveryState.REPLACED}
-    assert ledger.standing_before(claimed(ledger)).of_others == ()
+    assert ledger.standing_before(claim_next(ledger)).of_others == ()
 
 
 @pytest.mark.parametrize("between", ["nothing", "a read that never left"])
 def test_where_a_newer_read_has_nothing_for_a_destination_the_earlier_one_is_deleted(
-    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path, between: str
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str], between: str
 ) -> None:
     """It gets masks alone, and the newer read found nothing to draw: nothing more will come."""
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     if between != "nothing":
-        finish(ledger, claim, tmp_path / "results", 2, ("SEG", "TEXT-SR"), withdraw_from=["pacs"])
+        house.read(2, ("SEG", "TEXT-SR"), claim=claim, deletes=True)
         again(ledger, claim.job_id)
-        claim = claimed(ledger)
+        claim = claim_next(ledger)
     routes = {"pacs": ["SEG", "SR"], "ris": ["TEXT-SR"]}
-    finish(ledger, claim, tmp_path / "results", 3, ("TEXT-SR",), destinations=routes, withdraw_from=["pacs"])
+    house.read(3, ("TEXT-SR",), claim=claim, destinations=routes, deletes=True)
     ledger.hold_job(claim.job_id)
-    run(house, archive)
+    house.run()
     assert archive.deleted == [], "somebody is to look at it first"
     ledger.resume_job(claim.job_id)
-    run(house, archive)
+    house.run()
     assert archive.deleted == first_read
     assert outstanding(ledger) == set()
 
 
 def test_where_a_newer_read_has_nothing_for_a_destination_the_earlier_one_is_rejected(
-    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str]
 ) -> None:
     """The note would wait for ever, and the old mask would stand."""
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     routes = {"pacs": ["SEG", "SR", REJECTION], "ris": ["TEXT-SR"]}
-    uids = finish(ledger, claim, tmp_path / "results", 2, ("TEXT-SR", REJECTION), destinations=routes)
-    run(house, archive)
+    uids = house.read(2, ("TEXT-SR", REJECTION), claim=claim, destinations=routes)
+    house.run()
     assert set(archive.stored) == {*first_read, uids[1]}
     assert ledger.standing_before(later_claim(ledger)).of_others == ()
 
@@ -878,82 +799,64 @@ def test_where_a_newer_read_has_nothing_for_a_destination_the_earlier_one_is_rej
 def later_claim(ledger: Ledger) -> Claim:
     """Let more images come, and claim their job."""
     later_images(ledger, 4)
-    return claimed(ledger)
+    return claim_next(ledger)
 
 
 def test_what_waits_to_be_deleted_stays_where_the_newest_read_does_not_go(
-    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str]
 ) -> None:
     """The destination would be left with nothing; a read that goes there again has it deleted after all."""
     later_images(ledger)
-    uids = finish(ledger, claimed(ledger), tmp_path / "results", 2, ("SEG", "SR"), withdraw_from=["pacs"])
+    uids = house.read(2, deletes=True)
     archive.refuse_with = dict.fromkeys(uids, 0xA900)
-    run(house, archive)
-    finish(ledger, later_claim(ledger), tmp_path / "results", 3, ("SEG", "SR"), destinations={"ris": ["SEG", "SR"]})
-    run(house, archive)
+    house.run()
+    house.read(3, claim=later_claim(ledger), destinations={"ris": ["SEG", "SR"]})
+    house.run()
     assert archive.deleted == []
     assert outstanding(ledger) == set()
     told = [event.detail["object"] for event in ledger.timeline("1.2.3") if event.kind == "withdrawal called off"]
     assert told == ["SEG", "SR"]
     later_images(ledger, 5)
-    finish(ledger, claimed(ledger), tmp_path / "results", 4, ("SEG", "SR"), withdraw_from=["pacs"])
-    run(house, archive)
+    house.read(4, deletes=True)
+    house.run()
     assert archive.deleted == first_read
-
-
-def noted(ledger: Ledger, results: Path, seed: int = 7) -> str:
-    """Write the note of a job that ended without a read; return its SOP Instance UID."""
-    unread = ledger.next_unread(["cpu"], [JobState.FAILED])
-    assert unread is not None
-    (file,) = write_mr_series(results / f"note{seed}", seed=seed, slices=1)
-    note = ResultFile(
-        kind="TEXT-SR",
-        sop_class_uid="1.2",
-        sop_instance_uid=str(pydicom.dcmread(file).SOPInstanceUID),
-        series_instance_uid="1.3",
-        file=f"note{seed}/{file.name}",
-        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-    )
-    ledger.note_unread(unread, results=[note], destinations={"pacs": ["TEXT-SR"]}, why="told")
-    return note.sop_instance_uid
 
 
 @pytest.mark.parametrize("policy", ["delete", "reject"])
 def test_a_note_that_nothing_was_read_takes_no_reads_place(
-    ledger: Ledger, house: Deliverer, archive: DeletingArchive, first_read: list[str], tmp_path: Path, policy: str
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str], policy: str
 ) -> None:
     """The newer read did not arrive, and reading it again failed: the earlier one is all that the archive has."""
     later_images(ledger)
-    claim = claimed(ledger)
+    claim = claim_next(ledger)
     kinds = ("SEG", "SR", *([REJECTION] if policy == "reject" else []))
-    deleting = ["pacs"] if policy == "delete" else []
-    uids = finish(ledger, claim, tmp_path / "results", 2, kinds, withdraw_from=deleting)
+    uids = house.read(2, kinds, claim=claim, deletes=policy == "delete")
     archive.refuse_with = dict.fromkeys(uids[:2], 0xA900)
-    run(house, archive)
+    house.run()
     if policy == "delete":
         ledger.waive(claim.job_id)
     again(ledger, claim.job_id)
-    ledger.fail(claimed(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
-    note = noted(ledger, tmp_path / "results")
+    ledger.fail(claim_next(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    note = house.note()
     ledger.release_waiting("pacs")
-    run(house, archive)
+    house.run()
     assert (set(archive.stored), archive.deleted) == ({*first_read, note}, [])
 
 
 def test_what_was_held_does_not_leave_with_the_note_that_nothing_was_read(
-    ledger: Ledger, queue_job: Callable[..., int], house: Deliverer, archive: DeletingArchive, tmp_path: Path
+    ledger: Ledger, queue_job: Callable[..., int], house: House, archive: DeletingArchive
 ) -> None:
     """It leaves where the job is read so again; and the note, where it has gone out, is taken back."""
     job_id = queue_job()
-    finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"))
+    house.read(1)
     again(ledger, job_id)
-    ledger.fail(claimed(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
-    note = noted(ledger, tmp_path / "results")
-    run(house, archive)
+    ledger.fail(claim_next(ledger), reason="no", max_attempts=1, retry_delay_s=0, permanent=True)
+    note = house.note()
+    house.run()
     assert list(archive.stored) == [note]
     ledger.retry(job_id)
-    uids = finish(ledger, claimed(ledger), tmp_path / "results", 1, ("SEG", "SR"), withdraw_from=["pacs"])
-    run(house, archive)
+    uids = house.read(1, deletes=True)
+    house.run()
     assert set(archive.stored) == {note, *uids}
     assert archive.deleted == [note]
     assert next(job for job in ledger.jobs() if job.id == job_id).delivered

@@ -1,6 +1,5 @@
 """The reading on paper, as an independent reader of PDF sees it."""
 
-import os
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ import pypdfium2
 import pytest
 
 from models.interpreting.critical_reason import CriticalReason
+from tests.optional import missing
 from tests.readings import (
     NODULE,
     a_card,
@@ -119,9 +119,7 @@ def test_japanese_is_embedded_or_english(tmp_path: Path, monkeypatch: pytest.Mon
     series = load(tmp_path)
     case = case_of(series, a_reading(series), a_card(), report=ReportSettings(language="ja"))
     if font_file_for("ja") is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Japanese font: apt-get install fonts-droid-fallback")
-        pytest.skip("no Japanese font: apt-get install fonts-droid-fallback")
+        missing("no Japanese font: apt-get install fonts-droid-fallback")
     assert "大脳皮質" in "\n".join(pages_of(pdf_of(case)))
     monkeypatch.setattr(picture_style, "_installed", frozenset)
     text = "\n".join(pages_of(pdf_of(case)))

@@ -1,6 +1,11 @@
-"""Where an unforeseen error was raised: told in place of its message, which may hold a patient's data."""
+"""What is told of an unforeseen error in place of its message, which may hold a patient's data."""
 
 from pathlib import Path
+
+
+def defect_of(error: BaseException) -> str:
+    """Return its class and place, such as "KeyError at grid.py:41"."""
+    return f"{type(error).__name__} at {place_of(error)}"
 
 
 def place_of(error: BaseException) -> str:
