@@ -1,5 +1,6 @@
 """What is said of an earlier read: when it was, and a sentence for each number that can be compared."""
 
+from collections.abc import Iterator
 from itertools import groupby
 
 from models.findings import NO_UNITS, Measurement
@@ -15,15 +16,8 @@ def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
     told = [words.say("Compared with the study of {date} ({time} earlier):", **when)]
     if prior.obstacle is Obstacle.THRESHOLDS:
         told.append(words.say("What is counted is not compared: this site's thresholds were others then."))
-    if prior.sampled is not None and (prior.changes or prior.differing):
-        earlier, now = (" / ".join(map(words.number, one.distances)) for one in prior.sampled)
-        told.append(
-            words.say(
-                "Slices, rows and columns lay {earlier} mm apart then, {now} mm now: sizes may differ by that alone.",
-                earlier=earlier,
-                now=now,
-            )
-        )
+    if prior.changes or prior.differing:
+        told += _taken_otherwise(prior, words)
     for _, group in groupby(prior.changes, key=lambda change: (change.label, change.number)):
         changes = list(group)
         # A bare number beside a name could be of anything.
@@ -45,6 +39,28 @@ def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
             )
         )
     return tuple(told)
+
+
+def _taken_otherwise(prior: Prior, words: Words) -> Iterator[str]:
+    """Yield what differs between the images of then and now, so that sizes in them may differ for that alone."""
+    if prior.contrasted is True:
+        yield words.say("A contrast agent is named by the images now and was not then: sizes may differ by that alone.")
+    elif prior.contrasted is False:
+        yield words.say("A contrast agent was named by the images then and is not now: sizes may differ by that alone.")
+    if prior.sampled is not None:
+        earlier, now = (" / ".join(map(words.number, one.distances)) for one in prior.sampled)
+        yield words.say(
+            "Slices, rows and columns lay {earlier} mm apart then, {now} mm now: sizes may differ by that alone.",
+            earlier=earlier,
+            now=now,
+        )
+    if prior.thickness is not None:
+        earlier, now = map(words.number, prior.thickness)
+        yield words.say(
+            "Slices were {earlier} mm thick then, {now} mm now: sizes may differ by that alone.",
+            earlier=earlier,
+            now=now,
+        )
 
 
 def _why_not(prior: Prior, words: Words) -> str:

@@ -1,17 +1,23 @@
 """What the images of an earlier read were, by the image libraries of its reports (TID 1600)."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 from pydicom.dataset import Dataset
 
 from worker.gate.bundle import children, content_items, name_of
+from worker.instances.acquired import Acquired
 from worker.instances.depicted import Depicted, depicted_by
 from worker.instances.sampling import Sampling
 
 _LIBRARY_GROUP = ("126200", "DCM")
-#: What TID 1602 says of an image: side, view, part of the body; and TID 1604, of distances of slices, rows, columns.
+#: What TID 1602 says of an image: side, view, part of the body; and TID 1604, of distances of slices, rows, columns,
+#: and how thick a slice is.
 _DESCRIPTORS = (("111027", "DCM"), ("111031", "DCM"), ("123014", "DCM"))
 _DISTANCES = (("112226", "DCM"), ("111066", "DCM"), ("111026", "DCM"))
+_THICKNESS = ("112225", "DCM")
+_AGENT = ("123011", "DCM")
+_AGENTS = {("7140000", "SCT"): True, ("260413007", "SCT"): False}
 _MILLIMETRE = "mm"
 
 
@@ -28,6 +34,25 @@ def sampling_then(reports: Iterable[Dataset]) -> Sampling | None:
     """Return how far apart slices and pixels lay; None where the reports do not say it, or say several things."""
     found = {sampling for image in _images(reports) if (sampling := _sampling_of(image)) is not None}
     return found.pop() if len(found) == 1 else None
+
+
+def acquired_then(reports: Iterable[Dataset]) -> Acquired:
+    """Return how the images were taken; what the reports do not say, or say in several ways, is None."""
+    images = list(_images(reports))
+    agents = {agent for image in images for agent in _agents(image)}
+    thick = {
+        number for image in images for number in _millimetres(image, _THICKNESS) if math.isfinite(number) and number > 0
+    }
+    return Acquired(
+        contrast=agents.pop() if len(agents) == 1 else None, thickness_mm=thick.pop() if len(thick) == 1 else None
+    )
+
+
+def _agents(image: Dataset) -> Iterator[bool | None]:
+    """Yield whether a contrast agent is said to be named; None for what neither says it nor denies it."""
+    for item in children(image, *_AGENT):
+        code = item.ConceptCodeSequence[0]
+        yield _AGENTS.get((str(code.get("CodeValue")), str(code.get("CodingSchemeDesignator"))))
 
 
 def _sampling_of(image: Dataset) -> Sampling | None:

@@ -7,6 +7,6 @@ planar_images      X-rays and clips; planar_spacing, what a pixel of them measur
 waveform_reading   ECG
 frame_decoders     the fastest for each transfer syntax; plain_frames, those that need no pydicom
 rescaling          stored values to what they mean; stated_units, in which unit
-series_depicted    what its images show: part of the body, side, view; how finely
+series_depicted    what its images show: part of the body, side, view; how finely, and how they were taken
 channel_series     several series as channels
 """
