@@ -17,12 +17,22 @@ class Volume:
         others: Further series of the same patient space, each on its own grid, in the order of the card's channels;
             what is found lies on this volume's grid.
         unit: Of the values, as the images state it, in UCUM; empty where they state none.
+        padding: Which voxels are no image but stand beside it, the bits of a row packed (`numpy.packbits`); None: none.
     """
 
     array: NDArray[np.generic]
     affine: NDArray[np.float64]
     others: tuple["Volume", ...] = ()
     unit: str = ""
+    padding: NDArray[np.uint8] | None = None
+
+    def imaged(self, box: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
+        """Return which voxels in a box of indices are image, and no padding."""
+        slices, rows, columns = box
+        if self.padding is None:
+            return np.ones(self.array[box].shape, np.bool_)
+        bits = np.unpackbits(self.padding[slices, rows], axis=-1, count=self.array.shape[2])
+        return np.asarray(bits[..., columns] == 0)
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

@@ -18,6 +18,7 @@ from worker.errors import SeriesRefused
 from worker.instances.pydicom_errors import told_as_unreadable
 from worker.instances.series_repairs import AT_DETECTOR, BRIGHTNESS, INVERTED
 from worker.series.image_frames import decode, has_place, rescale_of, voxels_announced
+from worker.series.pixel_padding import padding_of, stored_range
 from worker.series.planar_spacing import is_at_detector, pixel_aspect, spacing_mm
 
 #: SOP classes whose images lie nowhere in the patient, unless they say so.
@@ -172,11 +173,11 @@ def _bright(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
     if stored.ndim == 3:  # noqa: PLR2004  # the last axis is colour
         luminance = stored[..., :3].astype(np.float32) @ _LUMINANCE
         return np.asarray(np.rint(luminance).astype(stored.dtype))
-    return _without_padding(_mapped(dataset, stored), _padding(dataset, stored))
+    return _without_padding(_mapped(dataset, stored), padding_of(dataset, stored))
 
 
 def _mapped(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
-    low, high = _stored_range(dataset)
+    low, high = stored_range(dataset)
     values = stored
     if dataset.get("ModalityLUTSequence"):
         values = apply_modality_lut(stored, dataset)
@@ -193,32 +194,11 @@ def _mapped(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _padding(dataset: Any, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """Return which pixels are no image but stand beside it (PS3.3 C.7.5.1.1.2); None where the header names none."""
-    value, limit = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
-    if not isinstance(value, int):
-        return None
-    low, high = (int(end) for end in _stored_range(dataset))
-    # Some write it as if signed where the pixels are not, or with the bits above those that are stored: as decoded.
-    ends = [
-        end if low <= end <= high else (end - low) % (high - low + 1) + low
-        for end in (value, limit if isinstance(limit, int) else value)
-    ]
-    return np.asarray((stored >= min(ends)) & (stored <= max(ends)))
-
-
 def _without_padding(values: NDArray[Any], padding: NDArray[np.bool_] | None) -> NDArray[Any]:
     """Make padding as dark as the darkest of the image; it may be stored brighter than all of it."""
-    if padding is None or not padding.any() or padding.all():
+    if padding is None or padding.all():
         return values
     return np.where(padding, values[~padding].min(), values)
-
-
-def _stored_range(dataset: Any) -> tuple[float, float]:
-    bits = int(dataset.BitsStored)
-    if int(dataset.PixelRepresentation):
-        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    return 0, 2**bits - 1
 
 
 def _repairs(datasets: Sequence[Any]) -> tuple[str, ...]:
