@@ -1,15 +1,23 @@
 """What is said of an earlier read: when it was, and a sentence for each number that can be compared."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 
+from models.card.card_parts import Label
 from models.findings import NO_UNITS, Measurement
 from worker.case.prior import Change, Obstacle, Prior
+from worker.case.rounding import UNLIMITED, Limits
 from worker.case.sentences import Words
 
 
-def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
-    """Return the sentences in the language of these words."""
+def comparison_sentences(
+    prior: Prior, words: Words, limits_of_label: Callable[[Label], Limits] = lambda _: UNLIMITED
+) -> tuple[str, ...]:
+    """Return the sentences in the language of these words, no size on another side of the limits of its label."""
+
+    def limits(change: Change) -> Limits:
+        return UNLIMITED if change.label is None else limits_of_label(change.label)
+
     when = {"date": words.date(prior.studied_on), "time": _days(prior.days, words)}
     if prior.obstacle in (Obstacle.VERSION, Obstacle.MODEL):
         return (words.say("There is a read of the study of {date} ({time} earlier).", **when), _why_not(prior, words))
@@ -22,10 +30,10 @@ def comparison_sentences(prior: Prior, words: Words) -> tuple[str, ...]:
         changes = list(group)
         # A bare number beside a name could be of anything.
         alone = len(changes) == 1 and changes[0].unit.value != NO_UNITS.value
-        told += [_sentence(change, words, alone=alone) for change in changes]
+        told += [_sentence(change, words, limits(change), alone=alone) for change in changes]
     if any(change.number is not None for change in prior.changes):
         told.append(words.say("What is counted was paired with the earlier study by size: its place was not compared."))
-    told += [_differing(change, words) for change in prior.differing]
+    told += [_differing(change, words, limits(change)) for change in prior.differing]
     told += [
         words.say("{name}: found more than once then or now, so sizes are not compared.", name=words.label(label))
         for label in prior.unpaired
@@ -72,8 +80,8 @@ def _why_not(prior: Prior, words: Words) -> str:
     return words.say("This model had other weights or settings then: its numbers are not compared.")
 
 
-def _sentence(change: Change, words: Words, *, alone: bool) -> str:
-    told = _told(change, words, alone=alone)
+def _sentence(change: Change, words: Words, limits: Limits, *, alone: bool) -> str:
+    told = _told(change, words, limits, alone=alone)
     if change.percent is None:
         said = words.say("{name}: {earlier} → {now}", **told)
     else:
@@ -84,16 +92,16 @@ def _sentence(change: Change, words: Words, *, alone: bool) -> str:
     return words.say("{change}; doubling time {time}", change=said, time=_days(round(change.doubling_days), words))
 
 
-def _differing(change: Change, words: Words) -> str:
+def _differing(change: Change, words: Words, limits: Limits) -> str:
     return words.say(
         "{name}: {earlier} then, {now} now; they differ so much that they may not be the same one.",
-        **_told(change, words, alone=True),
+        **_told(change, words, limits, alone=True),
     )
 
 
-def _told(change: Change, words: Words, *, alone: bool) -> dict[str, str]:
+def _told(change: Change, words: Words, limits: Limits, *, alone: bool) -> dict[str, str]:
     earlier, now = (
-        words.measured(Measurement(name=change.name, value=value, unit=change.unit))
+        words.measured(Measurement(name=change.name, value=value, unit=change.unit), limits)
         for value in (change.earlier, change.now)
     )
     return {"name": _name(change, words, alone=alone), "earlier": earlier, "now": now}
