@@ -73,12 +73,15 @@ class Image:
             `spacing_mm` says, else 1.
         sides: Of the body, what each frame shows, such as "left"; left out where that is not known of each. Frames of
             one side show the same things again, as those of a clip and the views of a chest do.
+        mirrored: Whether the rows of a frame run to the patient's right, where people show the left side of the body on
+            the right: what a network has learnt to call left is not on the left then.
     """
 
     array: NDArray[np.generic]
     spacing_mm: tuple[float, float] | None
     pixel_aspects: tuple[float, ...] = ()
     sides: tuple[str, ...] = ()
+    mirrored: bool = False
 
     def side(self, index: int) -> str:
         """Return which side of the body this frame shows; an empty one where that is not known of each."""

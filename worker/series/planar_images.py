@@ -17,6 +17,7 @@ from models.volume import Image
 from worker.errors import SeriesRefused
 from worker.instances.pydicom_errors import told_as_unreadable
 from worker.instances.series_repairs import AT_DETECTOR, BRIGHTNESS, INVERTED
+from worker.instances.source_repairs import patient_orientation_of
 from worker.series.image_frames import decode, has_place, rescale_of, voxels_announced
 from worker.series.pixel_padding import padding_of, stored_range
 from worker.series.planar_spacing import is_at_detector, pixel_aspect, spacing_mm
@@ -106,6 +107,7 @@ def load_planar(datasets: Sequence[Any], names: Sequence[str], *, max_voxels: in
             spacing_mm=spacings.pop() if len(spacings) == 1 else None,
             pixel_aspects=tuple(aspects),
             sides=_sides(datasets, names) if len(frames) == len(datasets) else (),
+            mirrored=any(map(_is_mirrored, datasets, names)),
         ),
         datasets=tuple(datasets),
         frame_numbers=tuple(number for _, number in frames if number),
@@ -130,6 +132,13 @@ def _sides(datasets: Sequence[Any], names: Sequence[str]) -> tuple[str, ...]:
             stated = str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "").strip()
         sides.append(_SIDES.get(stated, ""))
     return tuple(sides) if all(sides) else ()
+
+
+def _is_mirrored(dataset: Any, name: str) -> bool:
+    """Say whether rows run to the patient's right by Patient Orientation (PS3.3 C.7.6.1.1.1)."""
+    with told_as_unreadable(name):
+        row, *_ = patient_orientation_of(dataset) or [""]
+        return row.startswith("R")
 
 
 def _frames(datasets: Sequence[Any], names: Sequence[str]) -> list[tuple[int, int]]:
