@@ -18,6 +18,8 @@ class Volume:
             what is found lies on this volume's grid.
         unit: Of the values, as the images state it, in UCUM; empty where they state none.
         padding: Which voxels are no image but stand beside it, the bits of a row packed (`numpy.packbits`); None: none.
+        ends_at_padding: Whether what is shown ends there, as at a scanner's circle. Where padding is stored about as
+            what is dark, such as 0 around a head, nobody can tell.
     """
 
     array: NDArray[np.generic]
@@ -25,6 +27,7 @@ class Volume:
     others: tuple["Volume", ...] = ()
     unit: str = ""
     padding: NDArray[np.uint8] | None = None
+    ends_at_padding: bool = False
 
     def imaged(self, box: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
         """Return which voxels in a box of indices are image, and no padding."""

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from worker.instances.plain_values import value_of
 from worker.series.image_frames import Frame
 
+#: Of the range of what is image: closer to that, padding may be what is dark, cut off at the scanner's lowest value.
+_CLEARLY = 0.01
+
 
 def padding_of(dataset: Any, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
     """Return which pixels of a frame are padding; None where the header names none, or where no pixel is any.
@@ -46,7 +49,7 @@ class VolumePadding:
         """Begin with none."""
         self._packed: dict[int, NDArray[np.uint8]] = {}
         self._of_padding_alone: set[int] = set()
-        self._is_0 = True
+        self._real: list[float] = []
 
     def taken_out(self, place: int, dataset: Any, stored: NDArray[Any], frame: Frame) -> NDArray[Any]:
         """Return a frame's stored values with the darkest of the others in place of padding; 0 where there is no other.
@@ -57,26 +60,29 @@ class VolumePadding:
         if padding is None:
             return stored
         self._packed[place] = np.packbits(padding, axis=-1)
-        self._is_0 &= not np.any(stored[padding] * np.float64(frame.slope) + frame.intercept)
-        others = stored[~padding]
+        others, out = stored[~padding], stored[padding]
+        self._real += [float(end) * frame.slope + frame.intercept for end in (out.min(), out.max())]
         if not others.size:
             self._of_padding_alone.add(place)
             return np.zeros_like(stored)
         return np.where(padding, others.min() if frame.slope > 0 else others.max(), stored)
 
-    def filled_in(self, volume: NDArray[Any]) -> NDArray[np.uint8] | None:
-        """Give all padding of a volume one value; return where it is as `models.volume.Volume` keeps it.
+    def filled_in(self, volume: NDArray[Any]) -> tuple[NDArray[np.uint8] | None, bool]:
+        """Give all padding of a volume one value; return where it is and whether what is shown ends there.
 
-        It is the darkest of everything else; but 0 stays 0 where nothing is below it: around a body it is what some
-        networks have learnt to leave out.
+        The value is the darkest of everything else; but 0 stays 0 where nothing is below it: around a body it is what
+        some networks have learnt to leave out. Both as `models.volume.Volume` keeps them.
         """
         if len(self._of_padding_alone) == len(volume) or not self._packed:
-            return None
-        darkest = [image.min() for place, image in enumerate(volume) if place not in self._of_padding_alone]
-        value = 0 if self._is_0 and min(darkest) >= 0 else min(darkest)
+            return None, False
+        images = [image for place, image in enumerate(volume) if place not in self._of_padding_alone]
+        darkest, brightest = min(image.min() for image in images), max(image.max() for image in images)
+        clear = _CLEARLY * (float(brightest) - float(darkest))
+        ends_there = max(self._real) < darkest - clear or min(self._real) > brightest + clear
+        value = 0 if not any(self._real) and darkest >= 0 else darkest
         _, rows, columns = volume.shape
         bits = np.zeros((len(volume), rows, -(-columns // 8)), np.uint8)
         for place, packed in self._packed.items():
             bits[place] = packed
             volume[place][np.unpackbits(packed, axis=-1, count=columns).astype(np.bool_)] = value
-        return bits
+        return bits, bool(ends_there)

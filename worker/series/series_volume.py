@@ -137,6 +137,7 @@ def _load_images(datasets: list[Any], names: list[str], digest: Callable[[], str
     require_one_acquisition(frames, found)
     ordered, repairs = _without_copies(datasets, names, frames, found)
     array, padding = _values(datasets, names, ordered)
+    where, ends_there = padding.filled_in(array)
     enhanced = frames[0].number > 0
     for dataset in datasets:
         _without_bulk(dataset)
@@ -149,7 +150,8 @@ def _load_images(datasets: list[Any], names: list[str], digest: Callable[[], str
             array=array,
             affine=found.affine,
             unit=next((it.unit for it in ordered if it.unit), ""),
-            padding=padding,
+            padding=where,
+            ends_at_padding=ends_there,
         ),
         datasets=(datasets[0],) if enhanced else tuple(datasets[frame.dataset] for frame in ordered),
         frame_numbers=tuple(frame.number for frame in ordered) if enhanced else (),
@@ -250,8 +252,8 @@ def _real(datasets: Sequence[Any], names: Sequence[str], frame: Frame) -> NDArra
 
 def _values(
     datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Frame]
-) -> tuple[NDArray[np.generic], NDArray[np.uint8] | None]:
-    """Decode into one array of real values; return it, and where in it is padding."""
+) -> tuple[NDArray[np.generic], VolumePadding]:
+    """Decode into one array of real values; return it, and what in it is padding."""
     array: NDArray[Any] | None = None
     padding = VolumePadding()
     whole = True
@@ -269,7 +271,7 @@ def _values(
         else:
             scale(values, frame, array[place])
     assert array is not None  # noqa: S101  # a stack has at least one slice
-    return array, padding.filled_in(array)
+    return array, padding
 
 
 def _decoded(datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Frame]) -> Iterator[NDArray[Any]]:

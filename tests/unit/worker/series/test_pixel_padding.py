@@ -139,3 +139,20 @@ def test_a_header_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     dataset.save_as(files[1])
     with pytest.raises(SeriesUnreadable, match=r"0001\.dcm"):
         load_series(files, max_voxels=ROOM)
+
+
+@pytest.mark.parametrize(
+    ("padding", "attributes", "ends"),
+    [
+        (-2000, SIGNED, True),
+        (63536, {**CT, "PixelPaddingValue": 63536}, True),
+        (0, {**CT, "PixelPaddingValue": 0}, False),
+        (0, {"PixelPaddingValue": 0}, False),
+        (50, {**CT, "PixelPaddingValue": 40}, False),
+    ],
+)
+def test_what_is_shown_ends_where_padding_is_like_nothing_else(
+    tmp_path: Path, padding: int, attributes: dict[str, Any], *, ends: bool
+) -> None:
+    """What is stored about as air, or as 0 around a head, may be just that."""
+    assert read(tmp_path, stored(padding)[0], **attributes).ends_at_padding is ends
