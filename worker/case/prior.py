@@ -133,6 +133,21 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gone:
+    """What was found then, and is looked for and not found today.
+
+    Attributes:
+        label: What, as today's card calls it.
+        count: How many there were.
+        largest: The size of the largest of them.
+    """
+
+    label: Label
+    count: int
+    largest: Measurement
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prior:
     """The comparison that a case carries.
 
@@ -145,6 +160,7 @@ class Prior:
             one.
         unpaired: What was found several times then or now, so that no pair is certain.
         cut: What reaches the edge of the images, or of the network's view, then or now: its size may be another.
+        gone: What was found then and is not today.
         sampled: How far apart slices and pixels lay then, and today, where that differs so much that sizes may differ
             for it alone.
         contrasted: Whether the images of today name a contrast agent and those of then do not (True), or the reverse;
@@ -152,7 +168,7 @@ class Prior:
         thickness: How thick slices were then, and are today, where that differs and they do not lie otherwise apart.
         references: The earlier reports.
         obstacle: Why numbers are not compared, or not all; where there is none there is at least one change, or one
-            that differs or is cut.
+            that differs, is cut or is gone.
     """
 
     studied_on: date
@@ -162,6 +178,7 @@ class Prior:
     differing: tuple[Change, ...] = ()
     unpaired: tuple[Label, ...]
     cut: tuple[Label, ...] = ()
+    gone: tuple[Gone, ...] = ()
     sampled: tuple[Sampling, Sampling] | None = None
     contrasted: bool | None = None
     thickness: tuple[float, float] | None = None

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from models.card.card_parts import Label
 from models.findings import NO_UNITS, Measurement
-from worker.case.prior import Change, Obstacle, Prior
+from worker.case.prior import Change, Gone, Obstacle, Prior
 from worker.case.rounding import UNLIMITED, Limits
 from worker.case.sentences import Words
 
@@ -34,6 +34,7 @@ def comparison_sentences(
     if any(change.number is not None for change in prior.changes):
         told.append(words.say("What is counted was paired with the earlier study by size: its place was not compared."))
     told += [_differing(change, words, limits(change)) for change in prior.differing]
+    told += [_gone(one, words, limits_of_label(one.label)) for one in prior.gone]
     told += [
         words.say("{name}: found more than once then or now, so sizes are not compared.", name=words.label(label))
         for label in prior.unpaired
@@ -97,6 +98,13 @@ def _differing(change: Change, words: Words, limits: Limits) -> str:
         "{name}: {earlier} then, {now} now; they differ so much that they may not be the same one.",
         **_told(change, words, limits, alone=True),
     )
+
+
+def _gone(one: Gone, words: Words, limits: Limits) -> str:
+    told = {"name": words.label(one.label), "size": words.measured(one.largest, limits)}
+    if one.count == 1:
+        return words.say("{name}: {size} then, not found now.", **told)
+    return words.say("{name}: {count} then, the largest {size}; none found now.", count=one.count, **told)
 
 
 def _told(change: Change, words: Words, limits: Limits, *, alone: bool) -> dict[str, str]:

@@ -25,7 +25,7 @@ from worker.case.prior import (
 )
 from worker.instances.acquired import Acquired
 from worker.instances.sampling import Sampling
-from worker.priors.prior_pairs import Thing, pairs_of
+from worker.priors.prior_pairs import Thing, gone_of, pairs_of
 from worker.priors.prior_sizes import disagreement, in_unit, is_length, most_different
 
 _VOLUME: Code = ("118565006", "SCT")
@@ -72,7 +72,8 @@ def compare(
     changes += [change for count in reading.counts for change in _changes_of_count(count, earlier.counts)]
     changes += _changes(None, reading.measurements, earlier.whole)
     differing = [change for thing, then in pairs.differing for change in _size_apart(thing, then)]
-    if days < 0 or not (changes or differing or pairs.cut):
+    gone = gone_of(reading, earlier.things)
+    if days < 0 or not (changes or differing or pairs.cut or gone):
         return None
     found = Prior(
         studied_on=earlier.studied_on,
@@ -82,6 +83,7 @@ def compare(
         differing=tuple(differing),
         unpaired=pairs.unpaired,
         cut=pairs.cut,
+        gone=gone,
         sampled=sampled,
         contrasted=contrasted,
         thickness=thickness,
@@ -108,11 +110,12 @@ def _within(obstacle: Obstacle | None, found: Prior) -> Prior:
     """Return what of a comparison means something."""
     if obstacle is None:
         return found
-    kept = [one for one in found.changes if obstacle is Obstacle.THRESHOLDS and not _by_threshold(one)]
-    if obstacle is Obstacle.THRESHOLDS and len(kept) == len(found.changes) and not found.differing:
+    kept = tuple(one for one in found.changes if obstacle is Obstacle.THRESHOLDS and not _by_threshold(one))
+    gone = tuple(one for one in found.gone if obstacle is Obstacle.THRESHOLDS and not one.label.instances)
+    if obstacle is Obstacle.THRESHOLDS and (kept, gone) == (found.changes, found.gone) and not found.differing:
         return found
     cut = found.cut if obstacle is Obstacle.THRESHOLDS else ()
-    return replace(found, changes=tuple(kept), differing=(), unpaired=(), cut=cut, obstacle=obstacle)
+    return replace(found, changes=kept, differing=(), unpaired=(), cut=cut, gone=gone, obstacle=obstacle)
 
 
 def _by_threshold(change: Change) -> bool:
