@@ -166,6 +166,7 @@ class Prior:
         contrasted: Whether the images of today name a contrast agent and those of then do not (True), or the reverse;
             None: no such difference is known.
         thickness: How thick slices were then, and are today, where that differs and they do not lie otherwise apart.
+        reach: How far all slices reached together then, and today, in mm, where that differs by more than a quarter.
         references: The earlier reports.
         obstacle: Why numbers are not compared, or not all; where there is none there is at least one change, or one
             that differs, is cut or is gone.
@@ -182,5 +183,6 @@ class Prior:
     sampled: tuple[Sampling, Sampling] | None = None
     contrasted: bool | None = None
     thickness: tuple[float, float] | None = None
+    reach: tuple[float, float] | None = None
     references: tuple[InstanceReference, ...]
     obstacle: Obstacle | None = None

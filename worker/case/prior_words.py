@@ -26,6 +26,15 @@ def comparison_sentences(
         told.append(words.say("What is counted is not compared: this site's thresholds were others then."))
     if prior.changes or prior.differing:
         told += _taken_otherwise(prior, words)
+    if prior.reach is not None and (prior.gone or prior.unpaired or any(map(_is_count, prior.changes))):
+        earlier, now = (words.number(millimetres, 0) for millimetres in prior.reach)
+        told.append(
+            words.say(
+                "The slices reached over {earlier} mm then, {now} mm now: what is found may differ by that alone.",
+                earlier=earlier,
+                now=now,
+            )
+        )
     for _, group in groupby(prior.changes, key=lambda change: (change.label, change.number)):
         changes = list(group)
         # A bare number beside a name could be of anything.
@@ -70,6 +79,10 @@ def _taken_otherwise(prior: Prior, words: Words) -> Iterator[str]:
             earlier=earlier,
             now=now,
         )
+
+
+def _is_count(change: Change) -> bool:
+    return change.label is not None and change.number is None and change.unit.value == NO_UNITS.value
 
 
 def _why_not(prior: Prior, words: Words) -> str:

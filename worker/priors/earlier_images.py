@@ -1,13 +1,15 @@
 """What the images of an earlier read were, by the image libraries of its reports (TID 1600)."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from pydicom.dataset import Dataset
 
 from worker.gate.bundle import children, content_items, name_of
 from worker.instances.acquired import Acquired
 from worker.instances.depicted import Depicted, depicted_by
+from worker.instances.instance_hierarchy import listed_references
 from worker.instances.sampling import Sampling
 
 _LIBRARY_GROUP = ("126200", "DCM")
@@ -38,14 +40,33 @@ def sampling_then(reports: Iterable[Dataset]) -> Sampling | None:
 
 def acquired_then(reports: Iterable[Dataset]) -> Acquired:
     """Return how the images were taken; what the reports do not say, or say in several ways, is None."""
+    reports = list(reports)
     images = list(_images(reports))
     agents = {agent for image in images for agent in _agents(image)}
     thick = {
         number for image in images for number in _millimetres(image, _THICKNESS) if math.isfinite(number) and number > 0
     }
     return Acquired(
-        contrast=agents.pop() if len(agents) == 1 else None, thickness_mm=thick.pop() if len(thick) == 1 else None
+        contrast=agents.pop() if len(agents) == 1 else None,
+        thickness_mm=thick.pop() if len(thick) == 1 else None,
+        reach_mm=_reach_mm(reports),
     )
+
+
+def _reach_mm(reports: Sequence[Dataset]) -> float | None:
+    """Return how far the slices reached: the evidence lists those that were read, of each series by itself.
+
+    None of a multi-frame image, which is listed as one.
+    """
+    found, sampling = set(), sampling_then(reports)
+    for report in reports:
+        listed = listed_references(report, "CurrentRequestedProcedureEvidenceSequence")
+        series_of = {one.sop_instance_uid: one.series_instance_uid for one in listed}
+        slices = Counter(series_of.values())
+        for image in _images([report]):
+            found.add(slices[series_of.get(str(image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID), "")])
+    count = found.pop() if len(found) == 1 else 0
+    return count * sampling.slices if sampling is not None and count > 1 else None
 
 
 def _agents(image: Dataset) -> Iterator[bool | None]:

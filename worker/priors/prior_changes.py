@@ -87,6 +87,7 @@ def compare(
         sampled=sampled,
         contrasted=contrasted,
         thickness=thickness,
+        reach=taken.reaching_otherwise(earlier.acquired),
         references=earlier.references,
     )
     return _within(_obstacle(earlier.method, method), found)

@@ -30,4 +30,9 @@ def acquired(series: LoadedSeries) -> Acquired | None:
     """Return how the images of a volume were taken; None where there is none."""
     if not isinstance(series.source, Volume):
         return None
-    return acquired_in(series.datasets[0], said_between_slices_mm(series.datasets[0], "SliceThickness"))
+    first = series.datasets[0]
+    return acquired_in(
+        first,
+        thickness_mm=said_between_slices_mm(first, "SliceThickness"),
+        reach_mm=len(series.source.array) * series.source.spacing_mm[0],
+    )

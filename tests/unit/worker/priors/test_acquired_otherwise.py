@@ -1,5 +1,6 @@
 """Where one study alone names a contrast agent, or its slices were thicker, sizes may differ for that: it is told."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def test_an_agent_is_named_by_its_attribute(attributes: dict[str, Any], named: b
     image = Dataset()
     for keyword, value in attributes.items():
         setattr(image, keyword, value)
-    assert acquired_in(image, None) == Acquired(contrast=named)
+    assert acquired_in(image) == Acquired(contrast=named)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -127,3 +128,34 @@ def test_every_language_tells_which_was_which(tmp_path: Path, language: Language
         assert ("5" in thickness, "1" in thickness) == (True, True)
     assert len(told) == 2
     assert language == "en" or not any("contrast agent" in line for line in told)
+
+
+def test_a_scan_of_half_the_body_may_show_fewer_things(tmp_path: Path) -> None:
+    """How far its slices reach is told where what is found is compared: the evidence lists as many as were read."""
+    then = taken(a_ball(tmp_path / "then", 1.25))
+    assert then.acquired.reach_mm == 60.0
+    case = a_ball(tmp_path / "now", 1.25, seed=2)
+    found = case.reading.detections[0].label
+    gone = replace(case.reading, detections=(), instances=None, missing=(found,))
+    told = "The slices reached over 60 mm then, 30 mm now: what is found may differ by that alone."
+    for reading, reach_mm, is_told in ((gone, 30.0, True), (gone, 50.0, False), (case.reading, 30.0, False)):
+        prior = compare(
+            reading,
+            then,
+            studied_on=then.studied_on,
+            method=METHOD,
+            acquired=Acquired(contrast=False, reach_mm=reach_mm),
+        )
+        assert prior is not None
+        assert (told in comparison_sentences(prior, words_in("en"))) is is_told
+
+
+def test_nobody_knows_how_far_a_multi_frame_image_reached(tmp_path: Path) -> None:
+    """The evidence lists one object."""
+
+    def one_listed(report: Dataset) -> None:
+        for study in report.CurrentRequestedProcedureEvidenceSequence:
+            for series in study.ReferencedSeriesSequence:
+                series.ReferencedSOPSequence = series.ReferencedSOPSequence[:1]
+
+    assert taken(a_ball(tmp_path, 1.25), one_listed).acquired.reach_mm is None
