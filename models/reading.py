@@ -17,7 +17,7 @@ from models.interpreting.detection import detect_in_volume
 from models.interpreting.image_reading import PART, read_images
 from models.interpreting.interpretation import interpret
 from models.interpreting.volume_classification import classify_volume
-from models.preparing.preparation import Prepared, prepare, reads_a_part
+from models.preparing.preparation import Prepared, prepare
 from models.programs.code_model import ask_code, words_of
 from models.runtimes.runtime import Infer
 from models.volume import Image, Source, Volume, Waveform
@@ -98,7 +98,7 @@ def _read_volume(card: Card, preparation: VolumePreparation, source: Source, inf
         raise _another(card, "volumes", source)
     prepared = prepare(source, preparation)
     reading = _interpreted(card, prepared, source, infer)
-    if reads_a_part(source, preparation, prepared):
+    if prepared.part:
         return replace(reading, warnings=(*reading.warnings, PART))
     return reading
 

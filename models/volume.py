@@ -17,12 +17,25 @@ class Volume:
         others: Further series of the same patient space, each on its own grid, in the order of the card's channels;
             what is found lies on this volume's grid.
         unit: Of the values, as the images state it, in UCUM; empty where they state none.
+        padding: Which voxels are no image but stand beside it, the bits of a row packed (`numpy.packbits`); None: none.
+        ends_at_padding: Whether what is shown ends there, as at a scanner's circle. Where padding is stored about as
+            what is dark, such as 0 around a head, nobody can tell.
     """
 
     array: NDArray[np.generic]
     affine: NDArray[np.float64]
     others: tuple["Volume", ...] = ()
     unit: str = ""
+    padding: NDArray[np.uint8] | None = None
+    ends_at_padding: bool = False
+
+    def imaged(self, box: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
+        """Return which voxels in a box of indices are image, and no padding."""
+        slices, rows, columns = box
+        if self.padding is None:
+            return np.ones(self.array[box].shape, np.bool_)
+        bits = np.unpackbits(self.padding[slices, rows], axis=-1, count=self.array.shape[2])
+        return np.asarray(bits[..., columns] == 0)
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -63,12 +76,15 @@ class Image:
             `spacing_mm` says, else 1.
         sides: Of the body, what each frame shows, such as "left"; left out where that is not known of each. Frames of
             one side show the same things again, as those of a clip and the views of a chest do.
+        mirrored: Whether the rows of a frame run to the patient's right, where people show the left side of the body on
+            the right: what a network has learnt to call left is not on the left then.
     """
 
     array: NDArray[np.generic]
     spacing_mm: tuple[float, float] | None
     pixel_aspects: tuple[float, ...] = ()
     sides: tuple[str, ...] = ()
+    mirrored: bool = False
 
     def side(self, index: int) -> str:
         """Return which side of the body this frame shows; an empty one where that is not known of each."""

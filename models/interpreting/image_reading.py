@@ -28,8 +28,14 @@ _SAME_ASPECT = 1.01  # what a size's rounding to whole pixels cuts away is no pa
 def read_images(card: Card, preparation: ImagePreparation, image: Image, infer: Infer) -> Reading:
     """Return what the model says of the images.
 
-    Raises InputRefused, also where no frame has any contrast, ImplausibleResult, RuntimeFailed, CardError.
+    Raises InputRefused, also where no frame has any contrast, and where left and right would be told the other way
+    round; ImplausibleResult, RuntimeFailed, CardError.
     """
+    if image.mirrored and any(label.laterality for label in card.labels):
+        raise InputRefused(
+            "the images are mirrored: their rows run to the patient's right (Patient Orientation), so that this model "
+            "would take left for right; send them as people look at them, or correct Patient Orientation at the sender"
+        )
     if isinstance(card.interpretation, ClassificationInterpretation):
         return _classified(card, card.interpretation, preparation, image, infer)
     if isinstance(card.interpretation, LabelMapInterpretation):

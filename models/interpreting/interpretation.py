@@ -25,7 +25,7 @@ from models.interpreting.measuring import (
     unit_of_values,
     wants_values,
 )
-from models.interpreting.view_edges import at_edge_of_images, at_edge_of_view, cut_by_content
+from models.interpreting.view_edges import at_edge_of_field, at_edge_of_images, at_edge_of_view, cut_by_content
 from models.preparing.grid import box_of, grid_of, reach, resample, shape_of
 from models.sentence import Sentence
 from models.volume import Volume
@@ -56,7 +56,8 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
             parts[label.number] = drop_small(labels, label.number, smallest_voxels=smallest)
     voxels = _voxels([label.number for label in known], labels)
     _check_plausible(known, voxels, source.voxel_ml, interpretation)
-    at_edge, at_view = at_edge_of_images(labels), _at_view(card, labels, answer, source)
+    at_field, at_view = at_edge_of_field(labels, source), _at_view(card, labels, answer, source)
+    at_edge = at_edge_of_images(labels) | at_field
     warnings = (*((_CUT,) if at_edge else ()), *((_CUT_BY_VIEW,) if at_view else ()))
     value_unit = unit_of_values(source, interpretation.value_unit)
     structures, in_parts = _structures(known, labels, voxels, parts, source, value_unit)
@@ -64,8 +65,8 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
     if value_unit is None and any(wants_values(structure.label) for structure in structures):
         warnings = (*warnings, ANOTHER_UNIT)
     instances, detections = _instances(known, labels, interpretation, answer, source)
-    if instances is not None and at_view:
-        things = _at_view(card, instances, answer, source)
+    if instances is not None and (at_field or at_view):
+        things = at_edge_of_field(instances, source) | _at_view(card, instances, answer, source)
         detections = tuple(replace(one, cut=one.cut or one.number in things) for one in detections)
     if in_parts or (instances is not None and any_cut_more_than_once(detections, instances)):
         warnings = (*warnings, IN_PARTS)

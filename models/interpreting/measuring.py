@@ -77,7 +77,9 @@ def measure(
             continue
         if value_unit is None:
             continue
-        values: NDArray[Any] = np.asarray(source.array[box])[part].astype(np.float64)
+        values: NDArray[Any] = np.asarray(source.array[box])[part & source.imaged(box)].astype(np.float64)
+        if not values.size:
+            continue
         name, number = (MEAN, values.mean()) if wanted == "mean" else (DEVIATION, values.std())
         found.append(Measurement(name=name, value=float(number), unit=value_unit))
     return Measured(numbers=tuple(found), in_parts=in_parts)

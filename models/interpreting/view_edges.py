@@ -23,6 +23,15 @@ def at_edge_of_images(numbers: NDArray[Any]) -> frozenset[int]:
     return frozenset(int(number) for face in faces for number in np.unique(face) if number)
 
 
+def at_edge_of_field(numbers: NDArray[Any], source: Volume) -> frozenset[int]:
+    """Return the numbers that reach the end of what a scanner shows within the images, such as its circle."""
+    box = box_of(numbers != 0) if source.ends_at_padding else None
+    if box is None:
+        return frozenset()
+    box = _enlarged(box, numbers.shape)
+    return _beside(numbers[box], ~source.imaged(box))
+
+
 def at_edge_of_view(numbers: NDArray[Any], view: Grid, source: Volume) -> frozenset[int]:
     """Return the numbers beside whose voxels there are others of the images that lie outside of what was seen.
 
@@ -38,12 +47,7 @@ def at_edge_of_view(numbers: NDArray[Any], view: Grid, source: Volume) -> frozen
     box = _enlarged(box, numbers.shape)
     seen = Volume(array=np.ones(view.shape, np.uint8), affine=view.affine)
     unseen = resample(seen, grid.boxed(box), interpolation="nearest", outside=0).array == 0
-    found: set[int] = set()
-    for axis in range(3):
-        here, beyond = np.moveaxis(numbers[box], axis, 0), np.moveaxis(unseen, axis, 0)
-        for touching in (here[:-1][beyond[1:]], here[1:][beyond[:-1]]):
-            found |= {int(number) for number in np.unique(touching) if number}
-    return frozenset(found)
+    return _beside(numbers[box], unseen)
 
 
 def cut_by_content(card: Card) -> bool:
@@ -57,6 +61,16 @@ def cut_by_content(card: Card) -> bool:
         and (preparation.crop_above is not None or preparation.crop_non_zero)
         and preparation.crop_centre is None
     )
+
+
+def _beside(numbers: NDArray[Any], unseen: NDArray[np.bool_]) -> frozenset[int]:
+    """Return the numbers beside whose voxels there are some that nobody has seen."""
+    found: set[int] = set()
+    for axis in range(3):
+        here, beyond = np.moveaxis(numbers, axis, 0), np.moveaxis(unseen, axis, 0)
+        for touching in (here[:-1][beyond[1:]], here[1:][beyond[:-1]]):
+            found |= {int(number) for number in np.unique(touching) if number}
+    return frozenset(found)
 
 
 def _covers(view: Grid, grid: Grid) -> bool:

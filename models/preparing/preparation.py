@@ -23,11 +23,14 @@ class Prepared:
         array: ``(1, channels, d, h, w)`` float32, contiguous.
         affine: Of the last three axes, as in `models.volume.Volume`.
         window: The two source values that the preparation's percentiles are; a crop of the same source keeps them.
+        part: Whether some of the volume lies beyond. What the card cuts off around a body since it is dark or 0 does
+            not: that is chosen by what is in it.
     """
 
     array: NDArray[np.float32]
     affine: NDArray[np.float64]
     window: tuple[float, float]
+    part: bool
 
 
 def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
@@ -54,6 +57,7 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
         )
         volume, window = _normalised(volume, preparation)
     source, grid, outside = _fitted(volume, preparation)
+    part = _lies_beyond(source, grid)
     fitted = resample(source, grid, interpolation=preparation.interpolation, outside=outside)
     array = fitted.array.astype(np.float32, copy=False)
     if window is None:
@@ -65,20 +69,15 @@ def prepare(volume: Volume, preparation: VolumePreparation) -> Prepared:
         # After all have been normalised: what is cut off counts in their statistics.
         box = _above(array, preparation.crop_above, preparation.crop_multiple)
         channels, grid = [channel[box] for channel in channels], grid.boxed(box)
-    return Prepared(array=np.stack(channels)[np.newaxis], affine=grid.affine, window=window)
+    return Prepared(array=np.stack(channels)[np.newaxis], affine=grid.affine, window=window, part=part)
 
 
-def reads_a_part(volume: Volume, preparation: VolumePreparation, prepared: Prepared) -> bool:
-    """Say whether some of a volume lies beyond what the network is given, by more than a hundredth of a side.
-
-    Not where the card cuts off what is dark or 0 around a body: that is chosen by what is in it.
-    """
-    if preparation.crop_above is not None or preparation.crop_non_zero:
-        return False
-    last = np.array(volume.array.shape) - 1
+def _lies_beyond(source: Volume, grid: Grid) -> bool:
+    """Say whether some of a volume lies beyond a grid by more than a hundredth of a side."""
+    last = np.array(source.array.shape) - 1
     corners = np.array([[*(place * last), 1.0] for place in np.ndindex(2, 2, 2)]).T
-    sides = np.array(prepared.array.shape[2:])[:, np.newaxis]
-    places = (np.linalg.inv(prepared.affine) @ volume.affine @ corners)[:3]
+    sides = np.array(grid.shape)[:, np.newaxis]
+    places = (np.linalg.inv(grid.affine) @ source.affine @ corners)[:3]
     slack = np.maximum(1.0, _LITTLE * sides)
     return bool(((places < -0.5 - slack) | (places > sides - 0.5 + slack)).any())
 

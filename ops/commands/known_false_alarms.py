@@ -120,6 +120,11 @@ KNOWN: Final[tuple[FalseAlarm, ...]] = (
     ),
     FalseAlarm(
         tools=("DicomSRValidator",),
+        pattern=r"/IMAGE/CODE \(123011,DCM,\"Contrast/Bolus Agent\"\): Content Item not in template",
+        reason="what an image library says of an image may be extended (PS3.16 TID 1602)",
+    ),
+    FalseAlarm(
+        tools=("DicomSRValidator",),
         pattern=r"^Warning: 1[\d.]*: /CONTAINER \(18748-4,LN,.*Content Item not in template",
         reason="the program knows the headings of TID 2000 by their former DCM codes, not by LOINC (PS3.16 CID 7001)",
     ),

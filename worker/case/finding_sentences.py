@@ -9,9 +9,9 @@ from models.findings import Detection, Finding, Measurement, Structure
 from models.interpreting.counting import number_shown
 from models.interpreting.presence import affirms, denies
 from worker.case.case import Case
-from worker.case.certainty_limits import limits_of
 from worker.case.images_read import image_number, warnings_of, what_was_read, what_was_read_with_it
 from worker.case.labels_told import abnormal
+from worker.case.limits import limits_of
 from worker.case.other_series_words import description_sentences, other_series_sentences, which_sentences
 
 _SIDES = {"left": "left", "right": "right"}
@@ -140,7 +140,7 @@ def _finding(case: Case, finding: Finding) -> str:
     told = {"name": words.concept(finding.name), "value": words.concept(finding.value)}
     if finding.certainty_percent is None:
         return words.say("{name}: {value}", **told)
-    percent = words.certainty(finding.certainty_percent, limits_of(case, finding))
+    percent = words.certainty(finding.certainty_percent, limits_of(case, finding).percent)
     return words.say("{name}: {value} (certainty {percent} %)", percent=percent, **told)
 
 
@@ -170,7 +170,7 @@ def _counted(case: Case, detections: list[Detection]) -> str:
         return words.say("{name}: {count} found.", **told)
     alike = [m for m in sizes if (m.name, m.unit) == (sizes[0].name, sizes[0].unit)]
     largest = max(alike, key=lambda m: m.value)
-    size = words.measured(largest)
+    size = words.measured(largest, limits_of(case, detections[0]))
     if any(detection.cut for detection in detections):
         size = words.say("at least {size}", size=size)
     return words.say("{name}: {count} found, the largest {size}.", size=size, **told)

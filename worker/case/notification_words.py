@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dicom_node.archives.identity import StudyIdentity
 from models.interpreting.critical_reason import CriticalReason
+from worker.case.rounding import Between
 from worker.case.sentences import Words, words_in
 from worker.jobs.notification_records import Message, OutgoingNotice
 from worker.settings import ReportSettings
@@ -36,7 +37,11 @@ def _reason(reason: CriticalReason, words: Words) -> str:
         if reason.kind == "probability":
             return words.say("{name}: probability {number} % (critical from {limit} %)", **shares)
         return words.say("{name}: certainty {number} % (critical from {limit} %)", **shares)
-    told = {"name": name, "number": words.number(reason.value), "unit": reason.unit}
+    limits = Between(
+        at_least=() if reason.at_least is None else (reason.at_least,),
+        at_most=() if reason.at_most is None else (reason.at_most,),
+    )
+    told = {"name": name, "number": words.number(reason.value, limits=limits), "unit": reason.unit}
     if reason.at_least is not None:
         limit = words.exact(reason.at_least)
         return words.say("{name}: {number} {unit} (critical from {limit} {unit})", limit=limit, **told)

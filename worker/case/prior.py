@@ -1,11 +1,12 @@
 """The records of a comparison: what an earlier read found, and what has changed since."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from models.card.card_parts import Concept, Label
 from models.findings import Measurement
+from worker.instances.acquired import Acquired
 from worker.instances.depicted import Depicted
 from worker.instances.instance_reference import InstanceReference
 from worker.instances.sampling import Sampling
@@ -80,6 +81,7 @@ class EarlierRead:
         depicted: What the images show that were read, each once; empty where the reports do not say it.
         sampling: How far apart slices and pixels lay; None where the reports do not say it, as of images without a
             place in space and of earlier releases.
+        acquired: How the images were taken.
         references: The reports, all of one study.
     """
 
@@ -91,6 +93,7 @@ class EarlierRead:
     whole: tuple[Measurement, ...]
     depicted: tuple[Depicted, ...] = ()
     sampling: Sampling | None = None
+    acquired: Acquired = field(default_factory=Acquired)
     references: tuple[InstanceReference, ...]
 
 
@@ -130,6 +133,21 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gone:
+    """What was found then, and is looked for and not found today.
+
+    Attributes:
+        label: What, as today's card calls it.
+        count: How many there were.
+        largest: The size of the largest of them.
+    """
+
+    label: Label
+    count: int
+    largest: Measurement
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prior:
     """The comparison that a case carries.
 
@@ -142,11 +160,16 @@ class Prior:
             one.
         unpaired: What was found several times then or now, so that no pair is certain.
         cut: What reaches the edge of the images, or of the network's view, then or now: its size may be another.
+        gone: What was found then and is not today.
         sampled: How far apart slices and pixels lay then, and today, where that differs so much that sizes may differ
             for it alone.
+        contrasted: Whether the images of today name a contrast agent and those of then do not (True), or the reverse;
+            None: no such difference is known.
+        thickness: How thick slices were then, and are today, where that differs and they do not lie otherwise apart.
+        reach: How far all slices reached together then, and today, in mm, where that differs by more than a quarter.
         references: The earlier reports.
         obstacle: Why numbers are not compared, or not all; where there is none there is at least one change, or one
-            that differs or is cut.
+            that differs, is cut or is gone.
     """
 
     studied_on: date
@@ -156,6 +179,10 @@ class Prior:
     differing: tuple[Change, ...] = ()
     unpaired: tuple[Label, ...]
     cut: tuple[Label, ...] = ()
+    gone: tuple[Gone, ...] = ()
     sampled: tuple[Sampling, Sampling] | None = None
+    contrasted: bool | None = None
+    thickness: tuple[float, float] | None = None
+    reach: tuple[float, float] | None = None
     references: tuple[InstanceReference, ...]
     obstacle: Obstacle | None = None

@@ -22,7 +22,7 @@ from babel.numbers import format_decimal
 from models.card.card_parts import Concept, Label
 from models.findings import NO_UNITS, Measurement
 from models.sentence import Sentence
-from worker.case.certainty_rounding import rounded
+from worker.case.rounding import NO_LIMITS, UNLIMITED, Between, Limits, digits_of, rounded
 from worker.languages import Language
 
 _CATALOGUES = Path(__file__).parent / "locale"
@@ -90,17 +90,18 @@ class Words:
         """Return a label's name: the card's own in this language, else the catalogue's, else the English one."""
         return label.names.get(self.language) or self.term(label.name)
 
-    def number(self, value: float, digits: int | None = None) -> str:
+    def number(self, value: float, digits: int | None = None, limits: Between = NO_LIMITS) -> str:
         """Return a number in the language's form; without `digits` about four significant ones, as people read them.
 
-        Of what is small two: what was measured is not told as 0.
+        Of what is small two: what was measured is not told as 0. More where these limits need them: 7.996 mm that is
+        not critical from 8 mm on is not told as 8.00 mm.
         """
         if digits is None:
             digits = max(0, _DIGITS - len(str(int(abs(value)))))
             if 0 < abs(value) < _SMALL:
                 digits = min(_MOST_DIGITS, 1 - math.floor(math.log10(abs(value))))
-        if round(value, digits) == 0:
-            value = 0.0  # a number that is told as nothing has no sign
+            digits = digits_of(value, digits, limits)
+        value = round(value, digits) or 0.0  # a number that is told as nothing has no sign
         return str(format_decimal(value, format=f"#,##0.{'0' * digits}", locale=self._locale))
 
     def exact(self, value: float) -> str:
@@ -115,27 +116,27 @@ class Words:
             return "<1" if shown == 0 else ">99"
         return self.number(shown, digits)
 
-    def measured(self, measurement: Measurement, limits: Sequence[float] = ()) -> str:
+    def measured(self, measurement: Measurement, limits: Limits = UNLIMITED) -> str:
         """Return a measurement's number with its unit; of a certainty as `certainty` does."""
         if _is_certainty(measurement):
-            return f"{self.certainty(measurement.value * _IN_PERCENT[measurement.unit.value], limits)} %"
+            return f"{self.certainty(measurement.value * _IN_PERCENT[measurement.unit.value], limits.percent)} %"
         unit = _UNITS.get(measurement.unit.value, measurement.unit.value)
         whole = measurement.unit.value == NO_UNITS.value and measurement.value.is_integer()
-        return f"{self.number(measurement.value, 0 if whole else None)} {unit}".strip()
+        return f"{self.number(measurement.value, 0 if whole else None, limits.of(measurement))} {unit}".strip()
 
-    def named(self, measurement: Measurement, limits: Sequence[float] = ()) -> str:
+    def named(self, measurement: Measurement, limits: Limits = UNLIMITED) -> str:
         """Return a measurement's name and number as they stand inside a sentence."""
         numbers = self.measured(measurement, limits)
         return self.say("{name} {numbers}", name=self.within(measurement.name), numbers=numbers)
 
-    def alone(self, measurement: Measurement, limits: Sequence[float] = ()) -> str:
+    def alone(self, measurement: Measurement, limits: Limits = UNLIMITED) -> str:
         """Return the only number that stands beside the name of a thing, which says what a size is of.
 
         A percentage has its name: "stenosis 72 %" is read as a narrowing, and not as how certain the model is of it.
         """
         if measurement.unit.value in _SHARES or _is_certainty(measurement):
             return self.named(measurement, limits)
-        return self.measured(measurement)
+        return self.measured(measurement, limits)
 
     def cut(self, told: str) -> str:
         """Add to what is told of a thing that it reaches the edge of the images, so that its sizes are of a part."""

@@ -6,6 +6,6 @@ sender_characters    what the bytes of a name mean
 inputs_digest        whether an input is what was read
 series_repairs       what of a series' headers is mended by a stated rule; source_repairs, of what results inherit
                      (identity_rules, value_checks)
-depicted             what an image shows: part of the body, side, view; sampling, how finely
+depicted             what an image shows: part of the body, side, view; sampling, how finely; acquired, how it was taken
 instance_reference   one object named by another; instance_hierarchy, all of them by study and series
 """

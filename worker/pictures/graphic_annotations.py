@@ -16,8 +16,8 @@ from scipy import ndimage
 from models.findings import Detection, Reading
 from models.interpreting.line_thinning import simplified
 from worker.case.case import Case
-from worker.case.certainty_limits import limits_of
 from worker.case.finding_sentences import size_of
+from worker.case.limits import limits_of
 from worker.case.picture_words import banner
 from worker.objects.image_references import image_reference
 from worker.objects.rt_structure_set import outlined
@@ -121,9 +121,8 @@ def _name(case: Case, one: Drawn) -> TextObject:
 
 def _first_number(case: Case, detection: Detection) -> str:
     words, first = case.words, detection.measurements[0]
-    if detection.cut and first is size_of(detection):
-        return words.say("at least {size}", size=words.alone(first))
-    return words.alone(first, limits_of(case, detection))
+    told = words.alone(first, limits_of(case, detection))
+    return words.say("at least {size}", size=told) if detection.cut and first is size_of(detection) else told
 
 
 def _masked(reading: Reading, thing: Thing, box: tuple[slice, slice, slice]) -> Iterator[Drawn]:

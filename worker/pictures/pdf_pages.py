@@ -5,6 +5,7 @@ No patient's data is in it but what is burnt into the pixels of the images that 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -18,10 +19,10 @@ from reportlab.platypus import Image, Paragraph, SimpleDocTemplate, Spacer, Tabl
 
 from models.findings import Detection
 from worker.case.case import Case
-from worker.case.certainty_limits import limits_of
 from worker.case.finding_sentences import caveats_of, findings_of, scope_of, summary_of
 from worker.case.foremost_words import foremost_sentences
 from worker.case.images_read import image_number
+from worker.case.limits import limits_of, limits_of_label
 from worker.case.picture_words import banner
 from worker.case.prior_words import comparison_sentences
 from worker.objects.object_encoding import series_description
@@ -63,7 +64,9 @@ def pdf_of(case: Case) -> bytes:
     picture = drawn(case, words=False)
     case, marked = with_fonts(case)
     paper = _paper(case, marked)
-    compared = () if case.prior is None else comparison_sentences(case.prior, case.words)
+    compared = (
+        () if case.prior is None else comparison_sentences(case.prior, case.words, partial(limits_of_label, case))
+    )
     # Detections and structures stand in the table.
     told = findings_of(case)
     before = len(case.reading.findings) + len(case.reading.measurements)

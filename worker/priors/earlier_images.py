@@ -1,17 +1,25 @@
 """What the images of an earlier read were, by the image libraries of its reports (TID 1600)."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from pydicom.dataset import Dataset
 
 from worker.gate.bundle import children, content_items, name_of
+from worker.instances.acquired import Acquired
 from worker.instances.depicted import Depicted, depicted_by
+from worker.instances.instance_hierarchy import listed_references
 from worker.instances.sampling import Sampling
 
 _LIBRARY_GROUP = ("126200", "DCM")
-#: What TID 1602 says of an image: side, view, part of the body; and TID 1604, of distances of slices, rows, columns.
+#: What TID 1602 says of an image: side, view, part of the body; and TID 1604, of distances of slices, rows, columns,
+#: and how thick a slice is.
 _DESCRIPTORS = (("111027", "DCM"), ("111031", "DCM"), ("123014", "DCM"))
 _DISTANCES = (("112226", "DCM"), ("111066", "DCM"), ("111026", "DCM"))
+_THICKNESS = ("112225", "DCM")
+_AGENT = ("123011", "DCM")
+_AGENTS = {("7140000", "SCT"): True, ("260413007", "SCT"): False}
 _MILLIMETRE = "mm"
 
 
@@ -28,6 +36,44 @@ def sampling_then(reports: Iterable[Dataset]) -> Sampling | None:
     """Return how far apart slices and pixels lay; None where the reports do not say it, or say several things."""
     found = {sampling for image in _images(reports) if (sampling := _sampling_of(image)) is not None}
     return found.pop() if len(found) == 1 else None
+
+
+def acquired_then(reports: Iterable[Dataset]) -> Acquired:
+    """Return how the images were taken; what the reports do not say, or say in several ways, is None."""
+    reports = list(reports)
+    images = list(_images(reports))
+    agents = {agent for image in images for agent in _agents(image)}
+    thick = {
+        number for image in images for number in _millimetres(image, _THICKNESS) if math.isfinite(number) and number > 0
+    }
+    return Acquired(
+        contrast=agents.pop() if len(agents) == 1 else None,
+        thickness_mm=thick.pop() if len(thick) == 1 else None,
+        reach_mm=_reach_mm(reports),
+    )
+
+
+def _reach_mm(reports: Sequence[Dataset]) -> float | None:
+    """Return how far the slices reached: the evidence lists those that were read, of each series by itself.
+
+    None of a multi-frame image, which is listed as one.
+    """
+    found, sampling = set(), sampling_then(reports)
+    for report in reports:
+        listed = listed_references(report, "CurrentRequestedProcedureEvidenceSequence")
+        series_of = {one.sop_instance_uid: one.series_instance_uid for one in listed}
+        slices = Counter(series_of.values())
+        for image in _images([report]):
+            found.add(slices[series_of.get(str(image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID), "")])
+    count = found.pop() if len(found) == 1 else 0
+    return count * sampling.slices if sampling is not None and count > 1 else None
+
+
+def _agents(image: Dataset) -> Iterator[bool | None]:
+    """Yield whether a contrast agent is said to be named; None for what neither says it nor denies it."""
+    for item in children(image, *_AGENT):
+        code = item.ConceptCodeSequence[0]
+        yield _AGENTS.get((str(code.get("CodeValue")), str(code.get("CodingSchemeDesignator"))))
 
 
 def _sampling_of(image: Dataset) -> Sampling | None:

@@ -24,7 +24,7 @@ from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.jobs.study_moment import studied_at, study_day
 from worker.objects.measurement_groups import INCOMPLETE
 from worker.objects.object_encoding import MANUFACTURER
-from worker.priors.earlier_images import depicted_then, sampling_then
+from worker.priors.earlier_images import acquired_then, depicted_then, sampling_then
 from worker.provenance import derived_uid
 
 #: Kinds of object that hold numbers.
@@ -164,6 +164,7 @@ def _taken(reports: Sequence[Dataset], version: str) -> EarlierRead | None:
         whole=tuple(whole),
         depicted=tuple(dict.fromkeys(depicted_then(reports))),
         sampling=sampling_then(reports),
+        acquired=acquired_then(reports),
         references=tuple(
             InstanceReference(
                 study_instance_uid=str(report.StudyInstanceUID),

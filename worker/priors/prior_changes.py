@@ -23,8 +23,9 @@ from worker.case.prior import (
     Obstacle,
     Prior,
 )
+from worker.instances.acquired import Acquired
 from worker.instances.sampling import Sampling
-from worker.priors.prior_pairs import Thing, pairs_of
+from worker.priors.prior_pairs import Thing, gone_of, pairs_of
 from worker.priors.prior_sizes import disagreement, in_unit, is_length, most_different
 
 _VOLUME: Code = ("118565006", "SCT")
@@ -36,14 +37,21 @@ _MOST_DISAGREEMENT = math.log(2.0)
 
 
 def compare(
-    reading: Reading, earlier: EarlierRead, *, studied_on: date, method: Method, sampling: Sampling | None = None
+    reading: Reading,
+    earlier: EarlierRead,
+    *,
+    studied_on: date,
+    method: Method,
+    sampling: Sampling | None = None,
+    acquired: Acquired | None = None,
 ) -> Prior | None:
     """Compare today's reading with an earlier one; None where there is nothing to be said of it.
 
     Another model, or another state of it, measures otherwise: of such a read it is only said that it is not compared.
     Where the site's thresholds alone are others, what was found one by one and counted is not compared, since another
     share of it was told; the sizes of structures and numbers of the whole input depend on no threshold.
-    Where slices or pixels lay clearly further apart in one of the two, that is told and no doubling time.
+    Where slices or pixels lay clearly further apart in one of the two, slices were thicker, or the images of one alone
+    name a contrast agent, that is told and no doubling time.
 
     Args:
         reading: Today's.
@@ -51,17 +59,21 @@ def compare(
         studied_on: When today's study was made.
         method: How today's was read.
         sampling: How far apart slices and pixels of today's images lie; None of images without a place in space.
+        acquired: How these were taken; None likewise.
     """
-    sampled = _sampled_otherwise(earlier.sampling, sampling)
+    sampled, taken = _sampled_otherwise(earlier.sampling, sampling), acquired or Acquired()
+    contrasted = taken.otherwise_contrasted(earlier.acquired)
+    thickness = None if sampled else taken.otherwise_thick(earlier.acquired)
     days = (studied_on - earlier.studied_on).days
     # Of what differs for another reason there is no pace.
-    pace_days = 0 if sampled else days
+    pace_days = 0 if sampled or thickness or contrasted is not None else days
     pairs = pairs_of(reading, earlier.things)
     changes = [change for thing, then in pairs.found for change in _changes_of(thing, then, pace_days)]
     changes += [change for count in reading.counts for change in _changes_of_count(count, earlier.counts)]
     changes += _changes(None, reading.measurements, earlier.whole)
     differing = [change for thing, then in pairs.differing for change in _size_apart(thing, then)]
-    if days < 0 or not (changes or differing or pairs.cut):
+    gone = gone_of(reading, earlier.things)
+    if days < 0 or not (changes or differing or pairs.cut or gone):
         return None
     found = Prior(
         studied_on=earlier.studied_on,
@@ -71,7 +83,11 @@ def compare(
         differing=tuple(differing),
         unpaired=pairs.unpaired,
         cut=pairs.cut,
+        gone=gone,
         sampled=sampled,
+        contrasted=contrasted,
+        thickness=thickness,
+        reach=taken.reaching_otherwise(earlier.acquired),
         references=earlier.references,
     )
     return _within(_obstacle(earlier.method, method), found)
@@ -95,11 +111,12 @@ def _within(obstacle: Obstacle | None, found: Prior) -> Prior:
     """Return what of a comparison means something."""
     if obstacle is None:
         return found
-    kept = [one for one in found.changes if obstacle is Obstacle.THRESHOLDS and not _by_threshold(one)]
-    if obstacle is Obstacle.THRESHOLDS and len(kept) == len(found.changes) and not found.differing:
+    kept = tuple(one for one in found.changes if obstacle is Obstacle.THRESHOLDS and not _by_threshold(one))
+    gone = tuple(one for one in found.gone if obstacle is Obstacle.THRESHOLDS and not one.label.instances)
+    if obstacle is Obstacle.THRESHOLDS and (kept, gone) == (found.changes, found.gone) and not found.differing:
         return found
     cut = found.cut if obstacle is Obstacle.THRESHOLDS else ()
-    return replace(found, changes=tuple(kept), differing=(), unpaired=(), cut=cut, obstacle=obstacle)
+    return replace(found, changes=kept, differing=(), unpaired=(), cut=cut, gone=gone, obstacle=obstacle)
 
 
 def _by_threshold(change: Change) -> bool:

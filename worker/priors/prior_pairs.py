@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from models.card.card_parts import Label
 from models.findings import Detection, Reading, Structure
-from worker.case.prior import Code, Observed
-from worker.priors.prior_sizes import apart
+from worker.case.prior import Code, Gone, Observed
+from worker.priors.prior_sizes import apart, largest
 
 #: What is told of by itself in a report.
 Thing = Structure | Detection
@@ -75,6 +75,21 @@ def pairs_of(reading: Reading, then: Sequence[Observed]) -> Pairs:
         unpaired=tuple(unpaired.values()),
         cut=tuple(cut.values()),
     )
+
+
+def gone_of(reading: Reading, then: Sequence[Observed]) -> tuple[Gone, ...]:
+    """Return what was found then and is looked for and not found today, wherever it was."""
+    things: tuple[Thing, ...] = (*reading.structures, *reading.detections)
+    here = {(one.label.concept.value, one.label.concept.scheme) for one in things}
+    found = []
+    for label in reading.missing:
+        concept, side = (label.concept.value, label.concept.scheme), label.laterality
+        before = [one for one in then if one.concept == concept and (side is None or one.side == side)]
+        # Where something of the concept is there, nobody can tell whether it is the same; another side is another.
+        size = largest(one.measurements for one in before) if side or concept not in here else None
+        if size is not None:
+            found.append(Gone(label=label, count=len(before), largest=size))
+    return tuple(found)
 
 
 def _key_of(thing: Thing) -> tuple[Code, Code | None, str]:

@@ -37,6 +37,13 @@ def is_length(measurement: Measurement) -> bool:
     return _kind(measurement) == "length"
 
 
+def largest(things: Iterable[Iterable[Measurement]]) -> Measurement | None:
+    """Return the size of the largest of several things, of each the first that it has; None where they have none."""
+    first = [size for sizes in things if (size := next((m for m in sizes if m.unit.value in _UNITS), None)) is not None]
+    alike = [size for size in first if _measured(size) == _measured(first[0])]
+    return max(alike, key=lambda size: size.value * _UNITS[size.unit.value][1], default=None)
+
+
 def most_different(now: Iterable[Measurement], then: Iterable[Measurement]) -> tuple[Measurement, Measurement] | None:
     """Return the size of today and the one of then that differ most in width, None where none can be compared."""
     # Of two that say the same but for rounding, such as diameter and volume of a ball, the one that is named first.

@@ -28,7 +28,7 @@ from worker.priors.archive_priors import EarlierArchive, search
 from worker.priors.earlier_report import KINDS, earlier_read
 from worker.priors.prior_changes import compare
 from worker.provenance import serial_number
-from worker.series.series_depicted import depicted, sampling
+from worker.series.series_depicted import acquired, depicted, sampling
 from worker.series.series_volume import LoadedSeries
 
 _log = structlog.get_logger()
@@ -111,10 +111,17 @@ class Priors:
         method = Method(
             model_version=card.version, serial_number=serial_number(claim.model_digest), thresholds=thresholds
         )
-        prior = (
-            compare(reading, earlier, studied_on=today, method=method, sampling=sampling(series)) if earlier else None
+        if earlier is None:
+            return Comparison(notes=(*notes, *likeness.notes))
+        prior = compare(
+            reading,
+            earlier,
+            studied_on=today,
+            method=method,
+            sampling=sampling(series),
+            acquired=acquired(series),
         )
-        return Comparison(prior=prior, notes=notes if earlier else (*notes, *likeness.notes))
+        return Comparison(prior=prior, notes=notes)
 
     def _found(
         self, claim: Claim, card: Card, source: Dataset, patient: PatientKey, moment: str, likeness: "_Likeness"

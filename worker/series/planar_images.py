@@ -17,7 +17,9 @@ from models.volume import Image
 from worker.errors import SeriesRefused
 from worker.instances.pydicom_errors import told_as_unreadable
 from worker.instances.series_repairs import AT_DETECTOR, BRIGHTNESS, INVERTED
+from worker.instances.source_repairs import patient_orientation_of
 from worker.series.image_frames import decode, has_place, rescale_of, voxels_announced
+from worker.series.pixel_padding import padding_of, stored_range
 from worker.series.planar_spacing import is_at_detector, pixel_aspect, spacing_mm
 
 #: SOP classes whose images lie nowhere in the patient, unless they say so.
@@ -105,6 +107,7 @@ def load_planar(datasets: Sequence[Any], names: Sequence[str], *, max_voxels: in
             spacing_mm=spacings.pop() if len(spacings) == 1 else None,
             pixel_aspects=tuple(aspects),
             sides=_sides(datasets, names) if len(frames) == len(datasets) else (),
+            mirrored=any(map(_is_mirrored, datasets, names)),
         ),
         datasets=tuple(datasets),
         frame_numbers=tuple(number for _, number in frames if number),
@@ -129,6 +132,13 @@ def _sides(datasets: Sequence[Any], names: Sequence[str]) -> tuple[str, ...]:
             stated = str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "").strip()
         sides.append(_SIDES.get(stated, ""))
     return tuple(sides) if all(sides) else ()
+
+
+def _is_mirrored(dataset: Any, name: str) -> bool:
+    """Say whether rows run to the patient's right by Patient Orientation (PS3.3 C.7.6.1.1.1)."""
+    with told_as_unreadable(name):
+        row, *_ = patient_orientation_of(dataset) or [""]
+        return row.startswith("R")
 
 
 def _frames(datasets: Sequence[Any], names: Sequence[str]) -> list[tuple[int, int]]:
@@ -172,11 +182,11 @@ def _bright(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
     if stored.ndim == 3:  # noqa: PLR2004  # the last axis is colour
         luminance = stored[..., :3].astype(np.float32) @ _LUMINANCE
         return np.asarray(np.rint(luminance).astype(stored.dtype))
-    return _without_padding(_mapped(dataset, stored), _padding(dataset, stored))
+    return _without_padding(_mapped(dataset, stored), padding_of(dataset, stored))
 
 
 def _mapped(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
-    low, high = _stored_range(dataset)
+    low, high = stored_range(dataset)
     values = stored
     if dataset.get("ModalityLUTSequence"):
         values = apply_modality_lut(stored, dataset)
@@ -193,32 +203,11 @@ def _mapped(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _padding(dataset: Any, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """Return which pixels are no image but stand beside it (PS3.3 C.7.5.1.1.2); None where the header names none."""
-    value, limit = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
-    if not isinstance(value, int):
-        return None
-    low, high = (int(end) for end in _stored_range(dataset))
-    # Some write it as if signed where the pixels are not, or with the bits above those that are stored: as decoded.
-    ends = [
-        end if low <= end <= high else (end - low) % (high - low + 1) + low
-        for end in (value, limit if isinstance(limit, int) else value)
-    ]
-    return np.asarray((stored >= min(ends)) & (stored <= max(ends)))
-
-
 def _without_padding(values: NDArray[Any], padding: NDArray[np.bool_] | None) -> NDArray[Any]:
     """Make padding as dark as the darkest of the image; it may be stored brighter than all of it."""
-    if padding is None or not padding.any() or padding.all():
+    if padding is None or padding.all():
         return values
     return np.where(padding, values[~padding].min(), values)
-
-
-def _stored_range(dataset: Any) -> tuple[float, float]:
-    bits = int(dataset.BitsStored)
-    if int(dataset.PixelRepresentation):
-        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    return 0, 2**bits - 1
 
 
 def _repairs(datasets: Sequence[Any]) -> tuple[str, ...]:

@@ -1,10 +1,12 @@
-"""What the images of a series show: part of the body, side and view; and how finely."""
+"""What the images of a series show: part of the body, side and view; how finely, and how they were taken."""
 
 from typing import Any
 
 from models.volume import Image, Volume, Waveform
+from worker.instances.acquired import Acquired, acquired_in
 from worker.instances.depicted import Depicted, depicted_in
 from worker.instances.sampling import Sampling
+from worker.series.image_frames import said_between_slices_mm
 from worker.series.series_volume import LoadedSeries
 
 
@@ -22,3 +24,15 @@ def depicted(series: LoadedSeries) -> dict[Depicted, Any]:
 def sampling(series: LoadedSeries) -> Sampling | None:
     """Return how far apart slices and pixels of a volume lie; None where there is none."""
     return Sampling.of(series.source.spacing_mm) if isinstance(series.source, Volume) else None
+
+
+def acquired(series: LoadedSeries) -> Acquired | None:
+    """Return how the images of a volume were taken; None where there is none."""
+    if not isinstance(series.source, Volume):
+        return None
+    first = series.datasets[0]
+    return acquired_in(
+        first,
+        thickness_mm=said_between_slices_mm(first, "SliceThickness"),
+        reach_mm=len(series.source.array) * series.source.spacing_mm[0],
+    )

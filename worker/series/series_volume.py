@@ -29,6 +29,7 @@ from worker.instances.series_repairs import AS_STORED, THICKNESS, copies_left_ou
 from worker.series.frame_decoders import in_parallel
 from worker.series.image_frames import Frame, decode, frames_of, said_between_slices_mm, voxels_announced
 from worker.series.one_acquisition import require_one_acquisition
+from worker.series.pixel_padding import VolumePadding
 from worker.series.planar_images import is_planar, load_planar
 from worker.series.rescaling import add_whole, scale, stay_whole, whole_dtype
 from worker.series.slice_geometry import Stack, stack
@@ -135,7 +136,8 @@ def _load_images(datasets: list[Any], names: list[str], digest: Callable[[], str
     found = stack([frame.plane for frame in frames], thickness_mm=thickness_mm or apart_mm)
     require_one_acquisition(frames, found)
     ordered, repairs = _without_copies(datasets, names, frames, found)
-    array = _values(datasets, names, ordered)
+    array, padding = _values(datasets, names, ordered)
+    where, ends_there = padding.filled_in(array)
     enhanced = frames[0].number > 0
     for dataset in datasets:
         _without_bulk(dataset)
@@ -144,7 +146,13 @@ def _load_images(datasets: list[Any], names: list[str], digest: Callable[[], str
     if any(str(value_of(dataset, "PhotometricInterpretation")) == "MONOCHROME1" for dataset in datasets):
         repairs = (*repairs, AS_STORED)
     return LoadedSeries(
-        source=Volume(array=array, affine=found.affine, unit=next((it.unit for it in ordered if it.unit), "")),
+        source=Volume(
+            array=array,
+            affine=found.affine,
+            unit=next((it.unit for it in ordered if it.unit), ""),
+            padding=where,
+            ends_at_padding=ends_there,
+        ),
         datasets=(datasets[0],) if enhanced else tuple(datasets[frame.dataset] for frame in ordered),
         frame_numbers=tuple(frame.number for frame in ordered) if enhanced else (),
         inputs_digest=digest(),
@@ -242,23 +250,28 @@ def _real(datasets: Sequence[Any], names: Sequence[str], frame: Frame) -> NDArra
     return np.asarray(stored * np.float64(frame.slope) + np.float64(frame.intercept))
 
 
-def _values(datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Frame]) -> NDArray[np.generic]:
-    """Decode into one array of real values."""
+def _values(
+    datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Frame]
+) -> tuple[NDArray[np.generic], VolumePadding]:
+    """Decode into one array of real values; return it, and what in it is padding."""
     array: NDArray[Any] | None = None
+    padding = VolumePadding()
     whole = True
-    for place, (frame, values) in enumerate(zip(ordered, _decoded(datasets, names, ordered), strict=True)):
+    for place, (frame, stored) in enumerate(zip(ordered, _decoded(datasets, names, ordered), strict=True)):
+        with told_as_unreadable(names[frame.dataset]):
+            values = padding.taken_out(place, datasets[frame.dataset], stored, frame)
         if array is None:
             whole = stay_whole(values.dtype, ordered)
             bits = 8 * values.dtype.itemsize
-            stored = min(int(datasets[frame.dataset].get("BitsStored") or bits), bits)
-            dtype = whole_dtype(values.dtype, stored, ordered) if whole else np.dtype(np.float32)
+            used = min(int(datasets[frame.dataset].get("BitsStored") or bits), bits)
+            dtype = whole_dtype(values.dtype, used, ordered) if whole else np.dtype(np.float32)
             array = np.empty((len(ordered), *values.shape), dtype=dtype)
         if whole:
             array = add_whole(array, place, values, frame.intercept)
         else:
             scale(values, frame, array[place])
     assert array is not None  # noqa: S101  # a stack has at least one slice
-    return array
+    return array, padding
 
 
 def _decoded(datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Frame]) -> Iterator[NDArray[Any]]:

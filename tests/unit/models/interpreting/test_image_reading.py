@@ -266,3 +266,21 @@ def test_a_key_that_nothing_applies_on_images_is_refused(key: dict[str, Any], to
     a_card(preparation=IMAGES, labels=[label])
     with pytest.raises(ValidationError, match=told):
         a_card(preparation=IMAGES, labels=[label | key])
+
+
+@pytest.mark.parametrize(
+    ("mirrored", "sided", "refused"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_left_is_not_told_of_what_lies_on_the_right(*, mirrored: bool, sided: bool, refused: bool) -> None:
+    """Where the header says that an image is mirrored, a model that names sides would name the wrong one."""
+    labels = [{**LABELS[1].model_dump(), "number": 1, "laterality": "left" if sided else None}]
+    card = a_card(preparation=IMAGES, interpretation={"kind": "labels"}, labels=labels)
+    array = np.zeros((1, 20, 20), np.uint8)
+    array[0, 5:10, 5:10] = 200
+    image = Image(array=array, spacing_mm=None, mirrored=mirrored)
+    answer = constant((array > 0).astype(np.uint8))
+    if refused:
+        with pytest.raises(InputRefused, match="the images are mirrored"):
+            read(card, image, answer)
+    else:
+        assert read(card, image, answer).structures

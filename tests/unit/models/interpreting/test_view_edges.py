@@ -1,5 +1,6 @@
 """What ends where the network's view ends, within the images, is cut: nobody has measured what lies beyond."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -152,3 +153,23 @@ def test_what_a_crop_of_images_cuts_is_cut(fit: str, *, cut: bool) -> None:
     )
     asked = boxes([0 if fit == "crop" else 1, 8, 6, 12], [4, 8, 10, 12])
     assert cuts(read(detector, image, asked)) == [cut, False]
+
+
+@pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.parametrize(("last", "reaches"), [(30, True), (29, False)])
+def test_what_ends_at_a_scanners_circle_is_cut(last: int, *, reaches: bool, ends: bool) -> None:
+    """A liver that reaches beyond it is larger than what is shown of it; one that lies within it is not."""
+    beyond = np.zeros((40, 40, 40), np.bool_)
+    beyond[:, :, 30:] = True
+    source = replace(a_volume(), padding=np.packbits(beyond, axis=-1), ends_at_padding=ends)
+    box = (slice(8, 12), slice(8, 12), slice(20, last))
+
+    def two_classes(network: str, inputs: Arrays) -> Arrays:
+        (drawn,) = drawing(box, 4.0, -4.0, np.float32)(network, inputs).values()
+        return {"answer": np.stack([-drawn[0], drawn[0]])[np.newaxis]}
+
+    structure = read(a_volume_card(crop_centre=None), source, drawing(box, 1, 0, np.uint8))
+    thing = read(a_volume_card(interpretation="probability", crop_centre=None), source, two_classes)
+    for reading in (structure, thing):
+        assert cuts(reading) == [reaches and ends]
+    assert any("edge of the images" in warning for warning in structure.warnings) == (reaches and ends)

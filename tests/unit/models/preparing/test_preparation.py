@@ -8,7 +8,7 @@ import pytest
 from models.card.card_preparation import VolumePreparation
 from models.errors import InputRefused
 from models.preparing.normalisation import normalise
-from models.preparing.preparation import prepare, reads_a_part
+from models.preparing.preparation import prepare
 from models.volume import Volume
 
 
@@ -285,9 +285,18 @@ def test_beyond_a_conformed_source_every_channel_has_its_lowest_value() -> None:
         ({"crop_centre": (16, 8, 0)}, True),
         ({}, False),
         ({**AS_IT_IS, "crop_above": 800.0, "normalisation": "none"}, False),
+        ({**AS_IT_IS, "crop_above": 800.0, "normalisation": "none", "crop_centre": (0, 8, 0)}, True),
+        ({**AS_IT_IS, "crop_non_zero": True}, False),
+        ({**AS_IT_IS, "crop_non_zero": True, "crop_centre": (0, 8, 0)}, True),
     ],
 )
 def test_what_is_not_looked_at_is_known(changes: dict[str, object], partly: bool) -> None:  # noqa: FBT001
     """What lies outside must not be told as negative; what a card cuts off for its values is none of it."""
-    settings, volume = preparation(**changes), noise()
-    assert reads_a_part(volume, settings, prepare(volume, settings)) is partly
+    assert prepare(noise(), preparation(**changes)).part is partly
+
+
+def test_what_is_zero_around_a_body_that_is_read_whole_is_no_part() -> None:
+    """Its box fits into the middle that the card keeps, the images do not."""
+    settings = preparation(**AS_IT_IS, crop_non_zero=True, crop_centre=(9, 15, 14))
+    assert prepare(bordered(1), settings).part is False
+    assert prepare(bordered(1), settings.model_copy(update={"crop_non_zero": False})).part is True

@@ -25,6 +25,8 @@ from models.interpreting.instances import (
 )
 from tests.readings import LABELS, NODULE, PROBABILITY, UPPER_LOBE, an_ecg_reading
 from worker.case.prior import EarlierRead, Method, Observed, Obstacle, Prior
+from worker.case.prior_words import comparison_sentences
+from worker.case.sentences import words_in
 from worker.instances.instance_reference import InstanceReference
 from worker.priors.prior_changes import compare, doubling_days
 
@@ -385,3 +387,48 @@ def test_a_short_axis_that_does_not_say_how_it_was_measured_is_not_compared() ->
         assert prior is not None
         assert [change.earlier for change in prior.changes if change.name == SHORT_AXIS] == expected
         assert DIAMETER in [change.name for change in prior.changes]
+
+
+def test_what_is_no_longer_found_is_told() -> None:
+    """With the size that it had: that a tumour of 30 mm was there stood nowhere."""
+    then = earlier(observed(nodule(1, 12.0)), observed(nodule(2, 30.0, LOWER_LOBE)), observed(nodule(3, 6.0)))
+    prior = compared(Reading(missing=(NODULE, THALAMUS)), then)
+    assert prior is not None
+    (gone,) = prior.gone
+    assert (gone.label, gone.count, gone.largest.value) == (NODULE, 3, 30.0)
+    lines = comparison_sentences(prior, words_in("en"))
+    assert lines[1:] == ("Nodule: 3 then, the largest 30.0 mm; none found now.",)
+    one = compared(Reading(missing=(NODULE,)), earlier(observed(nodule(1, 12.0))))
+    assert one is not None
+    assert comparison_sentences(one, words_in("en"))[1:] == ("Nodule: 12.0 mm then, not found now.",)
+
+
+def test_what_is_gone_is_so_on_its_side() -> None:
+    """The left thalamus is missing, and what was found then was the right one, or is there under another label."""
+    right = THALAMUS.model_copy(update={"number": 6, "name": "Right thalamus", "laterality": "right"})
+    then = earlier(observed(structure(THALAMUS, 7.0), "left"), observed(structure(right, 7.1), "right"))
+    prior = compared(Reading(structures=(structure(right, 7.0),), missing=(THALAMUS,)), then)
+    assert prior is not None
+    assert [(one.label, one.largest.value) for one in prior.gone] == [(THALAMUS, 7.0)]
+    assert compared(Reading(missing=(THALAMUS,)), earlier(observed(structure(right, 7.1), "right"))) is None
+    like_it = NODULE.model_copy(update={"number": 99, "name": "Nodule with calcification"})
+    found = compared(Reading(detections=(nodule(1, 12.0),), missing=(like_it,)), earlier(observed(nodule(1, 12.0))))
+    assert found is not None
+    assert found.gone == ()
+
+
+@pytest.mark.parametrize(
+    ("method", "labels"),
+    [
+        (replace(METHOD, model_version="0.9"), []),
+        (replace(METHOD, serial_number="cd"), []),
+        (replace(METHOD, thresholds=("others",)), [THALAMUS]),
+    ],
+)
+def test_what_another_method_found_is_not_gone(method: Method, labels: list[Label]) -> None:
+    """It may have found more; of what is counted one by one, the thresholds decide."""
+    then = earlier(observed(nodule(1, 12.0)), observed(structure(THALAMUS, 7.0), "left"), method=method)
+    prior = compared(Reading(missing=(NODULE, THALAMUS)), then)
+    assert prior is not None
+    assert prior.obstacle is not None
+    assert [one.label for one in prior.gone] == labels

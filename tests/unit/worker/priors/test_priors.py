@@ -233,7 +233,7 @@ def test_only_text_speaks_of_it_so_far(house: House) -> None:
         if item.get("ValueType") == "NUM"
     ]
     # Before it the library's distances of columns, rows and slices, in mm.
-    assert numbers == [2.0, 2.0, 3.0, 7.68]
+    assert numbers == [2.0, 2.0, 3.0, 3.0, 7.68]
 
 
 ELSEWHERE = "No comparison with an earlier read: it is of another side, view or part, or does not say."

@@ -1,5 +1,6 @@
 """Where slices or pixels lay further apart then, or now, a difference in size may come from that: it is told."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from io import BytesIO
@@ -34,10 +35,17 @@ SPACING_BETWEEN_SLICES = ("112226", "DCM")
 METHOD = Method(model_version="1.2", serial_number=serial_number("ab" * 32))
 
 
-def a_ball(folder: Path, slices_mm: float, diameter_mm: float = 10.0, seed: int = 1) -> Case:
+def a_ball(
+    folder: Path,
+    slices_mm: float,
+    diameter_mm: float = 10.0,
+    seed: int = 1,
+    attributes: Mapping[str, Any] | None = None,
+) -> Case:
     """Return the read of a ball, of which every voxel is that it touches."""
     count = int(60 / slices_mm)
-    write_mr_series(folder, seed=seed, slices=count, rows=60, columns=60, spacing_mm=(slices_mm, 1, 1))
+    spacing_mm = (slices_mm, 1, 1)
+    write_mr_series(folder, seed=seed, slices=count, rows=60, columns=60, spacing_mm=spacing_mm, attributes=attributes)
     series, card = load(folder), a_nodule_card()
     assert isinstance(series.source, Volume)
     assert isinstance(card.interpretation, LabelMapInterpretation)

@@ -261,3 +261,22 @@ def test_images_without_a_place_may_have_any_frame_of_reference(tmp_path: Path, 
         write_planar_image(tmp_path / "b.dcm", a_chest(), number=2, attributes=second),
     ]
     assert loaded(*files)[0].array.shape == (2, 60, 48)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "mirrored"),
+    [
+        (["L", "F"], False),
+        (["R", "F"], True),
+        (["RA", "H"], True),
+        (["A", "F"], False),
+        (["P", "R"], False),
+        ("", False),
+    ],
+)
+def test_a_header_says_whether_an_image_is_mirrored(tmp_path: Path, orientation: Any, *, mirrored: bool) -> None:
+    """Rows of what people look at run to the patient's left; of a lateral view or a mammogram they run elsewhere."""
+    file = write_planar_image(tmp_path / "a.dcm", a_chest(), attributes={"PatientOrientation": orientation})
+    assert loaded(file)[0].mirrored is mirrored
+    as_usual = write_planar_image(tmp_path / "b.dcm", a_chest(), number=2)
+    assert loaded(as_usual, file)[0].mirrored is mirrored

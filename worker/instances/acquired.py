@@ -1,0 +1,66 @@
+"""How the images of a volume were taken, as far as sizes in them depend on it beside `sampling`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+#: Half a millimetre, as in `sampling`: thicker slices blur what they cut.
+_SAME_WITHIN_MM = 0.5
+_DIGITS = 4
+#: A quarter more: scans of one part of a body differ by less.
+_AS_FAR = 1.25
+#: What is written into Contrast/Bolus Agent (0018,0010) where there was none.
+_NOBODY_GAVE_ANY = frozenset(
+    {"NO", "NONE", "N", "NA", "0", "NIL", "WO", "WITHOUT", "NOCONTRAST", "NONCONTRAST", "UNENHANCED", "NATIVE", "NATIV"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acquired:
+    """How images were taken.
+
+    Attributes:
+        contrast: Whether they name a contrast agent; None where a report does not say it, as of earlier releases.
+        thickness_mm: Of a slice; None where it is not said.
+        reach_mm: Of all slices together; None where nobody can tell.
+    """
+
+    contrast: bool | None = None
+    thickness_mm: float | None = None
+    reach_mm: float | None = None
+
+    def otherwise_contrasted(self, then: "Acquired") -> bool | None:
+        """Say whether these name an agent and those of then do not (True), or the reverse; None: they are alike."""
+        if None in (self.contrast, then.contrast) or self.contrast == then.contrast:
+            return None
+        return self.contrast
+
+    def otherwise_thick(self, then: "Acquired") -> tuple[float, float] | None:
+        """Return how thick slices were then, and are now; None where they are alike, or where nobody can tell."""
+        if self.thickness_mm is None or then.thickness_mm is None:
+            return None
+        if abs(self.thickness_mm - then.thickness_mm) <= _SAME_WITHIN_MM:
+            return None
+        return then.thickness_mm, self.thickness_mm
+
+    def reaching_otherwise(self, then: "Acquired") -> tuple[float, float] | None:
+        """Return how far slices reached then, and reach now; None where it is about as far, or nobody can tell."""
+        if self.reach_mm is None or then.reach_mm is None:
+            return None
+        if max(self.reach_mm, then.reach_mm) <= _AS_FAR * min(self.reach_mm, then.reach_mm):
+            return None
+        return then.reach_mm, self.reach_mm
+
+
+def acquired_in(image: Any, *, thickness_mm: float | None = None, reach_mm: float | None = None) -> Acquired:
+    """Return what the header of an image says of it.
+
+    The Contrast/Bolus Module (PS3.3 C.7.6.4, of enhanced images C.7.6.4b) is there where an agent was used; its name is
+    often left empty, or says that there was none.
+    """
+    word = "".join(filter(str.isalnum, str(image.get("ContrastBolusAgent") or ""))).upper()
+    named = bool(word) and word not in _NOBODY_GAVE_ANY
+    return Acquired(
+        contrast=named or bool(image.get("ContrastBolusAgentSequence")),
+        thickness_mm=round(thickness_mm, _DIGITS) if thickness_mm else None,
+        reach_mm=reach_mm,
+    )
