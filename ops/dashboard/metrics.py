@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ops.audit.watch import AuditWatch
-from ops.certificates import DaysLeft
+from ops.certificates import Expiries, Kind
 from worker.errors import LedgerAway
 from worker.jobs.overview import Alerts, DoorToResult, Overview
 from worker.ledger.views import LedgerViews
@@ -134,30 +134,39 @@ def _door_to_result(times: DoorToResult) -> Iterator[Metric]:
     )
 
 
-class CertificateCollector(Collector):
-    """Reads our certificates at every scrape; it needs no ledger."""
+#: What stands in the names of a kind's metrics, and how their help speaks of it.
+_EXPIRING = {
+    Kind.CERTIFICATE: ("certificate", "a certificate of ours"),
+    Kind.CA: ("ca", "the first CA certificate in a file of those we go by"),
+    Kind.REVOCATION_LIST: ("revocation_list", "the first revocation list in a file of those we go by"),
+}
 
-    def __init__(self, days_left: DaysLeft) -> None:
-        self._days_left = days_left
+
+class ExpiryCollector(Collector):
+    """Reads certificates and revocation lists at every scrape; it needs no ledger."""
+
+    def __init__(self, expiries: Expiries) -> None:
+        self._expiries = expiries
 
     def describe(self) -> list[Metric]:
         """Name nothing in advance."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what is left of each certificate; of one that cannot be read only that."""
-        days = GaugeMetricFamily(
-            "wetread_certificate_days_left", "Days until a certificate of ours expires.", labels=["use"]
-        )
-        readable = GaugeMetricFamily(
-            "wetread_certificate_readable", "Whether the file of a certificate of ours can be read.", labels=["use"]
-        )
-        for use, left in self._days_left().items():
-            readable.add_metric([use], left is not None)
-            if left is not None:
-                days.add_metric([use], left)
-        yield days
-        yield readable
+        """Yield what is left of each file; of one that cannot be read only that."""
+        expiries = self._expiries()
+        for kind, (name, words) in _EXPIRING.items():
+            days = GaugeMetricFamily(f"wetread_{name}_days_left", f"Days until {words} expires.", labels=["use"])
+            readable = GaugeMetricFamily(
+                f"wetread_{name}_readable", f"Whether the file of {words} can be read.", labels=["use"]
+            )
+            for expiry in expiries:
+                if expiry.kind is kind:
+                    readable.add_metric([expiry.use], expiry.left is not None)
+                    if expiry.left is not None:
+                        days.add_metric([expiry.use], expiry.left.days)
+            yield days
+            yield readable
 
 
 class AuditCollector(Collector):
@@ -188,11 +197,11 @@ class AuditCollector(Collector):
             )
 
 
-def metrics_route(ledger: LedgerViews, version: str, days_left: DaysLeft, audit: AuditWatch) -> BaseRoute:
+def metrics_route(ledger: LedgerViews, version: str, expiries: Expiries, audit: AuditWatch) -> BaseRoute:
     """Return the route /metrics over a registry of its own."""
     registry = CollectorRegistry()
     registry.register(LedgerCollector(ledger, version))
-    registry.register(CertificateCollector(days_left))
+    registry.register(ExpiryCollector(expiries))
     registry.register(AuditCollector(audit))
 
     def metrics(request: Request) -> Response:
