@@ -179,7 +179,7 @@ class CommitmentReporter:
         return min(_IDLE_S, max(0.0, min(due, default=now + _IDLE_S) - now))
 
     def _due(self) -> dict[str, dict[str, CommitmentRequest]]:
-        """Return what is due, by peer, of each so many as it is told at once; what is not open any more is forgotten."""
+        """Return what is due, by peer, of each as many as are told at once; what is not open any more is forgotten."""
         now = self._clock.now()
         with self._lock:
             # Until its call has ended, nothing of a peer is looked at.

@@ -4,7 +4,6 @@ import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from dicom_node.datasets.part10 import FileMeta, read_file_head
 from dicom_node.datasets.wholeness import require_whole

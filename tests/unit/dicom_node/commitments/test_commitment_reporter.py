@@ -100,7 +100,7 @@ def test_a_long_line_of_reports_is_loaded_by_parts(
     for transaction in transactions:
         house.keep(transaction)
     house.reporter.look_again()
-    assert [len(requests) for requests in house.reporter._due().values()] == [2]  # noqa: SLF001
+    assert [len(requests) for requests in house.reporter._due().values()] == [2]
     reports: list[CommitmentReport] = []
     listener = CommitmentListener("CT1", "127.0.0.1", house.port, taking(reports))
     house.reporter.start()
