@@ -198,3 +198,11 @@ class MetaUnreadable(NotDicom):
 
 class MediaUnreadable(NodeError):
     """A zip file or a media directory (DICOMDIR) cannot be read, or is beyond its limits; the message says why."""
+
+
+def place_of(error: BaseException) -> str:
+    """Return the file and line that raised what nobody foresaw: its own words could quote a dataset."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -6,7 +6,7 @@ from typing import Protocol
 import structlog
 
 from dicom_node.datasets.origin import Origin
-from dicom_node.errors import Backlogged, HeadUnreadable, ShareFull, StoreRefused, WrongContext
+from dicom_node.errors import Backlogged, HeadUnreadable, ShareFull, StoreRefused, WrongContext, place_of
 from dicom_node.messages.command_set import Command
 from dicom_node.spooling.spool import Arriving, Spool
 from dicom_node.study import StoredInstance
@@ -86,7 +86,7 @@ class StoreRequest:
             self._tell(
                 "instance not handed over",
                 kind=type(error).__name__,
-                where=_where(error),
+                where=place_of(error),
                 remedy="none for what was answered: it is taken up from the spool when the node starts again",
             )
 
@@ -102,7 +102,8 @@ class StoreRequest:
             raise WrongContext("Affected SOP Class UID is not the abstract syntax of the presentation context")
         if not self._reception.accepting():
             raise Backlogged(
-                "too many complete studies wait for the ledger (is its database up?), or the disk failed to sync one"
+                "too many complete studies wait for the ledger (is its database up?), the disk failed to sync one, or "
+                "nobody puts studies together (`assembler failed`)"
             )
         if self._origin.calling_ae_title in self._reception.full_peers():
             raise ShareFull("the sender's instances fill as much of the spool as its `max_bytes` allows; make room")
@@ -129,7 +130,7 @@ class StoreRequest:
         except Exception as error:  # noqa: BLE001 - the outermost frame of a request: a bug must not end in silence
             self._status = (StoreRefused.status, StoreRefused.comment)
             # Not the error's words: they could quote the dataset.
-            self._tell("instance failed", kind=type(error).__name__, where=_where(error))
+            self._tell("instance failed", kind=type(error).__name__, where=place_of(error))
 
     def _tell(self, event: str, **values: str) -> None:
         uid = self._origin.sop_instance_uid
@@ -139,10 +140,3 @@ class StoreRequest:
             sop_instance_uid=uid if uid.replace(".", "").isdigit() else "not a UID",
             **values,
         )
-
-
-def _where(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
