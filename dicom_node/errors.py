@@ -89,6 +89,10 @@ class SpoolFailed(StoreRefused):
     sender_does = _LATER
 
 
+class SpoolUnfit(NodeError):
+    """The spool's file system lacks what keeping an instance needs; the message says what, and which have it."""
+
+
 class Backlogged(StoreRefused):
     """Too many complete studies wait for the ledger, so instances are refused: look at its database."""
 

@@ -1,25 +1,69 @@
-"""Which certificates are ours, and how many days each of them has left."""
+"""Which certificates are ours, which CAs and revocation lists we go by, and how many days each of them has left."""
 
-from collections.abc import Callable, Iterator, Mapping
+import enum
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dicom_node.errors import CertificateUnusable
-from dicom_node.tls.certificate_file import days_left
+from dicom_node.tls.certificate_file import Left, left_of
 from dicom_node.tls.tls_profile import client_context, server_context
 from dicom_node.tls_settings import TlsClientSettings
 from ops.settings import Settings
 from worker.delivery.destination_settings import DicomDestinationSettings, DicomWebDestinationSettings
 
-DaysLeft = Callable[[], Mapping[str, float | None]]
-"""Asked anew each time: days by a certificate's use, None where its file cannot be read."""
+
+class Kind(enum.StrEnum):
+    """What ends."""
+
+    CERTIFICATE = "certificate"  #: which we show
+    CA = "CA certificate"  #: whose certificates we take
+    REVOCATION_LIST = "revocation list"  #: without a valid one we take none of its CA
 
 
-def own_certificates(settings: Settings) -> dict[str, Path]:
-    """Return the file of each certificate of ours, by its use: "node", "audit", or whom it is shown to."""
-    files = {} if settings.node.tls is None else {"node": settings.node.tls.certificate}
-    shown = {name: tls.certificate for name, tls in _calls(settings) if tls.certificate is not None}
-    return files | shown
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A file that ends.
+
+    Attributes:
+        kind: What is in it.
+        use: What for: "node", "audit", or with whom we speak.
+        file: It.
+    """
+
+    kind: Kind
+    use: str
+    file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expiry:
+    """What a file has left; `left` is None where it cannot be read."""
+
+    kind: Kind
+    use: str
+    left: Left | None
+
+
+Expiries = Callable[[], Sequence[Expiry]]
+"""Asked anew each time."""
+
+
+def watched_files(settings: Settings) -> tuple[Watched, ...]:
+    """Return each file of certificates or revocation lists that TLS fails without, once it has ended."""
+    node = settings.node.tls
+    uses: list[tuple[str, Path | None, Path | None, Path | None]] = []
+    if node is not None:
+        uses.append(("node", node.certificate, node.ca, node.crl))
+    uses += [(name, tls.certificate, tls.ca, tls.crl) for name, tls in _calls(settings)]
+    return tuple(
+        Watched(kind=kind, use=use, file=file)
+        for use, *files in uses
+        for kind, file in zip(Kind, files, strict=True)
+        if file is not None
+    )
 
 
 def require_usable(settings: Settings) -> None:
@@ -57,13 +101,27 @@ def _destinations(settings: Settings) -> Iterator[tuple[str, TlsClientSettings]]
             yield destination.name, destination.tls
 
 
-def days_left_of(files: Mapping[str, Path]) -> DaysLeft:
-    """Return a function that says how long each certificate is good from now on."""
-    return lambda: {use: _days(file) for use, file in files.items()}
+def expiries_of(files: Sequence[Watched]) -> Expiries:
+    """Return a function that says how long each file is good from now on."""
+    return lambda: [Expiry(kind=watched.kind, use=watched.use, left=_left(watched.file)) for watched in files]
 
 
-def _days(file: Path) -> float | None:
+def troubles_of(expiries: Sequence[Expiry]) -> list[str]:
+    """Say of each file that ends soon, has ended, or cannot be read, what is wrong. Pure."""
+    return [f"the {expiry.kind} of {expiry.use} {words}" for expiry in expiries if (words := _words(expiry.left))]
+
+
+def _words(left: Left | None) -> str:
+    if left is None:
+        return "cannot be read"
+    if left.days <= 0:
+        return "has expired"
+    days = math.ceil(left.days)
+    return f"expires in {days} day{'s' if days > 1 else ''}" if left.soon else ""
+
+
+def _left(file: Path) -> Left | None:
     try:
-        return days_left(file, datetime.now(UTC))
+        return left_of(file, datetime.now(UTC))
     except CertificateUnusable:
         return None

@@ -213,15 +213,19 @@ def show_example() -> None:
 def check_config(settings: SettingsFile = None, data: DataFolder = None) -> None:
     """Read the settings, and the certificates that they name, and print what they come to.
 
+    Which of the certificates, CAs and revocation lists end soon, or have ended, is told beside it (stderr).
+
     Example: wetread config check --settings /etc/wetread.toml
     """
     import json  # noqa: PLC0415
     import re  # noqa: PLC0415
 
-    from ops.certificates import require_usable  # noqa: PLC0415
+    from ops.certificates import expiries_of, require_usable, troubles_of, watched_files  # noqa: PLC0415
 
     read = options.read_settings(settings, data)
     require_usable(read)
+    for trouble in troubles_of(expiries_of(watched_files(read))()):
+        typer.echo(f"warning: {trouble}; docs/operate.md says how it is replaced", err=True)
     printed = read.model_dump(mode="json")
     for section in ("broker", "ledger"):
         printed[section]["url"] = _masked(printed[section]["url"])

@@ -21,7 +21,8 @@ def load_secret(file: Path) -> bytes:
         secret = bytes.fromhex(file.read_text(encoding="ascii").strip())
     except OSError as error:
         raise PatientSecretUnusable(
-            f"{file}: the secret of patients' keys cannot be read or made ({error.strerror}); let this user read it"
+            f"{file}: the secret of patients' keys cannot be read or made ({error.strerror}); let this user read "
+            "and write it, on a file system that takes hard links"
         ) from error
     except ValueError as error:
         raise PatientSecretUnusable(

@@ -144,7 +144,7 @@ def send_sources(sources: Iterable[Source], requestor: Requestor) -> Iterator[tu
             yield from _send_all(requestor, to_send)
             for found in batch:
                 if found.passing and found.meta is not None:
-                    found.meta.file.unlink()
+                    found.meta.file.unlink(missing_ok=True)
 
 
 def _send_all(requestor: Requestor, files: list[tuple[Path, FileMeta]]) -> Iterator[tuple[Path, StoreOutcome]]:

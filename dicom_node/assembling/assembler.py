@@ -6,7 +6,9 @@ it likes; receiving goes on up to a bounded backlog.
 
 import queue
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import structlog
@@ -22,6 +24,7 @@ from dicom_node.assembling.open_study import OpenStudy
 from dicom_node.assembling.patience import Patience
 from dicom_node.assembling.stocktaking import take_holdings, take_stock
 from dicom_node.assembling.waiting_lists import WaitingLists
+from dicom_node.error_place import place_of
 from dicom_node.settings import NodeSettings
 from dicom_node.spooling.spool import Spool
 from dicom_node.spooling.spool_layout import instance_of, name_of, series_of
@@ -32,6 +35,8 @@ _log = structlog.get_logger()
 #: How long the thread sleeps at most; stopping does not wait for it.
 _IDLE_S = 60.0
 _SHORTEST_PAUSE_S = 0.001
+#: After a failure that is of no study: it may go on.
+_FAILED_PAUSE_S = 1.0
 
 
 class Assembler:
@@ -60,6 +65,7 @@ class Assembler:
         self._open: dict[str, OpenStudy] = {}
         self._latest: dict[str, str] = {}  # association: the study of its latest instance
         self._wish = SeriesWish.NOTHING
+        self._failing = False  # nothing is put together for now
         self._handover = Handover(clock)
         self._lists = WaitingLists(store, self._handover, clock, self._listed)
         self._notes = ArrivalNotes(store, self._handover, self._ask_for_wish)
@@ -86,8 +92,11 @@ class Assembler:
         self._thread.join()
 
     def accepting(self) -> bool:
-        """Say whether fewer complete studies wait for the store than the backlog allows, and each could be synced."""
-        return self.waiting_studies() < self._max_backlog and self._spool.trusted()
+        """Say whether fewer complete studies wait for the store than the backlog allows, and each could be synced.
+
+        Nothing is taken either while nobody puts studies together: what was answered would be read by nobody.
+        """
+        return not self._failing and self.waiting_studies() < self._max_backlog and self._spool.trusted()
 
     def full_peers(self) -> frozenset[str]:
         """Return nobody: who has how much of the spool, others count (`dicom_node.spooling.shares`)."""
@@ -138,14 +147,45 @@ class Assembler:
                 break
             if isinstance(message, Stop):
                 return False
-            self._handle(message)
+            with self._guarding(message.instance.study_instance_uid if isinstance(message, Heard) else ""):
+                self._handle(message)
         self._catch_up()
         return True
 
     def _run(self) -> None:
-        while self.step(self._pause_s()):
-            pass
+        try:
+            while self._stepped():
+                pass
+        except BaseException:
+            self._failing = True
+            raise
         _log.info("assembler stopped", open_studies=len(self._open), waiting_studies=self.waiting_studies())
+
+    def _stepped(self) -> bool:
+        try:
+            going = self.step(self._pause_s())
+        except Exception as error:  # noqa: BLE001 - the outermost frame of the thread: without it no study is read
+            self._failing = True
+            _tell_failed(error, study="")
+            time.sleep(_FAILED_PAUSE_S)
+            return True
+        self._failing = False
+        return going
+
+    @contextmanager
+    def _guarding(self, study_uid: str) -> Iterator[None]:
+        """Let what nobody foresaw cost no other study anything, and this one another look at what the spool has of it.
+
+        What is known of it is forgotten, as a crash would: it may be half done.
+        """
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a study's outermost frame
+            _tell_failed(error, study=study_uid)
+            if study_uid:
+                self._open.pop(study_uid, None)
+                self._handover.drop(Errand.SERIES, study_uid)
+                self._adoption.look_again(name_of(study_uid))
 
     def _pause_s(self) -> float:
         due = [study.due() for study in self._open.values()]
@@ -258,13 +298,17 @@ class Assembler:
         """Close what is due, ask what is due, and try again what the store refused."""
         now = self._clock.now()
         for study_uid in [uid for uid, study in self._open.items() if study.due() <= now]:
-            study = self._open[study_uid]
-            study.tick(now)
-            self._follow(study_uid)
-            if self._asker is not None and study.question(now, self._patience.asking):
-                self._asker.ask(study.archive, study_uid, partial(self._answered, study_uid))
+            with self._guarding(study_uid):
+                self._look_at(study_uid, now)
         self._lists.forget_old(now)
         self._handover.run_due()
+
+    def _look_at(self, study_uid: str, now: float) -> None:
+        study = self._open[study_uid]
+        study.tick(now)
+        self._follow(study_uid)
+        if self._asker is not None and study.question(now, self._patience.asking):
+            self._asker.ask(study.archive, study_uid, partial(self._answered, study_uid))
 
     def _tell_of_series(self, study_uid: str) -> None:
         study = self._open.get(study_uid)
@@ -293,3 +337,13 @@ class Assembler:
             _log.warning("nothing left of a study", study=study_uid, remedy="was its folder removed from the spool?")
         if study_uid not in self._open:
             self._notes.forget(study_uid)
+
+
+def _tell_failed(error: Exception, *, study: str) -> None:
+    _log.error(
+        "assembler failed",
+        study=study,
+        kind=type(error).__name__,
+        where=place_of(error),
+        remedy="a defect of wetread, please report it; what came is in the spool, and it is tried again",
+    )

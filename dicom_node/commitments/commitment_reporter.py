@@ -7,6 +7,7 @@ nothing, and repeats a report at most.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ import structlog
 
 from dicom_node.clock import MONOTONIC, Clock
 from dicom_node.commitments.commitment_call import CONNECT_WITHIN_S, CommitmentCall
-from dicom_node.commitments.commitment_requests import CommitmentRequests
+from dicom_node.commitments.commitment_requests import CommitmentRequests, name_of_peer, peer_of
 from dicom_node.error_place import place_of
 from dicom_node.errors import ArchiveError, NodeError
 from dicom_node.messages.commitment_messages import CommitmentRequest
@@ -29,6 +30,8 @@ _LONGEST_RETRY_S = 900.0
 _IDLE_S = 60.0
 #: Peers that are told at once; the others wait for one of them.
 _PEERS_AT_ONCE = 16
+#: Requests that a peer is told of over one association: each may name 25,000 instances, and all are loaded.
+_REQUESTS_AT_ONCE = 50
 #: For so long a stop waits for what was cut off: a peer that is not there is left within `CONNECT_WITHIN_S`.
 _STOP_WITHIN_S = CONNECT_WITHIN_S + 1.0
 #: Whoever has not taken its report by then has long asked again, or given the examination up.
@@ -177,16 +180,22 @@ class CommitmentReporter:
         return min(_IDLE_S, max(0.0, min(due, default=now + _IDLE_S) - now))
 
     def _due(self) -> dict[str, dict[str, CommitmentRequest]]:
-        """Return what is due, by peer; what is not open any more is forgotten."""
+        """Return what is due, by peer, of each as many as are told at once; what is not open any more is forgotten."""
         now = self._clock.now()
         with self._lock:
+            # Until its call has ended, nothing of a peer is looked at.
+            told = {name_of_peer(peer) for peer in self._calls}
+            self._passed.update(name for name in self._waiting if peer_of(name) in told)
             names = [
                 name
                 for name, waiting in self._waiting.items()
                 if not waiting.association and waiting.at <= now and name not in self._passed
             ]
         due: dict[str, dict[str, CommitmentRequest]] = {}
+        loaded: Counter[str] = Counter()
         for name in names:
+            if loaded[peer_of(name)] == _REQUESTS_AT_ONCE:
+                continue
             request = self._requests.load(name)
             if request is None:
                 self._forget(name)
@@ -197,6 +206,7 @@ class CommitmentReporter:
                 self._requests.remove(name)
                 self._forget(name)
             else:
+                loaded[peer_of(name)] += 1
                 due.setdefault(request.peer, {})[name] = request
         return due
 

@@ -17,8 +17,10 @@ from dicom_node.spooling.durable_note import write_note
 
 _NAME = re.compile("[0-9a-f]{64}")
 _ADAPTER = TypeAdapter(CommitmentRequest)
-#: Of all peers. Reports that are taken at once leave none of them.
+#: Of one peer: it takes no room from others. Reports that are taken at once leave none of them.
 _MOST_OPEN = 2000
+#: A name begins with so many digits of its peer's digest, and of its transaction's.
+_PEER_DIGITS, _TRANSACTION_DIGITS = 16, 16
 
 
 class CommitmentRequests:
@@ -34,19 +36,17 @@ class CommitmentRequests:
 
         The same again is the same request. Another one under the Transaction UID of an open one is kept as a duplicate.
         """
-        names = self.names()
-        if len(names) >= _MOST_OPEN:
-            raise ServiceRefused(Status.RESOURCE_LIMITATION, "too many open requests; are reports not taken?")
-        transaction, content = (
-            _digest(request.peer, request.transaction_uid),
-            _digest(*map("=".join, request.references)),
-        )
-        name = transaction + content
-        duplicate = any(other.startswith(transaction) and other != name for other in names)
+        peer = name_of_peer(request.peer)
+        transaction = peer + _digest(request.peer, request.transaction_uid)[:_TRANSACTION_DIGITS]
+        name = transaction + _digest(*map("=".join, request.references))
+        names = {other for other in self.names() if peer_of(other) == peer}
         if name in names:
             # Whoever wrote it may not have come to the sync of its folder.
             sync_folder(self._folder)
             return name
+        if len(names) >= _MOST_OPEN:
+            raise ServiceRefused(Status.RESOURCE_LIMITATION, "too many open requests; are reports not taken?")
+        duplicate = any(other.startswith(transaction) for other in names)
         Disk(self._root).make_folder(self._folder)
         write_note(self._folder / f"{name}.json", _ADAPTER.dump_json(replace(request, duplicate=duplicate)))
         return name
@@ -69,6 +69,16 @@ class CommitmentRequests:
         """Forget a request: its report was taken."""
         # Not synced: should it come back after a power cut, it is reported once more.
         (self._folder / f"{name}.json").unlink(missing_ok=True)
+
+
+def name_of_peer(ae_title: str) -> str:
+    """Return what the names of all requests of a peer begin with."""
+    return _digest(ae_title)[:_PEER_DIGITS]
+
+
+def peer_of(name: str) -> str:
+    """Return what the name of a request says of its peer; of one that an earlier release kept, nothing true."""
+    return name[:_PEER_DIGITS]
 
 
 def _digest(*values: str) -> str:

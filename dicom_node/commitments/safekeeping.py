@@ -4,14 +4,13 @@ import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from dicom_node.datasets.part10 import FileMeta, read_file_head
 from dicom_node.datasets.wholeness import require_whole
 from dicom_node.spooling.disk import sync_folder
 from dicom_node.spooling.kept_files import require_place
 from dicom_node.spooling.spool import Spool
-from dicom_node.spooling.spool_layout import name_of
+from dicom_node.spooling.spool_layout import instance_of, name_of
 
 _PIECE = 1 << 20
 
@@ -32,19 +31,12 @@ class Looked:
 def find(spool: Spool, sop_instance_uids: Iterable[str]) -> dict[str, list[str]]:
     """Return the files, relative to the spool, that lie under each of these UIDs; none for one that is not here.
 
-    Looks where instances came last first, and ends when each has been found. Raises OSError.
+    In every study: where two have an instance of one UID, nobody knows which of them was meant. Raises OSError.
     """
     names = {name_of(uid): uid for uid in sop_instance_uids}
     found: dict[str, list[str]] = {uid: [] for uid in names.values()}
-    sought = set(names)
-    for folder in spool.latest_folders():
-        if not sought:
-            break
-        for file in spool.files(folder):
-            name = Path(file).stem.partition("~")[0]
-            if name in names:
-                found[names[name]].append(file)
-                sought.discard(name)
+    for file in spool.files_named(names):
+        found[names[instance_of(file)]].append(file)
     return found
 
 

@@ -29,6 +29,7 @@ from pynetdicom.timer import Timer
 from pynetdicom.transport import RequestHandler
 
 from dicom_node.errors import Interrupted, Silent, WireError
+from dicom_node.messages.ae_titles import with_legal_titles
 from dicom_node.messages.pdata import P_DATA_TF, PDU_HEADER
 from dicom_node.monotonic_timer import set_timers
 from dicom_node.receiving.reading import Reading
@@ -60,7 +61,7 @@ PRIVATE_ATTRIBUTES: tuple[tuple[Any, str], ...] = (
 
 _IDLE, _DATA_TRANSFER, _CLOSING = "Sta1", "Sta6", "Sta13"  # PS3.8 9.2.1
 _CLOSED, _INVALID_PDU = "Evt17", "Evt19"  # PS3.8 9.2.3
-_KINDS = range(0x01, 0x08)
+_KINDS, _ASSOCIATE_RQ = range(0x01, 0x08), 0x01
 _BY_PROVIDER = 0x02  # who aborts (PS3.8 9.3.8)
 #: An A-ASSOCIATE-RQ with 128 contexts of 40 transfer syntaxes each has 400 kB.
 _LONGEST_ASSOCIATE = 1 << 20
@@ -86,7 +87,7 @@ class StoreDul(DULServiceProvider):
         try:
             super().run_reactor()
         except Exception as error:  # noqa: BLE001 - the outermost frame of the thread: the others go on
-            _log.warning("association aborted", reason=f"what came has no place in its state ({type(error).__name__})")
+            _tell_aborted(self.assoc, f"what came has no place in its state ({type(error).__name__})")
             self._break_off()
         finally:
             if self._receiver is not None:
@@ -163,7 +164,7 @@ class StoreDul(DULServiceProvider):
             if not self._connected().readable(0.0):
                 return
             kind, body = self._pdu(longest=_LONGEST_ASSOCIATE, within_s=self._reading.association_within_s)
-            self._pass_on(kind, bytes(body))
+            self._pass_on(kind, with_legal_titles(bytes(body)) if kind == _ASSOCIATE_RQ else bytes(body))
 
         self._end_with(read)
 
@@ -196,11 +197,11 @@ class StoreDul(DULServiceProvider):
             action()
         except WireError as error:
             event = _INVALID_PDU
-            _log.warning("association aborted", reason=str(error))
+            _tell_aborted(self.assoc, str(error))
         except Silent as error:
             # An abort, not a close: a peer that is there learns that its message was not taken.
             event = _INVALID_PDU
-            _log.warning("association aborted", reason=str(error))
+            _tell_aborted(self.assoc, str(error))
         except Interrupted:
             pass
         except (EOFError, OSError):
@@ -252,9 +253,19 @@ def _negotiating(association: Any) -> Callable[[], None]:
 
 def abort(association: Any, reason: str) -> None:
     """Abort an association that is being negotiated, from its own thread."""
-    _log.warning("association aborted", reason=reason)
+    _tell_aborted(association, reason)
     association.acse.send_abort(_BY_PROVIDER)
     association.kill()
+
+
+def _tell_aborted(association: Any, reason: str) -> None:
+    request = association.requestor.primitive
+    _log.warning(
+        "association aborted",
+        address=association.requestor.address,
+        calling_ae_title="" if request is None else request.calling_ae_title,
+        reason=reason,
+    )
 
 
 def handler_class(reading: Reading) -> type[RequestHandler]:

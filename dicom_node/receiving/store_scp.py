@@ -103,7 +103,8 @@ class StoreRequest:
             raise WrongContext("Affected SOP Class UID is not the abstract syntax of the presentation context")
         if not self._reception.accepting():
             raise Backlogged(
-                "too many complete studies wait for the ledger (is its database up?), or the disk failed to sync one"
+                "too many complete studies wait for the ledger (is its database up?), the disk failed to sync one, or "
+                "nobody puts studies together (`assembler failed`)"
             )
         if self._origin.calling_ae_title in self._reception.full_peers():
             raise ShareFull("the sender's instances fill as much of the spool as its `max_bytes` allows; make room")

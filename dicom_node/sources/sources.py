@@ -1,5 +1,6 @@
 """What a person names to be sent (files, folders, zip files, media directories), and the DICOM files in it."""
 
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,8 @@ class _Zip:
 
     def files(self, passing: Path, /) -> Iterator[Found]:
         try:
-            yield from self._files(passing)
+            # One of its own: entries are named by their numbers, and several zip files are sent together.
+            yield from self._files(Path(tempfile.mkdtemp(dir=passing)))
         except (MediaUnreadable, OSError) as error:  # it was readable when it was opened
             yield Found(name=self.path, why=_without(self.path, error), damaged=True)
 

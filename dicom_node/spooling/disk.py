@@ -1,31 +1,39 @@
 """Writing that survives a power cut, and a disk that is asked again after it failed."""
 
 import contextlib
+import errno
 import itertools
 import os
 import re
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from dicom_node.datasets.elements import Buffer
+from dicom_node.errors import SpoolUnfit
 
 _log = structlog.get_logger()
 
 #: In the names of what is being written: machines that share a spool leave each other's alone.
 HOST = re.sub("[^A-Za-z0-9.-]", "-", socket.gethostname())
 
+#: What a file system answers that knows no such thing.
+_LACKING = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL))
 #: Folders whose names are known to be on the disk; a spool has more, and then they are synced once more.
 _REMEMBERED_FOLDERS = 10_000
 
 
 class Disk:
-    """What the spool asks of its file system. Every method raises OSError."""
+    """What the spool asks of its file system. Every method raises OSError, and two of them SpoolUnfit."""
 
     def __init__(self, root: Path, *, syncing: bool = True) -> None:
-        """Make the root, durably. Without `syncing` nothing more is synced until `sync_tree` is called."""
+        """Make the root, durably. Raises SpoolUnfit.
+
+        Without `syncing` nothing more is synced until `sync_tree` is called.
+        """
         self._root = root
         self._syncing = True
         self._serial = itertools.count()
@@ -33,7 +41,7 @@ class Disk:
         self._durable: set[str] = {str(root)}
         self._suspect = threading.Event()
         root.mkdir(parents=True, exist_ok=True)
-        self.sync_folder(root.parent)
+        _required("syncing a folder", lambda: self.sync_folder(root.parent), root)
         self._syncing = syncing
 
     def make_folder(self, folder: Path | str) -> None:
@@ -94,6 +102,18 @@ class Disk:
                 with contextlib.suppress(FileNotFoundError):
                     _sync(path)
         _sync(self._root)
+
+    def require_fitness(self) -> None:
+        """Do once what each instance needs of its disk. Raises SpoolUnfit; what a disk fails to do is no lack."""
+        with contextlib.suppress(OSError):  # full, or failing: instances are refused, and it is tried again
+            part = self.begin_part(b"wetread")
+            # Of this process as well, so that what a crash leaves of it is removed.
+            second = f"{self._root}/{os.getpid()}-{next(self._serial)}@{HOST}.part"
+            try:
+                _required("hard links", lambda: part.named(second), self._root)
+            finally:
+                part.close()
+                Path(second).unlink(missing_ok=True)
 
     def suspect(self) -> None:
         """Note that the disk failed: nothing more is trusted to it until it takes a test file."""
@@ -168,6 +188,19 @@ class Part:
             self._descriptor = -1
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.name)  # noqa: PTH108 - once an instance, and a Path costs more than the call
+
+
+def _required(what: str, action: Callable[[], object], root: Path) -> None:
+    try:
+        action()
+    except OSError as error:
+        if error.errno not in _LACKING:
+            raise
+        raise SpoolUnfit(
+            f"{root}: its file system does not take {what} ({error.strerror}), and without it no instance can be kept "
+            "so that nothing is overwritten or lost. FAT, exFAT, most SMB shares and some FUSE mounts are so: put the "
+            "data directory on a local disk (ext4, XFS, Btrfs, ZFS) or on NFS"
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:

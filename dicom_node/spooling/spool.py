@@ -130,6 +130,10 @@ class Spool(KeptFiles):
         if free < self._min_free_bytes:
             raise SpoolFull(f"{self.root}: {free} bytes free, low watermark {self._min_free_bytes}; free some space")
 
+    def require_fitness(self) -> None:
+        """Raise SpoolUnfit where the file system cannot keep instances as this spool does."""
+        self._disk.require_fitness()
+
     def sync_study(self, folder: str) -> None:
         """Bring a study to the disk, where that was put off until it is complete. Raises SpoolFailed."""
         if self._fsync == "study":

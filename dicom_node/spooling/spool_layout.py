@@ -6,10 +6,13 @@ bytes lies beside it as ``h(instance)~<first 16 hex of the dataset's SHA-256>.dc
 
 import functools
 import hashlib
+import os
 import re
 import time
+from collections.abc import Container, Iterator
 from pathlib import Path
 
+_DIGITS = 32
 _FOLDER = re.compile("[0-9a-f]{32}")
 _FILE = re.compile("[0-9a-f]{32}(~[0-9a-f]{16,64})?[.]dcm")
 _REMEMBERED_NAMES = 512
@@ -18,7 +21,7 @@ _REMEMBERED_NAMES = 512
 @functools.lru_cache(maxsize=_REMEMBERED_NAMES)  # a study's and its series' UIDs come with each instance
 def name_of(uid: str) -> str:
     """Return the name under which a UID appears in the spool: 32 hex digits."""
-    return hashlib.sha256(uid.encode("ascii")).hexdigest()[:32]
+    return hashlib.sha256(uid.encode("ascii")).hexdigest()[:_DIGITS]
 
 
 def instance_of(file: str) -> str:
@@ -46,10 +49,6 @@ class SpoolFolders:
         since = time.time() - changed_within_s
         return [folder for folder in folders if self._changed_at(folder) >= since]
 
-    def latest_folders(self) -> list[str]:
-        """Return the names of the study folders, those first in which files were named last. Raises OSError."""
-        return sorted(self.study_folders(), key=self._changed_at, reverse=True)
-
     def _changed_at(self, folder: str) -> float:
         study = self.root / folder
         try:
@@ -66,6 +65,21 @@ class SpoolFolders:
             for file in self._entries(series)
             if _FILE.fullmatch(file.name)
         )
+
+    def files_named(self, instances: Container[str]) -> Iterator[str]:
+        """Yield the files of all studies, relative to the spool, whose instances have these names. Raises OSError."""
+        for folder in self.study_folders():
+            for series in self._entries(self.root / folder):
+                # Names alone: a spool has millions of them.
+                for file in self._names(series) if _FOLDER.fullmatch(series.name) else ():
+                    if file[:_DIGITS] in instances and _FILE.fullmatch(file):
+                        yield f"{folder}/{series.name}/{file}"
+
+    def _names(self, folder: Path) -> list[str]:
+        try:
+            return sorted(os.listdir(folder))  # noqa: PTH208 - names are enough
+        except FileNotFoundError:
+            return []
 
     def _entries(self, folder: Path) -> list[Path]:
         try:

@@ -2,37 +2,56 @@
 
 import base64
 import re
-import ssl
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dicom_node.errors import CertificateUnusable
 
-#: Less than this, and the log warns at each start.
+#: Less than this of a certificate, and it is warned of.
 WARN_BELOW_DAYS = 30.0
+#: Of a revocation list it is a part of its own time: many are made anew each day or week.
+_WARN_BELOW_PART = 0.25
 
-_PEM = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+#: All that OpenSSL loads as one (openssl(1), "PEM_X509").
+_PEM = re.compile("-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----(.*?)-----END \\1-----", re.DOTALL)
 _PEM_LIST = re.compile("-----BEGIN X509 CRL-----(.*?)-----END X509 CRL-----", re.DOTALL)
 _CONTEXT_0, _INTEGER, _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME = 0xA0, 0x02, 0x30, 0x17, 0x18
 _LONG_FORM = 0x80
 _TWO_DIGIT_YEARS_FROM = 1950  # RFC 5280 4.1.2.5.1
 
 
-def days_left(file: Path, now: datetime) -> float:
-    """Return the days until the first certificate or revocation list of a PEM file ends to be valid; then negative.
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """What a file has left.
 
-    Raises CertificateUnusable.
+    Attributes:
+        days: Until the first of what is in it ends to be valid; then negative.
+        soon: Whether something in it ends so soon, or has ended, that somebody must replace it.
     """
-    return (expiry_of(file) - now) / timedelta(days=1)
+
+    days: float
+    soon: bool
+
+
+def left_of(file: Path, now: datetime) -> Left:
+    """Return what a PEM file of certificates or revocation lists has left. Raises CertificateUnusable."""
+    spans = _spans_of(file)
+    return Left(
+        days=(min(end for _, end in spans) - now) / timedelta(days=1), soon=any(warn_at < now for warn_at, _ in spans)
+    )
 
 
 def expiry_of(file: Path) -> datetime:
     """Return when the first of a PEM file's certificates and lists to expire does. Raises CertificateUnusable."""
+    return min(end for _, end in _spans_of(file))
+
+
+def _spans_of(file: Path) -> list[tuple[datetime, datetime]]:
+    """Return of each certificate and list from when on it is warned of, and its end. Raises CertificateUnusable."""
     try:
         # What stands between the certificates may be in any encoding.
-        text = file.read_text(encoding="latin-1")
-        ends = [not_after(ssl.PEM_cert_to_DER_cert(block)) for block in _PEM.findall(text)]
-        return min([*ends, *(next_update(base64.b64decode(block)) for block in _PEM_LIST.findall(text))])
+        return _spans_in(file.read_text(encoding="latin-1"))
     except OSError as error:
         raise CertificateUnusable(f"certificate {file}: {error.strerror}; may this user read it?") from error
     except (ValueError, IndexError) as error:
@@ -41,9 +60,20 @@ def expiry_of(file: Path) -> datetime:
         ) from error
 
 
+def _spans_in(text: str) -> list[tuple[datetime, datetime]]:
+    ends = [not_after(base64.b64decode(block)) for _, block in _PEM.findall(text)]
+    spans = [(end - timedelta(days=WARN_BELOW_DAYS), end) for end in ends]
+    for block in _PEM_LIST.findall(text):
+        since, end = updates(base64.b64decode(block))
+        spans.append((end - _WARN_BELOW_PART * (end - since), end))
+    if not spans:
+        raise ValueError("nothing that ends")
+    return spans
+
+
 def not_after(certificate: bytes) -> datetime:
     """Return the end of validity of a certificate in DER (RFC 5280 4.1). Raises ValueError, IndexError."""
-    ((_, whole),) = _elements(certificate)
+    _, whole = _elements(certificate)[0]  # of a trusted one, what it is trusted for follows
     _, signed = _elements(whole)[0]
     parts = _elements(signed)
     # version (left out in version 1), serialNumber, signature, issuer, validity
@@ -54,14 +84,15 @@ def not_after(certificate: bytes) -> datetime:
     return _time(kind, end.decode("ascii"))
 
 
-def next_update(revocation_list: bytes) -> datetime:
-    """Return until when a revocation list in DER counts (RFC 5280 5.1). Raises ValueError, IndexError."""
+def updates(revocation_list: bytes) -> tuple[datetime, datetime]:
+    """Return from when and until when a revocation list in DER counts (RFC 5280 5.1). Raises ValueError, IndexError."""
     ((_, whole),) = _elements(revocation_list)
     _, signed = _elements(whole)[0]
     parts = _elements(signed)
     # version (left out in version 1), signature, issuer, thisUpdate, nextUpdate
-    kind, end = parts[4 if parts[0][0] == _INTEGER else 3]
-    return _time(kind, end.decode("ascii"))
+    first = 3 if parts[0][0] == _INTEGER else 2
+    (since_kind, since), (end_kind, end) = parts[first : first + 2]
+    return _time(since_kind, since.decode("ascii")), _time(end_kind, end.decode("ascii"))
 
 
 def _elements(data: bytes) -> list[tuple[int, bytes]]:

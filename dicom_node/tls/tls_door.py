@@ -10,13 +10,15 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
+from dicom_node.clock import MONOTONIC, Clock
 from dicom_node.errors import CertificateUnusable, HandshakeFailed, Interrupted
-from dicom_node.tls.certificate_file import WARN_BELOW_DAYS, days_left
+from dicom_node.tls.certificate_file import left_of
 from dicom_node.tls.handshake_failures import translated
 from dicom_node.tls.tls_profile import server_context
 from dicom_node.tls_settings import NodeTlsSettings
@@ -27,15 +29,54 @@ _log = structlog.get_logger()
 #: How long a wait may last before it is asked whether the node stops meanwhile.
 _SLICE_S = 0.25
 
+#: A node may run for longer than its files are good, and they are told of again.
+_TELL_EVERY_S = 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Use:
+    """How a file of ours is told of in the log.
+
+    Attributes:
+        name: What it is.
+        soon: How it is put right before it ends.
+        over: What its end means, and how it is put right then.
+    """
+
+    name: str
+    soon: str
+    over: str
+
+
+_CERTIFICATE = _Use(
+    name="certificate",
+    soon="put a new one in its place; it counts from the next connection on, without a restart",
+    over="put a new one in its place; until then callers do not trust us",
+)
+_CA = _Use(
+    name="CA certificate",
+    soon="put the CA's new one into the file beside it, or take out one that is not used; it counts from the next "
+    "connection on",
+    over="put the CA's present one into the file, or take out one that is not used: whose certificate hangs on it does "
+    "not come in",
+)
+_REVOCATION_LIST = _Use(
+    name="revocation list",
+    soon="put the CA's next one in its place; it counts from the next connection on, and once this one has expired no "
+    "caller with a certificate comes in",
+    over="put the CA's present one in its place: until then no caller with a certificate comes in",
+)
+
 _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 class OwnCertificate:
     """The node's certificate, the CAs of its callers and their revocation lists; safe for many threads."""
 
-    def __init__(self, settings: NodeTlsSettings) -> None:
+    def __init__(self, settings: NodeTlsSettings, clock: Clock = MONOTONIC) -> None:
         """Read the files. Raises CertificateUnusable."""
         self._settings = settings
+        self._clock = clock
         self._lock = threading.Lock()
         self._stamp = self._refused = self._files()
         self._context = server_context(settings)
@@ -47,6 +88,8 @@ class OwnCertificate:
             stamp = self._files()
             if stamp != self._stamp:
                 self._reload(stamp)
+            if self._clock.now() >= self._tell_again_at:
+                self._tell()
             return self._context
 
     def _reload(self, stamp: _Stamp) -> None:
@@ -66,36 +109,14 @@ class OwnCertificate:
         self._tell()
 
     def _tell(self) -> None:
-        if self._settings.crl is not None:
-            self._tell_of_list(self._settings.crl)
-        try:
-            days = days_left(self._settings.certificate, datetime.now(UTC))
-        except CertificateUnusable as error:
-            _log.warning("expiry of our certificate not known", cause=str(error))
-            return
-        _log.info("certificate in use", file=str(self._settings.certificate), days_left=round(days, 1))
-        if days < WARN_BELOW_DAYS:
-            _log.warning(
-                "certificate expires soon" if days > 0 else "certificate has expired",
-                file=str(self._settings.certificate),
-                days_left=round(days, 1),
-                remedy="put a new one in its place; it counts from the next connection on, without a restart",
-            )
-
-    def _tell_of_list(self, file: Path) -> None:
-        try:
-            days = days_left(file, datetime.now(UTC))
-        except CertificateUnusable as error:
-            _log.warning("expiry of the revocation list not known", cause=str(error))
-            return
-        _log.info("revocation list in use", file=str(file), days_left=round(days, 1))
-        if days <= 0:
-            _log.error(
-                "revocation list has expired",
-                file=str(file),
-                days_left=round(days, 1),
-                remedy="put the CA's present one in its place: until then no caller with a certificate comes in",
-            )
+        """Tell what each file has left: here, since it may be looked at for as long as the node runs."""
+        self._tell_again_at = self._clock.now() + _TELL_EVERY_S
+        settings = self._settings
+        _tell_of(_CERTIFICATE, settings.certificate)
+        if settings.ca is not None:
+            _tell_of(_CA, settings.ca)
+        if settings.crl is not None:
+            _tell_of(_REVOCATION_LIST, settings.crl)
 
     def _files(self) -> _Stamp:
         settings = self._settings
@@ -165,6 +186,20 @@ class TlsDoor:
         caller = TurnedAway(stage=Stage.HANDSHAKE, address=address, found=str(failure), remedy=failure.remedy)
         log(caller)
         self._witness(caller)
+
+
+def _tell_of(use: _Use, file: Path) -> None:
+    try:
+        left = left_of(file, datetime.now(UTC))
+    except CertificateUnusable as error:
+        _log.warning(f"expiry of our {use.name} not known", cause=str(error))
+        return
+    facts = {"file": str(file), "days_left": round(left.days, 1)}
+    _log.info(f"{use.name} in use", **facts)
+    if left.days <= 0:
+        _log.error(f"{use.name} has expired", **facts, remedy=use.over)
+    elif left.soon:
+        _log.warning(f"{use.name} expires soon", **facts, remedy=use.soon)
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:

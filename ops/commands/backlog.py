@@ -14,6 +14,8 @@ from dicom_node.spooling.spool_layout import SpoolFolders
 #: Studies in a row for which the archive or our node was away.
 _MOST_IN_VAIN = 3
 _EMPTY = "look at what it has under this UID: is the study offline there, or empty?"
+#: What is there already is not kept twice.
+_AGAIN = "Then pull it again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +82,19 @@ def _each(
                     pulled, why="the archive sent not one instance, and says that this was all", remedy=_EMPTY
                 )
         except (ArchiveUnreachable, AssociationRejected) as error:
-            pulled = Pulled(instances=taken.instances, why=str(error))
+            pulled = _failed(error, taken.instances)
             in_vain += 1
         except NodeError as error:
-            pulled = Pulled(instances=taken.instances, why=str(error))
+            pulled = _failed(error, taken.instances)
         yield study_uid, pulled
+
+
+def _failed(error: NodeError, instances: int) -> Pulled:
+    """Say what happened, and what to do: an error's words after its cause, where it has any."""
+    cause, _, remedy = str(error).partition("; ")
+    remedy = remedy[:1].upper() + remedy[1:].rstrip(".") or "See the archive's log and our node's"
+    ending = "" if remedy.endswith("?") else "."
+    return Pulled(instances=instances, why=cause, remedy=f"{remedy}{ending} {_AGAIN}")
 
 
 def _pull(study_uid: str, route: Route, watcher: Watcher) -> Pulled:

@@ -76,6 +76,7 @@ def _parts(
     """Return where receiving processes call, and what must run before it, in this order."""
     node = settings.node
     spool = Spool(settings.spool, min_free_bytes=node.min_free_bytes, fsync=node.fsync)
+    spool.require_fitness()
     if ledger.is_empty() and (folders := spool.study_folders()):
         _log.warning(
             "ledger knows no study",

@@ -6,7 +6,7 @@ import structlog
 
 from ops.assembly_line import broker_url, open_ledger
 from ops.audit.watch import watch_of
-from ops.certificates import days_left_of, own_certificates
+from ops.certificates import expiries_of, watched_files
 from ops.daemons.signals import stop_on_signals
 from ops.dashboard.app import make_app
 from ops.dashboard.readiness import broker_check
@@ -25,7 +25,7 @@ def run(settings: Settings) -> None:
         results_root=settings.results,
         version=version("wetread"),
         ready_checks={"broker": broker_check(broker_url(settings), settings.broker.ca_file)},
-        days_left=days_left_of(own_certificates(settings)),
+        expiries=expiries_of(watched_files(settings)),
         audit=watch_of(settings),
         names=settings.web.names,
     )

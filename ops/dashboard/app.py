@@ -14,7 +14,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from ops.audit.watch import AuditWatch, all_well
-from ops.certificates import DaysLeft
+from ops.certificates import Expiries
 from ops.dashboard.metrics import metrics_route
 from ops.dashboard.pages import Pages, make_environment
 from ops.dashboard.readiness import ReadyCheck, health_routes, ledger_check
@@ -36,7 +36,7 @@ def make_app(
     results_root: Path,
     version: str,
     ready_checks: Mapping[str, ReadyCheck] | None = None,
-    days_left: DaysLeft = dict,
+    expiries: Expiries = tuple,
     audit: AuditWatch = all_well,
     names: Collection[str] = (),
 ) -> Starlette:
@@ -47,7 +47,7 @@ def make_app(
         results_root: The folder that the results' file names are relative to; pictures are served from it.
         version: Shown and exported.
         ready_checks: What /readyz and the first page ask beside the ledger, by name (see `readiness.broker_check`).
-        days_left: What our certificates have left; asked at each scrape and for the first page.
+        expiries: What certificates and revocation lists have left; asked at each scrape and for the first page.
         audit: How the audit trail is; asked likewise.
         names: Host names under which the page may be asked beside this machine's own (loopback).
     """
@@ -59,11 +59,11 @@ def make_app(
                 ledger,
                 results_root=results_root,
                 environment=environment,
-                days_left=days_left,
+                expiries=expiries,
                 audit=audit,
                 checks=ready_checks or {},
             ).routes(),
-            metrics_route(ledger, version, days_left, audit),
+            metrics_route(ledger, version, expiries, audit),
             *health_routes({"ledger": ledger_check(ledger), **(ready_checks or {})}),
             Mount("/static", StaticFiles(packages=[("ops.dashboard", "static")])),
         ],

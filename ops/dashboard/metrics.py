@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ops.audit.watch import AuditWatch
-from ops.certificates import DaysLeft
+from ops.certificates import Expiries, Kind
 from worker.errors import LedgerAway
 from worker.jobs.overview import Alerts, DoorToResult, Overview
 from worker.ledger.views import LedgerViews
@@ -136,20 +136,29 @@ def _door_to_result(times: DoorToResult) -> Iterator[Metric]:
     )
 
 
-def _of_certificates(days_left: DaysLeft) -> Iterator[Metric]:
-    """Yield what is left of each certificate of ours; of one that cannot be read only that."""
-    days = GaugeMetricFamily(
-        "wetread_certificate_days_left", "Days until a certificate of ours expires.", labels=["use"]
-    )
-    readable = GaugeMetricFamily(
-        "wetread_certificate_readable", "Whether the file of a certificate of ours can be read.", labels=["use"]
-    )
-    for use, left in days_left().items():
-        readable.add_metric([use], left is not None)
-        if left is not None:
-            days.add_metric([use], left)
-    yield days
-    yield readable
+#: What stands in the names of a kind's metrics, and how their help speaks of it.
+_EXPIRING = {
+    Kind.CERTIFICATE: ("certificate", "a certificate of ours"),
+    Kind.CA: ("ca", "the first CA certificate in a file of those we go by"),
+    Kind.REVOCATION_LIST: ("revocation_list", "the first revocation list in a file of those we go by"),
+}
+
+
+def _of_expiries(expiries: Expiries) -> Iterator[Metric]:
+    """Yield what is left of each file; of one that cannot be read only that."""
+    found = expiries()
+    for kind, (name, words) in _EXPIRING.items():
+        days = GaugeMetricFamily(f"wetread_{name}_days_left", f"Days until {words} expires.", labels=["use"])
+        readable = GaugeMetricFamily(
+            f"wetread_{name}_readable", f"Whether the file of {words} can be read.", labels=["use"]
+        )
+        for expiry in found:
+            if expiry.kind is kind:
+                readable.add_metric([expiry.use], expiry.left is not None)
+                if expiry.left is not None:
+                    days.add_metric([expiry.use], expiry.left.days)
+        yield days
+        yield readable
 
 
 def _of_audit(watch: AuditWatch) -> Iterator[Metric]:
@@ -170,11 +179,11 @@ def _of_audit(watch: AuditWatch) -> Iterator[Metric]:
         )
 
 
-def metrics_route(ledger: LedgerViews, version: str, days_left: DaysLeft, audit: AuditWatch) -> BaseRoute:
+def metrics_route(ledger: LedgerViews, version: str, expiries: Expiries, audit: AuditWatch) -> BaseRoute:
     """Return the route /metrics over a registry of its own."""
     registry = CollectorRegistry()
     registry.register(
-        _AtScrape(partial(_of_ledger, ledger, version), partial(_of_certificates, days_left), partial(_of_audit, audit))
+        _AtScrape(partial(_of_ledger, ledger, version), partial(_of_expiries, expiries), partial(_of_audit, audit))
     )
 
     def metrics(request: Request) -> Response:

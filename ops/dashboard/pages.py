@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from models.interpreting.critical_reason import CriticalReason
 from ops.audit.watch import AuditWatch
-from ops.certificates import DaysLeft
+from ops.certificates import Expiries
 from ops.dashboard import wording
 from ops.dashboard.pictures import PICTURE_NAME, Pictures
 from ops.dashboard.readiness import ReadyCheck, away_of
@@ -59,13 +59,13 @@ class Pages:
         *,
         results_root: Path,
         environment: Environment,
-        days_left: DaysLeft,
+        expiries: Expiries,
         audit: AuditWatch,
         checks: Mapping[str, ReadyCheck],
     ) -> None:
         self._ledger = ledger
         self._checks = checks
-        self._days_left = days_left
+        self._expiries = expiries
         self._audit = audit
         self._pictures = Pictures(ledger, results_root)
         self._environment = environment
@@ -88,7 +88,7 @@ class Pages:
     def _home(self, request: Request) -> Response:
         del request
         overview = self._ledger.overview()
-        sentence = state_sentence(overview, self._days_left(), self._audit(), tuple(away_of(self._checks)))
+        sentence = state_sentence(overview, self._expiries(), self._audit(), tuple(away_of(self._checks)))
         return self._render("home.html", overview=overview, sentence=sentence)
 
     def _jobs(self, request: Request) -> Response:

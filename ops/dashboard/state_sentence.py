@@ -1,12 +1,11 @@
 """The one sentence at the top of the page: is all well, is there work, or must somebody act? Pure."""
 
 import enum
-import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from dicom_node.tls.certificate_file import WARN_BELOW_DAYS
 from ops.audit.watch import AuditState
+from ops.certificates import Expiry, troubles_of
 from ops.dashboard.wording import count, duration
 from worker.jobs.job import JobState
 from worker.jobs.notification import NotificationState
@@ -36,7 +35,7 @@ class StateSentence:
 
 def state_sentence(
     overview: Overview,
-    days_left: Mapping[str, float | None] | None = None,
+    expiries: Sequence[Expiry] = (),
     audit: AuditState | None = None,
     away: Collection[str] = (),
 ) -> StateSentence:
@@ -44,15 +43,13 @@ def state_sentence(
 
     Args:
         overview: From the ledger.
-        days_left: Of our certificates, by use; None is one whose file cannot be read.
+        expiries: Of certificates and revocation lists.
         audit: How the audit trail is.
         away: What does not answer of that without which no job is read, such as the broker.
     """
     troubles = _untold(overview.alerts)
     troubles += [f"the {name} does not answer, so no further job is read (/readyz says why)" for name in away]
-    troubles += _troubles(overview) + [
-        f"the certificate of {use} {words}" for use, left in (days_left or {}).items() if (words := _expiring(left))
-    ]
+    troubles += _troubles(overview) + troubles_of(expiries)
     troubles += _untraced(audit) if audit is not None else []
     if troubles:
         return StateSentence(level=Level.ATTENTION, text=f"Attention: {'; '.join(troubles)}.")
@@ -94,14 +91,6 @@ def _untraced(audit: AuditState) -> list[str]:
     verb = "waits" if waiting == 1 else "wait"
     age = duration(audit.figures.oldest_s)
     return [f"{count(waiting, 'audit message')} {verb}, the oldest for {age} (is the repository reachable?)"]
-
-
-def _expiring(days_left: float | None) -> str:
-    if days_left is None:
-        return "cannot be read"
-    if days_left <= 0:
-        return "has expired"
-    return f"expires in {count(math.ceil(days_left), 'day')}" if days_left < WARN_BELOW_DAYS else ""
 
 
 def _untold(alerts: Alerts) -> list[str]:

@@ -1,6 +1,8 @@
 """The machine, rows 28 and 29: the spool's disk is full, or fails."""
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
@@ -155,3 +157,21 @@ def test_row_29_a_disk_that_fails_takes_nothing_until_it_takes_a_test_file(
     assert len(told) - alarms >= len(node.receivers())
     assert all('"level": "error"' in line for line in told)
     assert node.log().count("spool disk recovered") >= len(told)
+
+
+def test_a_node_on_a_file_system_without_hard_links_says_so_and_ends(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    """In one message with the remedy; it had started, and refused every instance in the system's words."""
+    when = tmp_path / "failing"
+    when.write_text("nolink")
+    node = ANode(tmp_path / "node", free_port())
+    environment = preloaded("failing_disk", tmp_path, when=when, under=node.spool)
+    command = [sys.executable, "-P", "-m", "ops.cli", "node", "--settings", str(node.settings_file)]
+    run = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 1
+    assert f"{node.spool}: its file system does not take hard links (Operation not permitted)" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert list(node.spool.iterdir()) == []

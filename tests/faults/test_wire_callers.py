@@ -9,7 +9,7 @@ import pytest
 from pynetdicom import AE
 
 from tests.certificates import Authority, Pair
-from tests.faults.wire_bytes import ABORT, RawPeer
+from tests.faults.wire_bytes import ABORT, ASSOCIATE_AC, ASSOCIATE_RJ, RawPeer, associate_rq
 from tests.node_process import NodeProcess, peer_table, tls_table
 from tests.unit.dicom_node.instances import dataset, encode, write_file
 
@@ -51,6 +51,31 @@ def test_row_11_strangers_are_rejected_with_the_standards_reason(
         file = write_file(tmp_path / f"{calling}{called}.dcm", dataset(SOPInstanceUID=f"1.{len(node.instances()) + 1}"))
         assert node.dcmtk("storescu", file).returncode == 0
     assert len(node.instances()) == 3
+
+
+@pytest.mark.parametrize(
+    ("title", "kind", "told"),
+    [
+        (b"CT1".ljust(16, b"\0"), ASSOCIATE_AC, None),
+        (b"CT1\0left over\0", ASSOCIATE_AC, None),
+        (b" " * 16, ASSOCIATE_RJ, "?"),
+        (b"\x1b[2JCT1".ljust(16), ASSOCIATE_RJ, "?[2JCT1"),
+    ],
+)
+def test_row_11_titles_that_are_padded_with_zeros_or_none_are_read_or_rejected(
+    node: NodeProcess, wait_for: Callable[..., None], title: bytes, kind: int, told: str | None
+) -> None:
+    """Some modalities and viewers send such; they were aborted without a word of who had called."""
+    node.start("\n".join(["loopback = false", "processes = 1", peer_table("CT1", "localhost")]))
+    request = bytearray(associate_rq())
+    request[26:42] = title.ljust(16)
+    with socket.create_connection(("127.0.0.1", node.port), timeout=30) as caller:
+        caller.sendall(request)
+        assert caller.recv(1) == bytes((kind,))
+    if told is not None:
+        wait_for(lambda: node.heard(REJECTED, "calling AE title is not listed"), what="the rejection in the log")
+        event = node.events(REJECTED)[-1]
+        assert (event["calling_ae_title"], event["address"]) == (told, "127.0.0.1")
 
 
 def test_row_11_a_listed_title_needs_its_pinned_certificate(

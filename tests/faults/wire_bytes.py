@@ -9,7 +9,8 @@ from dicom_node.contexts import VERIFICATION
 from tests.unit.dicom_node.instances import CT, SOP
 
 EXPLICIT = "1.2.840.10008.1.2.1"
-ASSOCIATE_RQ, ASSOCIATE_AC, DATA, RELEASE_RQ, RELEASE_RP, ABORT = 0x01, 0x02, 0x04, 0x05, 0x06, 0x07
+ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ = 0x01, 0x02, 0x03
+DATA, RELEASE_RQ, RELEASE_RP, ABORT = 0x04, 0x05, 0x06, 0x07
 #: What `read` returns as kind when the other side has closed the connection.
 CLOSED = 0
 COMMAND, LAST = 0x01, 0x02

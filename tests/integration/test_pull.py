@@ -198,7 +198,7 @@ def test_an_archive_that_does_not_allow_us_is_told(node: ANode, tmp_path: Path, 
     finally:
         strict.stop()
     assert done.returncode == 1
-    assert "may our AE title WETREAD retrieve there" in done.stdout
+    assert "May our AE title WETREAD retrieve there" in done.stdout
 
 
 def test_a_node_that_does_not_run_is_told_first(node: ANode, orthanc: OrthancServer, tmp_path: Path) -> None:

@@ -86,6 +86,16 @@ def test_a_dataset_without_meta_information_is_sent(node: ANode, images: list[Pa
     assert node.digests() == wanted
 
 
+def test_several_zip_files_are_sent_together(node: ANode, images: list[Path], tmp_path: Path) -> None:
+    """One a study, as people send them; whether in a folder, or named one by one."""
+    for number, image in enumerate(images):
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as packed:
+            packed.write(image, "DICOM/IM0")
+    done = wetread_send(*(tmp_path / f"{number}.zip" for number in range(len(images))), "--to", at(node))
+    assert (done.returncode, done.stdout) == (0, f"{len(images)} accepted\n"), done.stderr
+    assert node.digests() == sorted(map(dataset_digest, images))
+
+
 def test_a_dicomdir_sends_what_it_lists(node: ANode, images: list[Path]) -> None:
     """DCMTK's dcmmkdir lists two of three images; these two are sent, and the folder's third is not."""
     disc = images[0].parent.parent

@@ -1,7 +1,7 @@
 /* A disk that fails, for LD_PRELOAD.
 
 While the file that FAILING_DISK_WHEN names exists, those of write, fsync, fdatasync and link that it lists answer EIO,
-for what lies under the folder FAILING_DISK_UNDER. */
+for what lies under the folder FAILING_DISK_UNDER; with "nolink" link answers EPERM there, as where there are none. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -58,4 +58,10 @@ int fsync(int descriptor) { return fails("fsync", open_under(descriptor)) ? -1 :
 
 int fdatasync(int descriptor) { return fails("fdatasync", open_under(descriptor)) ? -1 : REAL(fdatasync)(descriptor); }
 
-int link(const char *from, const char *to) { return fails("link", under(to)) ? -1 : REAL(link)(from, to); }
+int link(const char *from, const char *to) {
+    if (fails("nolink", under(to))) {
+        errno = EPERM;
+        return -1;
+    }
+    return fails("link", under(to)) ? -1 : REAL(link)(from, to);
+}

@@ -21,6 +21,7 @@ from ops import cli
 from ops.commands.cli_tls import with_tls
 from ops.peers import parse_peer
 from ops.settings import SettingsError
+from tests.certificates import Authority
 from tests.filled_ledger import fill_a_day, job_id_in, open_views
 from worker.jobs.job import JobState
 from worker.ledger.tables import Peer as PeerRecord
@@ -225,6 +226,20 @@ def test_a_peer_is_called_with_tls_where_an_option_says_so(tmp_path: Path) -> No
     assert with_tls(peer, None, file, file).tls == TlsClientSettings(certificate=file, key=file)
     with pytest.raises(SettingsError, match="--tls-certificate and --tls-key belong together"):
         with_tls(peer, file, file, None)
+
+
+def test_config_check_warns_of_a_revocation_list_that_has_expired(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can be loaded, and lets no caller with a certificate in; the settings are printed all the same."""
+    pair = authority.issue("node")
+    tls = {"CERTIFICATE": pair.certificate, "KEY": pair.key, "CA": authority.file}
+    for name, file in {**tls, "CRL": authority.revocation_list(days=-1)}.items():
+        monkeypatch.setenv(f"WETREAD_NODE__TLS__{name}", str(file))
+    shown = ask(tmp_path, "config", "check")
+    assert shown.exit_code == 0
+    assert json.loads(shown.stdout)["node"]["tls"]
+    assert "warning: the revocation list of node has expired; docs/operate.md" in shown.stderr
 
 
 def test_config_check_shows_what_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import update
 from starlette.types import ASGIApp
 
+from dicom_node.tls.certificate_file import Left
 from ops.audit.outgoing import Figures
 from ops.audit.watch import AuditState
+from ops.certificates import Expiry, Kind
 from ops.dashboard.app import make_app
 from ops.dashboard.readiness import NotReady, broker_check
 from ops.dashboard.security import SECURITY_HEADERS
@@ -290,12 +292,21 @@ def test_a_destination_that_does_not_answer_is_named(app: ASGIApp, ledger: Ledge
 
 def test_metrics_tell_what_certificates_have_left(ledger: LedgerViews, tmp_path: Path) -> None:
     """Days of each that can be read; of one that cannot, only that, so that an alert can tell."""
-    app = make_app(ledger, results_root=tmp_path, version="1", days_left=lambda: {"node": 12.5, "pacs": None})
+    left = Left(days=12.5, soon=True)
+    expiries = [
+        Expiry(kind=Kind.CERTIFICATE, use="node", left=left),
+        Expiry(kind=Kind.CERTIFICATE, use="pacs", left=None),
+        *(Expiry(kind=kind, use="node", left=left) for kind in (Kind.CA, Kind.REVOCATION_LIST)),
+    ]
+    app = make_app(ledger, results_root=tmp_path, version="1", expiries=lambda: expiries)
     lines = ask(app, "/metrics").text.splitlines()
     assert 'wetread_certificate_days_left{use="node"} 12.5' in lines
     assert not any(line.startswith('wetread_certificate_days_left{use="pacs"}') for line in lines)
     assert 'wetread_certificate_readable{use="node"} 1.0' in lines
     assert 'wetread_certificate_readable{use="pacs"} 0.0' in lines
+    assert 'wetread_ca_days_left{use="node"} 12.5' in lines
+    assert 'wetread_revocation_list_days_left{use="node"} 12.5' in lines
+    assert 'wetread_revocation_list_readable{use="node"} 1.0' in lines
     assert "the certificate of pacs cannot be read" in ask(app, "/").text
 
 

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from dicom_node.tls.certificate_file import WARN_BELOW_DAYS, Left
+from ops.certificates import Expiry, Kind
 from ops.dashboard.state_sentence import Level, state_sentence
 from worker.jobs.admin_rows import HoldRow
 from worker.jobs.job import JobState
@@ -116,7 +118,7 @@ def test_what_stops_all_reading_is_told_before_what_it_stops() -> None:
 @pytest.mark.parametrize(
     ("days", "level", "words"),
     [
-        (31.0, Level.WELL, "All is well: nothing waits."),
+        (31.2, Level.WELL, "All is well: nothing waits."),
         (29.2, Level.ATTENTION, "Attention: the certificate of node expires in 30 days."),
         (0.4, Level.ATTENTION, "Attention: the certificate of node expires in 1 day."),
         (-3.0, Level.ATTENTION, "Attention: the certificate of node has expired."),
@@ -125,7 +127,8 @@ def test_what_stops_all_reading_is_told_before_what_it_stops() -> None:
 )
 def test_a_certificate_that_expires_soon_is_told(days: float | None, level: Level, words: str) -> None:
     """Thirty days before it does, so that there is time to renew it."""
-    sentence = state_sentence(EMPTY, {"node": days})
+    left = None if days is None else Left(days=days, soon=days < WARN_BELOW_DAYS)
+    sentence = state_sentence(EMPTY, [Expiry(kind=Kind.CERTIFICATE, use="node", left=left)])
     assert (sentence.level, sentence.text) == (level, words)
 
 

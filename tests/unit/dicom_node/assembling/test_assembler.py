@@ -11,9 +11,11 @@ import structlog.testing
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from dicom_node.assembling import assembler as assembler_module
 from dicom_node.assembling.asker import Answer, Counts
 from dicom_node.assembling.assembler import Assembler
-from dicom_node.assembling.handover import Errand
+from dicom_node.assembling.handover import Errand, Handover
+from dicom_node.assembling.open_study import OpenStudy
 from dicom_node.errors import SpoolFailed
 from dicom_node.settings import Fsync, NodeSettings
 from dicom_node.spooling.spool import Spool
@@ -742,3 +744,58 @@ def test_a_study_that_has_all_does_not_arrive_though_it_comes_again_while_the_st
     house.store.away = False
     house.wait(60)
     assert (len(house.store.revisions), house.store.taken_back) == (1, [STUDY])
+
+
+@pytest.mark.parametrize("where", ["stored", "tick"])
+def test_a_study_over_which_something_unforeseen_is_raised_keeps_no_other_and_is_looked_at_again(
+    house: House, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """It had ended the thread in silence, while the node still answered for what nobody put together."""
+    broken = getattr(OpenStudy, where)
+    fails = [True]
+
+    def sometimes(self: OpenStudy, *arguments: object, **values: object) -> object:
+        if fails and self is house.assembler._open.get(STUDY):
+            raise ZeroDivisionError("Doe^Jane")
+        return broken(self, *arguments, **values)
+
+    monkeypatch.setattr(OpenStudy, where, sometimes)
+    with structlog.testing.capture_logs() as told:
+        house.receive()
+        house.receive("1.2.4", study="1.2.77")
+        house.wait(31)
+    assert [study.study_instance_uid for study in house.store.revisions] == ["1.2.77"]
+    error = next(entry for entry in told if entry["event"] == "assembler failed")
+    assert (error["log_level"], error["study"], error["kind"]) == ("error", STUDY, "ZeroDivisionError")
+    assert "Doe" not in str(told)
+    fails.clear()
+    house.wait(31)
+    house.wait(31)
+    assert [study.study_instance_uid for study in house.store.revisions] == ["1.2.77", STUDY]
+
+
+def test_nothing_is_taken_while_nobody_puts_studies_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., None]
+) -> None:
+    """The thread outlives what is raised anywhere in it; until it goes on senders are told to come again (A700)."""
+    monkeypatch.setattr(assembler_module, "_FAILED_PAUSE_S", 0.01)
+    store = ListStudyStore()
+    spool = Spool(tmp_path)
+    assembler = Assembler(NodeSettings(quiet_time_s=0.05), spool, store)
+    going_on, failing = Handover.run_due, [True]
+
+    def sometimes(self: Handover) -> None:
+        if failing:
+            raise MemoryError
+        going_on(self)
+
+    monkeypatch.setattr(Handover, "run_due", sometimes)
+    assembler.start()
+    try:
+        assembler.instance_stored(spool.store(*incoming()), "")
+        wait_for(lambda: not assembler.accepting(), what="nothing is taken")
+        failing.clear()
+        wait_for(lambda: store.revisions, what="the study is handed over")
+        wait_for(assembler.accepting, what="instances are taken again")
+    finally:
+        assembler.stop()

@@ -13,6 +13,7 @@ import structlog
 
 from dicom_node.archives.commitment import CommitmentListener
 from dicom_node.archives.commitment_report import CommitmentReport
+from dicom_node.commitments import commitment_reporter
 from dicom_node.commitments.commitment_call import _shut
 from dicom_node.commitments.commitment_reporter import CommitmentReporter
 from dicom_node.commitments.commitment_requests import CommitmentRequests
@@ -88,6 +89,28 @@ def test_what_was_left_is_reported_over_one_association(house: House) -> None:
     ]
     assert house.requests.names() == frozenset()
     assert house.heard() == []
+
+
+def test_a_long_line_of_reports_is_loaded_by_parts(
+    house: House, wait_for: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request may name 25,000 instances: what a peer was away for is never in memory as a whole."""
+    monkeypatch.setattr(commitment_reporter, "_REQUESTS_AT_ONCE", 2)
+    transactions = [f"1.2.{number}" for number in range(5)]
+    for transaction in transactions:
+        house.keep(transaction)
+    house.reporter.look_again()
+    assert [len(requests) for requests in house.reporter._due().values()] == [2]
+    reports: list[CommitmentReport] = []
+    listener = CommitmentListener("CT1", "127.0.0.1", house.port, taking(reports))
+    house.reporter.start()
+    try:
+        wait_for(lambda: len(reports) == len(transactions), what="all reports")
+        wait_for(lambda: not house.requests.names(), what="nothing open")
+    finally:
+        house.reporter.stop()
+        listener.close()
+    assert sorted(report.transaction_uid for report in reports) == transactions
 
 
 def test_an_association_reports_on_its_own_requests_until_it_ends(house: House) -> None:

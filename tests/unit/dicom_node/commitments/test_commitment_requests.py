@@ -44,13 +44,24 @@ def test_an_open_transaction_is_not_another_ones(tmp_path: Path) -> None:
 
 
 def test_open_requests_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who never takes a report does not fill the disk."""
+    """Who never takes a report does not fill the disk; what is open already may be asked for again."""
     monkeypatch.setattr(commitment_requests, "_MOST_OPEN", 2)
     requests = CommitmentRequests(tmp_path)
     names = [requests.keep(replace(REQUEST, transaction_uid=f"1.2.{number}")) for number in range(2)]
     with pytest.raises(ServiceRefused, match="too many"):
         requests.keep(replace(REQUEST, transaction_uid="1.2.9"))
     assert requests.names() == set(names)
+    assert requests.keep(replace(REQUEST, transaction_uid="1.2.1")) == names[1]
+
+
+def test_a_peer_takes_no_open_requests_from_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that takes no reports is refused alone; a modality beside it that asks is not told to keep its images."""
+    monkeypatch.setattr(commitment_requests, "_MOST_OPEN", 2)
+    requests = CommitmentRequests(tmp_path)
+    for number in range(2):
+        requests.keep(replace(REQUEST, transaction_uid=f"1.2.{number}"))
+    name = requests.keep(replace(REQUEST, peer="CT2"))
+    assert requests.load(name) == replace(REQUEST, peer="CT2")
 
 
 def test_what_is_no_request_is_none(tmp_path: Path) -> None:

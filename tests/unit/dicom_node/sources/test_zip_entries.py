@@ -199,3 +199,15 @@ def test_a_disk_that_is_full_is_told_of_each_entry(
     assert [(entry.file, entry.damaged) for entry in entries] == [(None, True), (None, False)]
     assert "TMPDIR" in entries[0].why
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_files_of_several_zip_files_are_there_together(tmp_path: Path) -> None:
+    """One association carries what is in all of them: a copy takes no other's name, and removes no other's file."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    uids = [f"1.2.3.{number}" for number in range(4)]
+    images = [write_file(tmp_path / uid, dataset(SOPInstanceUID=uid)).read_bytes() for uid in uids]
+    pack(tmp_path / "in" / "a.zip", ("x.dcm", images[0]), ("y.dcm", images[1]))
+    pack(tmp_path / "in" / "b.zip", ("x.dcm", images[2]), ("y.dcm", images[3]))
+    found = [item for source in sources_of([tmp_path / "in"]) for item in source.files(tmp_path / "out")]
+    assert [item.meta.file.read_bytes() for item in found if item.meta is not None] == images

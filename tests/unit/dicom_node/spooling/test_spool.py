@@ -14,7 +14,16 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from dicom_node.contexts import IMPLEMENTATION_CLASS_UID, PRIVATE_INFORMATION_CREATOR_UID
 from dicom_node.datasets.part10 import dataset_digest, read_meta
 from dicom_node.datasets.wholeness import Again
-from dicom_node.errors import HeadUnreadable, InvalidUid, Mismatch, MissingUid, SpoolFailed, SpoolFull, StoreRefused
+from dicom_node.errors import (
+    HeadUnreadable,
+    InvalidUid,
+    Mismatch,
+    MissingUid,
+    SpoolFailed,
+    SpoolFull,
+    SpoolUnfit,
+    StoreRefused,
+)
 from dicom_node.spooling.disk import HOST, Part
 from dicom_node.spooling.held_instances import HeldInstances
 from dicom_node.spooling.spool import Spool
@@ -511,3 +520,43 @@ def test_while_instances_are_not_synced_the_spool_says_so(tmp_path: Path) -> Non
     cut = spool.root / spool.store(*incoming(LONG)).file
     cut.write_bytes(cut.read_bytes()[:-3])
     assert list(Spool(spool.root).sweep(lambda _: frozenset())) == []
+
+
+@pytest.mark.parametrize("lacking", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_hard_links_is_told_as_that(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, lacking: int
+) -> None:
+    """Before anybody stores: what happened, why that matters, and where the data directory may lie. Nothing is left."""
+
+    def link(*_: object) -> None:
+        raise OSError(lacking, os.strerror(lacking))
+
+    spool.require_fitness()
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(SpoolUnfit, match="does not take hard links") as told:
+        spool.require_fitness()
+    assert str(spool.root) in str(told.value)
+    assert "local disk" in str(told.value)
+    assert _files(spool) == []
+
+
+@pytest.mark.parametrize("call", ["open", "link"])
+def test_a_disk_that_is_full_or_fails_is_no_unfit_one(spool: Spool, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """The node starts, refuses instances, and takes them again once there is room."""
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, call, fails)
+    spool.require_fitness()
+
+
+def test_a_file_system_that_syncs_no_folder_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that a power cut forgets is an instance that was answered for, and lost."""
+
+    def fsync(_: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(SpoolUnfit, match="does not take syncing a folder"):
+        Spool(tmp_path / "spool")

@@ -2,12 +2,15 @@
 
 import shutil
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import structlog
 
 from dicom_node.errors import CertificateUnusable
+from dicom_node.testing import ManualClock
 from dicom_node.tls.tls_door import OwnCertificate
 from dicom_node.tls.tls_profile import CIPHER_SUITES, client_context, server_context
 from dicom_node.tls_settings import NodeTlsSettings, TlsClientSettings
@@ -38,7 +41,11 @@ def test_new_files_count_from_the_next_connection_on(authority: Authority, tmp_p
     _put(authority.issue("node", days=20), tmp_path)
     with structlog.testing.capture_logs() as told:
         assert own.context() is not before
-    assert [entry["event"] for entry in told] == ["certificate in use", "certificate expires soon"]
+    assert [entry["event"] for entry in told] == [
+        "certificate in use",
+        "certificate expires soon",
+        "CA certificate in use",
+    ]
 
 
 @pytest.mark.parametrize("broken", ["nonsense", "another key", "gone"])
@@ -120,7 +127,27 @@ def test_a_new_revocation_list_counts_and_one_that_has_expired_is_told(authority
     shutil.copy(authority.revocation_list(days=-1), tmp_path / "list.pem")
     with structlog.testing.capture_logs() as told:
         assert own.context() is not before
-    assert [entry["event"] for entry in told][:2] == ["revocation list in use", "revocation list has expired"]
+    assert [entry["event"] for entry in told][-2:] == ["revocation list in use", "revocation list has expired"]
+
+
+def test_what_ends_soon_is_told_again_each_day(authority: Authority, tmp_path: Path) -> None:
+    """A node runs for longer than a revocation list is good: who put it there must hear of it before it ends."""
+    _put(authority.issue("node"), tmp_path)
+    with patch("dicom_node.tls.tls_door.datetime", wraps=datetime) as now:
+        clock = ManualClock()
+        settings = _settings(tmp_path, authority).model_copy(update={"crl": authority.revocation_list(days=8)})
+        own = OwnCertificate(settings, clock)
+        now.now.return_value = datetime.now(UTC) + timedelta(days=7)
+        with structlog.testing.capture_logs() as told:
+            clock.advance(80_000)
+            own.context()
+            assert told == []
+            clock.advance(7_000)
+            own.context()
+            own.context()
+    (warning,) = (entry for entry in told if entry["log_level"] == "warning")
+    assert (warning["event"], warning["days_left"]) == ("revocation list expires soon", 1.0)
+    assert "no caller with a certificate comes in" in warning["remedy"]
 
 
 def test_a_revocation_list_needs_a_ca() -> None:

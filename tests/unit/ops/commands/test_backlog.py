@@ -1,8 +1,14 @@
 """One study's failure and the others."""
 
-from dicom_node.errors import ArchiveUnreachable, QueryFailed
+from collections.abc import Callable
+
+import pytest
+
+from dicom_node.archives.requestor import Requestor
+from dicom_node.errors import ArchiveUnreachable, NodeError, QueryFailed
 from dicom_node.pulling.pulling import Pulled
-from ops.commands.backlog import Watcher, _each
+from dicom_node.settings import Peer
+from ops.commands.backlog import Route, Watcher, _each, pull_studies
 
 
 class Nobody:
@@ -58,3 +64,32 @@ def test_a_study_of_which_nothing_came_is_not_whole() -> None:
     ((_, pulled),) = _each("a", lambda *_: Pulled(instances=0), Nobody())
     assert "not one instance" in pulled.why
     assert pulled.remedy
+
+
+@pytest.mark.parametrize(
+    ("error", "why", "remedy"),
+    [
+        (
+            ArchiveUnreachable("PACS@a:1 does not answer; is it up, are host and port right?"),
+            "PACS@a:1 does not answer",
+            "Is it up, are host and port right? Then pull it again",
+        ),
+        (QueryFailed("PACS@a:1: no C-GET; enable it"), "PACS@a:1: no C-GET", "Enable it. Then pull it again"),
+        (ArchiveUnreachable("away"), "away", "See the archive's log and our node's. Then pull it again"),
+    ],
+)
+def test_what_to_do_is_never_empty(error: NodeError, why: str, remedy: str) -> None:
+    """Where the archive, or our node, is away as well: what an error says beside its cause stands in its own column."""
+
+    def pull(_study: str, _: Watcher) -> Pulled:
+        raise error
+
+    assert list(_each("a", pull, Nobody())) == [("a", Pulled(instances=0, why=why, remedy=remedy))]
+
+
+def test_an_archive_that_is_away_says_what_to_do(free_port: Callable[[], int]) -> None:
+    """Nobody listens there."""
+    archive = Requestor(peer=Peer(ae_title="PACS", host="127.0.0.1", port=free_port()), calling_ae_title="WETREAD")
+    ((_, pulled),) = pull_studies(["1.2.3"], Route(archive=archive, node=archive, move=False), Nobody())
+    assert pulled.why == f"{archive} does not answer"
+    assert pulled.remedy == "Is it up, are host and port right? Then pull it again"

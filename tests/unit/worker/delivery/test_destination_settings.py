@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ops.certificates import own_certificates
+from ops.certificates import watched_files
 from ops.destinations import commitment_plans_of, destinations_of
 from ops.peers import archives_in
 from ops.settings import Settings, SettingsError, load
@@ -73,7 +73,7 @@ def test_each_sender_is_a_destination_of_its_own(tmp_path: Path) -> None:
     assert one.conditions == Conditions(senders=("CT1",))
     assert two.conditions == Conditions(senders=("CT 2",))
     assert pacs.conditions == Conditions()
-    assert own_certificates(settings) == {"back:CT 2": Path("/c")}
+    assert [(watched.use, watched.file) for watched in watched_files(settings)] == [("back:CT 2", Path("/c"))]
     assert not destinations_of(settings)["back:CT1"].identity_check
     # As `wetread up` hands them to its parts.
     file = tmp_path / "effective.json"

@@ -860,3 +860,48 @@ def test_what_was_held_does_not_leave_with_the_note_that_nothing_was_read(
     assert set(archive.stored) == {note, *uids}
     assert archive.deleted == [note]
     assert next(job for job in ledger.jobs() if job.id == job_id).delivered
+
+
+@pytest.mark.parametrize("answer", ["accepted", "refused", "away"])
+def test_a_read_that_is_superseded_as_its_rejection_goes_leaves_nothing_unrejected(
+    ledger: Ledger,
+    house: House,
+    archive: DeletingArchive,
+    first_read: list[str],
+    clock: ManualLedgerClock,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+) -> None:
+    """Between the look whether the newer read has arrived and the rejection a third one may be read.
+
+    It rejects all that stands, the first read too: whether the note on its way arrives is not known yet.
+    """
+    later_images(ledger)
+    second = house.read(2, ("SEG", "SR", REJECTION))
+    look = Ledger.has_arrived
+    third: list[str] = []
+    rejected: list[str] = []
+
+    def interrupted(self: Ledger, job_id: int, destination: str) -> bool:
+        arrived = look(self, job_id, destination)
+        if not third:
+            later_images(ledger, 4)
+            claim = claim_next(ledger)
+            standing = ledger.standing_before(claim)
+            rejected.extend(item.reference.sop_instance_uid for item in standing.of_others)
+            third.extend(house.read(3, ("SEG", "SR", REJECTION), claim=claim, standing=standing))
+            archive.away = answer == "away"
+            archive.refuse_with = {second[2]: 0xA900} if answer == "refused" else {}
+        return arrived
+
+    monkeypatch.setattr(Ledger, "has_arrived", interrupted)
+    house.run()
+    archive.away = False
+    clock.seconds += 3600
+    house.run()
+    assert sorted(rejected) == sorted([*first_read, *second[:2]])
+    assert set(third) <= set(archive.stored)
+    assert list(archive.stored)[-1] == third[2]
+    assert (second[2] in archive.stored) is (answer == "accepted")
+    assert next(job for job in ledger.jobs() if job.state is JobState.READ).delivered
+    assert ledger.claim_deliveries("pacs", lease_s=60) is None
