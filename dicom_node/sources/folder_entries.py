@@ -39,7 +39,9 @@ def _linked(place: Path, folders: list[str], root: Path) -> Iterator[FolderEntry
     for name in folders:
         path = place / name
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-            yield FolderEntry(path, "a link to a folder elsewhere, which is not followed: name that folder too")
+            yield FolderEntry(
+                path, "a link to a folder elsewhere, which is not followed: name the folder that it leads to"
+            )
 
 
 def _entry(path: Path) -> FolderEntry | None:

@@ -18,9 +18,10 @@ from models.foreign import told_as
 from models.importing.import_torch import import_module
 from models.importing.imported_model import with_labels
 from models.importing.nnunet_card import CASCADE, limits_of, mirror_axes, nnunet_card
+from models.importing.nnunet_plans import configuration_of
 
-#: Of plans.json.
-_CONFIGURATIONS = ("3d_fullres", "3d_lowres", "2d")
+#: Whose weights they are where nothing says it.
+_USUAL = "3d_fullres"
 _LARGEST_FILE = 4 << 30
 #: Only these packages may bring a network: a name in a file must not import anything else. `torch` as a whole would
 #: be too much: torch.hub.load, for one, runs what it is pointed to.
@@ -43,7 +44,7 @@ def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, 
     try:
         file = _checkpoint(folder)
         content = _content(file)
-        configuration = plans["configurations"][_configuration(folder, content)]
+        configuration = configuration_of(plans, _configuration(folder, content, plans["configurations"]))
         mirrored = mirror_axes(content.get("inference_allowed_mirroring_axes"), len(configuration["patch_size"]))
         card = with_labels(nnunet_card(plans, configuration, dataset, orientation, mirrored), wishes)
         card.setdefault("limits", limits_of(card["preparation"], card["inference"]))
@@ -60,14 +61,16 @@ def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, 
     return import_module(module, card, target_dir, example=patch, free_sides=False)
 
 
-def _configuration(folder: Path, content: Mapping[str, Any]) -> str:
+def _configuration(folder: Path, content: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     """Return whose weights these are: plans.json holds all configurations, and their networks may be alike."""
-    said = dict(content.get("init_args") or {}).get("configuration") or folder.name.rpartition("__")[2]
+    said = str(dict(content.get("init_args") or {}).get("configuration") or folder.name.rpartition("__")[2])
     if said.startswith("3d_cascade"):
         raise WeightsRefused(f"{folder} was trained as {said}: {CASCADE}")
-    if said.startswith(("2d", "3d")) and said not in _CONFIGURATIONS:
-        raise WeightsRefused(f"{folder} was trained as {said}, and {', '.join(_CONFIGURATIONS)} are what is read here")
-    return said if said in _CONFIGURATIONS else _CONFIGURATIONS[0]
+    if said.startswith(("2d", "3d")) and said not in known:
+        raise WeightsRefused(
+            f"{folder} was trained as {said}, and plans.json has {', '.join(known) or 'nothing'} alone"
+        )
+    return said if said in known else _USUAL
 
 
 def _network(configuration: Mapping[str, Any], *, channels: int, classes: int) -> Any:
@@ -137,7 +140,8 @@ def _load(module: Any, content: Mapping[str, Any], file: Path) -> None:
 
 def _numpy_globals() -> list[Any]:
     core: Any = importlib.import_module("numpy._core.multiarray")  # where numpy's own pickles point
-    return [core.scalar, np.dtype, *(type(np.dtype(name)) for name in ("float64", "float32", "int64"))]
+    older = (core.scalar, "numpy.core.multiarray.scalar")  # and those of NumPy 1, with which most were trained
+    return [core.scalar, older, np.dtype, *(type(np.dtype(name)) for name in ("float64", "float32", "int64"))]
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -82,10 +82,10 @@ def write_model(
     """
     model = _checked(network)
     table = merged({"schema": 1}, table)
-    target = target_dir / str(table.get("id", "imported-model"))
     table["networks"] = {"main": merged(table.get("networks", {}).get("main", {}), {"file": "model.onnx"})}
     # A card without golden files is checked first: whoever must add something should not wait for a network.
-    card = _card_or_draft(merged(table, {"golden": []}), target)
+    card = _card_or_draft(merged(table, {"golden": []}), target_dir)
+    target = target_dir / card.id
     if problem := disagreement(card, "main", model):
         raise CardError(problem)
     renamed = _with_input(model, SIGNAL if isinstance(card.preparation, WaveformPreparation) else INPUT)
@@ -166,27 +166,33 @@ def _with_input(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     own = _input_of(renamed)
     if own.name == name:
         return renamed
-    taken = {value for node in renamed.graph.node for value in node.output} | {
-        i.name for i in renamed.graph.initializer
-    }
-    if name in taken:
-        raise WeightsRefused(
-            f"the network calls something inside it {name}, as wetread calls the input; export it anew"
-        )
-    for node in renamed.graph.node:
-        for place, value in enumerate(node.input):
-            if value == own.name:
-                node.input[place] = name
+    _rename_in(renamed.graph, own.name, name)
     own.name = name
     return renamed
 
 
-def _card_or_draft(table: dict[str, Any], target: Path) -> Card:
+def _rename_in(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Rename what a graph is given, also where its branches and loops read it from outside of themselves."""
+    taken = {value for node in graph.node for value in node.output} | {held.name for held in graph.initializer}
+    if new in taken:
+        raise WeightsRefused(f"the network calls something inside it {new}, as wetread calls the input; export it anew")
+    for node in graph.node:
+        for place, value in enumerate(node.input):
+            if value == old:
+                node.input[place] = new
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _rename_in(inner, old, new)
+
+
+def _card_or_draft(table: dict[str, Any], target_dir: Path) -> Card:
     try:
         return Card.model_validate(table)
     except ValidationError as error:
-        target.mkdir(parents=True, exist_ok=True)
-        draft = target / DRAFT
+        # An id that is none, such as ../elsewhere, names no folder either.
+        named = "id" in table and not any(problem["loc"][:1] == ("id",) for problem in error.errors())
+        draft = target_dir / (table["id"] if named else "imported-model") / DRAFT
+        draft.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(tomli_w.dumps(table).encode())
         raise CardError(
             f"what is known of the model is no card yet: {explained(error)}. It is in {draft}: complete or mend it "

@@ -91,9 +91,9 @@ def _grid(
         raise ValueError(f"spacing {spacing} and patch_size {patch} are neither of a plane nor of a volume")
     if len(patch) == _VOLUME:
         return spacing, {"window": patch, **({"mirror_axes": mirrored} if mirrored else {})}
-    if list(plans.get("original_median_shape_after_trans", ()))[:1] == [1]:
+    if list(plans.get("original_median_shape_after_transp", ()))[:1] == [1]:
         raise WeightsRefused(
-            "plans.json says that the training images had one slice each (original_median_shape_after_trans): only "
+            "plans.json says that the training images had one slice each (original_median_shape_after_transp): only "
             "networks of slices of volumes are read here. Export the network as ONNX, and import that with a card of "
             'preparation.kind = "image"'
         )
@@ -181,7 +181,9 @@ def _interpolation(configuration: Mapping[str, Any]) -> str:
 def _values(configuration: Mapping[str, Any], plans: Mapping[str, Any], place: int) -> dict[str, Any]:
     scheme, masked = configuration["normalization_schemes"][place], configuration["use_mask_for_norm"][place]
     if scheme == "CTNormalization":
-        seen = plans["foreground_intensity_properties_per_channel"][str(place)]
+        # The first releases' word for the same.
+        older = plans.get("foreground_intensity_properties_by_modality")
+        seen = (plans.get("foreground_intensity_properties_per_channel") or older or {})[str(place)]
         return {
             "normalisation": "fixed",
             "window": [float(seen["percentile_00_5"]), float(seen["percentile_99_5"])],

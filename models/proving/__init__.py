@@ -2,6 +2,6 @@
 
 runtime_choice     the first of the site's order that gives the golden answers
 checking           golden inputs (golden: how they are made) prove a model
-network_agreement  whether its networks are what the card says
+network_agreement  whether its networks are what the card says (network_answer, of what they answer)
 builds             lower precisions (precision), used only where they were measured; benching, how fast they are
 """

@@ -10,6 +10,7 @@ from models.card.card_preparation import SignalsPreparation, VolumePreparation, 
 from models.card.manifest import Card
 from models.catalog import CARD_FILE, CatalogEntry
 from models.errors import CardError
+from models.proving.network_answer import answer_problem
 
 if TYPE_CHECKING:
     import onnx
@@ -38,7 +39,10 @@ def disagreement(card: Card, network: str, model: "onnx.ModelProto") -> str:
         network: Its name there.
         model: The network; what it holds outside of its file is not looked at.
     """
-    return _of_outputs(card, network, [output.name for output in model.graph.output]) or _of_input(card, network, model)
+    outputs = [output.name for output in model.graph.output]
+    return (
+        _of_outputs(card, network, outputs) or _of_input(card, network, model) or answer_problem(card, network, model)
+    )
 
 
 def _of_outputs(card: Card, network: str, outputs: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import get_args
 
@@ -50,6 +50,7 @@ def load_proven(
     passed_over: Callable[[str, str], None],
     kept: Path | None = None,
     chosen: Choose = lambda _entry, _runtime: NetworkFiles(),
+    turn: AbstractContextManager[object] | None = None,
 ) -> LoadedModel:
     """Load a model into the first of these runtimes in which it gives its golden answers on this machine.
 
@@ -62,13 +63,14 @@ def load_proven(
         passed_over: Is told the name of each runtime that was not taken, and why.
         kept: JSON file of verdicts; one that is there for this model and runtime is not asked for again.
         chosen: Says which files a runtime loads and in which precision; raises RuntimeFailed where it must not.
+        turn: Golden inputs are run in it, where other models run beside.
 
     Raises RuntimeFailed with every runtime's words.
     """
     words = []
     for runtime in runtimes:
         try:
-            return _proven(entry, runtime, threads, kept, chosen(entry, runtime))
+            return _proven(entry, runtime, threads, kept, chosen(entry, runtime), turn)
         except RuntimeFailed as error:
             words.append(str(error))
             passed_over(runtime.name, str(error))
@@ -91,11 +93,18 @@ def in_precision(wanted: Mapping[str, Precision], builds: Builds) -> Choose:
     return choose
 
 
-def _proven(entry: CatalogEntry, runtime: Runtime, threads: int, kept: Path | None, files: NetworkFiles) -> LoadedModel:
+def _proven(
+    entry: CatalogEntry,
+    runtime: Runtime,
+    threads: int,
+    kept: Path | None,
+    files: NetworkFiles,
+    turn: AbstractContextManager[object] | None,
+) -> LoadedModel:
     model = LoadedModel.load(entry, runtime, threads, files)
     with ExitStack() as failed:
         failed.callback(model.close)
-        verdicts = prove(entry, model, precision=files.precision, kept=kept)
+        verdicts = prove(entry, model, precision=files.precision, kept=kept, turn=turn)
         wrong = [str(verdict) for verdict in verdicts if not verdict.passed]
         if wrong:
             raise RuntimeFailed(

@@ -80,8 +80,11 @@ def _prove(entry: CatalogEntry, found: Settings) -> int:
     ]
     for verdict in verdicts:
         typer.echo(f"{entry.card.id}: {verdict}")
-    if not verdicts:
+    if not entry.card.golden:
         typer.echo(f"{entry.card.id}: its card names no golden files, so nothing is proven")
+    elif unproven := set(entry.card.networks) - {golden.network for golden in entry.card.golden}:
+        alone = ", ".join(sorted(unproven))
+        typer.echo(f"{entry.card.id}: its card names no golden file of {alone}, so nothing is proven of that")
     return sum(not verdict.passed for verdict in verdicts)
 
 

@@ -201,10 +201,13 @@ class Shelf:
             passed_over=passed_over,
             kept=self._settings.verdicts,
             chosen=self._chosen,
+            # Beside a job's inference the two together may want more memory than the device has, and this one would
+            # then run on a slower runtime until the next start.
+            turn=self._turnstile,
         )
         with ExitStack() as failed:
             failed.callback(model.close)
-            _warm(entry, model)
+            _warm(entry, model, self._turnstile)
             failed.pop_all()
         queue = ModelQueue(
             model,
@@ -252,12 +255,13 @@ def _close(queues: Sequence[ModelQueue]) -> None:
         _log.info("model left", model=queue.model.id)
 
 
-def _warm(entry: CatalogEntry, model: LoadedModel) -> None:
+def _warm(entry: CatalogEntry, model: LoadedModel, turnstile: Turnstile) -> None:
     """Ask every network once, so that the first job does not pay for what is made at the first inference."""
     for network in entry.card.networks:
         inputs = next(golden_inputs(entry, network), None)
         if inputs is not None:
-            model.infer(network, inputs)
+            with turnstile:
+                model.infer(network, inputs)
 
 
 def _file_bytes(entry: CatalogEntry) -> int:

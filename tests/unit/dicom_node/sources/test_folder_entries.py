@@ -49,7 +49,7 @@ def test_links_are_followed_to_files_and_told_of_folders(tmp_path: Path) -> None
     assert [entry.path for entry in entries if not entry.why] == [root / "file", image]
     told = {entry.path.name: entry.why for entry in entries if entry.why}
     assert told.keys() == {"folder", "gone", "loop"}
-    assert "name that folder too" in told["folder"]
+    assert "name the folder that it leads to" in told["folder"]
     assert all(found.damaged for found in found_in(root) if found.meta is None)
 
 

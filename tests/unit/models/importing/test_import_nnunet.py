@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -474,6 +475,79 @@ def test_weights_of_another_configuration_are_refused(results: Path, tmp_path: P
     back = other.rename(results)
     with pytest.raises(WeightsRefused, match=f"trained as {said}"):
         import_from("nnunet", back, None, tmp_path / "models", orientation="SPL")
+
+
+def older(plans: dict[str, Any]) -> dict[str, Any]:
+    """Return plans as nnU-Net wrote them before 2.4: the network by its parts, and an older word for intensities."""
+    (name, own), *_ = plans["configurations"].items()
+    said = own["architecture"]["arch_kwargs"]
+    own = {key: value for key, value in own.items() if key != "architecture"} | {
+        "UNet_class_name": "PlainConvUNet",
+        "UNet_base_num_features": 8,
+        "unet_max_num_features": 16,
+        "n_conv_per_stage_encoder": said["n_conv_per_stage"],
+        "n_conv_per_stage_decoder": said["n_conv_per_stage_decoder"],
+        "num_pool_per_axis": [2] * len(own["patch_size"]),
+        "pool_op_kernel_sizes": said["strides"],
+        "conv_kernel_sizes": said["kernel_sizes"],
+    }
+    seen = plans.pop("foreground_intensity_properties_per_channel")
+    return plans | {"configurations": {name: own}, "foreground_intensity_properties_by_modality": seen}
+
+
+@pytest.mark.parametrize("said", [{}, {"configured": "2d", "patch": [24, 24], "spacing": (1.25, 1.5)}])
+def test_plans_of_older_releases_are_read(tmp_path: Path, said: dict[str, Any]) -> None:
+    """What most published weights came with: the network is the one that newer plans name, and so are its answers."""
+    results = write_results(tmp_path, **said)
+    now = import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "now", orientation="SPL")
+    file = results / "plans.json"
+    file.write_text(json.dumps(older(json.loads(file.read_text()))))
+    made = import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "older", orientation="SPL")
+    assert (made / "model.toml").read_text() == (now / "model.toml").read_text()
+    assert (made / "model.onnx").read_bytes() == (now / "model.onnx").read_bytes()
+
+
+@pytest.mark.parametrize(("name", "words"), [("Generic_UNet", "'Generic_UNet' is not read"), (None, "no architecture")])
+def test_an_older_network_that_is_not_known_is_refused(
+    results: Path, tmp_path: Path, name: str | None, words: str
+) -> None:
+    """Plans of somebody's own network: by its name."""
+    file = results / "plans.json"
+    plans = older(json.loads(file.read_text()))
+    plans["configurations"]["3d_fullres"]["UNet_class_name"] = name
+    file.write_text(json.dumps(plans))
+    with pytest.raises(WeightsRefused, match=words):
+        import_from("nnunet", results, None, tmp_path / "models", orientation="SPL")
+
+
+def test_a_configuration_of_ones_own_inherits(tmp_path: Path) -> None:
+    """nnU-Net lets plans.json hold one that says only what it does otherwise than another."""
+    results = write_results(tmp_path, configured="3d_fullres_fine")
+    file = results / "plans.json"
+    plans = json.loads(file.read_text())
+    base = plans["configurations"].pop("3d_fullres_fine")
+    fine = {"inherits_from": "3d_fullres", "spacing": base["spacing"], "batch_size": 4}
+    configurations = {"3d_fullres": base | {"spacing": [3.0, 3.0, 3.0]}, "3d_fullres_fine": fine}
+    file.write_text(json.dumps(plans | {"configurations": configurations}))
+    made = import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models", orientation="SPL")
+    assert read_entry(made).card.preparation.spacing_mm == (2.0, 1.25, 1.5)  # type: ignore[union-attr]
+    configurations["3d_fullres"]["inherits_from"] = "3d_fullres_fine"
+    file.write_text(json.dumps(plans | {"configurations": configurations}))
+    with pytest.raises(WeightsRefused, match="in a circle"):
+        import_from("nnunet", results, None, tmp_path / "models", orientation="SPL")
+
+
+def test_a_checkpoint_that_numpy_1_pickled_is_read(results: Path, tmp_path: Path) -> None:
+    """Most weights were trained with it, and their loss curves name NumPy's numbers by the place of then."""
+    file = results / "fold_0" / "checkpoint_final.pth"
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    assert any(b"numpy.core.multiarray" in zipfile.ZipFile(file).read(name) for name in members)
+    made = import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models", orientation="SPL")
+    assert all(verdict.passed for verdict in check(read_entry(made), OnnxRuntime()))
 
 
 def test_a_checkpoint_that_would_run_code_is_not_loaded(results: Path, tmp_path: Path) -> None:

@@ -175,8 +175,8 @@ def test_a_network_of_single_images_is_refused(tmp_path: Path) -> None:
     """Pictures have no first axis along which slices of a body follow, and the message says what reads them."""
     results = planes(tmp_path)
     file = results / "plans.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"original_median_shape_after_trans": [1, 512, 512]}))
-    with pytest.raises(WeightsRefused, match=r'one slice each \(original_median_shape_after_trans\).*kind = "image"'):
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"original_median_shape_after_transp": [1, 512, 512]}))
+    with pytest.raises(WeightsRefused, match=r'one slice each \(original_median_shape_after_transp\).*kind = "image"'):
         import_from("nnunet", results, None, tmp_path / "models", orientation="SPL")
 
 

@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from models.catalog import read_entry
 from models.errors import WeightsRefused
 from models.importing.import_onnx import import_onnx
+from models.proving.checking import check
+from models.runtimes.onnx_runtime import OnnxRuntime
+from tests.importing import wishes
 
 
 def with_data_elsewhere(folder: Path) -> bytes:
@@ -30,3 +35,33 @@ def test_what_is_not_all_there_is_refused(tmp_path: Path, before: bytes, after: 
     file.write_bytes(with_data_elsewhere(tmp_path).replace(before, after))
     with pytest.raises(WeightsRefused, match=r"cannot be read as ONNX \(\w+\); export it again"):
         import_onnx(file, {}, tmp_path / "models")
+
+
+def test_an_input_that_a_branch_reads_is_renamed_there_too(tmp_path: Path) -> None:
+    """A network with branches or loops reads what lies outside of them by its name."""
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("a", "b")]
+    ways = [
+        helper.make_graph([helper.make_node("Concat", ["x"] * 3, [output.name], axis=1)], output.name, [], [output])
+        for output in outputs
+    ]
+    yes = helper.make_tensor("yes", TensorProto.BOOL, [], [1])
+    nodes = [
+        helper.make_node("Constant", [], ["yes"], value=yes),
+        helper.make_node("If", ["yes"], ["y"], then_branch=ways[0], else_branch=ways[1]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n, 8, 8, 8]) for name, n in (("x", 1), ("y", 3))]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
+    table = wishes(
+        preparation={
+            "kind": "volume",
+            "orientation": "RAS",
+            "fit": "resize",
+            "size": [8, 8, 8],
+            "normalisation": "none",
+        },
+        inference={"strategy": "whole"},
+        interpretation={"kind": "classes"},
+    )
+    made = import_onnx(tmp_path / "n.onnx", table, tmp_path / "models")
+    assert all(verdict.passed for verdict in check(read_entry(made), OnnxRuntime()))

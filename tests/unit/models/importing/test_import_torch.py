@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import platformdirs
 import pytest
+import tomli_w
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -41,8 +42,6 @@ VOLUME: dict[str, Any] = {
 
 def card_file(folder: Path, table: dict[str, Any]) -> Path:
     """Write a table as TOML."""
-    import tomli_w  # noqa: PLC0415
-
     file = folder / "card.toml"
     file.write_text(tomli_w.dumps(table))
     return file
@@ -136,7 +135,11 @@ def test_deepbet_from_pypi_is_imported(tmp_path: Path) -> None:
             "offset": 0.449,
         },
         "inference": {"strategy": "whole"},
-        "interpretation": {"kind": "probability", "largest_component": "foreground"},
+        "interpretation": {
+            "kind": "probability",
+            "activation": "probabilities",
+            "largest_component": "foreground",
+        },
     }
     made = import_from("torchscript", file, card_file(tmp_path, table), tmp_path / "models")
     (verdict,) = check(read_entry(made), OnnxRuntime(), threads=2)
@@ -160,6 +163,7 @@ IMAGE: dict[str, Any] = {
     "preparation": {"kind": "image", "size": [32, 40], "normalisation": "min-max"},
     "inference": {"strategy": "whole"},
     "interpretation": {"kind": "multi-label"},
+    "labels": wishes()["labels"][:1],
 }
 
 
@@ -296,6 +300,17 @@ def test_what_no_file_says_is_asked_for(tmp_path: Path) -> None:
     assert str(draft) in str(refusal.value)
     assert "model.onnx" in draft.read_text()
     assert not (draft.parent / "model.toml").exists()
+
+
+@pytest.mark.parametrize("wrong", ["../elsewhere", "/elsewhere", "", 7])
+def test_a_draft_lies_among_the_models_whatever_the_id_is(tmp_path: Path, wrong: object) -> None:
+    """A card of somebody else's must not have files made in other places."""
+    card = tmp_path / "card.toml"
+    card.write_text(tomli_w.dumps(wishes() | IMAGE | {"id": wrong}))
+    with pytest.raises(CardError, match=r"id: ") as refusal:
+        import_from("onnx", a_network(tmp_path / "net.onnx"), card, tmp_path / "models")
+    assert str(tmp_path / "models" / "imported-model" / DRAFT) in str(refusal.value)
+    assert len(list(tmp_path.rglob(DRAFT))) == 1
 
 
 @pytest.mark.parametrize("wrong", ["two inputs", "no network", "another answer"])

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -143,6 +144,23 @@ def test_a_model_that_cannot_be_proven_keeps_no_other_from_it(tmp_path: Path) ->
     assert checked.exit_code == 1
     assert "wetread models build answer-a --precision fp16" in checked.output
     assert "answer-b: main gives its golden answer" in checked.output
+
+
+def test_what_a_check_does_not_prove_is_told(tmp_path: Path) -> None:
+    """A golden answer of nothing but background, which a broken runtime gives too; a network without any."""
+    folder = write_threshold_model(tmp_path / "models", id="answer")
+    told = "Nothing is found in it, so it proves little: add one in which something is"
+    assert told not in ask(tmp_path, "check", "answer").output
+    with np.load(folder / "golden.npz") as golden:
+        dark = {"input.input": golden["input.input"] * 0, "expected.labels": golden["expected.labels"] * 0}
+    np.savez(folder / "golden.npz", **dark)
+    checked = ask(tmp_path, "check", "answer")
+    assert checked.exit_code == 0
+    assert told in checked.output
+    card = folder / "model.toml"
+    networks = card.read_text().split("[networks.main]\n")[1].split("\n\n")[0]
+    card.write_text(card.read_text().replace("[preparation]", f"[networks.other]\n{networks}\n\n[preparation]"))
+    assert "names no golden file of other, so nothing is proven of that" in ask(tmp_path, "check", "answer").output
 
 
 def test_a_hidden_model_has_a_row(tmp_path: Path) -> None:

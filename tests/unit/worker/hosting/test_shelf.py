@@ -170,6 +170,47 @@ def test_who_asks_for_a_resident_model_does_not_wait_for_the_load_of_another(tmp
     shelf.close()
 
 
+class CountedRuntime(OnnxRuntime):
+    """ONNX Runtime, which takes its time for each answer and notes how many it is asked for at once."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.lock, self.running, self.most = threading.Lock(), 0, 0
+
+    def load(self, file: Path, **how: Any) -> OnnxNetwork:
+        """Load a network whose inferences are counted."""
+        network = super().load(file, **how)
+        infer = network.infer
+
+        def counted(inputs: Any) -> Any:
+            with self.lock:
+                self.running += 1
+                self.most = max(self.most, self.running)
+            time.sleep(0.05)
+            with self.lock:
+                self.running -= 1
+            return infer(inputs)
+
+        setattr(network, "infer", counted)  # noqa: B010  # a method, which mypy lets nobody replace
+        return network
+
+
+def test_a_model_proves_itself_and_gets_warm_between_the_answers_of_others(tmp_path: Path) -> None:
+    """Beside them the device could be too small for both, and the model would run on a slower runtime from then on."""
+    quick = read_entry(write_threshold_model(tmp_path / "models", id="quick"))
+    runtime = CountedRuntime()
+    shelf = Shelf(lambda: Catalog.scan((tmp_path / "models",)), [runtime], ShelfSettings(threads=1))
+    shelf.fill()
+    other = read_entry(write_threshold_model(tmp_path / "models", id="other"))
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(shelf.infer, "other", other.digest, "main", {"input": _CUBE})
+        while not asked.done():
+            shelf.infer("quick", quick.digest, "main", {"input": _CUBE})
+        assert asked.result(timeout=30)[1]["labels"].all()
+    assert runtime.most == 1
+    shelf.close()
+
+
 def test_what_is_asked_for_comes_in_between_while_the_shelf_is_filled(tmp_path: Path) -> None:
     """And is not loaded a second time when its turn comes."""
     for model_id in ("a-slow-one", "b", "c"):
