@@ -107,7 +107,7 @@ def select_lead(preparation: WaveformPreparation, inference: SingleWindow, wavef
     lead = waveform.array[names.index(preparation.channel)].astype(np.float64)
     seconds = lead.size / waveform.sampling_frequency_hz
     if seconds < inference.trust_s[1]:
-        raise InputRefused(f"the recording lasts {seconds:.1f} s; at least {inference.trust_s[1]:g} s are needed")
+        raise InputRefused(f"the recording lasts {seconds:.6g} s; at least {inference.trust_s[1]:g} s are needed")
     if not np.isfinite(lead).all():
         raise InputRefused(f"lead {preparation.channel} has samples that are no numbers; record it again")
     ratio = Fraction(preparation.sampling_frequency_hz / waveform.sampling_frequency_hz).limit_denominator(1000)
@@ -116,7 +116,7 @@ def select_lead(preparation: WaveformPreparation, inference: SingleWindow, wavef
         lead = np.asarray(filters.resample_poly(lead, ratio.numerator, ratio.denominator, padtype="line"))
     lead = lead[: preparation.samples]
     if np.ptp(lead) < _SMALLEST_RANGE_MV:
-        raise InputRefused(f"lead {preparation.channel} is flat ({np.ptp(lead):.3f} mV); check the electrodes")
+        raise InputRefused(f"lead {preparation.channel} is flat ({np.ptp(lead):.4g} mV); check the electrodes")
     return np.asarray(lead)
 
 

@@ -210,13 +210,13 @@ def _check_plausible(
             + "; mend [[labels]] of the card, or the model"
         )
     problems = [
-        f"{label.name} {volume:.1f} ml (plausible {label.plausible_volume_ml})"
+        f"{label.name} {volume:.6g} ml (plausible {label.plausible_volume_ml})"
         for label in known
         if (volume := float(voxels[label.number]) * voxel_ml) not in label.plausible_volume_ml
     ]
     total = float(voxels[1:].sum()) * voxel_ml
     if total not in interpretation.plausible_total_ml:
-        problems.append(f"all together {total:.1f} ml (plausible {interpretation.plausible_total_ml})")
+        problems.append(f"all together {total:.6g} ml (plausible {interpretation.plausible_total_ml})")
     if problems:
         raise ImplausibleResult("the result is not sent: " + "; ".join(problems) + "; look at the source images")
 

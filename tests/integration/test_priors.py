@@ -140,6 +140,16 @@ def test_an_earlier_read_comes_back_from_the_archive(house: House, elsewhere: Ca
     assert house.read(8, slices=10, StudyDate="20221231", **GERMAN).compared == []
 
 
+def test_how_images_were_taken_comes_back_from_the_archive(house: House, elsewhere: Callable[..., None]) -> None:
+    """An enhanced scan of thick slices is not compared with a native one of thin slices as if both were alike."""
+    elsewhere(1, slices=8, StudyDate="20240102", ContrastBolusAgent="IOMERON 350", SliceThickness="5")
+    read = house.read(9, slices=10, StudyDate="20240404")
+    told = " ".join(read.sentences)
+    assert "A contrast agent was named by the images then and is not now: sizes may differ by that alone." in told
+    assert "Slices were 5.00 mm thick then, 3.00 mm now: sizes may differ by that alone." in told
+    assert read.compared == CHANGE
+
+
 @pytest.mark.parametrize(
     "changed", [{"PatientBirthDate": "19700102"}, {"PatientName": "Test^Other"}, {"IssuerOfPatientID": "ELSEWHERE"}]
 )

@@ -59,8 +59,25 @@ def acquired_in(image: Any, *, thickness_mm: float | None = None, reach_mm: floa
     """
     word = "".join(filter(str.isalnum, str(image.get("ContrastBolusAgent") or ""))).upper()
     named = bool(word) and word not in _NOBODY_GAVE_ANY
+    given = _given_by_the_first_frame(image)
     return Acquired(
-        contrast=named or bool(image.get("ContrastBolusAgentSequence")),
+        contrast=given if given is not None else named or bool(image.get("ContrastBolusAgentSequence")),
         thickness_mm=round(thickness_mm, _DIGITS) if thickness_mm else None,
         reach_mm=reach_mm,
     )
+
+
+def _given_by_the_first_frame(image: Any) -> bool | None:
+    """Return whether an agent had been given by a frame of an enhanced image (C.7.6.16.2.12); None: it says nothing.
+
+    The image names the agent of its later frames also where its first ones were taken before.
+    """
+    for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        for group in (image.get(keyword) or ())[:1]:
+            said = {
+                str(item.get("ContrastBolusAgentAdministered"))
+                for item in group.get("ContrastBolusUsageSequence") or ()
+            }
+            if said & {"YES", "NO"}:
+                return "YES" in said
+    return None

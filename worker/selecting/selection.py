@@ -213,9 +213,9 @@ def _extent_objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[st
             yield "no slice spacing: positions are missing"
         elif series.slice_spacing_mm > rules.max_slice_spacing_mm:
             allowed = f"at most {rules.max_slice_spacing_mm:g} mm allowed"
-            yield f"slices up to {series.slice_spacing_mm:.1f} mm apart, {allowed}"
+            yield f"slices up to {series.slice_spacing_mm:.6g} mm apart, {allowed}"
     if rules.min_coverage_mm is not None and (series.coverage_mm or 0.0) < rules.min_coverage_mm:
-        yield f"covers {series.coverage_mm or 0.0:.0f} mm, at least {rules.min_coverage_mm:g} mm needed"
+        yield f"covers {series.coverage_mm or 0.0:.6g} mm, at least {rules.min_coverage_mm:g} mm needed"
 
 
 def _where_objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:

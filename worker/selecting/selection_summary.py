@@ -235,14 +235,17 @@ def _place(position: Any, orientation: Any) -> list[_Place]:
 
 
 def _extent_mm(places: Sequence[_Place]) -> tuple[float | None, float | None]:
-    """Return the largest gap and the whole extent along the first slice's normal."""
+    """Return the largest gap and the whole extent along the first slice's normal, in hundredths of a millimetre.
+
+    What positions and directions are rounded to, and the computer's own rounding, makes no gap of 3 mm a larger one.
+    """
     if len(places) < 2:  # noqa: PLR2004  # one position has no extent
         return None, None
     (a, b, c, d, e, f) = places[0][1]
     normal = (b * f - c * e, c * d - a * f, a * e - b * d)
     distances = sorted({round(sum(p * n for p, n in zip(where, normal, strict=True)), 3) for where, _ in places})
     gaps = [after - before for before, after in itertools.pairwise(distances)]
-    return (max(gaps), distances[-1] - distances[0]) if gaps else (None, None)
+    return (round(max(gaps), 2), round(distances[-1] - distances[0], 2)) if gaps else (None, None)
 
 
 def _orientation(places: Sequence[_Place]) -> str:

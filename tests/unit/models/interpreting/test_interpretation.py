@@ -117,7 +117,7 @@ def test_nothing_found_is_a_negative_reading(threshold_model: CatalogEntry, ball
 def test_an_implausible_volume_is_refused_by_name(threshold_model: CatalogEntry, ball: Volume, answer: Volume) -> None:
     """A volume outside the label's range, or a total outside the model's, gives ImplausibleResult with the numbers."""
     card = card_with(threshold_model.card, plausible_volume_ml={"min": 100.0, "max": 200.0})
-    with pytest.raises(ImplausibleResult, match=r"Bright 3\d\.\d ml \(plausible at least 100 and at most 200\)"):
+    with pytest.raises(ImplausibleResult, match=r"Bright 3\d\.\d+ ml \(plausible at least 100 and at most 200\)"):
         interpret(card, interpretation(), answer, ball)
     with pytest.raises(ImplausibleResult, match="all together"):
         interpret(threshold_model.card, interpretation(plausible_total_ml={"max": 1.0}), answer, ball)
@@ -128,7 +128,7 @@ def test_a_missing_structure_that_must_be_there_is_implausible(
 ) -> None:
     """A label with a least plausible volume counts as 0 ml when it is not found."""
     card = card_with(threshold_model.card, plausible_volume_ml={"min": 1.0})
-    with pytest.raises(ImplausibleResult, match=r"Bright 0\.0 ml"):
+    with pytest.raises(ImplausibleResult, match="Bright 0 ml"):
         interpret(card, interpretation(), replace(answer, array=np.zeros_like(answer.array)), ball)
 
 

@@ -107,6 +107,18 @@ def test_an_agent_is_named_by_its_attribute(attributes: dict[str, Any], named: b
     assert acquired_in(image) == Acquired(contrast=named)
 
 
+@pytest.mark.parametrize("keyword", ["PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"])
+@pytest.mark.parametrize(("said", "given"), [("NO", False), ("YES", True), ("", True)])
+def test_a_frame_says_whether_the_agent_was_given_by_then(keyword: str, said: str, *, given: bool) -> None:
+    """An enhanced image names it once, for frames of before and after; where they say nothing, its name counts."""
+    usage, group, image = Dataset(), Dataset(), Dataset()
+    usage.ContrastBolusAgentAdministered = said
+    group.ContrastBolusUsageSequence = [usage]
+    setattr(image, keyword, [group])
+    image.ContrastBolusAgentSequence = [Dataset()]
+    assert acquired_in(image).contrast is given
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_tells_which_was_which(tmp_path: Path, language: Language) -> None:
     """The two sentences about an agent are different ones, and neither is left in English."""

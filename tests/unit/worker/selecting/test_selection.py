@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from dicom_node.study import AssembledSeries, AssembledStudy, Completion
 from models.card.manifest import Card
@@ -63,9 +64,11 @@ def study(*of: SeriesSummary, **changes: object) -> StudySummary:
         ({"sop_classes": ["CT Image Storage"]}, {}, "another kind of object"),
         ({"min_slices": 200}, {}, "180 slices, at least 200 needed"),
         ({"max_slices": 100}, {}, "180 slices, at most 100 allowed"),
-        ({"max_slice_spacing_mm": 0.5}, {}, "slices up to 1.0 mm apart, at most 0.5 mm allowed"),
+        ({"max_slice_spacing_mm": 0.5}, {}, "slices up to 1 mm apart, at most 0.5 mm allowed"),
+        ({"max_slice_spacing_mm": 3}, {"slice_spacing_mm": 3.04}, "slices up to 3.04 mm apart, at most 3 mm allowed"),
         ({"max_slice_spacing_mm": 0.5}, {"slice_spacing_mm": None}, "no slice spacing"),
         ({"min_coverage_mm": 200}, {}, "covers 179 mm, at least 200 mm needed"),
+        ({"min_coverage_mm": 120}, {"coverage_mm": 119.96}, "covers 119.96 mm, at least 120 mm needed"),
         ({"image_type_excludes": ["localizer"]}, {"image_types": ("ORIGINAL", "LOCALIZER")}, "image type LOCALIZER"),
         ({"description_excludes": "scout"}, {"series_description": "3-plane SCOUT"}, "its description is excluded"),
         ({"body_part_examined": ["HEAD"]}, {"body_part_examined": "KNEE"}, "another body part"),
@@ -295,3 +298,31 @@ def test_an_orientation_may_be_asked_for(card: Card) -> None:
     """A sagittal series is refused by name where the card wants axial ones."""
     sagittal = choose(with_rules(card, orientation=["axial"]), study(series(orientation="sagittal")))
     assert "orientation sagittal, not axial" in sagittal.reason
+
+
+@pytest.mark.parametrize(("digits", "oblique"), [(1, False), (3, False), (5, False), (4, True), (8, True)])
+def test_slices_at_a_limit_are_within_it(tmp_path: Path, card: Card, digits: int, *, oblique: bool) -> None:
+    """3 mm apart over 120 mm, from wherever the table stood and however positions are rounded: no gap is more."""
+    for number in range(8):
+        folder = tmp_path / "spool" / str(number)
+        files = write_mr_series(folder, slices=41, rows=2, columns=2, oblique=oblique)
+        for file in files:
+            dataset = dcmread(file)
+            place = [float(value) + 0.7 * number for value in dataset.ImagePositionPatient]
+            dataset.ImagePositionPatient = [f"{value:.{digits}f}" for value in place]
+            dataset.save_as(file)
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        assembled = AssembledStudy(
+            study_instance_uid="1",
+            folder=str(number),
+            series=(
+                AssembledSeries(series_instance_uid="1.1", files=tuple(f"{number}/{file.name}" for file in files)),
+            ),
+            completion=Completion.QUIET,
+            calling_ae_title="X",
+            first_received_at=now,
+            last_received_at=now,
+        )
+        summary = summarise(tmp_path / "spool", assembled)
+        choice = choose(with_rules(card, max_slice_spacing_mm=3.0, min_coverage_mm=120.0), summary)
+        assert choice.runs, (choice.reason, summary.series[0].slice_spacing_mm)
