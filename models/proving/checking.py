@@ -6,6 +6,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,6 @@ def check(
     runtime: Runtime,
     *,
     threads: int = 1,
-    kept: Path | None = None,
     files: NetworkFiles | None = None,
 ) -> list[GoldenVerdict]:
     """Run a model's golden inputs.
@@ -76,7 +76,6 @@ def check(
         entry: A model that is ready.
         runtime: What is to prove itself.
         threads: For the runtime.
-        kept: JSON file of what has passed; what is found there is not run again.
         files: What is loaded, and in which precision; as the card says in fp32 where left out.
 
     Raises ModelIncomplete, ChecksumMismatch, RuntimeFailed, or CardError when a golden file cannot be read or a network
@@ -84,17 +83,21 @@ def check(
     """
     entry.require_ready()
     require_agreement(entry)
-    model = LoadedModel.load(entry, runtime, threads, files)
-    try:
-        return prove(entry, model, precision=files.precision if files is not None else "fp32", kept=kept)
-    finally:
-        model.close()
+    with closing(LoadedModel.load(entry, runtime, threads, files)) as model:
+        return prove(entry, model, precision=files.precision if files is not None else "fp32")
 
 
 def prove(
     entry: CatalogEntry, model: LoadedModel, *, precision: Precision = "fp32", kept: Path | None = None
 ) -> list[GoldenVerdict]:
-    """Run the golden inputs of a model that is loaded; see `check`. Raises RuntimeFailed, CardError."""
+    """Run the golden inputs of a model that is loaded, as `check` does. Raises RuntimeFailed, CardError.
+
+    Args:
+        entry: The model.
+        model: The same, loaded.
+        precision: In which it is loaded.
+        kept: JSON file of what has passed; what is found there is not run again.
+    """
     earlier = _read(kept)
     key = _key(entry, model) if kept is not None else ""
     if proven := _proven_before(earlier.get(key), len(entry.card.golden)):
