@@ -10,9 +10,7 @@ import ssl
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from dicom_node.datasets.part10 import read_meta
 from tests.faults.wire_bytes import (
     ASSOCIATE_AC,
     COMMAND,
@@ -50,17 +48,6 @@ class Instance:
     sop_instance_uid: str
     transfer_syntax_uid: str
     dataset: bytes
-
-
-def read_instance(file: Path) -> Instance:
-    """Read a DICOM file."""
-    meta = read_meta(file)
-    return Instance(
-        sop_class_uid=meta.sop_class_uid,
-        sop_instance_uid=meta.sop_instance_uid,
-        transfer_syntax_uid=meta.transfer_syntax_uid,
-        dataset=file.read_bytes()[meta.dataset_start :],
-    )
 
 
 class RawAssociation:

@@ -2,8 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -105,13 +104,3 @@ class FakeArchive:
     def _send(association: Any, report: Dataset, event_type: int) -> None:
         # After the response to the request, which this association's own thread sends.
         association.send_n_event_report(report, event_type, StorageCommitmentPushModel, _WELL_KNOWN_INSTANCE)
-
-
-@contextmanager
-def fake_archive(port: int, **options: Any) -> Iterator[FakeArchive]:
-    """Give one that listens, and end it."""
-    archive = FakeArchive(port, **options)
-    try:
-        yield archive
-    finally:
-        archive.stop()

@@ -1,7 +1,7 @@
 """From a PyTorch module that another importer made to a model directory. Needs the extra `torch`."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from models.errors import ModelError, WeightsRefused
 from models.importing.imported_model import Answer, write_model
 from models.torch_export import write_onnx, write_pt2
 
+#: What the answer of a network is called of which nobody has named it.
+OUTPUTS = ("logits",)
+
 
 def import_module(
     module: Any,
@@ -20,7 +23,6 @@ def import_module(
     target_dir: Path,
     *,
     example: NDArray[np.float32],
-    outputs: Sequence[str] = ("logits",),
     free_sides: bool = True,
 ) -> Path:
     """Write the model directory of a module in eval mode; its golden answers are torch's.
@@ -30,7 +32,6 @@ def import_module(
         wishes: The card.
         target_dir: Directory of this machine's models.
         example: An input that it takes.
-        outputs: Names for its answers.
         free_sides: Whether it takes other sides than the example's, as convolutional networks do.
 
     Raises WeightsRefused, CardError (a draft is written), OSError.
@@ -38,8 +39,8 @@ def import_module(
     axes = free_axes(example, free_sides=free_sides)
     with tempfile.TemporaryDirectory(prefix="wetread-import-") as folder:
         file, program = Path(folder) / "model.onnx", Path(folder) / "model.pt2"
-        dynamic = dict.fromkeys(("input", *outputs), axes)
-        write_onnx(module, example, file, outputs=outputs, dynamic=dynamic)
+        dynamic = dict.fromkeys(("input", *OUTPUTS), axes)
+        write_onnx(module, example, file, outputs=OUTPUTS, dynamic=dynamic)
         try:
             # Of an example of one, the program would take one input alone, and the card may say more at once.
             sides = {**dict.fromkeys(axes, torch.export.Dim.AUTO), 0: torch.export.Dim.DYNAMIC}
@@ -48,7 +49,7 @@ def import_module(
             # Not every module can be, for any number of inputs; it runs from its ONNX file everywhere else.
             program.unlink(missing_ok=True)
         exported = program.read_bytes() if program.is_file() else None
-        return write_model(target_dir, wishes, file.read_bytes(), torch_answer(module, outputs), program=exported)
+        return write_model(target_dir, wishes, file.read_bytes(), torch_answer(module), program=exported)
 
 
 def free_axes(example: NDArray[np.float32], *, free_sides: bool) -> dict[int, str]:
@@ -57,7 +58,7 @@ def free_axes(example: NDArray[np.float32], *, free_sides: bool) -> dict[int, st
     return {0: "batch", **{axis: f"side{axis}" for axis in sides}}
 
 
-def torch_answer(module: Any, outputs: Sequence[str]) -> Answer:
+def torch_answer(module: Any) -> Answer:
     """Return what torch answers in eager mode, by the answers' names."""
 
     def answer(inputs: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[Any]]:
@@ -65,7 +66,7 @@ def torch_answer(module: Any, outputs: Sequence[str]) -> Answer:
         with torch.inference_mode():
             found = module(torch.from_numpy(value))
         answers = found if isinstance(found, (tuple, list)) else (found,)
-        return {name: tensor.numpy() for name, tensor in zip(outputs, answers, strict=True)}
+        return {name: tensor.numpy() for name, tensor in zip(OUTPUTS, answers, strict=True)}
 
     return answer
 

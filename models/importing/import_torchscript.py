@@ -8,7 +8,7 @@ runs as whoever imports it, and can read and write files: only files from somebo
 import json
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from models.programs.answer_file import arrays_in
 from models.programs.bounded_process import run_bounded
 
 _SCRIPT = Path(torchscript_child.__file__)
-_OUTPUTS = ("logits",)
 _TIME_LIMIT_S = 900.0
 _MEMORY_BYTES = 24 << 30
 _LARGEST_NETWORK = 2 << 30  # protobuf's own limit
@@ -78,11 +77,9 @@ def import_script(
     return write_model(target_dir, wishes, network, answer)
 
 
-def _run(
-    file: Path, folder: Path, value: NDArray[np.float32], task: Mapping[str, Any], outputs: Sequence[str] = _OUTPUTS
-) -> None:
+def _run(file: Path, folder: Path, value: NDArray[np.float32], task: Mapping[str, Any]) -> None:
     np.save(folder / "input.npy", value, allow_pickle=False)
-    said = {"file": str(file.resolve()), "outputs": list(outputs), **task}
+    said = {"file": str(file.resolve()), **task}
     (folder / "task.json").write_text(json.dumps(said), encoding="utf-8")
     argv = [sys.executable, "-P", str(_SCRIPT), str(folder), str(_MEMORY_BYTES)]
     try:

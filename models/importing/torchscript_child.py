@@ -58,17 +58,18 @@ def _loaded(file: str) -> Any:
 
 
 def _export(module: Any, given: NDArray[np.float32], task: Mapping[str, Any], folder: Path) -> None:
-    from models.torch_export import write_onnx  # noqa: PLC0415  # only below the limits
+    from models.importing.import_torch import OUTPUTS  # noqa: PLC0415  # only below the limits
+    from models.torch_export import write_onnx  # noqa: PLC0415
 
     axes = {int(axis): name for axis, name in task["axes"].items()}
-    dynamic = dict.fromkeys(("input", *task["outputs"]), axes)
-    write_onnx(module, given, folder / "model.onnx", outputs=task["outputs"], dynamic=dynamic)
+    dynamic = dict.fromkeys(("input", *OUTPUTS), axes)
+    write_onnx(module, given, folder / "model.onnx", outputs=OUTPUTS, dynamic=dynamic)
 
 
-def _answer(module: Any, given: NDArray[np.float32], task: Mapping[str, Any], folder: Path) -> None:
+def _answer(module: Any, given: NDArray[np.float32], _task: Mapping[str, Any], folder: Path) -> None:
     from models.importing.import_torch import torch_answer  # noqa: PLC0415  # only below the limits
 
-    arrays: Any = torch_answer(module, task["outputs"])({"input": given})
+    arrays: Any = torch_answer(module)({"input": given})
     np.savez(folder / "answer.npz", **arrays)
 
 

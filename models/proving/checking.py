@@ -6,7 +6,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,6 @@ def check(
     runtime: Runtime,
     *,
     threads: int = 1,
-    kept: Path | None = None,
     files: NetworkFiles | None = None,
 ) -> list[GoldenVerdict]:
     """Run a model's golden inputs.
@@ -81,7 +80,6 @@ def check(
         entry: A model that is ready.
         runtime: What is to prove itself.
         threads: For the runtime.
-        kept: JSON file of what has passed; what is found there is not run again.
         files: What is loaded, and in which precision; as the card says in fp32 where left out.
 
     Raises ModelIncomplete, ChecksumMismatch, RuntimeFailed, or CardError when a golden file cannot be read or a network
@@ -89,11 +87,8 @@ def check(
     """
     entry.require_ready()
     require_agreement(entry)
-    model = LoadedModel.load(entry, runtime, threads, files)
-    try:
-        return prove(entry, model, precision=files.precision if files is not None else "fp32", kept=kept)
-    finally:
-        model.close()
+    with closing(LoadedModel.load(entry, runtime, threads, files)) as model:
+        return prove(entry, model, precision=files.precision if files is not None else "fp32")
 
 
 def prove(
@@ -104,9 +99,14 @@ def prove(
     kept: Path | None = None,
     turn: AbstractContextManager[object] | None = None,
 ) -> list[GoldenVerdict]:
-    """Run the golden inputs of a model that is loaded; see `check`. Each in its `turn`, where others run beside it.
+    """Run the golden inputs of a model that is loaded, as `check` does. Raises RuntimeFailed, CardError.
 
-    Raises RuntimeFailed, CardError.
+    Args:
+        entry: The model.
+        model: The same, loaded.
+        precision: In which it is loaded.
+        kept: JSON file of what has passed; what is found there is not run again.
+        turn: Held for each, where others run beside it.
     """
     earlier = _read(kept)
     key = _key(entry, model) if kept is not None else ""

@@ -129,9 +129,9 @@ class Alerts:
     told_p50_s: float | None = None
     told_p95_s: float | None = None
 
-    def count(self, *states: NotificationState, topic: Topic = "critical") -> int:
-        """Return how many notifications of a topic are in these states."""
-        return sum(self.counts.get((topic, state), 0) for state in states)
+    def count(self, *states: NotificationState) -> int:
+        """Return how many notifications of something critical are in these states."""
+        return sum(self.counts.get(("critical", state), 0) for state in states)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,5 @@
 """The ledger's notices: each is a notification on its way through one channel, claimed, told, or tried again."""
 
-from typing import Any
-
 from sqlalchemy import Row, or_, select
 from sqlalchemy.orm import Session
 
@@ -13,8 +11,9 @@ from worker.ledger.clock import Reading
 from worker.ledger.damage import damage_told, require_numbers
 from worker.ledger.damaged_notifications import put_notification_aside
 from worker.ledger.database import LOCK, Database, utc_now
+from worker.ledger.inputs import files_of_job
 from worker.ledger.notification_states import acknowledge_open, change_notice, reading_of
-from worker.ledger.tables import Job, JobInput, Model, Notice, Notification, Revision, Study
+from worker.ledger.tables import Job, Model, Notice, Notification, Revision, Study
 from worker.ledger.turns import TRIES
 
 
@@ -189,22 +188,14 @@ def _outgoing(session: Session, notice: Notice) -> OutgoingNotice:
         deadline_s=notification.detail.get("deadline_s"),
         job_id=found.id,
         study_instance_uid=found.study_instance_uid,
-        source_file=_source_file(session, found.id),
+        # Empty where nobody knows: a message without accession number is better than none.
+        source_file=next(iter(files_of_job(session, found.id)), ""),
         model_id=found.model_id,
         model_name=found.name,
         model_version=found.version,
         created_at=notification.created_at,
         is_read=_is_read(session, found),
     )
-
-
-def _source_file(session: Session, job_id: int) -> str:
-    """Return a file that was read; empty where nobody knows: a message without accession number is better than none."""
-    try:
-        files: Any = session.scalars(select(JobInput.files).where(JobInput.job_id == job_id)).first()
-    except LedgerDamaged:
-        return ""
-    return str(files[0]) if files else ""
 
 
 def _is_read(session: Session, job: Row[int, str, str, int, str, str, str, str]) -> bool:

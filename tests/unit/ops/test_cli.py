@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import structlog
 import typer
 from typer.main import get_command
 from typer.testing import CliRunner, Result
@@ -35,15 +34,6 @@ def _commands(command: object, name: tuple[str, ...] = ()) -> Iterator[tuple[str
     for word, one in inner.items():
         if not getattr(one, "hidden", False):
             yield from _commands(one, (*name, word))
-
-
-@pytest.fixture(autouse=True)
-def _settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No setting of this machine reaches a test; a wide terminal; logging is as it was."""
-    for name in ("WETREAD_SETTINGS", "WETREAD_DATA", "WETREAD_NODE__PORT", "WETREAD_BROKER__URL"):
-        monkeypatch.delenv(name, raising=False)
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from models.catalog import CatalogEntry, read_entry
 from models.errors import CardError
-from models.proving.checking import check
+from models.loaded import LoadedModel
+from models.proving.checking import GoldenVerdict, check, prove
 from models.runtimes.onnx_runtime import OnnxRuntime
+from models.runtimes.runtime import Runtime
 from models.testing_runtimes import ConstantRuntime
 
 
@@ -64,16 +67,22 @@ def test_a_stride_compares_only_what_was_kept(threshold_model: CatalogEntry) -> 
     assert verdict.passed
 
 
+def proven(entry: CatalogEntry, runtime: Runtime, kept: Path) -> list[GoldenVerdict]:
+    """Load a model and run its golden inputs, but for those that have passed."""
+    with closing(LoadedModel.load(entry, runtime, threads=1)) as model:
+        return prove(entry, model, kept=kept)
+
+
 def test_a_verdict_is_kept_by_model_and_runtime(threshold_model: CatalogEntry, tmp_path: Path) -> None:
     """The second check of the same model and runtime runs nothing; another runtime, and a damaged file, run again."""
     kept = tmp_path / "state" / "verdicts.json"
-    (first,) = check(threshold_model, OnnxRuntime(), kept=kept)
-    (second,) = check(threshold_model, OnnxRuntime(), kept=kept)
+    (first,) = proven(threshold_model, OnnxRuntime(), kept)
+    (second,) = proven(threshold_model, OnnxRuntime(), kept)
     assert first.seconds > 0
     assert (second.passed, second.deviation, second.seconds) == (first.passed, first.deviation, 0)
-    assert not check(threshold_model, ConstantRuntime(answers={"labels": np.ones(2)}), kept=kept)[0].passed
+    assert not proven(threshold_model, ConstantRuntime(answers={"labels": np.ones(2)}), kept)[0].passed
     kept.write_text("{damaged")
-    assert check(threshold_model, OnnxRuntime(), kept=kept)[0].seconds > 0
+    assert proven(threshold_model, OnnxRuntime(), kept)[0].seconds > 0
 
 
 def test_a_golden_file_that_cannot_be_read_is_named(threshold_model: CatalogEntry) -> None:
@@ -91,9 +100,9 @@ def test_what_failed_is_run_again(threshold_model: CatalogEntry, tmp_path: Path)
     kept = tmp_path / "verdicts.json"
     good = (threshold_model.directory / "golden.npz").read_bytes()
     write_golden(threshold_model, input__input=np.zeros((1, 1, 2, 2, 2), np.float32), expected__labels=np.zeros(2))
-    assert not check(threshold_model, OnnxRuntime(), kept=kept)[0].passed
+    assert not proven(threshold_model, OnnxRuntime(), kept)[0].passed
     (threshold_model.directory / "golden.npz").write_bytes(good)
-    assert check(threshold_model, OnnxRuntime(), kept=kept)[0].passed
+    assert proven(threshold_model, OnnxRuntime(), kept)[0].passed
 
 
 @pytest.mark.parametrize("changed", ["engine", "golden"])
@@ -104,12 +113,12 @@ def test_a_verdict_is_about_what_was_loaded_and_asked(
     kept = tmp_path / "verdicts.json"
     right = np.zeros(2, np.uint8)
     write_golden(threshold_model, input__input=np.zeros(2), expected__labels=right)
-    assert check(threshold_model, ConstantRuntime(answers={"labels": right}), kept=kept)[0].passed
+    assert proven(threshold_model, ConstantRuntime(answers={"labels": right}), kept)[0].passed
     wrong = ConstantRuntime(answers={"labels": np.ones(2, np.uint8)}, engine="new" if changed == "engine" else "")
     if changed == "golden":
-        assert check(threshold_model, wrong, kept=kept)[0].seconds == 0  # not asked: nothing has changed
+        assert proven(threshold_model, wrong, kept)[0].seconds == 0  # not asked: nothing has changed
         write_golden(threshold_model, input__input=np.ones(2), expected__labels=right)
-    assert not check(threshold_model, wrong, kept=kept)[0].passed
+    assert not proven(threshold_model, wrong, kept)[0].passed
 
 
 def test_no_label_may_differ_where_the_card_says_so(threshold_model: CatalogEntry) -> None:
@@ -160,9 +169,9 @@ def test_a_kept_verdict_of_another_kind_is_none(
 ) -> None:
     """Another release's or a damaged one proves nothing and costs no model: the golden input is run again."""
     kept = tmp_path / "verdicts.json"
-    check(threshold_model, OnnxRuntime(), kept=kept)
+    proven(threshold_model, OnnxRuntime(), kept)
     verdicts = json.loads(kept.read_text())
     kept.write_text(json.dumps({key: change(*told) for key, told in verdicts.items()}))
-    (verdict,) = check(threshold_model, OnnxRuntime(), kept=kept)
+    (verdict,) = proven(threshold_model, OnnxRuntime(), kept)
     assert verdict.passed
     assert verdict.seconds > 0

@@ -1,24 +1,13 @@
 """`wetread alerts` and `wetread acknowledge`."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.filled_ledger import fill_alerts, open_views
 from tests.unit.ops.test_cli import ask, failure
 from worker.ledger.tables import Notification
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No setting of this machine reaches a test, and what a command sets up for its log does not outlive it."""
-    for name in ("WETREAD_SETTINGS", "WETREAD_DATA"):
-        monkeypatch.delenv(name, raising=False)
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -16,13 +16,6 @@ from tests.code_models import command_entry
 from worker.testing import write_mr_series
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of this machine reaches a test."""
-    for name in ("WETREAD_SETTINGS", "WETREAD_DATA"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def ask(data: Path, *words: object) -> Result:
     """Run a command on a data directory."""
     return CliRunner().invoke(cli.app, ["models", *map(str, words), "--data", str(data)])

@@ -4,21 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from dicom_node.archives.archive import DicomArchive
 from dicom_node.pulling.pulling import Pulled
 from ops.commands.backlog import Watcher
 from tests.unit.ops.test_cli import ask
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No setting of this machine reaches a test, and what a command sets up for its log does not outlive it."""
-    for name in ("WETREAD_SETTINGS", "WETREAD_DATA"):
-        monkeypatch.delenv(name, raising=False)
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize("under_way", [0, 2])
