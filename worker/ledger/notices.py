@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from worker.errors import LeaseLost, LedgerBroken, LedgerDamaged
@@ -16,6 +16,7 @@ from worker.ledger.database import LOCK, Database, utc_now
 from worker.ledger.notification_states import acknowledge_open, change_notice, reading_of
 from worker.ledger.tables import Job, JobInput, Model, Notice, Notification, Revision, Study
 from worker.ledger.turns import TRIES
+from worker.ledger.waits import is_over
 
 
 class NoticeLedger(Database):
@@ -27,7 +28,7 @@ class NoticeLedger(Database):
         due = (
             Notice.channel == channel,
             Notice.state == NoticeState.PENDING,
-            or_(Notice.clock != now.mark, Notice.not_before_s <= now.seconds),
+            is_over(Notice, Notice.not_before_s, now),
         )
         if not self.finds(select(Notice.id).where(*due)):
             return None
@@ -101,7 +102,7 @@ class NoticeLedger(Database):
                 select(Notice.id, Notice.notification_id)
                 .where(
                     Notice.state == NoticeState.SENDING,
-                    or_(Notice.clock != now.mark, Notice.lease_until_s < now.seconds),
+                    is_over(Notice, Notice.lease_until_s, now),
                 )
                 .order_by(Notice.id)
                 .with_for_update(skip_locked=True, **LOCK)
