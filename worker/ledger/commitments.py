@@ -81,6 +81,31 @@ class CommitmentLedger(Database):
         with self.writing() as session:
             return ask_for_taken(session, [destination], and_(never, kept))
 
+    def require_no_commitment(self, destination: str, *, asked: bool) -> int:
+        """Count as accepted what waits for the commitment of a destination that need not commit any more.
+
+        Args:
+            destination: Its name.
+            asked: Whether it is asked all the same.
+
+        Returns how many objects.
+        """
+        with self.writing() as session:
+            waiting = session.scalars(
+                select(Delivery)
+                .where(Delivery.destination == destination, Delivery.state == DeliveryState.UNCOMMITTED)
+                .order_by(Delivery.id)
+                .with_for_update(**LOCK)
+            ).all()
+            for delivery in waiting:
+                require_delivery(DeliveryState.UNCOMMITTED, DeliveryState.ACCEPTED)
+                delivery.state = DeliveryState.ACCEPTED
+                if not asked:
+                    forget_commitment(session, delivery)
+                reason = "the settings no longer require its commitment"
+                note_delivery(session, delivery, "object accepted", touch=False, reason=reason)
+            return len(waiting)
+
     def ask_again(self) -> int:
         """Let be asked for what must be committed to and nobody would ask for any more; return how many."""
         wished = select(Commitment.delivery_id).where(Commitment.delivery_id == Delivery.id).exists()
