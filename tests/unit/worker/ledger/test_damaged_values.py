@@ -10,7 +10,7 @@ from tests.unit.worker.queueing.test_outbox import Broker
 from worker.errors import LedgerAway
 from worker.jobs.job import DeliveryState, JobState, Priority
 from worker.jobs.job_records import Claim, ResultFile
-from worker.jobs.notification import NotificationState
+from worker.jobs.notification import ChannelRule, NotificationState, who_is_told
 from worker.ledger.ledger import Ledger
 from worker.ledger.tables import Delivery, Event
 from worker.object_kinds import DEFAULT_KINDS
@@ -282,6 +282,21 @@ def test_the_page_is_shown(ledger: Ledger, queue_job: Callable[..., int], statem
     assert not overview.destinations["pacs"].answering
     ledger.note_destination("pacs", answering=True)
     assert ledger.destinations()["pacs"].answering
+
+
+def test_a_damaged_message_for_a_channel_that_is_no_more_keeps_no_other(
+    ledger: Ledger, queue_job: Callable[..., int]
+) -> None:
+    """It is put aside, which calls an admin; the others are given up."""
+    for number in (1, 2):
+        queue_job(f"1.2.{number}", deadline_s=0.0)
+    ledger.pass_deadlines()
+    for notification_id, topic in ledger.new_notifications():
+        ledger.plan_notification(notification_id, who_is_told(topic, [ChannelRule(name="gone", about=("overdue",))]))
+    harm(ledger, "UPDATE notice SET updated_at = 'yesterday' WHERE id = 1")
+    assert ledger.lose_unserved([], give_up_after_s=-1) == 1
+    assert ledger.lose_unserved([], give_up_after_s=-1) == 0
+    assert {row.state for row in ledger.notifications()} == {NotificationState.OPEN, NotificationState.UNANSWERED}
 
 
 def test_a_queue_that_is_no_text_stops_no_reconciler(ledger: Ledger, queue_job: Callable[..., int]) -> None:
