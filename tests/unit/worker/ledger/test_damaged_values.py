@@ -284,6 +284,32 @@ def test_the_page_is_shown(ledger: Ledger, queue_job: Callable[..., int], statem
     assert ledger.destinations()["pacs"].answering
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE delivery SET created_at = 'yesterday' WHERE id = 1",
+        "UPDATE delivery SET updated_at = 12 WHERE id = 1",
+        "UPDATE commitment SET created_at = 'yesterday' WHERE delivery_id = 1",
+        "UPDATE commitment SET attempts = 'many' WHERE delivery_id = 1",
+        "UPDATE commitment SET not_before_s = 'soon', clock = 'boot-1' WHERE delivery_id = 1",
+        "UPDATE result_object SET created_at = 'yesterday' WHERE id = 1",
+    ],
+)
+def test_all_that_must_be_committed_to_is_asked_for(
+    ledger: Ledger, queue_job: Callable[..., int], statement: str
+) -> None:
+    """A damaged row of one job keeps no other, nor that one."""
+    for number in (1, 2):
+        queue_job(f"1.2.{number}")
+        read_next(ledger)
+        batch = ledger.claim_deliveries("pacs", lease_s=60)
+        assert batch is not None
+        ledger.delivered(batch.objects[0], DeliveryState.ACCEPTED, commitment="required")
+    harm(ledger, statement)
+    asked = [ledger.claim_commitment("pacs", timeout_s=60, give_up_after_s=3600) for _ in range(3)]
+    assert [batch.instances[0][1] for batch in asked if batch is not None] == ["1.9.1", "1.9.2"]
+
+
 def test_a_damaged_message_for_a_channel_that_is_no_more_keeps_no_other(
     ledger: Ledger, queue_job: Callable[..., int]
 ) -> None:
