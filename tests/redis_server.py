@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import redis
@@ -62,6 +62,12 @@ class RedisServer:
             keys = int(client.dbsize())
             client.flushall()
             return keys
+
+    def order_all(self, commands: Sequence[Sequence[str]]) -> None:
+        """Have it do what an admin types, over one connection."""
+        with redis.Redis(port=self.port, single_connection_client=True) as client:
+            for command in commands:
+                client.execute_command(*command)
 
 
 def started(folder: Path, free_port: Callable[[], int], wait_for: Callable[..., None]) -> RedisServer:

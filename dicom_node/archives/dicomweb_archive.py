@@ -154,6 +154,11 @@ class DicomWebArchive:
         # What pydicom has not looked into it writes as it was, so that these are the file's own bytes.
         dataset = dcmread(meta.file)
         answer = self._asked(lambda: self._client.store_instances([dataset]))
+        if answer.ok and "html" in answer.headers.get("Content-Type", "").lower():
+            # 200 and a log-in page is no archive's word that it has stored anything.
+            raise ArchiveUnreachable(
+                f"{self} answered with a web page: is that the address before /studies? Does a log-in stand before it?"
+            )
         answered = answered_dataset(answer.content)
         uid = meta.sop_instance_uid
         outcome = outcome_of_stow(answer.status_code, answered, uid, str(self))

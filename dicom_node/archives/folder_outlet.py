@@ -26,10 +26,15 @@ class FolderOutlet:
 
     def probe(self) -> None:
         """Look whether it is there. Raises ArchiveUnreachable."""
-        if not self._folder.is_dir():
-            away = ArchiveUnreachable(f"{self._folder} is no folder; is the share mounted?")
-            away.kept_nothing = True
-            raise away
+        cause = ""
+        try:
+            if self._folder.is_dir():
+                return
+        except OSError as error:  # as a share that is mounted, and whose server is gone
+            cause = f" ({error.strerror})"
+        away = ArchiveUnreachable(f"{self._folder} is no folder{cause}; is the share mounted?")
+        away.kept_nothing = True
+        raise away
 
     def find_study(self, study_uid: str) -> StudyIdentity | None:
         """Return None: nobody there knows whose a study is."""

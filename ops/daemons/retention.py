@@ -138,6 +138,9 @@ class Retention:
             yield Verdict(study_instance_uid=study.study_instance_uid, what=None, why=str(error), failed=True)
 
     def _clear(self, study: StudyEnd, before: dict[Keeping, datetime], *, dry_run: bool) -> Iterator[Verdict]:
+        if study.folder in ("", ".", "..") or Path(study.folder).name != study.folder:
+            # Below the roots of spool and results it must be: else everybody's would go.
+            raise LedgerDamaged("the ledger holds a folder of a study that is none")
         going = due(study, before)
         why = why_unsettled(study) if going else ""
         if going and not why:

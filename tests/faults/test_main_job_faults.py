@@ -113,6 +113,48 @@ def test_redis_is_away_when_a_study_completes(
     one_set(stack, orthanc, study)
 
 
+#: What the node says of it, what is done to Redis while it runs, and what undoes it.
+TROUBLES = {
+    "a read-only replica": (
+        "Redis is a read-only replica",
+        [("REPLICAOF", "127.0.0.1", "1"), ("CLIENT", "KILL", "TYPE", "normal")],
+        [("REPLICAOF", "NO", "ONE")],
+    ),
+    "rights that were taken away": (
+        "Redis does not let our user write tokens",
+        [
+            ("ACL", "SETUSER", "admin", "on", ">x", "~*", "+@all"),
+            ("AUTH", "admin", "x"),
+            ("ACL", "SETUSER", "default", "-@all", "+ping"),
+            ("CLIENT", "KILL", "TYPE", "normal"),
+        ],
+        [("AUTH", "admin", "x"), ("ACL", "SETUSER", "default", "+@all")],
+    ),
+    "full": ("Redis is full", [("CONFIG", "SET", "maxmemory", "1")], [("CONFIG", "SET", "maxmemory", "0")]),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_redis_takes_nothing_for_a_while(
+    stack: Stack,
+    orthanc: OrthancServer,
+    redis_server: RedisServer,
+    study: list[Path],
+    wait_for: Callable[..., None],
+    trouble: str,
+) -> None:
+    """It answers, and refuses what wetread asks of it; where that ends everything goes on by itself."""
+    told, begin, end = TROUBLES[trouble]
+    redis_server.order_all(begin)
+    orthanc.take(study)
+    stack.send(study)
+    wait_for(in_state(stack, study, JobState.QUEUED), what="the job waits", deadline_s=60)
+    wait_for(lambda: told in stack.log("node"), what="the node says why no token goes out", deadline_s=60)
+    redis_server.order_all(end)
+    wait_for(is_delivered(stack, study), what="the results are delivered", deadline_s=90)
+    one_set(stack, orthanc, study)
+
+
 def test_worker_is_killed_in_the_middle_of_inference(
     stack: Stack, orthanc: OrthancServer, study: list[Path], wait_for: Callable[..., None]
 ) -> None:

@@ -118,6 +118,12 @@ class Deliverer:
         wanted = self._ledger.want_commitments(destination.name) if destination.commitment else 0
         if wanted:
             _log.info("commitment is asked for what was taken before", destination=destination.name, objects=wanted)
+        if destination.commitment == "required":
+            return
+        # Nobody would ask for it, or give it up, any more: its images would stay for ever.
+        asked = bool(destination.commitment)
+        if arrived := self._ledger.require_no_commitment(destination.name, asked=asked):
+            _log.info("commitment is not required any more", destination=destination.name, objects=arrived)
 
     def step(self, destination: Destination) -> bool:
         """Do the next thing for a destination; return whether there was one."""

@@ -102,6 +102,7 @@ _DELIVERY_STEPS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.UNCOMMITTED: frozenset(
         {
             DeliveryState.COMMITTED,
+            DeliveryState.ACCEPTED,  # the settings no longer require a commitment
             DeliveryState.PENDING,
             DeliveryState.ABANDONED,
             DeliveryState.WITHDRAWN,

@@ -72,7 +72,8 @@ _NOTIFICATION_STEPS: Mapping[NotificationState, frozenset[NotificationState]] = 
 
 _NOTICE_STEPS: Mapping[NoticeState, frozenset[NoticeState]] = {
     NoticeState.WAITING: frozenset({NoticeState.PENDING, NoticeState.NOT_NEEDED}),
-    NoticeState.PENDING: frozenset({NoticeState.SENDING, NoticeState.NOT_NEEDED}),
+    # To *lost* at once: the settings no longer name its channel.
+    NoticeState.PENDING: frozenset({NoticeState.SENDING, NoticeState.NOT_NEEDED, NoticeState.LOST}),
     NoticeState.SENDING: frozenset({NoticeState.SENT, NoticeState.PENDING, NoticeState.LOST, NoticeState.NOT_NEEDED}),
     NoticeState.SENT: frozenset({NoticeState.WAITING}),
     NoticeState.LOST: frozenset({NoticeState.WAITING}),

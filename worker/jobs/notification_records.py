@@ -18,9 +18,12 @@ def for_ledger(reasons: Iterable[CriticalReason]) -> list[dict[str, Any]]:
 
 
 def from_ledger(kept: Iterable[Mapping[str, Any]]) -> tuple[CriticalReason, ...]:
-    """Return reasons from what the ledger keeps. Raises LedgerDamaged where they are none."""
+    """Return reasons from what the ledger keeps. Raises LedgerDamaged where they are none.
+
+    Keys that are not known are passed over: a later release beside this one may say more, and the rest must be told.
+    """
     try:
-        return tuple(CriticalReason(**{**each, **_concepts(each)}) for each in kept)
+        return tuple(CriticalReason(**{**_known(CriticalReason, each), **_concepts(each)}) for each in kept)
     except (TypeError, ValueError, KeyError, AttributeError):
         # Their words would quote the values.
         raise LedgerDamaged("the ledger holds a reason of a critical finding that is none") from None
@@ -34,7 +37,12 @@ def _kept(reason: CriticalReason) -> dict[str, Any]:
 
 
 def _concepts(kept: Mapping[str, Any]) -> dict[str, Concept]:
-    return {key: Concept.model_validate(kept[key]) for key in ("concept", "answer") if key == "concept" or key in kept}
+    codes = {key: kept[key] for key in ("concept", "answer") if key == "concept" or key in kept}
+    return {key: Concept.model_validate(_known(Concept, code)) for key, code in codes.items()}
+
+
+def _known(kind: type, kept: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in kept.items() if key in kind.__annotations__}
 
 
 def name_of(notification_id: int, reading: int) -> str:

@@ -2,6 +2,7 @@
 
 tables         its rows; column_types, how values stand in them; migrations/ makes them (versions)
 database       what a transaction is: engine, SQLite or PostgreSQL (postgresql_connection); clock, whose time
+waits          what is over by that clock
 ledger         all that can be asked of it, in one class
 intake         a study becomes a revision (revisions): planned_read and planning, what one means for jobs; inputs, what
                a job reads; forced, an admin's wish that a study be closed

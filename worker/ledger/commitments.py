@@ -2,22 +2,28 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select
+from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.orm import Session, aliased
 
+from worker.errors import LedgerDamaged
 from worker.jobs.job import LEAVING, DeliveryState, JobState, require_delivery, retry_wait_s
 from worker.jobs.job_records import CommitmentBatch
+from worker.ledger.clock import Reading
+from worker.ledger.damage import mend_deliveries, replace_wrong, require_numbers, tell_mended
 from worker.ledger.database import LOCK, Database, utc_now
 from worker.ledger.delivery_events import note_delivery
 from worker.ledger.leaving import leaves
 from worker.ledger.tables import Commitment, CommitmentRequest, Delivery, Job, ResultObject, Revision, Study, Withdrawal
+from worker.ledger.waits import is_over
 from worker.object_kinds import REJECTION
 
 #: What an archive has taken and can commit to.
 _TAKEN = (DeliveryState.ACCEPTED, DeliveryState.UNCOMMITTED)
 _ON_THE_WAY = (DeliveryState.PENDING, DeliveryState.SENDING)
 _DAY_S = 86400.0
+_WISHES: Any = Commitment.__table__
 #: Whatever else does not leave now may go on, and then sends again what its archive has lost.
 _NEVER_LEAVES = (JobState.SUPERSEDED, JobState.CANCELLED)
 
@@ -35,33 +41,15 @@ class CommitmentLedger(Database):
         due = (
             Delivery.destination == destination,
             Delivery.state.in_(_TAKEN),
-            or_(Commitment.clock != now.mark, Commitment.not_before_s <= now.seconds),
+            # So that a database begins with the few that are to be asked for, not with all that was ever taken.
+            Delivery.id.in_(select(Commitment.delivery_id).where(is_over(Commitment, Commitment.not_before_s, now))),
         )
+        mended: dict[int, LedgerDamaged] = {}
         with self.writing() as session:
-            job_id = _next_job(session, destination, due)
-            if job_id is None:
-                return None
-            rows = session.execute(
-                select(Commitment, Delivery, ResultObject)
-                .join(Delivery, Delivery.id == Commitment.delivery_id)
-                .join(ResultObject, ResultObject.id == Delivery.result_object_id)
-                .where(ResultObject.job_id == job_id, *due)
-                .order_by(Delivery.id)
-                .with_for_update(of=(Commitment, Delivery), **LOCK)
-            ).all()
-            if not rows:
-                return None  # another deliverer has asked a moment ago
-            transaction_uid = f"2.25.{uuid.uuid4().int}"
-            asked = []
-            for wish, delivery, result in rows:
-                if (utc_now() - wish.created_at).total_seconds() > give_up_after_s:
-                    _give_up(session, delivery, "the archive has taken it and did not commit to it in all this time")
-                    continue
-                _note_asked(session, wish, delivery, transaction_uid)
-                wait_s = retry_wait_s(wish.attempts, timeout_s, max(timeout_s, _DAY_S))
-                wish.clock, wish.not_before_s = now.mark, now.seconds + wait_s
-                asked.append((result.sop_class_uid, result.sop_instance_uid))
-        return CommitmentBatch(job_id=job_id, transaction_uid=transaction_uid, instances=tuple(asked))
+            batch = _next_batch(session, destination, due, now, timeout_s, give_up_after_s, mended)
+        for job_id, damage in mended.items():
+            tell_mended(job_id, damage)
+        return batch
 
     def want_commitments(self, destination: str) -> int:
         """Ask for what a destination took before it was to commit to what it takes; return of how many objects.
@@ -78,6 +66,31 @@ class CommitmentLedger(Database):
         )
         with self.writing() as session:
             return ask_for_taken(session, [destination], and_(never, kept))
+
+    def require_no_commitment(self, destination: str, *, asked: bool) -> int:
+        """Count as accepted what waits for the commitment of a destination that need not commit any more.
+
+        Args:
+            destination: Its name.
+            asked: Whether it is asked all the same.
+
+        Returns how many objects.
+        """
+        with self.writing() as session:
+            waiting = session.scalars(
+                select(Delivery)
+                .where(Delivery.destination == destination, Delivery.state == DeliveryState.UNCOMMITTED)
+                .order_by(Delivery.id)
+                .with_for_update(**LOCK)
+            ).all()
+            for delivery in waiting:
+                require_delivery(DeliveryState.UNCOMMITTED, DeliveryState.ACCEPTED)
+                delivery.state = DeliveryState.ACCEPTED
+                if not asked:
+                    forget_commitment(session, delivery)
+                reason = "the settings no longer require its commitment"
+                note_delivery(session, delivery, "object accepted", touch=False, reason=reason)
+            return len(waiting)
 
     def ask_again(self) -> int:
         """Let be asked for what must be committed to and nobody would ask for any more; return how many."""
@@ -171,6 +184,71 @@ class CommitmentLedger(Database):
                 elif result.sop_instance_uid in committed:
                     _commit(session, delivery)
             return bool(rows)
+
+
+def _next_batch(
+    session: Session,
+    destination: str,
+    due: Sequence[ColumnElement[bool]],
+    now: Reading,
+    timeout_s: float,
+    give_up_after_s: float,
+    mended: dict[int, LedgerDamaged],
+) -> CommitmentBatch | None:
+    """Return the next request; `mended` gets the jobs of which damaged rows were replaced before."""
+    while True:
+        job_id = _next_job(session, destination, due)
+        if job_id is None:
+            return None
+        try:
+            with session.begin_nested():
+                return _asked_for(session, job_id, due, now, timeout_s, give_up_after_s)
+        except LedgerDamaged as damage:
+            # All others would wait behind it.
+            if job_id in mended:
+                raise
+            mend_deliveries(session, job_id, destination, damage)
+            replace_wrong(session, _WISHES, _WISHES.c.delivery_id.in_(_deliveries_of(job_id)))
+            mended[job_id] = damage
+
+
+def _deliveries_of(job_id: int) -> Any:
+    of_job = ResultObject.id == Delivery.result_object_id, ResultObject.job_id == job_id
+    return select(Delivery.id).where(*of_job)
+
+
+def _asked_for(
+    session: Session,
+    job_id: int,
+    due: Sequence[ColumnElement[bool]],
+    now: Reading,
+    timeout_s: float,
+    give_up_after_s: float,
+) -> CommitmentBatch | None:
+    """Ask for all that is due of a job; None where another deliverer has asked a moment ago. Raises LedgerDamaged."""
+    rows = session.execute(
+        select(Commitment, Delivery, ResultObject)
+        .join(Delivery, Delivery.id == Commitment.delivery_id)
+        .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+        .where(ResultObject.job_id == job_id, *due)
+        .order_by(Delivery.id)
+        .with_for_update(of=(Commitment, Delivery), **LOCK)
+        .execution_options(populate_existing=True)
+    ).all()
+    if not rows:
+        return None
+    transaction_uid = f"2.25.{uuid.uuid4().int}"
+    asked = []
+    for wish, delivery, result in rows:
+        require_numbers(wish.attempts)
+        if (utc_now() - wish.created_at).total_seconds() > give_up_after_s:
+            _give_up(session, delivery, "the archive has taken it and did not commit to it in all this time")
+            continue
+        _note_asked(session, wish, delivery, transaction_uid)
+        wait_s = retry_wait_s(wish.attempts, timeout_s, max(timeout_s, _DAY_S))
+        wish.clock, wish.not_before_s = now.mark, now.seconds + wait_s
+        asked.append((result.sop_class_uid, result.sop_instance_uid))
+    return CommitmentBatch(job_id=job_id, transaction_uid=transaction_uid, instances=tuple(asked))
 
 
 def _next_job(session: Session, destination: str, due: Sequence[ColumnElement[bool]]) -> int | None:

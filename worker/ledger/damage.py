@@ -5,7 +5,21 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Column, ColumnElement, String, Table, and_, case, cast, func, literal, null, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Integer,
+    String,
+    Table,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.orm import Session
 
@@ -14,7 +28,8 @@ from worker.jobs.job import HOLDABLE, JobState, Priority
 from worker.ledger.column_types import JsonObject, UtcDateTime
 from worker.ledger.database import LOCK, utc_now, write_event
 from worker.ledger.tables import Base, Delivery, Event, Job, ResultObject, Revision, Study
-from worker.ledger.values import dialect_of, wrong_values
+from worker.ledger.values import dialect_of, is_none_of, wrong_values
+from worker.ledger.versions import is_ahead
 
 _log = structlog.get_logger()
 
@@ -30,6 +45,10 @@ _SINCE = {
     + _REMEDY
     + "; then `wetread release-hold {0}` lets its results go, `wetread retry {0}` reads it again"
 }
+_STATELESS = (
+    "`wetread release-hold {0}` lets the results of a job that was read go, `wetread retry {0}` reads it (again), "
+    "`wetread cancel {0}` ends it"
+)
 
 
 @contextmanager
@@ -56,11 +75,42 @@ def put_aside(session: Session, job_id: int, before: JobState, damage: LedgerDam
     if before not in HOLDABLE:
         make_readable(session, Job, job_id, damage)
         return
-    reason = f"{what_happened(damage)}, {_SINCE.get(before, _UNREAD).format(job_id)}"
-    table: Any = Job.__table__
-    still = select(table.c.id).where(table.c.id == job_id, table.c.state == before)
-    if session.scalar(still.with_for_update(**LOCK)) is None:
+    still = select(Job.id).where(Job.id == job_id, Job.state == before).with_for_update(**LOCK)
+    if session.scalar(still) is None:
         return  # another process has met it at the same moment, and told
+    _hold(session, job_id, f"{what_happened(damage)}, {_SINCE.get(before, _UNREAD).format(job_id)}", damage)
+
+
+def put_aside_stateless(session: Session) -> int:
+    """Hold jobs in a state that is none, in which they would wait for ever and no page would count them.
+
+    One that had ended has the state that its timeline tells of again. A later wetread that works on the same ledger may
+    know states that this one does not. Return how many.
+    """
+    stateless = is_none_of(Job.state, list(JobState))
+    if session.scalar(select(Job.id).where(stateless).limit(1)) is None or is_ahead(session):
+        return 0
+    found = session.scalars(select(Job.id).where(stateless).with_for_update(skip_locked=True, **LOCK)).all()
+    for job_id in found:
+        damage = LedgerDamaged("the ledger holds a state of a job that is none")
+        told = _state_told(session, job_id)
+        if told in (None, JobState.HELD, *HOLDABLE):
+            _hold(session, job_id, f"{what_happened(damage)}. {_STATELESS.format(job_id)}", damage)
+        else:
+            session.execute(update(Job).where(Job.id == job_id).values(state=told))
+            make_readable(session, Job, job_id, damage)
+    return len(found)
+
+
+def _state_told(session: Session, job_id: int) -> JobState | None:
+    """Return the latest state of a job that its timeline tells of."""
+    kinds = {f"job {state}": state for state in JobState}
+    latest = select(Event.kind).where(Event.job_id == job_id, Event.kind.in_(kinds)).order_by(Event.id.desc()).limit(1)
+    return kinds.get(session.scalar(latest) or "")
+
+
+def _hold(session: Session, job_id: int, reason: str, damage: LedgerDamaged) -> None:
+    table: Any = Job.__table__
     # Column by column: what the row holds is not to be loaded.
     values = {**dict(_readable(session, table, job_id)), table.c.state: JobState.HELD.value, table.c.reason: reason}
     values |= {table.c.held_from: "", table.c.lease_owner: ""}
@@ -72,10 +122,17 @@ def put_aside(session: Session, job_id: int, before: JobState, damage: LedgerDam
 def readable(session: Session, row: type[_Row], row_id: int) -> _Row:
     """Return a row of a study or revision; what of it is no value is replaced before (`make_readable`)."""
     try:
-        return session.get_one(row, row_id)
+        return _with_numbers(session.get_one(row, row_id))
     except LedgerDamaged as damage:
         make_readable(session, row, row_id, damage)
         return session.get_one(row, row_id, populate_existing=True)
+
+
+def _with_numbers(found: _Row) -> _Row:
+    for column in found.__table__.columns:
+        if isinstance(column.type, Integer) and (value := getattr(found, column.name)) is not None:
+            require_numbers(value)
+    return found
 
 
 def make_readable(session: Session, row: type[Base], row_id: int, damage: LedgerDamaged) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from worker.errors import LeaseLost, LedgerDamaged
@@ -22,12 +22,20 @@ from worker.ledger.results import add_deliveries
 from worker.ledger.superseded import counts_no_more, keep_back
 from worker.ledger.tables import Delivery, Job, ResultObject
 from worker.ledger.turns import held
+from worker.ledger.values import is_none_of
+from worker.ledger.versions import is_ahead
+from worker.ledger.waits import is_over
 from worker.object_kinds import INSTEAD
 
 #: Whether a destination is asked to take responsibility (PS3.4 J) for what it has accepted.
 CommitmentWish = Literal["", "wanted", "required"]
 #: Why what was not answered is not sent again.
 _NO_MORE = "a newer read has taken its place"
+#: Why what is in a state that is none is refused.
+_LOOK = (
+    "the ledger held a state that is none (somebody else has written to it, or its disk was in trouble): look whether "
+    "{0.destination} has it; `wetread retry {0.job_id}` sends it, `wetread waive {0.job_id}` leaves it"
+)
 
 
 class DeliveryLedger(Database):
@@ -43,7 +51,7 @@ class DeliveryLedger(Database):
         due = (
             Delivery.destination == destination,
             Delivery.state == DeliveryState.PENDING,
-            or_(Delivery.clock != now.mark, Delivery.not_before_s <= now.seconds),
+            is_over(Delivery, Delivery.not_before_s, now),
         )
         mended: dict[int, LedgerDamaged] = {}
         with self.writing() as session:
@@ -143,7 +151,10 @@ class DeliveryLedger(Database):
                 note_delivery(session, delivery, f"object {delivery.state}", reason=reason, wait_s=wait_s, study=look)
 
     def free_expired_deliveries(self) -> int:
-        """Put back what a deliverer that died was sending: the archive gets the same bytes again. Return how many."""
+        """Put back what a deliverer that died was sending: the archive gets the same bytes again. Return how many.
+
+        What is in a state that is none counts as refused: an admin says whether it is sent.
+        """
         now = self.clock.read()
         mended: dict[int, LedgerDamaged] = {}
         with self.writing() as session:
@@ -152,7 +163,7 @@ class DeliveryLedger(Database):
                 .join(ResultObject, ResultObject.id == Delivery.result_object_id)
                 .where(
                     Delivery.state == DeliveryState.SENDING,
-                    or_(Delivery.clock != now.mark, Delivery.lease_until_s < now.seconds),
+                    is_over(Delivery, Delivery.lease_until_s, now),
                 )
                 .order_by(Delivery.id)
                 .with_for_update(of=Delivery, skip_locked=True, **LOCK)
@@ -166,9 +177,10 @@ class DeliveryLedger(Database):
                     mend_deliveries(session, found.job_id, found.destination, damage)
                     mended[found.job_id] = damage
                     _free(session, found.id, now)
-        for job_id, replaced in mended.items():
+            stateless = _refuse_stateless(session)
+        for job_id, replaced in (mended | stateless).items():
             tell_mended(job_id, replaced)
-        return len(expired)
+        return len(expired) + len(stateless)
 
     def hold(self, batch: OutgoingBatch, *, reason: str) -> None:
         """Hold a job before anything of it leaves; the reason names attributes, never their values.
@@ -194,6 +206,32 @@ class DeliveryLedger(Database):
                 delivery.state, delivery.updated_at = DeliveryState.PENDING, utc_now()
             if job.state == JobState.READ:
                 change_job(session, job, JobState.HELD, study_id=study_id_of(session, job), reason=reason)
+
+
+def _refuse_stateless(session: Session) -> dict[int, LedgerDamaged]:
+    """Have an admin look at what is in a state that is none: nobody knows what became of it; return the jobs.
+
+    A later wetread that works on the same ledger may know states that this one does not.
+    """
+    stateless = is_none_of(Delivery.state, list(DeliveryState))
+    if session.scalar(select(Delivery.id).where(stateless).limit(1)) is None or is_ahead(session):
+        return {}
+    found = session.execute(
+        select(Delivery.id, Delivery.destination, ResultObject.job_id)
+        .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+        .where(stateless)
+        .order_by(Delivery.id)
+        .with_for_update(of=Delivery, skip_locked=True, **LOCK)
+    ).all()
+    damage = LedgerDamaged("the ledger holds a state of a delivery that is none")
+    for it in found:
+        mend_deliveries(session, it.job_id, it.destination, damage)
+        delivery = session.get_one(Delivery, it.id, populate_existing=True)
+        delivery.state, delivery.fence, delivery.reason = DeliveryState.REFUSED, delivery.fence + 1, _LOOK.format(it)
+        note_delivery(session, delivery, f"object {delivery.state}", reason=delivery.reason)
+        if counts_no_more(session, delivery):
+            keep_back(session, delivery, _NO_MORE)
+    return dict.fromkeys((it.job_id for it in found), damage)
 
 
 def _free(session: Session, delivery_id: int, now: Reading) -> None:

@@ -10,8 +10,10 @@ from worker.jobs.job import DeliveryState, require_delivery
 from worker.jobs.overview import Answering
 from worker.ledger.database import LOCK, Database, lock_name, utc_now
 from worker.ledger.delivery_events import note_delivery
+from worker.ledger.job_rows import NO_TIME
 from worker.ledger.leaving import leaves
 from worker.ledger.tables import Delivery, DestinationState, Job, ResultObject
+from worker.ledger.values import if_readable
 
 
 class DestinationLedger(Database):
@@ -26,9 +28,9 @@ class DestinationLedger(Database):
         """Record that a destination answers from now on, or does not any more and why."""
         with self.writing() as session:
             lock_name(session, f"destination {name}")
-            row = session.get(DestinationState, name) or DestinationState(name=name)
-            row.answering, row.reason, row.since = answering, reason, utc_now()
-            session.add(row)
+            # Whatever stands there: what of it cannot be read does not matter any more.
+            session.execute(delete(DestinationState).where(DestinationState.name == name))
+            session.add(DestinationState(name=name, answering=answering, reason=reason, since=utc_now()))
 
     def keep_destinations(self, names: Collection[str]) -> None:
         """Forget of destinations that are no longer there whether they answer."""
@@ -79,7 +81,9 @@ class DestinationLedger(Database):
 
 def read_destinations(session: Session) -> Mapping[str, Answering]:
     """Return what is known of each destination that has ever failed, as one transaction sees it."""
+    since = if_readable(session, DestinationState.since)
+    query = select(DestinationState.name, DestinationState.answering, DestinationState.reason, since)
     return {
-        row.name: Answering(answering=row.answering, reason=row.reason, since=row.since)
-        for row in session.scalars(select(DestinationState))
+        name: Answering(answering=bool(answering), reason=reason, since=at or NO_TIME)
+        for name, answering, reason, at in session.execute(query)
     }

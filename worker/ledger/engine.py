@@ -15,6 +15,8 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from worker.errors import LedgerAway, LedgerBroken, LedgerRefused, LedgerUnusable
 from worker.settings import LEDGER_SCHEMES
 
+#: What tells in SQL whether bytes are a text; on SQLite.
+WELL_FORMED = "well_formed"
 #: Between two attempts at a file that another process writes to.
 _AGAIN_S = 0.02
 _CONNECT_WITHIN_S = 5
@@ -182,6 +184,14 @@ def _write_ahead(connection: sqlite3.Connection, busy_s: float) -> None:
             return
 
 
+def _as_text(stored: bytes) -> str:
+    return stored.decode("utf-8", "replace")
+
+
+def _is_well_formed(stored: bytes | None) -> bool:
+    return stored is None or _as_text(stored).encode() == stored
+
+
 def _make_durable(engine: Engine, busy_s: float) -> None:
     """Set SQLite up so that a commit survives a power cut and writers wait for each other."""
 
@@ -189,6 +199,9 @@ def _make_durable(engine: Engine, busy_s: float) -> None:
     def _set_pragmas(connection: Any, _record: Any) -> None:
         # The driver must not begin transactions by itself: it would begin them without the write lock.
         connection.isolation_level = None
+        # A bit that its disk has turned in one text must not make everything look as if the ledger were away.
+        connection.text_factory = _as_text
+        connection.create_function(WELL_FORMED, 1, _is_well_formed, deterministic=True)
         connection.execute(f"PRAGMA busy_timeout = {round(busy_s * 1000)}")
         _write_ahead(connection, busy_s)
         for pragma in ("synchronous = FULL", "foreign_keys = ON"):

@@ -13,7 +13,7 @@ from worker.jobs.routing import by_destination
 from worker.jobs.superseded_read import Standing
 from worker.ledger.admin_actions import AN_ADMIN, record_admin_action
 from worker.ledger.clock import Reading
-from worker.ledger.damage import damage_told, put_aside, require_numbers
+from worker.ledger.damage import damage_told, put_aside, put_aside_stateless, require_numbers
 from worker.ledger.database import LOCK, Database, utc_now
 from worker.ledger.job_states import change_job, queue_again, queue_token, study_of
 from worker.ledger.notifications import record_notification, take_back
@@ -22,6 +22,7 @@ from worker.ledger.results import add_results
 from worker.ledger.superseded import take_place
 from worker.ledger.tables import Job, JobInput, Model, Revision, Study
 from worker.ledger.turns import TRIES, next_job
+from worker.ledger.waits import is_over
 from worker.object_kinds import wants
 
 
@@ -145,14 +146,17 @@ class JobLedger(Database):
             queue_again(session, job, self.clock.read(), reason=reason, wait_s=0.0)
 
     def free_expired(self, *, max_attempts: int, retry_delay_s: float) -> int:
-        """Take back the jobs whose lease ran out; a lease that ran out counts as an attempt. Return how many."""
+        """Take back the jobs whose lease ran out; a lease that ran out counts as an attempt. Return how many.
+
+        What is in a state that is none is held.
+        """
         now = self.clock.read()
         with self.writing() as session:
             expired = session.scalars(
                 select(Job.id)
                 .where(
                     Job.state == JobState.CLAIMED,
-                    or_(Job.clock != now.mark, Job.lease_until_s < now.seconds),
+                    is_over(Job, Job.lease_until_s, now),
                 )
                 .with_for_update(skip_locked=True, **LOCK)
             ).all()
@@ -165,7 +169,7 @@ class JobLedger(Database):
                         self._attempt_failed(session, job, reason, max_attempts, retry_delay_s, permanent=False)
                 except LedgerDamaged as damage:
                     put_aside(session, job_id, JobState.CLAIMED, damage)
-            return len(expired)
+            return len(expired) + put_aside_stateless(session)
 
     def retry(self, job_id: int, *, model: ModelVersion | None = None, by: str = AN_ADMIN) -> None:
         """Queue a job again by an admin's wish, with all its attempts.

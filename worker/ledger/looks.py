@@ -12,7 +12,8 @@ from worker.jobs.job import JobState
 from worker.jobs.job_records import OutgoingBatch
 from worker.jobs.study_awaited import EarlierLooks
 from worker.ledger.database import Database
-from worker.ledger.tables import Delivery, DestinationState, Event, Job, ResultObject, Revision
+from worker.ledger.destinations import read_destinations
+from worker.ledger.tables import Delivery, Event, Job, ResultObject, Revision
 
 _LOOKED = "object pending"
 _JOB_CHANGES = tuple(f"job {state}" for state in JobState)
@@ -79,5 +80,5 @@ def _was_answered(session: Session, study_id: int, batch: OutgoingBatch) -> bool
 
 
 def _back_at(session: Session, destination: str) -> datetime | None:
-    state = session.get(DestinationState, destination)
+    state = read_destinations(session).get(destination)
     return state.since if state is not None and state.answering else None

@@ -1,6 +1,9 @@
 """The ledger's notices: each is a notification on its way through one channel, claimed, told, or tried again."""
 
-from sqlalchemy import Row, or_, select
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.orm import Session
 
 from worker.errors import LeaseLost, LedgerDamaged
@@ -15,6 +18,7 @@ from worker.ledger.inputs import files_of_job
 from worker.ledger.notification_states import acknowledge_open, change_notice, reading_of
 from worker.ledger.tables import Job, Model, Notice, Notification, Revision, Study
 from worker.ledger.turns import TRIES
+from worker.ledger.waits import is_over
 
 
 class NoticeLedger(Database):
@@ -26,7 +30,7 @@ class NoticeLedger(Database):
         due = (
             Notice.channel == channel,
             Notice.state == NoticeState.PENDING,
-            or_(Notice.clock != now.mark, Notice.not_before_s <= now.seconds),
+            is_over(Notice, Notice.not_before_s, now),
         )
         if not self.finds(select(Notice.id).where(*due)):
             return None
@@ -90,27 +94,51 @@ class NoticeLedger(Database):
             change_notice(session, notice, state, reason=reason)
             return state
 
+    def lose_unserved(self, channels: Collection[str], *, give_up_after_s: float) -> int:
+        """Give up what has waited too long for a channel that is none of these: nobody sends it. Return how many."""
+        before = utc_now() - timedelta(seconds=give_up_after_s)
+        unserved = (
+            Notice.state == NoticeState.PENDING,
+            Notice.channel.not_in(channels),
+            Notice.created_at < before,
+        )
+        if not self.finds(select(Notice.id).where(*unserved)):
+            return 0
+        with self.writing() as session:
+            return _each(session, unserved, lambda notice_id: _lost(session, notice_id))
+
     def free_expired_notices(self) -> int:
         """Put back what a notifier that died was sending: it is told again, with the same key. Return how many."""
         now = self.clock.read()
         with self.writing() as session:
-            expired = session.execute(
-                select(Notice.id, Notice.notification_id)
-                .where(
-                    Notice.state == NoticeState.SENDING,
-                    or_(Notice.clock != now.mark, Notice.lease_until_s < now.seconds),
-                )
-                .order_by(Notice.id)
-                .with_for_update(skip_locked=True, **LOCK)
-            ).all()
-            freed = 0
-            for found in expired:
-                try:
-                    with session.begin_nested(), damage_told():
-                        freed += _freed(session, found.id, now)
-                except LedgerDamaged as damage:
-                    put_notification_aside(session, found.notification_id, damage)
-            return freed
+            expired = (Notice.state == NoticeState.SENDING, is_over(Notice, Notice.lease_until_s, now))
+            return _each(session, expired, lambda notice_id: _freed(session, notice_id, now))
+
+
+def _each(session: Session, which: Sequence[ColumnElement[bool]], change: Callable[[int], bool]) -> int:
+    """Change notices one by one, so that a damaged one is put aside and keeps no other; return how many were."""
+    found = session.execute(
+        select(Notice.id, Notice.notification_id)
+        .where(*which)
+        .order_by(Notice.id)
+        .with_for_update(skip_locked=True, **LOCK)
+    ).all()
+    changed = 0
+    for it in found:
+        try:
+            with session.begin_nested(), damage_told():
+                changed += change(it.id)
+        except LedgerDamaged as damage:
+            put_notification_aside(session, it.notification_id, damage)
+    return changed
+
+
+def _lost(session: Session, notice_id: int) -> bool:
+    notice = session.get_one(Notice, notice_id, populate_existing=True)
+    if notice.state != NoticeState.PENDING:
+        return False  # put aside with another of its notification
+    change_notice(session, notice, NoticeState.LOST, reason="the settings name no such channel any more")
+    return True
 
 
 def _freed(session: Session, notice_id: int, now: Reading) -> bool:

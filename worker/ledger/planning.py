@@ -144,7 +144,8 @@ def plan_job(
         if _is_replaced_at_once(job, planned, decision):
             change_job(session, job, JobState.SUPERSEDED, study_id=study.id, reason=_READ_BY_ANOTHER)
             keep_back_waiting(session, job, reason=_READ_BY_ANOTHER)
-    priority = planned.priority if study.priority is None else Priority(study.priority)
+    # One that is none holds up nothing.
+    priority = Priority(study.priority) if study.priority in set(Priority) else planned.priority
     queued_at = utc_now()
     job = Job(
         revision_id=revision.id,

@@ -2,17 +2,22 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from worker.errors import LedgerDamaged
 from worker.jobs.job import JobState
 from worker.ledger.clock import Reading
+from worker.ledger.damage import put_aside
 from worker.ledger.database import LOCK, Database
 from worker.ledger.tables import Job, Outbox, Turn
 from worker.ledger.turns import held, stand_in_line
+from worker.ledger.waits import is_over, passed
 
 #: So many tokens are made anew at once, where a broker was flushed or a queue resumed.
 _TOKENS = 500
+#: What stands for bytes that no text has.
+_REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
 class TokenLedger(Database):
@@ -46,7 +51,7 @@ class TokenLedger(Database):
         many does no harm. Queues in which tokens wait (`busy`) need none, and those that an admin holds neither.
         """
         now = self.clock.read()
-        claimable = and_(Job.state == JobState.QUEUED, or_(Job.clock != now.mark, Job.not_before_s <= now.seconds))
+        claimable = and_(Job.state == JobState.QUEUED, is_over(Job, Job.not_before_s, now))
         with self.writing() as session:
             quiet = Job.queue.not_in({*busy, *held(session, "queue")})
             return renew_tokens(session, and_(claimable, quiet), now, silent_s)
@@ -54,7 +59,18 @@ class TokenLedger(Database):
     def queues(self) -> list[str]:
         """Return the queues in which anything has ever waited."""
         with self.reading() as session:
-            return sorted(session.scalars(select(Turn.queue).distinct()))
+            return sorted(queue for queue in session.scalars(select(Turn.queue).distinct()) if isinstance(queue, str))
+
+
+def _is_in_line(session: Session, job: Row[int, str, str]) -> bool:
+    """Tell whether a job can have a turn, by the texts of its queue and sender; it is put aside where they are none."""
+    if not isinstance(job.queue, str) or not isinstance(job.sender, str):
+        put_aside(session, job.id, JobState.QUEUED, LedgerDamaged("the ledger holds a text that is none"))
+        return False
+    if _REPLACED in job.queue + job.sender:
+        # As it is read: else it would be looked for in vain.
+        session.execute(update(Job).where(Job.id == job.id).values(queue=job.queue, sender=job.sender))
+    return True
 
 
 def renew_tokens(session: Session, wanted: ColumnElement[bool], now: Reading, silent_s: float) -> int:
@@ -68,7 +84,7 @@ def renew_tokens(session: Session, wanted: ColumnElement[bool], now: Reading, si
             Outbox.job_id == Job.id,
             or_(
                 Outbox.published.is_(False),
-                and_(Outbox.clock == now.mark, Outbox.published_s > now.seconds - silent_s),
+                and_(Outbox.clock == now.mark, ~passed(Outbox.published_s, now.seconds - silent_s)),
             ),
         )
         .exists()
@@ -81,6 +97,7 @@ def renew_tokens(session: Session, wanted: ColumnElement[bool], now: Reading, si
         .limit(_TOKENS)
         .with_for_update(of=Job, skip_locked=True, **LOCK)
     ).all()
+    silent = [job for job in silent if _is_in_line(session, job)]
     # A node of the version before, at work on the same ledger, queues jobs and knows nothing of turns.
     for queue, sender in {(job.queue, job.sender) for job in silent}:
         stand_in_line(session, queue, sender)

@@ -7,7 +7,7 @@ waits, nor on how much the ledger holds.
 from collections.abc import Sequence
 from contextlib import suppress
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -19,10 +19,13 @@ from worker.ledger.clock import Reading
 from worker.ledger.damage import put_aside, require_numbers
 from worker.ledger.database import LOCK, utc_now
 from worker.ledger.tables import Hold, Job, Turn
+from worker.ledger.waits import is_over
 
 #: So many jobs may be snatched away by other workers' claims of the same moment, or be put aside, before we are content
 #: with none.
 TRIES = 16
+#: So many turns nobody ever takes.
+_NO_TURN = 2**62
 
 
 def stand_in_line(session: Session, queue: str, sender: str) -> None:
@@ -82,7 +85,7 @@ def _heads(session: Session, queues: set[str], now: Reading, taken: set[int]) ->
             Job.state == JobState.QUEUED,
             Job.queue == Turn.queue,
             Job.sender == Turn.sender,
-            or_(Job.clock != now.mark, Job.not_before_s <= now.seconds),
+            is_over(Job, Job.not_before_s, now),
             Job.id.not_in(taken),
         )
         .order_by(Job.rank_s, Job.id)
@@ -91,7 +94,8 @@ def _heads(session: Session, queues: set[str], now: Reading, taken: set[int]) ->
         .scalar_subquery()
     )
     turns = session.execute(select(first.label("job_id"), Turn.served).where(Turn.queue.in_(queues)))
-    served = {row.job_id: row.served for row in turns if row.job_id is not None}
+    # Whoever's place cannot be read has waited longest.
+    served = {row.job_id: row.served if isinstance(row.served, int) else 0 for row in turns if row.job_id is not None}
     jobs = session.execute(select(Job.id, Job.priority, Job.rank_s).where(Job.id.in_(served)))
     return [_head(session, row.id, row.priority, row.rank_s, served[row.id]) for row in jobs.all()]
 
@@ -106,5 +110,6 @@ def _head(session: Session, job_id: int, priority: int, rank_s: float, served: i
 
 
 def _note_turn(session: Session, job: Job) -> None:
-    latest = session.scalar(select(func.max(Turn.served))) or 0
+    # To SQLite a text is more than any number.
+    latest = session.scalar(select(func.max(Turn.served)).where(Turn.served < _NO_TURN)) or 0
     session.execute(update(Turn).where(Turn.queue == job.queue, Turn.sender == job.sender).values(served=latest + 1))

@@ -1,6 +1,7 @@
 """Values in the ledger that are not of their column's kind: SQLite takes anything in any column."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
@@ -9,19 +10,23 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     Integer,
+    LargeBinary,
     String,
     Table,
+    and_,
     case,
+    cast,
     func,
-    literal_column,
     null,
     or_,
     select,
     true,
+    type_coerce,
 )
 from sqlalchemy.orm import Session
 
 from worker.ledger.column_types import JsonList, JsonObject, UtcDateTime
+from worker.ledger.engine import WELL_FORMED
 from worker.ledger.tables import Base
 
 
@@ -34,11 +39,12 @@ def wrong_values(table: Table, dialect: str) -> Iterator[tuple[Column[Any], Colu
     """Yield columns with the condition that a value of theirs is not of their kind."""
     for column in table.columns:
         # As it stands in the database, whatever it is.
-        value: Any = literal_column(column.name, String)
+        value: Any = type_coerce(column, String)
         if isinstance(column.type, JsonObject | JsonList):
             kind = "object" if isinstance(column.type, JsonObject) else "array"
             if dialect == "sqlite":
-                yield column, case((func.json_valid(value) == 1, func.json_type(value) != kind), else_=true())
+                is_json = and_(func.json_valid(value) == 1, ~_is_no_text(value))
+                yield column, case((is_json, func.json_type(value) != kind), else_=true())
             else:
                 yield column, func.json_typeof(column) != kind
         elif dialect == "sqlite" and isinstance(column.type, UtcDateTime):
@@ -47,7 +53,27 @@ def wrong_values(table: Table, dialect: str) -> Iterator[tuple[Column[Any], Colu
             numbers = ("integer", "real", "null") if isinstance(column.type, Float) else ("integer", "null")
             yield column, func.typeof(value).not_in(numbers)
         elif dialect == "sqlite":
-            yield column, func.typeof(value).not_in(("text", "null"))
+            yield column, _is_no_text(value)
+
+
+def _is_no_text(value: Any) -> ColumnElement[bool]:
+    """Return the condition that a value in SQLite is no text, or holds bytes that no text has."""
+    well_formed = getattr(func, WELL_FORMED)(cast(value, LargeBinary))
+    return or_(func.typeof(value).not_in(("text", "null")), well_formed == 0)
+
+
+def if_readable(session: Session, column: Any) -> Any:
+    """Return a column as it is, null where it holds no value of its kind."""
+    own = column.property.columns[0]
+    wrong = dict(wrong_values(own.table, dialect_of(session)))
+    return case((wrong[own], null()), else_=column) if own in wrong else column
+
+
+def is_none_of(column: Any, known: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that a state is none of these; by the gaps between them, which an index finds."""
+    words = sorted(known)
+    gaps = (and_(column > before, column < after) for before, after in pairwise(words))
+    return and_(or_(column < words[0], column > words[-1], *gaps), column.not_in(words))
 
 
 def _no_date(value: Any) -> ColumnElement[bool]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection, Engine, func, inspect, select, text
+from sqlalchemy.orm import Session
 
 from worker.errors import LedgerUnusable
 
@@ -67,6 +68,14 @@ def latest_version() -> str:
 def known_versions() -> frozenset[str]:
     """Return every version that there is a migration to."""
     return frozenset(_named("revision"))
+
+
+def is_ahead(session: Session) -> bool:
+    """Tell whether a later wetread has migrated the ledger: what this one does not know may be that one's.
+
+    So whatever brings a new state brings a migration too.
+    """
+    return session.scalar(text("select version_num from alembic_version")) not in known_versions()
 
 
 def _named(variable: str) -> Iterator[str]:

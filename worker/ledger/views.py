@@ -69,15 +69,17 @@ class LedgerViews(AlertViews, PeerViews):
         self, state: str | None = None, limit: int = 100, *, before: int | None = None, among: Wanted | None = None
     ) -> list[JobRow]:
         """Return jobs, newest first, of one state or of all; `before` a job's id goes further back."""
-        query = all_jobs().order_by(Job.id.desc()).limit(limit)
+        wanted = select(Job.id).join(Model, Job.model_digest == Model.digest).order_by(Job.id.desc()).limit(limit)
         if state is not None:
-            query = query.where(Job.state == state)
+            wanted = wanted.where(Job.state == state)
         if before is not None:
-            query = query.where(Job.id < before)
+            wanted = wanted.where(Job.id < before)
         if among is not None:
-            query = query.where(*among.conditions())
+            wanted = wanted.where(*among.conditions())
         with self.reading() as session:
-            return job_rows(session, query)
+            # First which: whole rows of all that are like that need not be put in order.
+            found = session.scalars(wanted).all()
+            return job_rows(session, all_jobs().where(Job.id.in_(found)).order_by(Job.id.desc()))
 
     def job(self, job_id: int) -> JobRow | None:
         """Return a job with its deliveries, or None."""
@@ -109,11 +111,16 @@ class LedgerViews(AlertViews, PeerViews):
 
     def timeline(self, study_instance_uid: str, limit: int = 500) -> list[EventRow]:
         """Return what happened to a study and its jobs, in the order of the ledger; the latest `limit` events."""
-        study = select(Study.id).where(Study.study_instance_uid == study_instance_uid).scalar_subquery()
-        of_study = select(Job.id).join(Revision, Job.revision_id == Revision.id).where(Revision.study_id == study)
-        query = select(Event).where(or_(Event.study_id == study, Event.job_id.in_(of_study)))
         with self.reading() as session:
-            events = session.scalars(query.order_by(Event.id.desc()).limit(limit)).all()
+            study_id = session.scalar(select(Study.id).where(Study.study_instance_uid == study_instance_uid))
+            if study_id is None:
+                return []
+            of_study = (
+                select(Job.id).join(Revision, Job.revision_id == Revision.id).where(Revision.study_id == study_id)
+            )
+            # Asked for by their values: else PostgreSQL goes through the events of all studies, the latest first.
+            of_it = or_(Event.study_id == study_id, Event.job_id.in_(session.scalars(of_study).all()))
+            events = session.scalars(select(Event).where(of_it).order_by(Event.id.desc()).limit(limit)).all()
         return [EventRow(at=e.at, kind=e.kind, job_id=e.job_id, detail=e.detail) for e in reversed(events)]
 
     def overview(self) -> Overview:

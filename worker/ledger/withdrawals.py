@@ -12,6 +12,7 @@ from worker.ledger.database import LOCK, Database, utc_now
 from worker.ledger.delivery_events import note_delivery
 from worker.ledger.leaving import ENDED_UNREAD
 from worker.ledger.tables import Delivery, Job, ResultObject, Revision, Study, Withdrawal
+from worker.ledger.waits import is_over
 from worker.object_kinds import REJECTION
 
 #: What a destination was to get, and has not got: of an earlier read of the same job, or since another went instead.
@@ -82,7 +83,10 @@ class WithdrawalLedger(Database):
                     Delivery.destination == destination,
                     # It has not arrived yet, or is just arriving.
                     Delivery.state != DeliveryState.SENDING,
-                    or_(Withdrawal.clock != now.mark, Withdrawal.not_before_s <= now.seconds),
+                    # So that a database begins with these, not with all that was ever sent.
+                    Delivery.id.in_(
+                        select(Withdrawal.delivery_id).where(is_over(Withdrawal, Withdrawal.not_before_s, now))
+                    ),
                     newer_has_arrived(),
                 )
                 .order_by(Withdrawal.delivery_id)

@@ -87,7 +87,10 @@ class Notifier:
             thread.join()
 
     def decide(self) -> None:
-        """Plan what is new, tell the next of what nobody acknowledged in time, and free what a dead notifier held."""
+        """Plan what is new, tell the next of what nobody acknowledged in time, and free what a dead notifier held.
+
+        What waits for a channel that is no more is given up.
+        """
         rules = [channel.rule for channel in self._channels.values()]
         for notification_id, topic in self._ledger.new_notifications():
             plan = who_is_told(topic, rules)
@@ -106,6 +109,7 @@ class Notifier:
             else:
                 _log.warning("escalated", notification=notification_id)
         self._ledger.free_expired_notices()
+        self._ledger.lose_unserved(list(self._channels), give_up_after_s=self._settings.give_up_after_s)
 
     def tell_one(self, channel: Channel) -> bool:
         """Send what is due through a channel; return whether anything was."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from worker.broker_tls import tls_options, without_tls_options
 from worker.errors import BrokerAway
@@ -14,8 +14,15 @@ from worker.queueing.token_message import TASK
 from worker.queueing.token_transport import TokenAMQP
 from worker.settings import WorkerSettings
 
-#: wetread's own keys are a few kilobytes.
-_FULL_REMEDY = "raise its `maxmemory`, or see what else fills it (`redis-cli --bigkeys`)"
+#: What Redis says where it is there and takes no tokens; wetread's own keys are a few kilobytes.
+_REFUSALS: dict[type[RedisError], str] = {
+    OutOfMemoryError: "Redis is full and takes no tokens: raise its `maxmemory`, or see what else fills it "
+    "(`redis-cli --bigkeys`).",
+    ReadOnlyError: "Redis is a read-only replica: `broker.url` must name the one that is written to.",
+    AuthenticationError: "Redis does not let us in: are user and password in `broker.url` those that it knows now?",
+    NoPermissionError: "Redis does not let our user write tokens: it needs all commands and keys of its database "
+    "(`ACL SETUSER NAME ~* &* +@all`).",
+}
 #: A connection over which nothing comes is asked after 10 s of silence, then every 5 s, and is dead without an answer
 #: to the third: tcp(7).
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
@@ -60,10 +67,10 @@ class TokenPublisher:
 
 def _away(error: Exception) -> BrokerAway:
     # kombu's own error has Redis' as its cause.
-    if any(isinstance(it, OutOfMemoryError) for it in (error, error.__cause__, error.__context__)):
-        return BrokerAway(
-            f"Redis is full and takes no tokens: {_FULL_REMEDY}. Jobs stay queued in the ledger and go on when it does"
-        )
+    said = (error, error.__cause__, error.__context__)
+    for kind, words in _REFUSALS.items():
+        if any(isinstance(it, kind) for it in said):
+            return BrokerAway(f"{words} Jobs stay queued in the ledger and go on when it does")
     return BrokerAway(
         f"Redis does not take tokens ({type(error).__name__}). Is it running, and does `broker.url` name it? "
         "Jobs stay queued in the ledger and go on when it is back"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from starlette.types import ASGIApp
 
 from dicom_node.tls.certificate_file import Left
@@ -381,15 +381,35 @@ def test_a_ledger_that_is_away_is_told_on_every_page(app: ASGIApp, ledger: Ledge
 
 
 def test_a_damaged_ledger_is_told_on_its_page(app: ASGIApp, ledger: LedgerViews) -> None:
-    """A number that wetread never wrote: the page says that, and which command says where."""
+    """What wetread never wrote: the page of that study says that, and which command says where."""
     fill_a_day(ledger)
     with ledger.writing() as session:
-        _, (revision,) = add_study(session, "1.2.3", received_at=NOW)
-        add_job(session, revision, JobState.QUEUED, queued_at=NOW).priority = 9
-    answer = ask(app, "/")
+        study, _ = add_study(session, "1.2.3", received_at=NOW)
+        add_event(session, "study complete", at=NOW, study=study)
+        session.execute(text("UPDATE event SET detail = 'none' WHERE study_id = :study"), {"study": study.id})
+    answer = ask(app, "/studies/1.2.3")
     assert answer.status_code == 503
     assert "The ledger is damaged" in answer.text
     assert "wetread ledger check" in answer.text
+
+
+@pytest.mark.parametrize(
+    "harmed",
+    [
+        "UPDATE job SET priority = 9 WHERE state = 'queued'",
+        "UPDATE job SET queued_at = 'yesterday' WHERE state = 'queued'",
+        "UPDATE job SET queued_at = 12 WHERE state = 'queued'",
+    ],
+)
+def test_a_damaged_job_hides_neither_page_nor_metrics(app: ASGIApp, ledger: LedgerViews, harmed: str) -> None:
+    """Else nobody would know at night what becomes of the others."""
+    fill_a_day(ledger)
+    with ledger.writing() as session:
+        session.execute(text(harmed))
+    assert ask(app, "/").status_code == 200
+    metrics = ask(app, "/metrics")
+    assert 'wetread_jobs{state="queued"} 1.0' in metrics.text
+    assert "wetread_ledger_up 1.0" in metrics.text
 
 
 def test_a_damaged_job_is_named_among_the_others(app: ASGIApp, ledger: LedgerViews) -> None:

@@ -151,6 +151,14 @@ def test_a_redirect_is_not_followed(service: Service, file: Path) -> None:
     assert len(service.asked) == 1
 
 
+@pytest.mark.parametrize("kind", ["text/html", "application/xhtml+xml; charset=utf-8", "Text/HTML"])
+def test_a_web_page_is_no_word_that_something_is_stored(service: Service, file: Path, kind: str) -> None:
+    """As of a log-in that somebody has put before the archive."""
+    service.answers = [(200, b"<html>Log in</html>", {"Content-Type": kind})]
+    with pytest.raises(ArchiveUnreachable, match="Does a log-in stand before it"):
+        DicomWebArchive(service.url).store([file])
+
+
 def test_who_we_are_is_shown_with_each_request(service: Service, file: Path) -> None:
     """The header is asked for anew each time; without one none is sent, whatever ~/.netrc says."""
     tokens = iter(("Bearer one", "Bearer two"))

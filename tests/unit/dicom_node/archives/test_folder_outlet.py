@@ -1,5 +1,7 @@
 """Results as files in a folder."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,20 @@ def test_a_share_that_is_away_is_not_mistaken_for_an_empty_folder(files: list[Pa
             ask()
         assert raised.value.kept_nothing
     assert not (tmp_path / "not mounted").exists()
+
+
+def test_a_share_whose_server_is_gone_is_away(files: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is mounted, and nobody may even look at it; that is no trouble of ours with a result's file."""
+
+    def stale(_: Path) -> bool:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(Path, "is_dir", stale)
+    outlet = FolderOutlet(folder)
+    for ask in (outlet.probe, lambda: outlet.store(files)):
+        with pytest.raises(ArchiveUnreachable, match=r"Stale file handle\); is the share mounted") as raised:
+            ask()
+        assert raised.value.kept_nothing
 
 
 def test_only_our_own_uids_become_names(tmp_path: Path, folder: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from dicom_node.assembling.stocktaking import take_stock
 from dicom_node.spooling.clearing import remove_study
@@ -89,6 +90,23 @@ def test_a_dry_run_touches_nothing(house: House) -> None:
     (verdict,) = house.retention(images_days=3, later=timedelta(days=4)).once(dry_run=True)
     assert verdict.what is Keeping.IMAGES
     assert file.exists()
+
+
+@pytest.mark.parametrize("folder", ["", ".", "..", "../other", "/"])
+def test_a_folder_that_is_none_takes_nothing_of_others_with_it(house: House, folder: str) -> None:
+    """Where somebody else has written to the ledger, or its disk was in trouble."""
+    file = house.receive(1)
+    house.complete()
+    results = house.settings.results / "other"
+    results.mkdir(parents=True)
+    (results / "sr.dcm").write_bytes(b"another study's")
+    with house.ledger.writing() as session:
+        session.execute(text("UPDATE study SET folder = :folder"), {"folder": folder})
+    (verdict,) = house.retention(images_days=3, results_days=3, later=timedelta(days=4)).once()
+    assert verdict.failed
+    assert "a folder of a study that is none" in verdict.why
+    assert file.exists()
+    assert (results / "sr.dcm").exists()
 
 
 def test_an_image_that_no_revision_lists_keeps_its_study(house: House) -> None:

@@ -29,7 +29,6 @@ def rows_of_jobs(ledger: Ledger) -> object:
 @pytest.mark.parametrize(
     ("statement", "ask"),
     [
-        ("UPDATE job SET priority = 9", lambda ledger: ledger.overview()),
         ("UPDATE job SET queued_at = 'DOE^JANE'", rows_of_jobs),
         ("UPDATE event SET detail = '{DOE^JANE'", lambda ledger: ledger.timeline("1.2.3")),
         ("UPDATE event SET detail = '[\"DOE^JANE\"]'", lambda ledger: ledger.timeline("1.2.3")),
@@ -37,7 +36,7 @@ def rows_of_jobs(ledger: Ledger) -> object:
     ],
 )
 def test_what_wetread_never_wrote_is_told(ledger: Ledger, statement: str, ask: Callable[[Ledger], object]) -> None:
-    """States, priorities, dates and JSON: the error names the command that says where, and promises nothing."""
+    """Dates and JSON: the error names the command that says where, and promises nothing."""
     ledger.close_revision(assembled(), {}, [planned()])
     with ledger.writing() as session:
         if session.get_bind().dialect.name == "postgresql" and statement in SQLITE:

@@ -81,6 +81,24 @@ def test_delivered_means_committed_where_that_is_demanded(ledger: Ledger, read_j
     assert ask(ledger, "far") is not None
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_waits_for_a_commitment_that_is_not_required_any_more_has_arrived(
+    ledger: Ledger, read_job: int, *, asked: bool
+) -> None:
+    """An archive that never commits: the admin no longer wants it, and the study must be settled some day."""
+    accept(ledger, "required")
+    accept(ledger, "required", "far")
+    assert ledger.require_no_commitment("near", asked=asked) == 2
+    assert ledger.require_no_commitment("near", asked=asked) == 0
+    assert states(ledger, read_job) == [DeliveryState.ACCEPTED] * 2
+    assert states(ledger, read_job, "far") == [DeliveryState.UNCOMMITTED] * 2
+    batch = ask(ledger)
+    assert (batch is not None) == asked
+    if batch is not None:
+        assert report(ledger, batch.transaction_uid)
+        assert states(ledger, read_job) == [DeliveryState.COMMITTED] * 2
+
+
 def test_without_a_wish_nothing_is_asked(ledger: Ledger, read_job: int) -> None:
     """A destination that is not to be asked is not."""
     accept(ledger, "")

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
@@ -158,6 +159,23 @@ def test_a_restart_does_not_try_everything_anew(
     again.now_s = 61.0
     again.run()
     assert len(archive.stored) == JOBS
+
+
+def test_what_need_not_be_committed_to_any_more_has_arrived_after_a_restart(
+    ledger: Ledger, house: House, waiting: list[int]
+) -> None:
+    """Its archive never commits, and the site has stopped to require it."""
+    batch = ledger.claim_deliveries("pacs", lease_s=60)
+    assert batch is not None
+    for item in batch.objects:
+        ledger.delivered(item, DeliveryState.ACCEPTED, commitment="required")
+    requires = replace(house.destination, commitment="required")
+    for destination, state in ((requires, DeliveryState.UNCOMMITTED), (house.destination, DeliveryState.ACCEPTED)):
+        house.deliverer._remember(destination)
+        row = ledger.job(batch.job_id)
+        assert row is not None
+        assert {item.state for item in row.deliveries} == {state}
+    assert waiting
 
 
 def test_a_refusal_is_an_answer(ledger: Ledger, house: House, waiting: list[int], archive: InMemoryArchive) -> None:

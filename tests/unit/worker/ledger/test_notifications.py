@@ -85,6 +85,18 @@ def test_a_critical_read_is_recorded_with_the_read(ledger: Ledger, queue_job: Ca
     assert "notification new" in [event.kind for event in ledger.timeline("1.2.3")]
 
 
+def test_what_waits_for_a_channel_that_is_no_more_is_given_up_in_its_time(ledger: Ledger, planned: int) -> None:
+    """Renamed, or taken out of the settings: else it would keep the study's images for ever."""
+    assert planned
+    assert ledger.lose_unserved(["desk", "chief"], give_up_after_s=3600) == 0
+    assert ledger.lose_unserved(["pager", "desk"], give_up_after_s=-1) == 0
+    assert ledger.lose_unserved(["desk", "chief"], give_up_after_s=-1) == 1
+    assert states(ledger) == {"pager": NoticeState.LOST, "desk": NoticeState.PENDING, "chief": NoticeState.WAITING}
+    assert ledger.claim_notice("pager", lease_s=60) is None
+    (lost,) = [event for event in ledger.timeline("1.2.3") if event.kind == "notice lost"]
+    assert lost.detail["reason"] == "the settings name no such channel any more"
+
+
 def test_any_other_read_is_not(ledger: Ledger, queue_job: Callable[..., int]) -> None:
     """Without a reason nothing is recorded and nothing hurries."""
     job_id = queue_job()

@@ -57,3 +57,22 @@ def test_a_full_redis_is_told_as_full(redis_server: RedisServer) -> None:
         publish("cpu", 1)
     with pytest.raises(BrokerAway, match="Redis is full"):
         publish.waiting("cpu")
+
+
+@pytest.mark.parametrize(
+    ("orders", "told"),
+    [
+        ([("REPLICAOF", "127.0.0.1", "1")], "Redis is a read-only replica"),
+        ([("ACL", "SETUSER", "default", "-lpush")], "does not let our user write tokens"),
+        ([("CONFIG", "SET", "requirepass", "new"), ("CLIENT", "KILL", "TYPE", "normal")], "does not let us in"),
+    ],
+)
+def test_a_redis_that_is_there_and_refuses_says_why(
+    redis_server: RedisServer, orders: list[tuple[str, ...]], told: str
+) -> None:
+    """Nobody looks for a server that is down, or at its name."""
+    redis_server.start()
+    redis_server.order_all(orders)
+    publish = TokenPublisher(make_app(redis_server.url, WorkerSettings()))
+    with pytest.raises(BrokerAway, match=rf"{told}.*\. Jobs stay queued|{told}.*\? Jobs stay queued"):
+        publish("cpu", 1)
