@@ -49,8 +49,8 @@ class BoxInterpretation(Strict):
     first_class: int = Field(default=1, ge=0, description="the network's class for label 1; label 2 is the next")
     corners: Literal["low-high", "low-size", "centre-size"] = Field(
         default="low-high",
-        description="what a row holds: lowest edges, then highest; lowest edges, then the sides, as in COCO's files; or the "
-        "centre, then the sides",
+        description="what a row holds: lowest edges, then highest; lowest edges, then the sides, as in COCO's files; "
+        "or the centre, then the sides",
     )
     axes: Literal["array", "reversed"] = Field(
         default="array",
