@@ -23,6 +23,7 @@ from models.card.manifest import Card, explained
 from models.catalog import CARD_FILE
 from models.durable_file import write_durably
 from models.errors import CardError, ModelError, WeightsRefused
+from models.importing.node_order import put_in_order
 from models.proving.network_agreement import disagreement
 from models.runtimes.onnx_failures import NO_NETWORK
 
@@ -130,6 +131,7 @@ def onnx_answer(network: bytes) -> Answer:
 def _checked(network: bytes) -> onnx.ModelProto:
     try:
         model = onnx.load_from_string(network)
+        put_in_order(model.graph)
         onnx.checker.check_model(model)
     except NO_NETWORK as error:
         words = str(error).splitlines()[0] if str(error) else type(error).__name__
