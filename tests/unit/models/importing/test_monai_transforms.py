@@ -84,6 +84,7 @@ def test_fixed_numbers_may_stand_in_lists() -> None:
         ([AXES, step("Resized", spatial_size=[64, 64, 64], mode="trilinear", align_corners=True)], "align_corners"),
         ([AXES, SPACING, step("Resized", spatial_size=[64, 64, 64], mode="trilinear")], "Spacingd and then Resized"),
         ([AXES, SPACING | {"diagonal": True}], "diagonal = True"),
+        ([AXES, SPACING | {"scale_extent": True}], "scale_extent = True"),
         ([AXES, SPACING | {"padding_mode": "reflection"}], "padding_mode = reflection"),
         ([AXES | {"as_closest_canonical": True}, SPACING], "as_closest_canonical = True"),
         ([AXES | {"labels": [["R", "L"], ["P", "A"], ["I", "S"]]}, SPACING], "labels of its own"),
