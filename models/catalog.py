@@ -164,7 +164,7 @@ class Catalog:
 def read_entry(directory: Path) -> CatalogEntry:
     """Read one model directory. Raises CardError when its card cannot be read."""
     card = load_card(directory / CARD_FILE)
-    digest = hashlib.sha256(sha256_of(directory / CARD_FILE).encode())
+    digest = hashlib.sha256(_digest_of_card(directory / CARD_FILE).encode())
     state, reason = ModelState.READY, ""
     for name, network in sorted(card.networks.items()):
         file = directory / network.file
@@ -200,6 +200,13 @@ def read_entry(directory: Path) -> CatalogEntry:
             "back, or import the model again"
         )
     return CatalogEntry(card=card, directory=directory, digest=digest.hexdigest(), state=state, reason=reason)
+
+
+def _digest_of_card(file: Path) -> str:
+    try:
+        return sha256_of(file)
+    except OSError as error:  # read a moment ago, and removed or replaced since
+        raise CardError(f"{file}: cannot be read ({error.strerror}); is the model being moved?") from error
 
 
 def _of_path(path: Path, wrong_selection: WrongSelection, unreadable: list[UnreadableModel]) -> list[CatalogEntry]:

@@ -47,8 +47,10 @@ class BoxInterpretation(Strict):
     scores_output: str = Field(default="scores", description="its output ``(n,)``, probabilities")
     classes_output: str = Field(default="classes", description="its output ``(n,)``, whole numbers")
     first_class: int = Field(default=1, ge=0, description="the network's class for label 1; label 2 is the next")
-    corners: Literal["low-high", "centre-size"] = Field(
-        default="low-high", description="what a row holds: lowest edges, then highest; or the centre, then the sides"
+    corners: Literal["low-high", "low-size", "centre-size"] = Field(
+        default="low-high",
+        description="what a row holds: lowest edges, then highest; lowest edges, then the sides, as in COCO's files; "
+        "or the centre, then the sides",
     )
     axes: Literal["array", "reversed"] = Field(
         default="array",

@@ -275,9 +275,12 @@ def load_card(file: Path) -> Card:
 
     Raises CardError with file, key and what is allowed when anything in it is wrong.
     """
+    if file.exists() and not file.is_file():
+        # A pipe would be waited for without end.
+        raise CardError(f"{file}: is no file; mend it or remove the directory")
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise CardError(f"{file}: cannot be read as TOML ({error}); mend the file or remove the directory") from error
     try:
         return Card.model_validate(table)

@@ -24,6 +24,7 @@ from models.catalog import CARD_FILE
 from models.durable_file import write_durably
 from models.errors import CardError, WeightsRefused
 from models.foreign import first_line, told_as
+from models.importing.node_order import put_in_order
 from models.proving.network_agreement import disagreement
 from models.runtimes.onnx_failures import NO_NETWORK
 
@@ -131,6 +132,7 @@ def onnx_answer(network: bytes) -> Answer:
 def _checked(network: bytes) -> onnx.ModelProto:
     try:
         model = onnx.load_from_string(network)
+        put_in_order(model.graph)
         onnx.checker.check_model(model)
     except NO_NETWORK as error:
         told = f"this is no ONNX network that can be used: {first_line(error)}; export it again"

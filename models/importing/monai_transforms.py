@@ -153,13 +153,14 @@ def _orientation(values: Values, card: dict[str, Any], _channels: Sequence[str])
 
 def _spacing(values: Values, card: dict[str, Any], _channels: Sequence[str]) -> None:
     # What is not above 0 is as the images have it, for MONAI's Spacing and, as 0, for the card.
-    sides = [float(side) if side > 0 else 0.0 for side in values["pixdim"]]
+    said = values["pixdim"] if isinstance(values["pixdim"], (list, tuple)) else [values["pixdim"]]
+    # Of fewer than three the last one is that of the rest, too.
+    sides = [float(side) if side > 0 else 0.0 for side in (*said, *said[-1:] * 3)[:3]]
     if not all(map(math.isfinite, sides)):
         raise WeightsRefused("Spacingd with an infinite pixdim is not read here")
-    # diagonal turns an oblique volume to the patient's axes.
-    _only(values, min_pixdim=None, max_pixdim=None, diagonal=False)
-    card |= {"fit": "spacing", "spacing_mm": sides}
-    card["anchor"] = "edges" if values.get("scale_extent", False) else "first-voxel"
+    # diagonal turns an oblique volume to the patient's axes; scale_extent begins between the first voxel and its edge.
+    _only(values, min_pixdim=None, max_pixdim=None, diagonal=False, scale_extent=False)
+    card |= {"fit": "spacing", "spacing_mm": sides, "anchor": "first-voxel"}
     card["interpolation"] = _mode(values, {"bilinear": "linear", "nearest": "nearest", "1": "linear"}, "bilinear")
     beyond = _one(values.get("padding_mode", "border"))
     if beyond not in ("border", "zeros"):

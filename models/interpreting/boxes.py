@@ -68,6 +68,8 @@ def boxes_of(
         first, second = first[:, ::-1], second[:, ::-1]
     if interpretation.corners == "centre-size":
         first, second = first - second / 2, first + second / 2
+    elif interpretation.corners == "low-size":
+        second = first + second
     if interpretation.coordinates == "fractions":
         first, second = first * shape, second * shape
     if not (np.isfinite(first).all() and np.isfinite(second).all() and (first <= second).all()):

@@ -155,7 +155,8 @@ def _spaced(source: Volume, spacing_mm: tuple[float, float, float], preparation:
     if preparation.anchor == "edges":
         slices, rows, columns = (max(1, round(count * own / wanted)) for count, own, wanted in sides)
         return grid_of(source).stretched((slices, rows, columns))
-    slices, rows, columns = (round((count - 1) * own / wanted) + 1 for count, own, wanted in sides)
+    # Of halves the even one of the count, not of the steps: as MONAI rounds.
+    slices, rows, columns = (round((count - 1) * own / wanted + 1) for count, own, wanted in sides)
     affine = source.affine.copy()
     affine[:3, :3] *= [wanted / own for _, own, wanted in sides]
     if not _starts_at_its_corner(source, spacing_mm):

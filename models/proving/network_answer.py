@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from models.card.card_inference import Slices
 from models.card.card_interpretation import ClassificationInterpretation, LabelMapInterpretation
 from models.card.manifest import Card
 
@@ -79,8 +80,8 @@ def _of_label_map(card: Card, how: LabelMapInterpretation, network: str, graph: 
     sides, largest = _sides(graph, ""), max((label.number for label in card.labels), default=0)
     if not sides or not given:
         return ""  # the file does not say them
-    if how.kind == "labels" and len(sides) == len(given) - 1:
-        return ""  # label numbers may do without the axis of channels
+    if len(sides) == len(given) - 1 and (how.kind == "labels" or isinstance(card.inference, Slices)):
+        sides.insert(1, 1)  # label numbers, and any answer to slices, may do without the axis of one channel
     least, most = {
         "labels": (1, 1),
         "probability": (1, 2),

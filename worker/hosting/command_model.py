@@ -9,11 +9,13 @@ import zlib
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.card.card_inference import Command
@@ -29,6 +31,8 @@ LABELS, FINDINGS = ("labels.nii.gz", "labels.nii"), "findings.json"
 _MOST_JSON = 1 << 20
 #: Nothing that is measured in a body is larger; what is cannot be told in digits.
 _LARGEST = 1e15
+#: Voxels of the grid of 1 mm that programs of heads bring thick slices to, and answer on.
+_CONFORMED = 256**3
 #: NIfTI's world is RAS, DICOM's LPS.
 _TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -103,7 +107,7 @@ def _labels(out: Path, what: str, source: Volume) -> Volume | None:
     if file is None:
         return None
     # Eight bytes a voxel and a header: whatever inflates to more is no label map of this source.
-    content = _inflated(file, what, limit=8 * source.array.size + (1 << 20))
+    content = _inflated(file, what, limit=8 * max(source.array.size, _CONFORMED) + (1 << 20))
     try:
         image = nibabel.Nifti1Image.from_stream(BytesIO(content))
         _require_what_it_says(image, len(content))
@@ -117,14 +121,17 @@ def _labels(out: Path, what: str, source: Volume) -> Volume | None:
         )
     if not (int(image.header["sform_code"]) or int(image.header["qform_code"])):
         raise RuntimeFailed(f"{what}: {file.name} does not say where its voxels lie (sform_code and qform_code are 0)")
-    whole = np.asarray(values, np.float64)
-    if not (np.isfinite(whole).all() and (whole == np.floor(whole)).all() and whole.min() >= 0 and whole.max() <= 255):  # noqa: PLR2004
+    if not (_are_whole(values) and values.min() >= 0 and values.max() <= 255):  # noqa: PLR2004
         raise RuntimeFailed(f"{what}: {file.name} holds values that are no label numbers from 0 to 255")
-    found = Volume(array=whole.astype(np.uint8), affine=affine)
+    found = Volume(array=values.astype(np.uint8), affine=affine)
     labels = resample(found, grid_of(source), interpolation="nearest", outside=0.0)
     if np.any(found.array) and not np.any(labels.array):
         raise RuntimeFailed(f"{what}: all that {file.name} labels lies beside the images; is its affine theirs?")
     return labels
+
+
+def _are_whole(values: NDArray[Any]) -> bool:
+    return values.dtype.kind != "f" or bool(np.isfinite(values).all() and (values == np.floor(values)).all())
 
 
 def _require_what_it_says(image: nibabel.Nifti1Image, length: int) -> None:

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
+from models.card.manifest import Card, load_card
 from models.catalog import BUILT_IN, Catalog, ModelState, read_entry
 from models.errors import CardError, ChecksumMismatch, ModelError, ModelIncomplete, ModelTwice
 from models.testing import write_threshold_model
@@ -110,6 +111,38 @@ def test_a_card_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
     (wrong,) = catalog.unreadable
     assert wrong.directory == tmp_path / "wrong"
     assert "did you mean licence" in wrong.reason
+
+
+def test_a_card_that_is_no_card_stops_no_other(tmp_path: Path) -> None:
+    """A pipe, which nobody writes into, and tables within tables without end: each is told, and the rest is there."""
+    for name in ("deep", "folder", "pipe", "right"):
+        write_threshold_model(tmp_path, id=name)
+    (tmp_path / "deep" / "model.toml").write_text("a = " + "[" * 100_000)
+    for name in ("folder", "pipe"):
+        (tmp_path / name / "model.toml").unlink()
+    (tmp_path / "folder" / "model.toml").mkdir()
+    os.mkfifo(tmp_path / "pipe" / "model.toml")
+    catalog = Catalog.scan([tmp_path])
+    assert [entry.card.id for entry in catalog] == ["right"]
+    assert [wrong.directory.name for wrong in catalog.unreadable] == ["deep", "folder", "pipe"]
+
+
+def test_a_model_that_is_removed_while_it_is_looked_at_stops_no_other(tmp_path: Path) -> None:
+    """Its card was read a moment ago and is gone now."""
+    for name in ("leaving", "right"):
+        write_threshold_model(tmp_path, id=name)
+
+    def loaded_and_gone(file: Path) -> Card:
+        card = load_card(file)
+        if file.parent.name == "leaving":
+            shutil.rmtree(file.parent)
+        return card
+
+    with patch("models.catalog.load_card", loaded_and_gone):
+        catalog = Catalog.scan([tmp_path])
+    assert [entry.card.id for entry in catalog] == ["right"]
+    (gone,) = catalog.unreadable
+    assert "is the model being moved?" in gone.reason
 
 
 def test_a_later_path_counts_unless_only_the_earlier_is_ready(tmp_path: Path) -> None:

@@ -136,6 +136,17 @@ def read_by_us(folder: Path, volume: Volume) -> NDArray[np.uint8]:
 
 
 @pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
+def test_a_spacing_that_leaves_half_a_voxel_is_rounded_as_monai_rounds_it(tmp_path: Path) -> None:
+    """Columns span 47 steps of 1.5 mm and rows 51 of 1.25 mm: 70.5 and 37.5 of the network's."""
+    halves = [*PREPROCESSING[:3], PREPROCESSING[3] | {"pixdim": [1.0, 1.7, 3.1]}, PREPROCESSING[4]]
+    bundle = write_bundle(tmp_path, preprocessing=halves)
+    made = import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")
+    ours, theirs = read_by_us(made, oblique_head()), read_by_monai(bundle, oblique_head())
+    assert ours.shape == theirs.shape == (72, 38, 26)
+    assert np.mean(ours != theirs) < 0.001
+
+
+@pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
 def test_a_bundle_reads_as_monai_reads_it(bundle: Path, tmp_path: Path) -> None:
     """On the network's grid 999 of 1000 voxels agree, faces and all, and the reading comes back to the source's."""
     made = import_from("monai", bundle, card_file(tmp_path, wishes()), tmp_path / "models")

@@ -13,6 +13,10 @@ from models.proving.checking import check
 from models.runtimes.onnx_runtime import OnnxRuntime
 from tests.importing import wishes
 
+VOLUME = {"kind": "volume", "orientation": "RAS", "fit": "resize", "size": [8, 8, 8], "normalisation": "none"}
+WHOLE = wishes(preparation=VOLUME, inference={"strategy": "whole"}, interpretation={"kind": "classes"})
+ONE = wishes()["labels"][:1]
+
 
 def with_data_elsewhere(folder: Path) -> bytes:
     """Return a network whose weights lie beside it in `w.bin`."""
@@ -65,3 +69,31 @@ def test_an_input_that_a_branch_reads_is_renamed_there_too(tmp_path: Path) -> No
     )
     made = import_onnx(tmp_path / "n.onnx", table, tmp_path / "models")
     assert all(verdict.passed for verdict in check(read_entry(made), OnnxRuntime()))
+
+
+def test_nodes_in_another_order_are_put_in_order(tmp_path: Path) -> None:
+    """As a converter to 16-bit floats leaves them: what it adds stands at the end, whoever reads it."""
+    nodes = [
+        helper.make_node("Add", ["half", "half"], ["twice"]),
+        helper.make_node("Cast", ["twice"], ["y"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["x"], ["half"], to=TensorProto.FLOAT16),
+    ]
+    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 8, 8, 8]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "g", sides[:1], sides[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
+    made = import_onnx(
+        tmp_path / "n.onnx", WHOLE | {"interpretation": {"kind": "probability"}, "labels": ONE}, tmp_path
+    )
+    kinds = [node.op_type for node in onnx.load(made / "model.onnx").graph.node]
+    assert kinds == ["Cast", "Add", "Cast"]
+    assert all(verdict.passed for verdict in check(read_entry(made), OnnxRuntime()))
+
+
+def test_nodes_in_a_circle_are_refused(tmp_path: Path) -> None:
+    """No order is one; ONNX's own check says so."""
+    nodes = [helper.make_node("Add", ["x", "b"], ["a"]), helper.make_node("Add", ["a", "x"], ["b"])]
+    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 8, 8, 8]) for name in ("x", "b")]
+    graph = helper.make_graph(nodes, "g", sides[:1], sides[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
+    with pytest.raises(WeightsRefused, match="topologically sorted"):
+        import_onnx(tmp_path / "n.onnx", WHOLE, tmp_path)

@@ -114,7 +114,12 @@ def test_an_answer_that_is_no_array_is_refused(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("models.importing.import_torchscript._LARGEST_ANSWER", 1000)
     file = a_script(HARMLESS, tmp_path)
     with pytest.raises(RuntimeFailed, match="answers more than"):
-        import_from("torchscript", file, card_file(tmp_path, wishes() | VOLUME), tmp_path / "models")
+        import_from(
+            "torchscript",
+            file,
+            card_file(tmp_path, wishes(labels=wishes()["labels"][:1]) | VOLUME),
+            tmp_path / "models",
+        )
 
 
 def test_the_statuses_of_the_process_are_all_explained() -> None:

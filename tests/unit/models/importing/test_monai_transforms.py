@@ -6,6 +6,7 @@ import pytest
 
 from models.errors import WeightsRefused
 from models.importing.monai_transforms import interpretation, preparation
+from tests.optional import need
 
 
 def step(name: str, **values: Any) -> dict[str, Any]:
@@ -83,6 +84,7 @@ def test_fixed_numbers_may_stand_in_lists() -> None:
         ([AXES, step("Resized", spatial_size=[64, 64, 64], mode="trilinear", align_corners=True)], "align_corners"),
         ([AXES, SPACING, step("Resized", spatial_size=[64, 64, 64], mode="trilinear")], "Spacingd and then Resized"),
         ([AXES, SPACING | {"diagonal": True}], "diagonal = True"),
+        ([AXES, SPACING | {"scale_extent": True}], "scale_extent = True"),
         ([AXES, SPACING | {"padding_mode": "reflection"}], "padding_mode = reflection"),
         ([AXES | {"as_closest_canonical": True}, SPACING], "as_closest_canonical = True"),
         ([AXES | {"labels": [["R", "L"], ["P", "A"], ["I", "S"]]}, SPACING], "labels of its own"),
@@ -114,6 +116,17 @@ def test_a_side_that_spacing_leaves_alone_is_0() -> None:
     """MONAI keeps the images' own where pixdim is not above 0, or no number."""
     for kept in (-1, 0, float("nan")):
         assert preparation([AXES, SPACING | {"pixdim": [1.5, 1.5, kept]}])["spacing_mm"] == [1.5, 1.5, 0.0]
+
+
+@pytest.mark.filterwarnings("ignore")  # MONAI's, of its own defaults
+@pytest.mark.parametrize(("pixdim", "sides"), [(1.5, [1.5] * 3), ([1.5], [1.5] * 3), ((1, 2), [1.0, 2.0, 2.0])])
+def test_fewer_sides_than_three_are_those_of_the_rest(pixdim: object, sides: list[float]) -> None:
+    """As MONAI's Spacing fills them up."""
+    monai = need("monai.transforms")
+    torch = need("torch")
+    assert preparation([AXES, SPACING | {"pixdim": pixdim}])["spacing_mm"] == sides
+    spaced = monai.Spacing(pixdim=pixdim)(need("monai.data").MetaTensor(torch.rand(1, 9, 9, 9)))
+    assert spaced.pixdim.tolist() == sides
 
 
 def test_the_middle_may_be_cropped_before_intensities() -> None:

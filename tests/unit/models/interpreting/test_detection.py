@@ -106,6 +106,8 @@ def test_a_box_comes_back_to_where_the_thing_is(inference: dict[str, Any]) -> No
         ({}, [5, 10, 10, 30]),
         ({"axes": "reversed"}, [10, 5, 30, 10]),
         ({"corners": "centre-size"}, [7.5, 20, 5, 20]),
+        ({"corners": "low-size"}, [5, 10, 5, 20]),
+        ({"axes": "reversed", "corners": "low-size", "coordinates": "fractions"}, [0.25, 0.25, 0.5, 0.25]),
         ({"coordinates": "fractions"}, [0.25, 0.25, 0.5, 0.75]),
         ({"axes": "reversed", "corners": "centre-size", "coordinates": "fractions"}, [0.5, 0.375, 0.5, 0.25]),
     ],

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from models.card.card_inference import Slices
 from models.card.manifest import Card
 from models.proving.network_agreement import disagreement
 from tests.readings import LABELS, SINUS, a_card
@@ -64,6 +65,14 @@ def test_an_answer_of_another_shape_is_named(kind: str, answer: list[Any] | None
     found = disagreement(card(kind), "main", a_network(answer))
     assert found.startswith(told)
     assert bool(found) == bool(told)
+
+
+@pytest.mark.parametrize(("kind", "agrees"), [("probability", True), ("labels", True), ("classes", False)])
+def test_an_answer_to_slices_may_do_without_channels(*, kind: str, agrees: bool) -> None:
+    """It is read as one channel, which is too few for classes."""
+    how = card(kind).model_copy(update={"inference": Slices(strategy="slices")})
+    told = disagreement(how, "main", a_network(["n", 8, 8], given=("n", 1, 8, 8)))
+    assert bool(told) != agrees
 
 
 @pytest.mark.parametrize(
