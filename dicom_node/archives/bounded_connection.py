@@ -6,10 +6,13 @@ it everybody who waits for that thread's end.
 """
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from pynetdicom.pdu_primitives import P_DATA
+
+from dicom_node.messages.negotiation import legible
 
 #: Longer than any PDU that a peer may send us; what claims to be longer is not read.
 LONGEST_PDU = 4 << 20
@@ -37,7 +40,12 @@ def bound(association: Any, within_s: float) -> None:
     connection = upper_layer.socket
     connection.socket.settimeout(within_s)
     connection.recv = partial(_received, connection, within_s)
+    upper_layer._decode_pdu = partial(_decoded, upper_layer._decode_pdu)  # noqa: SLF001 - see `dicom_node.receiving.pynetdicom_seam`
     upper_layer.send_pdu = partial(_send_in_turn, upper_layer, upper_layer.send_pdu)
+
+
+def _decoded(decode: Callable[[bytearray], Any], pdu: bytearray) -> Any:
+    return decode(legible(pdu))
 
 
 def _received(connection: Any, within_s: float, count: int) -> bytearray:

@@ -29,7 +29,7 @@ from pynetdicom.timer import Timer
 from pynetdicom.transport import RequestHandler
 
 from dicom_node.errors import Interrupted, Silent, WireError
-from dicom_node.messages.ae_titles import with_legal_titles
+from dicom_node.messages.negotiation import legible
 from dicom_node.messages.pdata import P_DATA_TF, PDU_HEADER
 from dicom_node.monotonic_timer import set_timers
 from dicom_node.receiving.reading import Reading
@@ -61,7 +61,7 @@ PRIVATE_ATTRIBUTES: tuple[tuple[Any, str], ...] = (
 
 _IDLE, _DATA_TRANSFER, _CLOSING = "Sta1", "Sta6", "Sta13"  # PS3.8 9.2.1
 _CLOSED, _INVALID_PDU = "Evt17", "Evt19"  # PS3.8 9.2.3
-_KINDS, _ASSOCIATE_RQ = range(0x01, 0x08), 0x01
+_KINDS = range(0x01, 0x08)
 _BY_PROVIDER = 0x02  # who aborts (PS3.8 9.3.8)
 #: An A-ASSOCIATE-RQ with 128 contexts of 40 transfer syntaxes each has 400 kB.
 _LONGEST_ASSOCIATE = 1 << 20
@@ -164,7 +164,7 @@ class StoreDul(DULServiceProvider):
             if not self._connected().readable(0.0):
                 return
             kind, body = self._pdu(longest=_LONGEST_ASSOCIATE, within_s=self._reading.association_within_s)
-            self._pass_on(kind, with_legal_titles(bytes(body)) if kind == _ASSOCIATE_RQ else bytes(body))
+            self._pass_on(kind, bytes(body))
 
         self._end_with(read)
 
@@ -229,7 +229,7 @@ class StoreDul(DULServiceProvider):
 
     def _pass_on(self, kind: int, body: bytes) -> None:
         try:
-            pdu, event = self._decode_pdu(bytearray(PDU_HEADER.pack(kind, 0, len(body)) + body))
+            pdu, event = self._decode_pdu(legible(bytearray(PDU_HEADER.pack(kind, 0, len(body)) + body)))
             # What its state machine will do with it, in a thread that would end with whatever this raises.
             pdu.to_primitive()
         except Exception as error:  # pynetdicom raises anything over bytes that are no PDU

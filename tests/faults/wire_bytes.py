@@ -42,6 +42,19 @@ def associate_rq(
     return pdu(ASSOCIATE_RQ, struct.pack(">HH", 1, 0) + titles + bytes(32) + b"".join(items))
 
 
+def accepting(*user_items: bytes) -> bytes:
+    """Return an A-ASSOCIATE-AC for one context, with more user information."""
+    syntax = _item(0x40, b"1.2.840.10008.1.2")
+    user = _item(0x51, struct.pack(">I", 16384)) + _item(0x52, b"1.2.3.4") + b"".join(user_items)
+    items = _item(0x10, b"1.2.840.10008.3.1.1.1") + _item(0x21, bytes((1, 0, 0, 0)) + syntax) + _item(0x50, user)
+    return pdu(ASSOCIATE_AC, struct.pack(">HH", 1, 0) + bytes(64) + items)
+
+
+def user_item(kind: int, body: bytes) -> bytes:
+    """Return a sub-item of user information."""
+    return _item(kind, body)
+
+
 def _item(kind: int, body: bytes) -> bytes:
     return struct.pack(">BBH", kind, 0, len(body)) + body
 

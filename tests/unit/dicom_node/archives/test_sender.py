@@ -15,6 +15,7 @@ from dicom_node.archives.requestor import Requestor
 from dicom_node.contexts import VERIFICATION
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.settings import Peer
+from tests.faults.wire_bytes import RELEASE_RP, accepting, pdu, user_item
 
 
 def requestor(host: str) -> Requestor:
@@ -99,3 +100,23 @@ def test_who_is_interrupted_does_not_wait_for_a_silent_peer(wait_for: Callable[.
             wait_for(lambda: not waiting(), what="nobody waits for the peer", deadline_s=10)
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+def test_an_archive_with_an_odd_name_of_its_version_is_called() -> None:
+    """One that pads it with zeros, and adds user information that nobody knows (PS3.8 D.2), had "not answered"."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            with listening.accept()[0] as connection:
+                connection.recv(1 << 16)
+                connection.sendall(accepting(user_item(0x55, b"PACS\0\0\0\0"), user_item(0x60, b"new")))
+                connection.recv(1 << 16)
+                connection.sendall(pdu(RELEASE_RP, bytes(4)))
+
+        archive = threading.Thread(target=answer)
+        archive.start()
+        peer = Peer(ae_title="PACS", host="127.0.0.1", port=listening.getsockname()[1])
+        with Requestor(peer=peer, calling_ae_title="WETREAD").associate([(VERIFICATION, None)]) as association:
+            assert association.is_established
+            assert [context.context_id for context in association.accepted_contexts] == [1]
+        archive.join(5)
