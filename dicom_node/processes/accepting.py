@@ -49,9 +49,13 @@ def server_class(
             """Leave it as it is."""
 
         def get_request(self) -> Any:
-            """Accept, after the idler ones of the processes that share the port."""
+            """Accept, after the idler ones of the processes that share the port.
+
+            The caller's address is one that logs, records and `hosts` have in common: not ::ffff:192.0.2.7.
+            """
             time.sleep(self._crowd.deference_s)
-            return super().get_request()
+            connection, client_address = super().get_request()
+            return connection, place_of(client_address)
 
         def process_request(self, request: Any, client_address: Any) -> None:
             """Give an accepted connection a thread of its own, where there are not too many."""

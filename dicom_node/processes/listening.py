@@ -37,7 +37,6 @@ def _listening(host: str, port: int) -> socket.socket:
             listening.settimeout(0.0)
             failed.pop_all()
     except OSError as error:
-        raise ListenFailed(
-            f"cannot listen on {host}:{port} ({error.strerror}): does another node run there?"
-        ) from error
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        raise ListenFailed(f"cannot listen on {where} ({error.strerror}): does another node run there?") from error
     return listening

@@ -53,6 +53,17 @@ def test_row_11_strangers_are_rejected_with_the_standards_reason(
     assert len(node.instances()) == 3
 
 
+def test_row_11_a_caller_has_one_address_whatever_the_node_listens_on(
+    node: NodeProcess, wait_for: Callable[..., None]
+) -> None:
+    """On a socket for both families too: what the log says is what `wetread peers`, the trail and `hosts` have."""
+    node.start("\n".join(['host = "::"', "loopback = false", "processes = 1", peer_table("CT1", "127.0.0.1")]))
+    assert node.dcmtk("echoscu").returncode == 0
+    assert node.dcmtk("echoscu", calling="CT3").returncode != 0
+    wait_for(lambda: node.heard(REJECTED, "calling AE title is not listed"), what="the rejection in the log")
+    assert node.events(REJECTED)[-1]["address"] == "127.0.0.1"
+
+
 @pytest.mark.parametrize(
     ("title", "kind", "told"),
     [
