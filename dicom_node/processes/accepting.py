@@ -81,15 +81,19 @@ def server_class(
     return Server
 
 
-def _running() -> dict[Place, bool]:
-    """Return the connections of this process that are associations (True), are becoming one, or end.
+def connected() -> set[Any]:
+    """Return the connections of this process that are associations, are becoming one, or end.
 
     Of the two threads of each the upper layer's starts later, and may end later.
     """
     threads = threading.enumerate()
     associations = {thread.assoc for thread in threads if isinstance(thread, StoreDul)}
-    associations.update(thread for thread in threads if isinstance(getattr(thread, "dul", None), StoreDul))
+    return associations.union(thread for thread in threads if isinstance(getattr(thread, "dul", None), StoreDul))
+
+
+def _running() -> dict[Place, bool]:
+    """Return the places of all that are connected; True for associations."""
     return {
         place_of((association.requestor.address, association.requestor.port)): bool(association.is_established)
-        for association in associations
+        for association in connected()
     }

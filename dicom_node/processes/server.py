@@ -25,7 +25,7 @@ from dicom_node.contexts import (
 from dicom_node.datasets.origin import Origin
 from dicom_node.error_place import defect_of
 from dicom_node.messages.command_set import Command
-from dicom_node.processes.accepting import server_class
+from dicom_node.processes.accepting import connected, server_class
 from dicom_node.processes.admissions import Admissions
 from dicom_node.processes.offered_services import services_of, taken_roles
 from dicom_node.pynetdicom_switches import set_switches
@@ -85,6 +85,7 @@ class Node:
             reporters=lambda: reports.reporters if reports is not None else frozenset(),
         )
         self._servers: dict[str, Any] = {}  # "plain", "tls"
+        self._entity: Any = None
         self._stopping = threading.Event()
 
     @property
@@ -103,7 +104,7 @@ class Node:
         self._host_names.start()
         self._stopping.clear()
         settings = self._settings
-        entity = AE(ae_title=settings.ae_title)
+        entity = self._entity = AE(ae_title=settings.ae_title)
         entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         entity.maximum_pdu_size = settings.max_pdu_bytes
@@ -144,11 +145,13 @@ class Node:
         for association in remaining:
             association.abort(block=False)
         _join(remaining, _ABORT_WITHIN_S)
-        for association in remaining:
-            # A peer that goes on sending after the abort has been listened to for long enough.
+        # A peer that goes on sending after the abort has been listened to for long enough; and one that has connected
+        # and asks for nothing would be waited for until its ACSE timeout, longer than this process has.
+        left = [association for association in connected() if association.ae is self._entity]
+        for association in left:
             with contextlib.suppress(OSError, AttributeError):
                 association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
-        _join(remaining, _ABORT_WITHIN_S)
+        _join(left, _ABORT_WITHIN_S)
         _log.info("node stopped", aborted=len(remaining))
 
     def open_associations(self) -> int:

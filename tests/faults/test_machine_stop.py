@@ -1,7 +1,9 @@
 """The machine, row 34: SIGTERM while studies stream in."""
 
 import contextlib
+import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,3 +89,20 @@ def test_row_34_sigterm_ends_one_long_study_too(
         assert "part killed" not in node.log()
         assert "Traceback" not in node.log()
         assert not list(node.spool.rglob("*.part"))
+
+
+def test_row_34_sigterm_waits_for_nobody_who_asks_for_nothing(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """Who has connected and says nothing has longer than the grace time (`node.acse_timeout_s`)."""
+    node = ANode(tmp_path / "node", free_port(), processes=2, acse_timeout_s=120)
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(node)
+        for _ in range(8):
+            opened.enter_context(socket.create_connection((node.peer.host, node.peer.port)))
+        # They are accepted in turn: with an answer to this one all of them are in.
+        assert node.answers()
+        began = time.monotonic()
+        assert node.stop() == 0
+        took_s = time.monotonic() - began
+        node.start()
+    assert "part killed" not in node.log()
+    assert took_s < 20
