@@ -42,7 +42,7 @@ def test_a_distrusted_disk_is_a_trouble(tmp_path: Path, case: InstanceCase, monk
     def trips(*_ignored: object) -> bool:
         raise OSError("No tag to read")
 
-    monkeypatch.setattr("dicom_node.spooling.spool.judge", trips)
+    monkeypatch.setattr("dicom_node.spooling.spool.name_of", trips)
     proof = InstanceProof(tmp_path)
     proof.run([case])
     (trouble,) = proof.troubles
