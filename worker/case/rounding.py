@@ -4,13 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from models.card.card_parts import DECIDING_DIGITS
 from models.findings import Measurement
 from models.interpreting.critical import DIAMETERS, ML, MM, VOLUMES
 
 _NONE, _ALL, _ONE = 0.0, 100.0, 1.0
 _MOST_DIGITS = 3
-#: What was decided about a size was decided to so many.
-_MOST_DIGITS_OF_A_SIZE = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +88,6 @@ def rounded(percent: float, limits: Sequence[float] = ()) -> tuple[float, int]:
 
 def digits_of(number: float, least: int, limits: Between) -> int:
     """Return how many digits after the point tell a size from its limits, at least so many."""
-    exact = round(number, _MOST_DIGITS_OF_A_SIZE)
-    enough = (
-        digits for digits in range(least, _MOST_DIGITS_OF_A_SIZE) if limits.tells_alike(round(number, digits), exact)
-    )
-    return next(enough, max(least, _MOST_DIGITS_OF_A_SIZE))
+    exact = round(number, DECIDING_DIGITS)
+    enough = (digits for digits in range(least, DECIDING_DIGITS) if limits.tells_alike(round(number, digits), exact))
+    return next(enough, max(least, DECIDING_DIGITS))

@@ -5,15 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.card.card_parts import Concept
+from models.card.card_parts import DECIDING_DIGITS, Concept
 from models.findings import Count, Detection, Finding, HeatMap, Measurement, Reading
 from models.interpreting.counting import number_of, number_shown
 from models.interpreting.instances import CERTAINTY, DIAMETER, MILLIMETRE
 from models.volume import Source
 from worker.settings import ReportSettings
 
-#: As in `models.interpreting.critical`.
-_DIGITS = 9
 #: Codes whose number is a certainty or probability in percent.
 _PROBABILITY = Concept(value="111047", scheme="DCM", meaning="Probability of cancer")
 _CERTAINTIES = {(CERTAINTY.value, CERTAINTY.scheme), (_PROBABILITY.value, _PROBABILITY.scheme)}
@@ -78,7 +76,7 @@ def _large_enough(detection: Detection, report: ReportSettings) -> bool:
         if (measurement.name.value, measurement.name.scheme) == (DIAMETER.value, DIAMETER.scheme)
         and measurement.unit.value == MILLIMETRE.value
     ]
-    return not diameters or round(max(diameters), _DIGITS) >= report.min_diameter_mm
+    return not diameters or round(max(diameters), DECIDING_DIGITS) >= report.min_diameter_mm
 
 
 def _finding_certain_enough(finding: Finding, report: ReportSettings) -> bool:
