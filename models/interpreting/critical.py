@@ -50,7 +50,9 @@ def _reasons(rule: CriticalRule, reading: Reading) -> Iterator[CriticalReason]:
 def _certain(rule: CertaintyRule, findings: Sequence[Finding]) -> Iterator[CriticalReason]:
     for finding in findings:
         certainty = finding.certainty_percent
-        if _says(finding, rule.concept) and certainty is not None and certainty >= rule.at_least:
+        if certainty is None or not _says(finding, rule.concept):
+            continue
+        if round(certainty, DECIDING_DIGITS) >= rule.at_least:
             yield CriticalReason(
                 kind="certainty",
                 name=finding.name.meaning,

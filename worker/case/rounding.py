@@ -75,14 +75,15 @@ def rounded(percent: float, limits: Sequence[float] = ()) -> tuple[float, int]:
     What is below a limit stays below it, what reaches it reaches it; 100 and 0 may stand for what is nearly that, which
     is then told as more than 99 or less than 1, unless a limit lies there too.
     """
+    exact = round(percent, DECIDING_DIGITS)
     ends_told = any(_NONE < limit < _ONE or _ALL - _ONE < limit < _ALL for limit in limits)
     for digits in range(_MOST_DIGITS + 1):
         shown = round(percent, digits)
         at_end = ends_told and shown in (_NONE, _ALL) and shown != percent
-        if not at_end and all((shown >= limit) == (percent >= limit) for limit in limits):
+        if not at_end and all((shown >= limit) == (exact >= limit) for limit in limits):
             return shown, digits
     scale = 10**_MOST_DIGITS
-    up = shown == _NONE or any(shown < limit <= percent for limit in limits)
+    up = shown == _NONE or any(shown < limit <= exact for limit in limits)
     return (math.ceil if up else math.floor)(percent * scale) / scale, _MOST_DIGITS
 
 
