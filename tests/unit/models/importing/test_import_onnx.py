@@ -58,18 +58,7 @@ def test_an_input_that_a_branch_reads_is_renamed_there_too(tmp_path: Path) -> No
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n, 8, 8, 8]) for name, n in (("x", 1), ("y", 3))]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
-    table = wishes(
-        preparation={
-            "kind": "volume",
-            "orientation": "RAS",
-            "fit": "resize",
-            "size": [8, 8, 8],
-            "normalisation": "none",
-        },
-        inference={"strategy": "whole"},
-        interpretation={"kind": "classes"},
-    )
-    made = import_onnx(tmp_path / "n.onnx", table, tmp_path / "models")
+    made = import_onnx(tmp_path / "n.onnx", WHOLE, tmp_path / "models")
     assert all(verdict.passed for verdict in check(read_entry(made), OnnxRuntime()))
 
 
