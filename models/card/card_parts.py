@@ -80,6 +80,11 @@ class Concept(Strict):
     meaning: Written = Field(min_length=1, max_length=64)
 
 
+#: So many digits behind the point decide: what lies further is rounding of the computer's. Ten pixels of 0.8 mm reach
+#: 8 mm.
+DECIDING_DIGITS = 9
+
+
 class Range(Strict):
     """An inclusive range of what is never below 0; an end that is left out is open."""
 
@@ -94,6 +99,7 @@ class Range(Strict):
 
     def __contains__(self, value: float) -> bool:
         """Say whether the value lies inside."""
+        value = round(value, DECIDING_DIGITS)
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
     def __str__(self) -> str:

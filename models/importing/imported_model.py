@@ -175,7 +175,8 @@ def _with_input(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
 
 def _rename_in(graph: onnx.GraphProto, old: str, new: str) -> None:
     """Rename what a graph is given, also where its branches and loops read it from outside of themselves."""
-    taken = {value for node in graph.node for value in node.output} | {held.name for held in graph.initializer}
+    taken = {value for node in graph.node for value in node.output}
+    taken |= {held.name for held in (*graph.initializer, *graph.input)}
     if new in taken:
         raise WeightsRefused(f"the network calls something inside it {new}, as wetread calls the input; export it anew")
     for node in graph.node:

@@ -4,28 +4,33 @@ Some converters, ONNX Runtime's own to 16-bit floats among them, add theirs at t
 others do not.
 """
 
+import heapq
+from collections import defaultdict
+
 import onnx
 
 
 def put_in_order(graph: onnx.GraphProto) -> None:
     """Move nodes behind those that they read from; what is in order stays so, and a circle is left to who checks it."""
-    unmade = {name for node in graph.node for name in node.output if name}
-    ordered: list[onnx.NodeProto] = []
-    waiting = list(graph.node)
-    while waiting:
-        left = []
-        for node in waiting:
-            if unmade.isdisjoint(_read_by(node)):
-                unmade.difference_update(node.output)
-                ordered.append(node)
-            else:
-                left.append(node)
-        if len(left) == len(waiting):
-            return
-        waiting = left
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
+    made_by = {name: place for place, node in enumerate(graph.node) for name in node.output if name}
+    waits_for = [{made_by[name] for name in _read_by(node) if name in made_by} for node in graph.node]
+    read_by: dict[int, list[int]] = defaultdict(list)
+    for place, others in enumerate(waits_for):
+        for other in others:
+            read_by[other].append(place)
+    # Of those that wait for nothing the first: so nothing moves that need not.
+    ready, ordered = [place for place, others in enumerate(waits_for) if not others], []
+    while ready:
+        ordered.append(heapq.heappop(ready))
+        for place in read_by[ordered[-1]]:
+            waits_for[place].discard(ordered[-1])
+            if not waits_for[place]:
+                heapq.heappush(ready, place)
+    if len(ordered) < len(graph.node) or ordered == sorted(ordered):
+        return
+    nodes = [onnx.NodeProto.FromString(graph.node[place].SerializeToString()) for place in ordered]
     del graph.node[:]
-    graph.node.extend(copies)
+    graph.node.extend(nodes)
 
 
 def _read_by(node: onnx.NodeProto) -> set[str]:

@@ -11,7 +11,7 @@ from models.card.card_critical import (
     ProbabilityRule,
     VolumeRule,
 )
-from models.card.card_parts import Concept
+from models.card.card_parts import DECIDING_DIGITS, Concept
 from models.findings import Detection, Finding, Measurement, Reading, Structure
 from models.interpreting.counting import counts_in
 from models.interpreting.critical_reason import CriticalReason
@@ -21,8 +21,6 @@ from models.interpreting.presence import denies, only_present
 _PROBABILITY = (("111047", "DCM"), ("111012", "DCM"))
 DIAMETERS = (("81827009", "SCT"), ("103339001", "SCT"))
 VOLUMES = (("118565006", "SCT"),)
-#: What lies further behind the point is rounding of the computer's: ten pixels of 0.8 mm reach 8 mm.
-_DIGITS = 9
 #: UCUM units that a rule's own unit may be measured in.
 _PERCENT = {"%": 1.0, "1": 100.0}
 MM = {"mm": 1.0, "cm": 10.0}
@@ -52,7 +50,9 @@ def _reasons(rule: CriticalRule, reading: Reading) -> Iterator[CriticalReason]:
 def _certain(rule: CertaintyRule, findings: Sequence[Finding]) -> Iterator[CriticalReason]:
     for finding in findings:
         certainty = finding.certainty_percent
-        if _says(finding, rule.concept) and certainty is not None and certainty >= rule.at_least:
+        if certainty is None or not _says(finding, rule.concept):
+            continue
+        if round(certainty, DECIDING_DIGITS) >= rule.at_least:
             yield CriticalReason(
                 kind="certainty",
                 name=finding.name.meaning,
@@ -160,5 +160,5 @@ def _measured(
     for name in names:
         for measurement in measurements:
             if (measurement.name.value, measurement.name.scheme) == name and measurement.unit.value in units:
-                return round(measurement.value * units[measurement.unit.value], _DIGITS)
+                return round(measurement.value * units[measurement.unit.value], DECIDING_DIGITS)
     return None

@@ -38,7 +38,7 @@ class Found:
         score: Probability.
         low: Lowest slice (or frame), row and column, counted between the centres of voxels: the first is at 0.
         high: Likewise the highest.
-        cut: Whether it ends where the network's view ends, within the images.
+        cut: Whether it ends where the network's view ends, or what a scanner shows, within the images.
     """
 
     number: int
@@ -66,7 +66,8 @@ def detect_in_volume(
         cut = not cut_by_content(card) and _ends_with_view(
             boxes.low[index], boxes.high[index], prepared.array.shape[2:], to_source, source.array.shape
         )
-        found.append(replace(_found(boxes, index, corners.min(axis=0), corners.max(axis=0)), cut=cut))
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        found.append(replace(_found(boxes, index, low, high), cut=cut or _ends_with_field(low, high, source)))
     _, row_mm, column_mm = source.spacing_mm
     detections, missing = detections_of(card, interpretation, found, source.array.shape, (row_mm, column_mm))
     return plausibly_counted(Reading(detections=detections, missing=missing, counts=counts_of(detections, missing)))
@@ -222,6 +223,16 @@ def _ends_with_view(
             if reaches and ((there > -0.5 + _ROUNDING) & (there < ends - _ROUNDING)).all():
                 return True
     return False
+
+
+def _ends_with_field(low: NDArray[np.float64], high: NDArray[np.float64], source: Volume) -> bool:
+    """Say whether a box reaches the end of what a scanner shows within the images: beside it, or in it, is padding."""
+    if not source.ends_at_padding:
+        return False
+    first = np.floor(low + 0.5 + _ROUNDING).astype(int) - 1
+    last = np.ceil(high - 0.5 - _ROUNDING).astype(int) + 1
+    slices, rows, columns = (slice(max(0, start), max(0, end + 1)) for start, end in zip(first, last, strict=True))
+    return not source.imaged((slices, rows, columns)).all()
 
 
 def _is_cut(one: Found, shape: tuple[int, ...], *, by_frame: bool) -> bool:

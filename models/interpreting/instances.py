@@ -9,7 +9,7 @@ from contourpy import contour_generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.card.card_parts import Concept, Label
+from models.card.card_parts import DECIDING_DIGITS, Concept, Label
 from models.findings import Detection, Measurement
 from models.interpreting.diameters import length_mm, long_axis, short_axis_mm
 from models.interpreting.line_thinning import corners, simplified
@@ -61,7 +61,7 @@ def take_instances(
     measured = [
         (part, box, label, *widest(part, box, source.spacing_mm[1], source.spacing_mm[2])) for part, box, label in found
     ]
-    kept = [entry for entry in measured if entry[4] >= entry[2].smallest_mm]
+    kept = [entry for entry in measured if round(entry[4], DECIDING_DIGITS) >= entry[2].smallest_mm]
     kept.sort(key=lambda entry: -int(entry[0].sum()))
     detections = []
     for number, (part, box, label, slice_index, long_mm, short_mm) in enumerate(kept, start=1):

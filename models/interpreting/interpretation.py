@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from models.asking.answers import logit
 from models.card.card_interpretation import LabelMapInterpretation
-from models.card.card_parts import Concept, Label
+from models.card.card_parts import DECIDING_DIGITS, Concept, Label
 from models.card.manifest import Card
 from models.components import drop_small, fill_holes, largest_component
 from models.errors import ImplausibleResult
@@ -52,7 +52,7 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
     parts = _parts_known(interpretation, known)
     for label in known:
         if label.smallest_ml > 0:
-            smallest = label.smallest_ml / source.voxel_ml
+            smallest = round(label.smallest_ml / source.voxel_ml, DECIDING_DIGITS)
             parts[label.number] = drop_small(labels, label.number, smallest_voxels=smallest)
     voxels = _voxels([label.number for label in known], labels)
     _check_plausible(known, voxels, source.voxel_ml, interpretation)

@@ -140,11 +140,13 @@ class Gone:
         label: What, as today's card calls it.
         count: How many there were.
         largest: The size of the largest of them.
+        cut: Whether the edge of the images cut one of them, so that it was at least so large.
     """
 
     label: Label
     count: int
     largest: Measurement
+    cut: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,7 +114,8 @@ def _differing(change: Change, words: Words, limits: Limits) -> str:
 
 
 def _gone(one: Gone, words: Words, limits: Limits) -> str:
-    told = {"name": words.label(one.label), "size": words.measured(one.largest, limits)}
+    size = words.measured(one.largest, limits)
+    told = {"name": words.label(one.label), "size": words.say("at least {size}", size=size) if one.cut else size}
     if one.count == 1:
         return words.say("{name}: {size} then, not found now.", **told)
     return words.say("{name}: {count} then, the largest {size}; none found now.", count=one.count, **told)

@@ -4,13 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from models.card.card_parts import DECIDING_DIGITS
 from models.findings import Measurement
 from models.interpreting.critical import DIAMETERS, ML, MM, VOLUMES
 
 _NONE, _ALL, _ONE = 0.0, 100.0, 1.0
 _MOST_DIGITS = 3
-#: What was decided about a size was decided to so many.
-_MOST_DIGITS_OF_A_SIZE = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,21 +75,20 @@ def rounded(percent: float, limits: Sequence[float] = ()) -> tuple[float, int]:
     What is below a limit stays below it, what reaches it reaches it; 100 and 0 may stand for what is nearly that, which
     is then told as more than 99 or less than 1, unless a limit lies there too.
     """
+    exact = round(percent, DECIDING_DIGITS)
     ends_told = any(_NONE < limit < _ONE or _ALL - _ONE < limit < _ALL for limit in limits)
     for digits in range(_MOST_DIGITS + 1):
         shown = round(percent, digits)
         at_end = ends_told and shown in (_NONE, _ALL) and shown != percent
-        if not at_end and all((shown >= limit) == (percent >= limit) for limit in limits):
+        if not at_end and all((shown >= limit) == (exact >= limit) for limit in limits):
             return shown, digits
     scale = 10**_MOST_DIGITS
-    up = shown == _NONE or any(shown < limit <= percent for limit in limits)
+    up = shown == _NONE or any(shown < limit <= exact for limit in limits)
     return (math.ceil if up else math.floor)(percent * scale) / scale, _MOST_DIGITS
 
 
 def digits_of(number: float, least: int, limits: Between) -> int:
     """Return how many digits after the point tell a size from its limits, at least so many."""
-    exact = round(number, _MOST_DIGITS_OF_A_SIZE)
-    enough = (
-        digits for digits in range(least, _MOST_DIGITS_OF_A_SIZE) if limits.tells_alike(round(number, digits), exact)
-    )
-    return next(enough, max(least, _MOST_DIGITS_OF_A_SIZE))
+    exact = round(number, DECIDING_DIGITS)
+    enough = (digits for digits in range(least, DECIDING_DIGITS) if limits.tells_alike(round(number, digits), exact))
+    return next(enough, max(least, DECIDING_DIGITS))

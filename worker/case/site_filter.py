@@ -5,15 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.card.card_parts import Concept
+from models.card.card_parts import DECIDING_DIGITS, Concept
 from models.findings import Count, Detection, Finding, HeatMap, Measurement, Reading
 from models.interpreting.counting import number_of, number_shown
 from models.interpreting.instances import CERTAINTY, DIAMETER, MILLIMETRE
 from models.volume import Source
 from worker.settings import ReportSettings
 
-#: As in `models.interpreting.critical`.
-_DIGITS = 9
 #: Codes whose number is a certainty or probability in percent.
 _PROBABILITY = Concept(value="111047", scheme="DCM", meaning="Probability of cancer")
 _CERTAINTIES = {(CERTAINTY.value, CERTAINTY.scheme), (_PROBABILITY.value, _PROBABILITY.scheme)}
@@ -31,12 +29,14 @@ def for_site(reading: Reading, report: ReportSettings, source: Source | None) ->
         report: The site's wishes.
         source: What was read, which decides how things are counted; None: a volume.
     """
-    detections = tuple(one for one in reading.detections if _certain_enough(one, report) and _large_enough(one, report))
+    detections = tuple(
+        one for one in reading.detections if _certain_enough(certainty_of(one), report) and _large_enough(one, report)
+    )
     instances = reading.instances
     if instances is not None and len(detections) < len(reading.detections):
         instances = np.where(np.isin(instances, [detection.number for detection in detections]), instances, 0)
         instances = instances.astype(np.uint16)
-    findings = tuple(finding for finding in reading.findings if _finding_certain_enough(finding, report))
+    findings = tuple(finding for finding in reading.findings if _certain_enough(finding.certainty_percent, report))
     return replace(
         reading,
         instances=instances,
@@ -65,9 +65,8 @@ def _recounted(
             yield Count(label=count.label, measurement=number_of(count.label, number_shown(told, source)))
 
 
-def _certain_enough(detection: Detection, report: ReportSettings) -> bool:
-    certainty = certainty_of(detection)
-    return certainty is None or certainty >= report.min_certainty_percent
+def _certain_enough(percent: float | None, report: ReportSettings) -> bool:
+    return percent is None or round(percent, DECIDING_DIGITS) >= report.min_certainty_percent
 
 
 def _large_enough(detection: Detection, report: ReportSettings) -> bool:
@@ -78,11 +77,7 @@ def _large_enough(detection: Detection, report: ReportSettings) -> bool:
         if (measurement.name.value, measurement.name.scheme) == (DIAMETER.value, DIAMETER.scheme)
         and measurement.unit.value == MILLIMETRE.value
     ]
-    return not diameters or round(max(diameters), _DIGITS) >= report.min_diameter_mm
-
-
-def _finding_certain_enough(finding: Finding, report: ReportSettings) -> bool:
-    return finding.certainty_percent is None or finding.certainty_percent >= report.min_certainty_percent
+    return not diameters or round(max(diameters), DECIDING_DIGITS) >= report.min_diameter_mm
 
 
 def _of_what_is_told(

@@ -1,5 +1,6 @@
 """How the images of a volume were taken, as far as sizes in them depend on it beside `sampling`."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +9,10 @@ _SAME_WITHIN_MM = 0.5
 _DIGITS = 4
 #: A quarter more: scans of one part of a body differ by less.
 _AS_FAR = 1.25
-#: What is written into Contrast/Bolus Agent (0018,0010) where there was none.
-_NOBODY_GAVE_ANY = frozenset(
-    {"NO", "NONE", "N", "NA", "0", "NIL", "WO", "WITHOUT", "NOCONTRAST", "NONCONTRAST", "UNENHANCED", "NATIVE", "NATIV"}
-)
+#: What is written into Contrast/Bolus Agent (0018,0010) where there was none, by itself; and what begins such words.
+_NOBODY_GAVE_ANY = frozenset({"N", "NA", "0", "NIL", "NONCONTRAST", "NOCONTRAST", "UNENHANCED", "NATIVE", "NATIV"})
+_WITHOUT = frozenset({"NO", "NONE", "WITHOUT", "WO", "OHNE", "SANS", "SIN"})
+_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +58,8 @@ def acquired_in(image: Any, *, thickness_mm: float | None = None, reach_mm: floa
     The Contrast/Bolus Module (PS3.3 C.7.6.4, of enhanced images C.7.6.4b) is there where an agent was used; its name is
     often left empty, or says that there was none.
     """
-    word = "".join(filter(str.isalnum, str(image.get("ContrastBolusAgent") or ""))).upper()
-    named = bool(word) and word not in _NOBODY_GAVE_ANY
+    words = _WORD.findall(str(image.get("ContrastBolusAgent") or "").upper().replace("W/O", "WO"))
+    named = bool(words) and words[0] not in _WITHOUT and "".join(words) not in _NOBODY_GAVE_ANY
     given = _given_by_the_first_frame(image)
     return Acquired(
         contrast=given if given is not None else named or bool(image.get("ContrastBolusAgentSequence")),

@@ -88,7 +88,8 @@ def gone_of(reading: Reading, then: Sequence[Observed]) -> tuple[Gone, ...]:
         # Where something of the concept is there, nobody can tell whether it is the same; another side is another.
         size = largest(one.measurements for one in before) if side or concept not in here else None
         if size is not None:
-            found.append(Gone(label=label, count=len(before), largest=size))
+            cut = any(one.cut for one in before)
+            found.append(Gone(label=label, count=len(before), largest=size, cut=cut))
     return tuple(found)
 
 

@@ -4,6 +4,8 @@ What they are stored as says nothing: -2000 is below air, 65535 brighter than ev
 darkest of the image, and no mean counts them.
 """
 
+from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,9 @@ from worker.series.image_frames import Frame
 
 #: Of the range of what is image: closer to that, padding may be what is dark, cut off at the scanner's lowest value.
 _CLEARLY = 0.01
+#: Of all voxels: where so many are darker and so many brighter than the one value that is called padding, the image
+#: holds it too, such as 0 in phase images and subtractions.
+_AMID = 0.01
 
 
 def padding_of(dataset: Any, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
@@ -49,7 +54,8 @@ class VolumePadding:
         """Begin with none."""
         self._packed: dict[int, NDArray[np.uint8]] = {}
         self._of_padding_alone: set[int] = set()
-        self._real: list[float] = []
+        self._real: dict[int, tuple[float, float]] = {}
+        self._others = self._below = self._above = 0
 
     def taken_out(self, place: int, dataset: Any, stored: NDArray[Any], frame: Frame) -> NDArray[Any]:
         """Return a frame's stored values with the darkest of the others in place of padding; 0 where there is no other.
@@ -61,7 +67,14 @@ class VolumePadding:
             return stored
         self._packed[place] = np.packbits(padding, axis=-1)
         others, out = stored[~padding], stored[padding]
-        self._real += [float(end) * frame.slope + frame.intercept for end in (out.min(), out.max())]
+        first, last = out.min(), out.max()
+        self._real[place] = (
+            float(first) * frame.slope + frame.intercept,
+            float(last) * frame.slope + frame.intercept,
+        )
+        self._others += others.size
+        self._below += int(np.count_nonzero(others < first))
+        self._above += int(np.count_nonzero(others > last))
         if not others.size:
             self._of_padding_alone.add(place)
             return np.zeros_like(stored)
@@ -71,18 +84,29 @@ class VolumePadding:
         """Give all padding of a volume one value; return where it is and whether what is shown ends there.
 
         The value is the darkest of everything else; but 0 stays 0 where nothing is below it: around a body it is what
-        some networks have learnt to leave out. Both as `models.volume.Volume` keeps them.
+        some networks have learnt to leave out. Both as `models.volume.Volume` keeps them. A value amid all others is
+        one of the image, whatever the header calls it, and there is no padding.
         """
         if len(self._of_padding_alone) == len(volume) or not self._packed:
             return None, False
+        if self._is_amid_the_others():
+            self._write(volume, {place: first for place, (first, _) in self._real.items()})
+            return None, False
         images = [image for place, image in enumerate(volume) if place not in self._of_padding_alone]
         darkest, brightest = min(image.min() for image in images), max(image.max() for image in images)
-        clear = _CLEARLY * (float(brightest) - float(darkest))
-        ends_there = max(self._real) < darkest - clear or min(self._real) > brightest + clear
-        value = 0 if not any(self._real) and darkest >= 0 else darkest
-        _, rows, columns = volume.shape
-        bits = np.zeros((len(volume), rows, -(-columns // 8)), np.uint8)
+        clear, real = _CLEARLY * (float(brightest) - float(darkest)), list(chain(*self._real.values()))
+        ends_there = max(real) < darkest - clear or min(real) > brightest + clear
+        self._write(volume, dict.fromkeys(self._packed, 0 if not any(real) and darkest >= 0 else darkest))
+        bits = np.zeros((*volume.shape[:2], -(-volume.shape[2] // 8)), np.uint8)
         for place, packed in self._packed.items():
             bits[place] = packed
-            volume[place][np.unpackbits(packed, axis=-1, count=columns).astype(np.bool_)] = value
         return bits, bool(ends_there)
+
+    def _is_amid_the_others(self) -> bool:
+        one_value = all(first == last for first, last in self._real.values())
+        return one_value and min(self._below, self._above) > _AMID * self._others
+
+    def _write(self, volume: NDArray[Any], values: Mapping[int, float]) -> None:
+        for place, packed in self._packed.items():
+            padding = np.unpackbits(packed, axis=-1, count=volume.shape[2]).astype(np.bool_)
+            volume[place][padding] = values[place]

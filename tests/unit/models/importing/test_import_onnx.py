@@ -1,5 +1,6 @@
 """What is no ONNX file, or not all of one, is refused in words."""
 
+import time
 from pathlib import Path
 
 import onnx
@@ -9,6 +10,7 @@ from onnx import TensorProto, helper
 from models.catalog import read_entry
 from models.errors import WeightsRefused
 from models.importing.import_onnx import import_onnx
+from models.importing.node_order import put_in_order
 from models.proving.checking import check
 from models.runtimes.onnx_runtime import OnnxRuntime
 from tests.importing import wishes
@@ -56,18 +58,7 @@ def test_an_input_that_a_branch_reads_is_renamed_there_too(tmp_path: Path) -> No
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n, 8, 8, 8]) for name, n in (("x", 1), ("y", 3))]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
-    table = wishes(
-        preparation={
-            "kind": "volume",
-            "orientation": "RAS",
-            "fit": "resize",
-            "size": [8, 8, 8],
-            "normalisation": "none",
-        },
-        inference={"strategy": "whole"},
-        interpretation={"kind": "classes"},
-    )
-    made = import_onnx(tmp_path / "n.onnx", table, tmp_path / "models")
+    made = import_onnx(tmp_path / "n.onnx", WHOLE, tmp_path / "models")
     assert all(verdict.passed for verdict in check(read_entry(made), OnnxRuntime()))
 
 
@@ -87,6 +78,43 @@ def test_nodes_in_another_order_are_put_in_order(tmp_path: Path) -> None:
     kinds = [node.op_type for node in onnx.load(made / "model.onnx").graph.node]
     assert kinds == ["Cast", "Add", "Cast"]
     assert all(verdict.passed for verdict in check(read_entry(made), OnnxRuntime()))
+
+
+def test_thousands_of_nodes_are_put_in_order_at_once() -> None:
+    """A pass over all for each of them would take minutes."""
+    nodes = [helper.make_node("Relu", [f"v{place}"], [f"v{place + 1}"]) for place in range(3000)]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("v0", "v3000")]
+    graph = helper.make_graph(nodes[::-1], "g", ends[:1], ends[1:])
+    started = time.process_time()
+    put_in_order(graph)
+    assert time.process_time() - started < 5.0
+    assert [node.input[0] for node in graph.node] == [node.input[0] for node in nodes]
+
+
+def test_a_loop_that_has_a_value_of_our_name_is_refused(tmp_path: Path) -> None:
+    """Renamed, the network's input would be taken for that value: another answer."""
+    sides = [1, 1, 8, 8, 8]
+
+    def told(name: str, kind: int = TensorProto.FLOAT, shape: list[int] = sides) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    body = helper.make_graph(
+        [helper.make_node("Add", ["input", "x"], ["sum"]), helper.make_node("Identity", ["going"], ["goes"])],
+        "body",
+        [told("place", TensorProto.INT64, []), told("going", TensorProto.BOOL, []), told("input")],
+        [told("goes", TensorProto.BOOL, []), told("sum")],
+    )
+    held = [
+        helper.make_tensor("times", TensorProto.INT64, [], [3]),
+        helper.make_tensor("on", TensorProto.BOOL, [], [True]),
+        helper.make_tensor("none", TensorProto.FLOAT, sides, [0.0] * 512),
+    ]
+    loop = helper.make_node("Loop", ["times", "on", "none"], ["y"], body=body)
+    graph = helper.make_graph([loop], "g", [told("x")], [told("y")], held)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "n.onnx")
+    table = WHOLE | {"interpretation": {"kind": "probability"}, "labels": ONE}
+    with pytest.raises(WeightsRefused, match="calls something inside it input"):
+        import_onnx(tmp_path / "n.onnx", table, tmp_path)
 
 
 def test_nodes_in_a_circle_are_refused(tmp_path: Path) -> None:

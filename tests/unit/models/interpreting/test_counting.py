@@ -50,6 +50,17 @@ def test_instances_are_counted() -> None:
     assert counted(reading) == [2]
 
 
+@pytest.mark.parametrize("limit", [{"smallest_ml": 0.006}, {"plausible_volume_ml": Range(min=0.006)}])
+def test_what_is_just_as_large_as_a_limit_reaches_it(limit: dict[str, Any]) -> None:
+    """Five voxels of 1.2 microlitres have 6, whatever the computer's rounding takes away."""
+    labels = np.zeros((3, 3, 9), np.uint8)
+    labels[1, 1, 2:7] = 1
+    volume = Volume(array=labels, affine=np.diag((1.2, 1.0, 1.0, 1.0)))
+    card = a_counting_card(instances=False, **limit)
+    assert isinstance(card.interpretation, LabelMapInterpretation)
+    assert len(interpret(card, card.interpretation, volume, volume).structures) == 1
+
+
 def test_none_is_counted_as_0() -> None:
     """A label that was looked for and not found has a count as well."""
     assert counted(read_parts(a_counting_card())) == [0]

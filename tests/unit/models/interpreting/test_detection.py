@@ -1,5 +1,6 @@
 """A detector's boxes become findings where the things are, each thing once."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,17 @@ def test_a_box_comes_back_to_where_the_thing_is(inference: dict[str, Any]) -> No
     assert [label.name for label in reading.missing] == ["Mass"]
     assert reading.labels is None
     assert reading.instances is None
+
+
+@pytest.mark.parametrize(("first", "ends", "cut"), [(14, True, True), (15, True, False), (14, False, False)])
+def test_a_box_at_a_scanners_circle_is_cut(first: int, *, ends: bool, cut: bool) -> None:
+    """As what is outlined there is: beyond it nobody has seen anything. The thing ends at column 13."""
+    volume = with_cube()
+    beyond = np.zeros(volume.array.shape, np.bool_)
+    beyond[:, :, first:] = True
+    source = replace(volume, padding=np.packbits(beyond, axis=-1), ends_at_padding=ends)
+    (found,) = read(a_detector_card(inference={"strategy": "whole"}), source, finding_what_is_bright).detections
+    assert found.cut is cut
 
 
 @pytest.mark.parametrize(

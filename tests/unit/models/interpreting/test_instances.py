@@ -156,6 +156,15 @@ def test_what_is_too_small_is_dropped() -> None:
     assert instances.max() == 1
 
 
+def test_what_is_just_as_wide_as_the_smallest_stays() -> None:
+    """Ten pixels of 0.35 mm are 3.5 mm, whatever the computer's rounding takes away."""
+    labels = np.zeros((1, 5, 20), np.uint8)
+    labels[0, 2, 5:15] = NODULE.number
+    label = NODULE.model_copy(update={"smallest_mm": 3.5})
+    volume = Volume(array=labels, affine=np.diag((1.0, 1e-6, 0.35, 1.0)))
+    assert len(take_instances(labels, [label], volume)[1]) == 1
+
+
 def test_a_model_that_counts_gives_detections_with_certainty() -> None:
     """Logits of a network become two nodules whose certainty is the mean probability; nothing found is *missing*."""
     one = NODULE.model_copy(update={"number": 1})

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from models.card.card_critical import CriticalRule, DiameterRule, VolumeRule
+from models.card.card_critical import CertaintyRule, CriticalRule, DiameterRule, ProbabilityRule, VolumeRule
 from models.card.card_parts import Concept
-from models.findings import Measurement, Reading
+from models.findings import Finding, Measurement, Reading
+from models.interpreting.classification import PRESENT
 from models.interpreting.critical import critical_reasons
-from models.interpreting.instances import DIAMETER, MILLILITRE, MILLIMETRE, VOLUME
-from tests.readings import a_nodule_card, case_of, detections_reading
+from models.interpreting.instances import CERTAINTY, DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
+from tests.readings import SINUS, a_nodule_card, case_of, detections_reading
 from worker.case.case import Case
 from worker.case.finding_sentences import caveats_of, findings_of, summary_of
 from worker.case.foremost_words import foremost_sentences
@@ -117,6 +118,20 @@ def test_what_the_site_wants_told_is_not_told_as_smaller(series: LoadedSeries) -
         case = a_case(series, size, report=ReportSettings(min_diameter_mm=least))
         assert shown in findings_of(case)[0]
         assert any("is not reported" in caveat for caveat in caveats_of(case))
+
+
+def test_a_certainty_that_reaches_its_limit_is_told_as_that(series: LoadedSeries) -> None:
+    """100 times 0.57 is a little less than 57 for the computer: neither what is decided nor what is told is."""
+    percent = 100 * 0.57
+    rule = ProbabilityRule(when="probability", label="Nodule", at_least=57.0)
+    size = Measurement(name=CERTAINTY, value=percent, unit=PERCENT)
+    case = a_case(series, size, rule, report=ReportSettings(min_certainty_percent=57.0))
+    assert case.critical
+    assert "57 %" in findings_of(case)[0]
+    certain = CertaintyRule(when="certainty", concept=SINUS, at_least=57.0)
+    reading = Reading(findings=(Finding(name=SINUS, value=PRESENT, certainty_percent=percent),))
+    assert critical_reasons((certain,), reading)
+    assert for_site(reading, ReportSettings(min_certainty_percent=57.0), series.source).findings
 
 
 def test_a_comparison_does_not_cross_it(series: LoadedSeries) -> None:

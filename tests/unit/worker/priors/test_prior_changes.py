@@ -403,6 +403,18 @@ def test_what_is_no_longer_found_is_told() -> None:
     assert comparison_sentences(one, words_in("en"))[1:] == ("Nodule: 12.0 mm then, not found now.",)
 
 
+def test_what_was_cut_then_and_is_gone_was_at_least_so_large() -> None:
+    """What of it lay beyond the images nobody has measured."""
+    then = replace(observed(nodule(1, 12.0)), cut=True)
+    for before, told in (
+        ((then,), "Nodule: at least 12.0 mm then, not found now."),
+        ((observed(nodule(2, 14.0)), then), "Nodule: 2 then, the largest at least 14.0 mm; none found now."),
+    ):
+        prior = compared(Reading(missing=(NODULE,)), earlier(*before))
+        assert prior is not None
+        assert comparison_sentences(prior, words_in("en"))[1:] == (told,)
+
+
 def test_what_is_gone_is_so_on_its_side() -> None:
     """The left thalamus is missing, and what was found then was the right one, or is there under another label."""
     right = THALAMUS.model_copy(update={"number": 6, "name": "Right thalamus", "laterality": "right"})

@@ -121,6 +121,28 @@ def test_zero_around_a_body_stays_zero(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.imaged((slice(0, 6), slice(0, 20), slice(0, 21))), ~beyond)
 
 
+@pytest.mark.parametrize("attributes", [{}, {"RescaleSlope": "0.5", "RescaleIntercept": "-7"}])
+def test_a_value_amid_all_others_is_one_of_the_image(tmp_path: Path, attributes: dict[str, str]) -> None:
+    """Such as 0 of phase images and subtractions, which some devices call padding: holes would be made in a body."""
+    values = np.random.default_rng(2).integers(-40, 40, (6, 20, 21)).astype(np.int32)
+    values[2] = 0
+    source = read(tmp_path, values, **{"PixelRepresentation": 1, "PixelPaddingValue": 0, **attributes})
+    slope, intercept = (
+        float(attributes.get(f"Rescale{name}", usual)) for name, usual in (("Slope", 1), ("Intercept", 0))
+    )
+    np.testing.assert_allclose(source.array, values * slope + intercept)
+    assert (source.padding, source.ends_at_padding) == (None, False)
+
+
+def test_a_few_values_beyond_padding_do_not_make_it_one_of_the_image(tmp_path: Path) -> None:
+    """As metal leaves them: padding beside the circle is no image all the same."""
+    values, beyond = stored(-2000)
+    values[2, 10, 10] = -2500
+    source = read(tmp_path, values, **SIGNED)
+    assert source.padding is not None
+    assert set(np.asarray(source.array)[beyond]) == {-2500 - 1024}
+
+
 def test_a_volume_without_padding_is_as_it_was(tmp_path: Path) -> None:
     """Also where the header names a value that no pixel has."""
     values, _ = stored(50)
