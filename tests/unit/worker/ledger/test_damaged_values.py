@@ -244,7 +244,7 @@ def test_what_a_later_wetread_knows_is_left_alone(ledger: Ledger, queue_job: Cal
     harm(ledger, "UPDATE notification SET topic = 'odd', state = 'new' WHERE id = 1", anywhere=True)
     assert ledger.new_notifications() == []
     harm(ledger, "UPDATE notification SET topic = 'overdue', state = 'odd' WHERE id = 1", anywhere=True)
-    assert ledger.overview().alerts.count(NotificationState.UNANSWERED, topic="overdue") == 1
+    assert ledger.overview().alerts.counts["overdue", NotificationState.UNANSWERED] == 1
     with ledger.reading() as session:
         assert [session.scalar(text(asked)) for asked in ODD.values()] == ["odd"] * 3
 
