@@ -94,11 +94,14 @@ class SpoolUnfit(NodeError):
 
 
 class Backlogged(StoreRefused):
-    """Too many complete studies wait for the ledger, so instances are refused: look at its database."""
+    """Too many complete studies wait, or nobody puts any together; the message says which. Instances are refused."""
 
     status = OUT_OF_RESOURCES
     comment = "backlog full"
-    means = "`node.max_backlog` complete studies wait for the ledger"
+    means = (
+        "`node.max_backlog` complete studies wait for the ledger, one could not be synced, or nobody puts studies "
+        "together for the moment"
+    )
     sender_does = _LATER
 
 

@@ -163,7 +163,8 @@ class Assembler:
 
     def _stepped(self) -> bool:
         try:
-            going = self.step(self._pause_s())
+            # While nothing is taken nothing comes that would end a pause.
+            going = self.step(0.0 if self._failing else self._pause_s())
         except Exception as error:  # noqa: BLE001 - the outermost frame of the thread: without it no study is read
             self._failing = True
             _tell_failed(error, study="")

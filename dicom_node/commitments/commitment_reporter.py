@@ -18,7 +18,7 @@ from dicom_node.clock import MONOTONIC, Clock
 from dicom_node.commitments.commitment_call import CONNECT_WITHIN_S, CommitmentCall
 from dicom_node.commitments.commitment_requests import CommitmentRequests, name_of_peer, peer_of
 from dicom_node.error_place import place_of
-from dicom_node.errors import ArchiveError, NodeError
+from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, NodeError
 from dicom_node.messages.commitment_messages import CommitmentRequest
 from dicom_node.settings import NodeSettings
 from dicom_node.spooling.spool import Spool
@@ -218,8 +218,19 @@ class CommitmentReporter:
                 self._forget(name)
                 left.discard(name)
         except (ArchiveError, OSError) as error:
+            if isinstance(error, ArchiveUnreachable | AssociationRejected):
+                left |= self._due_of(ae_title)  # it need not be called for each part of what waits for it
             _log.warning("storage commitment not reported", peer=ae_title, requests=len(left), cause=str(error))
         self._postpone(left)
+
+    def _due_of(self, ae_title: str) -> set[str]:
+        now, peer = self._clock.now(), name_of_peer(ae_title)
+        with self._lock:
+            return {
+                name
+                for name, waiting in self._waiting.items()
+                if peer_of(name) == peer and not waiting.association and waiting.at <= now
+            }
 
     def _taken(self, ae_title: str, requests: Mapping[str, CommitmentRequest]) -> Iterable[str]:
         """Report, and yield the names of those that the peer has taken. Raises ArchiveError, OSError."""

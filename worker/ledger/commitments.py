@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, load_only
 
 from worker.errors import LedgerDamaged
 from worker.jobs.job import LEAVING, DeliveryState, JobState, require_delivery, retry_wait_s
@@ -82,6 +82,8 @@ class CommitmentLedger(Database):
                 .where(Delivery.destination == destination, Delivery.state == DeliveryState.UNCOMMITTED)
                 .order_by(Delivery.id)
                 .with_for_update(**LOCK)
+                # A time that cannot be read must not keep the destination from being served.
+                .options(load_only(Delivery.state, Delivery.destination, Delivery.result_object_id))
             ).all()
             for delivery in waiting:
                 require_delivery(DeliveryState.UNCOMMITTED, DeliveryState.ACCEPTED)
@@ -230,7 +232,8 @@ def _asked_for(
         select(Commitment, Delivery, ResultObject)
         .join(Delivery, Delivery.id == Commitment.delivery_id)
         .join(ResultObject, ResultObject.id == Delivery.result_object_id)
-        .where(ResultObject.job_id == job_id, *due)
+        # Of the locked row itself: what `due` looks up beside it PostgreSQL reads as it was before the lock.
+        .where(ResultObject.job_id == job_id, *due, is_over(Commitment, Commitment.not_before_s, now))
         .order_by(Delivery.id)
         .with_for_update(of=(Commitment, Delivery), **LOCK)
         .execution_options(populate_existing=True)
@@ -295,14 +298,14 @@ def ask_for_taken(session: Session, destinations: Collection[str], which: Column
     """Ask for what these destinations have taken and are not asked to commit to; return of how many objects."""
     asked = select(Commitment.delivery_id)
     taken = session.scalars(
-        select(Delivery)
+        select(Delivery.id)
         .where(Delivery.destination.in_(destinations), Delivery.state == DeliveryState.ACCEPTED, which)
         .where(Delivery.id.not_in(asked))
         .order_by(Delivery.id)
         .with_for_update(**LOCK)
     ).all()
     # From now on: what was taken long ago would be given up before it is asked for.
-    session.add_all(Commitment(delivery_id=delivery.id, created_at=utc_now()) for delivery in taken)
+    session.add_all(Commitment(delivery_id=delivery_id, created_at=utc_now()) for delivery_id in taken)
     return len(taken)
 
 

@@ -17,7 +17,7 @@ from worker.ledger.damage import damage_told, put_aside
 from worker.ledger.database import LOCK, Database, utc_now, write_event
 from worker.ledger.notifications import record_notification
 from worker.ledger.tables import Deadline, Job, Revision
-from worker.ledger.waits import seconds_left
+from worker.ledger.waits import is_over, seconds_left
 
 _log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ class DeadlineLedger(Database):
             found = session.execute(
                 select(Job.id, Job.state)
                 .join(Deadline, Deadline.job_id == Job.id)
-                .where(Deadline.passed.is_(None), Job.state.in_(_OWING))
+                .where(Deadline.passed.is_(None), is_over(Deadline, Deadline.until_s, now), Job.state.in_(_OWING))
                 .order_by(Job.id)
                 # Both: one that another reconciler has decided a moment ago drops out.
                 .with_for_update(of=[Deadline, Job], skip_locked=True, **LOCK)

@@ -799,3 +799,27 @@ def test_nothing_is_taken_while_nobody_puts_studies_together(
         wait_for(assembler.accepting, what="instances are taken again")
     finally:
         assembler.stop()
+
+
+def test_instances_are_taken_again_as_soon_as_what_failed_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., None]
+) -> None:
+    """Not when the next study is due: where none is open that is a minute later, and nothing comes that wakes it."""
+    monkeypatch.setattr(assembler_module, "_FAILED_PAUSE_S", 0.5)
+    assembler = Assembler(NodeSettings(), Spool(tmp_path), ListStudyStore())
+    going_on, failed = Handover.run_due, list[None]()
+
+    def fails_once(self: Handover) -> None:
+        if not failed:
+            failed.append(None)
+            raise MemoryError
+        going_on(self)
+
+    monkeypatch.setattr(Handover, "run_due", fails_once)
+    assembler.start()
+    try:
+        assembler.association_ended("an association")
+        wait_for(lambda: not assembler.accepting(), what="nothing is taken")
+        wait_for(assembler.accepting, what="instances are taken again", deadline_s=10.0)
+    finally:
+        assembler.stop()

@@ -113,6 +113,19 @@ def test_a_long_line_of_reports_is_loaded_by_parts(
     assert sorted(report.transaction_uid for report in reports) == transactions
 
 
+def test_a_peer_that_is_away_is_called_once_for_all_that_waits(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once a part: each call takes its time, and each is a warning."""
+    monkeypatch.setattr(commitment_reporter, "_REQUESTS_AT_ONCE", 2)
+    for number in range(5):
+        house.keep(f"1.2.{number}")
+    house.reporter.look_again()
+    assert [house.attempts() for _ in range(3)] == [1, 0, 0]
+    house.clock.advance(30)
+    assert [house.attempts() for _ in range(3)] == [1, 0, 0]
+    house.clock.advance(60)
+    assert len(house.heard(3)) == 5
+
+
 def test_an_association_reports_on_its_own_requests_until_it_ends(house: House) -> None:
     """Another's end, and a look at the disk, change nothing."""
     name = house.keep("1.2.3")

@@ -26,3 +26,20 @@ def test_it_begins_with_the_few_that_wait(ledger: Ledger, ledger_url: str, look:
     with ledger.reading() as session:
         outermost = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", given).all()[0]
     assert "rowid=?" in outermost[3]
+
+
+def test_deadlines_that_are_ahead_cost_one_look(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """The reconciler looks every few seconds, and on SQLite nobody else writes meanwhile."""
+    asked: list[str] = []
+    event.listen(ledger._engine, "before_cursor_execute", lambda _c, _k, sql, *_: asked.append(sql))
+
+    def statements() -> int:
+        asked.clear()
+        assert ledger.pass_deadlines() == []
+        return len(asked)
+
+    queue_job("1.2.1", deadline_s=120.0)
+    alone = statements()
+    for number in range(2, 5):
+        queue_job(f"1.2.{number}", deadline_s=120.0)
+    assert statements() == alone

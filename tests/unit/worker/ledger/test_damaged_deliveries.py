@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
 from tests.unit.worker.conftest import ManualLedgerClock
@@ -11,6 +11,7 @@ from tests.unit.worker.reads import claim_next, next_batch, record, result_file
 from worker.errors import LedgerDamaged
 from worker.jobs.job import DeliveryState
 from worker.jobs.job_records import OutgoingBatch
+from worker.ledger.deliveries import CommitmentWish
 from worker.ledger.ledger import Ledger
 from worker.ledger.tables import Delivery
 from worker.object_kinds import DEFAULT_KINDS
@@ -129,3 +130,20 @@ def test_what_is_damaged_frees_others(ledger: Ledger, clock: ManualLedgerClock, 
     clock.seconds += 61
     assert ledger.free_expired_deliveries() == 2
     assert [claimed(ledger).job_id for _ in range(2)] == [first.job_id, second.job_id]
+
+
+BEGINNINGS: dict[CommitmentWish, Callable[[Ledger], int]] = {
+    "required": lambda ledger: ledger.require_no_commitment("pacs", asked=False),
+    "": lambda ledger: ledger.want_commitments("pacs"),
+}
+
+
+@pytest.mark.parametrize("before", BEGINNINGS)
+def test_what_a_deliverer_begins_with_passes_over_damaged_times(ledger: Ledger, before: CommitmentWish) -> None:
+    """Settings that ask for commitment, or do so no more: a destination is served only after that."""
+    for _ in range(2):
+        ledger.delivered(claimed(ledger).objects[0], DeliveryState.ACCEPTED, status=0, commitment=before)
+    harm(ledger, "UPDATE delivery SET created_at = 'yesterday' WHERE id = 1")
+    assert BEGINNINGS[before](ledger) == 2
+    with ledger.reading() as session:
+        assert set(session.scalars(select(Delivery.state))) == {DeliveryState.ACCEPTED}

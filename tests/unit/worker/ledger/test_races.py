@@ -129,6 +129,19 @@ def test_a_job_leaves_through_one_deliverer(ledger: Ledger, queue_job: Callable[
     assert {tuple(item.kind for item in batch.objects) for batch in batches} == {("SEG", "SR")}
 
 
+def test_an_archive_is_asked_once_to_commit(ledger: Ledger, queue_job: Callable[..., int], together: Together) -> None:
+    """Deliverers that look at the same moment find the same job due, and one of them asks for it."""
+    jobs = {queue_job(f"1.2.{number}") for number in range(AT_ONCE)}
+    for _ in jobs:
+        finish(ledger, claim_next(ledger))
+        for item in next_batch(ledger, "pacs").objects:
+            ledger.delivered(item, DeliveryState.ACCEPTED, status=0, commitment="wanted")
+    ask = attempted(lambda one: one.claim_commitment("pacs", timeout_s=60, give_up_after_s=60), 3)
+    asked = [batch for answer in together(*[ask] * AT_ONCE) for batch in answer if batch is not None]
+    asked += iter(lambda: ledger.claim_commitment("pacs", timeout_s=60, give_up_after_s=60), None)
+    assert sorted(batch.job_id for batch in asked) == sorted(jobs)
+
+
 def test_reconcilers_count_a_lost_lease_once(
     ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int], together: Together
 ) -> None:
