@@ -3,6 +3,7 @@
 Whatever a test in `ledger/` proves of the ledger, it proves twice: on SQLite and on PostgreSQL.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,17 +42,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("ledger_url", ("sqlite", "postgresql"), indirect=True)
 
 
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with empty tables: copied, it is there in a tenth of the time that all migrations take."""
+    file = tmp_path_factory.mktemp("empty") / "ledger.sqlite3"
+    Ledger.open(f"sqlite:///{file}").close()
+    return file
+
+
 @pytest.fixture
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where `ledger` is: in a SQLite file, or in a database on PostgreSQL."""
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path, empty_ledger: Path) -> str:
+    """Where `ledger` is: in a SQLite file, or in a database on PostgreSQL; its tables are there and empty."""
     if getattr(request, "param", "sqlite") == "postgresql":
         return str(request.getfixturevalue("postgresql_url"))
-    return f"sqlite:///{tmp_path}/ledger.sqlite3"
+    file = shutil.copy(empty_ledger, tmp_path / "ledger.sqlite3")
+    return f"sqlite:///{file}"
 
 
 @pytest.fixture
 def ledger(ledger_url: str, clock: ManualLedgerClock) -> Iterator[Ledger]:
-    """An empty ledger, migrated from nothing."""
+    """An empty ledger."""
     opened = Ledger.open(ledger_url, clock=clock)
     yield opened
     opened.close()
