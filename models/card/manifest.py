@@ -28,7 +28,7 @@ from models.card.card_interpretation import (
 )
 from models.card.card_mistakes import mistakes
 from models.card.card_network import Golden, Network
-from models.card.card_parts import Concept, Identifier, Label, Range, Strict, Written, alike
+from models.card.card_parts import Concept, Identifier, Label, Range, Strict, Text, Written, alike
 from models.card.card_preparation import (
     ImagePreparation,
     NoPreparation,
@@ -71,9 +71,14 @@ class Card(Strict):
     manufacturer: Written = Field(min_length=1, max_length=64)
     licence: str
     intended_use: str
-    limits: str = ""
+    limits: Text = ""
     contact: str = ""
-    device_uid: str = Field(default="", description="left out, it is derived from id and version")
+    device_uid: str = Field(
+        default="",
+        pattern="^(0|[1-9][0-9]*)([.](0|[1-9][0-9]*))+$",
+        max_length=64,
+        description="left out, it is derived from id and version",
+    )
     family: Concept = Concept(value="123110", scheme="DCM", meaning="Artificial Intelligence")
     trigger: Literal["study", "series"] = Field(
         default="study",
@@ -280,7 +285,7 @@ def load_card(file: Path) -> Card:
         raise CardError(f"{file}: is no file; mend it or remove the directory")
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # also over a number of thousands of digits
         raise CardError(f"{file}: cannot be read as TOML ({error}); mend the file or remove the directory") from error
     try:
         return Card.model_validate(table)

@@ -46,7 +46,7 @@ def read_wishes(file: Path | None) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CardError(f"{file}: cannot be read as TOML ({error})") from error
 
 
@@ -133,6 +133,7 @@ def _checked(network: bytes) -> onnx.ModelProto:
     try:
         model = onnx.load_from_string(network)
         put_in_order(model.graph)
+        _require_axes(model)
         onnx.checker.check_model(model)
     except NO_NETWORK as error:
         told = f"this is no ONNX network that can be used: {first_line(error)}; export it again"
@@ -144,6 +145,15 @@ def _checked(network: bytes) -> onnx.ModelProto:
     if inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
         raise WeightsRefused("the network's input is not float32; export it with a cast at its beginning")
     return model
+
+
+def _require_axes(model: onnx.ModelProto) -> None:
+    for given in model.graph.input:
+        if not given.type.tensor_type.shape.dim and given.name not in {each.name for each in model.graph.initializer}:
+            raise WeightsRefused(
+                f"the file does not say which axes the network's input {given.name} has; export it again with them, "
+                "such as (n, 1, d, h, w), free where any size is taken"
+            )
 
 
 def _input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:

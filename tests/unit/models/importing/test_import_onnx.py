@@ -43,6 +43,15 @@ def test_what_is_not_all_there_is_refused(tmp_path: Path, before: bytes, after: 
         import_onnx(file, {}, tmp_path / "models")
 
 
+def test_an_input_without_axes_is_refused(tmp_path: Path) -> None:
+    """Nobody knows what to give to it; a made-up input would be blamed on the card."""
+    model = onnx.load_from_string(with_data_elsewhere(tmp_path))
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, tmp_path / "network.onnx")
+    with pytest.raises(WeightsRefused, match="does not say which axes the network's input x has; export it again"):
+        import_onnx(tmp_path / "network.onnx", WHOLE, tmp_path / "models")
+
+
 def test_an_input_that_a_branch_reads_is_renamed_there_too(tmp_path: Path) -> None:
     """A network with branches or loops reads what lies outside of them by its name."""
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("a", "b")]
