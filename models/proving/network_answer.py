@@ -27,19 +27,23 @@ def answer_problem(card: Card, network: str, model: "onnx.ModelProto") -> str:
         network: Its name there.
         model: The network, with the outputs that the card names.
     """
+    return _of_chance(network, model) or _of_activation(card, model.graph) or _of_shape(card, network, model.graph)
+
+
+def _of_chance(network: str, model: "onnx.ModelProto") -> str:
+    parts = (model.graph, *model.functions)
+    nodes = [(node, part) for part in parts for node in _nodes(part)]
+    drawn = [
+        node.op_type
+        for node, part in nodes
+        if node.op_type in _RANDOM or (node.op_type == "Dropout" and _is_training(node, part))
+    ]
+    if not drawn:
+        return ""
     return (
-        _of_chance(network, model.graph) or _of_activation(card, model.graph) or _of_shape(card, network, model.graph)
+        f"networks.{network}: the network draws random numbers ({drawn[0]}), so that it never answers the same twice; "
+        "export it again as it is asked, not as it is trained (`module.eval()`)"
     )
-
-
-def _of_chance(network: str, graph: "onnx.GraphProto") -> str:
-    for node in _nodes(graph):
-        if node.op_type in _RANDOM or (node.op_type == "Dropout" and _is_training(node, graph)):
-            return (
-                f"networks.{network}: the network draws random numbers ({node.op_type}), so that it never answers the "
-                "same twice; export it again as it is asked, not as it is trained (`module.eval()`)"
-            )
-    return ""
 
 
 def _of_activation(card: Card, graph: "onnx.GraphProto") -> str:
@@ -101,20 +105,21 @@ def _of_label_map(card: Card, how: LabelMapInterpretation, network: str, graph: 
     return ""
 
 
-def _nodes(graph: "onnx.GraphProto") -> Iterator["onnx.NodeProto"]:
-    """Yield all nodes, those within branches and loops too."""
-    for node in graph.node:
+def _nodes(part: "onnx.GraphProto | onnx.FunctionProto") -> Iterator["onnx.NodeProto"]:
+    """Yield all nodes of a graph or a function, those within branches and loops too."""
+    for node in part.node:
         yield node
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
                 yield from _nodes(inner)
 
 
-def _is_training(node: "onnx.NodeProto", graph: "onnx.GraphProto") -> bool:
+def _is_training(node: "onnx.NodeProto", part: "onnx.GraphProto | onnx.FunctionProto") -> bool:
     """Say whether a Dropout drops: the constant that says so is true."""
     name = node.input[_TRAINING_INPUT] if len(node.input) > _TRAINING_INPUT else ""
-    held = [each for each in graph.initializer if each.name == name]
-    made = [each for inner in _nodes(graph) if name in inner.output for each in inner.attribute if each.name == "value"]
+    # A function holds no constants but those that its nodes make.
+    held = [each for each in getattr(part, "initializer", ()) if each.name == name]
+    made = [each for inner in _nodes(part) if name in inner.output for each in inner.attribute if each.name == "value"]
     values = [*held, *(each.t for each in made)] if name else []
     return any(any(value.raw_data) or any(value.int32_data) for value in values)
 
