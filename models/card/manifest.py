@@ -25,6 +25,7 @@ from models.card.card_interpretation import (
     ClassificationInterpretation,
     EcgInterpretation,
     LabelMapInterpretation,
+    NumbersInterpretation,
 )
 from models.card.card_mistakes import mistakes
 from models.card.card_network import Golden, Network
@@ -97,9 +98,13 @@ class Card(Strict):
         Field(discriminator="kind")
     )
     inference: Inference
-    interpretation: LabelMapInterpretation | BoxInterpretation | ClassificationInterpretation | EcgInterpretation = (
-        Field(discriminator="kind")
-    )
+    interpretation: (
+        LabelMapInterpretation
+        | BoxInterpretation
+        | ClassificationInterpretation
+        | NumbersInterpretation
+        | EcgInterpretation
+    ) = Field(discriminator="kind")
     labels: tuple[Label, ...] = ()
     critical: tuple[CriticalRule, ...] = Field(default=(), description="when somebody must be told at once")
     golden: tuple[Golden, ...] = ()
@@ -151,6 +156,8 @@ class Card(Strict):
     def _consistent(self) -> "Card":
         if isinstance(self.interpretation, LabelMapInterpretation) and not self.labels:
             raise ValueError("a label map needs at least one [[labels]]")
+        if isinstance(self.interpretation, NumbersInterpretation):
+            self._check_numbers()
         if isinstance(self.interpretation, BoxInterpretation):
             self._check_boxes()
         elif not isinstance(self.preparation, ImagePreparation):
@@ -175,6 +182,15 @@ class Card(Strict):
                     f"labels.{place}.smallest_mm: only things that are counted are measured across; allowed are "
                     "instances = true beside it, or smallest_ml instead"
                 )
+
+    def _check_numbers(self) -> None:
+        if self.inference.strategy != "whole" or isinstance(self.preparation, WaveformPreparation):
+            raise ValueError(
+                "numbers are answered by a network that is given all of a volume, an image or signals, by the strategy "
+                "whole; a program leaves its own in findings.json"
+            )
+        if self.labels or self.critical:
+            raise ValueError("numbers have no label, and no rule is about them: leave out [[labels]] and [[critical]]")
 
     def _check_images(self) -> None:
         if self.inference.strategy != "whole":

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from models.card.card_inference import Slices
-from models.card.card_interpretation import ClassificationInterpretation, LabelMapInterpretation
+from models.card.card_interpretation import ClassificationInterpretation, LabelMapInterpretation, NumbersInterpretation
 from models.card.manifest import Card
 
 if TYPE_CHECKING:
@@ -69,12 +69,19 @@ def _of_shape(card: Card, network: str, graph: "onnx.GraphProto") -> str:
     if isinstance(how, LabelMapInterpretation):
         return _of_label_map(card, how, network, graph)
     if isinstance(how, ClassificationInterpretation):
-        sides, count = _sides(graph, how.answer_output), len(how.classes)
-        if sides and ((sides[-1] or count) != count or len(sides) > 2):  # noqa: PLR2004
-            return (
-                f"interpretation.classes: the card has {count}, and network {network} answers {_words(sides)}; "
-                f"(1, {count}) is what is read"
-            )
+        return _of_row("classes", len(how.classes), network, _sides(graph, how.answer_output))
+    if isinstance(how, NumbersInterpretation):
+        return _of_row("numbers", len(how.numbers), network, _sides(graph, ""))
+    return ""
+
+
+def _of_row(key: str, count: int, network: str, sides: list[int]) -> str:
+    """Say where an answer about the whole input is another than a row of so many."""
+    if sides and ((sides[-1] or count) != count or len(sides) > 2):  # noqa: PLR2004
+        return (
+            f"interpretation.{key}: the card has {count}, and network {network} answers {_words(sides)}; "
+            f"(1, {count}) is what is read"
+        )
     return ""
 
 

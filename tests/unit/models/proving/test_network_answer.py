@@ -136,3 +136,19 @@ def test_a_network_that_draws_random_numbers_is_refused() -> None:
     assert disagreement(card(), "main", a_function(shape, *dropout(training=False))) == ""
     assert disagreement(card(), "main", a_network(shape, *dropout(training=False))) == ""
     assert disagreement(card(), "main", a_network(shape, helper.make_node("Dropout", ["input"], ["out"]))) == ""
+
+
+def test_a_network_answers_as_many_numbers_as_the_card_names() -> None:
+    """In one output, one number after the other."""
+    unit = {"value": "%", "scheme": "UCUM", "meaning": "Percent"}
+    number = {"name": unit | {"value": "10230-1", "scheme": "LN"}, "unit": unit, "plausible": {}}
+    one = a_card(labels=[], interpretation={"kind": "numbers", "numbers": [number]})
+    given = (1, 1, 32, 32, 32)
+    assert disagreement(one, "main", a_network([1, 1], given=given)) == ""
+    told = disagreement(one, "main", a_network([1, 3], given=given))
+    assert told == "interpretation.numbers: the card has 1, and network main answers 1x3; (1, 1) is what is read"
+    two = a_network([1, 1], given=given)
+    two.graph.output.append(two.graph.output[0])
+    assert disagreement(one, "main", two).startswith(
+        "networks.main: the network has 2 outputs (out, out), and kind = n"
+    )
