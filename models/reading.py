@@ -5,9 +5,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.asking.inference import ask
+from models.asking.inference import INPUT, ask
 from models.card.card_inference import Command, EntryPoint
-from models.card.card_interpretation import BoxInterpretation, ClassificationInterpretation, LabelMapInterpretation
+from models.card.card_interpretation import (
+    BoxInterpretation,
+    ClassificationInterpretation,
+    LabelMapInterpretation,
+    NumbersInterpretation,
+)
 from models.card.card_preparation import ImagePreparation, SignalsPreparation, VolumePreparation
 from models.card.manifest import Card
 from models.errors import CardError, InputRefused, RuntimeFailed
@@ -16,6 +21,7 @@ from models.interpreting.classification import findings_of, probabilities
 from models.interpreting.detection import detect_in_volume
 from models.interpreting.image_reading import PART, read_images
 from models.interpreting.interpretation import interpret
+from models.interpreting.regression import measurements_of
 from models.interpreting.volume_classification import classify_volume
 from models.preparing.preparation import Prepared, prepare
 from models.programs.code_model import ask_code, words_of
@@ -106,6 +112,9 @@ def _read_volume(card: Card, preparation: VolumePreparation, source: Source, inf
 def _interpreted(card: Card, prepared: Prepared, source: Volume, infer: Infer) -> Reading:
     if isinstance(card.interpretation, ClassificationInterpretation):
         return classify_volume(card, card.interpretation, prepared, source, infer)
+    if isinstance(card.interpretation, NumbersInterpretation):
+        answer = infer("main", {INPUT: prepared.array})
+        return Reading(measurements=measurements_of(card, card.interpretation, [answer]))
     if isinstance(card.interpretation, BoxInterpretation):
         return detect_in_volume(card, card.interpretation, prepared, source, infer)
     if not isinstance(card.interpretation, LabelMapInterpretation):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from models.card.card_parts import Concept, Range, Strict, Written
+from models.card.card_parts import Concept, Factor, Range, Strict, Value, Written
 
 
 class LabelMapInterpretation(Strict):
@@ -121,6 +121,31 @@ class ClassificationInterpretation(Strict):
             raise ValueError("frames: 'highest' does not go with question; allowed are mean, or nothing")
         if self.heat_map_output and not self.answer_output:
             raise ValueError("with heat_map_output, answer_output says which of the two outputs answers")
+        return self
+
+
+class NumberCard(Strict):
+    """A number that a network answers about the whole input, such as a bone age or an ejection fraction."""
+
+    name: Concept = Field(description="what is told, such as 10230-1, LN, Left Ventricular Ejection Fraction")
+    unit: Concept = Field(description="in UCUM, such as %, Percent")
+    plausible: Range = Field(description="outside: nothing is sent")
+    scale: Factor = Field(default=1.0, description="what the network answers times this, plus offset, is told")
+    offset: Value = 0.0
+
+
+class NumbersInterpretation(Strict):
+    """From the network's numbers about the whole input, ``(1, numbers)``, to measurements."""
+
+    kind: Literal["numbers"]
+    numbers: tuple[NumberCard, ...] = Field(
+        min_length=1, description="in the network's order; of several images or frames the mean is told"
+    )
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> "NumbersInterpretation":
+        if len({(each.name.value, each.name.scheme) for each in self.numbers}) < len(self.numbers):
+            raise ValueError("two numbers have the same name")
         return self
 
 

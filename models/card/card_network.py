@@ -61,8 +61,13 @@ class Network(Strict):
 class Tolerance(Strict):
     """How far an answer may lie from the expected one."""
 
-    max_relative_error: float = Field(default=1e-3, gt=0, description="of numbers, by the largest expected one")
-    max_label_disagreement: float = Field(default=1e-3, ge=0, description="share of voxels with another label")
+    max_relative_error: float = Field(
+        default=1e-3,
+        gt=0,
+        lt=1,
+        description="of numbers, by the largest expected one; with 1 an answer of nothing but 0 would pass",
+    )
+    max_label_disagreement: float = Field(default=1e-3, ge=0, lt=1, description="share of voxels with another label")
     min_dice: float = Field(
         default=0.98, ge=0, le=1, description="of every label that has at least a thousandth of the expected voxels"
     )

@@ -66,6 +66,18 @@ def _written(value: str) -> str:
 Written = Annotated[str, AfterValidator(_written)]
 
 
+def _readable(value: str) -> str:
+    if wrong := sorted({each for each in value if not (each.isprintable() or each in "\n\r\t")}):
+        raise ValueError(
+            f"{', '.join(map(repr, wrong))} cannot stand in DICOM objects; allowed are printable characters"
+        )
+    return value
+
+
+#: A text of sentences that results show, of several lines where it has them.
+Text = Annotated[str, AfterValidator(_readable)]
+
+
 class Strict(BaseModel):
     """A frozen record that refuses keys it does not know, and numbers that are none or infinite."""
 

@@ -25,10 +25,11 @@ from models.card.card_interpretation import (
     ClassificationInterpretation,
     EcgInterpretation,
     LabelMapInterpretation,
+    NumbersInterpretation,
 )
 from models.card.card_mistakes import mistakes
 from models.card.card_network import Golden, Network
-from models.card.card_parts import Concept, Identifier, Label, Range, Strict, Written, alike
+from models.card.card_parts import Concept, Identifier, Label, Range, Strict, Text, Written, alike
 from models.card.card_preparation import (
     ImagePreparation,
     NoPreparation,
@@ -71,9 +72,14 @@ class Card(Strict):
     manufacturer: Written = Field(min_length=1, max_length=64)
     licence: str
     intended_use: str
-    limits: str = ""
+    limits: Text = ""
     contact: str = ""
-    device_uid: str = Field(default="", description="left out, it is derived from id and version")
+    device_uid: str = Field(
+        default="",
+        pattern="^(0|[1-9][0-9]*)([.](0|[1-9][0-9]*))+$",
+        max_length=64,
+        description="left out, it is derived from id and version",
+    )
     family: Concept = Concept(value="123110", scheme="DCM", meaning="Artificial Intelligence")
     trigger: Literal["study", "series"] = Field(
         default="study",
@@ -92,9 +98,13 @@ class Card(Strict):
         Field(discriminator="kind")
     )
     inference: Inference
-    interpretation: LabelMapInterpretation | BoxInterpretation | ClassificationInterpretation | EcgInterpretation = (
-        Field(discriminator="kind")
-    )
+    interpretation: (
+        LabelMapInterpretation
+        | BoxInterpretation
+        | ClassificationInterpretation
+        | NumbersInterpretation
+        | EcgInterpretation
+    ) = Field(discriminator="kind")
     labels: tuple[Label, ...] = ()
     critical: tuple[CriticalRule, ...] = Field(default=(), description="when somebody must be told at once")
     golden: tuple[Golden, ...] = ()
@@ -146,6 +156,8 @@ class Card(Strict):
     def _consistent(self) -> "Card":
         if isinstance(self.interpretation, LabelMapInterpretation) and not self.labels:
             raise ValueError("a label map needs at least one [[labels]]")
+        if isinstance(self.interpretation, NumbersInterpretation):
+            self._check_numbers()
         if isinstance(self.interpretation, BoxInterpretation):
             self._check_boxes()
         elif not isinstance(self.preparation, ImagePreparation):
@@ -170,6 +182,15 @@ class Card(Strict):
                     f"labels.{place}.smallest_mm: only things that are counted are measured across; allowed are "
                     "instances = true beside it, or smallest_ml instead"
                 )
+
+    def _check_numbers(self) -> None:
+        if self.inference.strategy != "whole" or isinstance(self.preparation, WaveformPreparation):
+            raise ValueError(
+                "numbers are answered by a network that is given all of a volume, an image or signals, by the strategy "
+                "whole; a program leaves its own in findings.json"
+            )
+        if self.labels or self.critical:
+            raise ValueError("numbers have no label, and no rule is about them: leave out [[labels]] and [[critical]]")
 
     def _check_images(self) -> None:
         if self.inference.strategy != "whole":
@@ -280,7 +301,7 @@ def load_card(file: Path) -> Card:
         raise CardError(f"{file}: is no file; mend it or remove the directory")
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # also over a number of thousands of digits
         raise CardError(f"{file}: cannot be read as TOML ({error}); mend the file or remove the directory") from error
     try:
         return Card.model_validate(table)

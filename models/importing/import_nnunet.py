@@ -47,7 +47,7 @@ def import_nnunet(folder: Path, wishes: Mapping[str, Any], target_dir: Path, *, 
         configuration = configuration_of(plans, _configuration(folder, content, plans["configurations"]))
         mirrored = mirror_axes(content.get("inference_allowed_mirroring_axes"), len(configuration["patch_size"]))
         card = with_labels(nnunet_card(plans, configuration, dataset, orientation, mirrored), wishes)
-        card.setdefault("limits", limits_of(card["preparation"], card["inference"]))
+        card.setdefault("limits", limits_of(_fold(file), card["preparation"], card["inference"]))
         channels = len(dataset["channel_names"])
         # Regions are asked about each by itself: there is no channel of the background.
         outputs = len(card["labels"]) + (card["interpretation"]["kind"] != "regions")
@@ -105,6 +105,12 @@ def _checkpoint(folder: Path) -> Path:
                 raise WeightsRefused(f"{file} is larger than any network that is read here")
             return file
     raise WeightsRefused(f"{folder} holds no fold_*/checkpoint_final.pth")
+
+
+def _fold(file: Path) -> str:
+    """Return which fold's checkpoint was taken, of how many: nnU-Net asks all of them and takes the mean."""
+    folds = len({each.parent for each in file.parents[1].glob("fold_*/checkpoint_*.pth")})
+    return f"{file.parent.name}{f' alone of {folds} folds' if folds > 1 else ''} ({file.name})"
 
 
 def _content(file: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from models.asking.inference import INPUT
 from models.asking.network_shapes import SIGNAL, shapes_of
 from models.card.card_interpretation import BoxInterpretation
-from models.card.card_preparation import WaveformPreparation
+from models.card.card_preparation import ImagePreparation, VolumePreparation, WaveformPreparation
 from models.card.manifest import Card, explained
 from models.catalog import CARD_FILE
 from models.durable_file import write_durably
@@ -46,7 +46,7 @@ def read_wishes(file: Path | None) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CardError(f"{file}: cannot be read as TOML ({error})") from error
 
 
@@ -133,6 +133,7 @@ def _checked(network: bytes) -> onnx.ModelProto:
     try:
         model = onnx.load_from_string(network)
         put_in_order(model.graph)
+        _require_axes(model)
         onnx.checker.check_model(model)
     except NO_NETWORK as error:
         told = f"this is no ONNX network that can be used: {first_line(error)}; export it again"
@@ -144,6 +145,15 @@ def _checked(network: bytes) -> onnx.ModelProto:
     if inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
         raise WeightsRefused("the network's input is not float32; export it with a cast at its beginning")
     return model
+
+
+def _require_axes(model: onnx.ModelProto) -> None:
+    for given in model.graph.input:
+        if not given.type.tensor_type.shape.dim and given.name not in {each.name for each in model.graph.initializer}:
+            raise WeightsRefused(
+                f"the file does not say which axes the network's input {given.name} has; export it again with them, "
+                "such as (n, 1, d, h, w), free where any size is taken"
+            )
 
 
 def _input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
@@ -259,7 +269,7 @@ def _relative_error(own: NDArray[Any], wanted: NDArray[Any]) -> float:
 
 
 def _golden_input(card: Card, dims: list[int]) -> NDArray[np.float32]:
-    """Return blocks of noise of the network's own shape, or of one that is small where it takes any."""
+    """Return blocks of noise, as the card prepares images, of the network's own shape or a small one of any."""
     announced = next(iter(shapes_of(card, "main").values()), None)
     least = announced.smallest[1:] if announced is not None else ()
     sides = [1, dims[1] or 1] if len(dims) > 1 else [1]
@@ -267,11 +277,30 @@ def _golden_input(card: Card, dims: list[int]) -> NDArray[np.float32]:
         fixed = least[axis - 1] if announced is not None and announced.smallest[1:] == announced.largest[1:] else 0
         sides.append(dims[axis] or fixed or _GOLDEN_SIDE)
     random = np.random.default_rng(20)
-    coarse = random.normal(size=[sides[0], *sides[1:2], *(-(-side // 4) for side in sides[2:])]).astype(np.float16)
-    value = coarse.astype(np.float32)
+    blocks = [sides[0], *sides[1:2], *(-(-side // 4) for side in sides[2:])]
+    ends = _ends(card.preparation)
+    value = (
+        (random.normal(size=blocks) if ends is None else random.random(blocks)).astype(np.float16).astype(np.float32)
+    )
+    if ends is not None:
+        value = np.float32(ends[0]) + np.float32(ends[1] - ends[0]) * value
     for axis in range(2, len(sides)):
         value = np.repeat(value, 4, axis=axis)
     return np.ascontiguousarray(value[tuple(slice(0, side) for side in sides)])
+
+
+def _ends(preparation: object) -> tuple[float, float] | None:
+    """Return between what the card's preparation brings every value; None where nothing bounds them.
+
+    What lies beyond is clipped in int8, whose ranges are made from inputs like those that will come.
+    """
+    if not isinstance(preparation, (VolumePreparation, ImagePreparation)):
+        return None
+    stretched = preparation.stretched if isinstance(preparation, VolumePreparation) else None
+    if stretched is None and preparation.normalisation != "min-max":
+        return None
+    low, high = stretched or (0.0, 1.0)
+    return low * preparation.scale + preparation.offset, high * preparation.scale + preparation.offset
 
 
 def _stride(expected: Mapping[str, NDArray[Any]]) -> list[int]:

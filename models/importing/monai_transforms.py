@@ -204,6 +204,16 @@ def _min_max(values: Values, card: dict[str, Any], channels: Sequence[str]) -> N
     card |= {"normalisation": "min-max", "scale": high - low, "offset": low}
 
 
+def _percentiles(values: Values, card: dict[str, Any], channels: Sequence[str]) -> None:
+    _by_itself(values, channels)
+    _only(values, relative=False)
+    if not values.get("clip", False):
+        raise WeightsRefused("ScaleIntensityRangePercentilesd without clip is not read here")
+    low, high = float(values["b_min"]), float(values["b_max"])
+    card |= {"normalisation": "min-max", "percentiles": [float(values["lower"]), float(values["upper"])]}
+    card |= {"scale": high - low, "offset": low}
+
+
 def _z_score(values: Values, card: dict[str, Any], channels: Sequence[str]) -> None:
     subtrahend, divisor = values.get("subtrahend"), values.get("divisor")
     if (subtrahend is None) != (divisor is None):
@@ -277,6 +287,7 @@ _PREPARING: dict[str, tuple[int, Callable[[Values, dict[str, Any], Sequence[str]
     "Resized": (_RESIZED, _resized),
     "CenterSpatialCropd": (_CENTRED, _centre),
     "ScaleIntensityRanged": (_INTENSITY, _range),
+    "ScaleIntensityRangePercentilesd": (_INTENSITY, _percentiles),
     "ScaleIntensityd": (_INTENSITY, _min_max),
     "NormalizeIntensityd": (_INTENSITY, _z_score),
     "CropForegroundd": (_CROPPED, _crop),

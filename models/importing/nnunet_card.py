@@ -6,7 +6,7 @@ from typing import Any
 from models.errors import WeightsRefused
 from models.importing.channel_names import channel_names
 
-_LIMITS = "Imported from nnU-Net, one fold; labels, not probabilities, are brought back to the images' grid"
+_LIMITS = "Imported from nnU-Net, {fold}; labels, not probabilities, are brought back to the images' grid"
 #: What nnU-Net resamples with, unless its planner was told otherwise.
 _RESAMPLING = "resample_data_or_seg_to_shape"
 #: Its `order`, in the card's words.
@@ -135,10 +135,10 @@ def _names_of_regions(regions: Sequence[tuple[str, set[int]]]) -> list[str]:
     return names
 
 
-def limits_of(preparation: Mapping[str, Any], inference: Mapping[str, Any]) -> str:
-    """Return what a read by these parts of a card does otherwise than nnU-Net."""
+def limits_of(fold: str, preparation: Mapping[str, Any], inference: Mapping[str, Any]) -> str:
+    """Return what a read by this fold and these parts of a card does otherwise than nnU-Net."""
     channels = [preparation, *preparation.get("channel_values", {}).values()]
-    limits = [_LIMITS]
+    limits = [_LIMITS.format(fold=fold)]
     if preparation.get("interpolation") != "spline":
         limits.append("thick planes are resampled like others")
     if any(values["normalisation"] == "non-zero-z-score" for values in channels):

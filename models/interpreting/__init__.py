@@ -6,5 +6,6 @@ image_reading   of images: classification or image_labels; volume_classification
 detection       what a detector finds in a volume or in images (boxes: of those that overlap, the best; box_seams: of
                 what a window's edge cuts, the whole)
 ecg             an ECG, from waveform to Reading (signal_classification: an answer about a whole recording)
+regression      a network answers numbers about a whole input
 critical        which of a card's rules a reading fulfils; critical_reason, why; presence, which answers say no
 """

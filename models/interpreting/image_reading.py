@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.asking.inference import INPUT
-from models.card.card_interpretation import BoxInterpretation, ClassificationInterpretation, LabelMapInterpretation
+from models.card.card_interpretation import (
+    BoxInterpretation,
+    ClassificationInterpretation,
+    LabelMapInterpretation,
+    NumbersInterpretation,
+)
 from models.card.card_preparation import ImagePreparation
 from models.card.manifest import Card
 from models.errors import CardError, InputRefused
@@ -15,6 +20,7 @@ from models.interpreting.classification import class_activation, findings_of, ma
 from models.interpreting.counting import counts_of, plausibly_counted
 from models.interpreting.detection import boxes_in_frame, detections_of
 from models.interpreting.image_labels import labels_of, structure_of
+from models.interpreting.regression import measurements_of
 from models.preparing.image_preparation import Placement, PreparedFrame, brought_back, prepare_frame, seen_by
 from models.runtimes.runtime import Infer
 from models.sentence import Sentence
@@ -42,8 +48,11 @@ def read_images(card: Card, preparation: ImagePreparation, image: Image, infer: 
         return _outlined(card, card.interpretation, preparation, image, infer)
     if isinstance(card.interpretation, BoxInterpretation):
         return _detected(card, card.interpretation, preparation, image, infer)
+    if isinstance(card.interpretation, NumbersInterpretation):
+        return _numbered(card, card.interpretation, preparation, image, infer)
     raise CardError(
-        f"{card.id}: images are interpreted as classification, labels or boxes, not as {card.interpretation.kind}"
+        f"{card.id}: images are interpreted as classification, numbers, labels or boxes, not as "
+        f"{card.interpretation.kind}"
     )
 
 
@@ -153,6 +162,17 @@ def _detected(
             warnings=_warnings(image, preparation, read),
             unread=_unread(image, read),
         )
+    )
+
+
+def _numbered(
+    card: Card, interpretation: NumbersInterpretation, preparation: ImagePreparation, image: Image, infer: Infer
+) -> Reading:
+    answers = {index: infer("main", {INPUT: one.array}) for index, one in _prepared(preparation, image)}
+    return Reading(
+        measurements=measurements_of(card, interpretation, list(answers.values())),
+        warnings=_warnings(image, preparation, list(answers)),
+        unread=_unread(image, list(answers)),
     )
 
 

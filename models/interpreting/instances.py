@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from models.card.card_parts import DECIDING_DIGITS, Concept, Label
+from models.errors import ImplausibleResult
 from models.findings import Detection, Measurement
 from models.interpreting.diameters import length_mm, long_axis, short_axis_mm
 from models.interpreting.line_thinning import corners, simplified
@@ -26,6 +27,8 @@ MILLIMETRE = Concept(value="mm", scheme="UCUM", meaning="millimeter")
 MILLILITRE = Concept(value="ml", scheme="UCUM", meaning="milliliter")
 PERCENT = Concept(value="%", scheme="UCUM", meaning="Percent")
 
+#: As many numbers as two bytes hold, 0 for nothing; segments (PS3.3 C.8.20.4) have no more.
+_MOST = 65535
 #: A slice along each axis of the source grid.
 _Box = Any
 _TOUCHING = np.ones((3, 3, 3), dtype=bool)
@@ -50,7 +53,8 @@ def take_instances(
         source: What was read.
         probability: float32 like `labels`, 0 to 1, where the network gives one; its mean over a part is the certainty.
 
-    Returns the map of numbers, like `labels`, and the detections.
+    Returns the map of numbers, like `labels`, and the detections. Raises ImplausibleResult where there are more than
+    have a number.
     """
     instances = np.zeros(labels.shape, np.uint16)
     found = []
@@ -58,6 +62,11 @@ def take_instances(
         mask = labels == label.number
         labels[mask] = 0
         found += [(part, box, label) for part, box in _parts(mask)]
+    if len(found) > _MOST:
+        raise ImplausibleResult(
+            f"the result is not sent: {len(found)} separate things were found, and at most {_MOST} can be told apart; "
+            "look at the source images, or let the card drop small ones (smallest_ml)"
+        )
     measured = [
         (part, box, label, *widest(part, box, source.spacing_mm[1], source.spacing_mm[2])) for part, box, label in found
     ]

@@ -1,4 +1,4 @@
-"""A network answers about a whole recording: several channels, resampled and scaled, become findings."""
+"""A network answers about a whole recording: several channels, resampled and scaled, become findings or numbers."""
 
 from fractions import Fraction
 
@@ -8,13 +8,14 @@ from scipy import signal as filters
 
 from models.asking.inference import INPUT
 from models.card.card_inference import Whole
-from models.card.card_interpretation import ClassificationInterpretation
+from models.card.card_interpretation import ClassificationInterpretation, NumbersInterpretation
 from models.card.card_preparation import SignalsPreparation
 from models.card.manifest import Card
 from models.errors import CardError, InputRefused
 from models.findings import Reading
 from models.interpreting.classification import findings_of, probabilities
 from models.interpreting.ecg import lead_name, part_of
+from models.interpreting.regression import measurements_of
 from models.runtimes.runtime import Infer
 from models.volume import Waveform
 
@@ -25,14 +26,16 @@ def classify_signals(card: Card, preparation: SignalsPreparation, waveform: Wave
     Raises InputRefused when a channel is missing, flat, too short or not finite; ImplausibleResult, RuntimeFailed,
     CardError.
     """
-    interpretation = card.interpretation
-    if not (isinstance(card.inference, Whole) and isinstance(interpretation, ClassificationInterpretation)):
-        raise CardError(f"{card.id}: signals need the strategy whole and the interpretation classification")
+    how = card.interpretation
+    if not (
+        isinstance(card.inference, Whole) and isinstance(how, (ClassificationInterpretation, NumbersInterpretation))
+    ):
+        raise CardError(f"{card.id}: signals need the strategy whole and the interpretation classification or numbers")
     answer = infer("main", {INPUT: prepare_signals(waveform, preparation)})
-    return Reading(
-        findings=findings_of(interpretation, probabilities(card, interpretation, answer)[np.newaxis]),
-        warnings=part_of(waveform, 0.0, preparation.samples / preparation.sampling_frequency_hz),
-    )
+    warnings = part_of(waveform, 0.0, preparation.samples / preparation.sampling_frequency_hz)
+    if isinstance(how, NumbersInterpretation):
+        return Reading(measurements=measurements_of(card, how, [answer]), warnings=warnings)
+    return Reading(findings=findings_of(how, probabilities(card, how, answer)[np.newaxis]), warnings=warnings)
 
 
 def prepare_signals(waveform: Waveform, preparation: SignalsPreparation) -> NDArray[np.float32]:

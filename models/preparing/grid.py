@@ -1,6 +1,7 @@
 """Grids in patient space and the way from one to another: the same physical point keeps its value."""
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from models.errors import InputRefused
 from models.volume import Volume
 
 Shape = tuple[int, int, int]
@@ -20,6 +22,8 @@ _DIRECTIONS = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1)
 _ALIGNED_WITHIN_VOXELS = 0.01
 # Places along each side of a grid that are looked at for how much of it lies within another: to about a hundredth.
 _PLACES = 48
+# Eight times what a site reads of a series: no network does, and arrays of more have no size that numpy knows.
+_MOST_VOXELS = 1 << 33
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,7 +129,14 @@ def resample(
         grid: Where.
         interpolation: linear and spline answer float32, nearest keeps the dtype. spline is `spline.splined`.
         outside: The value beyond the volume's edges; None continues the value at the edge.
+
+    Raises InputRefused for a grid that no memory holds.
     """
+    if math.prod(grid.shape) > _MOST_VOXELS:
+        raise InputRefused(
+            f"the images would be brought to a grid of {' x '.join(map(str, grid.shape))} voxels, and at most "
+            f"{_MOST_VOXELS} are read; mend size, spacing_mm and pad_multiple of the card's [preparation]"
+        )
     if interpolation == "spline":
         from models.preparing.spline import splined  # noqa: PLC0415  # it is made of this
 

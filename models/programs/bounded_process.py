@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -24,6 +26,26 @@ _PASSED_ON = (
 #: Takes the number of a process group, then waits for a line, which a process that is killed never writes. Who is
 #: being killed may still make a file.
 _WATCH = 'read -r group; read -r _ || { kill -KILL "-$group"; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }; }'
+
+
+@contextlib.contextmanager
+def folder_of_its_own(prefix: str, what: str) -> Iterator[Path]:
+    """Give a new folder for a program's input and answer, and remove it with all that the program has left in it.
+
+    Raises RuntimeFailed where not all of it may be removed; what may be is, since it may hold a patient's images.
+    """
+    place = tempfile.TemporaryDirectory(prefix=prefix)
+    try:
+        yield Path(place.name)
+    finally:
+        try:
+            place.cleanup()
+        except OSError as error:
+            shutil.rmtree(place.name, ignore_errors=True)
+            raise RuntimeFailed(
+                f"{what} left in {place.name} what may not be removed here ({error.strerror}): does its container run "
+                "as root? Let it run as the user of this process (--user), and remove the folder"
+            ) from error
 
 
 def run_bounded(argv: Sequence[str], *, folder: Path, time_limit_s: float, what: str, loud: bool = False) -> int:

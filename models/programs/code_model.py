@@ -2,7 +2,6 @@
 
 import json
 import sys
-import tempfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from models.card.manifest import Card
 from models.errors import ModelError, RuntimeFailed
 from models.programs import code_child
 from models.programs.answer_file import arrays_in
-from models.programs.bounded_process import ended, run_bounded
+from models.programs.bounded_process import ended, folder_of_its_own, run_bounded
 from models.volume import Source
 
 _SCRIPT = Path(code_child.__file__)
@@ -30,15 +29,14 @@ def ask_code(card: Card, entry_point: EntryPoint, source: Source, *, loud: bool 
     Raises RuntimeFailed when it is missing, of another version, too slow, or ends badly.
     """
     what = f"{card.id}: entry point {entry_point.name}"
-    with tempfile.TemporaryDirectory(prefix="wetread-code-") as place:
-        folder = Path(place)
+    with folder_of_its_own("wetread-code-", what) as folder:
         _write(source, folder)
         memory = str(int(entry_point.memory_gib * _GIB))
         argv = [
             entry_point.python or sys.executable,
             "-P",
             str(_SCRIPT),
-            place,
+            str(folder),
             entry_point.name,
             entry_point.version,
             memory,

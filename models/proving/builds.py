@@ -119,6 +119,7 @@ class Builds:
         _rewritten(name, precision)
         build = self.find(entry, name, precision)
         command = f"wetread models build {entry.card.id} --precision {precision} --runtime {name}"
+        command += " --calibration DIR" if precision == "int8" else ""
         if build is None:
             raise RuntimeFailed(
                 f"{entry.card.id} was not measured in {precision} on {name} of this machine: run `{command}`"

@@ -45,6 +45,7 @@ class GoldenVerdict:
         dice: The worst label's, of those that have a thousandth of the voxels; 1 where no output is of labels.
         telling: Whether anything is to be found: where background is all that is expected, a runtime that never
             answers anything else passes too.
+        unlike: An output that cannot be compared, and why; empty where all can be.
     """
 
     network: str
@@ -55,6 +56,7 @@ class GoldenVerdict:
     seconds: float
     dice: float = 1.0
     telling: bool = True
+    unlike: str = ""
 
     def __str__(self) -> str:
         """Return the verdict as a sentence."""
@@ -63,7 +65,7 @@ class GoldenVerdict:
         little = "" if self.telling else ". Nothing is found in it, so it proves little: add one in which something is"
         return (
             f"{self.network} {verdict} on {self.runtime} (deviation {self.deviation:.1e}, allowed {self.limit:.0e}"
-            f"{overlap}; {self.seconds:.2f} s){little}"
+            f"{overlap}; {self.seconds:.2f} s){self.unlike and '. ' + self.unlike}{little}"
         )
 
 
@@ -161,7 +163,7 @@ def _check_one(
         seconds = time.perf_counter() - started
     answer = {name: _every(array, golden.stride) for name, array in full.items()}
     allowed = golden.tolerance(precision)
-    worst, limit, dice, passed = 0.0, allowed.max_relative_error, 1.0, True
+    worst, limit, dice, passed, unlike = 0.0, allowed.max_relative_error, 1.0, True, ""
     for name, wanted in expected.items():
         deviation, most = _deviation(answer.get(name), wanted, allowed)
         # The one that is furthest beyond its limit, which may be 0.
@@ -169,6 +171,7 @@ def _check_one(
             worst, limit = deviation, most
         passed = passed and deviation <= most
         dice = min(dice, _dice(answer.get(name), wanted))
+        unlike = unlike or _unlike(name, answer.get(name), wanted)
     return GoldenVerdict(
         network=golden.network,
         runtime=model.runtime,
@@ -178,7 +181,15 @@ def _check_one(
         seconds=seconds,
         dice=dice,
         telling=any(_is_telling(wanted) for wanted in expected.values()),
+        unlike=unlike,
     )
+
+
+def _unlike(name: str, found: NDArray[np.generic] | None, wanted: NDArray[np.generic]) -> str:
+    """Return why an output cannot be compared; empty where it can be."""
+    if found is None:
+        return f"The network has no output {name}, or of fewer axes than the card's stride"
+    return "" if found.shape == wanted.shape else f"{name} is {found.shape}, and expected is {wanted.shape}"
 
 
 def _is_telling(wanted: NDArray[np.generic]) -> bool:

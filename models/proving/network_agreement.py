@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING
 
 from models.asking.network_shapes import shapes_of
 from models.card.card_inference import LocateThenRead, Slices, SlidingWindow
-from models.card.card_interpretation import BoxInterpretation, ClassificationInterpretation, LabelMapInterpretation
+from models.card.card_interpretation import (
+    BoxInterpretation,
+    ClassificationInterpretation,
+    LabelMapInterpretation,
+    NumbersInterpretation,
+)
 from models.card.card_preparation import SignalsPreparation, VolumePreparation, WaveformPreparation
 from models.card.manifest import Card
 from models.catalog import CARD_FILE, CatalogEntry
@@ -47,7 +52,7 @@ def disagreement(card: Card, network: str, model: "onnx.ModelProto") -> str:
 
 def _of_outputs(card: Card, network: str, outputs: Sequence[str]) -> str:
     how, there = card.interpretation, ", ".join(outputs)
-    if isinstance(how, LabelMapInterpretation) and len(outputs) != 1:
+    if isinstance(how, (LabelMapInterpretation, NumbersInterpretation)) and len(outputs) != 1:
         return (
             f"networks.{network}: the network has {len(outputs)} outputs ({there}), and kind = {how.kind} reads one; "
             "export it again with the answer alone"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from models.card.card_inference import Slices
-from models.card.card_interpretation import ClassificationInterpretation, LabelMapInterpretation
+from models.card.card_interpretation import ClassificationInterpretation, LabelMapInterpretation, NumbersInterpretation
 from models.card.manifest import Card
 
 if TYPE_CHECKING:
@@ -27,19 +27,23 @@ def answer_problem(card: Card, network: str, model: "onnx.ModelProto") -> str:
         network: Its name there.
         model: The network, with the outputs that the card names.
     """
+    return _of_chance(network, model) or _of_activation(card, model.graph) or _of_shape(card, network, model.graph)
+
+
+def _of_chance(network: str, model: "onnx.ModelProto") -> str:
+    parts = (model.graph, *model.functions)
+    nodes = [(node, part) for part in parts for node in _nodes(part)]
+    drawn = [
+        node.op_type
+        for node, part in nodes
+        if node.op_type in _RANDOM or (node.op_type == "Dropout" and _is_training(node, part))
+    ]
+    if not drawn:
+        return ""
     return (
-        _of_chance(network, model.graph) or _of_activation(card, model.graph) or _of_shape(card, network, model.graph)
+        f"networks.{network}: the network draws random numbers ({drawn[0]}), so that it never answers the same twice; "
+        "export it again as it is asked, not as it is trained (`module.eval()`)"
     )
-
-
-def _of_chance(network: str, graph: "onnx.GraphProto") -> str:
-    for node in _nodes(graph):
-        if node.op_type in _RANDOM or (node.op_type == "Dropout" and _is_training(node, graph)):
-            return (
-                f"networks.{network}: the network draws random numbers ({node.op_type}), so that it never answers the "
-                "same twice; export it again as it is asked, not as it is trained (`module.eval()`)"
-            )
-    return ""
 
 
 def _of_activation(card: Card, graph: "onnx.GraphProto") -> str:
@@ -65,12 +69,19 @@ def _of_shape(card: Card, network: str, graph: "onnx.GraphProto") -> str:
     if isinstance(how, LabelMapInterpretation):
         return _of_label_map(card, how, network, graph)
     if isinstance(how, ClassificationInterpretation):
-        sides, count = _sides(graph, how.answer_output), len(how.classes)
-        if sides and ((sides[-1] or count) != count or len(sides) > 2):  # noqa: PLR2004
-            return (
-                f"interpretation.classes: the card has {count}, and network {network} answers {_words(sides)}; "
-                f"(1, {count}) is what is read"
-            )
+        return _of_row("classes", len(how.classes), network, _sides(graph, how.answer_output))
+    if isinstance(how, NumbersInterpretation):
+        return _of_row("numbers", len(how.numbers), network, _sides(graph, ""))
+    return ""
+
+
+def _of_row(key: str, count: int, network: str, sides: list[int]) -> str:
+    """Say where an answer about the whole input is another than a row of so many."""
+    if sides and ((sides[-1] or count) != count or len(sides) > 2):  # noqa: PLR2004
+        return (
+            f"interpretation.{key}: the card has {count}, and network {network} answers {_words(sides)}; "
+            f"(1, {count}) is what is read"
+        )
     return ""
 
 
@@ -101,20 +112,21 @@ def _of_label_map(card: Card, how: LabelMapInterpretation, network: str, graph: 
     return ""
 
 
-def _nodes(graph: "onnx.GraphProto") -> Iterator["onnx.NodeProto"]:
-    """Yield all nodes, those within branches and loops too."""
-    for node in graph.node:
+def _nodes(part: "onnx.GraphProto | onnx.FunctionProto") -> Iterator["onnx.NodeProto"]:
+    """Yield all nodes of a graph or a function, those within branches and loops too."""
+    for node in part.node:
         yield node
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
                 yield from _nodes(inner)
 
 
-def _is_training(node: "onnx.NodeProto", graph: "onnx.GraphProto") -> bool:
+def _is_training(node: "onnx.NodeProto", part: "onnx.GraphProto | onnx.FunctionProto") -> bool:
     """Say whether a Dropout drops: the constant that says so is true."""
     name = node.input[_TRAINING_INPUT] if len(node.input) > _TRAINING_INPUT else ""
-    held = [each for each in graph.initializer if each.name == name]
-    made = [each for inner in _nodes(graph) if name in inner.output for each in inner.attribute if each.name == "value"]
+    # A function holds no constants but those that its nodes make.
+    held = [each for each in getattr(part, "initializer", ()) if each.name == name]
+    made = [each for inner in _nodes(part) if name in inner.output for each in inner.attribute if each.name == "value"]
     values = [*held, *(each.t for each in made)] if name else []
     return any(any(value.raw_data) or any(value.int32_data) for value in values)
 

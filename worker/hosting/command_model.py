@@ -4,7 +4,6 @@ import gzip
 import json
 import math
 import shutil
-import tempfile
 import zlib
 from collections.abc import Sequence
 from io import BytesIO
@@ -15,6 +14,7 @@ import nibabel
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,7 +24,7 @@ from models.card.manifest import Card
 from models.errors import RuntimeFailed
 from models.findings import Finding, Measurement
 from models.preparing.grid import grid_of, resample
-from models.programs.bounded_process import ended, run_bounded
+from models.programs.bounded_process import ended, folder_of_its_own, run_bounded
 from models.volume import Volume
 
 LABELS, FINDINGS = ("labels.nii.gz", "labels.nii"), "findings.json"
@@ -74,15 +74,15 @@ def ask_command(
     """
     what = f"{card.id}: command {Path(command.argv[0]).name}"
     command.require_pinned()
-    with tempfile.TemporaryDirectory(prefix="wetread-command-") as place:
-        given, out = Path(place) / "input", Path(place) / "output"
+    with folder_of_its_own("wetread-command-", what) as place:
+        given, out = place / "input", place / "output"
         given.mkdir()
         out.mkdir()
         for number, file in enumerate(files):
             # Copies: a program that writes into its input must not reach the spool.
             shutil.copyfile(file, given / f"{number:05}.dcm")
         argv = [part.replace("{input}", str(given)).replace("{output}", str(out)) for part in command.argv]
-        status = run_bounded(argv, folder=Path(place), time_limit_s=command.time_limit_s, what=what, loud=loud)
+        status = run_bounded(argv, folder=place, time_limit_s=command.time_limit_s, what=what, loud=loud)
         if status:
             raise ended(what, status)
         labels, answer = _labels(out, what, source), _findings(out, what)
@@ -113,8 +113,8 @@ def _labels(out: Path, what: str, source: Volume) -> Volume | None:
         _require_what_it_says(image, len(content))
         values = np.asarray(image.dataobj)
         affine = _TO_LPS @ np.asarray(image.affine, np.float64)
-    except (ImageFileError, HeaderDataError, ValueError, OSError, OverflowError) as error:
-        raise RuntimeFailed(f"{what}: {file.name} is no NIfTI file ({type(error).__name__})") from error
+    except (ImageFileError, HeaderDataError, WrapStructError, ValueError, OSError, OverflowError) as error:
+        raise RuntimeFailed(f"{what}: {file.name} is no NIfTI-1 file ({type(error).__name__})") from error
     if values.ndim != 3 or not values.size or not np.isfinite(affine).all() or not abs(np.linalg.det(affine)) > 0:  # noqa: PLR2004
         raise RuntimeFailed(
             f"{what}: {file.name} has {values.ndim} axes, no voxels or no grid; a label map has three axes"

@@ -1,6 +1,7 @@
 """Which models read which series of a study, and why not. Pure: a card and a summary in, a choice out."""
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -191,7 +192,7 @@ def _objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
         yield f"{series.images} slices, at least {rules.min_slices} needed"
     if rules.max_slices is not None and series.images > rules.max_slices:
         yield f"{series.images} slices, at most {rules.max_slices} allowed"
-    excluded = {word.upper() for word in rules.image_type_excludes} & {word.upper() for word in series.image_types}
+    excluded = set(rules.image_type_excludes) & {word.upper() for word in series.image_types}
     if excluded:
         yield f"image type {', '.join(sorted(excluded))}"
     if any(is_in(pattern, series.series_description) for pattern in rules.description_excludes):
@@ -199,7 +200,7 @@ def _objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
     if (
         rules.body_part_examined
         and series.body_part_examined
-        and series.body_part_examined not in rules.body_part_examined
+        and series.body_part_examined.upper() not in rules.body_part_examined
     ):
         yield "another body part"
     yield from _extent_objections(rules, series)
@@ -224,10 +225,9 @@ def _where_objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str
 
 
 def _rank(rules: SeriesRules, series: SeriesSummary) -> tuple[float, ...]:
-    thickness = series.slice_spacing_mm or float("inf")
     ranks: dict[Preference, float] = {
-        "thinnest-slices": thickness,
-        "thickest-slices": -thickness,
+        "thinnest-slices": series.slice_spacing_mm or math.inf,
+        "thickest-slices": -(series.slice_spacing_mm or 0.0),
         "most-images": -series.images,
         "fewest-images": series.images,
         "largest-coverage": -(series.coverage_mm or 0.0),

@@ -46,6 +46,13 @@ class SeriesRules(BaseModel):
     def _one_or_several(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
 
+    @field_validator("modality", "body_part_examined", "image_type_excludes")
+    @classmethod
+    def _codes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(str.strip, value)):
+            raise ValueError("an empty text is no value that any series has; allowed are codes, such as MR")
+        return tuple(each.strip().upper() for each in value)
+
     @field_validator("description_excludes")
     @classmethod
     def _regular(cls, value: tuple[str, ...]) -> tuple[str, ...]:

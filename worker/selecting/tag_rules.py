@@ -102,7 +102,7 @@ class TagRule(BaseModel):
         return all(self._fits(value) for value in found)
 
     def _fits(self, value: str) -> bool:
-        if self.equals and value.strip().casefold() not in {allowed.casefold() for allowed in self.equals}:
+        if self.equals and value.strip().casefold() not in {allowed.strip().casefold() for allowed in self.equals}:
             return False
         if self.matches and not is_in(self.matches, value):
             return False

@@ -34,7 +34,7 @@ def test_the_documented_card_of_images_is_accepted(tmp_path: Path) -> None:
 def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     """Put into the example, whose labels they then name, they make a card that wetread takes."""
     text = reference()
-    example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1:6:4])
+    example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1:7:5])
     deadline, _, rules = rules.partition("\n\n")
     label = example[example.index("[[labels]]") : example.index("[[golden]]")]
     labels = "".join(
@@ -52,10 +52,18 @@ def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     assert (card.deadline_s, len(card.critical)) == (600, 6)
 
 
+def test_the_documented_numbers_are_accepted(tmp_path: Path) -> None:
+    """Put in the place of the example's inference and what follows, they make a card that wetread takes."""
+    example, numbers = (block.split("```")[0] for block in reference().split("```toml\n")[1:5:3])
+    file = tmp_path / "model.toml"
+    file.write_text(example.partition("[inference]")[0].replace("…", "0" * 64) + numbers, encoding="utf-8")
+    assert load_card(file).interpretation.kind == "numbers"
+
+
 def test_the_documented_detector_is_accepted(tmp_path: Path) -> None:
     """What is said of detectors, put in the place of the example's interpretation, makes a card that wetread takes."""
     text = reference()
-    example, boxes = (block.split("```")[0] for block in text.split("```toml\n")[1:5:3])
+    example, boxes = (block.split("```")[0] for block in text.split("```toml\n")[1:6:4])
     before, _, after = example.partition("[interpretation]")
     file = tmp_path / "model.toml"
     card = f"{before}{boxes}\n[[labels]]{after.partition('[[labels]]')[2]}"

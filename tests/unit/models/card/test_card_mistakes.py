@@ -40,6 +40,12 @@ MISTAKES = [
         "labels.0.concept.meaning: 'Tis\\x00sue' cannot stand in DICOM",
     ),
     ('manufacturer = "wetread"', 'manufacturer = " "', "manufacturer: ' ' cannot stand in DICOM objects"),
+    (
+        "schema = 1",
+        "schema = 1\ndevice_uid = '1.2.03'",
+        "device_uid: '1.2.03' is not allowed; allowed are a UID: numbers without leading zeros, joined by points",
+    ),
+    ("schema = 1", 'schema = 1\nlimits = "Adults,\\nnot\\u0000"', "limits: '\\x00' cannot stand in DICOM objects"),
     ("licence =", "license =", "license: unknown key, did you mean licence?"),
     ("fit =", "fitt =", "preparation.fitt: unknown key, did you mean fit?"),
     ("fit =", "fitt =", "preparation.fit: must be set"),
@@ -65,6 +71,7 @@ MISTAKES = [
     ("[networks.main]", "[networks.Main]", "networks.Main: 'Main' is not allowed; allowed are small letters"),
     ("[[golden]]", ANOTHER.format("name = 'Mass'").replace("= 2", "= 1"), "labels.1.number: 1 is that of labels.0 too"),
     ('"research"', '"reserch"', "regulatory.status: 'reserch' is not known, did you mean research?"),
+    ("schema = 1", f"schema = {'9' * 5000}", "cannot be read as TOML (Exceeds the limit (4300 digits)"),
     ("schema = 1", "schema = 2", "schema: 2 is not known; allowed are 1"),
     ("number = 1", "number = 300", "labels.0.number: Input should be less than or equal to 255, not 300"),
     ("[[golden]]", '[[critical]]\nwhen = "presnt"\n[[golden]]', "critical.0.when: 'presnt' is not known, did you mean"),
@@ -151,6 +158,16 @@ OUT_OF_RANGE = [
         "number = 1",
         "number = 1\nplausible_volume_ml = { max = inf }",
         "plausible_volume_ml.max: Input should be a finite",
+    ),
+    (
+        "[[golden]]",
+        "[[golden]]\nmax_relative_error = 1",
+        "golden.0.max_relative_error: Input should be less than 1, not",
+    ),
+    (
+        "[[golden]]",
+        "[[golden]]\nlower = { max_label_disagreement = 1e9 }",
+        "golden.0.lower.max_label_disagreement: Input should be less than 1, not",
     ),
     (
         "[[golden]]",

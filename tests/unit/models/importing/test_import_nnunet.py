@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shutil
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -222,10 +223,12 @@ def read_plainly(folder: Path, volume: Volume, mirrored: Sequence[int] = ()) -> 
 
 def test_a_results_folder_reads_as_nnunet_does(results: Path, tmp_path: Path) -> None:
     """On images that have the plans' spacing the two agree in practically every voxel."""
+    shutil.copytree(results / "fold_0", results / "fold_3")
     made = import_from("nnunet", results, card_file(tmp_path, wishes()), tmp_path / "models", orientation="SPL")
     entry = read_entry(made)
     assert all(verdict.passed for verdict in check(entry, OnnxRuntime()))
     assert "no mirrored copies" in entry.card.limits
+    assert "fold_0 alone of 2 folds (checkpoint_final.pth)" in entry.card.limits
     head = oblique_head()
     ours, theirs = read_by(made, head), read_plainly(results, head)
     assert len(np.unique(theirs)) > 1

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -10,10 +11,12 @@ from onnx import TensorProto, helper
 from models.catalog import read_entry
 from models.errors import WeightsRefused
 from models.importing.import_onnx import import_onnx
+from models.importing.imported_model import _golden_input
 from models.importing.node_order import put_in_order
 from models.proving.checking import check
 from models.runtimes.onnx_runtime import OnnxRuntime
 from tests.importing import wishes
+from tests.readings import a_card
 
 VOLUME = {"kind": "volume", "orientation": "RAS", "fit": "resize", "size": [8, 8, 8], "normalisation": "none"}
 WHOLE = wishes(preparation=VOLUME, inference={"strategy": "whole"}, interpretation={"kind": "classes"})
@@ -41,6 +44,31 @@ def test_what_is_not_all_there_is_refused(tmp_path: Path, before: bytes, after: 
     file.write_bytes(with_data_elsewhere(tmp_path).replace(before, after))
     with pytest.raises(WeightsRefused, match=r"cannot be read as ONNX \(\w+\); export it again"):
         import_onnx(file, {}, tmp_path / "models")
+
+
+def test_an_input_without_axes_is_refused(tmp_path: Path) -> None:
+    """Nobody knows what to give to it; a made-up input would be blamed on the card."""
+    model = onnx.load_from_string(with_data_elsewhere(tmp_path))
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, tmp_path / "network.onnx")
+    with pytest.raises(WeightsRefused, match="does not say which axes the network's input x has; export it again"):
+        import_onnx(tmp_path / "network.onnx", WHOLE, tmp_path / "models")
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [
+        ({"normalisation": "min-max"}, 0.0, 1.0),
+        ({"normalisation": "min-max", "scale": 2.0, "offset": -1.0}, -1.0, 1.0),
+        ({"normalisation": "z-score", "stretched": [0.0, 255.0]}, 0.0, 255.0),
+        ({"normalisation": "z-score"}, -4.0, 4.0),
+    ],
+)
+def test_a_golden_input_is_like_what_the_card_prepares(values: dict[str, object], low: float, high: float) -> None:
+    """What lies beyond is clipped in int8: each network that gets 0 to 1 had failed its golden answer in it."""
+    noise = _golden_input(a_card(preparation=VOLUME | values), [1, 1, 32, 32, 32])
+    assert low <= noise.min() < noise.max() <= high
+    assert float(np.ptp(noise)) > 0.7 * (high - low)
 
 
 def test_an_input_that_a_branch_reads_is_renamed_there_too(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+from models.card.card_preparation import Values
 from models.errors import WeightsRefused
 from models.importing.monai_transforms import interpretation, preparation
+from models.preparing.normalisation import normalise, window_of
 from tests.optional import need
 
 
@@ -17,6 +20,8 @@ def step(name: str, **values: Any) -> dict[str, Any]:
 AXES = step("Orientationd", axcodes="RAS")
 SPACING = step("Spacingd", pixdim=[1.5, 1.5, 2.0], mode="bilinear")
 HU = step("ScaleIntensityRanged", a_min=-57, a_max=164, b_min=0.0, b_max=1.0, clip=True)
+PERCENTILES = step("ScaleIntensityRangePercentilesd", lower=5, upper=90, b_min=-1.0, b_max=1.0, clip=True)
+INTENSITIES = ("normalisation", "percentiles", "scale", "offset")
 
 
 def test_the_usual_chain_is_a_preparation() -> None:
@@ -90,6 +95,8 @@ def test_fixed_numbers_may_stand_in_lists() -> None:
         ([AXES | {"labels": [["R", "L"], ["P", "A"], ["I", "S"]]}, SPACING], "labels of its own"),
         ([AXES, SPACING, HU | {"clip": False}], "without clip"),
         ([AXES, SPACING, HU | {"b_min": None}], "values of the transform ScaleIntensityRanged"),
+        ([AXES, SPACING, PERCENTILES | {"clip": False}], "Percentilesd without clip"),
+        ([AXES, SPACING, PERCENTILES | {"relative": True}], "relative = True"),
         ([AXES, SPACING, step("NormalizeIntensityd", divisor=2.0)], "one of subtrahend and divisor"),
         ([AXES, SPACING, step("ScaleIntensityd", minv=None, maxv=None, factor=0.5)], "ScaleIntensityd"),
         ([AXES, SPACING, HU, step("CropForegroundd", margin=5)], "margin = 5"),
@@ -100,6 +107,17 @@ def test_what_a_card_cannot_say_is_refused(steps: list[dict[str, Any]], words: s
     """Another order, a second change of intensities, open values: each by the transform's name."""
     with pytest.raises(WeightsRefused, match=words):
         preparation(steps)
+
+
+def test_percentiles_are_those_of_monai() -> None:
+    """What lies beyond is clipped, and what is left spans what the bundle says."""
+    monai, torch = need("monai.transforms"), need("torch")
+    said = {key: value for key, value in PERCENTILES.items() if key != "_target_"}
+    array = np.random.default_rng(3).normal(100.0, 30.0, (8, 9, 10)).astype(np.float32)
+    wanted = monai.ScaleIntensityRangePercentiles(**said)(torch.from_numpy(array[np.newaxis])).numpy()[0]
+    values = Values.model_validate({key: preparation([AXES, SPACING, PERCENTILES])[key] for key in INTENSITIES})
+    normalise(array, values, window_of(array, values))
+    np.testing.assert_allclose(array, wanted, atol=1e-5)
 
 
 def test_what_is_the_usual_thing_may_be_said() -> None:

@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from models.card.card_interpretation import LabelMapInterpretation
 from models.card.card_parts import Concept, Label
+from models.errors import ImplausibleResult
 from models.findings import Detection
 from models.interpreting.instances import CERTAINTY, DIAMETER, SHORT_AXIS, VOLUME, axes_mm, take_instances
 from models.interpreting.interpretation import interpret
@@ -222,3 +223,11 @@ def test_a_part_at_the_edge_is_cut_and_no_other() -> None:
     labels = balls(((20, 0, 20), 8.0), ((40, 40, 60), 5.0))
     _, found = take_instances(labels, [NODULE], a_volume(labels))
     assert [detection.cut for detection in found] == [True, False]
+
+
+def test_more_things_than_have_numbers_are_refused_before_they_are_measured() -> None:
+    """Noise has a hundred thousand parts, which would be measured for minutes and then have no numbers."""
+    labels = np.zeros((82, 82, 82), np.uint8)
+    labels[::2, ::2, ::2] = NODULE.number
+    with pytest.raises(ImplausibleResult, match=r"68921 separate things were found, and at most 65535"):
+        take_instances(labels, [NODULE], a_volume(labels))

@@ -109,6 +109,13 @@ def test_no_contrast_is_refused_by_name(normalisation: str) -> None:
         prepare(volume, preparation(normalisation=normalisation))
 
 
+@pytest.mark.parametrize("changes", [{"size": (10**24, 16, 16)}, AS_IT_IS | {"spacing_mm": (1e-300, 1.0, 1.0)}])
+def test_a_grid_that_no_memory_holds_is_refused_by_name(changes: dict[str, object]) -> None:
+    """A card's size or spacing with a slip of the pen is told as that, not as a defect of wetread."""
+    with pytest.raises(InputRefused, match=r"0 x \d+ x \d+ voxels, .* mend size, spacing_mm and pad_multiple"):
+        prepare(noise(), preparation(**changes))
+
+
 def test_values_that_are_not_finite_are_refused_by_name() -> None:
     """NaN gives InputRefused instead of spreading into the network."""
     array = np.asarray(noise(dtype=np.float32).array, np.float32).copy()

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from models.errors import RuntimeFailed
-from models.programs.bounded_process import run_bounded
+from models.programs.bounded_process import folder_of_its_own, run_bounded
 
 #: Runs a program that has started another, until it is killed.
 _RUNS = """
@@ -52,6 +53,22 @@ def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(RuntimeFailed, match="is /nowhere/program on this machine"):
         run_bounded(["/nowhere/program"], folder=tmp_path, time_limit_s=30.0, what="a program")
     assert tmp_path.exists()
+
+
+def test_what_may_not_be_removed_is_told_and_the_images_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that runs as root leaves folders that are root's; before, that was told as a disk that refuses."""
+
+    def refused(*_place: object, **_how: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile.TemporaryDirectory, "_rmtree", refused)
+    told = r"a program left in .* may not be removed here \(Operation not permitted\): does its container run as root"
+    with pytest.raises(RuntimeFailed, match=told), folder_of_its_own("wetread-", "a program") as folder:
+        (folder / "image.dcm").write_bytes(b"a patient's")
+    assert not (folder / "image.dcm").exists()
 
 
 def test_a_program_does_not_outlive_the_process_that_runs_it(tmp_path: Path, wait_for: Callable[..., None]) -> None:

@@ -31,6 +31,8 @@ def builds(tmp_path: Path) -> Builds:
 
 def test_what_was_not_measured_does_not_run(entry: CatalogEntry, builds: Builds) -> None:
     """A site that asks for fp16 without a build gets the command that makes one, and no model."""
+    with pytest.raises(RuntimeFailed, match=r"--precision int8 --runtime onnxruntime --calibration DIR`"):
+        builds.files(entry, "onnxruntime", "int8")
     with pytest.raises(RuntimeFailed, match=r"wetread models build .* --precision fp16 --runtime onnxruntime"):
         load_proven(
             entry,

@@ -49,6 +49,22 @@ def test_numbers_that_differ_do_not_pass(threshold_model: CatalogEntry, answer: 
     assert not verdict.passed
 
 
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ({"logits": np.zeros(3)}, "s). logits is (3,), and expected is (2,)"),
+        ({"other": np.zeros(2)}, "s). The network has no output logits, or of fewer axes than the card's stride"),
+    ],
+)
+def test_an_answer_that_cannot_be_compared_is_told_as_that(
+    threshold_model: CatalogEntry, answers: dict[str, Any], told: str
+) -> None:
+    """An infinite deviation would not say whether the golden file is stale or the runtime wrong."""
+    write_golden(threshold_model, input__input=np.zeros(2), expected__logits=np.array([1.0, 2.0]))
+    (verdict,) = check(threshold_model, ConstantRuntime(answers=answers))
+    assert str(verdict).endswith(told)
+
+
 def test_numbers_within_the_relative_error_pass(threshold_model: CatalogEntry) -> None:
     """The error is measured against the largest expected number."""
     write_golden(threshold_model, input__input=np.zeros(2), expected__logits=np.array([0.0, 200.0]))

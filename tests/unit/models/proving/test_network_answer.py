@@ -113,6 +113,14 @@ def dropout(*, training: bool) -> list[onnx.NodeProto]:
     ]
 
 
+def a_function(shape: list[int | str], *body: onnx.NodeProto) -> onnx.ModelProto:
+    """Return a network that is one call of a function with these nodes, as torch exports modules."""
+    model = a_network(shape, helper.make_node("Module", ["input"], ["out"], domain="own"))
+    opsets = [helper.make_opsetid("", 18)]
+    model.functions.append(helper.make_function("own", "Module", ["input"], ["out"], body, opsets))
+    return model
+
+
 def test_a_network_that_draws_random_numbers_is_refused() -> None:
     """The same images would give another result each time; one that was exported in training does so."""
     shape = [1, 3, 8, 8, 8]
@@ -120,8 +128,27 @@ def test_a_network_that_draws_random_numbers_is_refused() -> None:
     added = helper.make_node("Add", ["input", "noise"], ["out"])
     inside = helper.make_graph([drawn], "branch", [], [])
     branch = helper.make_node("If", ["yes"], ["out"], then_branch=inside, else_branch=inside)
-    for ending in ([drawn, added], dropout(training=True), [branch]):
-        told = disagreement(card(), "main", a_network(shape, *ending))
+    networks = [a_network(shape, *ending) for ending in ([drawn, added], dropout(training=True), [branch])]
+    networks += [a_function(shape, *body) for body in ([drawn, added], dropout(training=True))]
+    for network in networks:
+        told = disagreement(card(), "main", network)
         assert told.startswith("networks.main: the network draws random numbers (")
+    assert disagreement(card(), "main", a_function(shape, *dropout(training=False))) == ""
     assert disagreement(card(), "main", a_network(shape, *dropout(training=False))) == ""
     assert disagreement(card(), "main", a_network(shape, helper.make_node("Dropout", ["input"], ["out"]))) == ""
+
+
+def test_a_network_answers_as_many_numbers_as_the_card_names() -> None:
+    """In one output, one number after the other."""
+    unit = {"value": "%", "scheme": "UCUM", "meaning": "Percent"}
+    number = {"name": unit | {"value": "10230-1", "scheme": "LN"}, "unit": unit, "plausible": {}}
+    one = a_card(labels=[], interpretation={"kind": "numbers", "numbers": [number]})
+    given = (1, 1, 32, 32, 32)
+    assert disagreement(one, "main", a_network([1, 1], given=given)) == ""
+    told = disagreement(one, "main", a_network([1, 3], given=given))
+    assert told == "interpretation.numbers: the card has 1, and network main answers 1x3; (1, 1) is what is read"
+    two = a_network([1, 1], given=given)
+    two.graph.output.append(two.graph.output[0])
+    assert disagreement(one, "main", two).startswith(
+        "networks.main: the network has 2 outputs (out, out), and kind = n"
+    )

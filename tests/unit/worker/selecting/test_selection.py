@@ -285,6 +285,19 @@ def test_free_rules_look_at_any_attribute(card: Card, tmp_path: Path) -> None:
     assert "2.98" not in str(summary.series[0].for_ledger())
 
 
+def test_codes_may_be_written_in_small_letters(card: Card) -> None:
+    """DICOM has them in large ones; a card with "mr" had read nothing."""
+    rules = {"modality": ["mr "], "body_part_examined": ["Head"]}
+    assert choose(with_rules(card, **rules), study(series(body_part_examined="HEAD"))).runs
+
+
+def test_slices_of_unknown_spacing_are_not_the_thickest(card: Card) -> None:
+    """Nor the thinnest: a picture without a place in space is no better than slices."""
+    of = study(series("1", slice_spacing_mm=None), series("2", slice_spacing_mm=5.0))
+    for preference in ("thickest-slices", "thinnest-slices"):
+        assert choose(with_rules(card, prefer=[preference]), of).series_instance_uid == "2"
+
+
 def test_the_card_states_what_it_prefers(card: Card) -> None:
     """Of several series that fit the best by the card's own order is read."""
     thin = series("1.1", slice_spacing_mm=1.0, images=100, coverage_mm=99.0)

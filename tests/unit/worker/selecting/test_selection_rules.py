@@ -37,6 +37,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
     ({"orientation": ["Axial"]}, "selection.orientation.0: 'Axial' is not known, did you mean axial?; allowed are"),
     ({"min_slices": 10, "max_slices": 5}, "no series could fit: max_slices = 5 is less than min_slices = 10"),
+    ({"modality": ["CT", " "]}, "selection.modality: an empty text is no value that any series has; allowed are codes"),
     ({"max_slices": 0}, "selection: no series could fit: max_slices = 0"),
     ({"max_slice_spacing_mm": -1.0}, "selection.max_slice_spacing_mm: Input should be greater than 0, not -1"),
     ({"max_slice_spacing_mm": float("inf")}, "selection.max_slice_spacing_mm: Input should be a finite number"),

@@ -20,6 +20,7 @@ ECHO = {"tag": "EchoTime", "at_least": 2, "at_most": 10}
         ({"tag": "ContrastBolusAgent", "present": False}, {}, True),
         ({"tag": "ContrastBolusAgent", "present": False}, {"ContrastBolusAgent": ("X",)}, False),
         ({"tag": "PatientPosition", "equals": ["HFS", "hfp"]}, {"PatientPosition": ("HFP",)}, True),
+        ({"tag": "PatientPosition", "equals": "HFS "}, {"PatientPosition": ("HFS",)}, True),
         ({"tag": "PatientPosition", "equals": "HFS"}, {"PatientPosition": ("FFS",)}, False),
         (KERNEL, {"ConvolutionKernel": ("b20f", "B10")}, True),
         (KERNEL, {"ConvolutionKernel": ("B20f", "B70")}, False),
