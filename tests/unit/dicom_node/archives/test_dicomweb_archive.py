@@ -151,12 +151,30 @@ def test_a_redirect_is_not_followed(service: Service, file: Path) -> None:
     assert len(service.asked) == 1
 
 
-@pytest.mark.parametrize("kind", ["text/html", "application/xhtml+xml; charset=utf-8", "Text/HTML"])
-def test_a_web_page_is_no_word_that_something_is_stored(service: Service, file: Path, kind: str) -> None:
-    """As of a log-in that somebody has put before the archive."""
-    service.answers = [(200, b"<html>Log in</html>", {"Content-Type": kind})]
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html", b"<html>Log in</html>"),
+        ("application/xhtml+xml; charset=utf-8", b"<html>Log in</html>"),
+        ("text/plain", b"OK"),
+        ("application/json", b'{"error": "log in"}'),
+    ],
+)
+def test_what_is_no_stow_answer_is_no_word_that_something_is_stored(
+    service: Service, file: Path, kind: str, body: bytes
+) -> None:
+    """As of a log-in that somebody has put before the archive, or of something that answers 200 to everything."""
+    service.answers = [(200, body, {"Content-Type": kind})]
     with pytest.raises(ArchiveUnreachable, match="Does a log-in stand before it"):
         DicomWebArchive(service.url).store([file])
+
+
+@pytest.mark.parametrize("answer", [(200, b"<html/>", {"Content-Type": "Text/HTML"}), (302, b"", {}), (207, b"", {})])
+def test_what_says_nothing_of_a_deletion_is_none(service: Service, answer: tuple[int, bytes, dict[str, str]]) -> None:
+    """A log-in page, or a status that no service answers DELETE with where it has deleted."""
+    service.answers = [answer]
+    with pytest.raises(ArchiveError, match="answered DELETE with"):
+        DicomWebArchive(service.url).delete("1.2", "1.3", "1.4")
 
 
 def test_who_we_are_is_shown_with_each_request(service: Service, file: Path) -> None:
