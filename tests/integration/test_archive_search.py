@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.dimse_primitives import C_FIND
 
@@ -30,12 +30,16 @@ def start() -> Iterator[Start]:
     servers = []
 
     def run(
-        *, find: Callable[[Any], Any] | None = None, get: Callable[[Any], Any] | None = None, **limits: Any
+        *,
+        find: Callable[[Any], Any] | None = None,
+        get: Callable[[Any], Any] | None = None,
+        requested: Callable[[Any], None] = lambda _: None,
+        **limits: Any,
     ) -> DicomArchive:
         entity = AE(ae_title="ODD")
-        handlers: list[tuple[Any, Any]] = []
+        handlers: list[tuple[Any, Any]] = [(evt.EVT_REQUESTED, requested)]
         if find is not None:
-            entity.add_supported_context(STUDY_ROOT_FIND, ExplicitVRLittleEndian)
+            entity.add_supported_context(STUDY_ROOT_FIND, [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
             handlers.append((evt.EVT_C_FIND, find))
         if get is not None:
             entity.add_supported_context(STUDY_ROOT_GET)
@@ -109,6 +113,19 @@ def test_an_answer_that_cannot_be_read_is_told_as_that(start: Start) -> None:
     archive = start(find=lambda event: raw(event, b"\x20\0\x0d\0" + cut + series))
     for ask in (archive.find_study, archive.count_series, archive.find_studies):
         with pytest.raises(QueryFailed, match=r"\(0020,000D\) that is none"):
+            ask("1.2")
+
+
+def test_an_archive_that_accepts_what_was_not_proposed_is_left(start: Start) -> None:
+    """Such as the deflated syntax, whose answers would be inflated without a bound."""
+
+    def lie(event: Any) -> None:
+        for context in event.assoc.requestor.primitive.presentation_context_definition_list:
+            context.transfer_syntax = [DeflatedExplicitVRLittleEndian]
+
+    archive = start(find=lambda _: iter([]), requested=lie)
+    for ask in (archive.find_study, archive.count_series):
+        with pytest.raises(ArchiveUnreachable, match="not proposed"):
             ask("1.2")
 
 

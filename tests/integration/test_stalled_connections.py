@@ -17,7 +17,9 @@ from dicom_node.archives import commitment
 from dicom_node.archives.archive import DicomArchive
 from dicom_node.archives.bounded_connection import MOST_QUEUED
 from dicom_node.archives.commitment import CommitmentListener
+from dicom_node.archives.requestor import Requestor
 from dicom_node.archives.sender import OutcomeKind
+from dicom_node.contexts import VERIFICATION
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.messages.command_set import read_command, response_to
 from dicom_node.messages.pdata import p_data
@@ -92,6 +94,22 @@ def test_an_archive_that_stalls_inside_a_pdu_is_unreachable(then: Then) -> None:
     while set(threading.enumerate()) - threads:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_request_that_meets_a_peer_just_left_prints_nothing(
+    monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., None]
+) -> None:
+    """Of what came it was left; what is sent to it in that moment ended pynetdicom's thread with a traceback."""
+    printed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
+    with stalling_archive(_takes_nothing) as peer:
+        requestor = Requestor(peer=peer, calling_ae_title="TEST", dimse_timeout_s=TIMEOUT_S)
+        with requestor.associate([(VERIFICATION, None)]) as association:
+            upper_layer = association.dul
+            upper_layer.state_machine.current_state = "Sta13"
+            upper_layer.event_queue.put("Evt11")  # a release of ours, where none may be
+            wait_for(lambda: not upper_layer.is_alive(), what="its end")
+    assert printed == []
 
 
 def test_it_is_so_over_tls(authority: Authority) -> None:
