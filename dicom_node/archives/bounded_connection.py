@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from pynetdicom.fsm import InvalidEventError
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node.messages.negotiation import legible
@@ -60,7 +61,11 @@ def _acted(upper_layer: Any, act: Callable[[str], None], event: str) -> None:
 
 
 def _decoded(decode: Callable[[bytearray], Any], pdu: bytearray) -> Any:
-    return decode(legible(pdu))
+    decoded, event = decode(legible(pdu))
+    if not isinstance(decoded, P_DATA_TF):
+        # What the state machine will do with it, in a thread that would end with whatever this raises.
+        decoded.to_primitive()
+    return decoded, event
 
 
 def _received(connection: Any, within_s: float, count: int) -> bytearray:

@@ -25,7 +25,17 @@ from dicom_node.messages.command_set import read_command, response_to
 from dicom_node.messages.pdata import p_data
 from dicom_node.tls_settings import TlsClientSettings
 from tests.certificates import Authority
-from tests.faults.wire_bytes import DATA, RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq, pdu, pdv, store_rq
+from tests.faults.wire_bytes import (
+    ASSOCIATE_RJ,
+    DATA,
+    RELEASE_RP,
+    RELEASE_RQ,
+    RawPeer,
+    associate_rq,
+    pdu,
+    pdv,
+    store_rq,
+)
 from tests.stalling_archive import Then, read_pdu, stalling_archive
 from tests.unit.dicom_node.instances import dataset, write_file
 
@@ -109,6 +119,17 @@ def test_a_request_that_meets_a_peer_just_left_prints_nothing(
             upper_layer.state_machine.current_state = "Sta13"
             upper_layer.event_queue.put("Evt11")  # a release of ours, where none may be
             wait_for(lambda: not upper_layer.is_alive(), what="its end")
+    assert printed == []
+
+
+def test_a_rejection_that_the_standard_does_not_know_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an unknown source: it ended pynetdicom's thread, and was waited for."""
+    printed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
+    began = time.monotonic()
+    with stalling_archive(_takes_nothing, answer=pdu(ASSOCIATE_RJ, bytes((0, 1, 7, 9)))) as peer:
+        assert isinstance(_within(DicomArchive(peer, "TEST", acse_timeout_s=5.0).probe), ArchiveUnreachable)
+    assert time.monotonic() - began < 4.0
     assert printed == []
 
 
