@@ -1,7 +1,7 @@
 """The front door: settings, command line, daemons, page. In reading order; a package knows only those before it.
 
 settings     one TOML file, environment overrides; peers, as they are typed; secret, a password in a file
-logs         events on standard error, no patients
+logs         events on standard error, no patients; repeated_warnings, what callers say again and again
 audit        the audit trail, which alone names patients
 notifiers    the clients that tell people: webhook, e-mail, HL7
 certificates which are ours, and what they have left

@@ -8,6 +8,7 @@ import warnings
 import structlog
 
 from dicom_node.error_place import place_of
+from ops.repeated_warnings import RepeatedWarnings
 
 #: Libraries that would print datasets, arguments or queries. What fails in them comes back as an error of ours.
 #: dicomweb_client logs an archive's Warning headers, urllib3 and requests may quote addresses with what was asked.
@@ -62,6 +63,8 @@ def configure(*, json: bool = False) -> None:
     """Set up structlog and the standard library's logging for this process."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        # Before the time is added, in which no two are the same.
+        RepeatedWarnings(),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -39,10 +39,12 @@ def stalling_archive(
     client: TlsClientSettings | None = None,
     buffer_bytes: int = 0,
     longest_pdu: int = 16384,
+    answer: bytes = b"",
 ) -> Iterator[Peer]:
     """Give the archive as a peer.
 
     `buffer_bytes`: what its system takes that it has not read; 0: as usual. `longest_pdu`: what it says that it takes.
+    `answer`: to the request for an association, where it is to be another one.
     """
     with socket.socket() as listening:
         if buffer_bytes:
@@ -59,7 +61,8 @@ def stalling_archive(
                 if tls is not None:
                     connection = tls.wrap_socket(connection, server_side=True)
                     connections[0] = connection
-                connection.sendall(associate_ac(read_pdu(connection), longest_pdu=longest_pdu))
+                request = read_pdu(connection)
+                connection.sendall(answer or associate_ac(request, longest_pdu=longest_pdu))
                 then(connection, over)
 
         thread = threading.Thread(target=serve, daemon=True)

@@ -13,8 +13,8 @@ from tests.certificates import Authority, Pair
 _HEADER = re.compile(rb"<(\d+)>1 (\S+) (\S+) wetread (\d+) DICOM\+RFC3881 - \xef\xbb\xbf(<.*)", re.DOTALL)
 
 #: How the other side ends a connection: as TLS wants it, by closing it, with bytes that are no TLS (rsyslog does),
-#: or by closing it before it has read everything.
-Ending = Literal["notify", "close", "garble", "reset"]
+#: by closing it before it has read everything, or not at all, with bytes without end.
+Ending = Literal["notify", "close", "garble", "reset", "talk"]
 
 
 def opened(framed: bytes) -> tuple[int, Told]:
@@ -104,6 +104,8 @@ class TlsReceiver(_Receiver):
         if self.ending == "notify":
             connection.unwrap()
         if self.ending == "garble":
+            socket.socket.sendall(connection, b"no TLS at all")
+        while self.ending == "talk" and not self._ends.wait(0.01):
             socket.socket.sendall(connection, b"no TLS at all")
 
     @staticmethod

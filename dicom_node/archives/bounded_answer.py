@@ -1,6 +1,6 @@
-"""An answer over HTTP, read within bounds: requests itself reads any size, unpacked, and for any time.
+"""Requests over HTTP within bounds: requests itself reads any size, unpacked, and for any time.
 
-Its own timeout begins anew with each byte, of the head too.
+Its own timeout begins anew with each byte of an answer, of the head too; and a whole body must have left within one.
 """
 
 import socket
@@ -20,7 +20,7 @@ MOST_BYTES = 16 << 20
 #: with. A backslash separates values too. A list of five thousand studies has as many.
 MOST_THINGS = 500_000
 _BEGIN = (b"{", b"[", b",", b"<", b"\\")
-#: One piece, unpacked. Small, so that what is packed tightly is seen before it is large.
+#: One piece, sent, or unpacked. Small, so that what is packed tightly is seen before it is large.
 _PIECE = 1 << 16
 
 
@@ -61,7 +61,10 @@ def _require_room(size: int, most_bytes: int, things: int) -> None:
 
 
 class TimedAdapter(HTTPAdapter):
-    """Requests' own way to a server, but the head of an answer has all of its timeout, not each byte of it."""
+    """Requests' own way to a server, but the head of an answer has all of its timeout, not each byte of it.
+
+    And each piece of what is sent has one of its own: how long all of it takes is a matter of its size.
+    """
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """Make the pool of connections."""
@@ -71,6 +74,16 @@ class TimedAdapter(HTTPAdapter):
 
 class _TimedHead:
     """Of a connection of urllib3: `timeout` and `sock` are its own."""
+
+    def send(self, data: Any) -> None:
+        """Send bytes, or what else it takes as it is. Raises OSError; TimeoutError is one."""
+        connection: Any = super()
+        if not isinstance(data, bytes):
+            connection.send(data)
+            return
+        view = memoryview(data)
+        for start in range(0, len(view), _PIECE):
+            connection.send(view[start : start + _PIECE])
 
     def getresponse(self) -> Any:
         """Return the answer when its head has come. Raises OSError."""

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from pynetdicom.fsm import InvalidEventError
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node.messages.negotiation import legible
@@ -42,10 +44,28 @@ def bound(association: Any, within_s: float) -> None:
     connection.recv = partial(_received, connection, within_s)
     upper_layer._decode_pdu = partial(_decoded, upper_layer._decode_pdu)  # noqa: SLF001 - see `dicom_node.receiving.pynetdicom_seam`
     upper_layer.send_pdu = partial(_send_in_turn, upper_layer, upper_layer.send_pdu)
+    machine = upper_layer.state_machine
+    machine.do_action = partial(_acted, upper_layer, machine.do_action)
+
+
+def _acted(upper_layer: Any, act: Callable[[str], None], event: str) -> None:
+    """Do what an event asks for; where its state knows none such, end the thread as that error would, but silently.
+
+    A request of ours that meets a peer which has just been left (PS3.8 9.2.2, state 13): whoever made it hears that.
+    """
+    try:
+        act(event)
+    except InvalidEventError:
+        upper_layer.kill_dul()
+        upper_layer.socket.close()
 
 
 def _decoded(decode: Callable[[bytearray], Any], pdu: bytearray) -> Any:
-    return decode(legible(pdu))
+    decoded, event = decode(legible(pdu))
+    if not isinstance(decoded, P_DATA_TF):
+        # What the state machine will do with it, in a thread that would end with whatever this raises.
+        decoded.to_primitive()
+    return decoded, event
 
 
 def _received(connection: Any, within_s: float, count: int) -> bytearray:

@@ -17,6 +17,7 @@ from dicom_node.archives.bounded_message import bound_messages
 from dicom_node.archives.commitment_report import CommitmentReport
 from dicom_node.archives.requestor import Requestor
 from dicom_node.contexts import SERVICE_TRANSFER_SYNTAXES
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.errors import ArchiveError, ListenFailed
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.tls.tls_door import TlsDoor
@@ -216,7 +217,7 @@ def report_of(event_type: int, information: Dataset) -> CommitmentReport:
                 for item in information.get("FailedSOPSequence") or ()
             },
         )
-    except (AttributeError, TypeError, ValueError) as error:
+    except PARSE_ERRORS as error:
         # Not pydicom's own words, which may quote a value.
         raise ArchiveError("a report of storage commitment lacks an attribute of PS3.4 J.3.3") from error
 

@@ -24,6 +24,7 @@ from dicom_node.archives.stow_answer import (
     NO_DICOM_JSON,
     already_there,
     answered_dataset,
+    is_stow_answer,
     outcome_of_stow,
     unexplained,
 )
@@ -35,6 +36,7 @@ _ONE_PIECE = 1 << 50
 _CONNECT_S = 10.0
 #: A study that nobody has.
 _NOBODYS = "2.25.0"
+_DELETED = (HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _BREAKS_OFF = "its answer breaks off, or cannot be unpacked; is something between that ends connections?"
 #: In this order: some are kinds of others.
@@ -146,18 +148,21 @@ class DicomWebArchive:
 
     def delete(self, study_uid: str, series_uid: str, sop_instance_uid: str) -> None:
         """DELETE of an instance, which many services have beside the standard. Raises ArchiveError."""
-        status = self._asked(lambda: self._client.delete_instance(study_uid, series_uid, sop_instance_uid)).status_code
-        if status in _NO_CREDENTIALS or (status >= HTTPStatus.BAD_REQUEST and status not in _GONE):
+        answer = self._asked(lambda: self._client.delete_instance(study_uid, series_uid, sop_instance_uid))
+        status = answer.status_code
+        if "html" in answer.headers.get("Content-Type", "").lower() and answer.ok:
+            raise ArchiveError(f"{self} answered DELETE with a web page: does a log-in stand before it?")
+        if status not in (*_DELETED, *_GONE):
             raise ArchiveError(f"{self} answered DELETE with {status}: does it delete, and may we?")
 
     def _store(self, meta: FileMeta) -> StoreOutcome:
         # What pydicom has not looked into it writes as it was, so that these are the file's own bytes.
         dataset = dcmread(meta.file)
         answer = self._asked(lambda: self._client.store_instances([dataset]))
-        if answer.ok and "html" in answer.headers.get("Content-Type", "").lower():
-            # 200 and a log-in page is no archive's word that it has stored anything.
+        if answer.ok and not is_stow_answer(answer.content):
             raise ArchiveUnreachable(
-                f"{self} answered with a web page: is that the address before /studies? Does a log-in stand before it?"
+                f"{self} answered {answer.status_code} with something that is no answer to STOW-RS: is that the "
+                "address before /studies? Does a log-in stand before it?"
             )
         answered = answered_dataset(answer.content)
         uid = meta.sop_instance_uid

@@ -20,6 +20,7 @@ from dicom_node.archives.identity import StudyIdentity
 from dicom_node.archives.requestor import Requestor
 from dicom_node.contexts import MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND, STUDY_ROOT_GET
 from dicom_node.datasets.modesty import require_modest
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.datasets.part10 import encode_meta
 from dicom_node.errors import ArchiveUnreachable, HeadUnreadable, QueryFailed
 
@@ -115,15 +116,16 @@ def count_series(requestor: Requestor, study_instance_uid: str, limits: Limits) 
         # An archive that ignores the key answers with the series of all its studies.
         if str(answer.get("StudyInstanceUID") or study_instance_uid) != study_instance_uid or not series:
             continue
-        count = _count_in(answer)
+        count = count_in(answer, "NumberOfSeriesRelatedInstances")
         counts[series] = count if counts.get(series, count) == count else None
     return counts
 
 
-def _count_in(answer: Dataset) -> int | None:
+def count_in(answer: Dataset, keyword: str) -> int | None:
+    """Return a count of an answer; None where it has none, or what it has is no number."""
     try:
-        text = str(answer.get("NumberOfSeriesRelatedInstances", "")).strip()
-    except (ValueError, TypeError, OverflowError):  # pydicom reads the value here
+        text = str(answer.get(keyword, "")).strip()
+    except PARSE_ERRORS:  # pydicom reads the value here
         return None
     return int(text) if _COUNT.fullmatch(text) else None
 
@@ -193,7 +195,25 @@ def answers_to(
             if number >= limits.answers:
                 association.abort()
                 raise QueryFailed(f"{requestor}: answered with more than {limits.answers} matches; does it match keys?")
+            _require_readable(requestor, query, identifier)
             yield identifier
+
+
+def _require_readable(requestor: Requestor, query: Dataset, answer: Dataset) -> None:
+    """Read what was asked for: pydicom does it when a value is first looked at. Raises QueryFailed.
+
+    Not counts, which an archive need not have: `count_in` does without.
+    """
+    for key in query:
+        try:
+            if key.VR != "IS":
+                answer.get(key.tag)
+        except PARSE_ERRORS as error:
+            # Not pydicom's words, which quote the value.
+            raise QueryFailed(
+                f"{requestor}: answered with a value of {key.tag} that is none ({type(error).__name__}); look at the "
+                "study there, and at what is between us"
+            ) from error
 
 
 def _within(

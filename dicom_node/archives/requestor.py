@@ -148,6 +148,7 @@ class Requestor:
                     f"{self} takes PDUs of at most {takes} bytes, and a message would be as many PDUs as it has bytes; "
                     "set its maximum PDU length to 16384 or more"
                 )
+            self._require_proposed(association)
             return
         if association.is_rejected:
             answer = association.acceptor.primitive
@@ -161,6 +162,16 @@ class Requestor:
         # With TLS 1.3 a certificate that is not taken looks like that: the refusal comes after the handshake.
         more = "" if self.peer.tls is None else ", and does it take our certificate"
         raise ArchiveUnreachable(f"{self} does not answer; is it up, are host and port right{more}?")
+
+    def _require_proposed(self, association: Any) -> None:
+        """Leave a peer that accepts what nobody offered: pynetdicom would speak it, and inflate what is deflated."""
+        offered = {context.context_id: context.transfer_syntax for context in association.requestor.requested_contexts}
+        for context in association.accepted_contexts:
+            if not set(context.transfer_syntax) <= set(offered.get(context.context_id, ())):
+                association.abort()
+                raise ArchiveUnreachable(
+                    f"{self} accepts a transfer syntax that was not proposed; look at what it is, and its version"
+                )
 
 
 def _leave(entity: AE) -> None:

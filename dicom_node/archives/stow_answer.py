@@ -1,6 +1,7 @@
 """What a STOW-RS answer means (PS3.18 10.5): a status of HTTP, and a dataset that says it of each instance. Pure."""
 
 import json
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +19,10 @@ _DUPLICATES = (0x0111, 0xB00E)
 _NO_CONTEXT = (_NO_SUCH_CLASS, 0xC122)
 #: These say in their body what became of each instance.
 _TELLING = (HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT, HTTPStatus.BAD_REQUEST)
+_FAILED, _STORED = _SEQUENCES = ("FailedSOPSequence", "ReferencedSOPSequence")
 _TOO_LARGE = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE,)
+#: The name of an element in DICOM JSON.
+_TAG = re.compile("[0-9A-Fa-f]{8}")
 #: What pydicom raises over DICOM JSON that is none: a number that is infinite, a value that is no item, a broken one.
 NO_DICOM_JSON = (
     ValueError,
@@ -30,6 +34,21 @@ NO_DICOM_JSON = (
     OSError,
     RecursionError,
 )
+
+
+def is_stow_answer(body: bytes) -> bool:
+    """Say whether a body may be an answer to STOW-RS: nothing, a dataset as DICOM JSON, or as XML (PS3.19 A).
+
+    A log-in page, "OK" of something that answers everything so, or ``{"error": ...}`` is no word of an archive.
+    """
+    if not body.strip() or b"NativeDicomModel" in body:
+        return True
+    try:
+        parsed: Any = json.loads(body)
+    except NO_DICOM_JSON:
+        return False
+    datasets = parsed if isinstance(parsed, list) else [parsed]
+    return all(isinstance(one, dict) and all(map(_TAG.fullmatch, one)) for one in datasets)
 
 
 def answered_dataset(body: bytes) -> Dataset:
@@ -67,14 +86,14 @@ def outcome_of_stow(status: int, answered: Dataset, sop_instance_uid: str, calle
         raise ServiceFailed(f"{called} answered {status}: is it well, and can it take this object?")
     if status not in _TELLING:
         raise ArchiveUnreachable(f"{called} answered {status}: is that the address before /studies, and is it well?")
-    failed = _about(answered, "FailedSOPSequence", sop_instance_uid)
+    failed = _about(answered, _FAILED, sop_instance_uid)
     if failed is not None:
         return _failed(sop_instance_uid, _number(failed, "FailureReason", _PROCESSING_FAILURE))
-    stored = _about(answered, "ReferencedSOPSequence", sop_instance_uid)
+    stored = _about(answered, _STORED, sop_instance_uid)
     if stored is not None:
         warning = _number(stored, "WarningReason", 0)
         return _outcome(sop_instance_uid, warning, OutcomeKind.WARNING if warning else OutcomeKind.ACCEPTED)
-    if status == HTTPStatus.OK:
+    if status == HTTPStatus.OK and not any(_items(answered, keyword) for keyword in _SEQUENCES):
         return _outcome(sop_instance_uid, 0, OutcomeKind.ACCEPTED)  # 200: all is stored, without warnings
     return None
 
@@ -106,10 +125,19 @@ def _outcome(sop_instance_uid: str, status: int, kind: OutcomeKind) -> StoreOutc
 
 
 def _about(answered: Dataset, keyword: str, sop_instance_uid: str) -> Dataset | None:
+    return next(
+        (
+            item
+            for item in _items(answered, keyword)
+            if str(item.get("ReferencedSOPInstanceUID", "")) == sop_instance_uid
+        ),
+        None,
+    )
+
+
+def _items(answered: Dataset, keyword: str) -> Sequence:
     items = answered.get(keyword)
-    if not isinstance(items, Sequence):  # absent, or of another VR: then it holds no items
-        return None
-    return next((item for item in items if str(item.get("ReferencedSOPInstanceUID", "")) == sop_instance_uid), None)
+    return items if isinstance(items, Sequence) else Sequence()  # absent, or of another VR: then it holds no items
 
 
 def _number(item: Dataset, keyword: str, otherwise: int) -> int:

@@ -345,6 +345,6 @@ def _tell_failed(error: Exception, *, study: str) -> None:
         "assembler failed",
         study=study,
         kind=type(error).__name__,
-        where=place_of(error),
+        place=place_of(error),
         remedy="a defect of wetread, please report it; what came is in the spool, and it is tried again",
     )

@@ -83,9 +83,11 @@ class CommitmentService:
         asked = read_request(request, peer=self._peer, now=datetime.now(UTC))
         name = self._requests.keep(asked)
         self._desk.commitment_asked(name, self._association)
-        self._open.append(
-            _Open(name=name, context_id=request.context_id, encoding=request.encoding, since=self._clock.now())
-        )
+        # The same, asked again and again, is one report.
+        if all(one.name != name for one in self._open):
+            self._open.append(
+                _Open(name=name, context_id=request.context_id, encoding=request.encoding, since=self._clock.now())
+            )
         return ""
 
     @property

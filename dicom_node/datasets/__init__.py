@@ -5,4 +5,5 @@ character_sets   what bytes of text mean, by the standard's sets
 part10           our file meta information before a dataset that stays as it is; wholeness, whether all of it is there
 origin           what a request says of an instance, and whether its dataset agrees
 wanted_elements  what services read of theirs
+parse_errors     what pydicom raises where it is asked for more
 """

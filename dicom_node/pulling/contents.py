@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from dicom_node.archives.query import Limits, answers_to
+from dicom_node.archives.query import Limits, answers_to, count_in
 from dicom_node.archives.requestor import Requestor
 from dicom_node.datasets.origin import is_uid
 
@@ -42,7 +42,8 @@ def contents_of(requestor: Requestor, study_uid: str) -> StudyContents | None:
     ]
     if not found:
         return None
-    instances = next((int(item.NumberOfStudyRelatedInstances) for item in found if _counted(item)), None)
+    counts = (count_in(item, "NumberOfStudyRelatedInstances") for item in found)
+    instances = next((count for count in counts if count is not None), None)
     classes = tuple(sorted({uid for item in found for uid in _uids(item.get("SOPClassesInStudy")) if is_uid(uid)}))
     if instances is not None and classes:
         return StudyContents(instances=instances, sop_classes=classes)
@@ -94,11 +95,6 @@ def _query(level: str, study_uid: str) -> Dataset:
     query.QueryRetrieveLevel = level
     query.StudyInstanceUID = study_uid
     return query
-
-
-def _counted(answer: Dataset) -> bool:
-    value = str(answer.get("NumberOfStudyRelatedInstances") or "").strip()
-    return value.isascii() and value.isdigit()
 
 
 def _uids(value: object) -> tuple[str, ...]:

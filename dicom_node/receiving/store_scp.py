@@ -87,7 +87,7 @@ class StoreRequest:
             self._tell(
                 "instance not handed over",
                 kind=type(error).__name__,
-                where=place_of(error),
+                place=place_of(error),
                 remedy="none for what was answered: it is taken up from the spool when the node starts again",
             )
 
@@ -131,7 +131,7 @@ class StoreRequest:
         except Exception as error:  # noqa: BLE001 - the outermost frame of a request: a bug must not end in silence
             self._status = (StoreRefused.status, StoreRefused.comment)
             # Not the error's words: they could quote the dataset.
-            self._tell("instance failed", kind=type(error).__name__, where=place_of(error))
+            self._tell("instance failed", kind=type(error).__name__, place=place_of(error))
 
     def _tell(self, event: str, **values: str) -> None:
         uid = self._origin.sop_instance_uid

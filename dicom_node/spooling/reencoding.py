@@ -3,18 +3,17 @@
 A sender that negotiates another transfer syntax the second time has not changed the instance.
 """
 
-import struct
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_node.datasets.elements import Encoding, Tag, encoding_of, read_element, skip_undefined
 from dicom_node.datasets.modesty import require_modest
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.datasets.part10 import mapped, read_meta
 from dicom_node.errors import HeadUnreadable
 
@@ -23,21 +22,6 @@ _COMPARABLE = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian})
 _PIXEL_DATA: Tag = (0x7FE0, 0x0010)
 _DATASET_TRAILING_PADDING = 0xFFFCFFFC
 _PIECE = 1 << 20
-#: What is raised over bytes that are not what they claim to be; but for the first by pydicom.
-_PARSE_ERRORS = (
-    HeadUnreadable,
-    InvalidDicomError,
-    BytesLengthException,
-    EOFError,
-    ArithmeticError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    RecursionError,
-    struct.error,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +51,9 @@ def same_when_reencoded(file: Path, dataset: bytes | memoryview | bytearray, tra
             return _same_pixels(kept, one, arrived, other) and _same(
                 _parsed(kept, one, ours), _parsed(arrived, other, theirs)
             )
-    except _PARSE_ERRORS:
-        return False
-    except OSError as error:
+    except (HeadUnreadable, *PARSE_ERRORS) as error:
         # The system's have a number. pydicom's own, over bytes that break off, is not the disk's fault.
-        if error.errno is not None:
+        if isinstance(error, OSError) and error.errno is not None:
             raise
         return False
 

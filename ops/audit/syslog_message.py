@@ -121,14 +121,14 @@ def _require_read(connection: ssl.SSLSocket) -> None:
         if "ALERT" in (error.reason or ""):
             raise
         # An end without a word, or (rsyslog's OpenSSL driver) with bytes that are no TLS: it is the end that counts.
+    deadline = time.monotonic() + _ANSWER_S
     # Not the methods of the TLS connection, which is over.
     try:
         socket.socket.shutdown(connection, socket.SHUT_WR)
-        while socket.socket.recv(connection, 4096):
-            pass
+        while socket.socket.recv(connection, 4096) and time.monotonic() < deadline:
+            pass  # one that talks on without end
     except TimeoutError:
         pass
-    deadline = time.monotonic() + _ANSWER_S
     while _unacknowledged(connection) and time.monotonic() < deadline:
         time.sleep(_LOOK_EVERY_S)
     if number := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):

@@ -69,7 +69,7 @@ class Trail:
         self._alerts = Alerts()
         self._collecting = threading.Lock()
         self._writing = threading.Lock()
-        self._records: queue.Queue[Record | None] = queue.Queue(_LONGEST_QUEUE)
+        self._records: queue.Queue[Record | threading.Event | None] = queue.Queue(_LONGEST_QUEUE)
         self._lost = 0
         self._warned_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
@@ -118,7 +118,11 @@ class Trail:
         if self._on:
             with self._collecting:
                 told = self._received.of_study(study_instance_uid)
-            self._records.join()  # what its associations have left there already
+            # What its associations have left there already; not what others leave there meanwhile, which may never end.
+            reached = threading.Event()
+            self._records.put(reached)
+            while not reached.wait(_TICK_S) and self._thread.is_alive():
+                pass
             for record in told:
                 self._write(record)
 
@@ -147,11 +151,12 @@ class Trail:
             try:
                 if record is None:
                     return
-                self._write(record)
+                if isinstance(record, threading.Event):
+                    record.set()
+                else:
+                    self._write(record)
             except Exception as error:  # noqa: BLE001 - the outermost frame of a record: the next must still be told
                 self._lose(f"{defect_of(error)}, a defect of wetread")
-            finally:
-                self._records.task_done()
 
     def _tick(self) -> None:
         now = time.monotonic()

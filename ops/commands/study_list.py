@@ -29,7 +29,8 @@ def studies_in(typed: Sequence[str], file: Path | None) -> list[str]:
 
 def _listed(file: Path) -> Iterator[tuple[str, str]]:
     try:
-        text = sys.stdin.read() if file == _STDIN else file.read_text(encoding="utf-8-sig")
+        data = sys.stdin.buffer.read() if file == _STDIN else file.read_bytes()
+        text = data.decode("utf-8-sig")  # editors of Windows begin with a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: cannot be read as text ({error}); is it the list of studies?") from error
     for number, line in enumerate(text.splitlines(), 1):

@@ -3,12 +3,15 @@
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any
 
 import pytest
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
+from pynetdicom.dimse_primitives import C_FIND
 
 from dicom_node.archives.archive import DicomArchive
 from dicom_node.archives.query import Limits
@@ -27,12 +30,16 @@ def start() -> Iterator[Start]:
     servers = []
 
     def run(
-        *, find: Callable[[Any], Any] | None = None, get: Callable[[Any], Any] | None = None, **limits: Any
+        *,
+        find: Callable[[Any], Any] | None = None,
+        get: Callable[[Any], Any] | None = None,
+        requested: Callable[[Any], None] = lambda _: None,
+        **limits: Any,
     ) -> DicomArchive:
         entity = AE(ae_title="ODD")
-        handlers: list[tuple[Any, Any]] = []
+        handlers: list[tuple[Any, Any]] = [(evt.EVT_REQUESTED, requested)]
         if find is not None:
-            entity.add_supported_context(STUDY_ROOT_FIND)
+            entity.add_supported_context(STUDY_ROOT_FIND, [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
             handlers.append((evt.EVT_C_FIND, find))
         if get is not None:
             entity.add_supported_context(STUDY_ROOT_GET)
@@ -85,6 +92,41 @@ def test_counts_are_read_with_care(start: Start) -> None:
     ]
     archive = start(find=lambda _: iter(answers))
     assert archive.count_series("1.2") == {"1.2.1": 7} | {f"1.2.{number}": None for number in (2, 3, 4, 5, 6, 8)}
+
+
+def raw(event: Any, identifier: bytes) -> Iterator[tuple[int, None]]:
+    """Send a pending answer of these bytes, in explicit VR, and then success."""
+    answer = C_FIND()
+    answer.MessageIDBeingRespondedTo = event.request.MessageID
+    answer.AffectedSOPClassUID = event.request.AffectedSOPClassUID
+    answer.Status, answer.Identifier = 0xFF00, BytesIO(identifier)
+    event.assoc.dimse.send_msg(answer, event.context.context_id)
+    yield 0x0000, None
+
+
+def test_an_answer_that_cannot_be_read_is_told_as_that(start: Start) -> None:
+    """Values are read when they are asked for, and pydicom raises anything then; counts may be left out."""
+    study, series = b"\x20\0\x0d\0UI\4\x001.2\0", b"\x20\0\x0e\0UI\6\x001.2.1\0"
+    cut = b"FD\4\0abc "  # a double has eight bytes
+    archive = start(find=lambda event: raw(event, study + series + b"\x20\0\x09\x12" + cut))
+    assert archive.count_series("1.2") == {"1.2.1": None}
+    archive = start(find=lambda event: raw(event, b"\x20\0\x0d\0" + cut + series))
+    for ask in (archive.find_study, archive.count_series, archive.find_studies):
+        with pytest.raises(QueryFailed, match=r"\(0020,000D\) that is none"):
+            ask("1.2")
+
+
+def test_an_archive_that_accepts_what_was_not_proposed_is_left(start: Start) -> None:
+    """Such as the deflated syntax, whose answers would be inflated without a bound."""
+
+    def lie(event: Any) -> None:
+        for context in event.assoc.requestor.primitive.presentation_context_definition_list:
+            context.transfer_syntax = [DeflatedExplicitVRLittleEndian]
+
+    archive = start(find=lambda _: iter([]), requested=lie)
+    for ask in (archive.find_study, archive.count_series):
+        with pytest.raises(ArchiveUnreachable, match="not proposed"):
+            ask("1.2")
 
 
 def test_an_archive_that_never_ends_is_left(start: Start) -> None:

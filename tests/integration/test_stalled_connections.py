@@ -17,13 +17,25 @@ from dicom_node.archives import commitment
 from dicom_node.archives.archive import DicomArchive
 from dicom_node.archives.bounded_connection import MOST_QUEUED
 from dicom_node.archives.commitment import CommitmentListener
+from dicom_node.archives.requestor import Requestor
 from dicom_node.archives.sender import OutcomeKind
+from dicom_node.contexts import VERIFICATION
 from dicom_node.errors import ArchiveUnreachable
 from dicom_node.messages.command_set import read_command, response_to
 from dicom_node.messages.pdata import p_data
 from dicom_node.tls_settings import TlsClientSettings
 from tests.certificates import Authority
-from tests.faults.wire_bytes import DATA, RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq, pdu, pdv, store_rq
+from tests.faults.wire_bytes import (
+    ASSOCIATE_RJ,
+    DATA,
+    RELEASE_RP,
+    RELEASE_RQ,
+    RawPeer,
+    associate_rq,
+    pdu,
+    pdv,
+    store_rq,
+)
 from tests.stalling_archive import Then, read_pdu, stalling_archive
 from tests.unit.dicom_node.instances import dataset, write_file
 
@@ -92,6 +104,33 @@ def test_an_archive_that_stalls_inside_a_pdu_is_unreachable(then: Then) -> None:
     while set(threading.enumerate()) - threads:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_request_that_meets_a_peer_just_left_prints_nothing(
+    monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., None]
+) -> None:
+    """Of what came it was left; what is sent to it in that moment ended pynetdicom's thread with a traceback."""
+    printed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
+    with stalling_archive(_takes_nothing) as peer:
+        requestor = Requestor(peer=peer, calling_ae_title="TEST", dimse_timeout_s=TIMEOUT_S)
+        with requestor.associate([(VERIFICATION, None)]) as association:
+            upper_layer = association.dul
+            upper_layer.state_machine.current_state = "Sta13"
+            upper_layer.event_queue.put("Evt11")  # a release of ours, where none may be
+            wait_for(lambda: not upper_layer.is_alive(), what="its end")
+    assert printed == []
+
+
+def test_a_rejection_that_the_standard_does_not_know_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an unknown source: it ended pynetdicom's thread, and was waited for."""
+    printed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
+    began = time.monotonic()
+    with stalling_archive(_takes_nothing, answer=pdu(ASSOCIATE_RJ, bytes((0, 1, 7, 9)))) as peer:
+        assert isinstance(_within(DicomArchive(peer, "TEST", acse_timeout_s=5.0).probe), ArchiveUnreachable)
+    assert time.monotonic() - began < 4.0
+    assert printed == []
 
 
 def test_it_is_so_over_tls(authority: Authority) -> None:

@@ -1,30 +1,13 @@
 """What pydicom raises over bytes that are not what they claim to be, and how that is told."""
 
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pydicom.errors import BytesLengthException, InvalidDicomError
-
+from dicom_node.datasets import parse_errors
 from worker.errors import SeriesUnreadable
 
-#: pydicom converts a value when it is asked for, so any of these may come out of any attribute of a foreign file.
-PARSE_ERRORS = (
-    InvalidDicomError,
-    BytesLengthException,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    NotImplementedError,
-    RecursionError,
-    OSError,
-    struct.error,
-    zlib.error,
-)
+#: As the wire knows it: any of these may come out of any attribute of a foreign file.
+PARSE_ERRORS = parse_errors.PARSE_ERRORS
 
 
 @contextmanager

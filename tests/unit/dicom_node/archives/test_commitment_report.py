@@ -1,16 +1,19 @@
 """Reports of storage commitment as they come to the node: read, or refused with a status (PS3.4 J.3.3)."""
 
+from io import BytesIO
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
 
+from dicom_node.archives.commitment import report_of
 from dicom_node.archives.commitment_report import CommitmentReport, read_report
 from dicom_node.commitments.report_service import ReportService
 from dicom_node.datasets.elements import Encoding
-from dicom_node.errors import HeadUnreadable
+from dicom_node.errors import ArchiveError, HeadUnreadable
 from dicom_node.messages.commitment_messages import WELL_KNOWN_INSTANCE
 from dicom_node.messages.services import Request, ServiceRefused, Status
 from tests.unit.dicom_node.instances import CT, encode
@@ -139,3 +142,10 @@ def test_what_is_recorded_is_success() -> None:
     desk = Desk(0)
     assert ReportService(desk, "PACS").reported(reported(information(("1.2.9",)))) == ""
     assert desk.heard == [("1.2.3", "PACS")]
+
+
+def test_a_value_that_is_none_makes_a_report_unreadable() -> None:
+    """A number of one byte, where a report comes to the deliverer: pydicom raises whatever it likes."""
+    cut = b"\x08\x00\x95\x11US\x01\x001"  # Transaction UID
+    with pytest.raises(ArchiveError, match="lacks an attribute"):
+        report_of(2, read_dataset(BytesIO(cut), is_implicit_VR=False, is_little_endian=True))

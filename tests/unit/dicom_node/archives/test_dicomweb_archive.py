@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from dicom_node.archives import dicomweb_archive
 from dicom_node.archives.bounded_answer import MOST_THINGS
 from dicom_node.archives.dicomweb_archive import DicomWebArchive
 from dicom_node.archives.sender import OutcomeKind
 from dicom_node.errors import ArchiveError, ArchiveUnreachable, AssociationRejected, QueryFailed
 from tests.certificates import Authority
+from tests.unit.dicom_node.instances import dataset, write_file
 from worker.testing import write_mr_series
 
 
@@ -151,12 +153,30 @@ def test_a_redirect_is_not_followed(service: Service, file: Path) -> None:
     assert len(service.asked) == 1
 
 
-@pytest.mark.parametrize("kind", ["text/html", "application/xhtml+xml; charset=utf-8", "Text/HTML"])
-def test_a_web_page_is_no_word_that_something_is_stored(service: Service, file: Path, kind: str) -> None:
-    """As of a log-in that somebody has put before the archive."""
-    service.answers = [(200, b"<html>Log in</html>", {"Content-Type": kind})]
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html", b"<html>Log in</html>"),
+        ("application/xhtml+xml; charset=utf-8", b"<html>Log in</html>"),
+        ("text/plain", b"OK"),
+        ("application/json", b'{"error": "log in"}'),
+    ],
+)
+def test_what_is_no_stow_answer_is_no_word_that_something_is_stored(
+    service: Service, file: Path, kind: str, body: bytes
+) -> None:
+    """As of a log-in that somebody has put before the archive, or of something that answers 200 to everything."""
+    service.answers = [(200, body, {"Content-Type": kind})]
     with pytest.raises(ArchiveUnreachable, match="Does a log-in stand before it"):
         DicomWebArchive(service.url).store([file])
+
+
+@pytest.mark.parametrize("answer", [(200, b"<html/>", {"Content-Type": "Text/HTML"}), (302, b"", {}), (207, b"", {})])
+def test_what_says_nothing_of_a_deletion_is_none(service: Service, answer: tuple[int, bytes, dict[str, str]]) -> None:
+    """A log-in page, or a status that no service answers DELETE with where it has deleted."""
+    service.answers = [answer]
+    with pytest.raises(ArchiveError, match="answered DELETE with"):
+        DicomWebArchive(service.url).delete("1.2", "1.3", "1.4")
 
 
 def test_who_we_are_is_shown_with_each_request(service: Service, file: Path) -> None:
@@ -335,6 +355,24 @@ def test_an_answer_that_trickles_through_tls_is_left(authority: Authority) -> No
             with pytest.raises(ArchiveUnreachable, match="took too long"):
                 DicomWebArchive(url, verify=str(authority.file), timeout_s=1.0).probe()
             assert time.monotonic() - begun < 30
+
+
+def test_an_object_may_take_longer_to_leave_than_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large one over a slow line: as long as the archive takes it piece by piece."""
+    monkeypatch.setattr(dicomweb_archive, "_CONNECT_S", 0.5)
+    file = write_file(tmp_path / "large.dcm", dataset(BitsAllocated=8, PixelData=bytes(8 << 20)))
+
+    def take_slowly(client: socket.socket) -> None:
+        left = file.stat().st_size - (1 << 17)
+        while left > 0:
+            left -= len(client.recv(1 << 18))
+            time.sleep(0.05)  # the slow line itself
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        client.recv(1 << 20)
+
+    with answering(take_slowly) as url:
+        (outcome,) = DicomWebArchive(url).store([file])
+    assert outcome.kind is OutcomeKind.ACCEPTED
 
 
 def for_ever(client: socket.socket) -> None:

@@ -6,7 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicom_node.archives.sender import OutcomeKind
-from dicom_node.archives.stow_answer import answered_dataset, outcome_of_stow
+from dicom_node.archives.stow_answer import answered_dataset, is_stow_answer, outcome_of_stow
 from dicom_node.errors import ArchiveUnreachable, AssociationRejected
 
 
@@ -49,7 +49,16 @@ def test_what_an_answer_says_of_an_instance(status: int, answered: Dataset, kind
     assert (outcome.kind, outcome.status) == (kind, code)
 
 
-@pytest.mark.parametrize(("status", "answered"), [(202, Dataset()), (409, Dataset()), (409, answer(failed=1, uid="9"))])
+@pytest.mark.parametrize(
+    ("status", "answered"),
+    [
+        (202, Dataset()),
+        (409, Dataset()),
+        (409, answer(failed=1, uid="9")),
+        (200, answer(stored=True, uid="9")),
+        (200, answer(failed=1, uid="9")),
+    ],
+)
 def test_an_answer_about_something_else_says_nothing(status: int, answered: Dataset) -> None:
     """Then one must look whether the instance is there."""
     assert outcome_of_stow(status, answered, "1.2", "the archive") is None
@@ -71,6 +80,21 @@ def test_nonsense_says_nothing(element: str) -> None:
     stored = outcome_of_stow(200, answered, "1.2", "the archive")
     assert stored is not None
     assert stored.accepted
+
+
+@pytest.mark.parametrize("body", [b"OK", b'{"error": "log in"}', b"<html/>", b"7", b"null", b'["1"]', b"[" * 100_000])
+def test_what_no_archive_says_is_no_answer(body: bytes) -> None:
+    """Whatever stands before an archive, and answers 200 to everything."""
+    assert not is_stow_answer(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\r\n", b"[]", b"{}", b"[{}]", b'[{"00081199": 5}]', b'<?xml version="1.0"?><NativeDicomModel/>'],
+)
+def test_what_an_archive_may_say_is_an_answer(body: bytes) -> None:
+    """Also where the dataset is none: then the status counts."""
+    assert is_stow_answer(body)
 
 
 @pytest.mark.parametrize("status", [302, 404, 405, 429, 500, 503, 507])

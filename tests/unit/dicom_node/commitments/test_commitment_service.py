@@ -71,6 +71,17 @@ def test_a_report_waits_a_second_and_ends_with_its_answer(house: House) -> None:
     assert len(house.told) == 1
 
 
+def test_the_same_asked_again_and_again_is_one_report(house: House) -> None:
+    """A peer that asks a thousand times a second makes nothing grow."""
+    for _ in range(3):
+        house.ask()
+    house.clock.advance(2)
+    report = house.service.due()
+    assert report is not None
+    assert house.service.answered(report.message_id, 0)
+    assert not house.service.ready
+
+
 def test_one_report_at_a_time_each_with_its_own_message_id(house: House) -> None:
     """No asynchronous operations: the second waits for the answer to the first."""
     house.ask("1.2.3")

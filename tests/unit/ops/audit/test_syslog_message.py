@@ -1,6 +1,7 @@
 """Audit messages over real sockets: what is sent is taken, and what is not known to be taken is not done."""
 
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,7 @@ from typing import Literal
 import pytest
 
 from dicom_node.tls_settings import TlsClientSettings
+from ops.audit import syslog_message
 from ops.audit.message import Teller, message
 from ops.audit.records import Activity
 from ops.audit.settings import SyslogSettings
@@ -47,6 +49,15 @@ def test_over_tls_all_come_in_order(own: Pair, authority: Authority, ending: End
         TlsSyslog(tls_settings(own, authority, repository.port)).send(MESSAGES)
         assert repository.received == [frame(one) for one in MESSAGES]
         assert repository.connections == 1
+
+
+def test_who_talks_without_end_keeps_nobody(own: Pair, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a service that is no repository: the thread that sends audit messages is the only one."""
+    monkeypatch.setattr(syslog_message, "_ANSWER_S", 0.5)
+    with TlsReceiver(own, authority, ending="talk") as repository:
+        began = time.monotonic()
+        TlsSyslog(tls_settings(own, authority, repository.port)).send(MESSAGES)
+        assert time.monotonic() - began < 5.0
 
 
 def test_over_tls_what_was_not_read_is_not_sent(own: Pair, authority: Authority) -> None:

@@ -1,5 +1,8 @@
 """The trail of one process: at least once, in the order of time, and never in the way of receiving."""
 
+import itertools
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +104,35 @@ def test_the_ledger_has_a_study_only_when_the_trail_has_it(tmp_path: Path) -> No
     house.trail.instance_stored(INSTANCE, "a")
     AuditedStore(store, house.trail).close_revision(assembled())
     assert store.revisions == [assembled()]
+
+
+def test_a_study_does_not_wait_for_what_others_bring(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While associations end faster than their messages are written, what a study waits for are those before it."""
+    over, put = threading.Event(), Outgoing.put
+
+    def slow(outgoing: Outgoing, message: bytes, *, severity: int) -> None:
+        time.sleep(0.005)  # a disk that has much to do
+        put(outgoing, message, severity=severity)
+
+    monkeypatch.setattr(Outgoing, "put", slow)
+
+    def busy() -> None:
+        for number in itertools.count():
+            if over.wait(0.001):
+                return
+            house.trail.instance_stored(INSTANCE, f"{number}")
+            house.trail.association_ended(f"{number}")
+
+    others = threading.Thread(target=busy)
+    others.start()
+    time.sleep(0.2)  # until they wait
+    settled = threading.Thread(target=house.trail.settle, args=("9.9",), daemon=True)
+    settled.start()
+    settled.join(5.0)
+    late = settled.is_alive()
+    over.set()
+    others.join()
+    assert not late
 
 
 def test_a_disk_that_takes_nothing_stops_nobody_and_is_told(

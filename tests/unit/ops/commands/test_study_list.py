@@ -1,5 +1,6 @@
 """Lists of studies to pull."""
 
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ from ops.commands.study_list import studies_in
 from ops.settings import SettingsError
 
 
-def test_each_study_once_in_order(tmp_path: Path) -> None:
-    """Typed ones first; comments, blank lines, a byte order mark and line ends of Windows do not matter."""
+def test_each_study_once_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typed ones first, also from standard input; comments, blank lines, a byte order mark and line ends of Windows do not matter."""
     file = tmp_path / "list.txt"
     file.write_bytes(b"\xef\xbb\xbf# list\r\n1.2.3 # a\r\n\r\n  1.2.4\r\n1.2.3\r\n")
     assert studies_in(["1.9", "1.2.4"], file) == ["1.9", "1.2.4", "1.2.3"]
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(file.read_bytes()), encoding="utf-8"))
+    assert studies_in([], Path("-")) == ["1.2.3", "1.2.4"]
 
 
 @pytest.mark.parametrize("line", ["1.2,Canary^Bird", "1.2*", "1..2", "1" * 65, "*"])
