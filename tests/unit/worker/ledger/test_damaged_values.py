@@ -249,6 +249,24 @@ def test_what_a_later_wetread_knows_is_left_alone(ledger: Ledger, queue_job: Cal
         assert [session.scalar(text(asked)) for asked in ODD.values()] == ["odd"] * 3
 
 
+def test_a_message_that_a_later_wetread_knows_is_left_to_it(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """And keeps no other of its channel."""
+    for number in (1, 2):
+        queue_job(f"1.2.{number}", deadline_s=0.0)
+    ledger.pass_deadlines()
+    for notification_id, topic in ledger.new_notifications():
+        ledger.plan_notification(notification_id, who_is_told(topic, [ChannelRule(name="pager", about=("overdue",))]))
+    harm(ledger, "UPDATE notification SET topic = 'odd' WHERE id = 1", anywhere=True)
+    harm(ledger, "UPDATE alembic_version SET version_num = '9999'", anywhere=True)
+    claimed = ledger.claim_notice("pager", lease_s=60)
+    assert claimed is not None
+    assert claimed.notification_id == 2
+    assert ledger.claim_notice("pager", lease_s=60) is None
+    with ledger.reading() as session:
+        assert session.scalar(text("SELECT topic FROM notification WHERE id = 1")) == "odd"
+        assert session.scalar(text("SELECT state FROM notice WHERE notification_id = 1")) == "pending"
+
+
 @pytest.mark.parametrize(
     "statement",
     [
