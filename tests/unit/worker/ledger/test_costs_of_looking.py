@@ -28,6 +28,12 @@ def test_what_was_skipped_long_ago_is_not_looked_at(ledger: Ledger, ledger_url: 
     assert any("job_by_age (state=? AND queued_at>?)" in step for step in found)
 
 
+def test_a_folder_is_found_by_an_index(ledger: Ledger, ledger_url: str) -> None:
+    """At its start the node asks for each that the spool has."""
+    found = steps(ledger, ledger_url, lambda ledger: ledger.recorded_files("a folder"))
+    assert any("study_by_folder (folder=?)" in step for step in found)
+
+
 def steps(ledger: Ledger, ledger_url: str, look: Callable[[Ledger], object]) -> list[str]:
     """Return how the database finds what the last query of a look asks for."""
     if not ledger_url.startswith("sqlite"):
