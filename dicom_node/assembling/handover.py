@@ -15,6 +15,8 @@ _FIRST_RETRY_S = 0.5
 _LONGEST_RETRY_S = 30.0
 #: The store may need seconds for each refusal, and meanwhile nobody listens to the associations.
 _FAILURES_A_ROUND = 3
+#: Then what was heard meanwhile is taken first, also the word to stop.
+_ROUND_S = 1.0
 
 
 class Errand(Enum):
@@ -59,14 +61,18 @@ class Handover:
         return min((waiting.at for waiting in self._waiting.values()), default=None)
 
     def run_due(self) -> None:
-        """Do what is due, oldest first; what the store refuses is tried again later."""
+        """Do what is due for about a second, oldest first; what the store refuses is tried again later.
+
+        Looks come last: after a start there is one for each folder of the spool, and a study that is complete must not
+        wait for all of them.
+        """
         now = self._clock.now()
         failures = 0
-        for key, waiting in sorted(self._waiting.items(), key=lambda item: item[1].at):
-            if waiting.at > now or failures == _FAILURES_A_ROUND:
+        for key, waiting in sorted(self._waiting.items(), key=lambda item: (item[0][0] is Errand.ADOPT, item[1].at)):
+            if failures == _FAILURES_A_ROUND or self._clock.now() > now + _ROUND_S:
                 break
             # An errand before this one may have dropped or replaced it.
-            if self._waiting.get(key) is not waiting:
+            if waiting.at > now or self._waiting.get(key) is not waiting:
                 continue
             if self._tried(key, waiting.action):
                 if self._waiting.get(key) is waiting:

@@ -1,5 +1,6 @@
 """`wetread ledger check`, `migrate` and `copy`: what must hold in it, its tables, and its way to another database."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,8 @@ app = typer.Typer(no_args_is_help=True, help="The ledger: checked, brought up to
 #: The reconciler renews a silent token after three of its rounds; after so many it has not.
 _ROUNDS = 20
 _LEAST_PATIENCE_S = 60.0
+#: Nobody reads more lines; where a disk is not mounted there are several for each study.
+_MOST_SHOWN = 500
 
 
 @app.command()
@@ -163,7 +166,11 @@ def _show(flaws: "list[Flaw]", mended: Mapping[str, int]) -> None:
         typer.echo("everything holds")
         return
     table = terminal.table("must hold", "study", "job", "but", "remedy")
-    for it in flaws:
+    for it in flaws[:_MOST_SHOWN]:
         job = "" if it.job_id is None else str(it.job_id)
         table.add_row(it.invariant, it.study_instance_uid, job, it.what, it.remedy)
     terminal.console().print(table)
+    if len(flaws) > _MOST_SHOWN:
+        typer.echo(f"these are the first {_MOST_SHOWN} of {len(flaws)}; `--json` has them all. What does not hold:")
+        for invariant, count in Counter(it.invariant for it in flaws).most_common():
+            typer.echo(f"{count} times: {invariant}")

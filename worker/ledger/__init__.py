@@ -19,6 +19,6 @@ views          what an admin sees: job_rows, peers, overview
 retention      what became of studies; files, on disk
 checks         what must hold, over facts (values, what is no value); delivery_checks; flaws, what is found
 damage         rows that hold what is no value are replaced, and their job (damaged_notifications: what is to be told)
-               is put aside, so that others go on
+               is put aside, so that others go on; damaged_deliveries, what is next all the same
 copying        to another database
 """

@@ -2,16 +2,15 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.orm import Session, aliased, load_only
 
-from worker.errors import LedgerDamaged
 from worker.jobs.job import LEAVING, DeliveryState, JobState, require_delivery, retry_wait_s
 from worker.jobs.job_records import CommitmentBatch
 from worker.ledger.clock import Reading
-from worker.ledger.damage import mend_deliveries, replace_wrong, require_numbers, tell_mended
+from worker.ledger.damage import require_numbers
+from worker.ledger.damaged_deliveries import first_whole
 from worker.ledger.database import LOCK, Database, utc_now
 from worker.ledger.delivery_events import note_delivery
 from worker.ledger.leaving import leaves
@@ -23,7 +22,6 @@ from worker.object_kinds import REJECTION
 _TAKEN = (DeliveryState.ACCEPTED, DeliveryState.UNCOMMITTED)
 _ON_THE_WAY = (DeliveryState.PENDING, DeliveryState.SENDING)
 _DAY_S = 86400.0
-_WISHES: Any = Commitment.__table__
 #: Whatever else does not leave now may go on, and then sends again what its archive has lost.
 _NEVER_LEAVES = (JobState.SUPERSEDED, JobState.CANCELLED)
 
@@ -44,12 +42,11 @@ class CommitmentLedger(Database):
             # So that a database begins with the few that are to be asked for, not with all that was ever taken.
             Delivery.id.in_(select(Commitment.delivery_id).where(is_over(Commitment, Commitment.not_before_s, now))),
         )
-        mended: dict[int, LedgerDamaged] = {}
-        with self.writing() as session:
-            batch = _next_batch(session, destination, due, now, timeout_s, give_up_after_s, mended)
-        for job_id, damage in mended.items():
-            tell_mended(job_id, damage)
-        return batch
+
+        def ask(session: Session, job_id: int) -> CommitmentBatch | None:
+            return _asked_for(session, job_id, due, now, timeout_s, give_up_after_s)
+
+        return first_whole(self, destination, lambda session: _next_job(session, destination, due), ask)
 
     def want_commitments(self, destination: str) -> int:
         """Ask for what a destination took before it was to commit to what it takes; return of how many objects.
@@ -186,37 +183,6 @@ class CommitmentLedger(Database):
                 elif result.sop_instance_uid in committed:
                     _commit(session, delivery)
             return bool(rows)
-
-
-def _next_batch(
-    session: Session,
-    destination: str,
-    due: Sequence[ColumnElement[bool]],
-    now: Reading,
-    timeout_s: float,
-    give_up_after_s: float,
-    mended: dict[int, LedgerDamaged],
-) -> CommitmentBatch | None:
-    """Return the next request; `mended` gets the jobs of which damaged rows were replaced before."""
-    while True:
-        job_id = _next_job(session, destination, due)
-        if job_id is None:
-            return None
-        try:
-            with session.begin_nested():
-                return _asked_for(session, job_id, due, now, timeout_s, give_up_after_s)
-        except LedgerDamaged as damage:
-            # All others would wait behind it.
-            if job_id in mended:
-                raise
-            mend_deliveries(session, job_id, destination, damage)
-            replace_wrong(session, _WISHES, _WISHES.c.delivery_id.in_(_deliveries_of(job_id)))
-            mended[job_id] = damage
-
-
-def _deliveries_of(job_id: int) -> Any:
-    of_job = ResultObject.id == Delivery.result_object_id, ResultObject.job_id == job_id
-    return select(Delivery.id).where(*of_job)
 
 
 def _asked_for(

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
-    and_,
     case,
     cast,
     func,
@@ -27,22 +26,21 @@ from worker.errors import LedgerDamaged
 from worker.jobs.job import HOLDABLE, JobState, Priority
 from worker.ledger.column_types import JsonObject, UtcDateTime
 from worker.ledger.database import LOCK, utc_now, write_event
-from worker.ledger.tables import Base, Delivery, Event, Job, ResultObject, Revision, Study
+from worker.ledger.tables import Base, Event, Job, Revision, Study
 from worker.ledger.values import dialect_of, is_none_of, wrong_values
 from worker.ledger.versions import is_ahead
 
 _log = structlog.get_logger()
 
-_TO_SEND = f"{Delivery.__tablename__} or {ResultObject.__tablename__}"
-
 _Row = TypeVar("_Row", bound=Base)
 
-_REMEDY = "`wetread ledger check` says what is still wrong, a backup of the ledger what was there"
+#: What may be done about rows that were replaced.
+REMEDY = "`wetread ledger check` says what is still wrong, a backup of the ledger what was there"
 #: What may be done about a job that was put aside.
-_UNREAD = "so nobody can read this job. " + _REMEDY + "; then `wetread retry {0}` reads it, `wetread cancel {0}` never"
+_UNREAD = "so nobody can read this job. " + REMEDY + "; then `wetread retry {0}` reads it, `wetread cancel {0}` never"
 _SINCE = {
     JobState.READ: "after this job was read. "
-    + _REMEDY
+    + REMEDY
     + "; then `wetread release-hold {0}` lets its results go, `wetread retry {0}` reads it again"
 }
 _STATELESS = (
@@ -64,6 +62,12 @@ def require_numbers(*values: object) -> None:
     """Raise LedgerDamaged where a value is no number: SQLite takes anything in any column."""
     if not all(isinstance(value, int | float) for value in values):
         raise LedgerDamaged("the ledger holds a number that is none")
+
+
+def require_texts(*values: object) -> None:
+    """Raise LedgerDamaged where a value is no text: SQLite takes anything in any column."""
+    if not all(isinstance(value, str) for value in values):
+        raise LedgerDamaged("the ledger holds a text that is none")
 
 
 def put_aside(session: Session, job_id: int, before: JobState, damage: LedgerDamaged) -> None:
@@ -115,7 +119,9 @@ def _hold(session: Session, job_id: int, reason: str, damage: LedgerDamaged) -> 
     values = {**dict(_readable(session, table, job_id)), table.c.state: JobState.HELD.value, table.c.reason: reason}
     values |= {table.c.held_from: "", table.c.lease_owner: ""}
     session.execute(update(table).where(table.c.id == job_id).values(values))
-    write_event(session, f"job {JobState.HELD}", study_id=_study_id(session, Job, job_id), job_id=job_id, reason=reason)
+    write_event(
+        session, f"job {JobState.HELD}", study_id=study_id_of_row(session, Job, job_id), job_id=job_id, reason=reason
+    )
     _log.error("damaged job put aside", job=job_id, cause=damage.args[0], remedy=f"`wetread job {job_id}`")
 
 
@@ -147,12 +153,12 @@ def make_readable(session: Session, row: type[Base], row_id: int, damage: Ledger
     write_event(
         session,
         "damaged row replaced",
-        study_id=_study_id(session, row, row_id),
+        study_id=study_id_of_row(session, row, row_id),
         job_id=row_id if row is Job else None,
         table=table.name,
         reason=f"{what_happened(damage)}: a backup of the ledger says what was there",
     )
-    _log.error("damaged row replaced", table=table.name, row=row_id, cause=damage.args[0], remedy=_REMEDY)
+    _log.error("damaged row replaced", table=table.name, row=row_id, cause=damage.args[0], remedy=REMEDY)
 
 
 def replace_wrong(session: Session, table: Table, which: ColumnElement[bool]) -> None:
@@ -167,37 +173,6 @@ def replace_wrong(session: Session, table: Table, which: ColumnElement[bool]) ->
         session.execute(update(table).where(which).values(values))
 
 
-def mend_deliveries(session: Session, job_id: int, destination: str, damage: LedgerDamaged) -> None:
-    """Replace what of a job's deliveries to a destination is no value: they leave, and all others do not wait for them.
-
-    When one was made may be lost: it counts from now. What the job's objects lack is replaced as well. Whoever commits
-    this tells it (`tell_mended`).
-    """
-    table: Any = Delivery.__table__
-    objects: Any = ResultObject.__table__
-    of_job = select(objects.c.id).where(objects.c.job_id == job_id)
-    which = and_(table.c.destination == destination, table.c.result_object_id.in_(of_job))
-    uncounted = dict(wrong_values(table, dialect_of(session))).get(table.c.attempts)
-    if uncounted is not None:
-        # One of the attempts may have left it there, and nobody can tell which were in vain.
-        session.execute(update(table).where(which, uncounted).values(attempts=1, in_vain=0))
-    replace_wrong(session, table, which)
-    replace_wrong(session, objects, objects.c.job_id == job_id)
-    write_event(
-        session,
-        "damaged row replaced",
-        study_id=_study_id(session, Job, job_id),
-        job_id=job_id,
-        table=_TO_SEND,
-        reason=what_happened(damage),
-    )
-
-
-def tell_mended(job_id: int, damage: LedgerDamaged) -> None:
-    """Tell in the log of deliveries that have been mended (`mend_deliveries`)."""
-    _log.error("damaged row replaced", table=_TO_SEND, job=job_id, cause=damage.args[0], remedy=_REMEDY)
-
-
 def what_happened(damage: LedgerDamaged) -> str:
     """Say for a timeline what was wrong with a row, and that it has been replaced."""
     return (
@@ -206,7 +181,8 @@ def what_happened(damage: LedgerDamaged) -> str:
     )
 
 
-def _study_id(session: Session, row: type[Base], row_id: int) -> int | None:
+def study_id_of_row(session: Session, row: type[Base], row_id: int) -> int | None:
+    """Return the ledger's id of the study that a row of a study, a revision or a job belongs to."""
     if row is Study:
         return row_id
     revision_id = row_id if row is Revision else select(Job.revision_id).where(Job.id == row_id).scalar_subquery()

@@ -1,9 +1,9 @@
 """The ledger's way out: results are claimed for a destination, and what the archive answered is recorded."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Literal
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from worker.errors import LeaseLost, LedgerDamaged
@@ -12,7 +12,8 @@ from worker.jobs.job_records import OutgoingBatch, OutgoingObject
 from worker.jobs.study_awaited import Look
 from worker.ledger.clock import Reading
 from worker.ledger.commitments import want_commitment
-from worker.ledger.damage import mend_deliveries, require_numbers, tell_mended
+from worker.ledger.damage import require_numbers, require_texts
+from worker.ledger.damaged_deliveries import first_whole, mend_deliveries, tell_mended
 from worker.ledger.database import LOCK, Database, lock_name, utc_now
 from worker.ledger.delivery_events import note_delivery, study_id_of
 from worker.ledger.job_states import change_job
@@ -53,14 +54,14 @@ class DeliveryLedger(Database):
             Delivery.state == DeliveryState.PENDING,
             is_over(Delivery, Delivery.not_before_s, now),
         )
-        mended: dict[int, LedgerDamaged] = {}
-        with self.writing() as session:
-            if destination in held(session, "destination"):
-                return None
-            batch = _next_batch(session, destination, due, now, lease_s, mended)
-        for job_id, damage in mended.items():
-            tell_mended(job_id, damage)
-        return batch
+
+        def next_job(session: Session) -> int | None:
+            return None if destination in held(session, "destination") else next_job_of(session, due)
+
+        def claim(session: Session, job_id: int) -> OutgoingBatch | None:
+            return claimed_batch(session, job_id, destination, due, now, lease_s)
+
+        return first_whole(self, destination, next_job, claim)
 
     def renew_deliveries(self, batch: OutgoingBatch, *, lease_s: float) -> None:
         """Renew the lease of what is still being sent of a batch; what another deliverer has by now stays its own."""
@@ -237,35 +238,13 @@ def _refuse_stateless(session: Session) -> dict[int, LedgerDamaged]:
 def _free(session: Session, delivery_id: int, now: Reading) -> None:
     delivery = session.get_one(Delivery, delivery_id, populate_existing=True)
     require_numbers(delivery.attempts, delivery.fence, delivery.in_vain)
+    require_texts(delivery.destination)
     if counts_no_more(session, delivery):
         keep_back(session, delivery, f"the lease of its deliverer ran out; {_NO_MORE}")
         return
     delivery.state, delivery.fence = DeliveryState.PENDING, delivery.fence + 1
     delivery.clock, delivery.not_before_s = now.mark, now.seconds
     note_delivery(session, delivery, "object pending", reason="the lease of its deliverer ran out")
-
-
-def _next_batch(
-    session: Session,
-    destination: str,
-    due: Sequence[ColumnElement[bool]],
-    now: Reading,
-    lease_s: float,
-    mended: dict[int, LedgerDamaged],
-) -> OutgoingBatch | None:
-    """Claim what is due of the next job; `mended` gets the jobs of which damaged rows were replaced before."""
-    while True:
-        job = next_job_of(session, due)
-        if job is None:
-            return None
-        try:
-            with session.begin_nested():
-                return claimed_batch(session, job, destination, due, now, lease_s)
-        except LedgerDamaged as damage:
-            if job.id in mended:
-                raise
-            mend_deliveries(session, job.id, destination, damage)
-            mended[job.id] = damage
 
 
 def _send_instead(session: Session, refused: Delivery) -> bool:

@@ -19,6 +19,8 @@ from worker.settings import LEDGER_SCHEMES
 WELL_FORMED = "well_formed"
 #: Between two attempts at a file that another process writes to.
 _AGAIN_S = 0.02
+#: What of the write-ahead log is kept on the disk: while somebody reads for hours it grows, and SQLite keeps it so.
+_LOG_BYTES = 16 << 20
 _CONNECT_WITHIN_S = 5
 #: A statement of ours takes milliseconds; who waits less for locks (`busy_s`) waits less for the rest too, but never
 #: less than this.
@@ -204,7 +206,7 @@ def _make_durable(engine: Engine, busy_s: float) -> None:
         connection.create_function(WELL_FORMED, 1, _is_well_formed, deterministic=True)
         connection.execute(f"PRAGMA busy_timeout = {round(busy_s * 1000)}")
         _write_ahead(connection, busy_s)
-        for pragma in ("synchronous = FULL", "foreign_keys = ON"):
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", f"journal_size_limit = {_LOG_BYTES}"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

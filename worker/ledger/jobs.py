@@ -13,7 +13,7 @@ from worker.jobs.routing import by_destination
 from worker.jobs.superseded_read import Standing
 from worker.ledger.admin_actions import AN_ADMIN, record_admin_action
 from worker.ledger.clock import Reading
-from worker.ledger.damage import damage_told, put_aside, put_aside_stateless, require_numbers
+from worker.ledger.damage import damage_told, put_aside, put_aside_stateless, require_numbers, require_texts
 from worker.ledger.database import LOCK, Database, utc_now
 from worker.ledger.job_states import change_job, queue_again, queue_token, study_of
 from worker.ledger.notifications import record_notification, take_back
@@ -165,6 +165,7 @@ class JobLedger(Database):
                     with session.begin_nested(), damage_told():
                         job = session.get_one(Job, job_id)
                         require_numbers(job.attempts, job.fence)
+                        require_texts(job.queue, job.sender)
                         reason = f"the lease of {job.lease_owner} ran out: the worker died or hangs"
                         self._attempt_failed(session, job, reason, max_attempts, retry_delay_s, permanent=False)
                 except LedgerDamaged as damage:

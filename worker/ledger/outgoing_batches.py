@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from worker.errors import LedgerDamaged
@@ -15,15 +15,12 @@ from worker.ledger.database import LOCK, utc_now
 from worker.ledger.leaving import leaves
 from worker.ledger.tables import Delivery, Job, JobInput, ResultObject, Revision, Series, Study
 
-#: Id, revision, and whether an admin has released it.
-JobHead = Row[int, int, bool]
 
-
-def next_job_of(session: Session, due: Sequence[ColumnElement[bool]]) -> JobHead | None:
+def next_job_of(session: Session, due: Sequence[ColumnElement[bool]]) -> int | None:
     """Return the oldest job of which something is due."""
-    return session.execute(
+    return session.scalar(
         # Not the whole row: a value of it that cannot be read must not keep what is behind it.
-        select(Job.id, Job.revision_id, Job.released)
+        select(Job.id)
         .join(ResultObject, ResultObject.job_id == Job.id)
         .join(Delivery, Delivery.result_object_id == ResultObject.id)
         .where(leaves(), *due)
@@ -31,12 +28,12 @@ def next_job_of(session: Session, due: Sequence[ColumnElement[bool]]) -> JobHead
         .limit(1)
         # Whoever has the job locked takes all of it that waits, or is changing it.
         .with_for_update(of=Job, skip_locked=True, **LOCK)
-    ).first()
+    )
 
 
 def claimed_batch(
     session: Session,
-    job: JobHead,
+    job_id: int,
     destination: str,
     due: Sequence[ColumnElement[bool]],
     now: Reading,
@@ -47,7 +44,7 @@ def claimed_batch(
         select(Delivery, ResultObject)
         .join(ResultObject, ResultObject.id == Delivery.result_object_id)
         .join(Job, Job.id == ResultObject.job_id)
-        .where(ResultObject.job_id == job.id, leaves(), *due)
+        .where(ResultObject.job_id == job_id, leaves(), *due)
         .order_by(Delivery.id)
         .with_for_update(of=Delivery, **LOCK)
         .execution_options(populate_existing=True)
@@ -62,26 +59,27 @@ def claimed_batch(
         delivery.fence += 1
         delivery.clock, delivery.lease_until_s = now.mark, now.seconds + lease_s
         delivery.updated_at = utc_now()
-    return _batch(session, job, destination, [(delivery, result) for delivery, result in rows])
+    return _batch(session, job_id, destination, [(delivery, result) for delivery, result in rows])
 
 
 def _batch(
-    session: Session, job: JobHead, destination: str, rows: Sequence[tuple[Delivery, ResultObject]]
+    session: Session, job_id: int, destination: str, rows: Sequence[tuple[Delivery, ResultObject]]
 ) -> OutgoingBatch:
-    study_instance_uid = session.scalars(
-        select(Study.study_instance_uid)
-        .join(Revision, Revision.study_id == Study.id)
-        .where(Revision.id == job.revision_id)
+    job = session.execute(
+        select(Job.revision_id, Job.released, Study.study_instance_uid)
+        .join(Revision, Revision.id == Job.revision_id)
+        .join(Study, Study.id == Revision.study_id)
+        .where(Job.id == job_id)
     ).one()
     sources = (
-        select(JobInput.files).where(JobInput.job_id == job.id),
+        select(JobInput.files).where(JobInput.job_id == job_id),
         select(Series.manifest).where(Series.revision_id == job.revision_id).order_by(Series.id),
     )
     files = next(filter(None, (_files(session, query) for query in sources)), ())
     return OutgoingBatch(
-        job_id=job.id,
+        job_id=job_id,
         destination=destination,
-        study_instance_uid=study_instance_uid,
+        study_instance_uid=job.study_instance_uid,
         source_file=files[0] if files else "",
         released=job.released,
         objects=tuple(

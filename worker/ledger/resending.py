@@ -55,6 +55,9 @@ class ResendingLedger(Database):
                     + (f", and none that waits for {gone}" if gone else "")
                     + f": wetread job {job_id}"
                 )
+            if gone and all(it.destination != gone for it in lost):
+                # A name that is mistyped must not let be what another destination has refused.
+                raise IllegalTransition(f"nothing of job {job_id} waits for {gone}: wetread job {job_id}")
             for delivery in lost:
                 _waive(session, delivery, by)
             for delivery in _pointless(session, job_id, found):

@@ -35,7 +35,10 @@ class Study(Base):
     """A study that sent us at least one image. Its state is derived from its jobs."""
 
     __tablename__ = "study"
-    __table_args__ = (Index("study_to_clear", "images_removed_at", "last_received_at"),)
+    __table_args__ = (
+        Index("study_to_clear", "images_removed_at", "last_received_at"),
+        Index("study_by_folder", "folder"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
     folder: Mapped[str] = mapped_column(String(64))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, and_, or_, select, text
+from sqlalchemy import ColumnElement, and_, func, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from worker.errors import LedgerDamaged
@@ -63,7 +63,10 @@ class UnreadLedger(Database):
 
     def next_unread(self, queues: Sequence[str], states: Collection[JobState]) -> UnreadJob | None:
         """Return a job of these queues and states that ended lately and has no note yet, the oldest first."""
-        due = select(Job.id).where(Job.queue.in_(queues), untold(states)).order_by(Job.id).limit(1)
+        job = aliased(Job)
+        # So that a database begins with the few that are untold, not with all that ever ended so in these queues.
+        of_any_queue = select(Job.id).where(untold(states))
+        due = select(job.id).where(job.queue.in_(queues), job.id.in_(of_any_queue)).order_by(job.id).limit(1)
         while True:
             with self.reading() as session:
                 job_id = session.scalar(due)
@@ -130,12 +133,15 @@ def untold(states: Collection[JobState]) -> ColumnElement[bool]:
         .exists()
     )
     noted = select(note.id).where(note.job_id == Job.id, note.kind == _NOTED, ~ended_since).correlate(Job).exists()
-    lately = or_(
-        Job.finished_at >= utc_now() - _TOLD_WITHIN,
-        and_(Job.finished_at.is_(None), Job.queued_at >= utc_now() - _TOLD_WITHIN),
-    )
-    ended_so = or_(Job.state.in_(list(states)), text(IS_ADDENDUM))
-    return and_(ended_so, lately, ~noted)
+    since = utc_now() - _TOLD_WITHIN
+    ended_lately = func.coalesce(Job.finished_at, Job.queued_at) >= since
+    # A job is skipped as it is queued: an index leads to the few of late, however many there ever were.
+    lately = {
+        JobState.FAILED: and_(Job.state == JobState.FAILED, ended_lately),
+        JobState.SKIPPED: and_(Job.state == JobState.SKIPPED, Job.queued_at >= since),
+    }
+    addendum = and_(text(IS_ADDENDUM), ended_lately)
+    return and_(or_(addendum, *(lately[state] for state in states)), ~noted)
 
 
 def _unread(session: Session, job: Job) -> UnreadJob:

@@ -120,13 +120,26 @@ class LedgerViews(AlertViews, PeerViews):
             )
             # Asked for by their values: else PostgreSQL goes through the events of all studies, the latest first.
             of_it = or_(Event.study_id == study_id, Event.job_id.in_(session.scalars(of_study).all()))
-            events = session.scalars(select(Event).where(of_it).order_by(Event.id.desc()).limit(limit)).all()
-        return [EventRow(at=e.at, kind=e.kind, job_id=e.job_id, detail=e.detail) for e in reversed(events)]
+            latest = session.scalars(select(Event.id).where(of_it).order_by(Event.id.desc()).limit(limit)).all()
+            return _event_rows(session, sorted(latest))
 
     def overview(self) -> Overview:
         """Return the state of the whole house."""
         with self.reading() as session:
             return read_overview(session)
+
+
+def _event_rows(session: Session, ids: Sequence[int]) -> list[EventRow]:
+    """Return lines of a timeline; where one is damaged each is asked for by itself, and of that one a part is shown."""
+    try:
+        events = session.scalars(select(Event).where(Event.id.in_(ids)).order_by(Event.id)).all()
+    except LedgerDamaged as damage:
+        if len(ids) > 1:
+            return [row for event_id in ids for row in _event_rows(session, [event_id])]
+        event = readable_values(session, Event, Event.id == ids[0])
+        told = {"damaged": str(damage)}
+        return [EventRow(at=event["at"] or NO_TIME, kind=event["kind"] or "", job_id=event["job_id"], detail=told)]
+    return [EventRow(at=e.at, kind=e.kind, job_id=e.job_id, detail=e.detail) for e in events]
 
 
 def _study_rows(session: Session, query: Query) -> list[StudyRow]:

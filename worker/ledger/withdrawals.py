@@ -1,5 +1,7 @@
 """Objects of a superseded read that are to be deleted where they went: not before the newer read has arrived there."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
@@ -8,6 +10,8 @@ from worker.jobs.job_records import WithdrawnObject
 from worker.jobs.overview import DONE_WITH
 from worker.jobs.still_there import THERE
 from worker.ledger.commitments import forget_commitment
+from worker.ledger.damage import require_numbers
+from worker.ledger.damaged_deliveries import first_whole
 from worker.ledger.database import LOCK, Database, utc_now
 from worker.ledger.delivery_events import note_delivery
 from worker.ledger.leaving import ENDED_UNREAD
@@ -70,38 +74,31 @@ class WithdrawalLedger(Database):
 
     def next_withdrawal(self, destination: str) -> WithdrawnObject | None:
         """Return one object that is to be deleted there now; None where there is none, or the newer read is missing."""
-        now = self.clock.read()
-        with self.reading() as session:
-            found = session.execute(
-                select(Withdrawal, ResultObject, Study.study_instance_uid)
-                .join(Delivery, Delivery.id == Withdrawal.delivery_id)
-                .join(ResultObject, ResultObject.id == Delivery.result_object_id)
-                .join(Job, Job.id == ResultObject.job_id)
-                .join(Revision, Revision.id == Job.revision_id)
-                .join(Study, Study.id == Revision.study_id)
-                .where(
-                    Delivery.destination == destination,
-                    # It has not arrived yet, or is just arriving.
-                    Delivery.state != DeliveryState.SENDING,
-                    # So that a database begins with these, not with all that was ever sent.
-                    Delivery.id.in_(
-                        select(Withdrawal.delivery_id).where(is_over(Withdrawal, Withdrawal.not_before_s, now))
-                    ),
-                    newer_has_arrived(),
-                )
-                .order_by(Withdrawal.delivery_id)
-                .limit(1)
-            ).first()
-        if found is None:
+        due = (
+            Delivery.destination == destination,
+            # It has not arrived yet, or is just arriving.
+            Delivery.state != DeliveryState.SENDING,
+            # So that a database begins with these, not with all that was ever sent.
+            Delivery.id.in_(
+                select(Withdrawal.delivery_id).where(is_over(Withdrawal, Withdrawal.not_before_s, self.clock.read()))
+            ),
+            newer_has_arrived(),
+        )
+        next_job = (
+            select(ResultObject.job_id)
+            .join(Delivery, Delivery.result_object_id == ResultObject.id)
+            .join(Withdrawal, Withdrawal.delivery_id == Delivery.id)
+            .where(*due)
+            .order_by(Delivery.id)
+            .limit(1)
+        )
+        if not self.finds(next_job):
             return None
-        withdrawal, result, study_instance_uid = found
-        return WithdrawnObject(
-            delivery_id=withdrawal.delivery_id,
-            job_id=withdrawal.job_id,
-            attempts=withdrawal.attempts,
-            study_instance_uid=study_instance_uid,
-            series_instance_uid=result.series_instance_uid,
-            sop_instance_uid=result.sop_instance_uid,
+        return first_whole(
+            self,
+            destination,
+            lambda session: session.scalar(next_job),
+            lambda session, job_id: _first_of(session, job_id, due),
         )
 
     def has_arrived(self, job_id: int, destination: str) -> bool:
@@ -152,6 +149,35 @@ class WithdrawalLedger(Database):
             wait_s = retry_wait_s(withdrawal.attempts, first_retry_s, longest_retry_s)
             withdrawal.clock, withdrawal.not_before_s = now.mark, now.seconds + wait_s
             note_delivery(session, delivery, "object not withdrawn", touch=False, reason=reason, wait_s=wait_s)
+
+
+def _first_of(session: Session, job_id: int, due: Sequence[ColumnElement[bool]]) -> WithdrawnObject | None:
+    """Return the first object of a superseded job that is due; None where it was a moment ago. Raises LedgerDamaged."""
+    found = session.execute(
+        # The delivery too: whoever records what became of it needs it whole.
+        select(Withdrawal, Delivery, ResultObject, Study.study_instance_uid)
+        .join(Delivery, Delivery.id == Withdrawal.delivery_id)
+        .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+        .join(Job, Job.id == ResultObject.job_id)
+        .join(Revision, Revision.id == Job.revision_id)
+        .join(Study, Study.id == Revision.study_id)
+        .where(ResultObject.job_id == job_id, *due)
+        .order_by(Delivery.id)
+        .limit(1)
+        .execution_options(populate_existing=True)
+    ).first()
+    if found is None:
+        return None
+    withdrawal, _, result, study_instance_uid = found
+    require_numbers(withdrawal.attempts)
+    return WithdrawnObject(
+        delivery_id=withdrawal.delivery_id,
+        job_id=withdrawal.job_id,
+        attempts=withdrawal.attempts,
+        study_instance_uid=study_instance_uid,
+        series_instance_uid=result.series_instance_uid,
+        sop_instance_uid=result.sop_instance_uid,
+    )
 
 
 def _send_once_more(session: Session, delivery: Delivery) -> None:

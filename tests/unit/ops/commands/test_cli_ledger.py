@@ -55,6 +55,20 @@ def test_a_house_that_has_read_a_study_is_well(tmp_path: Path, ledger: Ledger) -
     assert "is not there" in flaw["what"]
 
 
+def test_of_what_does_not_hold_of_all_studies_the_first_is_listed(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is not mounted is told in a page, not in a line for each image."""
+    monkeypatch.setattr("ops.commands.cli_ledger._MOST_SHOWN", 2)
+    for number in range(1, 5):
+        ledger.close_revision(assembled(f"1.2.{number}"), {}, [planned()])
+    shown = ask(tmp_path, "check").stdout
+    assert [f"1.2.{number}" in shown for number in range(1, 5)] == [True, True, False, False]
+    assert "the first 2 of 4" in shown
+    assert "4 times: images are in the spool" in shown
+    assert len(flaws(tmp_path)) == 4
+
+
 def test_only_what_is_safe_is_mended(tmp_path: Path, ledger: Ledger) -> None:
     """A job that waits without a token gets one; a row without its parent stays for a person to look at."""
     (tmp_path / "spool/s/a").mkdir(parents=True)

@@ -249,6 +249,24 @@ def test_what_a_later_wetread_knows_is_left_alone(ledger: Ledger, queue_job: Cal
         assert [session.scalar(text(asked)) for asked in ODD.values()] == ["odd"] * 3
 
 
+def test_a_message_that_a_later_wetread_knows_is_left_to_it(ledger: Ledger, queue_job: Callable[..., int]) -> None:
+    """And keeps no other of its channel."""
+    for number in (1, 2):
+        queue_job(f"1.2.{number}", deadline_s=0.0)
+    ledger.pass_deadlines()
+    for notification_id, topic in ledger.new_notifications():
+        ledger.plan_notification(notification_id, who_is_told(topic, [ChannelRule(name="pager", about=("overdue",))]))
+    harm(ledger, "UPDATE notification SET topic = 'odd' WHERE id = 1", anywhere=True)
+    harm(ledger, "UPDATE alembic_version SET version_num = '9999'", anywhere=True)
+    claimed = ledger.claim_notice("pager", lease_s=60)
+    assert claimed is not None
+    assert claimed.notification_id == 2
+    assert ledger.claim_notice("pager", lease_s=60) is None
+    with ledger.reading() as session:
+        assert session.scalar(text("SELECT topic FROM notification WHERE id = 1")) == "odd"
+        assert session.scalar(text("SELECT state FROM notice WHERE notification_id = 1")) == "pending"
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -356,3 +374,49 @@ def test_the_ledger_is_still_away_where_it_is(ledger: Ledger) -> None:
         session.execute(text("SELECT 1 +"))
     with ledger.reading() as session:
         assert session.scalars(select(Delivery.id)).all() == session.scalars(select(Event.id)).all() == []
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE job SET queue = X'00ff' WHERE id = 1", "UPDATE job SET sender = X'00ff' WHERE id = 1"]
+)
+def test_a_name_that_is_no_text_keeps_no_dead_lease_of_others(
+    ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int], statement: str
+) -> None:
+    """Its own job is put aside."""
+    for number in (1, 2):
+        queue_job(f"1.2.{number}")
+        assert claim(ledger) is not None
+    harm(ledger, statement)
+    clock.seconds += 3600
+    ledger.free_expired(max_attempts=3, retry_delay_s=0)
+    assert {job.id: job.state for job in ledger.jobs()} == {1: JobState.HELD, 2: JobState.QUEUED}
+
+
+def test_a_destination_that_is_no_text_keeps_no_dead_lease_of_others(
+    ledger: Ledger, clock: ManualLedgerClock, queue_job: Callable[..., int]
+) -> None:
+    """What was being sent there waits under a name that says so."""
+    for number in (1, 2):
+        queue_job(f"1.2.{number}")
+        read_next(ledger)
+        assert ledger.claim_deliveries("pacs", lease_s=60) is not None
+    harm(ledger, "UPDATE delivery SET destination = X'00ff' WHERE id = 1")
+    clock.seconds += 3600
+    assert ledger.free_expired_deliveries() == 2
+    assert deliver_all(ledger) == [2]
+    assert {it.destination: it.state for job in ledger.jobs() for it in job.deliveries} == {
+        "damaged 1": DeliveryState.PENDING,
+        "pacs": DeliveryState.ACCEPTED,
+    }
+
+
+@pytest.mark.parametrize("statement", ["UPDATE event SET detail = '{' WHERE id = 1", "UPDATE event SET at = 'then'"])
+def test_a_damaged_line_hides_no_timeline(ledger: Ledger, queue_job: Callable[..., int], statement: str) -> None:
+    """It says that it is damaged; the others are whole."""
+    queue_job()
+    before = ledger.timeline("1.2.3")
+    harm(ledger, statement)
+    damaged, *others = ledger.timeline("1.2.3")
+    assert damaged.kind == before[0].kind
+    assert "damaged" in damaged.detail
+    assert [event.kind for event in others] == [event.kind for event in before[1:]]

@@ -133,6 +133,8 @@ def test_what_was_refused_may_be_waived(ledger: Ledger, read_job: int) -> None:
     ledger.delivered(claimed.objects[1], DeliveryState.REFUSED, status=0xA900, reason="no")
     with pytest.raises(IllegalTransition, match="no result"):
         ledger.waive(read_job + 1)
+    with pytest.raises(IllegalTransition, match="nothing of job 1 waits for elsewhere"):
+        ledger.waive(read_job, gone="elsewhere")
     assert ledger.waive(read_job, by="meyer") == 1
     row = job_of(ledger, read_job)
     assert Counter((item.destination, item.state) for item in row.deliveries) == {

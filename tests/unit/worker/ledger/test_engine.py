@@ -46,6 +46,17 @@ def test_a_file_without_a_write_ahead_log_is_waited_for(tmp_path: Path) -> None:
         end.join()
 
 
+def test_a_log_that_has_grown_gives_its_disk_back(tmp_path: Path) -> None:
+    """As it does while a shell that somebody has forgotten reads from the ledger."""
+    file = tmp_path / "ledger.sqlite3"
+    ledger = Ledger.open(f"sqlite:///{file}")
+    for size in (32 << 20, 1):
+        with ledger.writing() as session:
+            session.execute(text(f"CREATE TABLE big_{size} AS SELECT zeroblob({size}) AS held"))
+    assert Path(f"{file}-wal").stat().st_size <= 16 << 20
+    ledger.close()
+
+
 def test_a_table_that_is_gone_is_told(postgresql_url: str, tmp_path: Path) -> None:
     """On either database somebody has removed it, or put a part of a backup back."""
     for url in (postgresql_url, f"sqlite:///{tmp_path}/ledger.sqlite3"):

@@ -264,6 +264,32 @@ def test_an_archive_that_does_not_delete_is_asked_again_and_given_up(
     assert archive.deleted == []
 
 
+@pytest.mark.parametrize(
+    ("statement", "forbids"),
+    [
+        ("UPDATE withdrawal SET attempts = 'many' WHERE delivery_id = 1", True),
+        ("UPDATE withdrawal SET created_at = 'then' WHERE delivery_id = 1", False),
+        ("UPDATE delivery SET created_at = 'then' WHERE id = 1", True),
+    ],
+)
+def test_a_damaged_row_keeps_no_other_object_from_being_deleted(
+    ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str], statement: str, *, forbids: bool
+) -> None:
+    """Nor that one; and where the archive does not delete, each waits for itself."""
+    later_images(ledger)
+    house.read(2, deletes=True)
+    assert house.deliver()
+    with ledger.writing() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            pytest.skip("PostgreSQL does not take that")
+        session.execute(text(statement))
+    archive.forbids = forbids
+    house.run()
+    assert archive.deleted == ([] if forbids else first_read)
+    told = [event.kind for event in ledger.timeline("1.2.3")]
+    assert told.count("object not withdrawn" if forbids else "object withdrawn") == len(first_read)
+
+
 def test_where_nothing_is_to_be_deleted_nothing_is(
     ledger: Ledger, house: House, archive: DeletingArchive, first_read: list[str]
 ) -> None:
