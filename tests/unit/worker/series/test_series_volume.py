@@ -189,7 +189,7 @@ def test_a_mosaic_is_refused(tmp_path: Path) -> None:
     """The tiles of Siemens' functional and diffusion images are slices of one place each, and no one large slice."""
     files = write_mr_series(tmp_path, slices=2, attributes={"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]})
     for several in (files, files[:1]):
-        with pytest.raises(SeriesRefused, match="^mosaic: "):
+        with pytest.raises(SeriesRefused, match=r"^mosaic: "):
             load_series(several, max_voxels=ROOM)
 
 
