@@ -67,7 +67,11 @@ REFUSALS: Mapping[str, Refusal] = {
         "finite, or its correction or baseline is",
         remedy=_AT_SENDER,
     ),
-    "no images": Refusal(meaning="an object has no rows, columns or frames", remedy=_SELECT_ANOTHER),
+    "no images": Refusal(meaning="an object has no rows, columns or frames, or no pixels", remedy=_SELECT_ANOTHER),
+    "mosaic": Refusal(
+        meaning="the slices of a volume are tiles of one image (MOSAIC in Image Type), whose place is not theirs",
+        remedy="let the scanner send slices, or let [selection] leave MOSAIC out (image_type_excludes)",
+    ),
     "colour images": Refusal(
         meaning="images that lie in patient space are in colour, and models of volumes read grey values",
         remedy=_SELECT_ANOTHER,

@@ -168,6 +168,7 @@ class Prior:
         contrasted: Whether the images of today name a contrast agent and those of then do not (True), or the reverse;
             None: no such difference is known.
         thickness: How thick slices were then, and are today, where that differs and they do not lie otherwise apart.
+        kernels: With which kernel images were reconstructed then, and are today, where that differs.
         reach: How far all slices reached together then, and today, in mm, where that differs by more than a quarter.
         references: The earlier reports.
         obstacle: Why numbers are not compared, or not all; where there is none there is at least one change, or one
@@ -185,6 +186,7 @@ class Prior:
     sampled: tuple[Sampling, Sampling] | None = None
     contrasted: bool | None = None
     thickness: tuple[float, float] | None = None
+    kernels: tuple[str, str] | None = None
     reach: tuple[float, float] | None = None
     references: tuple[InstanceReference, ...]
     obstacle: Obstacle | None = None

@@ -79,6 +79,13 @@ def _taken_otherwise(prior: Prior, words: Words) -> Iterator[str]:
             earlier=earlier,
             now=now,
         )
+    if prior.kernels is not None:
+        earlier, now = prior.kernels
+        yield words.say(
+            "The reconstruction kernel was {earlier} then, {now} now: sizes may differ by that alone.",
+            earlier=earlier,
+            now=now,
+        )
 
 
 def _is_count(change: Change) -> bool:

@@ -1,6 +1,7 @@
 """How the images of a volume were taken, as far as sizes in them depend on it beside `sampling`."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +23,13 @@ class Acquired:
     Attributes:
         contrast: Whether they name a contrast agent; None where a report does not say it, as of earlier releases.
         thickness_mm: Of a slice; None where it is not said.
+        kernel: With which they were reconstructed, in their scanner's words; empty where it is not said.
         reach_mm: Of all slices together; None where nobody can tell.
     """
 
     contrast: bool | None = None
     thickness_mm: float | None = None
+    kernel: str = ""
     reach_mm: float | None = None
 
     def otherwise_contrasted(self, then: "Acquired") -> bool | None:
@@ -42,6 +45,12 @@ class Acquired:
         if abs(self.thickness_mm - then.thickness_mm) <= _SAME_WITHIN_MM:
             return None
         return then.thickness_mm, self.thickness_mm
+
+    def otherwise_reconstructed(self, then: "Acquired") -> tuple[str, str] | None:
+        """Return the kernel of then and of now; None where it is the same, or where nobody can tell."""
+        if not self.kernel or not then.kernel or self.kernel.casefold() == then.kernel.casefold():
+            return None
+        return then.kernel, self.kernel
 
     def reaching_otherwise(self, then: "Acquired") -> tuple[float, float] | None:
         """Return how far slices reached then, and reach now; None where it is about as far, or nobody can tell."""
@@ -64,6 +73,7 @@ def acquired_in(image: Any, *, thickness_mm: float | None = None, reach_mm: floa
     return Acquired(
         contrast=given if given is not None else named or bool(image.get("ContrastBolusAgentSequence")),
         thickness_mm=round(thickness_mm, _DIGITS) if thickness_mm else None,
+        kernel=_kernel(image),
         reach_mm=reach_mm,
     )
 
@@ -73,12 +83,24 @@ def _given_by_the_first_frame(image: Any) -> bool | None:
 
     The image names the agent of its later frames also where its first ones were taken before.
     """
-    for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
-        for group in (image.get(keyword) or ())[:1]:
-            said = {
-                str(item.get("ContrastBolusAgentAdministered"))
-                for item in group.get("ContrastBolusUsageSequence") or ()
-            }
-            if said & {"YES", "NO"}:
-                return "YES" in said
+    for group in _groups_of_the_first_frame(image):
+        said = {
+            str(item.get("ContrastBolusAgentAdministered")) for item in group.get("ContrastBolusUsageSequence") or ()
+        }
+        if said & {"YES", "NO"}:
+            return "YES" in said
     return None
+
+
+def _kernel(image: Any) -> str:
+    """Return the values of Convolution Kernel (0018,1210), of an enhanced CT those of its first frame (C.8.15.3.6)."""
+    items = (
+        item for group in _groups_of_the_first_frame(image) for item in group.get("CTReconstructionSequence") or ()
+    )
+    stated = next((value for one in (image, *items) if (value := one.get("ConvolutionKernel"))), ())
+    return " / ".join(" ".join(text.split()) for text in ([stated] if isinstance(stated, str) else map(str, stated)))
+
+
+def _groups_of_the_first_frame(image: Any) -> Iterator[Any]:
+    for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        yield from (image.get(keyword) or ())[:1]

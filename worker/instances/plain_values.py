@@ -34,7 +34,9 @@ def value_of(dataset: Any, keyword: str) -> Any:
         told = _READERS.get(element.VR or representation, _nothing)(element.value)
         if told is not None:
             return told
-    return None if element is None else dataset[tag].value
+    value = None if element is None else dataset[tag].value
+    # pydicom's own numbers are written as they came: 22.0000 is not the text of the same number elsewhere.
+    return next((plain(value) for plain in (int, float) if isinstance(value, plain)), value)
 
 
 @lru_cache(maxsize=256)

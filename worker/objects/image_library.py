@@ -1,7 +1,7 @@
 """TID 1600: what the images show that a report's numbers were measured in, so that a later read can tell (TID 1602).
 
-Of a volume also how far apart slices and pixels lie and how thick slices are (TID 1604), and whether the images name a
-contrast agent, for which the templates have no row: they are extensible.
+Of a volume also how far apart slices and pixels lie and how thick slices are (TID 1604), the kernel, and whether the
+images name a contrast agent, for which the templates have no row: they are extensible.
 
 An image for each that is shown, not all images: the evidence lists those.
 """
@@ -9,7 +9,7 @@ An image for each that is shown, not all images: the evidence lists those.
 from collections.abc import Iterator
 from typing import Any
 
-from highdicom.sr import CodeContentItem, NumContentItem, RelationshipTypeValues
+from highdicom.sr import CodeContentItem, NumContentItem, RelationshipTypeValues, TextContentItem
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
@@ -69,12 +69,19 @@ def _distances(found: Sampling | None) -> list[NumContentItem]:
 
 
 def _taken(found: Acquired | None) -> list[Dataset]:
-    """Return how thick slices are, and that an agent is named, or none is."""
+    """Return how thick slices are, the kernel, and that an agent is named, or none is."""
     if found is None:
         return []
     thickness = () if found.thickness_mm is None else (_millimetres(codes.DCM.SliceThickness, found.thickness_mm),)
     agent = codes.SCT.ContrastAgent if found.contrast else codes.SCT.None_
-    return [*thickness, _coded(codes.DCM.ContrastBolusAgent, agent)]
+    return [*thickness, *_kernel(found), _coded(codes.DCM.ContrastBolusAgent, agent)]
+
+
+def _kernel(found: Acquired) -> Iterator[TextContentItem]:
+    """Yield the kernel: no code means that alone, and those of an algorithm say less."""
+    if found.kernel:
+        name, relation = codes.DCM.ReconstructionAlgorithm, RelationshipTypeValues.HAS_ACQ_CONTEXT
+        yield TextContentItem(name=name, value=found.kernel, relationship_type=relation)
 
 
 def _millimetres(name: Code, distance: float) -> NumContentItem:

@@ -18,6 +18,7 @@ _LIBRARY_GROUP = ("126200", "DCM")
 _DESCRIPTORS = (("111027", "DCM"), ("111031", "DCM"), ("123014", "DCM"))
 _DISTANCES = (("112226", "DCM"), ("111066", "DCM"), ("111026", "DCM"))
 _THICKNESS = ("112225", "DCM")
+_KERNEL = ("113961", "DCM")
 _AGENT = ("123011", "DCM")
 _AGENTS = {("7140000", "SCT"): True, ("260413007", "SCT"): False}
 _MILLIMETRE = "mm"
@@ -43,12 +44,14 @@ def acquired_then(reports: Iterable[Dataset]) -> Acquired:
     reports = list(reports)
     images = list(_images(reports))
     agents = {agent for image in images for agent in _agents(image)}
+    kernels = {str(item.get("TextValue") or "") for image in images for item in children(image, *_KERNEL)}
     thick = {
         number for image in images for number in _millimetres(image, _THICKNESS) if math.isfinite(number) and number > 0
     }
     return Acquired(
         contrast=agents.pop() if len(agents) == 1 else None,
         thickness_mm=thick.pop() if len(thick) == 1 else None,
+        kernel=kernels.pop() if len(kernels) == 1 else "",
         reach_mm=_reach_mm(reports),
     )
 

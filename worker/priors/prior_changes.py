@@ -50,8 +50,8 @@ def compare(
     Another model, or another state of it, measures otherwise: of such a read it is only said that it is not compared.
     Where the site's thresholds alone are others, what was found one by one and counted is not compared, since another
     share of it was told; the sizes of structures and numbers of the whole input depend on no threshold.
-    Where slices or pixels lay clearly further apart in one of the two, slices were thicker, or the images of one alone
-    name a contrast agent, that is told and no doubling time.
+    Where slices or pixels lay clearly further apart in one of the two, slices were thicker, the kernel was another,
+    or the images of one alone name a contrast agent, that is told and no doubling time.
 
     Args:
         reading: Today's.
@@ -63,10 +63,11 @@ def compare(
     """
     sampled, taken = _sampled_otherwise(earlier.sampling, sampling), acquired or Acquired()
     contrasted = taken.otherwise_contrasted(earlier.acquired)
+    kernels = taken.otherwise_reconstructed(earlier.acquired)
     thickness = None if sampled else taken.otherwise_thick(earlier.acquired)
     days = (studied_on - earlier.studied_on).days
     # Of what differs for another reason there is no pace.
-    pace_days = 0 if sampled or thickness or contrasted is not None else days
+    pace_days = 0 if sampled or thickness or kernels or contrasted is not None else days
     pairs = pairs_of(reading, earlier.things)
     changes = [change for thing, then in pairs.found for change in _changes_of(thing, then, pace_days)]
     changes += [change for count in reading.counts for change in _changes_of_count(count, earlier.counts)]
@@ -87,6 +88,7 @@ def compare(
         sampled=sampled,
         contrasted=contrasted,
         thickness=thickness,
+        kernels=kernels,
         reach=taken.reaching_otherwise(earlier.acquired),
         references=earlier.references,
     )

@@ -16,6 +16,7 @@ _BITS_A_BYTE = 8
 
 #: Grey frames only: in colour, which conversion a codestream has had differs from codec to codec.
 _IMAGECODECS: dict[str, str] = {
+    uid.JPEGExtended12Bit: "jpeg8_decode",
     uid.JPEGLossless: "jpeg8_decode",
     uid.JPEGLosslessSV1: "jpeg8_decode",
     uid.JPEGLSLossless: "jpegls_decode",

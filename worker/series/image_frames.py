@@ -21,6 +21,10 @@ from worker.series.stated_units import stated_unit
 
 register()
 
+#: What an image's pixels stand in, one of these.
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+#: Siemens' word in Image Type (0008,0008) for a volume whose slices are tiles of one image.
+_MOSAIC = "MOSAIC"
 _TAGS = {keyword: Tag(keyword) for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")}
 
 
@@ -149,6 +153,8 @@ def voxels_announced(dataset: Any, name: str, *, colour: bool = False) -> int:
     with told_as_unreadable(name):
         if value_of(dataset, "Rows") is None or value_of(dataset, "Columns") is None:
             raise SeriesRefused("no images: an object of this series has no Rows and Columns")
+        if not any(keyword in dataset for keyword in PIXELS):
+            raise SeriesRefused("no images: an object of this series has no Pixel Data")
         require_low_bits(dataset)
         rows, columns = _size_of(dataset)
         voxels = rows * columns * int(value_of(dataset, "NumberOfFrames") or 1)
@@ -188,6 +194,8 @@ def _codestream_size(dataset: Any, index: int) -> tuple[int, int, int] | None:
 
 
 def _single_frame(index: int, dataset: Any) -> Frame:
+    if _MOSAIC in (value_of(dataset, "ImageType") or ()):
+        raise SeriesRefused("mosaic: the slices of a volume lie beside each other in one image, which says where it is")
     slope, intercept = rescale_of(dataset)
     return Frame(
         dataset=index,

@@ -43,7 +43,7 @@ def plain_frame(dataset: Any, number: int) -> NDArray[np.generic] | None:
         dataset: With its pixel data.
         number: 1-based frame of a multi-frame image, 0 for a single-frame one.
 
-    Raises what pydicom raises over a value that is none.
+    Raises what pydicom raises over a value that is none, and RuntimeError where there are too few of them.
     """
     syntax = value_of(dataset.file_meta, "TransferSyntaxUID")
     if syntax not in (*_UNCOMPRESSED, RLELossless) or int(value_of(dataset, "SamplesPerPixel") or 1) != 1:
@@ -72,6 +72,8 @@ def plain_frame(dataset: Any, number: int) -> NDArray[np.generic] | None:
 
 def _of_plain(dataset: Any, index: int, length: int, frames: int) -> memoryview | None:
     data = dataset.get("PixelData")
+    if data is not None and len(data) < frames * length:
+        raise RuntimeError(f"it is {len(data)} bytes, and the header announces {frames * length}; was it cut?")
     # Another length than announced, made even by a byte (PS3.5 8.1.1), is pydicom's to judge.
     if data is None or len(data) != frames * length + frames * length % 2:
         return None

@@ -49,7 +49,7 @@ PLANAR_CLASSES = frozenset(
     }
 )
 #: ITU-R BT.601, as in the Y of PS3.3 C.7.6.3.1.2.
-_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMINANCE = np.array([0.299, 0.587, 0.114])
 _NO_NUMBER = 2**31
 #: Of Image Laterality (PS3.3 C.8.11.2) and Laterality (C.7.3.1): what shows both, or is unpaired, is on no side.
 _SIDES = {"L": "left", "R": "right"}
@@ -180,7 +180,8 @@ def _bright(dataset: Any, stored: NDArray[Any]) -> NDArray[Any]:
     if str(dataset.PhotometricInterpretation) == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)
     if stored.ndim == 3:  # noqa: PLR2004  # the last axis is colour
-        luminance = stored[..., :3].astype(np.float32) @ _LUMINANCE
+        exact = np.result_type(np.float32, stored.dtype)  # white of 32 bits would round to one more, which is black
+        luminance = stored[..., :3].astype(exact) @ _LUMINANCE.astype(exact)
         return np.asarray(np.rint(luminance).astype(stored.dtype))
     return _without_padding(_mapped(dataset, stored), padding_of(dataset, stored))
 

@@ -27,7 +27,7 @@ from worker.instances.pydicom_errors import PARSE_ERRORS, told_as_unreadable
 from worker.instances.quick_parsing import quickly_parsed
 from worker.instances.series_repairs import AS_STORED, THICKNESS, copies_left_out
 from worker.series.frame_decoders import in_parallel
-from worker.series.image_frames import Frame, decode, frames_of, said_between_slices_mm, voxels_announced
+from worker.series.image_frames import PIXELS, Frame, decode, frames_of, said_between_slices_mm, voxels_announced
 from worker.series.one_acquisition import require_one_acquisition
 from worker.series.pixel_padding import VolumePadding
 from worker.series.planar_images import is_planar, load_planar
@@ -290,7 +290,7 @@ def _decoded(datasets: Sequence[Any], names: Sequence[str], ordered: Sequence[Fr
 
 
 def _without_bulk(dataset: Any) -> Any:
-    for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
+    for keyword in PIXELS:
         if keyword in dataset:
             delattr(dataset, keyword)
     # pydicom keeps what it has read from, so all files of a series would stay in memory beside its volume.

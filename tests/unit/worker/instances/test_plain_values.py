@@ -103,3 +103,10 @@ def test_a_value_that_was_set_is_told() -> None:
     dataset.Rows = 7
     assert value_of(dataset, "Rows") == 7
     assert value_of(dataset, "Columns") is None
+
+
+def test_a_number_is_one_text_in_every_order_of_bytes() -> None:
+    """Pydicom writes a Decimal String as it came; two files of one image would differ in what they say of it."""
+    little, big = (raw("RescaleSlope", b"22.0000 ", implicit=False, little=order) for order in (True, False))
+    assert str(value_of(little, "RescaleSlope")) == str(value_of(big, "RescaleSlope")) == "22.0"
+    assert type(value_of(raw("AcquisitionNumber", b"7 ", implicit=False, little=False), "AcquisitionNumber")) is int

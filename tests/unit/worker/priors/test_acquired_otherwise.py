@@ -41,11 +41,16 @@ def compared(case: Case, then: EarlierRead) -> Prior:
     [
         (AGENT, {}, "A contrast agent was named by the images then and is not now: sizes may differ by that alone."),
         ({}, AGENT, "A contrast agent is named by the images now and was not then: sizes may differ by that alone."),
+        (
+            {"ConvolutionKernel": "B30f"},
+            {"ConvolutionKernel": ["Br59d", "3"]},
+            "The reconstruction kernel was B30f then, Br59d / 3 now: sizes may differ by that alone.",
+        ),
         (OVERLAPPING, {}, "Slices were 5.00 mm thick then, 1.25 mm now: sizes may differ by that alone."),
     ],
 )
 def test_a_difference_is_told_before_the_numbers(
-    tmp_path: Path, before: dict[str, str], today: dict[str, str], told: str
+    tmp_path: Path, before: dict[str, Any], today: dict[str, Any], told: str
 ) -> None:
     """And there is no doubling time."""
     then = taken(a_ball(tmp_path / "then", 1.25, attributes=before))
@@ -55,9 +60,9 @@ def test_a_difference_is_told_before_the_numbers(
     assert not any(change.doubling_days for change in prior.changes)
 
 
-@pytest.mark.parametrize("attributes", [{}, AGENT, OVERLAPPING])
+@pytest.mark.parametrize("attributes", [{}, AGENT, OVERLAPPING, {"ConvolutionKernel": "B30f"}])
 def test_what_was_taken_alike_has_its_doubling_time(tmp_path: Path, attributes: dict[str, str]) -> None:
-    """An agent twice, none twice, thick slices twice."""
+    """An agent twice, none twice, thick slices twice, one kernel."""
     then = taken(a_ball(tmp_path / "then", 1.25, attributes=attributes))
     prior = compared(a_ball(tmp_path / "now", 1.25, 14.0, seed=2, attributes=attributes), then)
     assert any(change.doubling_days for change in prior.changes)
@@ -71,7 +76,7 @@ def test_thickness_is_not_told_beside_distances(tmp_path: Path) -> None:
     assert sum("alone" in line for line in comparison_sentences(prior, words_in("en"))) == 1
 
 
-@pytest.mark.parametrize("without", ["112225", "123011"])
+@pytest.mark.parametrize("without", ["112225", "123011", "113961"])
 def test_a_report_that_does_not_say_it_is_compared_as_before(tmp_path: Path, without: str) -> None:
     """As one of an earlier release: nobody can tell whether it differs."""
 
@@ -80,10 +85,11 @@ def test_a_report_that_does_not_say_it_is_compared_as_before(tmp_path: Path, wit
             if "ContentSequence" in item:
                 item.ContentSequence = [one for one in item.ContentSequence if name_of(one) != (without, "DCM")]
 
-    attributes = {"112225": OVERLAPPING, "123011": AGENT}[without]
+    kernel = {"ConvolutionKernel": "B30f"}
+    attributes = {"112225": OVERLAPPING, "123011": AGENT, "113961": kernel}[without]
     then = taken(a_ball(tmp_path / "then", 1.25, attributes=attributes), older)
-    prior = compared(a_ball(tmp_path / "now", 1.25, 14.0, seed=2), then)
-    assert (prior.contrasted, prior.thickness) == (None, None)
+    prior = compared(a_ball(tmp_path / "now", 1.25, 14.0, seed=2, attributes={"ConvolutionKernel": "B70f"}), then)
+    assert (prior.contrasted, prior.thickness, prior.kernels) == (None, None, None)
     assert any(change.doubling_days for change in prior.changes)
 
 
@@ -127,10 +133,21 @@ def test_a_frame_says_whether_the_agent_was_given_by_then(keyword: str, said: st
     assert acquired_in(image).contrast is given
 
 
+@pytest.mark.parametrize("keyword", ["PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"])
+def test_an_enhanced_image_names_its_kernel_in_a_functional_group(keyword: str) -> None:
+    """As PS3.3 C.8.15.3.6 has it."""
+    reconstruction, group, image = Dataset(), Dataset(), Dataset()
+    reconstruction.ConvolutionKernel = "FC03"
+    group.CTReconstructionSequence = [reconstruction]
+    setattr(image, keyword, [group])
+    assert acquired_in(image).kernel == "FC03"
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_tells_which_was_which(tmp_path: Path, language: Language) -> None:
     """The two sentences about an agent are different ones, and neither is left in English."""
-    then, now = Acquired(contrast=True, thickness_mm=5.0), Acquired(contrast=False, thickness_mm=1.0)
+    then = Acquired(contrast=True, thickness_mm=5.0, kernel="B30f")
+    now = Acquired(contrast=False, thickness_mm=1.0, kernel="B70f")
     case = a_ball(tmp_path / "now", 1.25, 14.0, seed=2)
     earlier = taken(a_ball(tmp_path / "then", 1.25))
     told = set()
@@ -143,11 +160,13 @@ def test_every_language_tells_which_was_which(tmp_path: Path, language: Language
             acquired=today,
         )
         assert prior is not None
-        agent, thickness = comparison_sentences(prior, words_in(language))[1:3]
+        agent, thickness, kernel = comparison_sentences(prior, words_in(language))[1:4]
         told.add(agent)
         assert ("5" in thickness, "1" in thickness) == (True, True)
+        assert kernel.index(before.kernel) < kernel.index(today.kernel)
     assert len(told) == 2
-    assert language == "en" or not any("contrast agent" in line for line in told)
+    foreign = not any("contrast agent" in line or "kernel was" in line for line in (*told, kernel))
+    assert foreign or language == "en"
 
 
 def test_a_scan_of_half_the_body_may_show_fewer_things(tmp_path: Path) -> None:

@@ -109,6 +109,14 @@ def test_colour_becomes_brightness(tmp_path: Path) -> None:
     assert series.repairs == ("Colour images: their brightness was read.",)
 
 
+def test_white_of_32_bits_is_not_black(tmp_path: Path) -> None:
+    """The brightness of the brightest is the highest number, and not one more."""
+    white = np.array([[[2**32 - 1] * 3, [0, 0, 0]]], np.uint32)
+    bits = {"BitsStored": 32, "HighBit": 31}
+    image, _ = loaded(write_planar_image(tmp_path / "a.dcm", white, kind="US", photometric="RGB", attributes=bits))
+    np.testing.assert_array_equal(image.array[0], [[2**32 - 1, 0]])
+
+
 def test_several_images_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     """Whatever the files are called: two views of a chest are frame 1 and 2, the unnumbered one comes last."""
     files = [

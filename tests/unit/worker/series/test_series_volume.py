@@ -185,6 +185,24 @@ def test_one_file_that_is_unlike_the_others_is_refused(tmp_path: Path, keyword: 
         load_series(files, max_voxels=ROOM)
 
 
+def test_a_mosaic_is_refused(tmp_path: Path) -> None:
+    """The tiles of Siemens' functional and diffusion images are slices of one place each, and no one large slice."""
+    files = write_mr_series(tmp_path, slices=2, attributes={"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]})
+    for several in (files, files[:1]):
+        with pytest.raises(SeriesRefused, match=r"^mosaic: "):
+            load_series(several, max_voxels=ROOM)
+
+
+def test_images_without_pixels_are_told_as_such(tmp_path: Path) -> None:
+    """Headers alone, as some archives send of what they no longer have, are no images that cannot be decoded."""
+    files = write_mr_series(tmp_path, slices=3)
+    dataset = pydicom.dcmread(files[1])
+    del dataset.PixelData
+    dataset.save_as(files[1])
+    with pytest.raises(SeriesRefused, match=r"^no images: .* no Pixel Data"):
+        load_series(files, max_voxels=ROOM)
+
+
 def test_two_acquisitions_in_one_series_are_refused(tmp_path: Path) -> None:
     """Two echoes of one place are two volumes; the refusal says what tells them apart."""
     first = write_mr_series(tmp_path / "a", slices=3, attributes={"EchoTime": "10"})
