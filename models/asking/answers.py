@@ -23,6 +23,11 @@ def logit(probability: float) -> float:
     return float(np.log(probability / (1.0 - probability)))
 
 
+def are_probabilities(values: NDArray[Any]) -> bool:
+    """Say whether all values are numbers from 0 to 1, but for rounding: in bf16 a probability of 1 comes as 1.004."""
+    return not values.size or bool(values.min() >= -_NO_PROBABILITY and values.max() <= 1.0 + _NO_PROBABILITY)
+
+
 def answered(
     model_id: str,
     interpretation: LabelMapInterpretation,
@@ -200,7 +205,7 @@ def _logits(interpretation: LabelMapInterpretation, output: NDArray[Any]) -> NDA
     values = np.asarray(output[0], np.float32)
     if interpretation.activation == "logits":
         return values
-    if values.size and not (values.min() >= -_NO_PROBABILITY and values.max() <= 1.0 + _NO_PROBABILITY):
+    if not are_probabilities(values):
         raise CardError(
             "the network's answer holds values beyond 0 and 1, which are no probabilities: activation = logits?"
         )

@@ -76,7 +76,7 @@ class Card(Strict):
     contact: str = ""
     device_uid: str = Field(
         default="",
-        pattern="^(0|[1-9][0-9]*)([.](0|[1-9][0-9]*))+$",
+        pattern="^((0|[1-9][0-9]*)([.](0|[1-9][0-9]*))+)?$",
         max_length=64,
         description="left out, it is derived from id and version",
     )
