@@ -73,6 +73,11 @@ MISTAKES = [
     ('"research"', '"reserch"', "regulatory.status: 'reserch' is not known, did you mean research?"),
     ("schema = 1", f"schema = {'9' * 5000}", "cannot be read as TOML (Exceeds the limit (4300 digits)"),
     ("schema = 1", "schema = 2", "schema: 2 is not known; allowed are 1"),
+    (
+        'kind = "labels"\n\n[[labels]]\nnumber = 1',
+        'kind = "probability"\n\n[[labels]]\nnumber = 2',
+        "kind = probability finds label 1 alone, and [[labels]] has [2]: others would be told as not found; allowed is",
+    ),
     ("number = 1", "number = 300", "labels.0.number: Input should be less than or equal to 255, not 300"),
     ("[[golden]]", '[[critical]]\nwhen = "presnt"\n[[golden]]', "critical.0.when: 'presnt' is not known, did you mean"),
     (
