@@ -219,11 +219,12 @@ def test_a_number_out_of_its_range_is_named_of_images(changes: dict[str, Any], t
         {"strategy": "locate-then-read", "plane_mean_above": 0.02, "read_size": [8, -8, 8]},
         {"strategy": "locate-then-read", "plane_mean_above": 1.0, "read_size": [8, 8, 8]},
         {"strategy": "window", "trust_s": [8.0, 2.0]},
+        {"strategy": "entry-point", "name": "a", "version": "1", "memory_gib": 1e10},
     ],
 )
 def test_a_strategy_that_can_read_nothing_is_refused(inference: dict[str, Any]) -> None:
-    """A box without a voxel, a plane that is more than full, seconds that end before they begin."""
-    with pytest.raises(ValidationError, match=r"read_size|plane_mean_above|trust_s"):
+    """A box without a voxel, a plane that is more than full, seconds that end before they begin, more than memory is."""
+    with pytest.raises(ValidationError, match=r"read_size|plane_mean_above|trust_s|memory_gib"):
         a_card(inference=inference)
 
 
