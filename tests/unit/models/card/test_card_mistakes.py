@@ -223,7 +223,7 @@ def test_a_number_out_of_its_range_is_named_of_images(changes: dict[str, Any], t
     ],
 )
 def test_a_strategy_that_can_read_nothing_is_refused(inference: dict[str, Any]) -> None:
-    """A box without a voxel, a plane that is more than full, seconds that end before they begin, more than memory is."""
+    """A box without a voxel, a plane that is more than full, seconds that end before they begin, more memory than is."""
     with pytest.raises(ValidationError, match=r"read_size|plane_mean_above|trust_s|memory_gib"):
         a_card(inference=inference)
 
