@@ -78,6 +78,17 @@ MISTAKES = [
         'kind = "probability"\n\n[[labels]]\nnumber = 2',
         "kind = probability finds label 1 alone, and [[labels]] has [2]: others would be told as not found; allowed is",
     ),
+    (
+        'kind = "labels"',
+        'kind = "labels"\nthreshold = 0.3',
+        "interpretation: threshold goes with kind = probability, multi-label or regions: of others the highest counts",
+    ),
+    ("number = 1", 'number = 1\nmeasurements = ["mean", "mean"]', "labels.0: measurements names one twice"),
+    (
+        "number = 1",
+        'number = 1\ninstances = true\nmeasurements = ["mean"]',
+        "labels.0: values are measured of structures, not of instances: leave out mean and deviation",
+    ),
     ("number = 1", "number = 300", "labels.0.number: Input should be less than or equal to 255, not 300"),
     ("[[golden]]", '[[critical]]\nwhen = "presnt"\n[[golden]]', "critical.0.when: 'presnt' is not known, did you mean"),
     (
@@ -223,7 +234,7 @@ def test_a_number_out_of_its_range_is_named_of_images(changes: dict[str, Any], t
     ],
 )
 def test_a_strategy_that_can_read_nothing_is_refused(inference: dict[str, Any]) -> None:
-    """A box without a voxel, a plane that is more than full, seconds that end before they begin, more memory than is."""
+    """A box without a voxel, a plane more than full, seconds that end before they begin, more memory than there is."""
     with pytest.raises(ValidationError, match=r"read_size|plane_mean_above|trust_s|memory_gib"):
         a_card(inference=inference)
 
