@@ -11,10 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from models.card.card_network import Network
 from models.card.manifest import Card, load_card
 from models.errors import CardError, ChecksumMismatch, ModelError, ModelIncomplete, ModelTwice
 
 CARD_FILE = "model.toml"
+
+#: How ONNX's protobuf writes the entry `location` of TensorProto.external_data: key, its length, then a value.
+_LOCATION = b"\x0a\x08location\x12"
+_AT_ONCE = 1 << 20
 
 #: From a card's ``[selection]`` to what is wrong with it; empty where it is understood.
 WrongSelection = Callable[[Mapping[str, Any]], str]
@@ -177,7 +182,7 @@ def read_entry(directory: Path) -> CatalogEntry:
             continue
         program = file.with_suffix(".pt2")
         try:
-            found = sha256_of(file)
+            found, elsewhere = sha256_of(file), data_elsewhere(file)
             exported = sha256_of(program) if network.pt2_sha256 is not None and program.is_file() else "none"
         except OSError as error:
             state = ModelState.BROKEN
@@ -186,12 +191,8 @@ def read_entry(directory: Path) -> CatalogEntry:
         digest.update(f"{name}={found};".encode())
         if network.pt2_sha256 is not None:
             digest.update(f"{name}.pt2={exported};".encode())
-            if exported != network.pt2_sha256:
-                state = ModelState.BROKEN
-                reason = f"{program} has sha256 {exported}, its card says {network.pt2_sha256}; import the model again"
-        if network.sha256 is not None and found != network.sha256:
-            state = ModelState.BROKEN
-            reason = f"{file} has sha256 {found}, its card says {network.sha256}; fetch or import the model again"
+        if wrong := _not_as_said(network, file, found, exported, elsewhere=elsewhere):
+            state, reason = ModelState.BROKEN, wrong
     lacking = [golden.file for golden in card.golden if not (directory / golden.file).is_file()]
     if lacking and state is not ModelState.BROKEN:
         state = ModelState.BROKEN
@@ -200,6 +201,21 @@ def read_entry(directory: Path) -> CatalogEntry:
             "back, or import the model again"
         )
     return CatalogEntry(card=card, directory=directory, digest=digest.hexdigest(), state=state, reason=reason)
+
+
+def _not_as_said(network: Network, file: Path, found: str, exported: str, *, elsewhere: bool) -> str:
+    """Return what of a network's files is another than its card says; empty where nothing is."""
+    if network.sha256 not in (None, found):
+        return f"{file} has sha256 {found}, its card says {network.sha256}; fetch or import the model again"
+    if network.pt2_sha256 not in (None, exported):
+        program = file.with_suffix(".pt2")
+        return f"{program} has sha256 {exported}, its card says {network.pt2_sha256}; import the model again"
+    if elsewhere:
+        return (
+            f"{file} keeps weights in another file, which no checksum of the card covers; put them into it with "
+            "`wetread models import onnx`"
+        )
+    return ""
 
 
 def _digest_of_card(file: Path) -> str:
@@ -257,6 +273,24 @@ def _why_hidden(lost: CatalogEntry, counts: CatalogEntry) -> str:
     return (
         f"{counts.directory} counts: its path is later. {lost.directory} is not used; remove it or give it another id"
     )
+
+
+def data_elsewhere(file: Path) -> bool:
+    """Say whether an ONNX file names a file in which its weights lie. Raises OSError."""
+    status = file.stat()
+    return _data_elsewhere(file, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _data_elsewhere(file: Path, _size: int, _mtime_ns: int) -> bool:
+    # Searched, not parsed: whoever chooses models has no ONNX, and a file may have 2 GiB.
+    before = b""
+    with file.open("rb") as stream:
+        while part := stream.read(_AT_ONCE):
+            if _LOCATION in before + part:
+                return True
+            before = part[-len(_LOCATION) :]
+    return False
 
 
 def sha256_of(file: Path) -> str:

@@ -16,11 +16,22 @@ _LEAST_PROBABILITY = 1e-7
 #: Beyond 0 and 1 by more than rounding in the lowest precision.
 _NO_PROBABILITY = 0.02
 _LARGEST_LABEL = 255
+#: What fp16 holds: beside an infinite logit, one that is interpolated would be NaN, and told as not found.
+_LARGEST_LOGIT = 65504.0
+_NO_NUMBERS = (
+    "the result is not sent: the network's answer holds values that are no numbers (NaN), or infinite ones where the "
+    "highest counts. In a lower precision it may overflow on such images: read them in fp32; else mend the model"
+)
 
 
 def logit(probability: float) -> float:
     """Return the logit of a probability between 0 and 1, both excluded."""
     return float(np.log(probability / (1.0 - probability)))
+
+
+def are_probabilities(values: NDArray[Any]) -> bool:
+    """Say whether all values are numbers from 0 to 1, but for rounding: in bf16 a probability of 1 comes as 1.004."""
+    return not values.size or bool(values.min() >= -_NO_PROBABILITY and values.max() <= 1.0 + _NO_PROBABILITY)
 
 
 def answered(
@@ -74,10 +85,7 @@ def _require_numbers(values: NDArray[Any]) -> None:
     """Refuse NaN: no comparison with it is true, so it would be told as "looked for and not found"."""
     # The least of values is NaN if one of them is; without an array of answers as large as the values.
     if values.size and np.issubdtype(values.dtype, np.floating) and np.isnan(values.min()):
-        raise ImplausibleResult(
-            "the result is not sent: the network's answer holds values that are no numbers (NaN). In a lower precision "
-            "it may overflow on such images: read them in fp32; else mend the model"
-        )
+        raise ImplausibleResult(_NO_NUMBERS)
 
 
 def _labels(
@@ -126,7 +134,11 @@ def _classes(
         return None
     largest = max((label.number for label in labels), default=0)
     _require_channels(output, largest + 1, largest)  # the first one is the background's
-    return np.asarray(output[0].argmax(axis=0), np.uint8)
+    found = np.asarray(output[0].argmax(axis=0), np.uint8)
+    # Of equals the first wins, which is the background: what has overflown would be told as not found.
+    if output.size and (output.max() == np.inf or bool((output[0, 0][found == 0] == -np.inf).any())):
+        raise ImplausibleResult(_NO_NUMBERS)
+    return found
 
 
 def _probability(
@@ -140,9 +152,13 @@ def _probability(
     values = _logits(interpretation, output)
     if len(values) == 1 or interpretation.activation == "probabilities":
         # Of two probabilities the second says all.
-        return np.asarray(values[-1])
+        return _finite(values[-1])
     with np.errstate(invalid="ignore"):  # of two infinities the difference is NaN, and that is refused
-        return np.asarray(values[1] - values[0])
+        return _finite(values[1] - values[0])
+
+
+def _finite(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT), np.float32)
 
 
 def _multi_label(
@@ -200,7 +216,7 @@ def _logits(interpretation: LabelMapInterpretation, output: NDArray[Any]) -> NDA
     values = np.asarray(output[0], np.float32)
     if interpretation.activation == "logits":
         return values
-    if values.size and not (values.min() >= -_NO_PROBABILITY and values.max() <= 1.0 + _NO_PROBABILITY):
+    if not are_probabilities(values):
         raise CardError(
             "the network's answer holds values beyond 0 and 1, which are no probabilities: activation = logits?"
         )

@@ -111,7 +111,7 @@ class EntryPoint(Strict):
     name: str = Field(pattern="^[A-Za-z0-9_.-]+$", description="of the entry point")
     version: str = Field(min_length=1, description="of the package that brings it; another one is refused")
     python: str = Field(default="", description="interpreter of another environment; left out: wetread's own")
-    memory_gib: float = Field(default=8.0, gt=0, description="more, and an allocation fails there")
+    memory_gib: float = Field(default=8.0, gt=0, le=1e6, description="more, and an allocation fails there")
     time_limit_s: float = Field(default=900.0, gt=0, description="longer, and it is ended with all that it started")
 
 

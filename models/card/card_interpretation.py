@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from models.card.card_parts import Concept, Factor, Range, Strict, Value, Written
 
+#: Half: as likely as not.
+_THRESHOLD = 0.5
+
 
 class LabelMapInterpretation(Strict):
     """From the network's answer to labels on the source grid."""
@@ -27,7 +30,9 @@ class LabelMapInterpretation(Strict):
         description="of the images' values, for their mean and deviation, which are left out where the images state "
         "another; of a CT: [hnsf'U], UCUM, Hounsfield unit",
     )
-    threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
+    threshold: float = Field(
+        default=_THRESHOLD, gt=0.0, lt=1.0, description="with kind = probability, multi-label or regions"
+    )
     largest_component: Literal["none", "foreground", "each-label"] = "none"
     fill_holes: bool = False
     plausible_total_ml: Range = Range()
@@ -36,6 +41,10 @@ class LabelMapInterpretation(Strict):
     def _consistent(self) -> "LabelMapInterpretation":
         if self.order and self.kind != "regions":
             raise ValueError("order goes with kind = regions")
+        if self.kind in ("labels", "classes") and self.threshold != _THRESHOLD:
+            raise ValueError(
+                "threshold goes with kind = probability, multi-label or regions: of others the highest counts"
+            )
         return self
 
 

@@ -25,7 +25,7 @@ IN_WORDS = {
     "^[a-z0-9]+(-[a-z0-9]+)*$": "small letters and digits, in parts that are joined by -, such as brain-mask",
     "^[A-Za-z0-9_.-]+$": "letters, digits, and _ . -",
     "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$": "a package's name: letters, digits, and . _ - between them",
-    "^(0|[1-9][0-9]*)([.](0|[1-9][0-9]*))+$": "a UID: numbers without leading zeros, joined by points",
+    "^((0|[1-9][0-9]*)([.](0|[1-9][0-9]*))+)?$": "a UID: numbers without leading zeros, joined by points",
     "^[A-Za-z0-9][A-Za-z0-9.+!_-]*$": "a version: letters, digits, and . + ! _ - after the first",
 }
 

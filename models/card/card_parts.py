@@ -163,7 +163,11 @@ class Label(Strict):
         return {language: _written(name) for language, name in names.items()}
 
     @model_validator(mode="after")
-    def _what_is_plausible_is_counted(self) -> "Label":
+    def _what_is_measured_is_told(self) -> "Label":
+        if len(set(self.measurements)) < len(self.measurements):
+            raise ValueError("measurements names one twice")
+        if self.instances and {"mean", "deviation"} & set(self.measurements):
+            raise ValueError("values are measured of structures, not of instances: leave out mean and deviation")
         if self.plausible_count != Range() and not self.counted:
             raise ValueError('plausible_count goes with measurements = ["count"]')
         return self

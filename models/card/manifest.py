@@ -76,7 +76,7 @@ class Card(Strict):
     contact: str = ""
     device_uid: str = Field(
         default="",
-        pattern="^(0|[1-9][0-9]*)([.](0|[1-9][0-9]*))+$",
+        pattern="^((0|[1-9][0-9]*)([.](0|[1-9][0-9]*))+)?$",
         max_length=64,
         description="left out, it is derived from id and version",
     )
@@ -118,6 +118,11 @@ class Card(Strict):
                 raise ValueError(f"labels.{place}.number: {number} is that of labels.{first} too; allowed is another")
         if problem := alike(self.labels):
             raise ValueError(problem)
+        if self.networks and self.interpretation.kind == "probability" and numbers not in ([], [1]):
+            raise ValueError(
+                f"kind = probability finds label 1 alone, and [[labels]] has {sorted(numbers)}: others would be told "
+                "as not found; allowed is the number 1, or another kind, such as multi-label"
+            )
         by_itself = self.interpretation.kind in ("multi-label", "regions")
         if not by_itself and any(label.threshold is not None for label in self.labels):
             raise ValueError(

@@ -60,10 +60,18 @@ def merged(known: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any
 
 
 def with_labels(known: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both tables as one; what the user says of a label is found by its number or its name."""
-    said = {wish.get("number", wish.get("name")): wish for wish in wishes.get("labels", [])}
+    """Return both tables as one; what the user says of a label is found by its number or its name. Raises CardError."""
+    listed = wishes.get("labels", [])
+    keys = [wish.get("number", wish.get("name")) for wish in listed] if _are_tables(listed) else [None]
+    if not all(isinstance(key, int | str) for key in keys):
+        raise CardError("labels: must be tables, [[labels]], each with the number or the name that the origin gives it")
+    said = dict(zip(keys, listed, strict=True))
     labels = [merged(label, said.get(label["number"], said.get(label["name"], {}))) for label in known["labels"]]
     return merged(known, {key: value for key, value in wishes.items() if key != "labels"}) | {"labels": labels}
+
+
+def _are_tables(listed: object) -> bool:
+    return isinstance(listed, list) and all(isinstance(each, dict) for each in listed)
 
 
 def write_model(
@@ -83,9 +91,11 @@ def write_model(
     """
     model = _checked(network)
     table = merged({"schema": 1}, table)
-    table["networks"] = {"main": merged(table.get("networks", {}).get("main", {}), {"file": "model.onnx"})}
-    # A card without golden files is checked first: whoever must add something should not wait for a network.
-    card = _card_or_draft(merged(table, {"golden": []}), target_dir)
+    main, proof = _said_of_what_is_made_here(table)
+    table["networks"], table["golden"] = {"main": main | {"file": "model.onnx"}}, [proof | {"file": "golden.npz"}]
+    # A card whose golden file is not there yet is checked first: whoever must add something should not wait for a
+    # network.
+    card = _card_or_draft(table, target_dir)
     target = target_dir / card.id
     if problem := disagreement(card, "main", model):
         raise CardError(problem)
@@ -100,7 +110,7 @@ def write_model(
         main["pt2_sha256"] = hashlib.sha256(program).hexdigest()
     stride = golden.pop("stride")
     table["networks"] = {"main": main}
-    table["golden"] = [{"file": "golden.npz", "stride": stride}]
+    table["golden"] = [proof | {"file": "golden.npz", "stride": stride}]
     Card.model_validate(table)
     target.mkdir(parents=True, exist_ok=True)
     write_durably(target / "model.onnx", content)
@@ -112,6 +122,17 @@ def write_model(
     write_durably(target / CARD_FILE, tomli_w.dumps(table).encode())
     (target / DRAFT).unlink(missing_ok=True)
     return target
+
+
+def _said_of_what_is_made_here(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the user says of the network and of its golden answer, such as what that may differ by."""
+    networks, golden = table.get("networks", {}), table.get("golden") or [{}]
+    main = networks.get("main", {}) if isinstance(networks, dict) else None
+    if not isinstance(main, dict) or set(networks) - {"main"}:
+        raise CardError("networks: an imported model has one, [networks.main]; leave out what else is said there")
+    if not (_are_tables(golden) and len(golden) == 1):
+        raise CardError("golden: an imported model has one, [[golden]], whose file is made here; leave out the others")
+    return main, golden[0]
 
 
 def onnx_answer(network: bytes) -> Answer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from models.asking.answers import are_probabilities
 from models.card.card_interpretation import BoxInterpretation
 from models.errors import CardError, ImplausibleResult
 
@@ -57,11 +58,12 @@ def boxes_of(
     no box.
     """
     rows, score, classes = _outputs(model_id, interpretation, answer, 2 * len(shape))
-    if not (np.isfinite(score).all() and (score >= 0.0).all() and (score <= 1.0).all()):
+    if not are_probabilities(score):
         raise ImplausibleResult(
             "the result is not sent: the network's scores are no probabilities; look at the source images, and at "
             "scores_output in the card"
         )
+    score = np.clip(score, 0.0, 1.0)
     kept = score >= interpretation.threshold
     first, second = np.split(rows[kept], 2, axis=1)
     if interpretation.axes == "reversed":

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
+from models.asking.answers import are_probabilities
 from models.card.card_interpretation import ClassificationInterpretation
 from models.card.card_parts import Concept
 from models.card.manifest import Card
@@ -37,12 +38,12 @@ def probabilities(
         values = expit(values)
     elif interpretation.activation == "softmax":
         values = softmax(values)
-    if not (np.isfinite(values).all() and values.min() >= 0.0 and values.max() <= 1.0):
+    if not are_probabilities(values):
         raise ImplausibleResult(
             "the result is not sent: the network's answer is no probability; look at the source images, and at "
             "activation in the card"
         )
-    return values
+    return np.clip(values, 0.0, 1.0)
 
 
 def findings_of(interpretation: ClassificationInterpretation, by_image: NDArray[np.float64]) -> tuple[Finding, ...]:

@@ -75,7 +75,7 @@ def choose(card: Card, study: StudySummary, *, research: bool = True, read_befor
     chosen, why, equal = [first.series], first.why, list(first.others)
     for name in names:
         free = [series for series in study.series if series not in chosen]
-        found = _best(rules.channels[name], free, before[name])
+        found = _best(rules.channels[name], free, before[name]) if free else "the study has no further series"
         if isinstance(found, str):
             return Choice(model_id=card.id, runs=False, reason=f"channel {name}: {found}")
         chosen.append(found.series)

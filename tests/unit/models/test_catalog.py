@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import onnx
 import pytest
 
 from models.card.manifest import Card, load_card
@@ -80,6 +82,20 @@ def test_a_changed_network_is_broken(tmp_path: Path) -> None:
     assert entry.digest != before.digest
     with pytest.raises(ChecksumMismatch, match="import the model again"):
         entry.require_ready()
+
+
+def test_weights_beside_the_network_are_not_taken(tmp_path: Path) -> None:
+    """Another file there would be another model under the same checksums and the same verdicts."""
+    directory = write_threshold_model(tmp_path)
+    network = onnx.load(directory / "model.onnx")
+    # Behind the first part of the file that is looked through.
+    network.doc_string = "x" * ((1 << 20) - 500)
+    onnx.save_model(network, directory / "model.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
+    card = directory / "model.toml"
+    card.write_text(re.sub('sha256 = ".*"', "", card.read_text()))
+    entry = Catalog.scan([tmp_path]).get("constant-answer")
+    assert entry.state is ModelState.BROKEN
+    assert entry.reason.endswith("covers; put them into it with `wetread models import onnx`")
 
 
 def test_a_missing_network_without_reference_is_broken(tmp_path: Path) -> None:

@@ -35,21 +35,28 @@ def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     """Put into the example, whose labels they then name, they make a card that wetread takes."""
     text = reference()
     example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1:7:5])
-    deadline, _, rules = rules.partition("\n\n")
+    deadline, *each = rules.split("[[critical]]")
     label = example[example.index("[[labels]]") : example.index("[[golden]]")]
-    labels = "".join(
-        label.replace("number = 1", f"number = {number}").replace('"Thalamus"\nconcept', f'"{name}"\nconcept')
+    labels = {
+        name: label.replace("number = 1", f"number = {number}").replace('"Thalamus"\nconcept', f'"{name}"\nconcept')
         for number, name in enumerate(("Haemorrhage", "Nodule", "Free air", "Microbleed"), start=2)
-    )
-    labels = labels.replace('name = "Microbleed"\n', 'name = "Microbleed"\nmeasurements = ["count"]\n')
-    labels = labels.replace('name = "Nodule"\n', 'name = "Nodule"\ninstances = true\n')
+    }
+    labels["Microbleed"] = labels["Microbleed"].replace("concept", 'measurements = ["count"]\nconcept', 1)
+    labels["Nodule"] = labels["Nodule"].replace("concept", "instances = true\nconcept", 1)
+    certain = [rule for rule in each if 'when = "probability"' in rule]
+    file = tmp_path / "model.toml"
+    others = "".join(f"[[critical]]{rule}" for rule in each if rule not in certain)
+    written = f"{deadline}\n{example}\n{''.join(labels.values())}\n{others}".replace("…", "0" * 64)
+    file.write_text(written, encoding="utf-8")
+    card = load_card(file)
+    assert (card.deadline_s, len(card.critical), len(certain)) == (600, 5, 1)
+    # The one about a probability is of a card whose one label has one.
     kind = re.search(r'\[interpretation\]\nkind = "(\S+)"', example)
     assert kind is not None
-    example = example.replace(kind[0], kind[0].replace(kind[1], "probability"))
-    file = tmp_path / "model.toml"
-    file.write_text(f"{deadline}\n{example}\n{labels}\n{rules}".replace("…", "0" * 64), encoding="utf-8")
-    card = load_card(file)
-    assert (card.deadline_s, len(card.critical)) == (600, 6)
+    alone = labels["Nodule"].replace("number = 3", "number = 1")
+    alone = example.replace(label, alone).replace(kind[0], kind[0].replace(kind[1], "probability"))
+    file.write_text(f"{alone}\n[[critical]]{certain[0]}".replace("…", "0" * 64), encoding="utf-8")
+    assert len(load_card(file).critical) == 1
 
 
 def test_the_documented_numbers_are_accepted(tmp_path: Path) -> None:

@@ -77,6 +77,17 @@ def test_a_difference_that_is_no_number_is_refused_and_an_infinite_logit_is_none
         meaning(masked, kind="probability")
 
 
+def test_what_overflows_is_not_nothing_found() -> None:
+    """Beside an infinite logit an interpolated one is NaN, and of infinite classes the background would win."""
+    endless = np.full_like(LOGITS[:, :1], np.inf)
+    found = meaning(endless, kind="probability")
+    assert np.isfinite(found).all()
+    assert (found > 1000).all()
+    for broken in (np.full_like(LOGITS, np.inf), np.full_like(LOGITS, -np.inf)):
+        with pytest.raises(ImplausibleResult, match="infinite ones where the highest counts"):
+            meaning(broken, kind="classes")
+
+
 def test_classes_are_the_highest_channel() -> None:
     """classes: the first channel is background."""
     np.testing.assert_array_equal(meaning(LOGITS, kind="classes"), [[1, 0, 0], [0, 1, 0]])

@@ -73,6 +73,22 @@ MISTAKES = [
     ('"research"', '"reserch"', "regulatory.status: 'reserch' is not known, did you mean research?"),
     ("schema = 1", f"schema = {'9' * 5000}", "cannot be read as TOML (Exceeds the limit (4300 digits)"),
     ("schema = 1", "schema = 2", "schema: 2 is not known; allowed are 1"),
+    (
+        'kind = "labels"\n\n[[labels]]\nnumber = 1',
+        'kind = "probability"\n\n[[labels]]\nnumber = 2',
+        "kind = probability finds label 1 alone, and [[labels]] has [2]: others would be told as not found; allowed is",
+    ),
+    (
+        'kind = "labels"',
+        'kind = "labels"\nthreshold = 0.3',
+        "interpretation: threshold goes with kind = probability, multi-label or regions: of others the highest counts",
+    ),
+    ("number = 1", 'number = 1\nmeasurements = ["mean", "mean"]', "labels.0: measurements names one twice"),
+    (
+        "number = 1",
+        'number = 1\ninstances = true\nmeasurements = ["mean"]',
+        "labels.0: values are measured of structures, not of instances: leave out mean and deviation",
+    ),
     ("number = 1", "number = 300", "labels.0.number: Input should be less than or equal to 255, not 300"),
     ("[[golden]]", '[[critical]]\nwhen = "presnt"\n[[golden]]', "critical.0.when: 'presnt' is not known, did you mean"),
     (
@@ -214,11 +230,12 @@ def test_a_number_out_of_its_range_is_named_of_images(changes: dict[str, Any], t
         {"strategy": "locate-then-read", "plane_mean_above": 0.02, "read_size": [8, -8, 8]},
         {"strategy": "locate-then-read", "plane_mean_above": 1.0, "read_size": [8, 8, 8]},
         {"strategy": "window", "trust_s": [8.0, 2.0]},
+        {"strategy": "entry-point", "name": "a", "version": "1", "memory_gib": 1e10},
     ],
 )
 def test_a_strategy_that_can_read_nothing_is_refused(inference: dict[str, Any]) -> None:
-    """A box without a voxel, a plane that is more than full, seconds that end before they begin."""
-    with pytest.raises(ValidationError, match=r"read_size|plane_mean_above|trust_s"):
+    """A box without a voxel, a plane more than full, seconds that end before they begin, more memory than there is."""
+    with pytest.raises(ValidationError, match=r"read_size|plane_mean_above|trust_s|memory_gib"):
         a_card(inference=inference)
 
 

@@ -9,9 +9,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from models.catalog import read_entry
-from models.errors import WeightsRefused
+from models.errors import CardError, WeightsRefused
 from models.importing.import_onnx import import_onnx
-from models.importing.imported_model import _golden_input
+from models.importing.imported_model import _golden_input, with_labels
 from models.importing.node_order import put_in_order
 from models.proving.checking import check
 from models.runtimes.onnx_runtime import OnnxRuntime
@@ -69,6 +69,51 @@ def test_a_golden_input_is_like_what_the_card_prepares(values: dict[str, object]
     noise = _golden_input(a_card(preparation=VOLUME | values), [1, 1, 32, 32, 32])
     assert low <= noise.min() < noise.max() <= high
     assert float(np.ptp(noise)) > 0.7 * (high - low)
+
+
+def a_network(file: Path) -> Path:
+    """Write a network that answers two channels."""
+    shapes = ([1, 1, 8, 8, 8], [1, 2, 8, 8, 8])
+    given, answer = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in zip(("x", "y"), shapes, strict=True)
+    )
+    graph = helper.make_graph([helper.make_node("Concat", ["x", "x"], ["y"], axis=1)], "g", [given], [answer])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    return file
+
+
+def test_what_the_golden_answer_may_differ_by_is_kept(tmp_path: Path) -> None:
+    """It was dropped without a word, and a model that cannot do better failed on other machines."""
+    said = WHOLE | {"labels": ONE, "golden": [{"max_relative_error": 0.25, "lower": {"min_dice": 0.5}}]}
+    (golden,) = read_entry(import_onnx(a_network(tmp_path / "net.onnx"), said, tmp_path / "models")).card.golden
+    assert (golden.file, golden.max_relative_error, golden.lower.min_dice) == ("golden.npz", 0.25, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"networks": 3}, r"networks: an imported model has one, \[networks.main\]"),
+        ({"networks": {"main": 3}}, r"networks: an imported model has one, \[networks.main\]"),
+        ({"networks": {"locator": {}}}, r"networks: an imported model has one, \[networks.main\]"),
+        ({"golden": 3}, r"golden: an imported model has one, \[\[golden\]\]"),
+        ({"golden": [{}, {}]}, r"golden: an imported model has one, \[\[golden\]\]"),
+        ({"golden": [{"min_dise": 1}]}, r"golden.0.min_dise: unknown key, did you mean min_dice\?"),
+    ],
+)
+def test_what_cannot_be_said_of_an_imported_model_is_refused(
+    tmp_path: Path, said: dict[str, object], told: str
+) -> None:
+    """In words, and not dropped without one."""
+    with pytest.raises(CardError, match=told):
+        import_onnx(a_network(tmp_path / "net.onnx"), WHOLE | {"labels": ONE} | said, tmp_path / "models")
+
+
+@pytest.mark.parametrize("labels", [3, ["Mass"], [{"concept": {}}], [{"number": [1]}]])
+def test_labels_that_are_said_otherwise_are_refused(labels: object) -> None:
+    """By number or name they are found among those of the origin."""
+    with pytest.raises(CardError, match=r"labels: must be tables, \[\[labels\]\], each with the number or the name"):
+        with_labels({"labels": [{"number": 1, "name": "Mass"}]}, {"labels": labels})
 
 
 def test_an_input_that_a_branch_reads_is_renamed_there_too(tmp_path: Path) -> None:

@@ -101,6 +101,12 @@ def test_activations(activation: str, expected: list[float] | None) -> None:
         np.testing.assert_allclose(found, expected or given, rtol=1e-6)
 
 
+def test_what_rounding_brings_beyond_1_is_1() -> None:
+    """A network that ends in Softmax answers 1.004 in bf16; its study was refused."""
+    what = interpretation()
+    assert probabilities(a_card_of(what), what, answer(1.0039, -0.001, 0.5)).tolist() == [1.0, 0.0, 0.5]
+
+
 @pytest.mark.parametrize("values", [(np.nan, 0.0, 0.0), (2.0, 0.0, 0.0), (-0.1, 0.0, 0.0)])
 def test_what_is_no_probability_is_not_sent(values: tuple[float, ...]) -> None:
     """Not a number, or logits where the card promises probabilities."""

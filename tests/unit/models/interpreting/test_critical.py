@@ -135,7 +135,8 @@ def test_detections_are_judged_one_by_one() -> None:
             nodule(2, measured(DIAMETER, 1.2, CENTIMETRE), measured(CERTAINTY, 10.0, PERCENT)),
         )
     )
-    card = a_nodule_card(critical=rules, interpretation={"kind": "probability"})
+    label = NODULE.model_dump() | {"number": 1}
+    card = a_card(labels=[label], critical=rules, interpretation={"kind": "probability"})
     assert fired(card, reading) == [("diameter", 12.0, 2), ("probability", 70.0, 1)]
 
 
@@ -262,7 +263,7 @@ def test_a_rule_that_would_never_fire_is_refused(
     when: str, label: dict[str, Any], interpretation: dict[str, Any], lacks: str
 ) -> None:
     """With what is lacking: nobody would notice that nobody is ever told."""
-    about = {**LABELS[0].model_dump(), **label}
+    about = {**LABELS[0].model_dump(), "number": 1, **label}
     rule = {"when": when, "label": LABELS[0].name, "at_least": 50.0}
     changes = {"labels": [about], "critical": [rule], "interpretation": interpretation}
     if lacks:

@@ -180,6 +180,12 @@ def test_a_box_ends_at_the_edge_and_one_beyond_it_is_left_out() -> None:
     assert not inside.cut
 
 
+def test_a_score_that_rounding_brings_beyond_1_is_1() -> None:
+    """As in bf16: the study was refused."""
+    (one,) = read(an_image_card(), an_image(), answering([[0, 0, 5, 5]], [1.0039], [1])).detections
+    assert [each.value for each in one.measurements if each.unit.value == "%"] == [100.0]
+
+
 def test_no_box_is_an_answer() -> None:
     """A detector that finds nothing says so: each label was looked for and is missing."""
     reading = read(an_image_card(), an_image(), answering(np.empty((0, 4)), [], []))

@@ -121,6 +121,7 @@ def test_channels_are_read_as_what_they_were_read_before(card: Card) -> None:
     assert choose(two, four).files == ("1/a.dcm", "2/a.dcm")
     assert choose(two, four, read_before=("4/a.dcm", "3/a.dcm")).files == ("4/a.dcm", "3/a.dcm")
     assert choose(two, four, read_before=("4/a.dcm",)).files == ("4/a.dcm", "1/a.dcm")
+    assert choose(two, study(series("1"))).reason == "channel flair: the study has no further series"
 
 
 def test_what_fits_as_well_and_is_not_read_is_counted(card: Card) -> None:
