@@ -15,6 +15,7 @@ from dicom_node.sources.foreign_file import may_be_dicom
 
 _BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _PIECE = 1 << 20
+_ZIP = b"PK\x03\x04"
 _MAGIC_END = 132  # preamble and DICM
 #: The list of entries is read in one piece, before anything is known of it; an entry takes 46 bytes and its name.
 _LONGEST_LIST = 16 << 20
@@ -90,6 +91,11 @@ class ZipOfDicom:
         try:
             with _open(archive, info) as source:
                 head = _read(source, _MAGIC_END)
+                if head.startswith(_ZIP) and info.filename.lower().endswith(".zip"):
+                    # As of an export of several studies: left out among texts it would be missed.
+                    return Entry(
+                        info.filename, None, "a zip file inside, which is not opened: unpack it by itself", damaged=True
+                    )
                 if not may_be_dicom(head):
                     return Entry(info.filename, None, "no DICM at byte 128; is it a DICOM file (PS3.10)?")
                 with target.open("xb") as copy:
