@@ -93,9 +93,7 @@ class ZipOfDicom:
                 head = _read(source, _MAGIC_END)
                 if head.startswith(_ZIP) and info.filename.lower().endswith(".zip"):
                     # As of an export of several studies: left out among texts it would be missed.
-                    return Entry(
-                        info.filename, None, "a zip file inside, which is not opened: unpack it by itself", damaged=True
-                    )
+                    raise MediaUnreadable("a zip file inside, which is not opened: unpack it by itself")
                 if not may_be_dicom(head):
                     return Entry(info.filename, None, "no DICM at byte 128; is it a DICOM file (PS3.10)?")
                 with target.open("xb") as copy:
