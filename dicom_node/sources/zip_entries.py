@@ -91,11 +91,8 @@ class ZipOfDicom:
         try:
             with _open(archive, info) as source:
                 head = _read(source, _MAGIC_END)
-                if head.startswith(_ZIP) and info.filename.lower().endswith(".zip"):
-                    # As of an export of several studies: left out among texts it would be missed.
-                    raise MediaUnreadable("a zip file inside, which is not opened: unpack it by itself")
                 if not may_be_dicom(head):
-                    return Entry(info.filename, None, "no DICM at byte 128; is it a DICOM file (PS3.10)?")
+                    return _no_dicom(info.filename, head)
                 with target.open("xb") as copy:
                     copy.write(head)
                     self._copy(source, copy, most - len(head))
@@ -122,6 +119,13 @@ class ZipOfDicom:
                     f"{self._limits.all_bytes >> 20} MiB in all); unpack it and send the folder"
                 )
             copy.write(piece)
+
+
+def _no_dicom(name: str, head: bytes) -> Entry:
+    if head.startswith(_ZIP) and name.lower().endswith(".zip"):
+        # As of an export of several studies: among texts and pictures it would be missed.
+        return Entry(name, None, "a zip file inside, which is not opened: unpack it by itself", damaged=True)
+    return Entry(name, None, "no DICM at byte 128; is it a DICOM file (PS3.10)?")
 
 
 class _Guarded(io.FileIO):
