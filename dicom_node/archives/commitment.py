@@ -17,8 +17,9 @@ from dicom_node.archives.bounded_message import bound_messages
 from dicom_node.archives.commitment_report import CommitmentReport
 from dicom_node.archives.requestor import Requestor
 from dicom_node.contexts import SERVICE_TRANSFER_SYNTAXES
+from dicom_node.datasets.origin import require_uid
 from dicom_node.datasets.parse_errors import PARSE_ERRORS
-from dicom_node.errors import ArchiveError, ListenFailed
+from dicom_node.errors import ArchiveError, InvalidUid, ListenFailed
 from dicom_node.pynetdicom_switches import set_switches
 from dicom_node.tls.tls_door import TlsDoor
 from dicom_node.tls_settings import NodeTlsSettings
@@ -206,8 +207,10 @@ def _answer(event: Any, take_report: TakeReport) -> int:
 def report_of(event_type: int, information: Dataset) -> CommitmentReport:
     """Read the event information of an N-EVENT-REPORT. Raises ArchiveError where it is not one of this service."""
     try:
+        transaction_uid = str(information.TransactionUID)
+        require_uid("Transaction UID", transaction_uid)  # it is logged
         return CommitmentReport(
-            transaction_uid=str(information.TransactionUID),
+            transaction_uid=transaction_uid,
             event_type=int(event_type),
             committed=frozenset(
                 str(item.ReferencedSOPInstanceUID) for item in information.get("ReferencedSOPSequence") or ()
@@ -217,9 +220,11 @@ def report_of(event_type: int, information: Dataset) -> CommitmentReport:
                 for item in information.get("FailedSOPSequence") or ()
             },
         )
-    except PARSE_ERRORS as error:
+    except (InvalidUid, *PARSE_ERRORS) as error:
         # Not pydicom's own words, which may quote a value.
-        raise ArchiveError("a report of storage commitment lacks an attribute of PS3.4 J.3.3") from error
+        raise ArchiveError(
+            "a report of storage commitment lacks an attribute of PS3.4 J.3.3, or has one that is none"
+        ) from error
 
 
 def failure_meaning(reason: int) -> str:

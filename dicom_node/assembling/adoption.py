@@ -6,7 +6,9 @@ from functools import partial
 import structlog
 
 from dicom_node.assembling.handover import Errand, Handover
+from dicom_node.assembling.open_study import OpenStudy
 from dicom_node.spooling.spool import Spool
+from dicom_node.spooling.spool_layout import instance_of, series_of
 from dicom_node.study import StoredInstance, StudyStore
 
 _log = structlog.get_logger()
@@ -27,11 +29,14 @@ class Adoption:
         handover: Handover,
         take: Callable[[StoredInstance], None],
         all_recorded: Callable[[str], None],
+        open_in: Callable[[str], OpenStudy | None],
     ) -> None:
         """Take the spool, who knows what is recorded, where errands wait, and who hears of what is found, or of none.
 
-        `all_recorded` is given the UID of a study that was there at the start and of which nothing is new.
+        `all_recorded` is given the UID of a study that was there at the start and of which nothing is new; `open_in`
+        returns the study of a folder, where it still collects.
         """
+        self._open_in = open_in
         self._all_recorded = all_recorded
         self._spool = spool
         self._store = store
@@ -84,7 +89,7 @@ class Adoption:
 
     def _adopt(self, folder: str) -> None:
         self.put_cut_aside(folder)
-        files = self._spool.files(folder)
+        files = self._not_heard_of(folder, self._spool.files(folder))
         known = self._store.recorded_files(folder) - self._spool.mended(files)
         described = [self._spool.describe(file) for file in files if file not in known]
         left = [instance for instance in described if instance is not None and not instance.own]
@@ -99,6 +104,15 @@ class Adoption:
             if there is not None:
                 self._all_recorded(there.study_instance_uid)
         self._to_tell.discard(folder)
+
+    def _not_heard_of(self, folder: str, files: Iterable[str]) -> list[str]:
+        """Leave out what was told already of a study that still collects; of versions of an instance nobody knows."""
+        study = self._open_in(folder)
+        return [
+            file
+            for file in files
+            if study is None or "~" in file or not study.heard_of(series_of(file), instance_of(file))
+        ]
 
     def _note_looked_through(self) -> None:
         if not self._from_before:

@@ -78,7 +78,10 @@ class Assembler:
             if study_uid not in self._open:
                 store.nothing_left(study_uid)
 
-        self._adoption = Adoption(spool, store, self._handover, adopt, all_recorded)
+        def open_in(folder: str) -> OpenStudy | None:
+            return next((study for uid, study in self._open.items() if name_of(uid) == folder), None)
+
+        self._adoption = Adoption(spool, store, self._handover, adopt, all_recorded, open_in)
         self._thread = threading.Thread(target=self._run, name="assembler")
 
     def start(self) -> None:

@@ -48,6 +48,7 @@ class OpenStudy:
         self.series_completed = False
         self.untold: set[str] = set()
         self._held = {series: set(names) for series, names in held.items()}
+        self._unheard = {series: set(names) for series, names in self._held.items()}  # there, and nobody told us yet
         self._count = sum(map(len, self._held.values()))
         self._state: Open | None = None
         self._series: dict[str, Open] = {}  # those that still collect
@@ -72,6 +73,7 @@ class OpenStudy:
         held = self._held.setdefault(series, set())
         self._count += instance not in held
         held.add(instance)
+        self._unheard.get(series, set()).discard(instance)
         self.timing = timing if self.timing is None else longest(self.timing, timing)
         self.archive = archive
         self._move(association, series, now)
@@ -143,6 +145,10 @@ class OpenStudy:
     def complete_series(self) -> frozenset[str]:
         """Return the series that are complete."""
         return frozenset(self._held.keys() - self._series.keys())
+
+    def heard_of(self, series: str, instance: str) -> bool:
+        """Say whether somebody has told of an instance since this was opened."""
+        return instance in self._held.get(series, ()) and instance not in self._unheard.get(series, ())
 
     def _silent_since(self) -> float:
         latest = [state.latest_at for state in (self._series.values() if self.each_series else ())]

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import structlog
@@ -47,18 +48,17 @@ class CommitmentCall:
 
     def taken(self, requests: Mapping[str, CommitmentRequest]) -> Iterator[str]:
         """Report, and yield the names of those that the peer has taken. Raises ArchiveError, OSError."""
-        handlers = [(evt.EVT_CONN_OPEN, self._opened)]
-        with self._requestor.associate(
-            [(STORAGE_COMMITMENT, None)], roles=[_as_provider()], handlers=handlers
-        ) as association:
-            if not association.accepted_contexts:
-                raise ArchiveError(
-                    f"{self._requestor} takes no reports of storage commitment; are host and port right?"
-                )
+        with ExitStack() as opened:
+            association = self._associated(opened)
             for number, (name, request) in enumerate(requests.items()):
                 if self._ended.is_set():
                     return
-                status = _reported(association, request, commit(self._spool, request), number % 0xFFFF + 1)
+                verdict = commit(self._spool, request)
+                if not association.is_established:
+                    # Thousands of instances are read, and it may not wait for that.
+                    opened.close()
+                    association = self._associated(opened)
+                status = _reported(association, request, verdict, number % 0xFFFF + 1)
                 if status == _SUCCESS:
                     yield name
                 elif status is None:
@@ -66,6 +66,17 @@ class CommitmentCall:
                 else:
                     peer = self._requestor.peer.ae_title
                     _log.warning("report of storage commitment not taken", peer=peer, status=f"{status:04X}")
+
+    def _associated(self, opened: ExitStack) -> Any:
+        """Return an association over which it takes reports, open as long as `opened`. Raises ArchiveError."""
+        association = opened.enter_context(
+            self._requestor.associate(
+                [(STORAGE_COMMITMENT, None)], roles=[_as_provider()], handlers=[(evt.EVT_CONN_OPEN, self._opened)]
+            )
+        )
+        if not association.accepted_contexts:
+            raise ArchiveError(f"{self._requestor} takes no reports of storage commitment; are host and port right?")
+        return association
 
     def cut_off(self) -> None:
         """End it, so that whoever waits for an answer over it waits no longer; also where it has yet to be opened."""

@@ -15,6 +15,7 @@ from dicom_node.sources.foreign_file import may_be_dicom
 
 _BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _PIECE = 1 << 20
+_ZIP = b"PK\x03\x04"
 _MAGIC_END = 132  # preamble and DICM
 #: The list of entries is read in one piece, before anything is known of it; an entry takes 46 bytes and its name.
 _LONGEST_LIST = 16 << 20
@@ -91,7 +92,7 @@ class ZipOfDicom:
             with _open(archive, info) as source:
                 head = _read(source, _MAGIC_END)
                 if not may_be_dicom(head):
-                    return Entry(info.filename, None, "no DICM at byte 128; is it a DICOM file (PS3.10)?")
+                    return _no_dicom(info.filename, head)
                 with target.open("xb") as copy:
                     copy.write(head)
                     self._copy(source, copy, most - len(head))
@@ -118,6 +119,13 @@ class ZipOfDicom:
                     f"{self._limits.all_bytes >> 20} MiB in all); unpack it and send the folder"
                 )
             copy.write(piece)
+
+
+def _no_dicom(name: str, head: bytes) -> Entry:
+    if head.startswith(_ZIP) and name.lower().endswith(".zip"):
+        # As of an export of several studies: among texts and pictures it would be missed.
+        return Entry(name, None, "a zip file inside, which is not opened: unpack it by itself", damaged=True)
+    return Entry(name, None, "no DICM at byte 128; is it a DICOM file (PS3.10)?")
 
 
 class _Guarded(io.FileIO):

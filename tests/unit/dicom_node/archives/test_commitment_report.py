@@ -149,3 +149,7 @@ def test_a_value_that_is_none_makes_a_report_unreadable() -> None:
     cut = b"\x08\x00\x95\x11US\x01\x001"  # Transaction UID
     with pytest.raises(ArchiveError, match="lacks an attribute"):
         report_of(2, read_dataset(BytesIO(cut), is_implicit_VR=False, is_little_endian=True))
+    named = Dataset()
+    named.TransactionUID = "Doe^Jane"
+    with pytest.raises(ArchiveError, match="that is none"):
+        report_of(1, named)

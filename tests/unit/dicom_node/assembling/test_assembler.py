@@ -626,6 +626,29 @@ def test_a_complete_series_is_told_while_the_study_arrives(house: House) -> None
     assert len(house.store.early) == 1
 
 
+def test_after_a_receiving_process_nothing_is_told_twice(tmp_path: Path) -> None:
+    """What of an open study was told is not told again, nor is it waited for anew; what nobody told of is adopted."""
+    told: list[str] = []
+    house = House(tmp_path)
+    house.assembler = Assembler(
+        SETTINGS, house.spool, house.store, house.clock, on_adopted=lambda instance: told.append(instance.file)
+    )
+    content = dataset(SOPInstanceUID="1.2.4", StudyInstanceUID=STUDY, SeriesInstanceUID=f"{STUDY}.1")
+    orphan = house.spool.store(*incoming(content, sop_instance_uid="1.2.4")).file
+    heard = house.receive("1.2.3")
+    house.wait(20)
+    house.assembler.adopt(pid=4711)
+    house.wait(0)
+    house.wait(0)
+    assert told == [orphan]
+    house.assembler.adopt(pid=4712)
+    house.wait(10)
+    house.wait(0)
+    assert told == [orphan]
+    house.wait(20)
+    assert house.files() == [sorted([orphan, heard])]
+
+
 def test_what_was_told_early_is_adopted_after_a_crash(house: House, wait_for: Callable[..., None]) -> None:
     """A node that dies between the early read and the end of the study closes the study when it is there again."""
     house.store.wish = SeriesWish.EACH

@@ -11,13 +11,14 @@ from types import SimpleNamespace
 import pytest
 import structlog
 
+from dicom_node.archives import commitment
 from dicom_node.archives.commitment import CommitmentListener
 from dicom_node.archives.commitment_report import CommitmentReport
-from dicom_node.commitments import commitment_reporter
+from dicom_node.commitments import commitment_call, commitment_reporter, promising
 from dicom_node.commitments.commitment_call import _shut
 from dicom_node.commitments.commitment_reporter import CommitmentReporter
 from dicom_node.commitments.commitment_requests import CommitmentRequests
-from dicom_node.messages.commitment_messages import CommitmentRequest, Reference
+from dicom_node.messages.commitment_messages import CommitmentRequest, Reference, Verdict
 from dicom_node.settings import NodeSettings
 from dicom_node.spooling.spool import Spool
 from dicom_node.testing import ManualClock
@@ -124,6 +125,22 @@ def test_a_peer_that_is_away_is_called_once_for_all_that_waits(house: House, mon
     assert [house.attempts() for _ in range(3)] == [1, 0, 0]
     house.clock.advance(60)
     assert len(house.heard(3)) == 5
+
+
+def test_a_peer_that_does_not_wait_while_its_instances_are_read_is_called_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of them: it ended the association each time before the report was made, and never heard it."""
+
+    def slowly(spool: Spool, request: CommitmentRequest) -> Verdict:
+        time.sleep(1.5)
+        return promising.commit(spool, request)
+
+    monkeypatch.setattr(commitment, "_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(commitment_call, "commit", slowly)
+    house.keep("1.2.3")
+    house.reporter.look_again()
+    assert [report.committed for report in house.heard()] == [{SOP}]
 
 
 def test_an_association_reports_on_its_own_requests_until_it_ends(house: House) -> None:

@@ -84,7 +84,7 @@ def test_what_fails_after_the_answer_ends_nothing_and_is_told(tmp_path: Path, er
     assert request.finish() == (0, "")
     with capture_logs() as told:
         request.answered()
-    assert [(entry["event"], entry["where"].partition(":")[0]) for entry in told] == [
+    assert [(entry["event"], entry["place"].partition(":")[0]) for entry in told] == [
         ("instance not handed over", "test_store_scp.py")
     ]
     assert "ANON" not in str(told)

@@ -43,12 +43,13 @@ def test_entries_are_unpacked_under_names_of_ours(tmp_path: Path, image: bytes) 
 
 
 def test_what_is_no_dicom_is_not_unpacked(tmp_path: Path, image: bytes) -> None:
-    """Of a text, of a zip file inside and of an empty entry nothing is written; they are no damage."""
+    """Of a text, an empty entry and a zip file inside nothing is written; the last may hold images, and is told."""
     inner = pack(tmp_path / "inner.zip", ("a.dcm", image)).read_bytes()
-    packed = pack(tmp_path / "a.zip", ("a.txt", b"hello"), ("inner.zip", inner), ("empty", b""))
+    packed = pack(tmp_path / "a.zip", ("a.txt", b"hello"), ("viewer.jar", inner), ("empty", b""), ("Inner.ZIP", inner))
     (tmp_path / "out").mkdir()
     entries = list(ZipOfDicom(packed).unpacked(tmp_path / "out"))
-    assert [(entry.file, entry.damaged) for entry in entries] == [(None, False)] * 3
+    assert [(entry.file, entry.damaged) for entry in entries] == [(None, False)] * 3 + [(None, True)]
+    assert "unpack it" in entries[-1].why
     assert list((tmp_path / "out").iterdir()) == []
 
 

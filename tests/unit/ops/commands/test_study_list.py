@@ -10,7 +10,7 @@ from ops.settings import SettingsError
 
 
 def test_each_study_once_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Typed ones first, also from standard input; comments, blank lines, a byte order mark and line ends of Windows do not matter."""
+    """Typed ones first; comments, blank lines, a byte order mark and line ends of Windows do not matter."""
     file = tmp_path / "list.txt"
     file.write_bytes(b"\xef\xbb\xbf# list\r\n1.2.3 # a\r\n\r\n  1.2.4\r\n1.2.3\r\n")
     assert studies_in(["1.9", "1.2.4"], file) == ["1.9", "1.2.4", "1.2.3"]
