@@ -4,6 +4,7 @@ import errno
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from ops.settings import Settings, SettingsError
 
@@ -14,7 +15,7 @@ def alone(settings: Settings, part: str) -> Iterator[None]:
 
     Raises SettingsError where another one is: each would remove what the other is writing, and overwrite its settings.
     """
-    with (settings.run / f"{part}.lock").open("w", encoding="utf-8") as lock:
+    with _lock_file(settings, part) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -25,3 +26,14 @@ def alone(settings: Settings, part: str) -> Iterator[None]:
                 ) from None
             # On a volume without locks nobody can tell.
         yield
+
+
+def _lock_file(settings: Settings, part: str) -> TextIO:
+    file = settings.run / f"{part}.lock"
+    try:
+        return file.open("w", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"{file} cannot be written ({error.strerror}); has another user run wetread here? Give it to this user, or "
+            "name another data directory with --data or `data`"
+        ) from error

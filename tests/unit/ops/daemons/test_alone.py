@@ -34,3 +34,11 @@ def test_what_has_ended_keeps_nobody(tmp_path: Path) -> None:
     for _ in range(2):
         with alone(settings, "node"):
             pass
+
+
+def test_a_lock_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """As where a superuser has tried the node in a service's data directory."""
+    settings = house(tmp_path)
+    (settings.run / "node.lock").mkdir()
+    with pytest.raises(SettingsError, match="cannot be written"), alone(settings, "node"):
+        pass
