@@ -3,6 +3,7 @@
 import ipaddress
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from dicom_node.errors import AssociationRejected, NodeError
 from dicom_node.settings import Peer
 from dicom_node.spooling.durable_note import write_note
 from ops.assembly_line import prepare_data
+from ops.daemons.alone import alone
 from ops.daemons.signals import stop_on_signals
 from ops.embedded import ARCHIVE_NAME, EmbeddedArchive, EmbeddedRedis
 from ops.peers import our_port, require_known_port
@@ -27,6 +29,11 @@ def run(settings: Settings, *, with_archive: bool, say: Callable[[str], None]) -
     """Run everything until SIGTERM or Ctrl-C; `say` tells a person what is ready."""
     stop = stop_on_signals()
     prepare_data(settings)
+    with alone(settings, "up"):
+        _run(settings, stop, with_archive=with_archive, say=say)
+
+
+def _run(settings: Settings, stop: threading.Event, *, with_archive: bool, say: Callable[[str], None]) -> None:
     _require_free_ports(settings)
     parts = []
     if not settings.broker.url:

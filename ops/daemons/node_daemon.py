@@ -23,6 +23,7 @@ from dicom_node.spooling.spool import Spool
 from dicom_node.tls.tls_profile import server_context
 from ops.assembly_line import asker_of, open_ledger, orders_of, trail_of
 from ops.audit.overhearing import AuditedStore, Overhearing
+from ops.daemons.alone import alone
 from ops.daemons.node_parts import Loop, NodePart, intake_of, reconciler_of, recorder_of
 from ops.daemons.retention import Retention
 from ops.daemons.signals import stop_on_signals
@@ -54,6 +55,7 @@ def run(settings: Settings) -> None:
     with ExitStack() as started:
         ledger = open_ledger(settings, busy_s=_LEDGER_BUSY_S)
         started.callback(ledger.close)
+        started.enter_context(alone(settings, "node"))
         sockets = listen(settings.node)
         for listening in sockets.values():
             started.callback(listening.close)

@@ -96,6 +96,7 @@ class Job(Base):
         Index("job_to_claim", "state", "queue", "sender", "rank_s", "id"),
         Index("job_by_age", "state", "queued_at"),
         Index("job_of_revision", "revision_id", "model_digest", unique=True),
+        Index("job_by_superseded", "supersedes_job_id"),
         Index("job_addendum", "state", "id", sqlite_where=text(IS_ADDENDUM), postgresql_where=text(IS_ADDENDUM)),
     )
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import event
 
 from worker.ledger.ledger import Ledger
+from worker.ledger.tables import Base, Model
 from worker.ledger.unread import UNREAD
 
 LOOKS: list[Callable[[Ledger], object]] = [
@@ -32,6 +33,14 @@ def test_a_folder_is_found_by_an_index(ledger: Ledger, ledger_url: str) -> None:
     """At its start the node asks for each that the spool has."""
     found = steps(ledger, ledger_url, lambda ledger: ledger.recorded_files("a folder"))
     assert any("study_by_folder (folder=?)" in step for step in found)
+
+
+def test_a_study_is_forgotten_without_a_look_at_all_others() -> None:
+    """Where a row is removed the database itself looks for those that point to it; models are never removed."""
+    for table in Base.metadata.sorted_tables:
+        led_to = {next(iter(index.columns)).name for index in (*table.indexes, table.primary_key)}
+        pointing = {key.parent.name for key in table.foreign_keys if key.column.table is not Model.__table__}
+        assert pointing <= led_to, table.name
 
 
 def steps(ledger: Ledger, ledger_url: str, look: Callable[[Ledger], object]) -> list[str]:
