@@ -81,7 +81,7 @@ def run(*, json: bool, keep: bool, out: Path) -> int:
     Args:
         json: Print one JSON object on standard output; progress goes to standard error in any case.
         keep: Leave it running afterwards, until Ctrl-C.
-        out: Gets a folder for each study with its objects and its picture, and the log of all parts.
+        out: Gets a folder for each study with its objects and its picture, the images of heads, and the log of all.
 
     Raises DemoFailed, and what fetching, sending, getting and the gate raise.
     """
@@ -94,7 +94,7 @@ def run(*, json: bool, keep: bool, out: Path) -> int:
     models = _complete_models(cache / "models", console)
     with tempfile.TemporaryDirectory(prefix="wetread-demo-", ignore_cleanup_errors=True) as folder:
         place = Path(folder)
-        samples = _samples(cache, place / "studies", console)
+        samples = _samples(cache, out / "images", console)
         console.print("starting node, worker, deliverer, page, Redis and archive")
         with running(place, models, _MODELS, out / "wetread.log") as house:
             console.print(f"wetread runs; its page: {house.page}, the log of all parts: {house.log}", soft_wrap=True)
