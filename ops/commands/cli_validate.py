@@ -61,8 +61,13 @@ def _print(report: "Report") -> None:
         console.print(f"    {first}" + (f" (and {len(others)} more like it)" if others else ""))
     for tool, package in report.not_installed.items():
         console.print(f"not installed: {tool} (Debian package {package})")
-    nothing = "no problem" if report.reads else "nothing was checked"
-    console.print(f"{report.problems} problems" if report.problems else nothing)
+    console.print(_all_in_all(report))
+
+
+def _all_in_all(report: "Report") -> str:
+    if report.problems:
+        return "1 problem" if report.problems == 1 else f"{report.problems} problems"
+    return "no problem" if report.reads else "nothing was checked"
 
 
 def _print_read(console: Console, read: "ReadReport", programs: tuple[str, ...]) -> None:
