@@ -108,6 +108,11 @@ class LoadedModel:
 def _require_pinned(entry: CatalogEntry, name: str, network: Network) -> None:
     """Raise RuntimeFailed unless the exported program of a network is the one that its card names."""
     program = (entry.directory / network.file).with_suffix(".pt2")
+    if network.pt2_sha256 is None and not program.exists():
+        raise RuntimeFailed(
+            f"torch runs exported programs alone, and {program} is not there: the importers of MONAI bundles and "
+            "nnU-Net folders write one where the network can be exported; else leave torch out of models.runtimes"
+        )
     if network.pt2_sha256 is None:
         raise RuntimeFailed(
             f"torch does not run {program}: it would be code, and the card has no pt2_sha256 for network {name}; "

@@ -31,7 +31,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Reads studies with AI models as they arrive and sends SR and SEG back to the PACS.",
 )
 config = typer.Typer(no_args_is_help=True, help="Settings.")
 app.add_typer(cli_models.app, name="models")
@@ -55,6 +54,24 @@ DataFolder = Annotated[Path | None, typer.Option("--data", help="Data directory;
 #: Objects that are made before the garbage collector looks at them. Nothing of what imports make is garbage, and with
 #: Python's 700 looking at it again and again is an eighth of the time that a process needs to start.
 _GARBAGE_THRESHOLD = 20_000
+
+
+def _say_version(wanted: bool) -> None:  # noqa: FBT001  # typer's way
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        typer.echo(f"wetread {version('wetread')}")
+        raise typer.Exit
+
+
+@app.callback()
+def wetread(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Reads studies with AI models as they arrive and sends SR and SEG back to the PACS."""
 
 
 def main() -> None:
@@ -81,7 +98,9 @@ def up(
         bool, typer.Option(help="Start an archive for demonstration where no destination is set.")
     ] = True,
 ) -> None:
-    """Start everything: node, worker, deliverer, page, an embedded Redis and archive.
+    """Start everything, with a Redis and an archive of its own.
+
+    That is node, worker, deliverer and page. The archive is for demonstration, where no destination is set.
 
     Example: wetread up --data /srv/wetread
     """
@@ -92,7 +111,7 @@ def up(
 
 @app.command()
 def node(settings: SettingsFile = None, data: DataFolder = None) -> None:
-    """Receive studies, alone against any Redis.
+    """Receive studies; needs a Redis (broker.url).
 
     Example: wetread node --settings /etc/wetread.toml
     """
@@ -118,7 +137,7 @@ def deliver(settings: SettingsFile = None, data: DataFolder = None) -> None:
 
 @app.command()
 def worker(settings: SettingsFile = None, data: DataFolder = None) -> None:
-    """Work jobs: Celery's children and the model host beside them.
+    """Read studies: Celery's children, and the model host.
 
     Example: wetread worker --settings /etc/wetread.toml
     """
@@ -137,7 +156,7 @@ def celery_worker(settings: SettingsFile = None, data: DataFolder = None) -> Non
 
 @app.command("model-host")
 def model_host(settings: SettingsFile = None, data: DataFolder = None) -> None:
-    """Hold the resident models; `wetread worker` starts one by itself.
+    """Hold the resident models; `wetread worker` starts one.
 
     Example: wetread model-host --settings /etc/wetread.toml
     """
@@ -169,7 +188,7 @@ def echo(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Ask a peer, or our own node, whether it answers (C-ECHO).
+    """Ask a peer, or our own node, for an answer (C-ECHO).
 
     Example: wetread echo PACS@192.0.2.7:104
     """
@@ -189,18 +208,18 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running, with the page's address.")] = False,
     out: Annotated[Path, typer.Option(help="Where pictures and objects go.")] = Path("wetread-demo"),
 ) -> None:
-    """Send real studies through everything and read the results back.
+    """Send real studies through everything, and read them back.
 
     Example: wetread demo --keep
     """
     from ops.demonstration import demo as demonstration  # noqa: PLC0415
 
-    raise typer.Exit(demonstration.run(json=json, keep=keep, out=out))
+    raise typer.Exit(demonstration.run(json=json, keep=keep, out=options.out_folder(out)))
 
 
 @config.command("example")
 def show_example() -> None:
-    """Print a settings file with every key, its default and what it does.
+    """Print a settings file with every key and its default.
 
     Example: wetread config example > wetread.toml
     """
@@ -211,9 +230,10 @@ def show_example() -> None:
 
 @config.command("check")
 def check_config(settings: SettingsFile = None, data: DataFolder = None) -> None:
-    """Read the settings, and the certificates that they name, and print what they come to.
+    """Read the settings and print what they come to.
 
-    Which of the certificates, CAs and revocation lists end soon, or have ended, is told beside it (stderr).
+    The certificates that they name are read too; which of the certificates, CAs and revocation lists end soon, or
+    have ended, is told beside it (stderr).
 
     Example: wetread config check --settings /etc/wetread.toml
     """

@@ -220,7 +220,8 @@ def load(file: Path | None, environ: Mapping[str, str]) -> Settings:
         return Settings.model_validate(table)
     except ValidationError as error:
         problems = "; ".join(_explain(problem) for problem in error.errors())
-        raise SettingsError(f"{origin}: {problems}. Every key is in docs/configure.md") from error
+        end = "" if problems.endswith("?") else "."
+        raise SettingsError(f"{origin}: {problems}{end} Every key is in docs/configure.md") from error
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -257,8 +258,16 @@ def _explain(problem: Any) -> str:
     if problem["type"] != "extra_forbidden":
         return f"{key}: {problem['msg']}"
     allowed = _keys_of(problem["loc"][:-1])
-    near = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
+    near = _sections_joined(allowed, key) or difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
     return f"{key}: unknown key" + (f", did you mean {near[0]}?" if near else f"; allowed are {', '.join(allowed)}")
+
+
+def _sections_joined(allowed: list[str], key: str) -> list[str]:
+    """Return what was meant where a variable has one underscore between section and key, and needs two."""
+    section, _, rest = key.partition("_")
+    if section not in allowed or rest not in _keys_of((section,)):
+        return []
+    return [f"{section}.{rest}, as a variable {_PREFIX}{section.upper()}__{rest.upper()} (two underscores)"]
 
 
 def _as_written(path: tuple[Any, ...]) -> list[str]:

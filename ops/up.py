@@ -100,6 +100,7 @@ def _how_to_go_on(settings: Settings) -> str:
     node = settings.node
     return (
         f"The page: http://{settings.web.host}:{settings.web.port}\n"
+        f"Everything is kept in {settings.data}\n"
         f"Send a study: wetread send PATH… --to {node.ae_title}@{_reachable(node.host)}:{our_port(settings)}\n"
         "Stop with Ctrl-C."
     )

@@ -115,40 +115,36 @@ class Pipeline:
         claim = self.ledger.claim(queues, worker=worker, lease_s=self.settings.lease_s)
         if claim is None:
             return self.notes is not None and self.notes.write_one(queues)
+        self._work(claim)
+        return True
+
+    def _work(self, claim: Claim) -> None:
+        """Do a claimed job; whatever happens is recorded."""
         log = _log.bind(job=claim.job_id, model=claim.model_id, study=claim.study_instance_uid, attempt=claim.attempt)
         log.info("job claimed", files=len(claim.files))
-        handed_back = "the worker was stopped"
         try:
             with self._heartbeat(claim), panics_as_errors():
                 self._do(claim)
-            handed_back = ""
             log.info("job read")
         except LeaseLost as lost:
-            handed_back = ""
             log.warning("results not recorded", cause=str(lost))
         except CharactersUnknown as unknown:
-            handed_back = ""
             self.ledger.hold_unread(claim, reason=str(unknown))
             log.warning("job held", reason=str(unknown))
         except LedgerRefused as error:
-            handed_back = ""
             self._failed(claim, f"{type(error).__name__}: {error}", permanent=True)
         except LedgerAway:  # nothing is wrong with the study
-            handed_back = "the ledger was away"
+            self._hand_back(claim, "the ledger was away")
         except (WorkerError, ModelError, OSError, MemoryError) as error:
-            handed_back = ""
             self._failed(claim, told_of(error, self.settings), permanent=not isinstance(error, _PASSING))
         except TookTooLong:
-            handed_back = ""
             self._failed(claim, too_long(self.settings), permanent=False)
         except Exception as error:  # noqa: BLE001  # the outermost frame of a job: one study must not end the worker
-            handed_back = ""
             # The message of a foreign exception may hold a patient's data: only its type and place are told.
             self._failed(claim, f"{defect_of(error)}: a defect of wetread; please report it", permanent=False)
-        finally:
-            if handed_back:  # it is not the study's fault
-                self._hand_back(claim, handed_back)
-        return True
+        except BaseException:  # it is not the study's fault
+            self._hand_back(claim, "the worker was stopped")
+            raise
 
     def _heartbeat(self, claim: Claim) -> Heartbeat:
         lease_s = self.settings.lease_s

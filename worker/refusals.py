@@ -46,7 +46,7 @@ REFUSALS: Mapping[str, Refusal] = {
         meaning="a SOP Class, SOP Instance, Series or Study Instance UID is missing, so no result could refer to it",
         remedy=_SEND_ORIGINALS,
     ),
-    "two series": Refusal(meaning="its files differ in Series Instance UID", remedy=_AT_SENDER),
+    "two series": Refusal(meaning="its files differ in Series Instance UID", remedy="name a folder of one series"),
     "two studies": Refusal(meaning="its files differ in Study Instance UID", remedy=_AT_SENDER),
     "two patient ids": Refusal(meaning="its files differ in Patient ID", remedy=_AT_SENDER),
     "two kinds of object": Refusal(meaning="its files differ in SOP Class UID", remedy=_SPLIT),

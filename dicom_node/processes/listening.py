@@ -1,6 +1,8 @@
 """The sockets that callers reach: bound once, then served by as many processes as there are."""
 
+import errno
 import socket
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from dicom_node.errors import ListenFailed
@@ -8,6 +10,11 @@ from dicom_node.settings import NodeSettings
 
 #: A burst of senders waits here for a moment instead of being refused by the system.
 _QUEUE = 128
+#: What may be wrong, by the system's word.
+_LIKELY: Mapping[int | None, str] = {
+    errno.EADDRINUSE: "does another node, or another program, run there?",
+    errno.EACCES: "a port below 1024 needs CAP_NET_BIND_SERVICE, as docs/install.md gives it; or choose another port",
+}
 
 
 def listen(settings: NodeSettings) -> dict[str, socket.socket]:
@@ -38,5 +45,6 @@ def _listening(host: str, port: int) -> socket.socket:
             failed.pop_all()
     except OSError as error:
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise ListenFailed(f"cannot listen on {where} ({error.strerror}): does another node run there?") from error
+        likely = _LIKELY.get(error.errno, "is `node.host` an address, or a name, of this machine?")
+        raise ListenFailed(f"cannot listen on {where} ({error.strerror}): {likely}") from error
     return listening

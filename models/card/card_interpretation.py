@@ -33,9 +33,13 @@ class LabelMapInterpretation(Strict):
     threshold: float = Field(
         default=_THRESHOLD, gt=0.0, lt=1.0, description="with kind = probability, multi-label or regions"
     )
-    largest_component: Literal["none", "foreground", "each-label"] = "none"
-    fill_holes: bool = False
-    plausible_total_ml: Range = Range()
+    largest_component: Literal["none", "foreground", "each-label"] = Field(
+        default="none", description="only the largest connected part is kept: of all labels together, or of each"
+    )
+    fill_holes: bool = Field(default=False, description="holes inside a label become part of it")
+    plausible_total_ml: Range = Field(
+        default=Range(), description="of all labels together; outside of it the job fails, and nothing is sent"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "LabelMapInterpretation":

@@ -40,7 +40,7 @@ class Weights(PackageFile):
 class Network(Strict):
     """One network of the model: an ONNX file beside the card, or weights that complete it."""
 
-    file: FileName = "model.onnx"
+    file: FileName = Field(default="model.onnx", description="ONNX, beside the card")
     sha256: Sha256 | None = Field(
         default=None, description="of `file`; for weights by reference, of the completed file"
     )
@@ -49,7 +49,7 @@ class Network(Strict):
         description="of the exported program for the runtime torch: beside `file`, ending in .pt2. It is "
         "code, and torch runs none that is not named here",
     )
-    weights: Weights | None = None
+    weights: Weights | None = Field(default=None, description="where `wetread models fetch` gets what completes it")
     max_batch: int = Field(
         default=1,
         ge=1,
@@ -80,7 +80,7 @@ _LOWER = Tolerance(max_relative_error=0.05, max_label_disagreement=0.01, min_dic
 class Golden(Tolerance):
     """An input and the expected output of one network, so that every machine proves itself."""
 
-    network: str = "main"
+    network: str = Field(default="main", description="which of `networks`")
     file: FileName = Field(description="npz beside the card with arrays `input.*` and `expected.*`")
     stride: tuple[Step, ...] = Field(
         default=(), description="step along each axis of the answer: `expected.*` keeps only every n-th element"

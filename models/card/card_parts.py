@@ -124,13 +124,16 @@ class Label(Strict):
     """A value of the label map and what it stands for."""
 
     number: int = Field(ge=1, le=255)
-    name: Written = Field(min_length=1, max_length=64)
+    name: Written = Field(min_length=1, max_length=64, description="what people read, in English")
     names: dict[str, str] = Field(default={}, description="in other languages, such as de = 'Großhirnrinde'")
     concept: Concept = Field(description="Segmented Property Type and Finding Site")
-    category: Concept = Concept(value="91723000", scheme="SCT", meaning="Anatomical Structure")
-    laterality: Literal["left", "right"] | None = None
+    category: Concept = Field(
+        default=Concept(value="91723000", scheme="SCT", meaning="Anatomical Structure"),
+        description="Segmented Property Category",
+    )
+    laterality: Literal["left", "right"] | None = Field(default=None, description="the patient's side that it is of")
     colour_rgb: tuple[Brightness, Brightness, Brightness] = Field(description="red, green, blue, each from 0 to 255")
-    plausible_volume_ml: Range = Range()
+    plausible_volume_ml: Range = Field(default=Range(), description="outside of it the job fails, and nothing is sent")
     threshold: float | None = Field(
         default=None,
         gt=0.0,

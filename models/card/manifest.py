@@ -43,9 +43,9 @@ from models.errors import CardError
 class Regulatory(Strict):
     """What the law says of the model; a research read says so in every object."""
 
-    status: Literal["research", "cleared"]
-    udi: str = ""
-    regions: tuple[str, ...] = ()
+    status: Literal["research", "cleared"] = Field(description="research: every object says RESEARCH")
+    udi: str = Field(default="", description="Unique Device Identifier, of a cleared model")
+    regions: tuple[str, ...] = Field(default=(), description="where a cleared model is cleared")
 
     @model_validator(mode="after")
     def _cleared_needs_udi(self) -> "Regulatory":
@@ -57,42 +57,50 @@ class Regulatory(Strict):
 class Patient(Strict):
     """Whom the model may read."""
 
-    age_years: Range = Range()
-    sex: tuple[Literal["M", "F", "O"], ...] = ()
-    missing_age: Literal["refuse", "allow"] = "refuse"
+    age_years: Range = Field(default=Range(), description="at the time of the study")
+    sex: tuple[Literal["M", "F", "O"], ...] = Field(default=(), description="Patient's Sex (0010,0040); empty: any")
+    missing_age: Literal["refuse", "allow"] = Field(
+        default="refuse", description="what becomes of a patient of unknown age, where age_years has a limit"
+    )
 
 
 class Card(Strict):
     """A model's card; one ``model.toml``."""
 
     schema_: Literal[1] = Field(alias="schema")
-    id: Identifier
-    name: Written = Field(min_length=1, max_length=40)
-    version: Written = Field(min_length=1, max_length=16)
-    manufacturer: Written = Field(min_length=1, max_length=64)
-    licence: str
-    intended_use: str
-    limits: Text = ""
-    contact: str = ""
+    id: Identifier = Field(description="what commands, settings and the ledger call it")
+    name: Written = Field(min_length=1, max_length=40, description="on every result")
+    version: Written = Field(min_length=1, max_length=16, description="on every result")
+    manufacturer: Written = Field(min_length=1, max_length=64, description="who has made the model; on every result")
+    licence: str = Field(description="of the network and its weights")
+    intended_use: str = Field(description="for who looks into the card")
+    limits: Text = Field(default="", description="what a radiologist must know of it; each text SR says it")
+    contact: str = Field(default="", description="whom to ask; for who looks into the card")
     device_uid: str = Field(
         default="",
         pattern="^((0|[1-9][0-9]*)([.](0|[1-9][0-9]*))+)?$",
         max_length=64,
         description="left out, it is derived from id and version",
     )
-    family: Concept = Concept(value="123110", scheme="DCM", meaning="Artificial Intelligence")
+    family: Concept = Field(
+        default=Concept(value="123110", scheme="DCM", meaning="Artificial Intelligence"),
+        description="kind of algorithm, as SR and SEG tell it (CID 7162)",
+    )
     trigger: Literal["study", "series"] = Field(
         default="study",
         description="when it runs: once the study is complete, or as soon as what it reads is, for what cannot wait",
     )
-    late_images: Literal["rerun", "addendum", "ignore"] = "rerun"
+    late_images: Literal["rerun", "addendum", "ignore"] = Field(
+        default="rerun",
+        description="when images come after the read: read again; tell it in a text SR; or do nothing",
+    )
     deadline_s: float | None = Field(default=None, gt=0, description="from queueing to the read; then it is late")
     queue: Identifier = Field(
         default="cpu", description='who reads: workers that list it in worker.queues, such as "gpu" or a pool\'s name'
     )
-    regulatory: Regulatory
-    patient: Patient = Patient()
-    selection: dict[str, Any]
+    regulatory: Regulatory = Field(description="what the law says of it")
+    patient: Patient = Field(default=Patient(), description="whom it may read")
+    selection: dict[str, Any] = Field(description="which series it reads: SelectionRules, below")
     networks: dict[Identifier, Network] = Field(default={}, description="empty for a model that comes as code")
     preparation: VolumePreparation | ImagePreparation | WaveformPreparation | SignalsPreparation | NoPreparation = (
         Field(discriminator="kind")
@@ -105,9 +113,11 @@ class Card(Strict):
         | NumbersInterpretation
         | EcgInterpretation
     ) = Field(discriminator="kind")
-    labels: tuple[Label, ...] = ()
+    labels: tuple[Label, ...] = Field(default=(), description="what the numbers of its answer stand for")
     critical: tuple[CriticalRule, ...] = Field(default=(), description="when somebody must be told at once")
-    golden: tuple[Golden, ...] = ()
+    golden: tuple[Golden, ...] = Field(
+        default=(), description="inputs and expected answers, for `wetread models check`"
+    )
 
     @model_validator(mode="after")
     def _labels_are_told_apart(self) -> "Card":

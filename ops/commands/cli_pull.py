@@ -48,7 +48,9 @@ def pull(
         bool, typer.Option("--move", help="C-MOVE: the archive sends to our AE title, which it must know; else C-GET.")
     ] = False,
 ) -> None:
-    """Fetch studies from an archive into our running node, where they are read as if they had been sent.
+    """Fetch studies from an archive into our running node.
+
+    They are read there as if they had been sent.
 
     Ends with 1 where a study did not come whole: by C-GET as our node answered, by C-MOVE as its spool has it, where
     that is on this machine. What the node has already is not kept twice. The archive's TLS is its destination's; the

@@ -58,10 +58,10 @@ def hold(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """Hold a job, a queue or a destination until `wetread resume`; without any, list what is held.
+    """Hold a job, a queue or a destination.
 
-    What runs goes on to its end, but for a held job, whose worker has worked for nothing. Later images of a study
-    make a new job, which is not held.
+    It is held until `wetread resume`; without any, what is held is listed. What runs goes on to its end, but for a
+    held job, whose worker has worked for nothing. Later images of a study make a new job, which is not held.
 
     Example: wetread hold --queue gpu
     """

@@ -19,7 +19,9 @@ def retention(
     *,
     remove: Annotated[bool, typer.Option("--remove", help="Remove it now; else it is only shown.")] = False,
 ) -> None:
-    """Show what retention would remove now, and why older studies stay.
+    """Show what retention would remove now.
+
+    And why older studies stay.
 
     The node does it by itself; this changes nothing without --remove. Ends with 1 where a study stays since its files
     cannot be removed, or its rows in the ledger are damaged.

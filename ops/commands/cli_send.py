@@ -35,7 +35,7 @@ def send(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Send DICOM files to a node or an archive (C-STORE), as they are.
+    """Send DICOM files to a node or an archive (C-STORE).
 
     Ends with 1 where a file was refused or could not be read. What is not DICOM is skipped and counted;
     a dataset without file meta information (PS3.10), as older tools store one, is sent.

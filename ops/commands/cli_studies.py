@@ -17,7 +17,9 @@ def force_complete(
     settings: SettingsFile = None,
     data: DataFolder = None,
 ) -> None:
-    """Read a study that still arrives as it is now; images that come later open another revision.
+    """Read a study that still arrives as it is now.
+
+    Images that come later open another revision.
 
     Example: wetread force-complete 1.2.840.113619.2.55.3.1
     """

@@ -28,7 +28,9 @@ def validate(
     gate_only: Annotated[bool, typer.Option("--gate-only", help="Ask our own gate alone.")] = False,
     as_one_object: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Ask the output gate, and other validators where installed, of result files; ends with 1 where one finds a defect.
+    """Ask the output gate and other validators of results.
+
+    The others are asked where they are installed. Ends with 1 where one finds a defect, or nothing was checked.
 
     Example: wetread validate ./results --against ./study
     """
@@ -59,7 +61,13 @@ def _print(report: "Report") -> None:
         console.print(f"    {first}" + (f" (and {len(others)} more like it)" if others else ""))
     for tool, package in report.not_installed.items():
         console.print(f"not installed: {tool} (Debian package {package})")
-    console.print(f"{report.problems} problems" if report.problems else "no problem")
+    console.print(_all_in_all(report))
+
+
+def _all_in_all(report: "Report") -> str:
+    if report.problems:
+        return "1 problem" if report.problems == 1 else f"{report.problems} problems"
+    return "no problem" if report.reads else "nothing was checked"
 
 
 def _print_read(console: Console, read: "ReadReport", programs: tuple[str, ...]) -> None:

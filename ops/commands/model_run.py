@@ -58,8 +58,8 @@ def run_model(
 ) -> list[Path]:
     """Read folders of DICOM, the first one's series and its channels', and return the files that were written to `out`.
 
-    `step` is told what is being done, `note` what a person must know of the files. Raises ModelError, WorkerError,
-    OSError.
+    `out` must exist. `step` is told what is being done, `note` what a person must know of the files. Raises ModelError,
+    WorkerError, OSError.
     """
     if entry.state is not ModelState.READY:
         raise ModelError(entry.reason)
@@ -81,6 +81,9 @@ def _dicom_below(folder: Path, copies: Path, note: Callable[[str], None]) -> lis
             raise InputRefused(str(error)) from error
         except NotDicom:
             others.append(file)
+            continue
+        except OSError as error:
+            note(f"not read: {terminal.plain(file.relative_to(folder))}: {error.strerror}")
             continue
         if meta.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
             continue
@@ -146,7 +149,6 @@ def _read(
     case = Case.of(series, reading, provenance, settings.report)
     objects = results.build(case)
     output_gate.check(objects, case)
-    out.mkdir(parents=True, exist_ok=True)
     written = [out / f"{made.kind.lower()}.dcm" for made in objects]
     for file, made in zip(written, objects, strict=True):
         file.write_bytes(made.data)

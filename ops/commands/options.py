@@ -38,6 +38,17 @@ def settings_arguments(file: Path | None, data: Path | None) -> list[str]:
     ]
 
 
+def out_folder(out: Path) -> Path:
+    """Make the folder that `--out` names. Raises SettingsError where that cannot be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{out} cannot be made ({error.strerror}); name another folder with --out, or let this user write there"
+        ) from error
+    return out
+
+
 def open_existing_ledger(settings: Path | None, data: Path | None) -> "Ledger":
     """Open the ledger of a house that has run before. Raises SettingsError where there is none."""
     from worker.ledger.ledger import Ledger  # noqa: PLC0415  # the library below it is large, and few commands look into it

@@ -2,8 +2,6 @@
 
 from importlib.metadata import version
 
-import structlog
-
 from ops.assembly_line import broker_url, open_ledger
 from ops.audit.watch import watch_of
 from ops.certificates import expiries_of, watched_files
@@ -12,8 +10,6 @@ from ops.dashboard.app import make_app
 from ops.dashboard.readiness import broker_check
 from ops.dashboard.serve import serve
 from ops.settings import Settings
-
-_log = structlog.get_logger()
 
 
 def run(settings: Settings) -> None:
@@ -29,6 +25,5 @@ def run(settings: Settings) -> None:
         audit=watch_of(settings),
         names=settings.web.names,
     )
-    _log.info("page serves", address=f"http://{settings.web.host}:{settings.web.port}")
     serve(app, settings.web.host, settings.web.port, stop)
     ledger.close()

@@ -101,7 +101,7 @@ class ErrorPages:
 
     def broken(self, request: Request, error: Exception) -> Response:
         """500: a bug; Starlette raises it again for the server's log."""
-        _log.error("page_broken", path=request.url.path, error=type(error).__name__)
+        _log.error("page broken", path=request.url.path, error=type(error).__name__)
         # This handler runs outside the middleware that sets the headers.
         return self._page(
             500,

@@ -39,7 +39,7 @@ def serve(app: ASGIApp, host: str, port: int, stop: threading.Event) -> None:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="page")
         thread.start()
-        _log.info("page_served", host=host, port=listener.getsockname()[1])
+        _log.info("page serves", address=f"http://{host}:{listener.getsockname()[1]}")
         while thread.is_alive() and not stop.wait(_LOOK_EVERY_S):
             pass
         ended_by_itself = not stop.is_set()
@@ -47,7 +47,7 @@ def serve(app: ASGIApp, host: str, port: int, stop: threading.Event) -> None:
         thread.join()
     if ended_by_itself:
         raise PageAway("the web server ended by itself; its log above says why. Start it again: wetread web")
-    _log.info("page_stopped")
+    _log.info("page stopped")
 
 
 def _listen(host: str, port: int) -> socket.socket:

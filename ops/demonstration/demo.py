@@ -81,7 +81,7 @@ def run(*, json: bool, keep: bool, out: Path) -> int:
     Args:
         json: Print one JSON object on standard output; progress goes to standard error in any case.
         keep: Leave it running afterwards, until Ctrl-C.
-        out: Gets a folder for each study with its objects and its picture, and the log of all parts.
+        out: Gets a folder for each study with its objects and its picture, what was sent, and the log of all parts.
 
     Raises DemoFailed, and what fetching, sending, getting and the gate raise.
     """
@@ -94,7 +94,7 @@ def run(*, json: bool, keep: bool, out: Path) -> int:
     models = _complete_models(cache / "models", console)
     with tempfile.TemporaryDirectory(prefix="wetread-demo-", ignore_cleanup_errors=True) as folder:
         place = Path(folder)
-        samples = _samples(cache, place / "studies", console)
+        samples = _samples(cache, out / "sent", console)
         console.print("starting node, worker, deliverer, page, Redis and archive")
         with running(place, models, _MODELS, out / "wetread.log") as house:
             console.print(f"wetread runs; its page: {house.page}, the log of all parts: {house.log}", soft_wrap=True)
@@ -139,7 +139,9 @@ def _samples(cache: Path, folder: Path, console: Console) -> list[Sample]:
             heads["colin27"] = colin27
         files = {name: demo_inputs.write_head_series(nifti, folder / name, name=name) for name, nifti in heads.items()}
     samples = [_sample(name, "brain-extraction", written) for name, written in files.items()]
-    samples.append(_sample("ecg", "ecg-rhythm", [demo_inputs.ecg_file()]))
+    (folder / "ecg").mkdir(parents=True, exist_ok=True)
+    recording = shutil.copyfile(demo_inputs.ecg_file(), folder / "ecg" / "0000.dcm")
+    samples.append(_sample("ecg", "ecg-rhythm", [recording]))
     console.print(
         f"{len(samples)} studies: {', '.join(f'{item.name} ({len(item.files)} instances)' for item in samples)}"
     )

@@ -98,7 +98,7 @@ def _default(field: FieldInfo) -> str:
     if field.default is None:
         return "left out"
     if field.default is PydanticUndefined:
-        return "the platform's place for data"
+        return "`~/.local/share/wetread`, or below `XDG_DATA_HOME`"
     return f"`{as_toml(field.default)}`"
 
 

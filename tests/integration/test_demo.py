@@ -49,6 +49,8 @@ def test_the_demonstration_reads_real_studies(tmp_path: Path, wait_for: Callable
     _check_objects(studies["ecg"], {"ecg-sr", "text-sr", "sc"})
     (volume,) = studies["head"]["findings"]
     assert float(volume.split()[-2]) == pytest.approx(1910, rel=0.03)
+    # So that who has no study at hand has some to go on with.
+    assert [len(list((out / "sent" / name).glob("*.dcm"))) for name in ("head", "ecg")] == [91, 1]
     assert any("Sinus" in finding for finding in studies["ecg"]["findings"])
 
 

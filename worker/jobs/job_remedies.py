@@ -12,5 +12,5 @@ WHAT_NOW: Mapping[str, str] = {
     "held": "somebody must look first, at what its reason says: `wetread job`",
     "skipped": "its model does not read this study, and nothing of it waits; its reason says why: `wetread job`",
     "cancelled": "an admin wanted it so; `wetread retry` reads it after all",
-    "superseded": "a newer job of its study counts in its place; its reason names it: `wetread job`",
+    "superseded": "a newer job of its study counts in its place: `wetread jobs` lists it",
 }

@@ -1,6 +1,6 @@
 """What an admin changes in the ledger, at once: priorities, holds of jobs, queues and destinations, and their end."""
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from worker.errors import IllegalTransition, UnknownStudy
@@ -183,10 +183,7 @@ def _known_study(session: Session, study_instance_uid: str) -> Study:
     query = select(Study).where(Study.study_instance_uid == study_instance_uid).with_for_update(**LOCK)
     study = session.scalar(query)
     if study is None:
-        count = session.scalar(select(func.count()).select_from(Study)) or 0
-        raise UnknownStudy(
-            f"there is no study {study_instance_uid} among {count}; `wetread jobs` shows the UIDs of those with jobs"
-        )
+        raise UnknownStudy(f"there is no study {study_instance_uid}; `wetread jobs` shows the UIDs of those with jobs")
     return study
 
 

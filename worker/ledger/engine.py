@@ -74,8 +74,9 @@ def translated() -> Iterator[None]:
         if what := _damage(error.orig):
             raise LedgerBroken(what) from error
         raise LedgerAway(
-            f"the ledger's database answered: {type(error.orig).__name__}: {str(error.orig).strip()}. Is the disk "
-            "full, the server down, or the file locked by another program? Nothing is lost: it is tried again"
+            f"the ledger's database answered: {type(error.orig).__name__}: {' '.join(str(error.orig).split())}. "
+            "Is the disk full, the server down, or the file locked by another program? Nothing is lost: parts that run "
+            "try again"
         ) from error
     except NoConnectionFree as error:
         raise LedgerAway(

@@ -23,17 +23,23 @@ class SeriesRules(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     sop_classes: tuple[str, ...] = Field(default=(), description="SOP classes by UID or by name")
-    modality: tuple[str, ...] = ()
+    modality: tuple[str, ...] = Field(default=(), description="one of these, such as MR")
     min_slices: int = Field(default=1, ge=0)
     max_slices: int | None = None
     max_slice_spacing_mm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     min_coverage_mm: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    body_part_examined: tuple[str, ...] = ()
-    image_type_excludes: tuple[str, ...] = ()
+    body_part_examined: tuple[str, ...] = Field(
+        default=(), description="one of these (0018,0015), where the images name one"
+    )
+    image_type_excludes: tuple[str, ...] = Field(
+        default=(), description="none of these among the values of Image Type (0008,0008), such as LOCALIZER"
+    )
     description_excludes: tuple[str, ...] = Field(
         default=(), description="regular expressions as in matches, case does not matter"
     )
-    orientation: tuple[Literal["axial", "coronal", "sagittal"], ...] = ()
+    orientation: tuple[Literal["axial", "coronal", "sagittal"], ...] = Field(
+        default=(), description="of the slices, one of these"
+    )
     where: TagRule | None = Field(default=None, description="free rules on any attribute, joined by all, any and not")
     prefer: tuple[Preference, ...] = Field(
         default=("thinnest-slices", "most-images"),

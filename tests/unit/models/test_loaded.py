@@ -114,6 +114,12 @@ def test_a_program_that_the_card_names_is_loaded(threshold_model: CatalogEntry) 
     assert runtime.asked == [threshold_model.directory / "model.onnx"]
 
 
+def test_a_model_without_a_program_does_not_run_in_torch(threshold_model: CatalogEntry) -> None:
+    """What was imported from ONNX or TorchScript has none, and importing it again would bring none."""
+    with pytest.raises(RuntimeFailed, match=r"model\.pt2 is not there.*leave torch out of models\.runtimes"):
+        LoadedModel.load(threshold_model, Torch(), 1)
+
+
 def test_a_program_that_is_missing_is_a_named_failure(threshold_model: CatalogEntry) -> None:
     """The card names one that is not there."""
     entry = with_program(threshold_model, pinned=b"code")

@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from ops.commands.cli_tls import with_tls
 from ops.peers import parse_peer
 from ops.settings import SettingsError
 from tests.certificates import Authority
-from tests.filled_ledger import fill_a_day, job_id_in, open_views
+from tests.filled_ledger import add_study, fill_a_day, job_id_in, open_views
 from worker.jobs.job import JobState
 from worker.ledger.tables import Peer as PeerRecord
 
@@ -84,6 +85,27 @@ def test_every_command_shows_an_example(words: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(cli.app, [*words, "--help"])
     assert shown.exit_code == 0
     assert f"Example: wetread {' '.join(words)}" in " ".join(shown.stdout.split())
+
+
+@pytest.mark.parametrize("words", [(), ("models",), ("config",), ("ledger",)], ids=" ".join)
+def test_lists_of_commands_cut_no_sentence_off(words: tuple[str, ...]) -> None:
+    """What a command is for is one sentence, whole also where a terminal has 80 columns."""
+    shown = CliRunner().invoke(cli.app, [*words, "--help"], terminal_width=80)
+    assert "Commands:" in shown.stdout
+    assert "..." not in shown.stdout.partition("Commands:")[2]
+
+
+def test_the_version_is_told() -> None:
+    """It is the package's, as on the page and in each result."""
+    assert CliRunner().invoke(cli.app, ["--version"]).stdout == f"wetread {version('wetread')}\n"
+
+
+def test_a_folder_that_cannot_be_made_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And it is told before anything is read."""
+    (tmp_path / "file").touch()
+    assert "Not a directory" in failure(monkeypatch, capsys, "demo", "--out", tmp_path / "file" / "out")
 
 
 def test_no_command_is_missing() -> None:
@@ -281,11 +303,27 @@ def test_an_empty_ledger_says_how_to_start(tmp_path: Path) -> None:
     assert "wetread send" in ask(tmp_path, "jobs").stdout
 
 
+def test_a_study_that_arrives_has_no_job_yet(tmp_path: Path) -> None:
+    """Who has just sent one is not told to send one."""
+    ledger = open_views(tmp_path)
+    with ledger.writing() as session:
+        add_study(session, "1.2.3", received_at=datetime.now(UTC), receiving=True, revisions=0)
+    ledger.close()
+    assert ask(tmp_path, "jobs").stdout == "no jobs yet: 1 study arrives, read once complete\n"
+
+
 def test_job_shows_objects_and_timeline(day: Path) -> None:
     """The study's way through the house, and where each result is."""
     shown = ask(day, "job", job_in(day, JobState.READ)).stdout
     for word in ("brain-structures", "study complete", "SEG", "TEXT-SR", "accepted", "archive"):
         assert word in shown
+
+
+def test_a_timeline_says_of_which_job(day: Path) -> None:
+    """A study has a job a model, and events of all of them."""
+    found = job_in(day, JobState.HELD)
+    (held,) = (line for line in ask(day, "job", found).stdout.splitlines() if "job held" in line)
+    assert held.split()[2] == str(found)
 
 
 def test_a_uid_is_on_one_line(day: Path) -> None:

@@ -14,7 +14,7 @@ from tests.filled_ledger import open_views
 
 
 def test_the_page_is_served_until_it_is_stopped(
-    tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None]
+    tmp_path: Path, free_port: Callable[[], int], wait_for: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It answers over TCP, tells nothing of its server, and gives the port back when stop is set."""
     ledger = open_views(tmp_path)
@@ -37,6 +37,9 @@ def test_the_page_is_served_until_it_is_stopped(
         thread.join(timeout=30)
         ledger.close()
     assert not thread.is_alive()
+    said = capsys.readouterr().out
+    assert "page serves" in said
+    assert "page stopped" in said
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 

@@ -43,7 +43,8 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
             {},
             ("destinations.0.objects", "LABELMAP and SEG", "on top of each other", "name LABELMAP alone"),
         ),
-        ("", {"WETREAD_NODE__QUIT_TIME_S": "3"}, ("node.quit_time_s", "did you mean quiet_time_s?")),
+        ("", {"WETREAD_NODE__QUIT_TIME_S": "3"}, ("node.quit_time_s", "did you mean quiet_time_s? Every key")),
+        ("", {"WETREAD_NODE_PORT": "3"}, ("did you mean node.port", "WETREAD_NODE__PORT (two underscores)")),
         ("[node]\ncounts_from = 'pcas'\n", {}, ("counts_from", "'pcas'", "AE@host:port", "[[destinations]]")),
         (
             """

@@ -62,6 +62,14 @@ def test_a_port_that_nobody_knows_is_refused(
     assert not started
 
 
+@pytest.mark.usefixtures("started")
+def test_who_starts_it_is_told_where_everything_is(tmp_path: Path) -> None:
+    """The page, what is kept, where to send, and how to end it."""
+    told: list[str] = []
+    up.run(settings(tmp_path), with_archive=False, say=told.append)
+    assert f"Everything is kept in {tmp_path}\n" in "\n".join(told)
+
+
 def test_the_page_is_ready_last_and_stops_after_the_rest(tmp_path: Path, started: list[Part]) -> None:
     """Who polls it finds the whole house; who looks at it sees the others end, and receiving ends first."""
     up.run(settings(tmp_path), with_archive=True, say=print)

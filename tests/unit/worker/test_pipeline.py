@@ -79,6 +79,24 @@ def test_a_job_says_what_it_has_read_before_it_is_inferred(
     assert [job.state for job in ledger.jobs()] == [JobState.READ]
 
 
+def test_a_worker_that_is_stopped_hands_its_job_back(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That costs the study no attempt."""
+    house = House(root=tmp_path, ledger=ledger)
+    house.queue_files(write_mr_series(tmp_path / "spool" / "1", seed=1))
+    pipeline = house.pipeline()
+
+    def stop(*_arguments: Any) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(pipeline_module, "read_series", stop)
+    with pytest.raises(SystemExit):
+        pipeline.work_one(["cpu"], "test")
+    (job,) = ledger.jobs()
+    assert (job.state, job.attempts) == (JobState.QUEUED, 0)
+
+
 def test_a_worker_that_comes_too_late_changes_no_picture(
     tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """`wetread models build`, `bench`, `check` and `run`: what a person types, and what comes back."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -154,6 +155,29 @@ def test_what_a_check_does_not_prove_is_told(tmp_path: Path) -> None:
     networks = card.read_text().split("[networks.main]\n")[1].split("\n\n")[0]
     card.write_text(card.read_text().replace("[preparation]", f"[networks.other]\n{networks}\n\n[preparation]"))
     assert "names no golden file of other, so nothing is proven of that" in ask(tmp_path, "check", "answer").output
+
+
+def test_a_model_without_networks_is_not_timed(tmp_path: Path) -> None:
+    """One that comes as code or as a program has nothing that `bench` could ask."""
+    command_entry(tmp_path, "")
+    refused = ask(tmp_path, "bench", "command-model")
+    assert isinstance(refused.exception, ModelError)
+    assert "no network to time" in str(refused.exception)
+
+
+def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that belongs to somebody else is named with the reason, and the others are read."""
+
+    def refuse(file: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    write_threshold_model(tmp_path / "models")
+    monkeypatch.setattr("ops.commands.model_run.read_meta_to_send", refuse)
+    (tmp_path / "series").mkdir()
+    (tmp_path / "series" / "locked").touch()
+    refused = ask(tmp_path, "run", "constant-answer", tmp_path / "series", "--out", tmp_path / "out")
+    assert isinstance(refused.exception, ModelError), refused.exception
+    assert "not read: locked: Permission denied" in refused.output
 
 
 def test_a_hidden_model_has_a_row(tmp_path: Path) -> None:

@@ -196,3 +196,4 @@ def test_images_alone_are_nothing_to_validate(folder: Path) -> None:
     outcome = CliRunner().invoke(app, ["validate", str(folder / "source"), "--gate-only"])
     assert outcome.exit_code == 1
     assert "no results here: 12 images" in outcome.stdout
+    assert "no problem" not in outcome.stdout
