@@ -199,7 +199,7 @@ def _objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
     if (
         rules.body_part_examined
         and series.body_part_examined
-        and series.body_part_examined not in rules.body_part_examined
+        and series.body_part_examined.upper() not in map(str.upper, rules.body_part_examined)
     ):
         yield "another body part"
     yield from _extent_objections(rules, series)
