@@ -196,7 +196,9 @@ def _codestream_size(dataset: Any, index: int) -> tuple[int, int, int] | None:
 
 def _single_frame(index: int, dataset: Any) -> Frame:
     if _MOSAIC in (value_of(dataset, "ImageType") or ()):
-        raise SeriesRefused("mosaic: the slices of a volume lie beside each other in one image, which says where it is")
+        raise SeriesRefused(
+            "mosaic: the image is made of the slices of a volume beside each other, and its place is not theirs"
+        )
     slope, intercept = rescale_of(dataset)
     return Frame(
         dataset=index,
