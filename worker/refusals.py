@@ -95,15 +95,18 @@ REFUSALS: Mapping[str, Refusal] = {
         remedy="let its sender send the image as one object",
     ),
     "multi-frame without functional groups": Refusal(
-        meaning="nothing says where each frame of a tomographic image lies", remedy=_SEND_ORIGINALS
+        meaning="nothing that is read says where each frame of a tomographic image lies; NM and RT Dose have ways of "
+        "their own",
+        remedy="send it as single slices or as an enhanced image, or let [selection] choose another",
     ),
     "wrong number of frames": Refusal(
         meaning="Number of Frames differs from the frames that are described", remedy=_SEND_AGAIN
     ),
     "wrong size": Refusal(meaning="the pixels have another size than their header says", remedy=_SEND_AGAIN),
     "no geometry": Refusal(
-        meaning="Image Position, Image Orientation (Patient) or Pixel Spacing is missing or no number",
-        remedy=_SEND_ORIGINALS,
+        meaning="Image Position, Image Orientation (Patient) or Pixel Spacing is missing or no number, and it is of no "
+        "kind that is read without a place",
+        remedy=f"{_SEND_ORIGINALS}, or let [selection] choose another",
     ),
     "mixed sizes": Refusal(
         meaning="its images differ in Rows or Columns: a localiser among slices, or views of different sizes",

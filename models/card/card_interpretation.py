@@ -27,8 +27,8 @@ class LabelMapInterpretation(Strict):
     )
     value_unit: Concept = Field(
         default=Concept(value="1", scheme="UCUM", meaning="no units"),
-        description="of the images' values, for their mean and deviation, which are left out where the images state "
-        "another; of a CT: [hnsf'U], UCUM, Hounsfield unit",
+        description="of the images' values, and of their mean and deviation; where the images state another, these are "
+        "left out and the report warns; of a CT: [hnsf'U], UCUM, Hounsfield unit",
     )
     threshold: float = Field(
         default=_THRESHOLD, gt=0.0, lt=1.0, description="with kind = probability, multi-label or regions"

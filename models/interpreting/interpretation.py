@@ -23,7 +23,6 @@ from models.interpreting.measuring import (
     any_cut_more_than_once,
     measure,
     unit_of_values,
-    wants_values,
 )
 from models.interpreting.view_edges import at_edge_of_field, at_edge_of_images, at_edge_of_view, cut_by_content
 from models.preparing.grid import box_of, grid_of, reach, resample, shape_of
@@ -62,7 +61,7 @@ def interpret(card: Card, interpretation: LabelMapInterpretation, answer: Volume
     value_unit = unit_of_values(source, interpretation.value_unit)
     structures, in_parts = _structures(known, labels, voxels, parts, source, value_unit)
     structures = tuple(replace(one, cut=one.label.number in at_edge | at_view) for one in structures)
-    if value_unit is None and any(wants_values(structure.label) for structure in structures):
+    if value_unit is None:
         warnings = (*warnings, ANOTHER_UNIT)
     instances, detections = _instances(known, labels, interpretation, answer, source)
     if instances is not None and (at_field or at_view):

@@ -17,10 +17,12 @@ from models.preparing.grid import Box
 from models.sentence import Sentence
 from models.volume import Volume
 
-ANOTHER_UNIT = Sentence("Mean and deviation are left out: the images state another unit than the model expects.")
+ANOTHER_UNIT = Sentence(
+    "The images state another unit than the model expects: what was found may be wrong, and means and deviations are "
+    "left out."
+)
 IN_PARTS = Sentence("The diameter of what lies in several parts is that of the widest part.")
 _OF_PARTS = frozenset({"count", "diameters"})
-_OF_VALUES = frozenset({"mean", "deviation"})
 #: What UCUM lets anybody add to a unit says no more than what it is a unit of.
 _ANNOTATION = re.compile(r"\{[^}]*\}")
 #: But uptake by body weight and by lean mass are different numbers, and both are g/ml.
@@ -92,11 +94,6 @@ def unit_of_values(source: Volume, value_unit: Concept) -> Concept | None:
     """
     unnamed = value_unit.value == NO_UNITS.value or not source.unit
     return value_unit if unnamed or _alike(source.unit, value_unit.value) else None
-
-
-def wants_values(label: Label) -> bool:
-    """Say whether a label asks for a number of the values inside."""
-    return bool(_OF_VALUES & set(label.measurements))
 
 
 def _alike(one: str, other: str) -> bool:

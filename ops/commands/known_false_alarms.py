@@ -120,7 +120,8 @@ KNOWN: Final[tuple[FalseAlarm, ...]] = (
     ),
     FalseAlarm(
         tools=("DicomSRValidator",),
-        pattern=r"/IMAGE/CODE \(123011,DCM,\"Contrast/Bolus Agent\"\): Content Item not in template",
+        pattern=r"/IMAGE/(CODE \(123011,DCM,\"Contrast/Bolus Agent\"|TEXT \(113961,DCM,\"Reconstruction Algorithm\")\)"
+        r": Content Item not in template",
         reason="what an image library says of an image may be extended (PS3.16 TID 1602)",
     ),
     FalseAlarm(

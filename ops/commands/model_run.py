@@ -13,6 +13,7 @@ from dicom_node.errors import MetaUnreadable, NotDicom
 from dicom_node.sources.foreign_file import read_meta_to_send, write_with_meta
 from dicom_node.sources.sources import entries_of
 from models.card.card_preparation import VolumePreparation
+from models.card.manifest import Card
 from models.catalog import CatalogEntry, ModelState
 from models.errors import InputRefused, ModelError
 from models.proving.builds import Builds
@@ -28,8 +29,12 @@ from worker.hosting.reading_series import read_series
 from worker.pictures import picture
 from worker.provenance import Provenance
 from worker.recipe import recipe_digest
-from worker.selecting.selection_rules import rules_of
+from worker.selecting.image_versions import Versions
+from worker.selecting.selection import choose
+from worker.selecting.selection_rules import rules_of, tags_of
+from worker.selecting.selection_summary import summarise_series
 from worker.series.channel_series import load_channels
+from worker.series.series_volume import LoadedSeries
 
 #: PS3.10 8.6: a media directory has this name, and nothing else has.
 _MEDIA_DIRECTORY = "DICOMDIR"
@@ -65,7 +70,7 @@ def run_model(
         raise ModelError(entry.reason)
     with tempfile.TemporaryDirectory(prefix="wetread-run-") as place:
         groups = [_dicom_below(folder, Path(place) / str(number), note) for number, folder in enumerate(folders)]
-        return _read(entry, groups, out, settings, step)
+        return _read(entry, groups, out, settings, step, note)
 
 
 def _dicom_below(folder: Path, copies: Path, note: Callable[[str], None]) -> list[Path]:
@@ -125,13 +130,23 @@ def _with_meta(meta: FileMeta, copy: Path) -> Path:
 
 
 def _read(
-    entry: CatalogEntry, groups: list[list[Path]], out: Path, settings: Settings, step: Callable[[str], None]
+    entry: CatalogEntry,
+    groups: list[list[Path]],
+    out: Path,
+    settings: Settings,
+    step: Callable[[str], None],
+    note: Callable[[str], None],
 ) -> list[Path]:
     step("reading the series")
     rules = rules_of(entry.card)
     series = load_channels(
         groups, max_voxels=settings.worker.max_voxels, same_frame_of_reference=rules.same_frame_of_reference
     )
+    if against := _why_not_chosen(entry.card, series, groups):
+        note(
+            f"by its card, {entry.card.id} would not read this, and is not made for it, so that what it finds may mean "
+            f"nothing: {against}"
+        )
     infer, ran = _loaded(entry, settings, step)
     step("inferring")
     found = read_series(entry.card, series.source, groups[0], infer, loud=True)
@@ -155,6 +170,16 @@ def _read(
     picture_file = out / "picture.png"
     picture_file.write_bytes(picture.render(case))
     return [*written, picture_file]
+
+
+def _why_not_chosen(card: Card, series: LoadedSeries, groups: list[list[Path]]) -> str:
+    """Return why a running wetread would leave this series unread; empty where it would read it."""
+    uids = dict.fromkeys(str(dataset.SeriesInstanceUID) for dataset in series.evidence)
+    # Fewer than folders where one was named twice.
+    found = {uid: Versions(files=tuple(map(str, files))) for uid, files in zip(uids, groups, strict=False)}
+    summary = summarise_series(Path(), str(series.datasets[0].StudyInstanceUID), found, tags_of([card]))
+    choice = choose(card, summary)
+    return "" if choice.runs else choice.reason
 
 
 def _loaded(entry: CatalogEntry, settings: Settings, step: Callable[[str], None]) -> tuple[Infer, str]:

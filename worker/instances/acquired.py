@@ -98,7 +98,8 @@ def _kernel(image: Any) -> str:
         item for group in _groups_of_the_first_frame(image) for item in group.get("CTReconstructionSequence") or ()
     )
     stated = next((value for one in (image, *items) if (value := one.get("ConvolutionKernel"))), ())
-    return " / ".join(" ".join(text.split()) for text in ([stated] if isinstance(stated, str) else map(str, stated)))
+    told = " / ".join(" ".join(text.split()) for text in ([stated] if isinstance(stated, str) else map(str, stated)))
+    return told if told.isprintable() else ""
 
 
 def _groups_of_the_first_frame(image: Any) -> Iterator[Any]:

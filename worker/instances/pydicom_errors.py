@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydicom.datadict import tag_for_keyword
+
 from dicom_node.datasets import parse_errors
 from worker.errors import SeriesUnreadable
 
@@ -16,10 +18,14 @@ def told_as_unreadable(name: str) -> Iterator[None]:
     try:
         yield
     except PARSE_ERRORS as error:
-        # pydicom's words quote the value, and a value may be a patient's.
-        raise SeriesUnreadable(
-            f"{name}: a value in its header is not what DICOM allows ({type(error).__name__}); was it cut or altered?"
-        ) from error
+        raise SeriesUnreadable(f"{name}: {_told(error)}; was it cut or altered?") from error
+
+
+def _told(error: Exception) -> str:
+    """Return what is wrong; pydicom's words quote the value, and a value may be a patient's."""
+    if isinstance(error, AttributeError) and tag_for_keyword(error.name or "") is not None:
+        return f"its header has no {error.name}"
+    return f"a value in its header is not what DICOM allows ({type(error).__name__})"
 
 
 @contextmanager

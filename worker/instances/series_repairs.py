@@ -17,6 +17,7 @@ BRIGHTNESS = Sentence("Colour images: their brightness was read.")
 AT_DETECTOR = Sentence(
     "Sizes are those at the detector, not corrected for magnification: in the body they are smaller."
 )
+UNSCALED = Sentence("Rescale Slope and Intercept are missing: values are read as stored.")
 THICKNESS = Sentence("Slice Thickness is missing: slices are taken as thick as they lie apart.")
 
 
@@ -83,6 +84,7 @@ SERIES_REPAIRS: tuple[tuple[str, str], ...] = (
     (AS_STORED, "slices of a volume in MONOCHROME1: models of volumes expect the scanner's own values"),
     (BRIGHTNESS, "colour images without a place in space"),
     (AT_DETECTOR, "a radiograph with Imager Pixel Spacing alone, and no magnification factor"),
+    (UNSCALED, "slices of CT or PET without them, where they are Type 1: others made of such images write them so"),
     (THICKNESS, "slices without Slice Thickness (Type 2, so it may be empty); it stands in the segmentation"),
     (copies_left_out(2), "a series that holds an image twice under two UIDs"),
     (covered_in_part(50), "a model of several channels, one of which does not show all that the first one shows"),

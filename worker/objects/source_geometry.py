@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import copy
 from functools import cache
+from typing import Any
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -82,9 +83,16 @@ def _some(dataset: Dataset, tags: Sequence[BaseTag]) -> _Elements:
 
 
 def _thick(item: Dataset, thickness: str) -> Dataset:
-    if not item.get("SliceThickness"):
+    """Give it a thickness where it has none, and leave no spacing that is none: that of NM is negative downwards."""
+    if not _is_length(item.get("SliceThickness")):
         item.SliceThickness = thickness
+    if not _is_length(item.get("SpacingBetweenSlices")):
+        item.pop("SpacingBetweenSlices", None)
     return item
+
+
+def _is_length(value: Any) -> bool:
+    return value not in (None, "") and float(value) > 0
 
 
 @cache

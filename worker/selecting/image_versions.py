@@ -57,8 +57,8 @@ class Versions:
     """
 
     files: tuple[str, ...]
-    disputed: tuple[str, ...]
-    zeroed: bool
+    disputed: tuple[str, ...] = ()
+    zeroed: bool = False
 
 
 def newest_versions(spool: Path, files: Sequence[str]) -> Versions:

@@ -6,7 +6,7 @@ Runs in the node's first process: headers only, plain numbers, no arrays.
 import itertools
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -134,17 +134,24 @@ def summarise(spool: Path, study: AssembledStudy, tags: Collection[str] = ()) ->
         study: What has arrived.
         tags: Keywords of further attributes that cards ask for.
     """
+    series = {one.series_instance_uid: newest_versions(spool, one.files) for one in study.series}
+    return summarise_series(spool, study.study_instance_uid, series, tags)
+
+
+def summarise_series(
+    folder: Path, study_instance_uid: str, series: Mapping[str, Versions], tags: Collection[str]
+) -> StudySummary:
+    """Likewise, of the files below a folder that are of each series, by its UID."""
     patient_ids: set[str] = set()
     first: _Header | None = None
     summaries = []
-    for series in sorted(study.series, key=lambda item: item.series_instance_uid):
-        versions = newest_versions(spool, series.files)
-        headers, unreadable = _headers(spool, versions.files, tags)
+    for uid, versions in sorted(series.items()):
+        headers, unreadable = _headers(folder, versions.files, tags)
         patient_ids |= {header.patient_id for header in headers}
         first = first if first is not None else next(iter(headers), None)
-        summaries.append(_summary(series.series_instance_uid, versions, headers, unreadable))
+        summaries.append(_summary(uid, versions, headers, unreadable))
     return StudySummary(
-        study_instance_uid=study.study_instance_uid,
+        study_instance_uid=study_instance_uid,
         series=tuple(summaries),
         patient_ids=len(patient_ids),
         age_years=first.age_years if first is not None else None,

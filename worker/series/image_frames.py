@@ -91,8 +91,9 @@ def decode(dataset: Any, number: int, name: str) -> NDArray[np.generic]:
             values = pixel_array(dataset, index=number - 1 if number else None, decoding_plugin=plugin)
     except (*PARSE_ERRORS, RuntimeError) as error:
         syntax = dataset.file_meta.TransferSyntaxUID
-        # A decoder's words tell what is wrong with the pixels; pydicom's quote the header, which may name a patient.
-        told = str(error) if isinstance(error, RuntimeError) else type(error).__name__
+        # A decoder's words tell what is wrong with the pixels, an AttributeError's what is missing; pydicom's others
+        # quote the header, which may name a patient.
+        told = str(error) if isinstance(error, (RuntimeError, AttributeError)) else type(error).__name__
         raise SeriesUnreadable(
             f"{name}: pixel data in {getattr(syntax, 'name', syntax)} cannot be decoded: {told}"
         ) from error
@@ -131,7 +132,7 @@ def has_place(dataset: Any) -> bool:
 
 
 def said_between_slices_mm(dataset: Any, keyword: str) -> float | None:
-    """Return Slice Thickness or Spacing Between Slices of an image or its first frame; None where it is not said.
+    """Return Slice Thickness or Spacing Between Slices of an image or its first frame; None where none above 0 is said.
 
     Raises whatever pydicom raises.
     """
@@ -142,7 +143,7 @@ def said_between_slices_mm(dataset: Any, keyword: str) -> float | None:
     stated = (
         _value(item, keyword) for item in (dataset, *(_first(group, "PixelMeasuresSequence") for group in groups))
     )
-    return next((float(value) for value in stated if value), None)
+    return next((number for value in stated if value and (number := float(value)) > 0), None)
 
 
 def voxels_announced(dataset: Any, name: str, *, colour: bool = False) -> int:
@@ -195,7 +196,9 @@ def _codestream_size(dataset: Any, index: int) -> tuple[int, int, int] | None:
 
 def _single_frame(index: int, dataset: Any) -> Frame:
     if _MOSAIC in (value_of(dataset, "ImageType") or ()):
-        raise SeriesRefused("mosaic: the slices of a volume lie beside each other in one image, which says where it is")
+        raise SeriesRefused(
+            "mosaic: the image is made of the slices of a volume beside each other, and its place is not theirs"
+        )
     slope, intercept = rescale_of(dataset)
     return Frame(
         dataset=index,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
+from pydicom.uid import CTImageStorage, PositronEmissionTomographyImageStorage
 
 from dicom_node.datasets.part10 import FileMeta, meta_in
 from dicom_node.errors import NodeError
@@ -25,7 +26,7 @@ from worker.instances.inputs_digest import digest_of_series
 from worker.instances.plain_values import value_of
 from worker.instances.pydicom_errors import PARSE_ERRORS, told_as_unreadable
 from worker.instances.quick_parsing import quickly_parsed
-from worker.instances.series_repairs import AS_STORED, THICKNESS, copies_left_out
+from worker.instances.series_repairs import AS_STORED, THICKNESS, UNSCALED, copies_left_out
 from worker.series.frame_decoders import in_parallel
 from worker.series.image_frames import PIXELS, Frame, decode, frames_of, said_between_slices_mm, voxels_announced
 from worker.series.one_acquisition import require_one_acquisition
@@ -143,6 +144,8 @@ def _load_images(datasets: list[Any], names: list[str], digest: Callable[[], str
         _without_bulk(dataset)
     if not thickness_mm:
         repairs = (*repairs, THICKNESS)
+    if any(map(_lacks_scale, datasets)):
+        repairs = (*repairs, UNSCALED)
     if any(str(value_of(dataset, "PhotometricInterpretation")) == "MONOCHROME1" for dataset in datasets):
         repairs = (*repairs, AS_STORED)
     return LoadedSeries(
@@ -227,6 +230,12 @@ def _as_it_came(dataset: Any, keyword: str) -> str:
     element = dataset.get_item(keyword)
     value = b"" if element is None else element.value
     return value.rstrip(b" \0").decode("latin-1") if isinstance(value, bytes) else str(value or "")
+
+
+def _lacks_scale(dataset: Any) -> bool:
+    """Say whether an image lacks what makes Hounsfield units or uptake of its values (PS3.3 C.8.2.1, C.8.9.4)."""
+    scaled = value_of(dataset, "SOPClassUID") in (CTImageStorage, PositronEmissionTomographyImageStorage)
+    return scaled and "RescaleSlope" not in dataset and "RescaleIntercept" not in dataset
 
 
 def _without_copies(

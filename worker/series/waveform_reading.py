@@ -36,7 +36,7 @@ def _read_longest(dataset: Any) -> tuple[Waveform, tuple[str, ...]]:
     if not originals:
         raise SeriesRefused("no original waveform: every multiplex group is derived")
     group = max(originals, key=lambda item: int(item.NumberOfWaveformSamples))
-    frequency = float(group.SamplingFrequency)
+    frequency = float(group.get("SamplingFrequency") or 0.0)
     if not (np.isfinite(frequency) and frequency > 0):
         raise SeriesRefused("no sampling frequency: (003A,001A) is not positive")
     stored = _stored_values(dataset, group)

@@ -189,3 +189,15 @@ def test_a_hidden_model_has_a_row(tmp_path: Path) -> None:
     listed = ask(tmp_path, "list", "--settings", settings).output
     assert "hidden" in listed
     assert "ready" in listed
+
+
+def test_a_series_that_the_card_would_not_choose_is_read_and_told(tmp_path: Path) -> None:
+    """Whoever tries a model on what it is not made for knows it; the running house would skip the study."""
+    write_threshold_model(tmp_path / "models", id="heads", modality=["CT"])
+    write_mr_series(tmp_path / "series", slices=4)
+    done = ask(tmp_path, "run", "heads", tmp_path / "series", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "by its card, heads would not read this" in done.stderr
+    assert done.stderr.rstrip().endswith("modality MR, not CT")
+    write_threshold_model(tmp_path / "models", id="heads", modality=["MR"])
+    assert "by its card" not in ask(tmp_path, "run", "heads", tmp_path / "series", "--out", tmp_path / "out").stderr

@@ -70,3 +70,11 @@ def test_what_the_loader_takes_does_not_hang_on_which_file_comes_first(tmp_path:
         dataset.save_as(file)
     with pytest.raises(SeriesRefused, match="mixed orientation"):
         load(tmp_path)
+
+
+def test_lengths_below_zero_stay_where_they_are(tmp_path: Path) -> None:
+    """NM images are said to lie a negative distance apart where they go down (PS3.3 C.8.4.15); no segmentation may."""
+    write_mr_series(tmp_path, spacing_mm=(3, 1, 1), attributes={"SliceThickness": "-5", "SpacingBetweenSlices": "-3"})
+    measures = segmented(tmp_path).SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert measures.SliceThickness == 3
+    assert measures.get("SpacingBetweenSlices", 3) == 3

@@ -143,6 +143,14 @@ def test_an_enhanced_image_names_its_kernel_in_a_functional_group(keyword: str) 
     assert acquired_in(image).kernel == "FC03"
 
 
+@pytest.mark.parametrize(("value", "kernel"), [("B\x1b30f", ""), ("  B30f ", "B30f"), (["Br40d", "3"], "Br40d / 3")])
+def test_a_kernel_is_told_as_words(value: Any, kernel: str) -> None:
+    """What is none is no kernel."""
+    image = Dataset()
+    image.ConvolutionKernel = value
+    assert acquired_in(image).kernel == kernel
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_tells_which_was_which(tmp_path: Path, language: Language) -> None:
     """The two sentences about an agent are different ones, and neither is left in English."""

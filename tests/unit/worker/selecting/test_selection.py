@@ -85,6 +85,11 @@ def test_why_a_series_is_not_read(
     assert reason in choice.reason
 
 
+def test_a_body_part_is_the_same_in_small_letters(card: Card) -> None:
+    """Some devices write it so, against its value representation."""
+    assert choose(with_rules(card, body_part_examined=["HEAD"]), study(series(body_part_examined="Head"))).runs
+
+
 def test_the_best_series_is_read(card: Card) -> None:
     """Of several that fit: the thinnest slices, then the most, then the first UID."""
     thick, thin, long = series("1", slice_spacing_mm=2.0), series("2"), series("3", images=200)

@@ -72,3 +72,11 @@ def test_a_header_is_never_quoted_by_what_cannot_be_decoded(tmp_path: Path) -> N
         decode(dataset, 0, "0000.dcm")
     assert "DOE" not in str(told.value)
     assert "0000.dcm" in str(told.value)
+
+
+def test_a_header_that_says_too_little_of_its_pixels_is_told_what_it_lacks(tmp_path: Path) -> None:
+    """The name of an attribute is nobody's."""
+    dataset = pydicom.dcmread(write_mr_series(tmp_path, slices=1)[0])
+    del dataset.BitsStored
+    with pytest.raises(SeriesUnreadable, match=r"slice: .*'Bits Stored'"):
+        decode(dataset, 0, "slice")

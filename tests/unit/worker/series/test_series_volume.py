@@ -9,6 +9,7 @@ from pydicom.uid import ExplicitVRBigEndian
 
 from models.volume import Volume
 from worker.errors import SeriesRefused, SeriesUnreadable
+from worker.instances.series_repairs import UNSCALED
 from worker.series.series_volume import load_series
 from worker.testing import head_phantom, write_mr_series
 
@@ -37,6 +38,19 @@ def test_rescale_is_applied(tmp_path: Path) -> None:
     assert isinstance(plain, Volume)
     assert isinstance(rescaled, Volume)
     np.testing.assert_array_equal(rescaled.array, plain.array.astype(np.float32) * 2 - 100)
+
+
+@pytest.mark.parametrize(("scale", "told"), [({}, True), ({"RescaleSlope": 1, "RescaleIntercept": -1024}, False)])
+def test_a_ct_without_a_scale_is_read_as_stored_and_told(tmp_path: Path, scale: dict[str, int], *, told: bool) -> None:
+    """Others' converters leave it out and mean Hounsfield units; a reader must know that nothing says so."""
+    attributes = {"SOPClassUID": pydicom.uid.CTImageStorage, "Modality": "CT"} | scale
+    series = load_series(write_mr_series(tmp_path, slices=3, attributes=attributes), max_voxels=ROOM)
+    assert (UNSCALED in series.repairs) is told
+
+
+def test_an_mr_needs_no_scale(tmp_path: Path) -> None:
+    """Its values have no unit."""
+    assert load_series(write_mr_series(tmp_path, slices=3), max_voxels=ROOM).repairs == ()
 
 
 @pytest.mark.parametrize(("slope", "intercept"), [("0", "-100"), ("0.0", "0"), ("inf", "0"), ("1", "nan")])

@@ -1,5 +1,6 @@
 """What a mean is told in is what the images say, or nothing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ PET = {"SOPClassUID": pydicom.uid.PositronEmissionTomographyImageStorage, "Modal
 SCALED = {"RescaleSlope": "0.5", "RescaleIntercept": "0"}
 
 
-def told(folder: Path, attributes: dict[str, Any], unit: dict[str, str] | None) -> tuple[str, ...]:
-    """Return the sentences on a structure whose mean and deviation a card in this unit wants."""
-    label = LABELS[0].model_dump() | {"number": 1, "measurements": ["mean", "deviation"]}
+def told(
+    folder: Path, attributes: dict[str, Any], unit: dict[str, str] | None, wanted: Sequence[str] = ("mean", "deviation")
+) -> tuple[str, ...]:
+    """Return the sentences on a structure whose mean and deviation, or other numbers, a card in this unit wants."""
+    label = LABELS[0].model_dump() | {"number": 1, "measurements": wanted}
     card = a_card(labels=[label], interpretation={"kind": "labels"} | ({"value_unit": unit} if unit else {}))
     write_mr_series(folder, attributes=attributes)
     series = load(folder)
@@ -65,6 +68,11 @@ def test_a_mean_in_another_unit_is_left_out_and_told_of(
     structure, warning = told(tmp_path, attributes, unit)
     assert structure == "Cerebral cortex: 4.80 ml"
     assert warning == ANOTHER_UNIT
+
+
+def test_another_unit_is_told_of_also_where_no_number_of_it_is_wanted(tmp_path: Path) -> None:
+    """A network that knows Hounsfield units outlines something in an iodine map, too."""
+    assert told(tmp_path, CT | SCALED | {"RescaleType": "MGML"}, HU, wanted=())[-1] == ANOTHER_UNIT
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,8 @@ def drop(keyword: str) -> Callable[[pydicom.Dataset, pydicom.Dataset], None]:
 @pytest.mark.parametrize(
     ("alter", "error", "words"),
     [
-        (drop("SamplingFrequency"), SeriesUnreadable, r"a\.dcm"),
-        (drop("WaveformData"), SeriesUnreadable, r"a\.dcm"),
+        (drop("SamplingFrequency"), SeriesRefused, "no sampling frequency"),
+        (drop("WaveformData"), SeriesUnreadable, r"a\.dcm: its header has no WaveformData; "),
         (drop("ChannelDefinitionSequence"), SeriesUnreadable, r"a\.dcm"),
         (lambda group, _: setattr(group, "WaveformData", group.WaveformData[:100]), SeriesUnreadable, "shorter"),
         (lambda group, _: setattr(group, "SamplingFrequency", 0), SeriesRefused, "no sampling frequency"),
