@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from models.catalog import Catalog
+from models.errors import ModelError
 from ops.settings import Settings
 
 ModelId = Annotated[str, typer.Argument(help="As in `wetread models list`.")]
@@ -30,8 +31,17 @@ def prepare(settings: Settings) -> None:
 
 @contextmanager
 def progress_told() -> Iterator[Callable[[str], None]]:
-    """Give what is told each step; it is shown with the time that has passed."""
+    """Give what is told each step; it is shown with the time that has passed.
+
+    Raises ModelError for what the disk refuses meanwhile.
+    """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("starting", total=None)
-        yield lambda step: progress.update(task, description=step)
+        try:
+            yield lambda step: progress.update(task, description=step)
+        except OSError as error:
+            place = error.filename or "a file"
+            raise ModelError(
+                f"{place}: {error.strerror or error}; is there space, and may this user write there?"
+            ) from error
