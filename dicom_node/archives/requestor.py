@@ -160,8 +160,8 @@ class Requestor:
         if association.acceptor.primitive is not None and not association.accepted_contexts:
             return
         # With TLS 1.3 a certificate that is not taken looks like that: the refusal comes after the handshake.
-        more = "" if self.peer.tls is None else ", and does it take our certificate"
-        raise ArchiveUnreachable(f"{self} does not answer; is it up, are host and port right{more}?")
+        more = "is that a port without TLS" if self.peer.tls is None else "does it take our certificate"
+        raise ArchiveUnreachable(f"{self} does not answer; is it up, are host and port right, and {more}?")
 
     def _require_proposed(self, association: Any) -> None:
         """Leave a peer that accepts what nobody offered: pynetdicom would speak it, and inflate what is deflated."""

@@ -3,7 +3,7 @@
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -106,6 +106,13 @@ def test_a_folder_that_cannot_be_made_is_one_message(
     """And it is told before anything is read."""
     (tmp_path / "file").touch()
     assert "Not a directory" in failure(monkeypatch, capsys, "demo", "--out", tmp_path / "file" / "out")
+
+
+def test_a_peer_that_does_not_answer_may_want_tls(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], free_port: Callable[[], int]
+) -> None:
+    """To who calls without, a port with TLS is silent."""
+    assert "is that a port without TLS?" in failure(monkeypatch, capsys, "echo", f"NODE@127.0.0.1:{free_port()}")
 
 
 def test_no_command_is_missing() -> None:

@@ -70,9 +70,11 @@ def test_a_study_of_which_nothing_came_is_not_whole() -> None:
     ("error", "why", "remedy"),
     [
         (
-            ArchiveUnreachable("PACS@a:1 does not answer; is it up, are host and port right?"),
+            ArchiveUnreachable(
+                "PACS@a:1 does not answer; is it up, are host and port right, and is that a port without TLS?"
+            ),
             "PACS@a:1 does not answer",
-            "Is it up, are host and port right? Then pull it again",
+            "Is it up, are host and port right, and is that a port without TLS? Then pull it again",
         ),
         (QueryFailed("PACS@a:1: no C-GET; enable it"), "PACS@a:1: no C-GET", "Enable it. Then pull it again"),
         (ArchiveUnreachable("away"), "away", "See the archive's log and our node's. Then pull it again"),
@@ -92,4 +94,4 @@ def test_an_archive_that_is_away_says_what_to_do(free_port: Callable[[], int]) -
     archive = Requestor(peer=Peer(ae_title="PACS", host="127.0.0.1", port=free_port()), calling_ae_title="WETREAD")
     ((_, pulled),) = pull_studies(["1.2.3"], Route(archive=archive, node=archive, move=False), Nobody())
     assert pulled.why == f"{archive} does not answer"
-    assert pulled.remedy == "Is it up, are host and port right? Then pull it again"
+    assert pulled.remedy == "Is it up, are host and port right, and is that a port without TLS? Then pull it again"
