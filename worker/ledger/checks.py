@@ -138,9 +138,13 @@ def _may_follow(before: str | None, after: str) -> bool:
 
 
 def _one_read(facts: StudyFacts, _moment: Moment) -> Iterator[Found]:
+    # One that was being read when later images came, and was handed back, waits beside the job that replaces it.
+    again = {it.job.supersedes_job_id for it in facts.jobs if it.job.state in (JobState.QUEUED, JobState.HELD)}
     for state in _ONE_ONLY:
         jobs: dict[str, list[JobFacts]] = {}
         for it in facts.jobs:
+            if state is not JobState.READ and it.job.id in again:
+                continue
             # A read that is held stands beside what waits to take its place, and may be held as well.
             if it.job.state == state and not keeps_a_read_back(_told(it)):
                 jobs.setdefault(it.model_id, []).append(it)

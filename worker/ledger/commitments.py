@@ -118,7 +118,7 @@ class CommitmentLedger(Database):
                 .join(CommitmentRequest, CommitmentRequest.delivery_id == Delivery.id)
                 .where(CommitmentRequest.transaction_uid == batch.transaction_uid, Delivery.state.in_(_TAKEN))
                 .order_by(Delivery.id)
-                .with_for_update(of=(Commitment, Delivery), **LOCK)
+                .with_for_update(of=(Delivery, Commitment), **LOCK)
             ).all()
             for wish, delivery in rows:
                 wait_s = retry_wait_s(wish.attempts, first_retry_s, longest_retry_s)
@@ -201,7 +201,7 @@ def _asked_for(
         # Of the locked row itself: what `due` looks up beside it PostgreSQL reads as it was before the lock.
         .where(ResultObject.job_id == job_id, *due, is_over(Commitment, Commitment.not_before_s, now))
         .order_by(Delivery.id)
-        .with_for_update(of=(Commitment, Delivery), **LOCK)
+        .with_for_update(of=(Delivery, Commitment), **LOCK)
         .execution_options(populate_existing=True)
     ).all()
     if not rows:

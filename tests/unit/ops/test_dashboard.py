@@ -28,6 +28,7 @@ from tests.filled_ledger import (
     open_views,
     write_picture,
 )
+from worker.errors import LedgerDamaged
 from worker.jobs.job import JobState, Priority
 from worker.ledger.tables import DestinationState, Hold, Job, ResultObject
 from worker.ledger.views import LedgerViews
@@ -380,16 +381,31 @@ def test_a_ledger_that_is_away_is_told_on_every_page(app: ASGIApp, ledger: Ledge
     assert (ready.status_code, list(json.loads(ready.text)["away"])) == (503, ["ledger"])
 
 
-def test_a_damaged_ledger_is_told_on_its_page(app: ASGIApp, ledger: LedgerViews) -> None:
-    """What wetread never wrote: the page of that study says that, and which command says where."""
+def test_a_damaged_ledger_is_told_on_its_page(
+    app: ASGIApp, ledger: LedgerViews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be shown the page says that, and which command says where."""
+
+    def damaged(*_: object) -> None:
+        raise LedgerDamaged("the ledger holds a date that is none")
+
+    monkeypatch.setattr(ledger, "studies", damaged)
+    answer = ask(app, "/studies")
+    assert answer.status_code == 503
+    assert "The ledger is damaged" in answer.text
+    assert "wetread ledger check" in answer.text
+
+
+def test_a_damaged_line_of_a_timeline_is_told_in_its_place(app: ASGIApp, ledger: LedgerViews) -> None:
+    """What wetread never wrote: the page of that study is shown, and says which command says where."""
     fill_a_day(ledger)
     with ledger.writing() as session:
         study, _ = add_study(session, "1.2.3", received_at=NOW)
         add_event(session, "study complete", at=NOW, study=study)
         session.execute(text("UPDATE event SET detail = 'none' WHERE study_id = :study"), {"study": study.id})
     answer = ask(app, "/studies/1.2.3")
-    assert answer.status_code == 503
-    assert "The ledger is damaged" in answer.text
+    assert answer.status_code == 200
+    assert "study complete" in answer.text
     assert "wetread ledger check" in answer.text
 
 

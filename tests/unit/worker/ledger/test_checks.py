@@ -193,6 +193,21 @@ def test_a_ledger_in_the_middle_of_its_day_is_well(busy: Ledger, clock: ManualLe
     assert busy.orphans() == []
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_a_job_that_is_handed_back_beside_the_one_of_later_images_is_no_flaw(
+    ledger: Ledger, clock: ManualLedgerClock, tmp_path: Path, *, held: bool
+) -> None:
+    """As where its worker is started again; an admin may hold both."""
+    _close(ledger, tmp_path, "1.2.1")
+    claim = claim_next(ledger)
+    _close(ledger, tmp_path, "1.2.1", images=2)
+    ledger.hand_back(claim, reason="its worker stops")
+    if held:
+        ledger.hold_job(1)
+        ledger.hold_job(2)
+    assert broken(ledger, clock, tmp_path) == set()
+
+
 def test_every_invariant_is_broken_here() -> None:
     """No check is without its proof that it can find something; tokens have a test of their own."""
     assert set(HARM) == set(CHECKS) - {TOKENS}

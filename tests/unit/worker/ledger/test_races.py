@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from tests.unit.worker.conftest import ManualLedgerClock, assembled, planned
 from tests.unit.worker.reads import claim_next, job_of, next_batch, record, result_file
@@ -15,10 +15,12 @@ from worker.errors import IllegalTransition, LeaseLost
 from worker.jobs.job import DeliveryState, JobState
 from worker.jobs.job_records import Claim
 from worker.jobs.patient_key import PatientKey
+from worker.ledger.commitments import forget_commitment
+from worker.ledger.database import LOCK
 from worker.ledger.job_states import study_of
 from worker.ledger.ledger import Ledger
 from worker.ledger.superseded import take_place
-from worker.ledger.tables import Job
+from worker.ledger.tables import Delivery, Job
 from worker.object_kinds import DEFAULT_KINDS
 
 AT_ONCE = 6
@@ -236,3 +238,31 @@ def test_a_report_of_commitment_waits_for_a_newer_read_and_sees_it(
     assert together(take_its_place, report) == [None, None]
     row = job_of(ledger, batch.job_id)
     assert [it.state for it in row.deliveries] == [DeliveryState.ABANDONED]
+
+
+def test_who_asks_for_commitment_locks_a_delivery_before_its_wish(
+    ledger: Ledger, ledger_url: str, queue_job: Callable[..., int], together: Together
+) -> None:
+    """As who records a report does: else each waits for the other, and the database ends one of them."""
+    if ledger_url.startswith("sqlite"):
+        pytest.skip("SQLite has one lock")
+    queue_job()
+    finish(ledger, claim_next(ledger), ["SR"])
+    (item,) = next_batch(ledger, "pacs").objects
+    ledger.delivered(item, DeliveryState.ACCEPTED, commitment="wanted")
+    locked = threading.Event()
+
+    def report(one: Ledger) -> None:
+        with one.writing() as session:
+            delivery = session.get_one(Delivery, item.delivery_id, with_for_update=LOCK)
+            locked.set()
+            blocked = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            while session.scalar(blocked) == 0:
+                time.sleep(0.01)
+            forget_commitment(session, delivery)
+
+    def ask(one: Ledger) -> object:
+        locked.wait()
+        return one.claim_commitment("pacs", timeout_s=60, give_up_after_s=60)
+
+    assert together(report, ask) == [None, None]
