@@ -21,7 +21,7 @@ def alone(settings: Settings, part: str) -> Iterator[None]:
         except OSError as error:
             if error.errno == errno.EWOULDBLOCK:
                 raise SettingsError(
-                    f"another `wetread {part}` of this machine works in {settings.data}; stop it, or name another data "
+                    f"another wetread {part} of this machine works in {settings.data}; stop it, or name another data "
                     "directory with --data or `data`"
                 ) from None
             # On a volume without locks nobody can tell.

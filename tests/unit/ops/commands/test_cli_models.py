@@ -204,10 +204,11 @@ def test_a_series_that_the_card_would_not_choose_is_read_and_told(tmp_path: Path
 
 
 def test_what_the_disk_refuses_is_told(tmp_path: Path) -> None:
-    """A file in the folder's place, a full disk: in words, where a traceback was."""
+    """A folder in a file's place, a full disk: in words, where a traceback was."""
     model_id = write_threshold_model(tmp_path / "models").name
     write_mr_series(tmp_path / "series", slices=8)
-    (tmp_path / "out").write_text("no folder")
+    taken = tmp_path / "out" / "seg.dcm"
+    taken.mkdir(parents=True)
     refused = ask(tmp_path, "run", model_id, tmp_path / "series", "--out", tmp_path / "out")
     assert isinstance(refused.exception, ModelError)
-    assert f"{tmp_path / 'out'}: File exists; is there space, and may this user write there?" in str(refused.exception)
+    assert f"{taken}: Is a directory; is there space, and may this user write there?" in str(refused.exception)

@@ -22,7 +22,7 @@ def test_the_second_is_told_what_to_do(tmp_path: Path) -> None:
         alone(here, "node"),
         alone(here, "up"),
         alone(elsewhere, "node"),
-        pytest.raises(SettingsError, match=r"another `wetread node` .* in .*/here; stop it"),
+        pytest.raises(SettingsError, match=r"another wetread node .* in .*/here; stop it"),
         alone(here, "node"),
     ):
         pass

@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from tests.unit.worker.conftest import assembled, planned
 from worker.errors import LedgerDamaged
 from worker.ledger.ledger import Ledger
-from worker.ledger.tables import Job
+from worker.ledger.tables import Base, Event, Job
 
 #: A column's type is a wish to SQLite, and a law to PostgreSQL.
 SQLITE = frozenset(
@@ -20,18 +20,22 @@ SQLITE = frozenset(
 )
 
 
-def rows_of_jobs(ledger: Ledger) -> object:
-    """Read the rows as they are; what lists them for people shows the damaged ones too (`worker.ledger.job_rows`)."""
-    with ledger.reading() as session:
-        return session.scalars(select(Job)).all()
+def rows_of(table: type[Base]) -> Callable[[Ledger], object]:
+    """Return what reads the rows as they are; what lists them for people shows the damaged ones too."""
+
+    def read(ledger: Ledger) -> object:
+        with ledger.reading() as session:
+            return session.scalars(select(table)).all()
+
+    return read
 
 
 @pytest.mark.parametrize(
     ("statement", "ask"),
     [
-        ("UPDATE job SET queued_at = 'DOE^JANE'", rows_of_jobs),
-        ("UPDATE event SET detail = '{DOE^JANE'", lambda ledger: ledger.timeline("1.2.3")),
-        ("UPDATE event SET detail = '[\"DOE^JANE\"]'", lambda ledger: ledger.timeline("1.2.3")),
+        ("UPDATE job SET queued_at = 'DOE^JANE'", rows_of(Job)),
+        ("UPDATE event SET detail = '{DOE^JANE'", rows_of(Event)),
+        ("UPDATE event SET detail = '[\"DOE^JANE\"]'", rows_of(Event)),
         ("UPDATE series SET manifest = 'DOE^JANE'", lambda ledger: ledger.recorded_files("folder-1.2.3")),
     ],
 )
