@@ -260,7 +260,7 @@ def test_numbers_of_the_whole_input_are_compared() -> None:
         ("%", 60.0, 45.0, "60.0 % → 45.0 %"),
         ("1", -2.5, -2.1, "-2.50 → -2.10"),
         ("1", 0.5, -0.5, "0.50 → -0.50"),
-        ("a", 50.0, 60.0, "50.0 a → 60.0 a (+20.0 %)"),
+        ("a", 50.0, 60.0, "50.0 years → 60.0 years (+20.0 %)"),
     ],
 )
 def test_no_share_is_told_of_what_is_one_or_has_no_zero(unit: str, before: float, now: float, told: str) -> None:
