@@ -1,5 +1,6 @@
 """What the sections of a card are made of: strict records, coded concepts, ranges, labels."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -67,10 +68,9 @@ Written = Annotated[str, AfterValidator(_written)]
 
 
 def _readable(value: str) -> str:
-    if wrong := sorted({each for each in value if not (each.isprintable() or each in "\n\r\t")}):
-        raise ValueError(
-            f"{', '.join(map(repr, wrong))} cannot stand in DICOM objects; allowed are printable characters"
-        )
+    # Not `isprintable`: the spaces of French and Japanese are not, and DICOM forbids control characters alone.
+    if wrong := sorted({each for each in value if unicodedata.category(each) == "Cc" and each not in "\n\r\t"}):
+        raise ValueError(f"{', '.join(map(repr, wrong))} cannot stand in DICOM objects: these are control characters")
     return value
 
 

@@ -14,12 +14,16 @@ from worker.instances.sampling import Sampling
 #: Value and scheme of a coded concept; its meaning is for people.
 Code = tuple[str, str]
 
-#: Units of numbers that are not compared as sizes: certainties, and pixels, which may be larger in another image.
-NOT_SIZES = ("%", "{pixels}")
+#: Pixels may be larger in another image.
+PIXELS = "{pixels}"
+#: A share of something that only its name tells; of a thing mostly how certain it is.
+SHARE = "%"
+#: Units of numbers of things that are not compared as sizes.
+NOT_SIZES = (SHARE, PIXELS)
 
 #: Numbers that are none either: means and deviations of values, whose scale may be another in each image (MR), or has
-#: no zero of which a share could be told (Hounsfield units).
-NO_SIZES_BY_NAME = (("373098007", "SCT"), ("386136009", "SCT"))
+#: no zero of which a share could be told (Hounsfield units); certainties.
+NO_SIZES_BY_NAME = (("373098007", "SCT"), ("386136009", "SCT"), ("111012", "DCM"), ("111047", "DCM"))
 
 #: Less than this, in any unit, is nothing: no share of it can be told.
 NOTHING = 1e-6
@@ -128,8 +132,13 @@ class Change:
 
     @property
     def percent(self) -> float | None:
-        """The difference in percent of the earlier number; None where that was nothing."""
-        return None if abs(self.earlier) < NOTHING else 100.0 * self.difference / abs(self.earlier)
+        """The difference in percent of the earlier number; None where a share of that means nothing.
+
+        Of nothing, of what may be below 0 (a score), and of what is a share itself.
+        """
+        if self.unit.value == SHARE or self.earlier < NOTHING or self.now < 0:
+            return None
+        return 100.0 * self.difference / self.earlier
 
 
 @dataclass(frozen=True, kw_only=True)

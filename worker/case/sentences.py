@@ -29,7 +29,7 @@ _CATALOGUES = Path(__file__).parent / "locale"
 _SOURCE: Language = "en"
 #: Context of names of things, as against sentences.
 _TERM = "term"
-#: UCUM codes that people write otherwise.
+#: UCUM codes that people write otherwise; words are terms of the catalogues.
 _UNITS = {
     "{H.B.}/min": "/min",
     "{pixels}": "px",
@@ -39,6 +39,10 @@ _UNITS = {
     "cm2": "cm²",
     "cm3": "cm³",
     "[hnsf'U]": "HU",
+    "a": "years",
+    "mo": "months",
+    "wk": "weeks",
+    "d": "days",
 }
 #: Units of what is a share of something that only its name tells.
 _SHARES = ("%",)
@@ -120,7 +124,7 @@ class Words:
         """Return a measurement's number with its unit; of a certainty as `certainty` does."""
         if _is_certainty(measurement):
             return f"{self.certainty(measurement.value * _IN_PERCENT[measurement.unit.value], limits.percent)} %"
-        unit = _UNITS.get(measurement.unit.value, measurement.unit.value)
+        unit = self.term(_UNITS.get(measurement.unit.value, measurement.unit.value))
         whole = measurement.unit.value == NO_UNITS.value and measurement.value.is_integer()
         return f"{self.number(measurement.value, 0 if whole else None, limits.of(measurement))} {unit}".strip()
 

@@ -21,8 +21,9 @@ def for_site(reading: Reading, report: ReportSettings, source: Source | None) ->
     """Return the reading without what lies below the site's thresholds or is not among its measurements.
 
     Detections keep their numbers, so that text, picture and SR still mean the same thing. A structure's first
-    measurement, its size, always stays. What is counted is what is told: things that are taken out do not count, and
-    where all of them are, there is no number, since none and 0 are not the same. A heat map goes with its finding.
+    measurement, its size, always stays, and so do numbers that are all of a read. What is counted is what is told:
+    things that are taken out do not count, and where all of them are, there is no number, since none and 0 are not the
+    same. A heat map goes with its finding.
 
     Args:
         reading: What the model says.
@@ -43,10 +44,17 @@ def for_site(reading: Reading, report: ReportSettings, source: Source | None) ->
         detections=tuple(replace(one, measurements=_wanted(one.measurements, report)) for one in detections),
         structures=tuple(replace(one, measurements=_wanted(one.measurements, report)) for one in reading.structures),
         counts=tuple(_recounted(reading, detections, report, source)),
-        measurements=tuple(one for one in reading.measurements if _is_wanted(one, report)),
+        measurements=reading.measurements
+        if _is_numbers_alone(reading)
+        else tuple(one for one in reading.measurements if _is_wanted(one, report)),
         findings=findings,
         heat_maps=tuple(_of_what_is_told(reading.heat_maps, reading.findings, findings)),
     )
+
+
+def _is_numbers_alone(reading: Reading) -> bool:
+    """Say whether a read is nothing but numbers of the whole input: without them nothing would seem to be found."""
+    return not (reading.findings or reading.structures or reading.detections or reading.missing)
 
 
 def certainty_of(detection: Detection) -> float | None:

@@ -15,6 +15,7 @@ from worker.case.prior import (
     NO_SIZES_BY_NAME,
     NOT_SIZES,
     NOTHING,
+    PIXELS,
     Change,
     Code,
     EarlierRead,
@@ -187,7 +188,7 @@ def _changes(thing: Thing | None, now: Iterable[Measurement], then: Iterable[Mea
     for name, measurements in today.items():
         if len(measurements) != 1 or len(past.get(name, ())) != 1:
             continue
-        if measurements[0].unit.value in NOT_SIZES or name[0] in NO_SIZES_BY_NAME:
+        if measurements[0].unit.value in (NOT_SIZES if thing else (PIXELS,)) or name[0] in NO_SIZES_BY_NAME:
             continue
         (measured,), (before,) = measurements, past[name]
         earlier = in_unit(before, measured.unit)

@@ -182,7 +182,7 @@ def _objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
         yield "made by wetread"
     if series.unreadable:
         yield f"{len(series.unreadable)} files cannot be parsed, the first is {series.unreadable[0]}"
-    if rules.modality and series.modality not in rules.modality:
+    if rules.modality and series.modality.upper() not in rules.modality:
         # What is no such code may be anything, and reasons stand in logs and on pages.
         own = series.modality if _MODALITY.fullmatch(series.modality) else "unknown"
         yield f"modality {own}, not {' or '.join(rules.modality)}"

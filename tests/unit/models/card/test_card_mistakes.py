@@ -239,6 +239,12 @@ def test_a_strategy_that_can_read_nothing_is_refused(inference: dict[str, Any]) 
         a_card(inference=inference)
 
 
+def test_limits_may_have_the_spaces_of_their_language() -> None:
+    """French has one before a colon that does not break, Japanese a wide one."""
+    limits = "Limites\u00a0: adultes\u3000\u202f;\tsans contraste"
+    assert a_card(limits=limits).limits == limits
+
+
 def test_no_pattern_is_told_as_one() -> None:
     """Whoever writes a card need not read regular expressions."""
     patterns = re.findall(r'"pattern": "([^"]*)"', json.dumps(Card.model_json_schema()))

@@ -113,6 +113,8 @@ def test_numbers_and_dates_have_the_languages_form() -> None:
     german, english, japanese = Words("de"), Words("en"), Words("ja")
     assert (german.measured(volume), english.measured(volume)) == ("1.235 ml", "1,235 ml")
     assert (german.measured(small), english.measured(small)) == ("7,89 mm²", "7.89 mm²")
+    age = Measurement(name=volume.name, value=9.5, unit=Concept(value="a", scheme="UCUM", meaning="year"))
+    assert [words.measured(age) for words in (german, english, japanese)] == ["9,50 Jahre", "9.50 years", "9.50 年"]
     assert german.date(date(2026, 2, 1)) == "01.02.2026"
     assert english.date(date(2026, 2, 1)) == "1 Feb 2026"
     assert japanese.date(date(2026, 2, 1)) == "2026/02/01"

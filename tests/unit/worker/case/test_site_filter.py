@@ -103,6 +103,15 @@ def test_only_wanted_measurements_are_kept() -> None:
     assert [measurement.name for measurement in by_code] == [DIAMETER, VOLUME]
 
 
+def test_numbers_that_are_all_of_a_read_stay() -> None:
+    """Without them the read would say that nothing was found; beside a finding they are left out as any other."""
+    numbers = (Measurement(name=VOLUME, value=1, unit=MILLIMETRE), Measurement(name=CERTAINTY, value=2, unit=PERCENT))
+    reading, wishes = Reading(measurements=numbers), ReportSettings(measurements=(DIAMETER.value,))
+    assert for_site(reading, wishes, None).measurements == numbers
+    beside = replace(reading, findings=(Finding(name=PNEUMONIA, value=PRESENT, certainty_percent=62.0),))
+    assert for_site(beside, wishes, None).measurements == ()
+
+
 @pytest.mark.parametrize(("sides", "expected"), [(None, 6), ((), 2), (("left", "left", "right"), 4)])
 def test_what_images_show_again_is_counted_once(sides: tuple[str, ...] | None, expected: int) -> None:
     """As the model has counted, also of what the site leaves: the most in one image, of each side; all of a volume."""

@@ -254,6 +254,33 @@ def test_numbers_of_the_whole_input_are_compared() -> None:
     assert [(change.label, change.name, change.earlier) for change in prior.changes] == [(None, rate.name, 70.0)]
 
 
+@pytest.mark.parametrize(
+    ("unit", "before", "now", "told"),
+    [
+        ("%", 60.0, 45.0, "60.0 % → 45.0 %"),
+        ("1", -2.5, -2.1, "-2.50 → -2.10"),
+        ("1", 0.5, -0.5, "0.50 → -0.50"),
+        ("a", 50.0, 60.0, "50.0 years → 60.0 years (+20.0 %)"),
+    ],
+)
+def test_no_share_is_told_of_what_is_one_or_has_no_zero(unit: str, before: float, now: float, told: str) -> None:
+    """15 points of an ejection fraction are not 25 % of the heart; and a score may be below 0."""
+    fraction, unit_of = (
+        Concept(value="X", scheme="99TEST", meaning="Number"),
+        PERCENT.model_copy(update={"value": unit}),
+    )
+    then, today = (Measurement(name=fraction, value=value, unit=unit_of) for value in (before, now))
+    prior = compared(Reading(measurements=(today,)), earlier(whole=(then,)))
+    assert prior is not None
+    assert f"Number: {told}" in comparison_sentences(prior, words_in("en"))
+
+
+def test_certainties_of_the_whole_input_are_not_compared() -> None:
+    """How certain a model is says nothing of what has changed."""
+    then, today = (Measurement(name=PROBABILITY, value=value, unit=PERCENT) for value in (60.0, 45.0))
+    assert compared(Reading(measurements=(today,)), earlier(whole=(then,))) is None
+
+
 def test_units_of_volume_are_brought_together() -> None:
     """What was kept in mm3 is compared in today's ml; what measures something else is not compared."""
     then = Observed(

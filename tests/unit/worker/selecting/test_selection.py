@@ -86,8 +86,9 @@ def test_why_a_series_is_not_read(
 
 
 def test_a_body_part_is_the_same_in_small_letters(card: Card) -> None:
-    """Some devices write it so, against its value representation."""
+    """Some devices write it so, against its value representation; as well the modality."""
     assert choose(with_rules(card, body_part_examined=["HEAD"]), study(series(body_part_examined="Head"))).runs
+    assert choose(with_rules(card, modality=["mr"]), study(series(modality="mr"))).runs
 
 
 def test_the_best_series_is_read(card: Card) -> None:
