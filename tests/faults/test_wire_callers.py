@@ -110,7 +110,9 @@ def test_row_11_a_listed_title_needs_its_pinned_certificate(
         assert admitted or "Rejected Permanent" in told.stdout + told.stderr
     assert "Rejected Permanent" in node.dcmtk("echoscu", calling="CT1").stderr
     # The same again, by this process or by another, is told once a minute.
-    wait_for(lambda: {event["calling_ae_title"] for event in node.events(REJECTED)} == {"CT1", "CT2"}, what="the events")
+    wait_for(
+        lambda: {event["calling_ae_title"] for event in node.events(REJECTED)} == {"CT1", "CT2"}, what="the events"
+    )
     assert all("certificate is not the one of this AE title" in event["reason"] for event in node.events(REJECTED))
 
 
