@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.error_place import defect_of
 from dicom_node.errors import NodeError
 from models.card.manifest import Card
@@ -22,7 +23,6 @@ from worker.case.case import Case
 from worker.errors import SeriesUnreadable, WorkerError
 from worker.gate import output_gate
 from worker.instances.bounded_inflating import read_header
-from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.instances.sender_characters import AssumedSets, settle
 from worker.jobs.job import JobState
 from worker.jobs.routing import Conditions, Facts, routed

@@ -5,9 +5,9 @@ from pathlib import Path
 import structlog
 
 from dicom_node.archives.identity import StudyIdentity
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.errors import NodeError
 from worker.instances.bounded_inflating import read_header
-from worker.instances.pydicom_errors import PARSE_ERRORS
 
 _log = structlog.get_logger()
 

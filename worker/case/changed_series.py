@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.errors import NodeError
 from worker.case.series_names import NAMING, NamedSeries, describable
 from worker.errors import CharactersUnknown
 from worker.instances.bounded_inflating import read_header
 from worker.instances.inputs_digest import by_folder
-from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.instances.sender_characters import AssumedSets, settle
 
 _ASKED = ("SpecificCharacterSet", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", *NAMING)

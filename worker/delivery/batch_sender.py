@@ -7,6 +7,7 @@ import structlog
 
 from dicom_node.archives.identity import StudyIdentity
 from dicom_node.archives.sender import OutcomeKind, StoreOutcome
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.errors import ArchiveUnreachable, NodeError
 from worker.delivery.delivery_answers import UNANSWERED, by_failure, state_after_answer, stored_in_order
 from worker.delivery.delivery_attempt import DeliveryAttempt
@@ -15,7 +16,6 @@ from worker.delivery.destination import Destination
 from worker.delivery.identity_check import identities_of_file, why_held
 from worker.delivery.reencoded_copy import in_encoding
 from worker.errors import SeriesUnreadable
-from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.instances.sender_characters import AssumedSets
 from worker.jobs.job import DeliveryState
 from worker.jobs.job_records import OutgoingBatch, OutgoingObject

@@ -1,15 +1,12 @@
-"""What pydicom raises over bytes that are not what they claim to be, and how that is told."""
+"""How it is told what pydicom raises over bytes that are not what they claim to be (`PARSE_ERRORS`)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pydicom.datadict import tag_for_keyword
 
-from dicom_node.datasets import parse_errors
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from worker.errors import SeriesUnreadable
-
-#: As the wire knows it: any of these may come out of any attribute of a foreign file.
-PARSE_ERRORS = parse_errors.PARSE_ERRORS
 
 
 @contextmanager

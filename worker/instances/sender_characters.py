@@ -12,9 +12,9 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from dicom_node.datasets.character_sets import NotInCharacterSet, decoded, is_plain, terms_of
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from worker.errors import CharactersUnknown
 from worker.instances.identity_rules import COPIED, named
-from worker.instances.pydicom_errors import PARSE_ERRORS
 
 #: By AE title of the sender, the Specific Character Set of its objects where what they declare is wrong or missing.
 AssumedSets = Mapping[str, Sequence[str]]

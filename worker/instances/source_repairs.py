@@ -15,9 +15,9 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import PersonName
 
 from dicom_node.datasets.character_sets import terms_of, why_not_terms
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from worker.errors import CharactersUnknown, SourceRefused
 from worker.instances.identity_rules import COPIED, RULES, named
-from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.instances.value_checks import not_a_uid
 
 __all__ = [

@@ -7,10 +7,10 @@ say of the equipment.
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.errors import NodeError
 from dicom_node.study import StoredInstance
 from worker.instances.bounded_inflating import read_header
-from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.object_kinds import KINDS
 
 _EQUIPMENT = "ContributingEquipmentSequence"

@@ -13,13 +13,13 @@ from typing import Protocol
 import structlog
 
 from dicom_node.archives.identity import StudyIdentity
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.error_place import defect_of
 from dicom_node.errors import NodeError
 from worker.case.notification_words import message_of
 from worker.delivery.identity_check import identity_of_file
 from worker.errors import ChannelAway, ChannelRefused, LeaseLost, LedgerAway
 from worker.heartbeat import Heartbeat
-from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.instances.sender_characters import AssumedSets
 from worker.jobs.notification import ChannelRule, NotificationState, who_is_told
 from worker.jobs.notification_records import Answer, Message, OutgoingNotice

@@ -6,9 +6,9 @@ What is burnt into a source's pixels, as a name into an ultrasound frame, is in 
 from collections.abc import Sequence
 from typing import Any
 
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from models.findings import Reading
 from worker.case.case import Case
-from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.objects.key_slices import key_slices
 
 #: (0028,0301) and (0028,0302): text that identifies a patient, and a face.

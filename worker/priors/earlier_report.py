@@ -13,6 +13,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, Comprehensive3DSRStorage, EnhancedSRStorage
 
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from models.card.card_parts import Concept
 from models.card.manifest import Card
 from models.findings import NO_UNITS, Measurement
@@ -20,7 +21,6 @@ from worker.case.prior import NOT_SIZES, Code, EarlierRead, Method, Observed
 from worker.gate.bundle import MEASUREMENT_GROUP, children, content_items, name_of
 from worker.instances.instance_hierarchy import listed_references
 from worker.instances.instance_reference import InstanceReference
-from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.jobs.study_moment import studied_at, study_day
 from worker.objects.measurement_groups import INCOMPLETE
 from worker.objects.object_encoding import MANUFACTURER

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 from pydicom.dataset import Dataset
 
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.errors import NodeError
 from models.card.manifest import Card
 from models.findings import Reading
@@ -18,7 +19,6 @@ from models.volume import Image
 from worker.case.prior import EarlierRead, Method, Prior
 from worker.errors import IdentityUncertain, SourceRefused
 from worker.instances.depicted import of_the_same
-from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.instances.source_repairs import identity_of
 from worker.jobs.job_records import Claim
 from worker.jobs.patient_key import PatientKey, patient_key

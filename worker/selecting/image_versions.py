@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from dicom_node.datasets.head import first_of_group
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.datasets.part10 import mapped, read_meta
 from dicom_node.errors import NodeError
 from worker.instances.bounded_inflating import read_header
-from worker.instances.pydicom_errors import PARSE_ERRORS
 
 #: Waveforms (5400), spectra (5600), overlays (60xx) and pixels (7FE0) come last in a dataset.
 _FIRST_OF_BULK = 0x5400

@@ -7,10 +7,10 @@ not seen that.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.errors import NodeError
 from worker.instances.bounded_inflating import read_header
 from worker.instances.inputs_digest import by_folder
-from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.instances.series_repairs import came_with_another_place, came_with_other_content, came_with_other_pixels
 from worker.selecting.image_versions import arrived, first_version, pixels_alike, read_alike
 

@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydicom.multival import MultiValue
 
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.errors import NodeError
 from dicom_node.study import AssembledStudy
 from worker.instances.bounded_inflating import read_header
-from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.selecting.image_versions import Versions, newest_versions
 
 _IMAGE = (

@@ -10,10 +10,11 @@ from pydicom.dataelem import RawDataElement
 from pydicom.pixels import pixel_array
 from pydicom.tag import Tag
 
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.instances.codestream_size import codestream_size
 from worker.instances.plain_values import value_of
-from worker.instances.pydicom_errors import PARSE_ERRORS, panics_as_errors, told_as_unreadable
+from worker.instances.pydicom_errors import panics_as_errors, told_as_unreadable
 from worker.series.frame_decoders import plugin_for, register
 from worker.series.plain_frames import encapsulated_frame, plain_frame, require_low_bits
 from worker.series.slice_geometry import Plane

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.uid import CTImageStorage, PositronEmissionTomographyImageStorage
 
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.datasets.part10 import FileMeta, meta_in
 from dicom_node.errors import NodeError
 from models.volume import Source, Volume
@@ -24,7 +25,7 @@ from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.instances.bounded_inflating import HEADER_BYTES, inflates_within, is_deflated
 from worker.instances.inputs_digest import digest_of_series
 from worker.instances.plain_values import value_of
-from worker.instances.pydicom_errors import PARSE_ERRORS, told_as_unreadable
+from worker.instances.pydicom_errors import told_as_unreadable
 from worker.instances.quick_parsing import quickly_parsed
 from worker.instances.series_repairs import AS_STORED, THICKNESS, UNSCALED, copies_left_out
 from worker.series.frame_decoders import in_parallel

@@ -16,8 +16,8 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from worker.instances.plain_values import value_of
-from worker.instances.pydicom_errors import PARSE_ERRORS
 
 PYDICOMS = Path(get_testdata_file("CT_small.dcm") or "").parent
 

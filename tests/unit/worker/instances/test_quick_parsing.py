@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.datasets.part10 import FileMeta, meta_in, read_meta
 from dicom_node.errors import NodeError
-from worker.instances.pydicom_errors import PARSE_ERRORS
 from worker.instances.quick_parsing import quickly_parsed
 from worker.testing import write_mr_series
 
