@@ -24,6 +24,9 @@ from tests.certificates import Authority
 from tests.unit.dicom_node.instances import dataset, write_file
 from worker.testing import write_mr_series
 
+#: A client that keeps its connection open and says nothing must not hold the test.
+_LONGEST_SILENCE_S = 60.0
+
 
 class Service(HTTPServer):
     """Answers in the order in which it is told, and remembers what it was asked.
@@ -364,11 +367,13 @@ def test_an_object_may_take_longer_to_leave_than_a_timeout(tmp_path: Path, monke
 
     def take_slowly(client: socket.socket) -> None:
         left = file.stat().st_size - (1 << 17)
-        while left > 0:
-            left -= len(client.recv(1 << 18))
+        while left > 0 and (piece := client.recv(1 << 18)):
+            left -= len(piece)
             time.sleep(0.05)  # the slow line itself
-        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        client.recv(1 << 20)
+        # The client hangs up after that: until then, what is left of its request is taken.
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        while client.recv(1 << 20):
+            pass
 
     with answering(take_slowly) as url:
         (outcome,) = DicomWebArchive(url).store([file])
@@ -389,6 +394,7 @@ def answering(answer: Callable[[socket.socket], None], context: ssl.SSLContext |
     def serve() -> None:
         with suppress(OSError):
             plain, _ = door.accept()
+            plain.settimeout(_LONGEST_SILENCE_S)
             with plain, plain if context is None else context.wrap_socket(plain, server_side=True) as client:
                 client.recv(1 << 16)
                 answer(client)
