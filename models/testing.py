@@ -74,6 +74,7 @@ def write_threshold_model(
     threshold: float = 0.5,
     modality: Sequence[str] = (),
     sop_classes: Sequence[str] = (),
+    images: str = "",
     late_images: str = "rerun",
     trigger: str = "study",
     slow_rounds: int = 0,
@@ -90,6 +91,7 @@ def write_threshold_model(
         threshold: Between 0 and 1.
         modality: What ``[selection]`` accepts; empty accepts all.
         sop_classes: What ``[selection]`` accepts; empty accepts all.
+        images: What ``[selection]`` asks of each image, in TOML; empty reads all of a series.
         late_images: The card's policy.
         trigger: The card's.
         slow_rounds: Rounds of a loop in the network, about a million a second: for what must happen while it runs. The
@@ -107,6 +109,7 @@ def write_threshold_model(
     np.savez_compressed(target / "golden.npz", **golden)
     wanted = {"modality": list(modality), "sop_classes": list(sop_classes)}
     selection = "".join(f"{key} = {json.dumps(values)}\n" for key, values in wanted.items() if values)
+    selection += f"images = {images}\n" * bool(images)
     card = _CARD.format(
         id=json.dumps(id),
         name=json.dumps(id),

@@ -50,6 +50,7 @@ from worker.recipe import superseding
 from worker.recorded_file import picture_beside
 from worker.result_files import write_result
 from worker.selecting.repeated_images import repeated_images
+from worker.selecting.selection import images_read
 from worker.selecting.selection_rules import rules_of
 from worker.series.channel_series import load_channels
 from worker.series.series_volume import LoadedSeries
@@ -182,6 +183,7 @@ class Pipeline:
             by_folder(paths),
             max_voxels=self.settings.max_voxels,
             same_frame_of_reference=rules_of(entry.card).same_frame_of_reference,
+            images=images_read(entry.card),
         )
         outlasting(lambda: self.ledger.note_inputs(claim, series.inputs_digest))
         settle(series.datasets[0], self.assumed)

@@ -48,8 +48,8 @@ def recipe_digest(
 ) -> str:
     """Return the sha256 (hex) over every setting that alters output; a late read says so, so it differs too.
 
-    What a read is compared with, what it supersedes and on which other series that was made, how much fits as well and
-    is not read, and which images came with other pixels before, alters it too.
+    What a read is compared with, what it supersedes and on which other series that was made, how much fits as well or
+    is left out, and which images came with other pixels before, alters it too.
     """
     recipe = {"encoding": _ENCODING, "runtime": runtime, "report": report.model_dump(mode="json"), "late": late}
     if prior is not None:
@@ -58,6 +58,8 @@ def recipe_digest(
         recipe["superseded"] = [reference.sop_instance_uid for reference in superseded.references]
     if others:
         recipe["others"] = [others.series, others.images]
+    if others is not None and others.left_out:
+        recipe["left out"] = others.left_out
     if changed:
         recipe["changed"] = [asdict(change) for change in changed]
     if repeated:

@@ -19,7 +19,9 @@ class Refusal:
 
 _SEND_ORIGINALS = "send the original images, not a derived or anonymised copy"
 _SEND_AGAIN = "send the series again, as a whole"
-_SPLIT = "split the series at the scanner or the archive, or let [selection] choose another"
+_SPLIT = (
+    "let images in the card's [selection] choose among its images, or split the series at the scanner or the archive"
+)
 _SELECT_ANOTHER = "let the card's [selection] choose another series"
 _AT_SENDER = "correct it at its sender"
 

@@ -3,9 +3,10 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from dicom_node.contexts import MEDIA_STORAGE_DIRECTORY
 from dicom_node.datasets.part10 import FileMeta
@@ -30,9 +31,11 @@ from worker.pictures import picture
 from worker.provenance import Provenance
 from worker.recipe import recipe_digest
 from worker.selecting.image_versions import Versions
-from worker.selecting.selection import choose
+from worker.selecting.other_series import OtherSeries
+from worker.selecting.selection import choose, images_read
 from worker.selecting.selection_rules import rules_of, tags_of
 from worker.selecting.selection_summary import summarise_series
+from worker.selecting.tag_rules import TagRule
 from worker.series.channel_series import load_channels
 from worker.series.series_volume import LoadedSeries
 
@@ -138,9 +141,12 @@ def _read(
     note: Callable[[str], None],
 ) -> list[Path]:
     step("reading the series")
-    rules = rules_of(entry.card)
+    chosen = [_fitting(rule, files) for rule, files in zip(images_read(entry.card), groups, strict=True)]
     series = load_channels(
-        groups, max_voxels=settings.worker.max_voxels, same_frame_of_reference=rules.same_frame_of_reference
+        [each.files for each in chosen],
+        max_voxels=settings.worker.max_voxels,
+        same_frame_of_reference=rules_of(entry.card).same_frame_of_reference,
+        images=[each.images for each in chosen],
     )
     if against := _why_not_chosen(entry.card, series, groups):
         note(
@@ -149,19 +155,20 @@ def _read(
         )
     infer, ran = _loaded(entry, settings, step)
     step("inferring")
-    found = read_series(entry.card, series.source, groups[0], infer, loud=True)
+    found = read_series(entry.card, series.source, chosen[0].files, infer, loud=True)
     reading = for_site(found, settings.report, series.source)
     runtime = found.runtime or ran
     step("encoding")
+    left_out = OtherSeries(left_out=chosen[0].left_out)
     provenance = Provenance(
         card=entry.card,
         model_digest=entry.digest,
         inputs_digest=series.inputs_digest,
-        recipe_digest=recipe_digest(runtime, settings.report),
+        recipe_digest=recipe_digest(runtime, settings.report, others=left_out),
         read_at=datetime.now(UTC).astimezone(settings.report.zone),
         runtime=runtime,
     )
-    case = Case.of(series, reading, provenance, settings.report)
+    case = replace(Case.of(series, reading, provenance, settings.report), others=left_out)
     objects = results.build(case)
     output_gate.check(objects, case)
     written = [out / f"{made.kind.lower()}.dcm" for made in objects]
@@ -170,6 +177,36 @@ def _read(
     picture_file = out / "picture.png"
     picture_file.write_bytes(picture.render(case))
     return [*written, picture_file]
+
+
+class _Fitting(NamedTuple):
+    """What a running wetread would read of a series.
+
+    Attributes:
+        files: Of the images that it reads.
+        images: Which frames it reads of a multi-frame one; None for all.
+        left_out: How many images it does not read.
+    """
+
+    files: list[Path]
+    images: TagRule | None = None
+    left_out: int = 0
+
+
+def _fitting(rule: TagRule | None, files: list[Path]) -> _Fitting:
+    """Return what the card reads of a series; all where that is nothing, and with it what cannot be parsed.
+
+    Of both a person is told: by `_why_not_chosen`, and by who reads the series.
+    """
+    if rule is None:
+        return _Fitting(files)
+    found = {"": Versions(files=tuple(map(str, files)))}
+    (whole,) = summarise_series(Path(), "", found, frozenset(rule.tags)).series
+    fitting = whole.only(rule)
+    if not fitting.files:
+        return _Fitting(files)
+    left_out = {header.file for header in whole.headers}.difference(fitting.files)
+    return _Fitting([file for file in files if str(file) not in left_out], rule, fitting.left_out)
 
 
 def _why_not_chosen(card: Card, series: LoadedSeries, groups: list[list[Path]]) -> str:

@@ -1,6 +1,7 @@
 """Real series that are odd: each is read right, or refused by name, and checked against highdicom's reader."""
 
 from pathlib import Path
+from typing import Any
 
 import highdicom
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.volume import Volume
 from worker.errors import SeriesRefused
+from worker.selecting.tag_rules import TagRule
 from worker.series.series_volume import load_series
 
 READ = {
@@ -103,6 +105,34 @@ def test_is_refused_by_name(shared_data: Path, case: str) -> None:
     """What is no volume is never read as one."""
     with pytest.raises(SeriesRefused, match=REFUSED[case]):
         load_series(files_of(shared_data / "odd-series" / case), max_voxels=10**8)
+
+
+@pytest.mark.parametrize(
+    ("case", "images", "slices"),
+    [
+        ("philips_enhanced/dti/001", {"tag": "DiffusionBValue", "equals": "0.0"}, 8),
+        ("philips_enhanced/dti/001_implicit", {"tag": "DiffusionBValue", "at_most": 0}, 8),
+        ("philips_enhanced/fmri/001", {"tag": "TemporalPositionIndex", "equals": "2"}, 8),
+        ("philips_enhanced/fmri/001_implicit", {"not": {"tag": "TemporalPositionIndex", "at_least": 2}}, 8),
+    ],
+)
+def test_of_several_acquisitions_one_is_read(shared_data: Path, case: str, images: dict[str, Any], slices: int) -> None:
+    """Frames of one weighting, of one time: where they lie and what they are by pydicom's own reading of them."""
+    (file,) = files_of(shared_data / "odd-series" / case)
+    rule = TagRule.model_validate(images)
+    loaded = load_series([file], max_voxels=10**8, images=rule)
+    volume, dataset = loaded.source, pydicom.dcmread(file)
+    assert isinstance(volume, Volume)
+    assert (len(loaded.frame_numbers), len(volume.array)) == (slices, slices)
+    for place, number in enumerate(loaded.frame_numbers):
+        groups = dataset.PerFrameFunctionalGroupsSequence[number - 1]
+        item = (groups.get("MRDiffusionSequence") or groups.FrameContentSequence)[0]
+        assert rule.holds({keyword: (str(item[keyword].value),) for keyword in rule.tags}), number
+        where = groups.PlanePositionSequence[0].ImagePositionPatient
+        np.testing.assert_allclose((volume.affine @ [place, 0, 0, 1])[:3], where, atol=1e-2)
+        values = groups.PixelValueTransformationSequence[0]
+        real = dataset.pixel_array[number - 1] * float(values.RescaleSlope) + float(values.RescaleIntercept)
+        np.testing.assert_allclose(volume.array[place], real, rtol=1e-5, atol=1e-3)
 
 
 def test_every_case_is_stated(shared_data: Path) -> None:

@@ -30,7 +30,7 @@ class Case:
         late_after_s: The deadline that had passed before this read; None where it came in time, or has none.
         prior: What has changed since an earlier read of the same patient; None where there is no comparison.
         superseded: The read of fewer images that this one supersedes; None where there is none.
-        others: What of the study fits the model as well and was not read.
+        others: What the study has beside what was read.
         repeated: What is told of images that came more than once, and of which the newest was read.
         changed: Series that were read in place of those that the superseded read was made on.
     """

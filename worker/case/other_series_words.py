@@ -1,4 +1,4 @@
-"""Which series was read, and which before; where a study has more that fits a model as well, how much was not."""
+"""Which series was read, and which before; where a study or the series has more, how much was not read."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,29 +16,56 @@ _SIDES = {"L": "left", "R": "right"}
 
 
 def other_series_sentences(case: Case) -> tuple[str, ...]:
-    """Return what a reader must know before everything else; empty where only what was read fits the model."""
+    """Return what a reader must know before everything else; empty where all was read that might seem to be."""
+    if not _is_of_more(case):
+        return ()
+    which = case.words.say("Only this was read: {which}.", which=", ".join(_which(case)))
+    return (which, *_unread(case), *_left_out(case))
+
+
+def _is_of_more(case: Case) -> bool:
+    return bool(case.others) or case.others.left_out > 0
+
+
+def _unread(case: Case) -> Iterator[str]:
     words, others = case.words, case.others
     if not others:
-        return ()
+        return
     if isinstance(case.series.source, Waveform):
-        unread = words.count(
+        yield words.count(
             "{count} other recording of this study fits this model too and was not read.",
             "{count} other recordings of this study fit this model too and were not read.",
             others.images,
         )
     elif isinstance(case.series.source, Image):
-        unread = words.count(
+        yield words.count(
             "{count} other image of this study fits this model too and was not read.",
             "{count} other images of this study fit this model too and were not read.",
             others.images,
         )
     else:
-        unread = words.count(
+        yield words.count(
             "{count} other series of this study fits this model equally well and was not read.",
             "{count} other series of this study fit this model equally well and were not read.",
             others.series,
         )
-    return words.say("Only this was read: {which}.", which=", ".join(_which(case))), unread
+
+
+def _left_out(case: Case) -> Iterator[str]:
+    if not case.others.left_out:
+        return
+    if isinstance(case.series.source, Waveform):
+        yield case.words.count(
+            "{count} other recording of this series is not of the kind that this model reads, and was not read.",
+            "{count} other recordings of this series are not of the kind that this model reads, and were not read.",
+            case.others.left_out,
+        )
+    else:
+        yield case.words.count(
+            "{count} other image of this series is not of the kind that this model reads, and was not read.",
+            "{count} other images of this series are not of the kind that this model reads, and were not read.",
+            case.others.left_out,
+        )
 
 
 def what_was_measured(case: Case) -> tuple[str, ...]:
@@ -51,9 +78,9 @@ def what_was_measured(case: Case) -> tuple[str, ...]:
 def which_sentences(case: Case) -> tuple[str, ...]:
     """Return which series was read, where only it fits: the numbers of its images are those of no other series.
 
-    Empty where others fit, which is told before everything else, or where the header has no number for it.
+    Empty where there is more, which is told before everything else, or where the header has no number for it.
     """
-    if case.others or not str(case.head.get("SeriesNumber") or ""):
+    if _is_of_more(case) or not str(case.head.get("SeriesNumber") or ""):
         return ()
     return (case.words.say("This was read: {which}.", which=", ".join(_which(case))),)
 
@@ -67,11 +94,11 @@ def changed_series_sentences(changed: Sequence[ChangedSeries], words: Words) -> 
 
 
 def description_sentences(case: Case) -> tuple[str, ...]:
-    """Return the description of the series that was read, where others fit too, or it is another than before.
+    """Return the description of the series that was read, where there is more beside it, or it is another than before.
 
     Of that the description follows. None of them is told where it names somebody.
     """
-    told = [_read(case.words, describable(case.head))] if case.others else []
+    told = [_read(case.words, describable(case.head))] if _is_of_more(case) else []
     for change in case.changed:
         told.append(_read(case.words, change.now.description))
         if change.before is not None and change.before.description:

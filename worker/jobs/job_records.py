@@ -39,7 +39,7 @@ class Claim:
         model_digest: The very model that it was queued for.
         queued_at: UTC; dates and times inside the results derive from it, so that a retry gives the same bytes.
         calling_ae_title: Who sent the study.
-        others: What of the study fits the model as well and is not read.
+        others: What the study has beside what is read.
     """
 
     job_id: int

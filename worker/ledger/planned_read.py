@@ -27,7 +27,7 @@ class Planned(ModelVersion):
         held: Why an admin must look before it is read; empty where nothing speaks against it.
         priority: How urgent; an admin's word about the study counts more.
         because: Why so urgent.
-        others: What fits the model as well and is not read.
+        others: What the study has beside what is read.
         mended_digest: Where a file of the input was damaged and has come again: the digest of the input as it is now,
             as a job records what it has read; else empty.
     """

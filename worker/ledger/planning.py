@@ -1,7 +1,7 @@
 """What a revision means for jobs, as rows: new ones, those that they replace, and those that go on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import select
@@ -207,7 +207,7 @@ def _renew_input(session: Session, study: Study, jobs: Sequence[Job], planned: P
             continue
         known, source.others = source.others, planned.others
         if job.state not in _REPLACED_AT_ONCE:
-            if planned.others and planned.others != known:
+            if planned.others and replace(planned.others, left_out=known.left_out) != known:
                 _tell_others(session, study, job, planned.others)
         elif source.files != list(planned.files):
             source.files = list(planned.files)

@@ -160,15 +160,16 @@ class JobInput(Base):
     files: Mapped[list[str]]
     other_series: Mapped[int] = mapped_column(default=0)
     other_images: Mapped[int] = mapped_column(default=0)
+    left_out: Mapped[int] = mapped_column(default=0)
 
     @property
     def others(self) -> OtherSeries:
-        """What of the study fits the model as well and is not read."""
-        return OtherSeries(series=self.other_series, images=self.other_images)
+        """What the study has beside what is read."""
+        return OtherSeries(series=self.other_series, images=self.other_images, left_out=self.left_out)
 
     @others.setter
     def others(self, others: OtherSeries) -> None:
-        self.other_series, self.other_images = others.series, others.images
+        self.other_series, self.other_images, self.left_out = others.series, others.images, others.left_out
 
 
 class ResultObject(Base):

@@ -1,24 +1,26 @@
-"""What else of a study fits a model as well as what it reads, and is not read."""
+"""What a study has beside what a model reads of it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class OtherSeries:
-    """How much of it there is; nothing where only what is read fits.
+    """How much of it there is.
 
     Attributes:
-        series: Series that fit as well.
+        series: Series that fit as well, and are not read.
         images: Objects in them, a multi-frame image or a recording being one.
+        left_out: Objects of the very series that is read, that the model's card leaves out.
     """
 
     series: int = 0
     images: int = 0
+    left_out: int = 0
 
     def __bool__(self) -> bool:
-        """Say whether there is any."""
+        """Say whether anything fits as well."""
         return self.series > 0
 
 
-#: Where nothing else fits.
+#: Where there is nothing else.
 NO_OTHERS = OtherSeries()

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 
 from models.card.card_preparation import VolumePreparation
@@ -16,6 +16,7 @@ from worker.selecting.image_versions import first_version
 from worker.selecting.other_series import NO_OTHERS, OtherSeries
 from worker.selecting.selection_rules import Preference, SeriesRules, rules_of
 from worker.selecting.selection_summary import SeriesSummary, StudySummary
+from worker.selecting.tag_rules import TagRule
 from worker.text_patterns import is_in
 
 #: PS3.3 C.7.3.1.1.1.
@@ -33,7 +34,7 @@ class Choice:
         files: Of that series, relative to the spool.
         reason: Why this one, or why none.
         held: Why an admin must look before it is read; empty where nothing speaks against it.
-        others: What fits as well and is not read.
+        others: What the study has beside what is read.
     """
 
     model_id: str
@@ -74,7 +75,8 @@ def choose(card: Card, study: StudySummary, *, research: bool = True, read_befor
         return Choice(model_id=card.id, runs=False, reason=first)
     chosen, why, equal = [first.series], first.why, list(first.others)
     for name in names:
-        free = [series for series in study.series if series not in chosen]
+        taken = {series.series_instance_uid for series in chosen}
+        free = [series for series in study.series if series.series_instance_uid not in taken]
         found = _best(rules.channels[name], free, before[name]) if free else "the study has no further series"
         if isinstance(found, str):
             return Choice(model_id=card.id, runs=False, reason=f"channel {name}: {found}")
@@ -93,6 +95,12 @@ def choose(card: Card, study: StudySummary, *, research: bool = True, read_befor
     )
 
 
+def images_read(card: Card) -> tuple[TagRule | None, ...]:
+    """Return which images are read of each series, the first one first; None for all. Raises CardError."""
+    rules = rules_of(card)
+    return (rules.images, *(rules.channels[name].images for name in channel_names(card)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Found:
     series: SeriesSummary
@@ -108,8 +116,9 @@ def channel_names(card: Card) -> tuple[str, ...]:
 def _best(rules: SeriesRules, candidates: Sequence[SeriesSummary], before: Path | None) -> _Found | str:
     """Return the best series by the rules, of equals the one whose files lie in `before`, or why there is none."""
     refused, fitting = [], []
-    for series in candidates:
-        against = next(chain(_objections(rules, series), _where_objections(rules, series)), None)
+    for whole in candidates:
+        series = whole if rules.images is None else whole.only(rules.images)
+        against = next(_objections(rules, series), None)
         if against is None:
             fitting.append(series)
         else:
@@ -134,7 +143,8 @@ def _is_in(series: SeriesSummary, folder: Path | None) -> bool:
 def _others(equal: Sequence[SeriesSummary], chosen: Sequence[SeriesSummary]) -> OtherSeries:
     read = {series.series_instance_uid for series in chosen}
     unread = {one.series_instance_uid: len(one.files) for one in equal if one.series_instance_uid not in read}
-    return OtherSeries(series=len(unread), images=sum(unread.values()))
+    # What a channel leaves out is not missed in the series that is read.
+    return OtherSeries(series=len(unread), images=sum(unread.values()), left_out=chosen[0].left_out)
 
 
 def _contradiction(series: SeriesSummary) -> str:
@@ -178,10 +188,23 @@ def _why_not_this_patient(card: Card, study: StudySummary, *, research: bool) ->
 
 def _objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
     """Say what speaks against a series, the plainest first."""
+    yield from _file_objections(rules, series)
+    yield from _kind_objections(rules, series)
+    yield from _extent_objections(rules, series)
+    if rules.where is not None and not rules.where.holds(series.tag_values):
+        yield f"the card asks for {rules.where}"
+
+
+def _file_objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
     if series.own:
         yield "made by wetread"
     if series.unreadable:
         yield f"{len(series.unreadable)} files cannot be parsed, the first is {series.unreadable[0]}"
+    if series.left_out and not series.files:
+        yield f"it has no image with {rules.images}"
+
+
+def _kind_objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
     if rules.modality and series.modality.upper() not in rules.modality:
         # What is no such code may be anything, and reasons stand in logs and on pages.
         own = series.modality if _MODALITY.fullmatch(series.modality) else "unknown"
@@ -203,7 +226,6 @@ def _objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
         and series.body_part_examined.upper() not in rules.body_part_examined
     ):
         yield "another body part"
-    yield from _extent_objections(rules, series)
 
 
 def _extent_objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
@@ -217,11 +239,6 @@ def _extent_objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[st
             yield f"slices up to {series.slice_spacing_mm:.6g} mm apart, {allowed}"
     if rules.min_coverage_mm is not None and (series.coverage_mm or 0.0) < rules.min_coverage_mm:
         yield f"covers {series.coverage_mm or 0.0:.6g} mm, at least {rules.min_coverage_mm:g} mm needed"
-
-
-def _where_objections(rules: SeriesRules, series: SeriesSummary) -> Iterator[str]:
-    if rules.where is not None and not rules.where.holds(series.tag_values):
-        yield f"the card asks for {rules.where}"
 
 
 def _rank(rules: SeriesRules, series: SeriesSummary) -> tuple[float, ...]:

@@ -41,6 +41,11 @@ class SeriesRules(BaseModel):
         default=(), description="of the slices, one of these"
     )
     where: TagRule | None = Field(default=None, description="free rules on any attribute, joined by all, any and not")
+    images: TagRule | None = Field(
+        default=None,
+        description="such a rule on each image by itself: of a series only those are read for which it holds, and the "
+        "report says how many; all else here is asked of these. Of an object of many frames its header counts",
+    )
     prefer: tuple[Preference, ...] = Field(
         default=("thinnest-slices", "most-images"),
         description="of several series that fit, the best by these in turn; of equals the one that this model has read "
@@ -101,7 +106,8 @@ def tags_of(cards: Iterable[Card]) -> frozenset[str]:
         with contextlib.suppress(CardError):
             rules = rules_of(card)
             for one in (rules, *rules.channels.values()):
-                found.update(one.where.tags if one.where is not None else ())
+                for rule in (one.where, one.images):
+                    found.update(rule.tags if rule is not None else ())
     return frozenset(found)
 
 

@@ -4,41 +4,19 @@ Runs in the node's first process: headers only, plain numbers, no arrays.
 """
 
 import itertools
-import math
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from pydicom.multival import MultiValue
 
 from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from dicom_node.errors import NodeError
 from dicom_node.study import AssembledStudy
-from worker.instances.bounded_inflating import read_header
+from worker.instances.frame_values import values_by_keyword
+from worker.selecting.image_header import ImageHeader, PatientHeader, Place, headers_of
 from worker.selecting.image_versions import Versions, newest_versions
-
-_IMAGE = (
-    "SOPClassUID",
-    "Modality",
-    "NumberOfFrames",
-    "ImageType",
-    "BodyPartExamined",
-    "SeriesDescription",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "Manufacturer",
-    "ContributingEquipmentSequence",
-)
-_PATIENT = ("PatientID", "PatientAge", "PatientBirthDate", "PatientSex", "StudyDate")
-_FRAMES = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
-_DAYS_A_YEAR = 365.25
-#: (position, orientation) of a frame, as in Image Position and Image Orientation (Patient).
-_Place = tuple[tuple[float, ...], tuple[float, ...]]
-_AGE_UNITS = {"D": 1 / _DAYS_A_YEAR, "W": 7 / _DAYS_A_YEAR, "M": 1 / 12, "Y": 1.0}
+from worker.selecting.tag_rules import TagRule
 
 
 class SeriesSummary(BaseModel):
@@ -61,6 +39,8 @@ class SeriesSummary(BaseModel):
         zeroed: As in `worker.selecting.image_versions.Versions`.
         own: Whether wetread made it.
         unreadable: Names of files that cannot be parsed.
+        headers: Of the files that can be; never logged and not in the ledger.
+        left_out: Images of the series that are not among `files`, since a card does not read them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -81,11 +61,22 @@ class SeriesSummary(BaseModel):
     zeroed: bool = False
     own: bool = False
     unreadable: tuple[str, ...] = ()
+    headers: tuple[ImageHeader, ...] = ()
+    left_out: int = 0
+
+    def only(self, rule: TagRule) -> "SeriesSummary":
+        """Return what is left of the series where only the images are read for each of which a rule holds."""
+        kept = [fitting for header in self.headers if (fitting := header.only(rule)) is not None]
+        files = tuple(header.file for header in kept)
+        disputed = tuple(file for file in self.disputed if file in files)
+        versions = Versions(files=files, disputed=disputed, zeroed=self.zeroed)
+        left = _summary(self.series_instance_uid, versions, kept, self.unreadable)
+        return left.model_copy(update={"left_out": self.images - left.images})
 
     def for_ledger(self) -> dict[str, Any]:
         """Return what the ledger keeps: no free text, since people write names into descriptions."""
-        left_out = {"files", "disputed", "series_description", "series_instance_uid", "tag_values"}
-        return self.model_dump(mode="json", exclude=left_out) | {"contradictory": bool(self.disputed)}
+        unfit = {"files", "disputed", "series_description", "series_instance_uid", "tag_values", "headers", "left_out"}
+        return self.model_dump(mode="json", exclude=unfit) | {"contradictory": bool(self.disputed)}
 
 
 class StudySummary(BaseModel):
@@ -108,24 +99,6 @@ class StudySummary(BaseModel):
     sex: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Header:
-    """What is taken from one file, as plain values: a foreign value that is none shows here and nowhere later."""
-
-    sop_class_uid: str
-    modality: str
-    images: int
-    image_types: tuple[str, ...]
-    body_part_examined: str
-    series_description: str
-    places: tuple[_Place, ...]
-    tag_values: tuple[tuple[str, str], ...]
-    own: bool
-    patient_id: str
-    age_years: float | None
-    sex: str
-
-
 def summarise(spool: Path, study: AssembledStudy, tags: Collection[str] = ()) -> StudySummary:
     """Read the headers of a study; a file that cannot be parsed is named in its series.
 
@@ -142,58 +115,44 @@ def summarise_series(
     folder: Path, study_instance_uid: str, series: Mapping[str, Versions], tags: Collection[str]
 ) -> StudySummary:
     """Likewise, of the files below a folder that are of each series, by its UID."""
-    patient_ids: set[str] = set()
-    first: _Header | None = None
+    patients: list[PatientHeader] = []
     summaries = []
     for uid, versions in sorted(series.items()):
-        headers, unreadable = _headers(folder, versions.files, tags)
-        patient_ids |= {header.patient_id for header in headers}
-        first = first if first is not None else next(iter(headers), None)
-        summaries.append(_summary(uid, versions, headers, unreadable))
+        images, of_patients, unreadable = _headers(folder, versions.files, tags)
+        patients += of_patients
+        summaries.append(_summary(uid, versions, images, unreadable))
     return StudySummary(
         study_instance_uid=study_instance_uid,
         series=tuple(summaries),
-        patient_ids=len(patient_ids),
-        age_years=first.age_years if first is not None else None,
-        sex=first.sex if first is not None else "",
+        patient_ids=len({patient.patient_id for patient in patients}),
+        age_years=patients[0].age_years if patients else None,
+        sex=patients[0].sex if patients else "",
     )
 
 
-def _headers(spool: Path, files: Sequence[str], tags: Collection[str]) -> tuple[list[_Header], tuple[str, ...]]:
-    headers, unreadable = [], []
+def _headers(
+    spool: Path, files: Sequence[str], tags: Collection[str]
+) -> tuple[list[ImageHeader], list[PatientHeader], tuple[str, ...]]:
+    images, patients, unreadable = [], [], []
     for file in files:
         try:
-            headers.append(_header(spool / file, tags))
+            image, patient = headers_of(spool, file, tags)
         # One file that nobody can read must not keep its study from being recorded.
         except (*PARSE_ERRORS, NodeError):
             unreadable.append(Path(file).name)
-    return headers, tuple(unreadable)
-
-
-def _header(file: Path, asked: Collection[str]) -> _Header:
-    """Read one file. Raises NodeError and whatever pydicom raises."""
-    found = read_header(file, [*_IMAGE, *_PATIENT, *_FRAMES, *asked])
-    return _Header(
-        sop_class_uid=str(found.get("SOPClassUID") or ""),
-        modality=_text(found.get("Modality")),
-        images=int(found.get("NumberOfFrames") or 1),
-        image_types=tuple(map(_text, _values(found.get("ImageType")))),
-        body_part_examined=_text(found.get("BodyPartExamined")),
-        series_description=_text(found.get("SeriesDescription")),
-        places=tuple(_places(found)),
-        tag_values=tuple((tag, _text(value)) for tag in asked for value in _values(found.get(tag)) if _text(value)),
-        own=str(found.get("Manufacturer")) == "wetread" and "ContributingEquipmentSequence" in found,
-        patient_id=str(found.get("PatientID") or ""),
-        age_years=_age_years(found),
-        sex=_sex(found),
-    )
+        else:
+            images.append(image)
+            patients.append(patient)
+    return images, patients, tuple(unreadable)
 
 
 def _summary(
-    series_uid: str, versions: Versions, headers: Sequence[_Header], unreadable: tuple[str, ...]
+    series_uid: str, versions: Versions, headers: Sequence[ImageHeader], unreadable: tuple[str, ...]
 ) -> SeriesSummary:
     modalities = {header.modality for header in headers}
-    spacing_mm, coverage_mm = _extent_mm([place for header in headers for place in header.places])
+    frames = [frame for header in headers for frame in header.frames]
+    places = [frame.place for frame in frames if frame.place is not None]
+    spacing_mm, coverage_mm = _extent_mm(places)
     return SeriesSummary(
         series_instance_uid=series_uid,
         files=versions.files,
@@ -205,43 +164,17 @@ def _summary(
         series_description=headers[0].series_description if headers else "",
         slice_spacing_mm=spacing_mm,
         coverage_mm=coverage_mm,
-        orientation=_orientation([place for header in headers for place in header.places]),
-        tag_values=_tag_values(headers),
+        orientation=_orientation(places),
+        tag_values=values_by_keyword(frame.values for frame in frames),
         disputed=versions.disputed,
         zeroed=versions.zeroed,
         own=any(header.own for header in headers),
         unreadable=unreadable,
+        headers=tuple(headers),
     )
 
 
-def _places(header: Any) -> list[_Place]:
-    """Return (position, orientation) of each frame that has both."""
-    frames = header.get("PerFrameFunctionalGroupsSequence")
-    if not frames:
-        return _place(header, header)
-    shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
-    places = []
-    for frame in frames:
-        position = (frame.get("PlanePositionSequence") or [None])[0]
-        orientation = frame.get("PlaneOrientationSequence") or (
-            shared.get("PlaneOrientationSequence") if shared else None
-        )
-        if position is not None and orientation:
-            places += _place(position, orientation[0])
-    return places
-
-
-def _place(position: Any, orientation: Any) -> list[_Place]:
-    where, directions = position.get("ImagePositionPatient"), orientation.get("ImageOrientationPatient")
-    if not where or not directions or len(where) != 3 or len(directions) != 6:  # noqa: PLR2004  # PS3.3 C.7.6.2.1.1
-        return []
-    place = tuple(map(float, where)), tuple(map(float, directions))
-    if not all(math.isfinite(value) for part in place for value in part):
-        raise ValueError("a position or direction that is not finite")
-    return [place]
-
-
-def _extent_mm(places: Sequence[_Place]) -> tuple[float | None, float | None]:
+def _extent_mm(places: Sequence[Place]) -> tuple[float | None, float | None]:
     """Return the largest gap and the whole extent along the first slice's normal, in hundredths of a millimetre.
 
     What positions and directions are rounded to, and the computer's own rounding, makes no gap of 3 mm a larger one.
@@ -255,51 +188,9 @@ def _extent_mm(places: Sequence[_Place]) -> tuple[float | None, float | None]:
     return (round(max(gaps), 2), round(distances[-1] - distances[0], 2)) if gaps else (None, None)
 
 
-def _orientation(places: Sequence[_Place]) -> str:
+def _orientation(places: Sequence[Place]) -> str:
     if not places:
         return ""
     (a, b, c, d, e, f) = places[0][1]
     normal = [abs(b * f - c * e), abs(c * d - a * f), abs(a * e - b * d)]
     return ("sagittal", "coronal", "axial")[normal.index(max(normal))]
-
-
-def _tag_values(headers: Sequence[_Header]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, set[str]] = {}
-    for header in headers:
-        for tag, value in header.tag_values:
-            found.setdefault(tag, set()).add(value)
-    return {tag: tuple(sorted(values)) for tag, values in found.items()}
-
-
-def _text(value: Any) -> str:
-    """Return a value without the spaces around it: they pad codes and short texts, and mean nothing (PS3.5 6.2)."""
-    return "" if value is None else str(value).strip()
-
-
-def _age_years(header: Any) -> float | None:
-    stated = re.fullmatch(r"(\d{1,3})([DWMY])", str(header.get("PatientAge") or "").strip())
-    if stated is not None:
-        return round(int(stated[1]) * _AGE_UNITS[stated[2]], 2)
-    born, studied = _date(header.get("PatientBirthDate")), _date(header.get("StudyDate"))
-    if born is None or studied is None or studied < born:
-        return None
-    return round((studied - born).days / _DAYS_A_YEAR, 2)
-
-
-def _date(value: Any) -> date | None:
-    text = str(value or "").strip()
-    try:
-        return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007  # DICOM dates have no zone
-    except ValueError:
-        return None
-
-
-def _sex(header: Any) -> str:
-    value = str(header.get("PatientSex") or "").strip().upper()
-    return value if value in ("M", "F", "O") else ""
-
-
-def _values(value: Any) -> Sequence[Any]:
-    if value is None:
-        return ()
-    return list(value) if isinstance(value, list | tuple | MultiValue) else [value]

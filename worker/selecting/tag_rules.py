@@ -1,7 +1,7 @@
 """Free rules of a card on any attribute of the images: tests joined by all, any and not. Pure."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -13,7 +13,7 @@ from worker.text_patterns import is_in, regular_expression
 TagValues = Mapping[str, tuple[str, ...]]
 
 _JOINED = ("all", "any", "not_")
-_TESTS = ("present", "equals", "matches", "at_least", "at_most")
+_TESTS = ("present", "equals", "includes", "matches", "at_least", "at_most")
 #: Binary, sequences, and names of people: nothing to choose a series by.
 _UNFIT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN", "PN"})
 
@@ -21,8 +21,8 @@ _UNFIT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN", "PN"})
 class TagRule(BaseModel):
     """Either a test of one attribute, or rules joined by `all`, `any` or `not`.
 
-    A test holds when it holds for every value that the series' images have; without a value only `present = false`
-    holds.
+    A test holds when it holds for every value that the images have, `includes` when it holds for one of them; without
+    a value only `present = false` holds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -33,6 +33,10 @@ class TagRule(BaseModel):
     tag: str = Field(default="", description="DICOM keyword, such as ContrastBolusAgent")
     present: bool | None = None
     equals: tuple[str, ...] = Field(default=(), description="one of these, case does not matter")
+    includes: tuple[str, ...] = Field(
+        default=(),
+        description="one of these is among the values (Image Type (0008,0008) has several), case does not matter",
+    )
     matches: str = Field(
         default="",
         description="a regular expression (as in RE2: no look-around, no backreferences) that is found in it, case "
@@ -41,7 +45,7 @@ class TagRule(BaseModel):
     at_least: float | None = Field(default=None, allow_inf_nan=False)
     at_most: float | None = Field(default=None, allow_inf_nan=False)
 
-    @field_validator("equals", mode="before")
+    @field_validator("equals", "includes", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
@@ -69,8 +73,8 @@ class TagRule(BaseModel):
         tests = [name for name in _TESTS if getattr(self, name) not in (None, (), "")]
         if len(joined) + bool(self.tag) != 1 or bool(tests) != bool(self.tag):
             raise ValueError(
-                "a rule is either { tag, and at least one of present, equals, matches, at_least, at_most } or one of "
-                "all, any, not"
+                "a rule is either { tag, and at least one of present, equals, includes, matches, at_least, at_most } "
+                "or one of all, any, not"
             )
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise ValueError(
@@ -99,10 +103,11 @@ class TagRule(BaseModel):
             return False
         if not found:
             return self.present is False
-        return all(self._fits(value) for value in found)
+        included = not self.includes or any(_is_one_of(self.includes, value) for value in found)
+        return included and all(self._fits(value) for value in found)
 
     def _fits(self, value: str) -> bool:
-        if self.equals and value.strip().casefold() not in {allowed.strip().casefold() for allowed in self.equals}:
+        if self.equals and not _is_one_of(self.equals, value):
             return False
         if self.matches and not is_in(self.matches, value):
             return False
@@ -125,11 +130,16 @@ class TagRule(BaseModel):
         tests = {
             "present": None if self.present is None else "present" if self.present else "absent",
             "equals": f"one of {', '.join(self.equals)}" if self.equals else None,
+            "includes": f"including {' or '.join(self.includes)}" if self.includes else None,
             "matches": f"like {self.matches}" if self.matches else None,
             "at_least": None if self.at_least is None else f"at least {self.at_least:g}",
             "at_most": None if self.at_most is None else f"at most {self.at_most:g}",
         }
         return f"{self.tag} " + " and ".join(words for words in tests.values() if words)
+
+
+def _is_one_of(allowed: Iterable[str], value: str) -> bool:
+    return value.strip().casefold() in {each.strip().casefold() for each in allowed}
 
 
 @functools.lru_cache(maxsize=64)

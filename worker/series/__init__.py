@@ -8,5 +8,5 @@ waveform_reading   ECG
 frame_decoders     the fastest for each transfer syntax; plain_frames, those that need no pydicom
 rescaling          stored values to what they mean; stated_units, in which unit; pixel_padding, which are no image
 series_depicted    what its images show: part of the body, side, view; how finely, and how they were taken
-channel_series     several series as channels
+channel_series     several series as channels; fitting_frames, which of a multi-frame image are read
 """

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
 from models.preparing.grid import grid_of, share_covered
@@ -10,6 +11,7 @@ from models.volume import Volume
 from worker.errors import SeriesRefused
 from worker.instances.inputs_digest import digest_of_channels
 from worker.instances.series_repairs import covered_in_part
+from worker.selecting.tag_rules import TagRule
 from worker.series.series_volume import LoadedSeries, load_series
 
 #: How much of the first series' space a channel must show. Ordinary scans of one organ differ in field of view: of a
@@ -21,7 +23,11 @@ _NEARLY_ALL = 0.9
 
 
 def load_channels(
-    series: Sequence[Sequence[Path]], *, max_voxels: int, same_frame_of_reference: bool = True
+    series: Sequence[Sequence[Path]],
+    *,
+    max_voxels: int,
+    same_frame_of_reference: bool = True,
+    images: Sequence[TagRule | None] = (),
 ) -> LoadedSeries:
     """Read one series, or several of which the first is the volume and the others its channels.
 
@@ -29,10 +35,13 @@ def load_channels(
         series: Files of each, the first one's first.
         max_voxels: Of each.
         same_frame_of_reference: Whether the others must lie in the first one's Frame of Reference (PS3.3 C.7.4.1).
+        images: Which frames of each are read where it is one multi-frame image; left out, all.
 
     Raises SeriesRefused, SeriesUnreadable.
     """
-    first, *others = [load_series(files, max_voxels=max_voxels) for files in series]
+    first, *others = [
+        load_series(files, max_voxels=max_voxels, images=rule) for files, rule in zip_longest(series, images)
+    ]
     if not others:
         return first
     volumes, covered = [], []

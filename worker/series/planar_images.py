@@ -18,6 +18,8 @@ from worker.errors import SeriesRefused
 from worker.instances.pydicom_errors import told_as_unreadable
 from worker.instances.series_repairs import AT_DETECTOR, BRIGHTNESS, INVERTED
 from worker.instances.source_repairs import patient_orientation_of
+from worker.selecting.tag_rules import TagRule
+from worker.series.fitting_frames import fitting_frames
 from worker.series.image_frames import decode, has_place, rescale_of, voxels_announced
 from worker.series.pixel_padding import padding_of, stored_range
 from worker.series.planar_spacing import is_at_detector, pixel_aspect, spacing_mm
@@ -82,7 +84,9 @@ def is_planar(datasets: Sequence[Any], names: Sequence[str]) -> bool:
     return True
 
 
-def load_planar(datasets: Sequence[Any], names: Sequence[str], *, max_voxels: int) -> PlanarSeries:
+def load_planar(
+    datasets: Sequence[Any], names: Sequence[str], *, max_voxels: int, images: TagRule | None = None
+) -> PlanarSeries:
     """Read the images of a series, one multi-frame or several single-frame ones in the order of Instance Number.
 
     Values are after the Modality LUT (PS3.3 C.11.1), high ones bright, padding as dark as the darkest of its image.
@@ -95,6 +99,9 @@ def load_planar(datasets: Sequence[Any], names: Sequence[str], *, max_voxels: in
     order = _order(datasets, names)
     datasets, names = [datasets[place] for place in order], [names[place] for place in order]
     frames = _frames(datasets, names)
+    if frames[0][1]:
+        fitting = fitting_frames(datasets[0], names[0], images)
+        frames = [frame for frame in frames if frame[1] in fitting]
     spacings, aspects = set(), []
     for dataset, name in zip(datasets, names, strict=True):
         with told_as_unreadable(name):

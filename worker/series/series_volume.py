@@ -28,6 +28,8 @@ from worker.instances.plain_values import value_of
 from worker.instances.pydicom_errors import told_as_unreadable
 from worker.instances.quick_parsing import quickly_parsed
 from worker.instances.series_repairs import AS_STORED, THICKNESS, UNSCALED, copies_left_out
+from worker.selecting.tag_rules import TagRule
+from worker.series.fitting_frames import fitting_frames
 from worker.series.frame_decoders import in_parallel
 from worker.series.image_frames import PIXELS, Frame, decode, frames_of, said_between_slices_mm, voxels_announced
 from worker.series.one_acquisition import require_one_acquisition
@@ -81,8 +83,13 @@ class LoadedSeries:
         return (*self.datasets, *self.others)
 
 
-def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
+def load_series(files: Sequence[Path], *, max_voxels: int, images: TagRule | None = None) -> LoadedSeries:
     """Read the files of one series.
+
+    Args:
+        files: Those that are read.
+        max_voxels: More are refused.
+        images: Which frames of a multi-frame image are read; None for all.
 
     Raises SeriesRefused (its message begins with the name of what is wrong) and SeriesUnreadable.
     """
@@ -97,10 +104,12 @@ def load_series(files: Sequence[Path], *, max_voxels: int) -> LoadedSeries:
         def digest() -> str:
             return digest_of_series((str(value_of(dataset, "SOPInstanceUID")), told.result()) for dataset, told in read)
 
-        return _loaded(datasets, names, digest, max_voxels)
+        return _loaded(datasets, names, digest, max_voxels, images)
 
 
-def _loaded(datasets: list[Any], names: list[str], digest: Callable[[], str], max_voxels: int) -> LoadedSeries:
+def _loaded(
+    datasets: list[Any], names: list[str], digest: Callable[[], str], max_voxels: int, images: TagRule | None
+) -> LoadedSeries:
     _require_one_of_each(datasets, names, _ONE_OF_EACH)
     if "WaveformSequence" in datasets[0]:
         if len(datasets) > 1:
@@ -114,7 +123,7 @@ def _loaded(datasets: list[Any], names: list[str], digest: Callable[[], str], ma
             repairs=repairs,
         )
     if is_planar(datasets, names):
-        planar = load_planar(datasets, names, max_voxels=max_voxels)
+        planar = load_planar(datasets, names, max_voxels=max_voxels, images=images)
         return LoadedSeries(
             source=planar.image,
             datasets=tuple(_without_bulk(dataset) for dataset in planar.datasets),
@@ -122,15 +131,20 @@ def _loaded(datasets: list[Any], names: list[str], digest: Callable[[], str], ma
             inputs_digest=digest(),
             repairs=planar.repairs,
         )
-    return _load_images(datasets, names, digest, max_voxels)
+    return _load_images(datasets, names, digest, max_voxels, images)
 
 
-def _load_images(datasets: list[Any], names: list[str], digest: Callable[[], str], max_voxels: int) -> LoadedSeries:
+def _load_images(
+    datasets: list[Any], names: list[str], digest: Callable[[], str], max_voxels: int, images: TagRule | None
+) -> LoadedSeries:
     _require_one_of_each(datasets, names, _ONE_SPACE)
     voxels = sum(voxels_announced(dataset, name) for dataset, name in zip(datasets, names, strict=True))
     if voxels > max_voxels:
         raise SeriesRefused(f"too large: the headers announce {voxels} voxels, worker.max_voxels is {max_voxels}")
     frames = frames_of(datasets, names)
+    if frames[0].number:
+        fitting = fitting_frames(datasets[0], names[0], images)
+        frames = [frame for frame in frames if frame.number in fitting]
     with told_as_unreadable(names[0]):
         thickness_mm, apart_mm = (
             said_between_slices_mm(datasets[0], keyword) for keyword in ("SliceThickness", "SpacingBetweenSlices")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from typer.testing import CliRunner, Result
 
 from models.errors import CardError, ModelError
@@ -14,6 +15,7 @@ from models.testing import write_threshold_model
 from models.testing_classifier import write_image_classifier
 from ops import cli
 from tests.code_models import command_entry
+from worker.gate.bundle import content_items
 from worker.testing import write_mr_series
 
 
@@ -201,6 +203,45 @@ def test_a_series_that_the_card_would_not_choose_is_read_and_told(tmp_path: Path
     assert done.stderr.rstrip().endswith("modality MR, not CT")
     write_threshold_model(tmp_path / "models", id="heads", modality=["MR"])
     assert "by its card" not in ask(tmp_path, "run", "heads", tmp_path / "series", "--out", tmp_path / "out").stderr
+
+
+def test_of_a_series_the_images_that_the_card_names_are_read(tmp_path: Path) -> None:
+    """As the running house would; where none is of its kind all are, and it is told."""
+    write_threshold_model(tmp_path / "models", id="heads", images='{ tag = "ImageType", includes = "M" }')
+    write_mr_series(tmp_path / "series", slices=4, attributes={"ImageType": ["ORIGINAL", "PRIMARY", "M"]})
+    (scout,) = write_mr_series(
+        tmp_path / "scout", slices=1, attributes={"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}
+    )
+    write_mr_series(tmp_path / "others", slices=4)
+    scout.rename(tmp_path / "series" / "scout.dcm")
+    done = ask(tmp_path, "run", "heads", tmp_path / "series", "--out", tmp_path / "out")
+    assert (done.exit_code, "by its card" in done.stderr) == (0, False), done.output
+    report = dcmread(tmp_path / "out" / "text-sr.dcm")
+    texts = [str(item.get("TextValue")) for item in content_items(report)]
+    assert "1 other image of this series is not of the kind that this model reads, and was not read." in texts
+    done = ask(tmp_path, "run", "heads", tmp_path / "others", "--out", tmp_path / "out")
+    assert "it has no image with ImageType including M" in done.stderr
+
+
+def test_of_an_enhanced_image_the_frames_that_the_card_names_are_read(tmp_path: Path, shared_data: Path) -> None:
+    """Of a real one of diffusion: what is found lies in the frames without weighting, and others are told of."""
+    write_threshold_model(tmp_path / "models", threshold=0.3, images='{ tag = "DiffusionBValue", at_most = 0 }')
+    (tmp_path / "dti").mkdir()
+    (file,) = (shared_data / "odd-series" / "philips_enhanced" / "dti" / "001").iterdir()
+    image = dcmread(file)
+    image.FrameOfReferenceUID = "1.2.3"  # an anonymiser removed it
+    image.save_as(tmp_path / "dti" / "a.dcm")
+    done = ask(tmp_path, "run", "constant-answer", tmp_path / "dti", "--out", tmp_path / "out")
+    assert (done.exit_code, "by its card" in done.stderr) == (0, False), done.output
+    segmentation = dcmread(tmp_path / "out" / "seg.dcm")
+    sources = {
+        int(source.ReferencedFrameNumber)
+        for groups in segmentation.PerFrameFunctionalGroupsSequence
+        for source in groups.DerivationImageSequence[0].SourceImageSequence
+    }
+    assert sources == {1, 5, 9, 13, 17, 21, 25, 29}
+    texts = [str(item.get("TextValue")) for item in content_items(dcmread(tmp_path / "out" / "sr.dcm"))]
+    assert "24 other images of this series are not of the kind that this model reads, and were not read." in texts
 
 
 def test_what_the_disk_refuses_is_told(tmp_path: Path) -> None:

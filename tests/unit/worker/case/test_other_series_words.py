@@ -140,6 +140,27 @@ def test_one_other_is_told_as_one(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_images_of_the_series_that_the_card_leaves_out_are_told(tmp_path: Path, language: Language) -> None:
+    """A lateral view beside the frontal one that was read; before everything else, with which one was read."""
+    two = a_view(tmp_path, OtherSeries(left_out=2), language)
+    which, unread = other_series_sentences(two)
+    assert "PA" in which
+    assert "2" in unread
+    assert which_sentences(two) == ()
+    (_, one) = other_series_sentences(replace(two, others=OtherSeries(left_out=1)))
+    if language == "en":
+        assert unread == "2 other images of this series are not of the kind that this model reads, and were not read."
+        assert one == "1 other image of this series is not of the kind that this model reads, and was not read."
+    assert {which, unread} <= set(texts_of(two, "SR"))
+    told = "".join(texts_of(two, "TEXT-SR")).replace(" ", "")  # a long one stands in several lines
+    assert all(each.replace(" ", "") in told for each in (which, unread))
+    recording = replace(case_of(an_ecg(), an_ecg_reading(), an_ecg_card()), others=OtherSeries(left_out=1))
+    assert "recording of this series" in other_series_sentences(recording)[1]
+    digests = {recipe_digest("r", ReportSettings(), others=others) for others in (None, OtherSeries(left_out=1), THREE)}
+    assert len(digests) == 3
+
+
 def test_a_view_by_code_and_a_series_without_a_number(tmp_path: Path) -> None:
     """A mammogram's view may be a code alone; where a header has neither, the UID tells which series it was."""
     code = Dataset()

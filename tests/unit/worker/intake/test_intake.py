@@ -16,6 +16,7 @@ from worker.jobs.job import JobState, Priority
 from worker.jobs.priority import SitePriorities
 from worker.jobs.priority_settings import PriorityRule
 from worker.ledger.ledger import Ledger
+from worker.planar_testing import a_chest, write_planar_image
 from worker.selecting.other_series import OtherSeries
 from worker.settings import ModelsSettings
 from worker.testing import write_mr_series
@@ -33,9 +34,11 @@ def study(tmp_path: Path) -> AssembledStudy:
     )
 
 
-def taken(ledger: Ledger, root: Path, study: AssembledStudy, *rules: PriorityRule, zone: str = "UTC") -> Priority:
-    """Let a study in; return how urgent its job is."""
-    write_threshold_model(root / "models")
+def taken(
+    ledger: Ledger, root: Path, study: AssembledStudy, *rules: PriorityRule, zone: str = "UTC", images: str = ""
+) -> Priority:
+    """Let a study in, of which a model reads these images; return how urgent its job is."""
+    write_threshold_model(root / "models", images=images)
     heard: list[AssembledStudy] = []
     intake = Intake(
         ledger=ledger,
@@ -122,6 +125,26 @@ def test_a_job_is_queued_with_what_fits_as_well(ledger: Ledger, tmp_path: Path, 
     taken(ledger, tmp_path, replace(study, series=(*study.series, other)))
     claim = claim_next(ledger)
     assert (claim.series_instance_uid, claim.others) == ("1.2.3.1", OtherSeries(series=1, images=3))
+
+
+def test_an_image_that_the_card_leaves_out_is_counted_and_not_read(ledger: Ledger, tmp_path: Path) -> None:
+    """The lateral view comes after the read, and is none of its images: no other read."""
+    images = '{ tag = "ViewPosition", equals = "PA" }'
+    frontal = write_planar_image(tmp_path / "spool" / "a" / "b" / "1.dcm", a_chest())
+    lateral = write_planar_image(
+        tmp_path / "spool" / "a" / "b" / "2.dcm", a_chest(50, 40), number=2, attributes={"ViewPosition": "LL"}
+    )
+    names = [str(file.relative_to(tmp_path / "spool")) for file in (frontal, lateral)]
+    one, both = (
+        replace(assembled(), series=(AssembledSeries(series_instance_uid="1.2.3.1", files=tuple(some)),))
+        for some in (names[:1], names)
+    )
+    taken(ledger, tmp_path, both, images=images)
+    claim = claim_next(ledger)
+    assert (claim.files, claim.others) == ((names[0],), OtherSeries(left_out=1))
+    taken(ledger, tmp_path, one, images=images)
+    taken(ledger, tmp_path, both, images=images)
+    assert [job.state for job in ledger.jobs()] == [JobState.CLAIMED]
 
 
 def test_a_tie_does_not_change_the_series_that_was_read(ledger: Ledger, tmp_path: Path, study: AssembledStudy) -> None:

@@ -9,6 +9,7 @@ from worker.selecting.tag_rules import TagRule
 
 KERNEL = {"tag": "ConvolutionKernel", "matches": "^B[12]"}
 CONTRAST = {"tag": "ContrastBolusAgent", "present": True}
+SCOUT = {"tag": "ImageType", "includes": "localizer"}
 ECHO = {"tag": "EchoTime", "at_least": 2, "at_most": 10}
 
 
@@ -22,6 +23,12 @@ ECHO = {"tag": "EchoTime", "at_least": 2, "at_most": 10}
         ({"tag": "PatientPosition", "equals": ["HFS", "hfp"]}, {"PatientPosition": ("HFP",)}, True),
         ({"tag": "PatientPosition", "equals": "HFS "}, {"PatientPosition": ("HFS",)}, True),
         ({"tag": "PatientPosition", "equals": "HFS"}, {"PatientPosition": ("FFS",)}, False),
+        (SCOUT, {"ImageType": ("LOCALIZER", "ORIGINAL")}, True),
+        (SCOUT, {"ImageType": ("AXIAL", "ORIGINAL")}, False),
+        (SCOUT, {}, False),
+        ({"not": SCOUT}, {}, True),
+        ({"tag": "ImageType", "includes": ["Axial", "HELICAL "]}, {"ImageType": ("AXIAL", "ORIGINAL")}, True),
+        (SCOUT | {"matches": "^[A-Z]+$"}, {"ImageType": ("LOCALIZER", "M1")}, False),
         (KERNEL, {"ConvolutionKernel": ("b20f", "B10")}, True),
         (KERNEL, {"ConvolutionKernel": ("B20f", "B70")}, False),
         (ECHO, {"EchoTime": ("2.98",)}, True),
@@ -61,6 +68,7 @@ def test_a_wrong_rule_is_refused(rule: dict[str, Any], told: str) -> None:
 
 def test_a_rule_is_told_in_words_and_names_its_tags() -> None:
     """The reason why a series was not chosen quotes the card, never the image."""
+    assert str(TagRule.model_validate(SCOUT)) == "ImageType including localizer"
     rule = TagRule.model_validate({"all": [{"not": CONTRAST}, {"any": [ECHO, KERNEL]}]})
     assert str(rule) == (
         "not (ContrastBolusAgent present) and (EchoTime at least 2 and at most 10 or ConvolutionKernel like ^B[12])"

@@ -11,6 +11,7 @@ from models.volume import Image, Volume
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.instances.series_repairs import AT_DETECTOR
 from worker.planar_testing import CLASSES, a_chest, write_planar_image
+from worker.selecting.tag_rules import TagRule
 from worker.series.series_volume import LoadedSeries, load_series
 
 ROOM = 10**7
@@ -288,3 +289,27 @@ def test_a_header_says_whether_an_image_is_mirrored(tmp_path: Path, orientation:
     assert loaded(file)[0].mirrored is mirrored
     as_usual = write_planar_image(tmp_path / "b.dcm", a_chest(), number=2)
     assert loaded(as_usual, file)[0].mirrored is mirrored
+
+
+def test_of_a_clip_the_frames_that_a_card_asks_for_are_read(tmp_path: Path) -> None:
+    """By their functional groups; a clip without them is read whole, and one without such a frame is refused."""
+    groups = []
+    for time in (1, 2, 2):
+        content, group = Dataset(), Dataset()
+        content.TemporalPositionIndex = time
+        group.FrameContentSequence = [content]
+        groups.append(group)
+    clip = np.stack([a_chest() + place for place in range(3)])
+    described = write_planar_image(
+        tmp_path / "a.dcm", clip, kind="XA", attributes={"PerFrameFunctionalGroupsSequence": groups}
+    )
+    rule = TagRule.model_validate({"tag": "TemporalPositionIndex", "equals": "2"})
+    series = load_series([described], max_voxels=ROOM, images=rule)
+    assert isinstance(series.source, Image)
+    np.testing.assert_array_equal(series.source.array, clip[1:])
+    assert series.frame_numbers == (2, 3)
+    plain = write_planar_image(tmp_path / "b.dcm", clip, kind="XA", number=2)
+    assert load_series([plain], max_voxels=ROOM, images=rule).frame_numbers == (1, 2, 3)
+    never = TagRule.model_validate({"tag": "TemporalPositionIndex", "equals": "3"})
+    with pytest.raises(SeriesRefused, match=r"no images: a[.]dcm has no frame with TemporalPositionIndex one of 3"):
+        load_series([described], max_voxels=ROOM, images=never)

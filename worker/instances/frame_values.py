@@ -1,0 +1,62 @@
+"""What a header says of each image in it, as text: its own attributes, and those of its frames' functional groups."""
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+from pydicom.multival import MultiValue
+
+#: (keyword, value), one for each value of an attribute; none of an attribute that is missing or empty.
+Values = tuple[tuple[str, str], ...]
+
+
+def values_of_frames(header: Any, keywords: Collection[str]) -> list[Values]:
+    """Return what a header says of these attributes, of each frame that its functional groups describe, else once.
+
+    Of a frame that is what its own groups say, else those of all frames, else the image (PS3.3 C.7.6.16). Values are
+    without the spaces around them: they pad codes and short texts, and mean nothing (PS3.5 6.2). Raises whatever
+    pydicom raises.
+    """
+    own = header.get("PerFrameFunctionalGroupsSequence")
+    if not own or not keywords:
+        return [_values([header], keywords)] * max(1, len(own or ()))
+    shared = [*_macros(header.get("SharedFunctionalGroupsSequence")), header]
+    return [_values([*_macros([groups]), *shared], keywords) for groups in own]
+
+
+def values_by_keyword(frames: Iterable[Values]) -> dict[str, tuple[str, ...]]:
+    """Return the distinct values of each attribute among frames, as a rule takes them."""
+    found: dict[str, set[str]] = {}
+    for values in frames:
+        for keyword, value in values:
+            found.setdefault(keyword, set()).add(value)
+    return {keyword: tuple(sorted(values)) for keyword, values in found.items()}
+
+
+def text_of(value: Any) -> str:
+    """Return a value as text without the spaces around it."""
+    return "" if value is None else str(value).strip()
+
+
+def values_in(value: Any) -> list[Any]:
+    """Return the values of an attribute."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple | MultiValue) else [value]
+
+
+def _macros(sequence: Any) -> Iterator[Any]:
+    """Yield the item of each macro of the first functional groups in a sequence."""
+    for element in (sequence or [()])[0]:
+        if element.VR == "SQ" and element.value:
+            yield element.value[0]
+
+
+def _values(items: list[Any], keywords: Collection[str]) -> Values:
+    return tuple((keyword, text) for keyword in keywords for text in _first_texts(items, keyword))
+
+
+def _first_texts(items: list[Any], keyword: str) -> list[str]:
+    for item in items:
+        if texts := [text for value in values_in(item.get(keyword)) if (text := text_of(value))]:
+            return texts
+    return []
