@@ -131,6 +131,8 @@ def _best(rules: SeriesRules, candidates: Sequence[SeriesSummary], before: Path 
     if len(equal) > 1:
         told = "was read before" if _is_in(best, before) else "has the first UID"
         why += f" ({len(equal)} of them equally well, of which this {told})"
+    if best.left_out:
+        why += f", {best.images} of its {best.images + best.left_out} images: those with {rules.images}"
     # Images without a place in space are another view each, or another clip: none is a better copy of another.
     as_well = fitting if not best.orientation else equal
     return _Found(series=best, why=why, others=tuple(one for one in as_well if one is not best))

@@ -85,6 +85,7 @@ def test_one_view_of_two_is_read(tmp_path: Path) -> None:
     choice = choose(card, a_summary(tmp_path, card, u1_2=files))
     assert (choice.runs, choice.files) == (True, ("dx/1.dcm",))
     assert choice.others == OtherSeries(left_out=1)
+    assert choice.reason == "the only series that fits, 1 of its 2 images: those with ViewPosition one of PA"
     both = a_card(tmp_path, modality=["DX"])
     assert choose(both, a_summary(tmp_path, both, u1_2=files)).files == ("dx/1.dcm", "dx/2.dcm")
     every = a_card(tmp_path, where=PA)
