@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from models.card.card_critical import CriticalRule
-from models.card.card_inference import Command, EntryPoint, Inference, LocateThenRead, SlidingWindow
+from models.card.card_inference import Command, Inference, LocateThenRead, SlidingWindow
 from models.card.card_interpretation import (
     BoxInterpretation,
     ClassificationInterpretation,
@@ -19,6 +19,7 @@ from models.card.card_interpretation import (
     LabelMapInterpretation,
     NumbersInterpretation,
 )
+from models.card.card_kinds import kinds_problem
 from models.card.card_mistakes import mistakes
 from models.card.card_network import Golden, Network
 from models.card.card_parts import Concept, Identifier, Label, Range, Strict, Text, Written, alike
@@ -162,6 +163,8 @@ class Card(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Card":
+        if problem := kinds_problem(self.preparation.kind, self.inference.strategy, self.interpretation.kind):
+            raise ValueError(problem)
         if isinstance(self.interpretation, LabelMapInterpretation) and not self.labels:
             raise ValueError("a label map needs at least one [[labels]]")
         if isinstance(self.interpretation, NumbersInterpretation):
@@ -170,13 +173,8 @@ class Card(Strict):
             self._check_boxes()
         elif not isinstance(self.preparation, ImagePreparation):
             self._check_smallest()
-        if isinstance(self.inference, SlidingWindow) and self.interpretation.kind == "labels":
-            raise ValueError("label numbers of overlapping windows have no mean: answer classes, and kind = classes")
-        outside = isinstance(self.inference, (EntryPoint, Command))
-        if outside != isinstance(self.preparation, NoPreparation) or outside == bool(self.networks):
-            raise ValueError(
-                "the strategies entry-point and command, and only they, go with preparation.kind = none and no networks"
-            )
+        if isinstance(self.preparation, NoPreparation) == bool(self.networks):
+            raise ValueError("the strategies entry-point and command, and only they, go without [networks]")
         if isinstance(self.inference, LocateThenRead) and set(self.networks) != {"locator", "main"}:
             raise ValueError("locate-then-read needs the networks locator and main")
         if isinstance(self.preparation, ImagePreparation):
@@ -192,13 +190,6 @@ class Card(Strict):
                 )
 
     def _check_numbers(self, interpretation: NumbersInterpretation) -> None:
-        if self.inference.strategy not in {"whole", "entry-point", "command"} or isinstance(
-            self.preparation, WaveformPreparation
-        ):
-            raise ValueError(
-                "numbers are answered by a network that is given all of a volume, an image or signals, by the strategy "
-                "whole, or by code: allowed are whole, entry-point and command"
-            )
         if self.labels:
             raise ValueError("numbers have no label: leave out [[labels]]")
         scaled = any((each.scale, each.offset) != (1, 0) for each in interpretation.numbers)
@@ -206,8 +197,6 @@ class Card(Strict):
             raise ValueError("a program tells numbers with their units: leave out scale and offset")
 
     def _check_images(self) -> None:
-        if self.inference.strategy != "whole":
-            raise ValueError("images are read by the strategy whole")
         if any(label.instances for label in self.labels):
             raise ValueError("instances are counted in volumes only, not on images")
         if isinstance(self.interpretation, LabelMapInterpretation) and any(label.counted for label in self.labels):
@@ -227,8 +216,6 @@ class Card(Strict):
     def _check_boxes(self) -> None:
         if not self.labels:
             raise ValueError("boxes need at least one [[labels]]")
-        if self.inference.strategy not in {"whole", "sliding-window"}:
-            raise ValueError("boxes are found by the strategies whole and sliding-window")
         for name, network in self.networks.items():
             if network.max_batch > 1:
                 # Of two patients' images that are asked together nobody knows whose the third box is.

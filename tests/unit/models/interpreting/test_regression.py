@@ -77,7 +77,7 @@ def test_another_answer_is_the_cards_mistake() -> None:
         ({"labels": [LABELS[0].model_dump()]}, "numbers have no label: leave out [[labels]]"),
         (
             {"inference": {"strategy": "sliding-window", "window": [8, 8, 8]}},
-            "or by code: allowed are whole, entry-point and command",
+            "inference.strategy = sliding-window; allowed are classes, probability, multi-label, regions, boxes",
         ),
         (
             {

@@ -183,11 +183,18 @@ def test_another_version_is_refused(tmp_path: Path, ball: Volume) -> None:
 def test_networks_and_code_do_not_mix(tmp_path: Path) -> None:
     """A card with an entry point has no preparation and no networks, and the other way round."""
     card = code_entry(tmp_path, GOOD).directory / "model.toml"
-    card.write_text(
-        card.read_text().replace('kind = "none"', 'kind = "image"\nsize = [8, 8]\nnormalisation = "min-max"')
-    )
-    with pytest.raises(CardError, match=r"go with preparation\.kind = none and no networks"):
-        load_card(card)
+    text = card.read_text()
+    image = 'kind = "image"\nsize = [8, 8]\nnormalisation = "min-max"'
+    for wrong, told in (
+        (
+            text.replace('kind = "none"', image),
+            "entry-point does not go with preparation.kind = image",
+        ),
+        (text + "\n[networks.main]\n", "entry-point and command, and only they, go without"),
+    ):
+        card.write_text(wrong)
+        with pytest.raises(CardError, match=told):
+            load_card(card)
 
 
 def test_code_of_a_label_map_reads_volumes_only(tmp_path: Path) -> None:
