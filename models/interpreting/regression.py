@@ -10,9 +10,6 @@ from models.card.manifest import Card
 from models.errors import CardError, ImplausibleResult, RuntimeFailed
 from models.findings import Measurement
 
-#: What arrays of numbers hold.
-_NUMBERS = "fiu"
-
 
 def measurements_of(
     card: Card, interpretation: NumbersInterpretation, answers: Sequence[Mapping[str, NDArray[np.generic]]]
@@ -68,7 +65,7 @@ def _values(
     card: Card, interpretation: NumbersInterpretation, answer: Mapping[str, NDArray[np.generic]]
 ) -> NDArray[np.float64]:
     count, output = len(interpretation.numbers), np.atleast_1d(next(iter(answer.values())))
-    if len(answer) != 1 or output.shape not in {(1, count), (count,)} or output.dtype.kind not in _NUMBERS:
+    if len(answer) != 1 or output.shape not in {(1, count), (count,)}:
         shapes = {name: array.shape for name, array in answer.items()}
         raise CardError(
             f"{card.id}: the model answers {shapes}, not (1, {count}) in one output; mend numbers in the card"
