@@ -27,6 +27,7 @@ register()
 #: What an image's pixels stand in, one of these.
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _REAL_WORLD = "RealWorldValueMappingSequence"
+_LONGER_THAN_ANYBODY_MM = 1e4
 #: Siemens' word in Image Type (0008,0008) for a volume whose slices are tiles of one image.
 _MOSAIC = "MOSAIC"
 _TAGS = {keyword: Tag(keyword) for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")}
@@ -136,9 +137,9 @@ def has_place(dataset: Any) -> bool:
 
 
 def said_between_slices_mm(dataset: Any, keyword: str) -> float | None:
-    """Return Slice Thickness or Spacing Between Slices of an image or its first frame; None where none above 0 is said.
+    """Return Slice Thickness or Spacing Between Slices of an image or its first frame; None where none is said.
 
-    Raises whatever pydicom raises.
+    What is not above 0, or longer than anybody, is none. Raises whatever pydicom raises.
     """
     groups = (
         *(dataset.get("PerFrameFunctionalGroupsSequence") or ())[:1],
@@ -147,7 +148,7 @@ def said_between_slices_mm(dataset: Any, keyword: str) -> float | None:
     stated = (
         _value(item, keyword) for item in (dataset, *(_first(group, "PixelMeasuresSequence") for group in groups))
     )
-    return next((number for value in stated if value and (number := float(value)) > 0), None)
+    return next((number for value in stated if value and 0 < (number := float(value)) < _LONGER_THAN_ANYBODY_MM), None)
 
 
 def voxels_announced(dataset: Any, name: str, *, colour: bool = False) -> int:
