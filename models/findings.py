@@ -7,7 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.card.card_parts import Concept, Label
+from models.errors import ImplausibleResult
 
+#: Nothing that is measured in a body is larger, in whatever unit; what is cannot be told in digits.
+LARGEST = 1e15
 #: Unit of a pure number in PS3.16, such as of Number of calcifications (TID 4010).
 NO_UNITS = Concept(value="1", scheme="UCUM", meaning="no units")
 
@@ -18,15 +21,25 @@ class Measurement:
 
     Attributes:
         name: What was measured, such as (118565006, SCT, "Volume").
-        value: The number, finite.
+        value: The number, finite and not beyond `LARGEST`.
         unit: UCUM unit, such as (ml, UCUM, "milliliter").
         method: How, where the name does not say it.
+
+    Raises ImplausibleResult for another value.
     """
 
     name: Concept
     value: float
     unit: Concept
     method: Concept | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody can have measured: the values of the images, or what they say of their grid, are wrong."""
+        if not abs(self.value) <= LARGEST:
+            raise ImplausibleResult(
+                f"the result is not sent: {self.name.meaning}: {self.value:g} {self.unit.value} is nothing that is "
+                "measured in a body; look at the source images"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

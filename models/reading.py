@@ -74,9 +74,14 @@ def _read_by_code(card: Card, entry_point: EntryPoint, source: Source, *, loud: 
     if isinstance(card.interpretation, ClassificationInterpretation):
         found = probabilities(card, card.interpretation.model_copy(update=_AS_IT_IS), answer)
         return Reading(findings=findings_of(card.interpretation, found[np.newaxis]), runtime=words)
+    if isinstance(card.interpretation, NumbersInterpretation) and set(answer) == {"numbers"}:
+        return Reading(measurements=measurements_of(card, card.interpretation, [answer]), runtime=words)
     labels = answer.get("labels")
     if not isinstance(card.interpretation, LabelMapInterpretation) or not isinstance(source, Volume) or labels is None:
-        raise CardError(f"{card.id}: code answers labels of a volume or probabilities of classes, nothing else")
+        raise CardError(
+            f"{card.id}: code answers labels of a volume, probabilities of classes or numbers, as the card's "
+            "kind says, and nothing else"
+        )
     return replace(read_labels(card, card.interpretation, labels, source), runtime=words)
 
 

@@ -29,15 +29,29 @@ missing_age = "allow"
 modality = ["MR"]
 [preparation]
 kind = "none"
-[interpretation]
+{answers}
+[inference]
+"""
+_LABELS = """[interpretation]
 kind = "labels"
 [[labels]]
 number = 1
 name = "Bright"
-concept = {{ value = "85756007", scheme = "SCT", meaning = "Tissue" }}
-category = {{ value = "85756007", scheme = "SCT", meaning = "Tissue" }}
+concept = { value = "85756007", scheme = "SCT", meaning = "Tissue" }
+category = { value = "85756007", scheme = "SCT", meaning = "Tissue" }
 colour_rgb = [230, 60, 60]
-[inference]
+"""
+#: Of a card whose model answers an age and an ejection fraction.
+NUMBERS = """[interpretation]
+kind = "numbers"
+[[interpretation.numbers]]
+name = { value = "397669002", scheme = "SCT", meaning = "Age" }
+unit = { value = "a", scheme = "UCUM", meaning = "year" }
+plausible = { min = 0, max = 120 }
+[[interpretation.numbers]]
+name = { value = "10230-1", scheme = "LN", meaning = "Left Ventricular Ejection Fraction" }
+unit = { value = "%", scheme = "UCUM", meaning = "Percent" }
+plausible = { min = 5, max = 90 }
 """
 
 
@@ -59,17 +73,17 @@ def interpreter(folder: Path, site: Path) -> Path:
     return file
 
 
-def code_entry(folder: Path, body: str, **more: Any) -> CatalogEntry:
+def code_entry(folder: Path, body: str, answers: str = _LABELS, **more: Any) -> CatalogEntry:
     """Return a model whose entry point has this body, in an environment of its own."""
     install(folder / "site", body)
     values = {"version": "1.2.3", "memory_gib": 2.0, "time_limit_s": 20.0} | more
     lines = [f"{key} = {_toml(value)}" for key, value in values.items()]
     python = interpreter(folder, folder / "site")
     inference = f'strategy = "entry-point"\nname = "bright"\npython = "{python}"\n' + "\n".join(lines) + "\n"
-    return _entry(folder, "code-model", inference)
+    return _entry(folder, "code-model", inference, answers)
 
 
-def command_entry(folder: Path, program: str, **more: Any) -> CatalogEntry:
+def command_entry(folder: Path, program: str, answers: str = _LABELS, **more: Any) -> CatalogEntry:
     """Return a model whose command is this Python program, which finds its directories in `given` and `out`."""
     file = folder / "program"
     begin = (
@@ -80,7 +94,8 @@ def command_entry(folder: Path, program: str, **more: Any) -> CatalogEntry:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     lines = [f"{key} = {_toml(value)}" for key, value in ({"time_limit_s": 30.0, "sha256": digest} | more).items()]
     argv = f'["{file}", "{{input}}", "{{output}}"]'
-    return _entry(folder, "command-model", f'strategy = "command"\nargv = {argv}\n' + "\n".join(lines) + "\n")
+    inference = f'strategy = "command"\nargv = {argv}\n' + "\n".join(lines) + "\n"
+    return _entry(folder, "command-model", inference, answers)
 
 
 def argv_entry(folder: Path, argv: Sequence[str], **more: Any) -> CatalogEntry:
@@ -100,8 +115,8 @@ def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _entry(folder: Path, model_id: str, inference: str) -> CatalogEntry:
+def _entry(folder: Path, model_id: str, inference: str, answers: str = _LABELS) -> CatalogEntry:
     target = folder / "models" / model_id
     target.mkdir(parents=True)
-    (target / "model.toml").write_text(_HEAD.format(id=model_id) + inference)
+    (target / "model.toml").write_text(_HEAD.format(id=model_id, answers=answers) + inference)
     return read_entry(target)

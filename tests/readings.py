@@ -10,9 +10,10 @@ import pydicom.data
 from numpy.typing import NDArray
 
 from models.card.card_parts import Concept, Label
+from models.card.ecg_concepts import BEATS_PER_MINUTE, HEART_RATE, MILLISECOND, RR_INTERVAL
 from models.card.manifest import Card
 from models.findings import Detection, Finding, Mark, Measurement, Reading, Structure
-from models.interpreting.ecg import BEATS_PER_MINUTE, CARDIAC_RHYTHM, HEART_RATE, MEAN, MILLISECOND, RR_INTERVAL
+from models.interpreting.ecg import CARDIAC_RHYTHM, MEAN
 from models.interpreting.image_labels import structure_of
 from models.interpreting.instances import DIAMETER, MILLIMETRE, PERCENT, take_instances
 from models.volume import Image, Volume

@@ -13,7 +13,7 @@ from worker.selecting.other_series import OtherSeries
 from worker.settings import ReportSettings
 
 #: The version of how findings become objects. A change of it changes the UIDs of results, so a re-read is a new result.
-_ENCODING = 11
+_ENCODING = 12
 
 
 def superseding(case: Case, superseded: SupersededRead | None, changed: Sequence[ChangedSeries] = ()) -> Case:

@@ -83,10 +83,17 @@ REFUSALS: Mapping[str, Refusal] = {
         remedy=_AT_SENDER,
     ),
     "lookup table": Refusal(
-        meaning="slices of a volume mean something only through a Modality LUT", remedy=_SEND_ORIGINALS
+        meaning="slices of a volume mean something only through a Modality LUT or a Real World Value LUT",
+        remedy=_SEND_ORIGINALS,
     ),
     "no scale": Refusal(
-        meaning="Rescale Slope is 0, or it or Rescale Intercept is not finite: readers differ in what they make of it",
+        meaning="Rescale Slope (without one, that of the Real World Value Mapping) is 0, or it or the intercept is not "
+        "finite: readers differ in what they make of it",
+        remedy=_SEND_ORIGINALS,
+    ),
+    "several real world values": Refusal(
+        meaning="images without Rescale Slope have several Real World Value Mappings, such as a quantity in two units, "
+        "and a model reads one",
         remedy=_SEND_ORIGINALS,
     ),
     "several multi-frame images": Refusal(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from models.card.card_parts import Concept, Strict
+from models.card.card_parts import Concept, Strict, Value
 
 
 class _About(Strict):
@@ -62,8 +62,21 @@ class VolumeRule(Strict):
 
     @model_validator(mode="after")
     def _one_limit(self) -> "VolumeRule":
-        if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("needs either at_least or at_most, in ml; both limits are two rules")
+        _require_one(self.at_least, self.at_most)
+        return self
+
+
+class NumberRule(Strict):
+    """A number of the whole input is so high or so low."""
+
+    when: Literal["number"]
+    concept: Concept = Field(description="the number's name, such as 10230-1, LN, Left Ventricular Ejection Fraction")
+    at_least: Value | None = Field(default=None, description="in the number's unit")
+    at_most: Value | None = Field(default=None, description="in the number's unit")
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> "NumberRule":
+        _require_one(self.at_least, self.at_most)
         return self
 
 
@@ -77,12 +90,17 @@ class CountRule(Strict):
 
     @model_validator(mode="after")
     def _one_limit(self) -> "CountRule":
-        if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("needs either at_least or at_most; both limits are two rules")
+        _require_one(self.at_least, self.at_most)
         return self
+
+
+def _require_one(at_least: float | None, at_most: float | None) -> None:
+    if (at_least is None) == (at_most is None):
+        raise ValueError("needs either at_least or at_most; both limits are two rules")
 
 
 #: What makes a read critical; the first that fires is enough.
 CriticalRule = Annotated[
-    CertaintyRule | PresenceRule | ProbabilityRule | DiameterRule | VolumeRule | CountRule, Field(discriminator="when")
+    CertaintyRule | PresenceRule | ProbabilityRule | DiameterRule | VolumeRule | CountRule | NumberRule,
+    Field(discriminator="when"),
 ]

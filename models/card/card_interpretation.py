@@ -5,6 +5,15 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from models.card.card_parts import Concept, Factor, Range, Strict, Value, Written
+from models.card.ecg_concepts import (
+    BEATS_PER_MINUTE,
+    HEART_RATE,
+    MILLISECOND,
+    PR_INTERVAL,
+    QRS_DURATION,
+    QT_INTERVAL,
+    RR_INTERVAL,
+)
 
 #: Half: as likely as not.
 _THRESHOLD = 0.5
@@ -179,3 +188,10 @@ class EcgInterpretation(Strict):
         if set(self.rhythm_concepts) != set(self.rhythm_classes):
             raise ValueError("rhythm_concepts needs exactly one concept for each of rhythm_classes")
         return self
+
+    @property
+    def numbers(self) -> tuple[NumberCard, ...]:
+        """What is told of a recording, as far as its waves allow."""
+        rate = NumberCard(name=HEART_RATE, unit=BEATS_PER_MINUTE, plausible=self.plausible_heart_rate_bpm)
+        intervals = (RR_INTERVAL, PR_INTERVAL, QRS_DURATION, QT_INTERVAL)
+        return rate, *(NumberCard(name=name, unit=MILLISECOND, plausible=Range()) for name in intervals)

@@ -91,6 +91,11 @@ class Concept(Strict):
     scheme: Written = Field(min_length=1, max_length=16)
     meaning: Written = Field(min_length=1, max_length=64)
 
+    @property
+    def code(self) -> tuple[str, str]:
+        """What it is, whatever somebody calls it."""
+        return self.value, self.scheme
+
 
 #: So many digits behind the point decide: what lies further is rounding of the computer's. Ten pixels of 0.8 mm reach
 #: 8 mm.

@@ -10,16 +10,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from models.card.card_critical import (
-    CertaintyRule,
-    CountRule,
-    CriticalRule,
-    DiameterRule,
-    PresenceRule,
-    ProbabilityRule,
-    VolumeRule,
-)
-from models.card.card_inference import Command, EntryPoint, Inference, LocateThenRead, SlidingWindow
+from models.card.card_critical import CriticalRule
+from models.card.card_inference import Command, Inference, LocateThenRead, SlidingWindow
 from models.card.card_interpretation import (
     BoxInterpretation,
     ClassificationInterpretation,
@@ -27,6 +19,7 @@ from models.card.card_interpretation import (
     LabelMapInterpretation,
     NumbersInterpretation,
 )
+from models.card.card_kinds import kinds_problem
 from models.card.card_mistakes import mistakes
 from models.card.card_network import Golden, Network
 from models.card.card_parts import Concept, Identifier, Label, Range, Strict, Text, Written, alike
@@ -37,6 +30,7 @@ from models.card.card_preparation import (
     VolumePreparation,
     WaveformPreparation,
 )
+from models.card.card_rules import rule_problem
 from models.errors import CardError
 
 
@@ -169,21 +163,18 @@ class Card(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Card":
+        if problem := kinds_problem(self.preparation.kind, self.inference.strategy, self.interpretation.kind):
+            raise ValueError(problem)
         if isinstance(self.interpretation, LabelMapInterpretation) and not self.labels:
             raise ValueError("a label map needs at least one [[labels]]")
         if isinstance(self.interpretation, NumbersInterpretation):
-            self._check_numbers()
+            self._check_numbers(self.interpretation)
         if isinstance(self.interpretation, BoxInterpretation):
             self._check_boxes()
         elif not isinstance(self.preparation, ImagePreparation):
             self._check_smallest()
-        if isinstance(self.inference, SlidingWindow) and self.interpretation.kind == "labels":
-            raise ValueError("label numbers of overlapping windows have no mean: answer classes, and kind = classes")
-        outside = isinstance(self.inference, (EntryPoint, Command))
-        if outside != isinstance(self.preparation, NoPreparation) or outside == bool(self.networks):
-            raise ValueError(
-                "the strategies entry-point and command, and only they, go with preparation.kind = none and no networks"
-            )
+        if isinstance(self.preparation, NoPreparation) == bool(self.networks):
+            raise ValueError("the strategies entry-point and command, and only they, go without [networks]")
         if isinstance(self.inference, LocateThenRead) and set(self.networks) != {"locator", "main"}:
             raise ValueError("locate-then-read needs the networks locator and main")
         if isinstance(self.preparation, ImagePreparation):
@@ -198,18 +189,14 @@ class Card(Strict):
                     "instances = true beside it, or smallest_ml instead"
                 )
 
-    def _check_numbers(self) -> None:
-        if self.inference.strategy != "whole" or isinstance(self.preparation, WaveformPreparation):
-            raise ValueError(
-                "numbers are answered by a network that is given all of a volume, an image or signals, by the strategy "
-                "whole; a program leaves its own in findings.json"
-            )
-        if self.labels or self.critical:
-            raise ValueError("numbers have no label, and no rule is about them: leave out [[labels]] and [[critical]]")
+    def _check_numbers(self, interpretation: NumbersInterpretation) -> None:
+        if self.labels:
+            raise ValueError("numbers have no label: leave out [[labels]]")
+        scaled = any((each.scale, each.offset) != (1, 0) for each in interpretation.numbers)
+        if scaled and isinstance(self.inference, Command):
+            raise ValueError("a program tells numbers with their units: leave out scale and offset")
 
     def _check_images(self) -> None:
-        if self.inference.strategy != "whole":
-            raise ValueError("images are read by the strategy whole")
         if any(label.instances for label in self.labels):
             raise ValueError("instances are counted in volumes only, not on images")
         if isinstance(self.interpretation, LabelMapInterpretation) and any(label.counted for label in self.labels):
@@ -229,8 +216,6 @@ class Card(Strict):
     def _check_boxes(self) -> None:
         if not self.labels:
             raise ValueError("boxes need at least one [[labels]]")
-        if self.inference.strategy not in {"whole", "sliding-window"}:
-            raise ValueError("boxes are found by the strategies whole and sliding-window")
         for name, network in self.networks.items():
             if network.max_batch > 1:
                 # Of two patients' images that are asked together nobody knows whose the third box is.
@@ -248,57 +233,11 @@ class Card(Strict):
             )
 
     @model_validator(mode="after")
-    def _rules_name_what_there_is(self) -> "Card":
-        names = [label.name for label in self.labels]
-        counted = [label.name for label in self.labels if label.counted]
-        answers = self._answers()
+    def _rules_may_fire(self) -> "Card":
         for number, rule in enumerate(self.critical):
-            label = "" if isinstance(rule, CertaintyRule) else rule.label
-            concept = rule.concept if isinstance(rule, (CertaintyRule, PresenceRule)) else None
-            if answers and concept is not None and concept not in answers:
-                allowed = ", ".join(f"{each.value} {each.scheme} {each.meaning}" for each in answers)
-                raise ValueError(f"critical.{number}.concept: this model never answers it; allowed are {allowed}")
-            if label and label not in names:
-                allowed = ", ".join(names) or "none: this card has no [[labels]]"
-                raise ValueError(f"critical.{number}.label: no label is named {label!r}; allowed are {allowed}")
-            if isinstance(rule, CountRule) and label not in counted:
-                raise ValueError(f'critical.{number}.label: {label} has no count; add "count" to its measurements')
-            lacking = self._lacking(rule)
-            if lacking:
-                raise ValueError(f"critical.{number}: this rule would never fire: {lacking}")
+            if problem := rule_problem(self, rule):
+                raise ValueError(f"critical.{number}{problem}")
         return self
-
-    def _lacking(self, rule: CriticalRule) -> str:
-        """Return what a rule asks for and nothing on this card gives; empty where it may fire."""
-        if not isinstance(rule, (ProbabilityRule, DiameterRule, VolumeRule)) or isinstance(
-            self.inference, (EntryPoint, Command)
-        ):
-            return ""  # what comes as code may measure anything
-        label = next(label for label in self.labels if label.name == rule.label)
-        how = self.interpretation
-        if isinstance(how, BoxInterpretation):
-            return {
-                "probability": "",
-                "diameter": "" if how.diameter != "none" else 'set interpretation.diameter = "longer-side"',
-                "volume": "boxes have no volume",
-            }[rule.when]
-        if isinstance(self.preparation, ImagePreparation):
-            return f"what is outlined on images has an area, and no {rule.when}"
-        certain = label.instances and isinstance(how, LabelMapInterpretation) and how.kind == "probability"
-        wide = label.instances or "diameters" in label.measurements
-        return {
-            "probability": "" if certain else "only instances = true with kind = probability are so certain",
-            "diameter": "" if wide else f'add "diameters" to the measurements of {rule.label}, or instances = true',
-            "volume": "",
-        }[rule.when]
-
-    def _answers(self) -> list[Concept]:
-        """Return everything that a model of the whole input can answer; empty where the card does not tell."""
-        if isinstance(self.interpretation, EcgInterpretation):
-            return list(self.interpretation.rhythm_concepts.values())
-        if isinstance(self.interpretation, ClassificationInterpretation):
-            return [each.concept for each in self.interpretation.classes if each.concept is not None]
-        return []
 
     @property
     def research(self) -> bool:

@@ -7,6 +7,7 @@ from models.card.card_critical import (
     CountRule,
     CriticalRule,
     DiameterRule,
+    NumberRule,
     PresenceRule,
     ProbabilityRule,
     VolumeRule,
@@ -43,6 +44,8 @@ def _reasons(rule: CriticalRule, reading: Reading) -> Iterator[CriticalReason]:
         yield from _detected(rule, (*reading.structures, *reading.detections), DIAMETERS, MM, "mm")
     elif isinstance(rule, VolumeRule):
         yield from _sized(rule, reading)
+    elif isinstance(rule, NumberRule):
+        yield from _numbered(rule, reading.measurements)
     else:
         yield from _counted(rule, reading)
 
@@ -105,9 +108,7 @@ def _sized(rule: VolumeRule, reading: Reading) -> Iterator[CriticalReason]:
     things: list[Structure | Detection] = [*reading.structures, *reading.detections]
     for thing in things:
         value = _measured(thing.measurements, VOLUMES, ML) if thing.label.name == rule.label else None
-        too_large = value is not None and rule.at_least is not None and value >= rule.at_least
-        too_small = value is not None and rule.at_most is not None and value <= rule.at_most
-        if too_large or too_small:
+        if value is not None and _crosses(rule, value):
             yield CriticalReason(
                 kind="volume",
                 name=thing.label.name,
@@ -125,9 +126,7 @@ def _sized(rule: VolumeRule, reading: Reading) -> Iterator[CriticalReason]:
 def _counted(rule: CountRule, reading: Reading) -> Iterator[CriticalReason]:
     for count in counts_in(reading):
         value = count.measurement.value
-        too_many = rule.at_least is not None and value >= rule.at_least
-        too_few = rule.at_most is not None and value <= rule.at_most
-        if count.label.name == rule.label and (too_many or too_few):
+        if count.label.name == rule.label and _crosses(rule, value):
             yield CriticalReason(
                 kind="count",
                 name=count.label.name,
@@ -137,6 +136,27 @@ def _counted(rule: CountRule, reading: Reading) -> Iterator[CriticalReason]:
                 at_least=rule.at_least,
                 at_most=rule.at_most,
             )
+
+
+def _numbered(rule: NumberRule, measurements: Sequence[Measurement]) -> Iterator[CriticalReason]:
+    for measurement in measurements:
+        value = round(measurement.value, DECIDING_DIGITS)
+        if measurement.name.code == rule.concept.code and _crosses(rule, value):
+            yield CriticalReason(
+                kind="number",
+                name=measurement.name.meaning,
+                concept=measurement.name,
+                value=value,
+                unit=measurement.unit.value,
+                at_least=rule.at_least,
+                at_most=rule.at_most,
+            )
+
+
+def _crosses(rule: VolumeRule | CountRule | NumberRule, value: float) -> bool:
+    too_high = rule.at_least is not None and value >= rule.at_least
+    too_low = rule.at_most is not None and value <= rule.at_most
+    return too_high or too_low
 
 
 def _says(finding: Finding, concept: Concept) -> bool:

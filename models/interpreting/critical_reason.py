@@ -5,7 +5,7 @@ from typing import Literal
 
 from models.card.card_parts import Concept
 
-Kind = Literal["certainty", "present", "probability", "diameter", "volume", "count"]
+Kind = Literal["certainty", "present", "probability", "diameter", "volume", "count", "number"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,11 +14,11 @@ class CriticalReason:
 
     Attributes:
         kind: What the rule asks.
-        name: What it is: the label's name, or the meaning of the finding's question.
+        name: What it is: the label's name, or the meaning of the finding's question or of the number.
         concept: The same, coded.
         names: In other languages, where the card gives them.
         value: What was measured, in `unit`; None where it is only present.
-        unit: "%", "mm" or "ml"; empty for a count, and where it is only present.
+        unit: "%", "mm" or "ml", of a number its own in UCUM; empty for a count, and where it is only present.
         at_least: The rule's lower limit.
         at_most: The rule's upper limit.
         number: Of the detection; None for everything else.

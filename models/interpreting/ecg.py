@@ -21,6 +21,15 @@ from models.card.card_inference import SingleWindow
 from models.card.card_interpretation import EcgInterpretation
 from models.card.card_parts import Concept
 from models.card.card_preparation import WaveformPreparation
+from models.card.ecg_concepts import (
+    BEATS_PER_MINUTE,
+    HEART_RATE,
+    MILLISECOND,
+    PR_INTERVAL,
+    QRS_DURATION,
+    QT_INTERVAL,
+    RR_INTERVAL,
+)
 from models.card.manifest import Card
 from models.errors import CardError, ImplausibleResult, InputRefused
 from models.findings import Finding, Mark, Measurement, Reading
@@ -29,16 +38,8 @@ from models.sentence import Sentence
 from models.volume import Waveform
 
 CARDIAC_RHYTHM = Concept(value="8884-9", scheme="LN", meaning="Cardiac Rhythm")
-HEART_RATE = Concept(value="8867-4", scheme="LN", meaning="Heart rate")
-# PS3.16 CID 3228.
-RR_INTERVAL = Concept(value="2:33024", scheme="MDC", meaning="RR interval per lead")
-PR_INTERVAL = Concept(value="2:7168", scheme="MDC", meaning="PR interval per lead")
-QRS_DURATION = Concept(value="2:7936", scheme="MDC", meaning="QRS duration per lead")
-QT_INTERVAL = Concept(value="2:8192", scheme="MDC", meaning="QT interval per lead")
 MEAN = Concept(value="373098007", scheme="SCT", meaning="Mean")
 MEDIAN = Concept(value="373099004", scheme="SCT", meaning="Median")
-BEATS_PER_MINUTE = Concept(value="{H.B.}/min", scheme="UCUM", meaning="beats per minute")
-MILLISECOND = Concept(value="ms", scheme="UCUM", meaning="millisecond")
 
 _WAVES = ("P", "QRS", "T")
 _SMALLEST_RANGE_MV = 0.05  # below it lies noise: even "low voltage" limb leads reach 0.5 mV

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from models.errors import RuntimeFailed
 from models.foreign import told_as
 
+#: Whole, real, and true and false.
+_NUMBERS = "iufb"
+
 
 def arrays_in(file: Path, what: str, *, limit: int) -> dict[str, NDArray[np.generic]]:
     """Return the arrays of an npz file by their names.
@@ -29,8 +32,8 @@ def arrays_in(file: Path, what: str, *, limit: int) -> dict[str, NDArray[np.gene
         found = _arrays(file, limit)
     if found is None:
         raise RuntimeFailed(f"{what} answers more than its source's size allows")
-    if not all(isinstance(array, np.ndarray) for array in found.values()):
-        raise RuntimeFailed(f"{what} left something else than arrays in its answer")
+    if not all(isinstance(array, np.ndarray) and array.dtype.kind in _NUMBERS for array in found.values()):
+        raise RuntimeFailed(f"{what} left something else than arrays of numbers in its answer")
     return found
 
 

@@ -33,7 +33,7 @@ def main() -> int:
     with np.load(folder / "source.npz", allow_pickle=False) as arrays:
         source |= {key: arrays[key] for key in arrays.files}
     answer = found[0].load()(source)
-    if not isinstance(answer, dict) or not set(answer) <= {"labels", "probabilities"} or not answer:
+    if not isinstance(answer, dict) or not set(answer) <= {"labels", "probabilities", "numbers"} or not answer:
         return NO_ANSWER
     found_arrays: Any = {key: np.asarray(value) for key, value in answer.items()}
     np.savez(folder / "answer.npz", **found_arrays)

@@ -24,7 +24,7 @@ _SPARE_BYTES = 1 << 20
 
 
 def ask_code(card: Card, entry_point: EntryPoint, source: Source, *, loud: bool = False) -> dict[str, NDArray[Any]]:
-    """Return what the code answers: ``labels`` on the source's grid, or ``probabilities`` of the card's classes.
+    """Return what the code answers: labels on the source's grid, probabilities of the card's classes, or its numbers.
 
     Raises RuntimeFailed when it is missing, of another version, too slow, or ends badly.
     """
@@ -60,7 +60,7 @@ def _error_of(what: str, entry_point: EntryPoint, status: int) -> ModelError:
     if status == code_child.OTHER_VERSION:
         return RuntimeFailed(f"{what} is installed in another version than the card's {entry_point.version}")
     if status == code_child.NO_ANSWER:
-        return RuntimeFailed(f"{what} must return a dict with labels or probabilities, and nothing else")
+        return RuntimeFailed(f"{what} must return a dict with labels, probabilities or numbers, and nothing else")
     return ended(what, status)
 
 

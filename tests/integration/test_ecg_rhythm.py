@@ -8,11 +8,11 @@ import platformdirs
 import pytest
 from numpy.typing import NDArray
 
+from models.card.ecg_concepts import HEART_RATE, PR_INTERVAL, QRS_DURATION, QT_INTERVAL, RR_INTERVAL
 from models.catalog import BUILT_IN, CatalogEntry, read_entry
 from models.errors import ImplausibleResult
 from models.findings import Reading
 from models.importing.weights import fetch
-from models.interpreting.ecg import HEART_RATE, PR_INTERVAL, QRS_DURATION, QT_INTERVAL, RR_INTERVAL
 from models.loaded import LoadedModel
 from models.proving.checking import check
 from models.reading import read

@@ -2,7 +2,7 @@
 
 from itertools import groupby
 
-from models.card.card_interpretation import ClassificationInterpretation
+from models.card.card_interpretation import ClassificationInterpretation, EcgInterpretation
 from models.card.card_parts import Concept, Label
 from models.card.manifest import Card
 from models.findings import Detection, Finding, Measurement, Structure
@@ -17,6 +17,8 @@ from worker.case.other_series_words import description_sentences, other_series_s
 _SIDES = {"left": "left", "right": "right"}
 #: UCUM units of lengths, areas and volumes.
 _SIZES = ("mm", "cm", "mm2", "cm2", "mm3", "cm3", "ml", "mL")
+#: Numbers of the whole input that a read is summed up by.
+_MOST_NUMBERS = 5
 
 
 def summary_of(case: Case) -> str:
@@ -37,9 +39,10 @@ def summary_of(case: Case) -> str:
                 anatomy,
             )
         )
+    # A rhythm sums an ECG up, without its intervals.
+    if not isinstance(case.provenance.card.interpretation, EcgInterpretation) or not (told or denied):
+        told += _numbers_of_the_whole(case)
     told += denied
-    if not told and reading.measurements:
-        told = [_whole(case, reading.measurements[0]) + "."]
     if told:
         told += [_missing(case, label) for label in reading.missing if abnormal(label)]
         return " ".join(told)
@@ -47,6 +50,15 @@ def summary_of(case: Case) -> str:
     if case.report.has_thresholds:
         return words.say("Nothing was found that reaches this site's thresholds.")
     return words.say("Nothing was found of what was looked for.")
+
+
+def _numbers_of_the_whole(case: Case) -> list[str]:
+    """Return the first numbers of the whole input, as many as a reader takes in at a glance, and how many there are."""
+    numbers, words = case.reading.measurements, case.words
+    told = [_whole(case, measurement) + "." for measurement in numbers[:_MOST_NUMBERS]]
+    if more := len(numbers) - len(told):
+        told.append(words.count("{count} more number was measured.", "{count} more numbers were measured.", more))
+    return told
 
 
 def caveats_of(case: Case) -> tuple[str, ...]:
@@ -155,8 +167,8 @@ def _missing(case: Case, label: Label) -> str:
 
 
 def _whole(case: Case, measurement: Measurement) -> str:
-    words = case.words
-    told = {"name": words.concept(measurement.name), "numbers": words.measured(measurement)}
+    words, limits = case.words, limits_of(case, measurement)
+    told = {"name": words.concept(measurement.name), "numbers": words.measured(measurement, limits)}
     if measurement.method is None:
         return words.say("{name}: {numbers}", **told)
     return words.say("{name} ({method}): {numbers}", method=words.within(measurement.method), **told)

@@ -2,33 +2,52 @@
 
 from collections.abc import Iterable
 
-from models.card.card_critical import CertaintyRule, CriticalRule, DiameterRule, ProbabilityRule, VolumeRule
-from models.card.card_parts import Label
-from models.findings import Detection, Finding, Structure
+from models.card.card_critical import (
+    CertaintyRule,
+    CriticalRule,
+    DiameterRule,
+    NumberRule,
+    ProbabilityRule,
+    VolumeRule,
+)
+from models.card.card_parts import Concept, Label
+from models.findings import Detection, Finding, Measurement, Structure
 from worker.case.case import Case
 from worker.case.rounding import Between, Limits
 
 
-def limits_of(case: Case, thing: Finding | Detection | Structure) -> Limits:
-    """Return them: whoever compares what is told with one of them must come to what was decided."""
+def limits_of(case: Case, thing: Finding | Measurement | Detection | Structure) -> Limits:
+    """Return them: whoever compares what is told with one of them must come to what was decided.
+
+    A measurement is one of the whole input.
+    """
+    if isinstance(thing, Measurement):
+        return limits_about(case, thing.name)
     if not isinstance(thing, Finding):
-        return limits_of_label(case, thing.label)
+        return limits_about(case, thing.label)
     rules = [rule for rule in case.provenance.card.critical if isinstance(rule, CertaintyRule)]
     return Limits(percent=_percent(case, (rule for rule in rules if _is_about(rule, thing))))
 
 
-def limits_of_label(case: Case, label: Label) -> Limits:
-    """Return those of all things of a label."""
-    rules = [rule for rule in case.provenance.card.critical if getattr(rule, "label", None) == label.name]
+def limits_about(case: Case, what: Label | Concept) -> Limits:
+    """Return those of all things of a label, or of the number of the whole input that has this name."""
+    if isinstance(what, Concept):
+        numbers = [rule for rule in case.provenance.card.critical if isinstance(rule, NumberRule)]
+        return Limits(number=_between(rule for rule in numbers if rule.concept.code == what.code))
+    rules = [rule for rule in case.provenance.card.critical if getattr(rule, "label", None) == what.name]
     diameters = [rule.at_least for rule in rules if isinstance(rule, DiameterRule)]
-    volumes = [rule for rule in rules if isinstance(rule, VolumeRule)]
     return Limits(
         percent=_percent(case, (rule for rule in rules if isinstance(rule, ProbabilityRule))),
         mm=Between(at_least=tuple(limit for limit in (*diameters, case.report.min_diameter_mm) if limit > 0)),
-        ml=Between(
-            at_least=tuple(rule.at_least for rule in volumes if rule.at_least is not None),
-            at_most=tuple(rule.at_most for rule in volumes if rule.at_most is not None),
-        ),
+        ml=_between(rule for rule in rules if isinstance(rule, VolumeRule)),
+    )
+
+
+def _between(rules: Iterable[VolumeRule | NumberRule]) -> Between:
+    rules = list(rules)
+    return Between(
+        at_least=tuple(rule.at_least for rule in rules if rule.at_least is not None),
+        at_most=tuple(rule.at_most for rule in rules if rule.at_most is not None),
     )
 
 
@@ -38,5 +57,4 @@ def _percent(case: Case, rules: Iterable[CertaintyRule | ProbabilityRule]) -> tu
 
 
 def _is_about(rule: CriticalRule, finding: Finding) -> bool:
-    asked = isinstance(rule, CertaintyRule) and (rule.concept.value, rule.concept.scheme)
-    return asked in ((finding.name.value, finding.name.scheme), (finding.value.value, finding.value.scheme))
+    return isinstance(rule, CertaintyRule) and rule.concept.code in (finding.name.code, finding.value.code)

@@ -30,10 +30,10 @@ def _reason(reason: CriticalReason, words: Words) -> str:
         return name
     if reason.kind == "count":
         return _count_sentence(reason, name, words)
-    if reason.unit == "%" and reason.at_least is not None:
+    if reason.kind in ("certainty", "probability"):
         # A bare percentage beside "stenosis" would be read as a narrowing.
-        shares = {"name": name, "limit": words.exact(reason.at_least)}
-        shares["number"] = words.certainty(reason.value, (reason.at_least,))
+        least = reason.at_least or 0.0
+        shares = {"name": name, "limit": words.exact(least), "number": words.certainty(reason.value, (least,))}
         if reason.kind == "probability":
             return words.say("{name}: probability {number} % (critical from {limit} %)", **shares)
         return words.say("{name}: certainty {number} % (critical from {limit} %)", **shares)
@@ -41,12 +41,12 @@ def _reason(reason: CriticalReason, words: Words) -> str:
         at_least=() if reason.at_least is None else (reason.at_least,),
         at_most=() if reason.at_most is None else (reason.at_most,),
     )
-    told = {"name": name, "number": words.number(reason.value, limits=limits), "unit": reason.unit}
+    told = {"name": name, "number": words.amount(reason.value, reason.unit, limits)}
     if reason.at_least is not None:
-        limit = words.exact(reason.at_least)
-        return words.say("{name}: {number} {unit} (critical from {limit} {unit})", limit=limit, **told)
-    limit = words.exact(reason.at_most or 0.0)
-    return words.say("{name}: {number} {unit} (critical up to {limit} {unit})", limit=limit, **told)
+        limit = words.with_unit(words.exact(reason.at_least), reason.unit)
+        return words.say("{name}: {number} (critical from {limit})", limit=limit, **told)
+    limit = words.with_unit(words.exact(reason.at_most or 0.0), reason.unit)
+    return words.say("{name}: {number} (critical up to {limit})", limit=limit, **told)
 
 
 def _count_sentence(reason: CriticalReason, name: str, words: Words) -> str:

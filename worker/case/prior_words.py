@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import groupby
 
-from models.card.card_parts import Label
+from models.card.card_parts import Concept, Label
 from models.findings import NO_UNITS, Measurement
 from worker.case.prior import Change, Gone, Obstacle, Prior
 from worker.case.rounding import UNLIMITED, Limits
@@ -11,12 +11,12 @@ from worker.case.sentences import Words
 
 
 def comparison_sentences(
-    prior: Prior, words: Words, limits_of_label: Callable[[Label], Limits] = lambda _: UNLIMITED
+    prior: Prior, words: Words, limits_about: Callable[[Label | Concept], Limits] = lambda _: UNLIMITED
 ) -> tuple[str, ...]:
-    """Return the sentences in the language of these words, no size on another side of the limits of its label."""
+    """Return the sentences in the language of these words, no number on another side of the limits about it."""
 
     def limits(change: Change) -> Limits:
-        return UNLIMITED if change.label is None else limits_of_label(change.label)
+        return limits_about(change.label or change.name)
 
     when = {"date": words.date(prior.studied_on), "time": _days(prior.days, words)}
     if prior.obstacle in (Obstacle.VERSION, Obstacle.MODEL):
@@ -43,7 +43,7 @@ def comparison_sentences(
     if any(change.number is not None for change in prior.changes):
         told.append(words.say("What is counted was paired with the earlier study by size: its place was not compared."))
     told += [_differing(change, words, limits(change)) for change in prior.differing]
-    told += [_gone(one, words, limits_of_label(one.label)) for one in prior.gone]
+    told += [_gone(one, words, limits_about(one.label)) for one in prior.gone]
     told += [
         words.say("{name}: found more than once then or now, so sizes are not compared.", name=words.label(label))
         for label in prior.unpaired

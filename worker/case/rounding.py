@@ -48,14 +48,18 @@ class Limits:
         percent: About its certainty.
         mm: About its diameter.
         ml: About its volume.
+        number: About a number of the whole input, in its unit.
     """
 
     percent: tuple[float, ...] = ()
     mm: Between = NO_LIMITS
     ml: Between = NO_LIMITS
+    number: Between = NO_LIMITS
 
     def of(self, measurement: Measurement) -> Between:
-        """Return those that decide about a size, in its unit."""
+        """Return those that decide about a number, in its unit."""
+        if self.number != NO_LIMITS:
+            return self.number
         name, unit = (measurement.name.value, measurement.name.scheme), measurement.unit.value
         sizes: tuple[tuple[Between, Sequence[tuple[str, str]], Mapping[str, float]], ...] = (
             (self.mm, DIAMETERS, MM),

@@ -121,12 +121,19 @@ class Words:
         return self.number(shown, digits)
 
     def measured(self, measurement: Measurement, limits: Limits = UNLIMITED) -> str:
-        """Return a measurement's number with its unit; of a certainty as `certainty` does."""
-        if _is_certainty(measurement):
+        """Return a measurement's number with its unit; a certainty without limits of its own as `certainty` does."""
+        if _is_certainty(measurement) and limits.number == NO_LIMITS:
             return f"{self.certainty(measurement.value * _IN_PERCENT[measurement.unit.value], limits.percent)} %"
-        unit = self.term(_UNITS.get(measurement.unit.value, measurement.unit.value))
-        whole = measurement.unit.value == NO_UNITS.value and measurement.value.is_integer()
-        return f"{self.number(measurement.value, 0 if whole else None, limits.of(measurement))} {unit}".strip()
+        return self.amount(measurement.value, measurement.unit.value, limits.of(measurement))
+
+    def amount(self, value: float, unit: str, limits: Between = NO_LIMITS) -> str:
+        """Return a number with its UCUM unit."""
+        whole = unit == NO_UNITS.value and float(value).is_integer()
+        return self.with_unit(self.number(value, 0 if whole else None, limits), unit)
+
+    def with_unit(self, number: str, unit: str) -> str:
+        """Return a number that is written already with what people write for a UCUM unit."""
+        return f"{number} {self.term(_UNITS.get(unit, unit))}".strip()
 
     def named(self, measurement: Measurement, limits: Limits = UNLIMITED) -> str:
         """Return a measurement's name and number as they stand inside a sentence."""

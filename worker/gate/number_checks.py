@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from pydicom.dataset import Dataset
 
-from models.card.card_interpretation import EcgInterpretation
+from models.card.card_interpretation import EcgInterpretation, NumbersInterpretation
 from models.card.card_parts import Label, Range
 from models.card.manifest import Card
 from models.findings import Count, Finding, Measurement, Reading
@@ -23,7 +23,6 @@ _FINDING = ("121071", "DCM")
 _VOLUME = ("118565006", "SCT")
 _ML = {"ml": 1.0, "mL": 1.0, "mm3": 1e-3}
 _LEAD_GROUP = ("122159", "DCM")
-_HEART_RATE = ("8867-4", "LN")
 #: Certainty of Finding, Probability of cancer: shares of a hundred.
 _SHARES = (("111012", "DCM"), ("111047", "DCM"))
 _CERTAINTY = ("111012", "DCM")
@@ -75,10 +74,12 @@ def _implausible(bundle: Bundle, card: Card) -> Iterator[str]:
     counts = [_number(item) for items in bundle.items for item in items if _is_number_of(item, counted)]
     if any(count < 0 or count != math.floor(count) for count in counts if math.isfinite(count)):
         yield "a count is no whole number"
-    if isinstance(card.interpretation, EcgInterpretation):
-        rates = [_number(item) for items in bundle.items for item in items if _is_number_of(item, {_HEART_RATE})]
-        if any(rate not in card.interpretation.plausible_heart_rate_bpm for rate in rates):
-            yield "the heart rate is not plausible"
+    if isinstance(card.interpretation, EcgInterpretation | NumbersInterpretation):
+        items = [item for items in bundle.items for item in items]
+        for number in card.interpretation.numbers:
+            told = (_number(item) for item in items if _is_number_of(item, {number.name.code}))
+            if any(value not in number.plausible for value in told):
+                yield f"{number.name.meaning} is not plausible"
 
 
 def _counts_of(label: Label, tracked: Mapping[str, list[Dataset]]) -> Iterator[float]:

@@ -22,15 +22,13 @@ from models.card.card_inference import Command
 from models.card.card_parts import Concept
 from models.card.manifest import Card
 from models.errors import RuntimeFailed
-from models.findings import Finding, Measurement
+from models.findings import LARGEST, Finding, Measurement
 from models.preparing.grid import grid_of, resample
 from models.programs.bounded_process import ended, folder_of_its_own, run_bounded
 from models.volume import Volume
 
 LABELS, FINDINGS = ("labels.nii.gz", "labels.nii"), "findings.json"
 _MOST_JSON = 1 << 20
-#: Nothing that is measured in a body is larger; what is cannot be told in digits.
-_LARGEST = 1e15
 #: Voxels of the grid of 1 mm that programs of heads bring thick slices to, and answer on.
 _CONFORMED = 256**3
 #: NIfTI's world is RAS, DICOM's LPS.
@@ -45,7 +43,7 @@ class MeasurementAnswer(_Strict):
     """A number of the whole input."""
 
     name: Concept
-    value: float = Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)
+    value: float = Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)
     unit: Concept
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.card.card_inference import Command
-from models.card.card_interpretation import LabelMapInterpretation
+from models.card.card_interpretation import LabelMapInterpretation, NumbersInterpretation
 from models.card.manifest import Card
 from models.errors import CardError
 from models.findings import Reading
+from models.interpreting.regression import measurements_by_name
 from models.reading import read, read_labels
 from models.runtimes.runtime import Infer
 from models.volume import Source, Volume
@@ -30,4 +31,6 @@ def read_series(card: Card, source: Source, files: Sequence[Path], infer: Infer,
         if not isinstance(card.interpretation, LabelMapInterpretation):
             raise CardError(f"{card.id}: the command left labels, and the card has none to interpret them by")
         reading = read_labels(card, card.interpretation, labels.array, source)
+    if isinstance(card.interpretation, NumbersInterpretation):
+        measurements = measurements_by_name(card, card.interpretation, measurements)
     return replace(reading, measurements=measurements, findings=findings, runtime=words_of(card.inference))

@@ -14,7 +14,7 @@ from pydicom.uid import EnhancedSRStorage
 from worker.case.case import Case
 from worker.case.finding_sentences import caveats_of, findings_of, scope_of, summary_of
 from worker.case.foremost_words import foremost_sentences
-from worker.case.limits import limits_of_label
+from worker.case.limits import limits_about
 from worker.case.line_breaking import lines_of
 from worker.case.prior_words import comparison_sentences
 from worker.instances.instance_hierarchy import hierarchy_of
@@ -26,9 +26,7 @@ LONGEST_LINE = 90
 
 def build_text_report(case: Case) -> Dataset:
     """Return the text SR of a reading."""
-    compared = (
-        () if case.prior is None else comparison_sentences(case.prior, case.words, partial(limits_of_label, case))
-    )
+    compared = () if case.prior is None else comparison_sentences(case.prior, case.words, partial(limits_about, case))
     report = _text_document(
         case,
         (codes.LN.Impressions, codes.DCM.Impression, (*foremost_sentences(case), summary_of(case), *caveats_of(case))),

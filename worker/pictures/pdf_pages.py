@@ -22,7 +22,7 @@ from worker.case.case import Case
 from worker.case.finding_sentences import caveats_of, findings_of, scope_of, summary_of
 from worker.case.foremost_words import foremost_sentences
 from worker.case.images_read import image_number
-from worker.case.limits import limits_of, limits_of_label
+from worker.case.limits import limits_about, limits_of
 from worker.case.picture_words import banner
 from worker.case.prior_words import comparison_sentences
 from worker.objects.object_encoding import series_description
@@ -64,9 +64,7 @@ def pdf_of(case: Case) -> bytes:
     picture = drawn(case, words=False)
     case, marked = with_fonts(case)
     paper = _paper(case, marked)
-    compared = (
-        () if case.prior is None else comparison_sentences(case.prior, case.words, partial(limits_of_label, case))
-    )
+    compared = () if case.prior is None else comparison_sentences(case.prior, case.words, partial(limits_about, case))
     # Detections and structures stand in the table.
     told = findings_of(case)
     before = len(case.reading.findings) + len(case.reading.measurements)

@@ -4,6 +4,7 @@ All of it is measured as it is drawn. What must be read is set smaller until it 
 counted.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from worker.case.case import Case
 from worker.case.finding_sentences import caveats_of, found_of, missing_in_one, summary_of
@@ -32,6 +34,8 @@ class _Font(NamedTuple):
 
 
 _COLUMNS_A_LINE = 46
+#: As many of the widest letters as fit in the largest font.
+_FEWEST_COLUMNS = 20
 _LARGE, _SMALL = _Font(size=9.5, columns=46), _Font(size=7.5, columns=58)
 #: Below the banner; above the lower edge; between two parts; as shares of the height.
 _TOP, _BOTTOM, _GAP = 0.93, 0.02, 0.012
@@ -73,23 +77,32 @@ def write_beside(figure: Figure, canvas: FigureCanvasAgg, case: Case) -> None:
 
 def _set(figure: Figure, canvas: FigureCanvasAgg, case: Case, scale: float) -> _Must:
     columns = round(_COLUMNS_A_LINE / scale)
-    foremost = [line for sentence in foremost_sentences(case) for line in lines_of(sentence, columns - 2)]
-    beware = [line for sentence in _beware(case) for line in lines_of(sentence, columns)]
     artists: list[Artist] = []
     top = _TOP
-    parts: tuple[tuple[list[str], dict[str, Any]], ...] = (
-        (foremost, {"color": WARNING, "fontsize": 10 * scale}),
-        (lines_of(summary_of(case), columns - 4), {"color": INK, "fontsize": 11 * scale, "fontweight": "bold"}),
+    parts: tuple[tuple[tuple[str, ...], int, dict[str, Any]], ...] = (
+        (foremost_sentences(case), columns - 2, {"color": WARNING, "fontsize": 10 * scale}),
+        ((summary_of(case),), columns - 4, {"color": INK, "fontsize": 11 * scale, "fontweight": "bold"}),
     )
-    for lines, style in parts:
-        if lines:
-            text = figure.text(COLUMN_RIGHT, top, "\n".join(lines), va="top", linespacing=1.3, **style)
+    for sentences, most, style in parts:
+        if sentences:
+            text = _written(figure, canvas, sentences, most, y=top, va="top", **style)
             top = _extent(figure, canvas, text)[0] - _GAP
             artists.append(text)
-    text = figure.text(
-        COLUMN_RIGHT, _BOTTOM, "\n".join(beware), color=WARNING, fontsize=9 * scale, va="bottom", linespacing=1.3
-    )
+    text = _written(figure, canvas, _beware(case), columns, y=_BOTTOM, va="bottom", color=WARNING, fontsize=9 * scale)
     return _Must(artists=(*artists, text), top=top, bottom=_extent(figure, canvas, text)[1] + _GAP)
+
+
+def _written(
+    figure: Figure, canvas: FigureCanvasAgg, sentences: Sequence[str], most: int, *, y: float, **style: Any
+) -> Text:
+    """Write sentences in lines of at most so many columns, in fewer where their letters are too wide for the page."""
+    for columns in range(most, _FEWEST_COLUMNS - 1, -1):
+        lines = [line for sentence in sentences for line in lines_of(sentence, columns)]
+        text = figure.text(COLUMN_RIGHT, y, "\n".join(lines), linespacing=1.3, **style)
+        if columns == _FEWEST_COLUMNS or text.get_window_extent(canvas.get_renderer()).x1 <= figure.bbox.width:
+            break
+        text.remove()
+    return text
 
 
 def _beware(case: Case) -> tuple[str, ...]:

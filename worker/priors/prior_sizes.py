@@ -80,8 +80,6 @@ def _kind(measurement: Measurement) -> str:
 
 def in_unit(measurement: Measurement, unit: Concept) -> float | None:
     """Return the number in another unit, None where the two do not measure the same."""
-    if not math.isfinite(measurement.value):
-        return None
     if measurement.unit.value == unit.value:
         return measurement.value
     mine, wanted = _UNITS.get(measurement.unit.value), _UNITS.get(unit.value)

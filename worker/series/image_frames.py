@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydicom.dataelem import RawDataElement
 from pydicom.pixels import pixel_array
 from pydicom.tag import Tag
+from pydicom.uid import ParametricMapStorage
 
 from dicom_node.datasets.parse_errors import PARSE_ERRORS
 from worker.errors import SeriesRefused, SeriesUnreadable
@@ -17,6 +18,7 @@ from worker.instances.plain_values import value_of
 from worker.instances.pydicom_errors import panics_as_errors, told_as_unreadable
 from worker.series.frame_decoders import plugin_for, register
 from worker.series.plain_frames import encapsulated_frame, plain_frame, require_low_bits
+from worker.series.real_world_values import Mapping, linear_mapping
 from worker.series.slice_geometry import Plane
 from worker.series.stated_units import stated_unit
 
@@ -24,6 +26,8 @@ register()
 
 #: What an image's pixels stand in, one of these.
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_REAL_WORLD = "RealWorldValueMappingSequence"
+_LONGER_THAN_ANYBODY_MM = 1e4
 #: Siemens' word in Image Type (0008,0008) for a volume whose slices are tiles of one image.
 _MOSAIC = "MOSAIC"
 _TAGS = {keyword: Tag(keyword) for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")}
@@ -37,8 +41,8 @@ class Frame:
         dataset: Index into the series' datasets.
         number: 1-based frame of a multi-frame image; 0 for a single-frame one.
         plane: Where it lies.
-        slope: Rescale Slope.
-        intercept: Rescale Intercept.
+        slope: Rescale Slope, or that of its Real World Value Mapping.
+        intercept: Likewise.
         kind: What tells acquisitions apart that share a position: echo, time, diffusion.
         unit: Of its real values, in UCUM; empty where none is stated.
     """
@@ -133,9 +137,9 @@ def has_place(dataset: Any) -> bool:
 
 
 def said_between_slices_mm(dataset: Any, keyword: str) -> float | None:
-    """Return Slice Thickness or Spacing Between Slices of an image or its first frame; None where none above 0 is said.
+    """Return Slice Thickness or Spacing Between Slices of an image or its first frame; None where none is said.
 
-    Raises whatever pydicom raises.
+    What is not above 0, or longer than anybody, is none. Raises whatever pydicom raises.
     """
     groups = (
         *(dataset.get("PerFrameFunctionalGroupsSequence") or ())[:1],
@@ -144,7 +148,7 @@ def said_between_slices_mm(dataset: Any, keyword: str) -> float | None:
     stated = (
         _value(item, keyword) for item in (dataset, *(_first(group, "PixelMeasuresSequence") for group in groups))
     )
-    return next((number for value in stated if value and (number := float(value)) > 0), None)
+    return next((number for value in stated if value and 0 < (number := float(value)) < _LONGER_THAN_ANYBODY_MM), None)
 
 
 def voxels_announced(dataset: Any, name: str, *, colour: bool = False) -> int:
@@ -200,7 +204,7 @@ def _single_frame(index: int, dataset: Any) -> Frame:
         raise SeriesRefused(
             "mosaic: the image is made of the slices of a volume beside each other, and its place is not theirs"
         )
-    slope, intercept = rescale_of(dataset)
+    slope, intercept, unit = _mapped_by(dataset, dataset.get(_REAL_WORLD), dataset)
     return Frame(
         dataset=index,
         number=0,
@@ -208,8 +212,28 @@ def _single_frame(index: int, dataset: Any) -> Frame:
         slope=slope,
         intercept=intercept,
         kind=_kind_of(dataset),
-        unit=stated_unit(dataset, dataset),
+        unit=unit,
     )
+
+
+def _mapped_by(transformation: Any, mappings: Any, dataset: Any) -> Mapping:
+    """Return how stored values become real ones, and in which unit.
+
+    Args:
+        transformation: What has Rescale Slope and Intercept, the image or an item; None: there is none.
+        mappings: The Real World Value Mapping Sequence; None or empty: there is none.
+        dataset: The image.
+    """
+    if mappings and not _is_rescaled(transformation, dataset):
+        return linear_mapping(mappings)
+    return (*rescale_of(transformation), stated_unit(transformation, dataset))
+
+
+def _is_rescaled(transformation: Any, dataset: Any) -> bool:
+    """Say whether a Rescale Slope means something: a Parametric Map has that of 1 always (PS3.3 C.7.6.16.2.9b)."""
+    if value_of(dataset, "SOPClassUID") == ParametricMapStorage:
+        return False
+    return any(_value(transformation, keyword) is not None for keyword in ("RescaleSlope", "RescaleIntercept"))
 
 
 def _enhanced_frames(dataset: Any) -> Iterator[Frame]:
@@ -222,8 +246,8 @@ def _enhanced_frames(dataset: Any) -> Iterator[Frame]:
         def group(keyword: str, own: Any = own) -> Any:
             return _first(own, keyword) or _first(shared, keyword)
 
-        transformation = group("PixelValueTransformationSequence")
-        slope, intercept = rescale_of(transformation)
+        mappings = next((found for one in (own, shared) if one is not None and (found := one.get(_REAL_WORLD))), None)
+        slope, intercept, unit = _mapped_by(group("PixelValueTransformationSequence"), mappings, dataset)
         plane = _plane(
             group("PlanePositionSequence"), group("PlaneOrientationSequence"), group("PixelMeasuresSequence"), dataset
         )
@@ -234,7 +258,7 @@ def _enhanced_frames(dataset: Any) -> Iterator[Frame]:
             slope=slope,
             intercept=intercept,
             kind=_kind_of_frame(group),
-            unit=stated_unit(transformation, dataset),
+            unit=unit,
         )
 
 

@@ -50,6 +50,8 @@ _ONE_OF_EACH = {
 }
 #: Likewise, of images that make a volume: those without a place in space may each have one of their own, or none.
 _ONE_SPACE = {"FrameOfReferenceUID": "two frames of reference"}
+#: Any of them says what the stored values of a single-frame image mean.
+_SCALES = ("RescaleSlope", "RescaleIntercept", "RealWorldValueMappingSequence")
 #: Two, since a job's neighbours decode too.
 _DECODING_THREADS = min(2, os.cpu_count() or 1)
 #: Bytes of one voxel at most (Double Float Pixel Data).
@@ -250,7 +252,7 @@ def _as_it_came(dataset: Any, keyword: str) -> str:
 def _lacks_scale(dataset: Any) -> bool:
     """Say whether an image lacks what makes Hounsfield units or uptake of its values (PS3.3 C.8.2.1, C.8.9.4)."""
     scaled = value_of(dataset, "SOPClassUID") in (CTImageStorage, PositronEmissionTomographyImageStorage)
-    return scaled and "RescaleSlope" not in dataset and "RescaleIntercept" not in dataset
+    return scaled and not any(keyword in dataset for keyword in _SCALES)
 
 
 def _without_copies(

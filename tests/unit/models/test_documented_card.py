@@ -34,7 +34,7 @@ def test_the_documented_card_of_images_is_accepted(tmp_path: Path) -> None:
 def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     """Put into the example, whose labels they then name, they make a card that wetread takes."""
     text = reference()
-    example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1:7:5])
+    example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1:8:6])
     deadline, *each = rules.split("[[critical]]")
     label = example[example.index("[[labels]]") : example.index("[[golden]]")]
     labels = {
@@ -44,12 +44,13 @@ def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     labels["Microbleed"] = labels["Microbleed"].replace("concept", 'measurements = ["count"]\nconcept', 1)
     labels["Nodule"] = labels["Nodule"].replace("concept", "instances = true\nconcept", 1)
     certain = [rule for rule in each if 'when = "probability"' in rule]
+    answered = [rule for rule in each if 'when = "certainty"' in rule]
     file = tmp_path / "model.toml"
-    others = "".join(f"[[critical]]{rule}" for rule in each if rule not in certain)
+    others = "".join(f"[[critical]]{rule}" for rule in each if rule not in (*certain, *answered))
     written = f"{deadline}\n{example}\n{''.join(labels.values())}\n{others}".replace("…", "0" * 64)
     file.write_text(written, encoding="utf-8")
     card = load_card(file)
-    assert (card.deadline_s, len(card.critical), len(certain)) == (600, 5, 1)
+    assert (card.deadline_s, len(card.critical), len(certain), len(answered)) == (600, 4, 1, 1)
     # The one about a probability is of a card whose one label has one.
     kind = re.search(r'\[interpretation\]\nkind = "(\S+)"', example)
     assert kind is not None
@@ -57,20 +58,25 @@ def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     alone = example.replace(label, alone).replace(kind[0], kind[0].replace(kind[1], "probability"))
     file.write_text(f"{alone}\n[[critical]]{certain[0]}".replace("…", "0" * 64), encoding="utf-8")
     assert len(load_card(file).critical) == 1
+    # That about an answer is of the card of images, which answers it.
+    images = example.partition("[preparation]")[0] + text.split("```toml\n")[3].split("```")[0]
+    file.write_text(f"{images}\n[[critical]]{answered[0]}".replace("…", "0" * 64), encoding="utf-8")
+    assert len(load_card(file).critical) == 1
 
 
 def test_the_documented_numbers_are_accepted(tmp_path: Path) -> None:
     """Put in the place of the example's inference and what follows, they make a card that wetread takes."""
-    example, numbers = (block.split("```")[0] for block in reference().split("```toml\n")[1:5:3])
+    example, numbers, rule = (reference().split("```toml\n")[place].split("```")[0] for place in (1, 4, 5))
     file = tmp_path / "model.toml"
-    file.write_text(example.partition("[inference]")[0].replace("…", "0" * 64) + numbers, encoding="utf-8")
-    assert load_card(file).interpretation.kind == "numbers"
+    file.write_text(example.partition("[inference]")[0].replace("…", "0" * 64) + numbers + rule, encoding="utf-8")
+    card = load_card(file)
+    assert (card.interpretation.kind, card.critical[0].when) == ("numbers", "number")
 
 
 def test_the_documented_detector_is_accepted(tmp_path: Path) -> None:
     """What is said of detectors, put in the place of the example's interpretation, makes a card that wetread takes."""
     text = reference()
-    example, boxes = (block.split("```")[0] for block in text.split("```toml\n")[1:6:4])
+    example, boxes = (block.split("```")[0] for block in text.split("```toml\n")[1:7:5])
     before, _, after = example.partition("[interpretation]")
     file = tmp_path / "model.toml"
     card = f"{before}{boxes}\n[[labels]]{after.partition('[[labels]]')[2]}"

@@ -163,7 +163,7 @@ def test_logits_are_no_probabilities() -> None:
                 "inference": {"strategy": "sliding-window", "window": [8, 8, 8], "overlap": 0.5},
                 "interpretation": {"kind": "labels"},
             },
-            "label numbers of overlapping windows have no mean",
+            "interpretation.kind: labels does not go with .* inference.strategy = sliding-window; allowed are classes",
         ),
     ],
 )

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from models.card.card_critical import CriticalRule
 from models.card.card_parts import Concept
-from models.card.manifest import Card, load_card
+from models.card.ecg_concepts import BEATS_PER_MINUTE, HEART_RATE
+from models.card.manifest import Card, explained, load_card
 from models.catalog import CARD_FILE
 from models.errors import CardError
 from models.findings import Detection, Finding, Measurement, Reading, Structure
@@ -17,6 +19,7 @@ from models.interpreting.critical import critical_reasons
 from models.interpreting.ecg import CARDIAC_RHYTHM
 from models.interpreting.instances import CERTAINTY, DIAMETER, MILLIMETRE, PERCENT, VOLUME
 from models.testing import write_threshold_model
+from tests.number_models import FRACTION, numbers_card
 from tests.readings import (
     ABSENT,
     LABELS,
@@ -60,6 +63,12 @@ def pneumonia(answer: Concept, certainty_percent: float | None) -> Reading:
     return Reading(findings=(Finding(name=PNEUMONIA, value=answer, certainty_percent=certainty_percent),))
 
 
+def under(*rules: dict[str, Any]) -> Card:
+    """Return a card with these rules, whether it could fulfil them or not."""
+    critical = TypeAdapter(tuple[CriticalRule, ...]).validate_python(rules)
+    return a_nodule_card().model_copy(update={"critical": critical})
+
+
 def fired(card: Card, reading: Reading) -> list[tuple[str, float | None, int | None]]:
     """Return what the card's rules say: kind, value and number."""
     return [(reason.kind, reason.value, reason.number) for reason in critical_reasons(card.critical, reading)]
@@ -79,17 +88,14 @@ def fired(card: Card, reading: Reading) -> list[tuple[str, float | None, int | N
 )
 def test_certainty_of_a_present_finding(answer: Concept, certainty_percent: float | None, kinds: list[str]) -> None:
     """The limit itself is critical; a finding that is surely absent, or of unknown certainty, is not."""
-    card = a_card(critical=[{"when": "certainty", "concept": CODE, "at_least": 80}])
+    card = under({"when": "certainty", "concept": CODE, "at_least": 80})
     assert [kind for kind, _, _ in fired(card, pneumonia(answer, certainty_percent))] == kinds
 
 
 def test_an_answer_may_be_critical_itself() -> None:
     """A rhythm is an answer, not a question: the rule names it."""
-    card = an_ecg_card().model_copy(
-        update={
-            "critical": a_card(critical=[{"when": "certainty", "concept": SINUS.model_dump(), "at_least": 90}]).critical
-        }
-    )
+    rule = {"when": "certainty", "concept": SINUS.model_dump(), "at_least": 90}
+    card = an_ecg_card().model_copy(update={"critical": under(rule).critical})
     reading = Reading(findings=(Finding(name=CARDIAC_RHYTHM, value=SINUS, certainty_percent=97.0),))
     assert fired(card, reading) == [("certainty", 97.0, None)]
 
@@ -101,7 +107,7 @@ def test_a_reason_names_the_question_with_its_answer() -> None:
         {"when": "certainty", "concept": YES.model_dump(), "at_least": 90},
         {"when": "present", "concept": YES.model_dump()},
     ]
-    card = a_card().model_copy(update={"critical": a_card(critical=rules).critical})
+    card = under(*rules)
     told = [(reason.name, reason.answer) for reason in critical_reasons(card.critical, pneumonia(YES, 98.0))]
     assert told == [("Pneumonia", YES)] * 3
     (present,) = critical_reasons(card.critical, pneumonia(PRESENT, 98.0))
@@ -115,7 +121,7 @@ def test_presence_of_a_label_or_a_finding() -> None:
         {"when": "present", "label": "Nodule"},
         {"when": "present", "concept": CODE},
     ]
-    card = a_nodule_card(critical=rules)
+    card = under(*rules)
     both = Reading(structures=(structure(1.0),), detections=(nodule(1), nodule(2)))
     assert [reason.name for reason in critical_reasons(card.critical, both)] == ["Cerebral cortex", "Nodule"]
     assert fired(card, pneumonia(PRESENT, None)) == [("present", None, None)]
@@ -202,6 +208,119 @@ def test_what_is_not_counted_has_no_rule() -> None:
         ValidationError, match=r'critical\.0\.label: Nodule has no count; add "count" to its measurements'
     ):
         a_nodule_card(critical=[{"when": "count", "label": "Nodule", "at_least": 3}])
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "fires"),
+    [
+        ({"at_most": 30}, 30.0, True),
+        ({"at_most": 30}, 30.1, False),
+        ({"at_least": 70}, 70.0, True),
+        ({"at_least": 70}, 69.9, False),
+        ({"at_most": 30}, 30.0 + 1e-12, True),
+    ],
+)
+def test_a_number_has_a_lower_or_an_upper_limit(limit: dict[str, Any], value: float, fires: bool) -> None:  # noqa: FBT001
+    """An ejection fraction is too low, in the card's unit; of another number the rule says nothing."""
+    card = numbers_card(critical=[{"when": "number", "concept": FRACTION.model_dump(), **limit}])
+    (rule,) = card.critical
+    other = measured(PNEUMONIA, value, PERCENT)
+    told = critical_reasons([rule], Reading(measurements=(other, measured(FRACTION, value, PERCENT))))
+    assert [(one.kind, one.name, one.unit) for one in told] == [("number", FRACTION.meaning, "%")] * fires
+
+
+def test_a_heart_rate_has_limits_too() -> None:
+    """An ECG's numbers are known, so that a rule may be about them."""
+    rule = {"when": "number", "concept": HEART_RATE.model_dump(), "at_least": 150}
+    card = Card.model_validate(an_ecg_card().model_dump(by_alias=True) | {"critical": [rule]})
+    assert fired(card, Reading(measurements=(measured(HEART_RATE, 160.0, BEATS_PER_MINUTE),))) == [
+        ("number", 160.0, None)
+    ]
+
+
+ANSWERED = {
+    "kind": "classification",
+    "activation": "sigmoid",
+    "classes": [{"name": "Pneumonia", "concept": PNEUMONIA.model_dump()}],
+}
+BY_CODE = {
+    "inference": {"strategy": "entry-point", "name": "a", "version": "1"},
+    "preparation": {"kind": "none"},
+    "networks": {},
+}
+ABOUT_A_FINDING = {"when": "present", "concept": CODE}
+ABOUT_A_LABEL = {"when": "present", "label": LABELS[0].name}
+NO_QUESTION = "critical.0.concept: this model never answers it; allowed are none: kind = labels answers no question"
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "told"),
+    [
+        ({}, ABOUT_A_FINDING, NO_QUESTION),
+        ({}, {"when": "certainty", "concept": CODE, "at_least": 80}, NO_QUESTION),
+        (BY_CODE, ABOUT_A_FINDING, NO_QUESTION),
+        ({"interpretation": {"kind": "boxes"}}, ABOUT_A_FINDING, "a rule of it names a label of [[labels]]"),
+        (
+            {"interpretation": ANSWERED},
+            ABOUT_A_LABEL,
+            "label is named 'Cerebral cortex'; allowed are none: kind = classification finds nothing that has a label",
+        ),
+        (
+            {},
+            {"when": "number", "concept": FRACTION.model_dump(), "at_most": 30},
+            "critical.0.concept: this model never tells it; allowed are none: only kind = numbers and",
+        ),
+        (
+            BY_CODE
+            | {"interpretation": {"kind": "probability"}, "labels": [{**LABELS[0].model_dump(), "instances": True}]},
+            {"when": "probability", "label": LABELS[0].name, "at_least": 50},
+            "critical.0: this rule would never fire: only instances = true with kind = probability of a network",
+        ),
+        (
+            BY_CODE,
+            {"when": "diameter", "label": LABELS[0].name, "at_least": 50},
+            'critical.0: this rule would never fire: add "diameters" to the measurements of Cerebral cortex',
+        ),
+    ],
+)
+def test_a_rule_of_another_kind_of_card_is_refused(changes: dict[str, Any], rule: dict[str, Any], told: str) -> None:
+    """A network of labels answers no question, one of answers finds nothing at a place, and nobody would notice."""
+    with pytest.raises(ValidationError) as refused:
+        a_card(**changes, critical=[rule])
+    assert told in explained(refused.value)
+
+
+def test_a_program_may_answer_whatever_it_likes() -> None:
+    """Its findings.json is beyond the card, so that no rule about a finding is refused."""
+    command = {"strategy": "command", "argv": ["/opt/run", "{output}"], "sha256": "0" * 64}
+    assert a_card(**(BY_CODE | {"inference": command}), critical=[ABOUT_A_FINDING]).critical
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({"concept": CODE, "at_most": 30}, "never tells it; allowed are 10230-1 LN Left Ventricular Ejection Fraction"),
+        (
+            {"at_most": 0.3},
+            "critical.0.at_most: this rule would never fire: Left Ventricular Ejection Fraction is at",
+        ),
+        ({"at_least": 95}, "critical.0.at_least: this rule would never fire: Left Ventricular Ejection Fraction is at"),
+        ({"at_least": 95}, "Left Ventricular Ejection Fraction is at least 5 and at most 90, in %"),
+        ({"at_least": 1, "at_most": 3}, "critical.0: needs either at_least or at_most; both limits are two rules"),
+        ({}, "critical.0: needs either at_least or at_most"),
+    ],
+)
+def test_a_limit_of_a_number_is_in_its_unit(rule: dict[str, Any], told: str) -> None:
+    """0.3 for 30 % would never be critical; the refusal says what is plausible, and in which unit."""
+    with pytest.raises(ValidationError) as refused:
+        numbers_card(critical=[{"when": "number", "concept": FRACTION.model_dump()} | rule])
+    assert told in explained(refused.value)
+
+
+def test_a_rule_of_numbers_is_about_a_number() -> None:
+    """Whoever takes the rule of a finding is told which is meant."""
+    with pytest.raises(ValidationError, match='answers no question, and a rule of it is when = "number"'):
+        numbers_card(critical=[{"when": "certainty", "concept": FRACTION.model_dump(), "at_least": 5}])
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ def test_what_is_no_answer_of_a_detector_is_refused(
     ("changes", "words"),
     [
         ({"labels": []}, "boxes need at least one"),
-        ({"inference": {"strategy": "slices"}}, "whole and sliding-window"),
+        ({"inference": {"strategy": "slices"}}, "boxes does not go with .* inference.strategy = slices"),
         ({"labels": [LABELS[0] | {"instances": True}]}, "no mask"),
         ({"labels": [LABELS[0] | {"plausible_volume_ml": {"min": 1.0}}]}, "leave out plausible_volume_ml"),
         ({"labels": [LABELS[0] | {"smallest_ml": 0.1}]}, "small ones are not dropped"),

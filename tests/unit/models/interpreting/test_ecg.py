@@ -10,21 +10,12 @@ from numpy.typing import NDArray
 from models.card.card_inference import SingleWindow
 from models.card.card_parts import Range
 from models.card.card_preparation import WaveformPreparation
+from models.card.ecg_concepts import HEART_RATE, PR_INTERVAL, QRS_DURATION, QT_INTERVAL, RR_INTERVAL
 from models.card.manifest import Card, load_card
 from models.catalog import BUILT_IN
 from models.errors import CardError, ImplausibleResult, InputRefused
 from models.findings import Reading
-from models.interpreting.ecg import (
-    HEART_RATE,
-    PR_INTERVAL,
-    QRS_DURATION,
-    QT_INTERVAL,
-    RR_INTERVAL,
-    lead_name,
-    rank,
-    read_ecg,
-    select_lead,
-)
+from models.interpreting.ecg import lead_name, rank, read_ecg, select_lead
 from models.runtimes.runtime import Arrays
 from models.volume import Waveform
 

@@ -7,32 +7,17 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from models.card.card_parts import Concept
 from models.card.manifest import Card, explained
 from models.errors import CardError, ImplausibleResult
 from models.findings import Reading
 from models.reading import read
 from models.runtimes.runtime import Arrays
 from models.volume import Image, Source, Volume, Waveform
-from tests.readings import LABELS, a_card
+from tests.number_models import FRACTION, PERCENT, numbers_card
+from tests.readings import LABELS
 
-FRACTION = Concept(value="10230-1", scheme="LN", meaning="Left Ventricular Ejection Fraction")
-PERCENT = Concept(value="%", scheme="UCUM", meaning="Percent")
 IMAGES = {"kind": "image", "size": [8, 8], "normalisation": "min-max"}
 SIGNALS = {"kind": "signals", "channels": ["I"], "sampling_frequency_hz": 100, "samples": 50, "normalisation": "none"}
-
-
-def numbers_card(**changes: Any) -> Card:
-    """Return the card of a network that answers an ejection fraction as a fraction of 1."""
-    number = {
-        "name": FRACTION.model_dump(),
-        "unit": PERCENT.model_dump(),
-        "plausible": {"min": 5, "max": 90},
-        "scale": 100.0,
-        "offset": 1.0,
-    }
-    interpretation = {"kind": "numbers", "numbers": [number]}
-    return a_card(**({"labels": [], "interpretation": interpretation} | changes))
 
 
 def reading_of(card: Card, source: Source, *answers: Any) -> Reading:
@@ -51,7 +36,7 @@ def volume() -> Volume:
     return Volume(array=np.arange(512, dtype=np.int16).reshape(8, 8, 8), affine=np.eye(4))
 
 
-@pytest.mark.parametrize("answer", [[[0.5]], [0.5]])
+@pytest.mark.parametrize("answer", [[[0.5]], [0.5], 0.5])
 def test_a_number_is_told_in_the_cards_unit(answer: Any) -> None:
     """Of a volume, of a recording: what the network answers, scaled and shifted as the card says."""
     wave = Waveform(
@@ -89,16 +74,18 @@ def test_another_answer_is_the_cards_mistake() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"labels": [LABELS[0].model_dump()]}, "numbers have no label, and no rule is about them"),
+        ({"labels": [LABELS[0].model_dump()]}, "numbers have no label: leave out [[labels]]"),
         (
-            {"critical": [{"when": "certainty", "concept": FRACTION.model_dump(), "at_least": 5}]},
-            "numbers have no label, and no rule is about them",
+            {"inference": {"strategy": "sliding-window", "window": [8, 8, 8]}},
+            "inference.strategy = sliding-window; allowed are classes, probability, multi-label, regions, boxes",
         ),
-        ({"inference": {"strategy": "sliding-window", "window": [8, 8, 8]}}, "by the strategy whole; a program leaves"),
         (
-            {"inference": {"strategy": "entry-point", "name": "a", "version": "1"}, "networks": {}}
-            | {"preparation": {"kind": "none"}},
-            "by the strategy whole; a program leaves its own in findings.json",
+            {
+                "inference": {"strategy": "command", "argv": ["/opt/run", "{output}"], "sha256": "0" * 64},
+                "networks": {},
+                "preparation": {"kind": "none"},
+            },
+            "a program tells numbers with their units: leave out scale and offset",
         ),
     ],
 )

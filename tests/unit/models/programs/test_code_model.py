@@ -14,7 +14,7 @@ from models.errors import CardError, InputRefused, ModelError, RuntimeFailed
 from models.reading import read
 from models.runtimes.runtime import Arrays
 from models.volume import Volume
-from tests.code_models import bright, code_entry
+from tests.code_models import NUMBERS, bright, code_entry
 
 GOOD = "    return {'labels': (source['array'] > source['array'].mean()).astype('uint8')}\n"
 
@@ -54,6 +54,29 @@ def test_code_gets_the_source_and_nothing_of_ours(
         "    assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n" + GOOD
     )
     assert read(code_entry(tmp_path, body).card, ball, nobody).structures
+
+
+def test_code_may_answer_numbers(tmp_path: Path, ball: Volume) -> None:
+    """Those of the card, in its order, within what is plausible; the record says what ran."""
+    reading = read(code_entry(tmp_path, "    return {'numbers': [34, 55.5]}\n", NUMBERS).card, ball, nobody)
+    assert [(one.value, one.unit.value) for one in reading.measurements] == [(34.0, "a"), (55.5, "%")]
+    assert reading.runtime == "entry-point bright 1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("{'numbers': [34, 95]}", r"Ejection Fraction: 95 % \(plausible at least 5 and at most 90\)"),
+        ("{'numbers': [34]}", r"\(1,\)\}, not \(1, 2\)"),
+        ("{'numbers': ['34', '55']}", "something else than arrays of numbers"),
+        ("{'numbers': [34j, 55]}", "something else than arrays of numbers"),
+        ("{'labels': source['array'] > 3}", "code answers labels of a volume, probabilities of classes or numbers, as"),
+    ],
+)
+def test_numbers_of_code_are_held_against_its_card(tmp_path: Path, ball: Volume, answer: str, words: str) -> None:
+    """As those of a network are."""
+    with pytest.raises(ModelError, match=words):
+        read(code_entry(tmp_path, f"    return {answer}\n", NUMBERS).card, ball, nobody)
 
 
 @pytest.mark.parametrize("loud", [True, False])
@@ -108,13 +131,13 @@ ODD = """\
             r"label 7 is not on the card; mend \[\[labels\]\]",
         ),
         ("    return {'labels': np.zeros((900, 900, 90), 'uint8')}\n", "more than its source"),
-        ("    return {'other': np.zeros(3)}\n", "a dict with labels or probabilities"),
-        ("    return 5\n", "a dict with labels or probabilities"),
+        ("    return {'other': np.zeros(3)}\n", "a dict with labels, probabilities or numbers"),
+        ("    return 5\n", "a dict with labels, probabilities or numbers"),
         ("    np.ones(1 << 33)\n", "ended with status 1"),
         ("    open('answer.npz', 'wb').write(b'no zip')\n    os._exit(0)\n", "left no answer"),
         (HUGE, "left no answer"),
         (HUGE.replace("(1 << 46,)", "(1 << 99,)"), "left no answer"),
-        (RAW, "something else than arrays"),
+        (RAW, "something else than arrays of numbers"),
         (ODD, "left no answer"),
         ("    os.mkfifo('answer.npz')\n    os._exit(0)\n", "something else than a file"),
         ("    os.symlink('source.npz', 'answer.npz')\n    os._exit(0)\n", "something else than a file"),
@@ -161,11 +184,18 @@ def test_another_version_is_refused(tmp_path: Path, ball: Volume) -> None:
 def test_networks_and_code_do_not_mix(tmp_path: Path) -> None:
     """A card with an entry point has no preparation and no networks, and the other way round."""
     card = code_entry(tmp_path, GOOD).directory / "model.toml"
-    card.write_text(
-        card.read_text().replace('kind = "none"', 'kind = "image"\nsize = [8, 8]\nnormalisation = "min-max"')
-    )
-    with pytest.raises(CardError, match=r"go with preparation\.kind = none and no networks"):
-        load_card(card)
+    text = card.read_text()
+    image = 'kind = "image"\nsize = [8, 8]\nnormalisation = "min-max"'
+    for wrong, told in (
+        (
+            text.replace('kind = "none"', image),
+            "entry-point does not go with preparation.kind = image",
+        ),
+        (text + "\n[networks.main]\n", "entry-point and command, and only they, go without"),
+    ):
+        card.write_text(wrong)
+        with pytest.raises(CardError, match=told):
+            load_card(card)
 
 
 def test_code_of_a_label_map_reads_volumes_only(tmp_path: Path) -> None:

@@ -65,7 +65,12 @@ def card(**changes: Any) -> Card:
             "inference.neighbours: ",
         ),
         (
-            {"preparation": SIGNALS | {"normalisation": "none"}, "interpretation": CLASSES, "labels": []},
+            {
+                "preparation": SIGNALS | {"normalisation": "none"},
+                "inference": {"strategy": "whole"},
+                "interpretation": CLASSES,
+                "labels": [],
+            },
             [1, 2, 60],
             "preparation.samples: ",
         ),

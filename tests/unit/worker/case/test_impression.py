@@ -11,6 +11,7 @@ from models.card.card_parts import Concept
 from models.findings import Finding, Measurement, Reading
 from models.interpreting.critical_reason import CriticalReason
 from models.interpreting.instances import PERCENT
+from tests.number_models import numbers_card
 from tests.readings import (
     ABSENT,
     LABELS,
@@ -21,6 +22,9 @@ from tests.readings import (
     SINUS,
     a_card,
     a_reading,
+    an_ecg,
+    an_ecg_card,
+    an_ecg_reading,
     case_of,
     detections_reading,
 )
@@ -95,3 +99,26 @@ def test_certainty_is_100_only_where_it_is(series: LoadedSeries) -> None:
         found = replace(found, measurements=(Measurement(name=PROBABILITY, value=percent, unit=PERCENT),))
         (line,) = findings_of(case_of(series, Reading(detections=(found,)), a_card()))
         assert f"probability of cancer {told} %" in line
+
+
+def test_all_numbers_of_a_card_are_told_as_long_as_they_are_few(series: LoadedSeries) -> None:
+    """Beside what was found; of many the first five, and how many more there are."""
+    names = [Concept(value=str(number), scheme="99TEST", meaning=f"Number {number}") for number in range(7)]
+    numbers = tuple(Measurement(name=name, value=12.0, unit=PERCENT) for name in names)
+    assert summary_of(case_of(series, Reading(measurements=numbers[:2]), numbers_card())) == (
+        "Number 0: 12.0 %. Number 1: 12.0 %."
+    )
+    told = summary_of(case_of(series, Reading(measurements=numbers), numbers_card()))
+    assert told.endswith("Number 4: 12.0 %. 2 more numbers were measured.")
+    answers = tuple(Finding(name=PNEUMONIA, value=answer) for answer in (PRESENT, ABSENT))
+    told = summary_of(case_of(series, Reading(findings=answers, measurements=numbers[:1]), a_card()))
+    assert told == "Pneumonia: Present. Number 0: 12.0 %. Pneumonia: Absent."
+
+
+def test_a_rhythm_sums_an_ecg_up() -> None:
+    """Its intervals are listed below it; where there is no rhythm, they are all that there is."""
+    reading = an_ecg_reading()
+    told = summary_of(case_of(an_ecg(), reading, an_ecg_card()))
+    assert "Heart rate" not in told
+    told = summary_of(case_of(an_ecg(), replace(reading, findings=()), an_ecg_card()))
+    assert all(measurement.name.meaning in told for measurement in reading.measurements)

@@ -13,6 +13,7 @@ from models.findings import Finding, Measurement, Reading
 from models.interpreting.classification import PRESENT
 from models.interpreting.critical import critical_reasons
 from models.interpreting.instances import CERTAINTY, DIAMETER, MILLILITRE, MILLIMETRE, PERCENT, VOLUME
+from tests.number_models import FRACTION, numbers_card
 from tests.readings import SINUS, a_nodule_card, case_of, detections_reading
 from worker.case.case import Case
 from worker.case.finding_sentences import caveats_of, findings_of, summary_of
@@ -146,3 +147,34 @@ def test_a_comparison_does_not_cross_it(series: LoadedSeries) -> None:
     items = content_items(build_text_report(replace(case, prior=prior)))
     text = " ".join(str(item.TextValue) for item in items if "TextValue" in item)
     assert "7.998 mm \N{RIGHTWARDS ARROW} 7.996 mm" in text
+
+
+@pytest.mark.parametrize(
+    ("percent", "limit", "shown", "critical"),
+    [
+        (30.04, {"at_most": 30}, "30.04", False),
+        (29.96, {"at_most": 30}, "30.0", True),
+        (69.96, {"at_least": 70}, "69.96", False),
+        (30.04, {"at_most": 20}, "30.0", False),
+    ],
+)
+def test_a_number_of_the_whole_input_likewise(
+    series: LoadedSeries,
+    percent: float,
+    limit: dict[str, float],
+    shown: str,
+    critical: bool,  # noqa: FBT001
+) -> None:
+    """An ejection fraction in sentences, and beside that of then."""
+    card = numbers_card(critical=[{"when": "number", "concept": FRACTION.model_dump(), **limit}])
+    reading = Reading(measurements=(Measurement(name=FRACTION, value=percent, unit=PERCENT),))
+    change = Change(label=None, number=None, name=FRACTION, unit=PERCENT, method=None, earlier=50.0, now=percent)
+    prior = Prior(
+        studied_on=date(2025, 1, 2), days=90, model_version="1", changes=(change,), unpaired=(), references=()
+    )
+    case = replace(case_of(series, reading, card), critical=critical_reasons(card.critical, reading), prior=prior)
+    assert bool(case.critical) is critical
+    items = content_items(build_text_report(case))
+    told = [str(item.TextValue) for item in items if "TextValue" in item and FRACTION.meaning in str(item.TextValue)]
+    assert len(told) == 3 + critical
+    assert all(f"{shown} %" in sentence for sentence in told)

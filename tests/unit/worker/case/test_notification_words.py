@@ -8,6 +8,7 @@ import pytest
 
 from dicom_node.archives.identity import StudyIdentity
 from models.interpreting.critical_reason import CriticalReason
+from tests.number_models import FRACTION
 from tests.readings import LABELS, NODULE, PNEUMONIA, SINUS
 from worker.case.notification_words import (
     body_lines,
@@ -36,6 +37,9 @@ THIRD = CriticalReason(
 MANY = CriticalReason(kind="count", name="Nodule", concept=NODULE.concept, value=12.0, at_least=10)
 FEW = CriticalReason(kind="count", name="Nodule", concept=NODULE.concept, value=0.0, at_most=1)
 PRESENT = CriticalReason(kind="present", name="Nodule", concept=NODULE.concept, names={"de": "Rundherd"})
+LOW = CriticalReason(kind="number", name=FRACTION.meaning, concept=FRACTION, value=30.04, unit="%", at_least=30.0)
+OLD = CriticalReason(kind="number", name="Age", concept=FRACTION, value=91.0, unit="a", at_most=92.5)
+HIGH = CriticalReason(kind="number", name="Score", concept=FRACTION, value=3.0, unit="1", at_least=2.5)
 IDENTITY = StudyIdentity(
     patient_id="P1", patient_name="Doe^Jane", patient_birth_date="19700131", accession_number="ACC1"
 )
@@ -86,6 +90,11 @@ def outgoing(**changes: Any) -> OutgoingNotice:
         (replace(LIKELY, value=99.97), "en", "Stenosis 2: probability >99 % (critical from 50 %)"),
         (MANY, "en", "Nodule: 12 found (critical from 10)"),
         (FEW, "en", "Nodule: 0 found (critical up to 1)"),
+        (LOW, "en", "Left Ventricular Ejection Fraction: 30.0 % (critical from 30 %)"),
+        (replace(LOW, at_least=None, at_most=30.05), "en", f"{FRACTION.meaning}: 30.0 % (critical up to 30.05 %)"),
+        (OLD, "en", "Age: 91.0 years (critical up to 92.5 years)"),
+        (OLD, "de", "Age: 91,0 Jahre (kritisch bis 92,5 Jahre)"),
+        (HIGH, "en", "Score: 3 (critical from 2.5)"),
         (PRESENT, "en", "Nodule"),
         (PRESENT, "de", "Rundherd"),
     ],

@@ -203,7 +203,7 @@ def test_an_ecg_tells_the_numbers_of_its_reading() -> None:
     series, card = an_ecg(), an_ecg_card()
     objects = list(build(case_of(series, an_ecg_reading(), card)))
     fast = card.interpretation.model_copy(update={"plausible_heart_rate_bpm": Range(min=90)})
-    with pytest.raises(OutputRefused, match="numbers: the heart rate is not plausible"):
+    with pytest.raises(OutputRefused, match="numbers: Heart rate is not plausible"):
         output_gate.check(objects, case_of(series, an_ecg_reading(), card.model_copy(update={"interpretation": fast})))
     objects[0] = changed(objects[0], other_rate)
     with pytest.raises(OutputRefused, match="numbers: the numbers of the recording differ"):

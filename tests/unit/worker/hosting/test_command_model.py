@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import ChecksumMismatch, ModelError, RuntimeFailed
 from models.runtimes.runtime import Arrays
-from tests.code_models import bright, command_entry
+from tests.code_models import NUMBERS, bright, command_entry
 from worker.hosting.reading_series import read_series
 from worker.series.series_volume import load_series
 from worker.testing import write_mr_series
@@ -87,6 +87,48 @@ def test_findings_come_as_json(tmp_path: Path) -> None:
     reading, _ = reading_of(tmp_path, f"(out / 'findings.json').write_text('''{json.dumps(FINDINGS)}''')")
     assert reading.labels is None
     assert [(one.name.meaning, one.value) for one in reading.measurements] == [("Volume", 12.5)]
+
+
+def told_by(*numbers: tuple[str, str, float]) -> str:
+    """Return a program that tells numbers by their codes and units."""
+    told = [
+        {
+            "name": {"value": name, "scheme": "SCT" if name.isdecimal() else "LN", "meaning": "Said otherwise"},
+            "value": value,
+            "unit": {"value": unit, "scheme": "UCUM", "meaning": unit},
+        }
+        for name, unit, value in numbers
+    ]
+    return f"(out / 'findings.json').write_text({json.dumps({'measurements': told})!r})"
+
+
+AGE, FRACTION = ("397669002", "a", 34.0), ("10230-1", "%", 55.5)
+
+
+def test_numbers_are_those_of_the_card(tmp_path: Path) -> None:
+    """In its order and by its names, however the program orders and calls them."""
+    reading, _ = reading_of(tmp_path, told_by(FRACTION, AGE), answers=NUMBERS)
+    assert [(one.name.meaning, one.value) for one in reading.measurements] == [
+        ("Age", 34.0),
+        ("Left Ventricular Ejection Fraction", 55.5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((AGE,), "wanted is each of these once: Age in a, Left Ventricular Ejection Fraction in %; mend the program"),
+        ((AGE, FRACTION, FRACTION), "wanted is each of these once"),
+        ((AGE, (FRACTION[0], "1", 0.555)), "wanted is each of these once"),
+        ((AGE, (FRACTION[0], "%", 95.0)), r"Ejection Fraction: 95 % \(plausible at least 5 and at most 90\)"),
+    ],
+)
+def test_other_numbers_than_the_cards_are_refused(
+    tmp_path: Path, numbers: tuple[tuple[str, str, float], ...], words: str
+) -> None:
+    """A number that is missing, twice there, in another unit or not plausible."""
+    with pytest.raises(ModelError, match=words):
+        reading_of(tmp_path, told_by(*numbers), answers=NUMBERS)
 
 
 #: A gzip file whose header is right, and what it deflates is not.

@@ -16,7 +16,7 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 from models.card.card_parts import Concept
-from models.findings import Finding, HeatMap, Reading
+from models.findings import Finding, HeatMap, Measurement, Reading
 from models.interpreting.critical_reason import CriticalReason
 from models.reading import PART
 from models.volume import Image as Planar
@@ -24,6 +24,7 @@ from models.volume import Volume
 from tests.readings import (
     ABSENT,
     LABELS,
+    ML,
     PNEUMONIA,
     PRESENT,
     a_card,
@@ -299,6 +300,16 @@ def test_nothing_is_printed_over_anything_else(
     told = words_of(artists[-1])
     for caveat in (case.words.tell(PART), *caveats_of(case)):
         assert caveat in told
+
+
+def test_no_words_run_off_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where letters are wide, bold ones above all, lines are broken earlier."""
+    write_mr_series(tmp_path)
+    wide = Concept(value="1", scheme="99TEST", meaning="MIDMESENCEPHALIC MAMMILLARY WIDTH")
+    reading = Reading(measurements=(Measurement(name=wide, value=12.0, unit=ML),) * 5)
+    figure, artists = words_drawn(case_of(load(tmp_path), reading, a_card()), monkeypatch)
+    summary = next(artist for artist in artists if words_of(artist).startswith(wide.meaning))
+    assert summary.get_window_extent().x1 <= figure.bbox.width
 
 
 def test_what_was_not_found_is_never_among_what_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,6 @@ MM3 = Concept(value="mm3", scheme="UCUM", meaning="cubic millimeter")
         (3.0, PERCENT, PERCENT, 3.0),
         (3.0, PERCENT, MILLIMETRE, None),
         (3.0, MILLIMETRE, MILLILITRE, None),
-        (math.nan, MILLIMETRE, MILLIMETRE, None),
     ],
 )
 def test_units(value: float, unit: Concept, wanted: Concept, expected: float | None) -> None:

@@ -26,6 +26,7 @@ def depth_mm(folder: Path) -> float:
         ({"SliceThickness": "5", "SpacingBetweenSlices": None}, 5.0),
         ({"SliceThickness": None, "SpacingBetweenSlices": "10"}, 10.0),
         ({"SliceThickness": "0", "SpacingBetweenSlices": "10"}, 10.0),
+        ({"SliceThickness": "1e29", "SpacingBetweenSlices": "10"}, 10.0),
     ],
 )
 def test_one_slice_is_as_deep_as_it_is_thick(attributes: dict[str, Any], expected: float, tmp_path: Path) -> None:
