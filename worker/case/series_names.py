@@ -31,6 +31,8 @@ def describable(head: Any) -> str:
 
 def names_somebody(text: str, head: Any) -> bool:
     """Say whether free text holds a part of the patient's name, or a number of theirs: people write them there."""
+    if not text:
+        return False  # of a volume's hundreds of slices none has a view
     told = text.casefold()
     values = " ".join(str(head.get(keyword) or "") for keyword in NAMING)
     for mark in "^=\\,[]'":
