@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from worker.errors import BrokerAway, LedgerAway, LedgerDamaged
+from worker.errors import BrokerAway, LedgerAway, LedgerDamaged, QueueTaken
 from worker.jobs.job import JobState
 from worker.ledger.ledger import Ledger
 from worker.settings import WorkerSettings
@@ -22,10 +22,10 @@ class Publish(Protocol):
     """Hands a token to the broker."""
 
     def __call__(self, queue: str, job_id: int) -> None:
-        """Say "there is work in this queue". Raises BrokerAway."""
+        """Say "there is work in this queue". Raises BrokerAway, QueueTaken."""
 
     def waiting(self, queue: str) -> int:
-        """Return how many tokens wait in a queue for a worker. Raises BrokerAway."""
+        """Return how many tokens wait in a queue for a worker. Raises BrokerAway, QueueTaken."""
 
 
 class Reconciler:
@@ -49,6 +49,7 @@ class Reconciler:
         self._wake = threading.Event()
         self._last_away = -math.inf
         self._damage = set[str]()
+        self._taken = set[str]()
 
     def wake(self) -> None:
         """Publish now: a study was just closed."""
@@ -82,13 +83,28 @@ class Reconciler:
         for job_id in self._apart(self._ledger.pass_deadlines, passed):
             _log.warning("deadline passed", job=job_id, remedy="is a worker running, and has it enough processes?")
         silent_s = 3 * self._settings.reconcile_every_s
-        # Without this a long line would get new tokens again and again, faster than workers use them up.
-        busy = [queue for queue in self._ledger.queues() if self._publish.waiting(queue) > 0]
+        busy = self._busy()
         silent = self._ledger.requeue_silent(silent_s=silent_s, busy=busy)
         silent += self._ledger.requeue_unread(self._told_of, silent_s=silent_s, busy=busy)
         if freed or freed_deliveries or silent:
             _log.info("reconciled", freed_jobs=freed, freed_deliveries=freed_deliveries, renewed_tokens=silent)
         return self._publish_waiting()
+
+    def _busy(self) -> list[str]:
+        """Return the queues that need no new tokens; one that can get none is told, and keeps no other waiting."""
+        busy, taken = [], set[str]()
+        for queue in self._ledger.queues():
+            try:
+                # Without this a long line would get new tokens again and again, faster than workers use them up.
+                if self._publish.waiting(queue) == 0:
+                    continue
+            except QueueTaken as error:
+                if queue not in self._taken:
+                    _log.error("queue gets no tokens", queue=queue, cause=str(error))
+                taken.add(queue)
+            busy.append(queue)
+        self._taken = taken
+        return busy
 
     def _free_expired(self) -> tuple[int, int]:
         """Free jobs and deliveries whose worker or deliverer is dead; return how many of each."""
@@ -115,7 +131,7 @@ class Reconciler:
     def _publish_waiting(self) -> int:
         published = []
         try:
-            for token_id, queue, job_id in self._ledger.waiting_tokens():
+            for token_id, queue, job_id in self._ledger.waiting_tokens(without=self._taken):
                 self._publish(queue, job_id)
                 published.append(token_id)
         finally:
