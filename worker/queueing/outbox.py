@@ -2,7 +2,6 @@
 
 import math
 import threading
-import time
 from collections.abc import Callable, Collection
 from typing import Protocol, TypeVar
 
@@ -10,6 +9,7 @@ import structlog
 
 from worker.errors import BrokerAway, LedgerAway, LedgerDamaged, QueueTaken
 from worker.jobs.job import JobState
+from worker.ledger.clock import BootClock
 from worker.ledger.ledger import Ledger
 from worker.settings import WorkerSettings
 
@@ -38,16 +38,19 @@ class Reconciler:
         settings: WorkerSettings,
         told_of: Collection[JobState] = (JobState.FAILED,),
         *,
-        seconds: Callable[[], float] = time.monotonic,
+        seconds: Callable[[], float] = lambda: BootClock().read().seconds,
     ) -> None:
-        """Take the ledger, the broker, the waits, and the ends of jobs that somebody is to be told of."""
+        """Take the ledger, the broker, the waits, the ends of jobs that somebody is to be told of, and a clock.
+
+        The clock goes on while the machine sleeps.
+        """
         self._seconds = seconds
         self._ledger = ledger
         self._told_of = told_of
         self._publish = publish
         self._settings = settings
         self._wake = threading.Event()
-        self._last_away = -math.inf
+        self._unrenewed_until = -math.inf
         self._damage = set[str]()
         self._taken = set[str]()
 
@@ -66,15 +69,25 @@ class Reconciler:
                 if str(error) != away:
                     _log.warning("reconciler waits", cause=str(error))
                 away = str(error)
-            self._wake.wait(self._settings.reconcile_every_s)
-            self._wake.clear()
+            self._pause()
+
+    def _pause(self) -> None:
+        """Wait for the next round, and notice where this machine stood still meanwhile: it slept, or was halted."""
+        before = self._seconds()
+        self._wake.wait(self._settings.reconcile_every_s)
+        self._wake.clear()
+        after = self._seconds()
+        # Leases are renewed three times in their time.
+        if after - before > self._settings.reconcile_every_s + self._settings.lease_s / 3:
+            _log.warning("this machine stood still", seconds=round(after - before))
+            self._unrenewed_until = after
 
     def once(self) -> int:
         """Free dead leases, renew silent tokens, publish what waits; return how many tokens went out."""
         try:
             return self._round()
         except LedgerAway:
-            self._last_away = self._seconds()
+            self._unrenewed_until = self._seconds()
             raise
 
     def _round(self) -> int:
@@ -108,8 +121,8 @@ class Reconciler:
 
     def _free_expired(self) -> tuple[int, int]:
         """Free jobs and deliveries whose worker or deliverer is dead; return how many of each."""
-        # While the ledger was away nobody could renew a lease: who lives gets the time to do so.
-        if self._seconds() - self._last_away < self._settings.lease_s:
+        # While the ledger was away, or all stood still, nobody could renew a lease: who lives gets the time to do so.
+        if self._seconds() - self._unrenewed_until < self._settings.lease_s:
             return 0, 0
         settings = self._settings
         jobs = self._apart(
