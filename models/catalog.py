@@ -158,7 +158,10 @@ class Catalog:
                 if model_id in (wrong.model_id, wrong.directory.name):
                     raise CardError(wrong.reason)
             known = ", ".join(self.entries) or "none"
-            raise ModelError(f"no model has the id {model_id}; there are: {known} (`wetread models list`)")
+            raise ModelError(
+                f"no model has the id {model_id}; there are: {known} (`wetread models list`). Jobs of one that was "
+                "removed or renamed are read once it is back under this id"
+            )
         return self.entries[model_id]
 
     def ready(self) -> tuple[CatalogEntry, ...]:

@@ -1,8 +1,8 @@
 """Where DICOM and models meet, in reading order. A package knows only those that stand before it.
 
-settings       what a site may set about jobs, models and deliveries (broker_url, broker_tls, secret_settings,
-               languages, text_patterns, patient_secret); errors, what can go wrong; refusals, what is not
-               read and why; object_kinds, the table of what we make; provenance, where UIDs and times come from
+settings       what a site may set about jobs, models and deliveries (broker_url, broker_tls, broker_refusals,
+               secret_settings, languages, text_patterns, patient_secret); errors, what can go wrong; refusals, what is
+               not read and why; object_kinds, the table of what we make; provenance, where UIDs and times come from
 instances      any DICOM file that comes from elsewhere, read so that it can harm nobody, and what is mended of it
 selecting      which models read which series of a study, and why not
 series         files to Volume, Image or Waveform

@@ -113,6 +113,10 @@ class BrokerAway(WorkerError):
     """Redis cannot be reached; tokens wait in the ledger's outbox and are published when it is back."""
 
 
+class QueueTaken(BrokerAway):
+    """Something else keeps a value under a queue's name in Redis; other queues go on."""
+
+
 class PatientSecretUnusable(WorkerError):
     """The file with the secret of patients' keys is not what it should be; the message names it and the remedy."""
 

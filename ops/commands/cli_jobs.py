@@ -158,6 +158,8 @@ def retry(job_id: JobId, settings: SettingsFile = None, data: DataFolder = None)
     ):
         typer.echo(f"{again} results of job {job_id} are sent, or their commitment asked for, again")
         return
+    # Where it cannot be read again, no model needs to be put back for it.
+    ledger.require_retryable(job_id)
     entry = catalog_of(found)().get(_known(ledger, job_id).model_id)
     entry.require_ready()
     card = entry.card

@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 
 from dicom_node.archives.requestor import Requestor
-from dicom_node.errors import NodeError
+from dicom_node.errors import ArchiveUnreachable, AssociationRejected, NodeError
 from dicom_node.pulling.contents import instances_of
 from dicom_node.spooling.held_instances import HeldInstances
 from dicom_node.spooling.spool_layout import name_of
@@ -27,25 +27,40 @@ class Promises:
             for item in settings.each_destination
             if isinstance(item, DicomDestinationSettings)
         }
+        self._away = set[str]()
 
-    def release_confirmed(self, folder: str, study_uid: str) -> None:
-        """Release what of a study's held instances some archive lists; an archive that is away confirms nothing.
+    def begin_round(self) -> None:
+        """Ask archives again that were away: within a round each is waited for once, and not by every study."""
+        self._away.clear()
 
-        Raises OSError.
+    def unconfirmed(self, folder: str, study_uid: str, *, release: bool) -> int:
+        """Return how many of a study's held instances no archive lists; one that is away confirms nothing.
+
+        What some archive lists is released, where that is asked for. Raises OSError.
         """
+        held = self._held.of_study(folder)
         for name, requestor in self._archives.items():
-            held = self._held.of_study(folder)
             if not held:
-                return
-            try:
-                there = instances_of(requestor, study_uid)
-            except NodeError as error:
-                _log.warning("promised instances not confirmed", study=study_uid, archive=name, cause=str(error))
-                continue
-            confirmed = confirmed_by(held, there)
-            if confirmed:
+                break
+            confirmed = confirmed_by(held, self._listed(name, requestor, study_uid))
+            if confirmed and release:
                 self._held.release(confirmed)
                 _log.info("promised instances confirmed", study=study_uid, archive=name, instances=len(confirmed))
+            held = held.difference(confirmed)
+        # What was promised meanwhile is confirmed by nobody.
+        return len(self._held.of_study(folder) if release else held)
+
+    def _listed(self, name: str, requestor: Requestor, study_uid: str) -> Iterable[str]:
+        if name in self._away:
+            return ()
+        try:
+            return instances_of(requestor, study_uid)
+        except NodeError as error:
+            # What it says of this study is no reason to ask it of no other.
+            if isinstance(error, ArchiveUnreachable | AssociationRejected):
+                self._away.add(name)
+            _log.warning("promised instances not confirmed", study=study_uid, archive=name, cause=str(error))
+            return ()
 
 
 def confirmed_by(held: Iterable[str], there: Iterable[str]) -> list[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import structlog
 
 from dicom_node.spooling.clearing import remove_study
-from dicom_node.spooling.held_instances import HeldInstances
 from dicom_node.spooling.spool import Spool
 from dicom_node.study import StoredInstance
 from ops.assembly_line import told_of
@@ -54,7 +53,6 @@ class Retention:
         """Take the ledger, the spool, the settings, and the clock that days are counted by."""
         self._ledger = ledger
         self._spool = spool
-        self._held = HeldInstances(spool.root)
         self._results = settings.results
         self._settings = settings.retention
         self._told_of: Collection[JobState] = {
@@ -108,6 +106,7 @@ class Retention:
         One whose files cannot be removed, or whose rows cannot be read, is passed over: else the disk fills behind it.
         """
         now = self._now()
+        self._promises.begin_round()
         short = self._short()
         before = moments(self._settings, now, make_room=short)
         after = None
@@ -144,9 +143,7 @@ class Retention:
         going = due(study, before)
         why = why_unsettled(study) if going else ""
         if going and not why:
-            if not dry_run:
-                self._promises.release_confirmed(study.folder, study.study_instance_uid)
-            why = self._promised(study)
+            why = self._promised(study, release=not dry_run)
         if why:
             yield Verdict(study_instance_uid=study.study_instance_uid, what=None, why=why)
             return
@@ -188,9 +185,9 @@ class Retention:
         ours = self._ledger.made_here([instance.sop_instance_uid for instance in instances])
         return frozenset(instance.file for instance in instances if instance.sop_instance_uid in ours)
 
-    def _promised(self, study: StudyEnd) -> str:
+    def _promised(self, study: StudyEnd, *, release: bool) -> str:
         """Say why a study stays of which somebody was promised instances: all of it, for without its rows it is new."""
-        held = len(self._held.of_study(study.folder))
+        held = self._promises.unconfirmed(study.folder, study.study_instance_uid, release=release)
         return f"storage commitment: {held} images are promised, and no archive is known to have them" if held else ""
 
     def _committing(self) -> frozenset[str]:

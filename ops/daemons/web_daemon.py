@@ -20,7 +20,9 @@ def run(settings: Settings) -> None:
         ledger,
         results_root=settings.results,
         version=version("wetread"),
-        ready_checks={"broker": broker_check(broker_url(settings), settings.broker.ca_file)},
+        ready_checks={
+            "broker": broker_check(broker_url(settings), settings.broker.ca_file, queues=settings.worker.queues)
+        },
         expiries=expiries_of(watched_files(settings)),
         audit=watch_of(settings),
         names=settings.web.names,

@@ -63,7 +63,7 @@ def make_app(
                 audit=audit,
                 checks=ready_checks or {},
             ).routes(),
-            metrics_route(ledger, version, expiries, audit),
+            metrics_route(ledger, version, expiries, audit, ready_checks or {}),
             *health_routes({"ledger": ledger_check(ledger), **(ready_checks or {})}),
             Mount("/static", StaticFiles(packages=[("ops.dashboard", "static")])),
         ],

@@ -1,6 +1,6 @@
 """What Prometheus scrapes: the ledger's figures, asked for when they are scraped."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from ops.audit.watch import AuditWatch
 from ops.certificates import Expiries, Kind
+from ops.dashboard.readiness import ReadyCheck, away_of
 from worker.errors import LedgerAway
 from worker.jobs.overview import Alerts, DoorToResult, Overview
 from worker.ledger.views import LedgerViews
@@ -39,6 +40,13 @@ def _of_ledger(ledger: LedgerViews, version: str) -> Iterator[Metric]:
         return
     yield GaugeMetricFamily("wetread_ledger_up", "Whether the ledger answers.", value=1)
     yield from _figures(overview)
+
+
+def _of_checks(checks: Mapping[str, ReadyCheck]) -> Iterator[Metric]:
+    """Yield for each part that is asked beside the ledger whether it does its part."""
+    away = away_of(checks)
+    for name in checks:
+        yield GaugeMetricFamily(f"wetread_{name}_up", f"Whether the {name} does its part.", name not in away)
 
 
 def _figures(overview: Overview) -> Iterator[Metric]:
@@ -179,11 +187,18 @@ def _of_audit(watch: AuditWatch) -> Iterator[Metric]:
         )
 
 
-def metrics_route(ledger: LedgerViews, version: str, expiries: Expiries, audit: AuditWatch) -> BaseRoute:
+def metrics_route(
+    ledger: LedgerViews, version: str, expiries: Expiries, audit: AuditWatch, checks: Mapping[str, ReadyCheck]
+) -> BaseRoute:
     """Return the route /metrics over a registry of its own."""
     registry = CollectorRegistry()
     registry.register(
-        _AtScrape(partial(_of_ledger, ledger, version), partial(_of_expiries, expiries), partial(_of_audit, audit))
+        _AtScrape(
+            partial(_of_ledger, ledger, version),
+            partial(_of_checks, checks),
+            partial(_of_expiries, expiries),
+            partial(_of_audit, audit),
+        )
     )
 
     def metrics(request: Request) -> Response:

@@ -1,6 +1,6 @@
 """Health (the process lives) and readiness (what it needs answers)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,11 +11,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from worker.broker_refusals import is_of_other_kind, key_taken, refusal
 from worker.broker_tls import tls_options, without_tls_options
 from worker.errors import LedgerAway
 from worker.ledger.views import LedgerViews
 
 _BROKER_TIMEOUT_S = 2.0
+#: A Redis that is full, or a replica, answers a ping and takes no tokens: it is asked to keep this for a second.
+_PROBE = "wetread-ready"
 
 #: Returns when what it asks answers; raises NotReady otherwise.
 ReadyCheck = Callable[[], None]
@@ -50,10 +53,13 @@ def ledger_check(ledger: LedgerViews) -> ReadyCheck:
     return check
 
 
-def broker_check(url: str, ca_file: Path | None = None) -> ReadyCheck:
-    """Return a check that the Redis at a URL answers a ping in two seconds; `redis+socket://` is Celery's.
+def broker_check(url: str, ca_file: Path | None = None, *, queues: Collection[str] = ()) -> ReadyCheck:
+    """Return a check that the Redis at a URL takes tokens, and answers in two seconds; `redis+socket://` is Celery's.
 
-    `ca_file` are certificates to trust beside the system's, for a `rediss://` URL.
+    Args:
+        url: As in the settings.
+        ca_file: Certificates to trust beside the system's, for a `rediss://` URL.
+        queues: Each must hold tokens or nothing.
     """
 
     def check() -> None:
@@ -73,17 +79,31 @@ def broker_check(url: str, ca_file: Path | None = None) -> ReadyCheck:
                 remedy="Correct it in the settings: wetread config check",
             ) from error
         try:
-            client.ping()
+            client.set(_PROBE, 1, ex=1)
+            for queue in queues:
+                _require_tokens(client, queue)
         except redis.RedisError as error:
             raise NotReady(
-                cause=f"Redis does not answer a ping: {type(error).__name__}: {str(error).rstrip('.')}",
-                remedy="Start it, or correct `broker.url` in the settings. Jobs wait in the ledger until it is back",
+                cause=f"Redis takes no tokens: {type(error).__name__}: {str(error).rstrip('.')}",
+                remedy=f"{refusal(error) or 'Start it, or correct `broker.url` in the settings'}. Jobs wait in the "
+                "ledger until it does",
             ) from error
         finally:
             with suppress(redis.RedisError):
                 client.close()
 
     return check
+
+
+def _require_tokens(client: redis.Redis, queue: str) -> None:
+    try:
+        client.llen(queue)
+    except redis.ResponseError as error:
+        if not is_of_other_kind(error):
+            raise
+        raise NotReady(
+            cause=f"the key `{queue}` of Redis holds no tokens", remedy=f"As it is, {key_taken(queue)}"
+        ) from error
 
 
 def away_of(checks: Mapping[str, ReadyCheck]) -> dict[str, NotReady]:

@@ -183,16 +183,17 @@ class JobLedger(Database):
         Raises UnknownJob, IllegalTransition.
         """
         with self.writing() as session:
-            job = known_job(session, job_id)
-            if JobState(job.state) not in RETRYABLE:
-                require_job(JobState(job.state), JobState.QUEUED)
-            if refusal := why_not_retried(session, job):
-                raise IllegalTransition(refusal)
+            job = _retryable(session, job_id)
             if model is not None:
                 job.model_digest = known_model(session, model)
             job.attempts = 0
             queue_again(session, job, self.clock.read(), reason=f"asked for by {by}", wait_s=0.0)
             record_admin_action(session, "retry", by=by, study_id=study_of(session, job).id, job_id=job_id)
+
+    def require_retryable(self, job_id: int) -> None:
+        """Raise UnknownJob or IllegalTransition where a job cannot be queued again, whatever model is to read it."""
+        with self.writing() as session:
+            _retryable(session, job_id)
 
     def cancel(self, job_id: int, *, by: str = AN_ADMIN) -> None:
         """Cancel a job by an admin's wish. Raises UnknownJob, IllegalTransition."""
@@ -260,6 +261,15 @@ def known_job(session: Session, job_id: int) -> Job:
     if job is None:
         highest = session.scalar(select(func.max(Job.id))) or 0
         raise UnknownJob(f"there is no job {job_id} (the newest is {highest}); `wetread jobs` lists them")
+    return job
+
+
+def _retryable(session: Session, job_id: int) -> Job:
+    job = known_job(session, job_id)
+    if JobState(job.state) not in RETRYABLE:
+        require_job(JobState(job.state), JobState.QUEUED)
+    if refusal := why_not_retried(session, job):
+        raise IllegalTransition(refusal)
     return job
 
 

@@ -23,12 +23,12 @@ _REPLACED = "\N{REPLACEMENT CHARACTER}"
 class TokenLedger(Database):
     """Tokens: none says which job is claimed, and one too many does no harm."""
 
-    def waiting_tokens(self, limit: int = 500) -> list[tuple[int, str, int]]:
-        """Return (token id, queue, job id) of tokens that are to be published, oldest first."""
+    def waiting_tokens(self, limit: int = 500, *, without: Collection[str] = ()) -> list[tuple[int, str, int]]:
+        """Return (token id, queue, job id) of tokens that are to be published, oldest first; none of some queues."""
         with self.reading() as session:
             rows = session.execute(
                 select(Outbox.id, Outbox.queue, Outbox.job_id)
-                .where(Outbox.published.is_(False))
+                .where(Outbox.published.is_(False), Outbox.queue.not_in(without))
                 .order_by(Outbox.id)
                 .limit(limit)
             )

@@ -6,23 +6,15 @@ from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import RedisError
 
+from worker.broker_refusals import is_of_other_kind, key_taken, refusal
 from worker.broker_tls import tls_options, without_tls_options
-from worker.errors import BrokerAway
+from worker.errors import BrokerAway, QueueTaken
 from worker.queueing.token_message import TASK
 from worker.queueing.token_transport import TokenAMQP
 from worker.settings import WorkerSettings
 
-#: What Redis says where it is there and takes no tokens; wetread's own keys are a few kilobytes.
-_REFUSALS: dict[type[RedisError], str] = {
-    OutOfMemoryError: "Redis is full and takes no tokens: raise its `maxmemory`, or see what else fills it "
-    "(`redis-cli --bigkeys`).",
-    ReadOnlyError: "Redis is a read-only replica: `broker.url` must name the one that is written to.",
-    AuthenticationError: "Redis does not let us in: are user and password in `broker.url` those that it knows now?",
-    NoPermissionError: "Redis does not let our user write tokens: it needs all commands and keys of its database "
-    "(`ACL SETUSER NAME ~* &* +@all`).",
-}
 #: A connection over which nothing comes is asked after 10 s of silence, then every 5 s, and is dead without an answer
 #: to the third: tcp(7).
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
@@ -49,28 +41,28 @@ class TokenPublisher:
         self._app = app
 
     def __call__(self, queue: str, job_id: int) -> None:
-        """Publish one token; the job id in it is a hint for the log only. Raises BrokerAway."""
+        """Publish one token; the job id in it is a hint for the log only. Raises BrokerAway, QueueTaken."""
         try:
             self._app.send_task(TASK, args=(queue, job_id), queue=queue, ignore_result=True, retry=False)
         except (OperationalError, OSError) as error:
-            raise _away(error) from error
+            raise _away(error, queue) from error
 
     def waiting(self, queue: str) -> int:
-        """Return how many tokens wait in a queue for a worker. Raises BrokerAway."""
+        """Return how many tokens wait in a queue for a worker. Raises BrokerAway, QueueTaken."""
         try:
             with self._app.pool.acquire(block=True) as connection:
-                declared = connection.default_channel.queue_declare(queue=queue, durable=True, auto_delete=False)
-                return int(declared.message_count)
+                return int(connection.default_channel.client.llen(queue))
         except (OperationalError, OSError, RedisError) as error:
-            raise _away(error) from error
+            raise _away(error, queue) from error
 
 
-def _away(error: Exception) -> BrokerAway:
+def _away(error: Exception, queue: str) -> BrokerAway:
     # kombu's own error has Redis' as its cause.
     said = (error, error.__cause__, error.__context__)
-    for kind, words in _REFUSALS.items():
-        if any(isinstance(it, kind) for it in said):
-            return BrokerAway(f"{words} Jobs stay queued in the ledger and go on when it does")
+    if any(map(is_of_other_kind, said)):
+        return QueueTaken(f"{key_taken(queue)}. Its jobs stay queued in the ledger and go on when that is gone")
+    for words in filter(None, map(refusal, said)):
+        return BrokerAway(f"{words}. Jobs stay queued in the ledger and go on when it does")
     return BrokerAway(
         f"Redis does not take tokens ({type(error).__name__}). Is it running, and does `broker.url` name it? "
         "Jobs stay queued in the ledger and go on when it is back"

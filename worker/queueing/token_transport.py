@@ -1,9 +1,10 @@
 """Where `worker.queueing.token_message` sits inside kombu: between Redis's answer to BRPOP and whoever decodes it.
 
-It relies on `Channel._get_client` of kombu 5 (a test names it if it moves) and on Celery's `amqp` argument.
+It relies on methods of kombu 5's channel (a test names one that moves) and on Celery's `amqp` argument.
 """
 
 import time
+from queue import Empty
 from typing import Any
 
 import structlog
@@ -11,7 +12,9 @@ from celery.app.amqp import AMQP
 from kombu import Connection
 from kombu.transport import redis as kombu_redis
 from redis import Redis
+from redis.exceptions import ResponseError
 
+from worker.broker_refusals import is_of_other_kind, key_taken
 from worker.queueing.token_message import TokenRefused, read_token
 
 _log = structlog.get_logger()
@@ -54,11 +57,40 @@ class _Client(Redis):
 
 
 class Channel(kombu_redis.Channel):
-    """kombu's channel with our client."""
+    """kombu's channel with our client; a queue's key that holds something else keeps no other queue waiting."""
+
+    _taken: frozenset[str] = frozenset()
 
     def _get_client(self) -> type[Redis]:
         super()._get_client()  # it looks at the version of redis-py
         return _Client
+
+    def _size(self, queue: str) -> int:
+        try:
+            return int(super()._size(queue))
+        except ResponseError as error:
+            if not is_of_other_kind(error):
+                raise
+            return 0  # the consumer, which asks this as it begins, leaves it out below
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)
+        except Empty:
+            self._update_queue_cycle()  # with what was left out: it may be mended by now
+            raise
+        except ResponseError as error:
+            if not is_of_other_kind(error):
+                raise
+            self._leave_out_taken()
+            raise Empty from error
+
+    def _leave_out_taken(self) -> None:
+        taken = frozenset(queue for queue in self.active_queues if self.client.type(queue) not in (b"list", b"none"))
+        for queue in sorted(taken - self._taken):
+            _log.error("queue is not listened to", queue=queue, cause=key_taken(queue))
+        self._taken = taken
+        self._queue_cycle.update([queue for queue in self.active_queues if queue not in taken])
 
 
 class Transport(kombu_redis.Transport):

@@ -368,6 +368,17 @@ def test_retry_queues_a_failed_job_again(day: Path) -> None:
     assert state_of(day, job) == "queued"
 
 
+def test_retry_says_first_what_no_model_would_change(
+    day: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No model is here: of a job that waits, or has no images any more, nobody is sent to look for one."""
+    queued = failure(monkeypatch, capsys, "retry", job_in(day, JobState.QUEUED), "--data", day)
+    assert "a worker takes it in its turn" in queued
+    failed = failure(monkeypatch, capsys, "retry", job_in(day, JobState.FAILED), "--data", day)
+    assert "no model has the id brain-structures" in failed
+    assert "once it is back under this id" in failed
+
+
 def refused_in(data: Path) -> int:
     """Return the job of which an archive has refused a result."""
     ledger = open_views(data)

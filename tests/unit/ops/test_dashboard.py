@@ -28,6 +28,7 @@ from tests.filled_ledger import (
     open_views,
     write_picture,
 )
+from tests.redis_server import RedisServer
 from worker.errors import LedgerDamaged
 from worker.jobs.job import JobState, Priority
 from worker.ledger.tables import DestinationState, Hold, Job, ResultObject
@@ -338,8 +339,9 @@ def test_ready_names_what_is_away(ledger: LedgerViews, tmp_path: Path, free_port
     told = answer.json()
     assert list(told["away"]) == ["broker"]
     assert "ConnectionError" in told["away"]["broker"]["cause"]
-    assert "Attention: the broker does not answer" in ask(app, "/").text
+    assert "Attention: the broker does not do its part" in ask(app, "/").text
     assert "broker.url" in told["away"]["broker"]["remedy"]
+    assert "wetread_broker_up 0.0" in ask(app, "/metrics").text.splitlines()
 
 
 def test_a_broker_url_that_cannot_be_read_is_not_ready() -> None:
@@ -357,6 +359,19 @@ def test_ready_is_ready_when_all_checks_pass(ledger: LedgerViews, tmp_path: Path
     answer = ask(app, "/readyz")
     assert (answer.status_code, answer.json()) == (200, {"ready": True, "checked": ["ledger", "broker"], "away": {}})
     assert asked == ["broker"]
+    assert "wetread_broker_up 1.0" in ask(app, "/metrics").text.splitlines()
+
+
+def test_a_redis_that_answers_and_takes_no_tokens_is_not_ready(redis_server: RedisServer) -> None:
+    """Full, or with something else under a queue's name: the cause and the remedy are told, not that all is well."""
+    check = broker_check(redis_server.url, queues=["cpu"])
+    check()
+    redis_server.order_all([("SET", "cpu", "x")])
+    with pytest.raises(NotReady, match=r"key `cpu` .*`redis-cli DEL cpu`"):
+        check()
+    redis_server.order_all([("DEL", "cpu"), ("CONFIG", "SET", "maxmemory", "1")])
+    with pytest.raises(NotReady, match="Redis is full and takes no tokens: raise its `maxmemory`"):
+        check()
 
 
 def test_an_error_carries_cause_and_remedy() -> None:

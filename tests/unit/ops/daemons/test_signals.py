@@ -18,7 +18,7 @@ raise SystemExit(0 if stop.wait(10) else 3)
 """
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_signal_is_taken_while_the_event_is_held(name: str) -> None:
     """Set in the handler it would wait for ever, and the process be killed after its grace time."""
     done = subprocess.run([sys.executable, "-c", _PROGRAM.format(name=name)], timeout=30, check=False)

@@ -34,8 +34,9 @@ def received(url: str, queue: str, count: int, put: Callable[[], None]) -> list[
 
 
 def test_the_seam_is_there() -> None:
-    """It is still this method that kombu asks for its client."""
-    assert callable(getattr(Channel, "_get_client", None)), "kombu moved _get_client: mend token_transport.py"
+    """They are still these methods that kombu calls."""
+    for name in ("_get_client", "_size", "_brpop_read", "_update_queue_cycle"):
+        assert callable(getattr(Channel, name, None)), f"kombu moved {name}: mend token_transport.py"
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "rediss://127.0.0.1:1/0", "redis+socket:///run/redis.sock"])
@@ -43,6 +44,30 @@ def test_every_way_to_redis_is_by_our_transport(url: str) -> None:
     """Also a copy of a connection, as pools make them."""
     connection = make_app(url, WorkerSettings()).connection_for_read()
     assert connection.get_transport_cls() is connection.clone().get_transport_cls() is Transport
+
+
+def test_what_is_no_queue_keeps_no_other_waiting(redis_server: RedisServer) -> None:
+    """A worker whose first queue's key holds something else listens to the others, and to it when that is gone."""
+    app = make_app(redis_server.url, WorkerSettings())
+    publish = TokenPublisher(app)
+    redis_server.order_all([("SET", "cpu", "x")])
+    got: list[Any] = []
+    queues = [app.amqp.queues.select_add(name) for name in ("cpu", "gpu")]
+    with (
+        structlog.testing.capture_logs() as told,
+        app.connection_for_read() as connection,
+        app.amqp.TaskConsumer(connection, queues=queues, on_message=got.append),
+    ):
+        publish("gpu", 7)
+        while len(got) < 1:
+            connection.drain_events(timeout=20)
+        redis_server.order_all([("DEL", "cpu")])
+        publish("cpu", 8)
+        while len(got) < 2:
+            connection.drain_events(timeout=20)
+    assert [message.decode()[0] for message in got] == [["gpu", 7], ["cpu", 8]]
+    assert [(line["event"], line["queue"]) for line in told] == [("queue is not listened to", "cpu")]
+    assert "redis-cli DEL cpu" in told[0]["cause"]
 
 
 def test_what_others_write_is_neither_inflated_nor_obeyed(redis_server: RedisServer) -> None:
