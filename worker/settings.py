@@ -11,7 +11,7 @@ from worker.broker_url import require_readable
 from worker.languages import Language
 
 #: So long before now there are dates; who means never writes so.
-_CENTURY_DAYS = 36_500.0
+_CENTURY_DAYS = 36_500
 
 
 class Section(BaseModel):
