@@ -129,7 +129,8 @@ def _archive_port(settings: Settings) -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    kept.write_text(str(port))
+    # Whole, or not there: a power cut would leave it empty, and that is no port.
+    write_note(kept, str(port).encode())
     return port
 
 
