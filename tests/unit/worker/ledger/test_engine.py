@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from tests.postgresql_server import PostgresqlServer
 from tests.unit.worker.conftest import assembled, planned
 from worker.errors import LedgerAway, LedgerBroken, LedgerUnusable
 from worker.ledger.database import LOCK
-from worker.ledger.engine import make_engine
+from worker.ledger.engine import make_engine, translated
 from worker.ledger.ledger import Ledger
 from worker.ledger.postgresql_connection import BoundedConnection
 from worker.ledger.tables import Job
@@ -68,6 +69,18 @@ def test_a_table_that_is_gone_is_told(postgresql_url: str, tmp_path: Path) -> No
         with ledger.writing() as session:
             session.execute(text("ALTER TABLE gone RENAME TO commitment"))
         ledger.close()
+
+
+def test_a_file_that_cannot_be_written_is_told_as_such(tmp_path: Path) -> None:
+    """Nobody looks for a full disk where another user's file, or a read-only disk, is in the way."""
+    Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite3").close()
+    readers = sqlite3.connect(f"file:{tmp_path}/ledger.sqlite3?mode=ro", uri=True)
+    with pytest.raises(LedgerAway, match="cannot be written: give both to the user"), translated():
+        try:
+            readers.execute("DELETE FROM job")
+        except sqlite3.Error as error:
+            raise OperationalError("DELETE FROM job", {}, error) from error
+    readers.close()
 
 
 @pytest.fixture
@@ -152,6 +165,19 @@ def test_readers_see_one_state(postgresql_url: str, here: Ledger) -> None:
     with pytest.raises(LedgerAway, match="read-only"), here.reading() as session:
         session.execute(text("DELETE FROM job"))
     other.close()
+
+
+def test_a_server_that_takes_no_writes_is_told_as_such(postgresql_url: str, here: Ledger) -> None:
+    """A standby, or one that was set to read only: it answers, and no job could be claimed; then it goes on."""
+    here.close_revision(assembled(), {}, [planned()])
+    readers = Ledger.open(f"{postgresql_url}?options=-c%20default_transaction_read_only%3Don")
+    with pytest.raises(LedgerAway, match=r"read-only transaction\. Its server takes no writes"):
+        readers.claim(["cpu"], worker="w", lease_s=60)
+    assert len(readers.jobs()) == 1
+    with pytest.raises(LedgerAway, match="takes no writes: it is a standby"):
+        readers.ping()
+    readers.close()
+    here.ping()
 
 
 def test_the_password_comes_from_a_file(postgresql: PostgresqlServer, postgresql_url: str, tmp_path: Path) -> None:
