@@ -7,8 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import create_engine, text
 
 from tests.postgresql_server import PostgresqlServer
 from tests.unit.worker.conftest import assembled, planned
@@ -74,13 +73,10 @@ def test_a_table_that_is_gone_is_told(postgresql_url: str, tmp_path: Path) -> No
 def test_a_file_that_cannot_be_written_is_told_as_such(tmp_path: Path) -> None:
     """Nobody looks for a full disk where another user's file, or a read-only disk, is in the way."""
     Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite3").close()
-    readers = sqlite3.connect(f"file:{tmp_path}/ledger.sqlite3?mode=ro", uri=True)
-    with pytest.raises(LedgerAway, match="cannot be written: give both to the user"), translated():
-        try:
-            readers.execute("DELETE FROM job")
-        except sqlite3.Error as error:
-            raise OperationalError("DELETE FROM job", {}, error) from error
-    readers.close()
+    readers = create_engine(f"sqlite:///file:{tmp_path}/ledger.sqlite3?mode=ro&uri=true")
+    with readers.connect() as connection, pytest.raises(LedgerAway, match="give both to the user"), translated():
+        connection.execute(text("DELETE FROM job"))
+    readers.dispose()
 
 
 @pytest.fixture
