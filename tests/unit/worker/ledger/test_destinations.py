@@ -193,5 +193,24 @@ def test_a_destination_that_is_gone_is_forgotten(ledger: Ledger) -> None:
     """What the settings no longer name is not cried out for ever."""
     ledger.note_destination("old", answering=False, reason="away")
     ledger.note_destination("pacs", answering=False, reason="away")
-    ledger.keep_destinations(["pacs"])
+    assert not ledger.keep_destinations(["pacs"])
     assert list(ledger.destinations()) == ["pacs"]
+
+
+def test_what_waits_for_a_destination_that_is_gone_is_told(
+    ledger: Ledger, waiting: list[int], archive: InMemoryArchive, tmp_path: Path
+) -> None:
+    """Nothing would ever send it, and it is not on its way; once the settings name it again it goes."""
+    assert ledger.keep_destinations(["renamed"]) == {"pacs": JOBS}
+    told = ledger.destinations()["pacs"]
+    assert not told.answering
+    assert "name no such destination; name it again" in told.reason
+    ledger.waive(waiting[0], gone="pacs")
+    assert ledger.keep_destinations(["renamed"]) == {"pacs": JOBS - 1}
+    archive.away = False
+    again = House(ledger, archive, tmp_path)
+    assert not ledger.keep_destinations(["pacs"])
+    again.deliverer._remember(again.destination)
+    again.run()
+    assert len(archive.stored) == JOBS - 1
+    assert ledger.destinations()["pacs"].answering
