@@ -207,10 +207,21 @@ def test_what_waits_for_a_destination_that_is_gone_is_told(
     assert "name no such destination; name it again" in told.reason
     ledger.waive(waiting[0], gone="pacs")
     assert ledger.keep_destinations(["renamed"]) == {"pacs": JOBS - 1}
+    ledger.waive(waiting[1], gone="pacs")
+    assert "pacs" in ledger.destinations()
     archive.away = False
     again = House(ledger, archive, tmp_path)
     assert not ledger.keep_destinations(["pacs"])
     again.deliverer._remember(again.destination)
     again.run()
-    assert len(archive.stored) == JOBS - 1
+    assert len(archive.stored) == JOBS - 2
     assert ledger.destinations()["pacs"].answering
+
+
+def test_once_all_of_it_is_waived_a_destination_that_is_gone_is_forgotten(ledger: Ledger, waiting: list[int]) -> None:
+    """At once, not with the next start: its metric would go on calling somebody."""
+    ledger.keep_destinations(["renamed"])
+    for job in waiting:
+        assert "pacs" in ledger.destinations()
+        ledger.waive(job, gone="pacs")
+    assert not ledger.destinations()
