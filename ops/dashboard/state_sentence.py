@@ -45,10 +45,10 @@ def state_sentence(
         overview: From the ledger.
         expiries: Of certificates and revocation lists.
         audit: How the audit trail is.
-        away: What does not do its part of that without which no job is read, such as the broker.
+        away: What does not do its part of that without which nothing is received or read, such as the broker.
     """
     troubles = _untold(overview.alerts)
-    troubles += [f"the {name} does not do its part, so jobs wait unread (/readyz says why)" for name in away]
+    troubles += [f"the {name} does not do its part, so work waits (/readyz says why)" for name in away]
     troubles += _troubles(overview) + troubles_of(expiries)
     troubles += _untraced(audit) if audit is not None else []
     if troubles:

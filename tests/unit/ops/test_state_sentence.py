@@ -110,8 +110,7 @@ def test_what_stops_all_reading_is_told_before_what_it_stops() -> None:
     sentence = state_sentence(waiting, away=("broker",))
     assert sentence.level is Level.ATTENTION
     assert sentence.text == (
-        "Attention: the broker does not do its part, so jobs wait unread (/readyz says why); "
-        "1 job failed in the last 24 h."
+        "Attention: the broker does not do its part, so work waits (/readyz says why); 1 job failed in the last 24 h."
     )
 
 
