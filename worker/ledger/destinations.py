@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from worker.jobs.job import ON_ITS_WAY, DeliveryState, require_delivery
+from worker.jobs.job import AWAITED, DeliveryState, require_delivery
 from worker.jobs.overview import Answering
 from worker.ledger.database import LOCK, Database, lock_name, utc_now
 from worker.ledger.delivery_events import note_delivery
@@ -48,7 +48,7 @@ class DestinationLedger(Database):
                 select(Delivery.destination, func.count())
                 .join(ResultObject, ResultObject.id == Delivery.result_object_id)
                 .join(Job, Job.id == ResultObject.job_id)
-                .where(Delivery.destination.not_in(names), Delivery.state.in_(ON_ITS_WAY), leaves())
+                .where(Delivery.destination.not_in(names), Delivery.state.in_(AWAITED), leaves())
                 .group_by(Delivery.destination)
             ).all()
             waiting = {name: number for name, number in found if isinstance(name, str)}

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import IllegalTransition
-from worker.jobs.job import ON_ITS_WAY, DeliveryState, require_delivery
+from worker.jobs.job import AWAITED, DeliveryState, require_delivery
 from worker.jobs.overview import LOST
 from worker.ledger.admin_actions import AN_ADMIN, record_admin_action
 from worker.ledger.commitments import ask_for_taken
@@ -65,7 +65,7 @@ class ResendingLedger(Database):
             _record(session, "waive", job_id, by=by, objects=len(lost))
             if gone:
                 session.flush()
-                waiting = select(Delivery.id).where(Delivery.destination == gone, Delivery.state.in_(ON_ITS_WAY))
+                waiting = select(Delivery.id).where(Delivery.destination == gone, Delivery.state.in_(AWAITED))
                 # Where nothing waits for it any more, nobody need know that it does not answer.
                 session.execute(delete(DestinationState).where(DestinationState.name == gone, ~waiting.exists()))
             return len(lost)

@@ -219,8 +219,12 @@ def test_what_waits_for_a_destination_that_is_gone_is_told(
 
 
 def test_once_all_of_it_is_waived_a_destination_that_is_gone_is_forgotten(ledger: Ledger, waiting: list[int]) -> None:
-    """At once, not with the next start: its metric would go on calling somebody."""
-    ledger.keep_destinations(["renamed"])
+    """At once, not with the next start: its metric would go on calling somebody. One waits to be committed to."""
+    batch = ledger.claim_deliveries("pacs", lease_s=60)
+    assert batch is not None
+    for item in batch.objects:
+        ledger.delivered(item, DeliveryState.UNCOMMITTED, commitment="required")
+    assert ledger.keep_destinations(["renamed"]) == {"pacs": JOBS}
     for job in waiting:
         assert "pacs" in ledger.destinations()
         ledger.waive(job, gone="pacs")
