@@ -10,6 +10,7 @@ import structlog
 from dicom_node.errors import NodeError
 from dicom_node.study import AssembledStudy, Completion, SeriesWish, StoredInstance
 from models.catalog import Catalog, CatalogEntry, ModelState
+from models.errors import ModelError
 from worker.instances.inputs_digest import digest_of_files
 from worker.intake.own_results import own_results
 from worker.jobs.priority import Decision, Evidence, SitePriorities, decide
@@ -62,6 +63,7 @@ class Intake:
         self._zone = zone
         self._on_queued = on_queued
         self._on_complete = on_complete
+        self._absent = set[str]()
 
     def recorded_files(self, folder: str) -> frozenset[str]:
         """Return the files of this study folder that some revision already lists."""
@@ -126,7 +128,28 @@ class Intake:
             series=summary.series,
         )
 
+    def tell_models(self) -> None:
+        """Say which models do not run that somebody may take for running, as far as that is not told yet.
+
+        Of what they would have read nothing else says anything: no job is made for them.
+        """
+        catalog = self._catalog()
+        absent = {wrong.reason for wrong in catalog.unreadable}
+        for model_id in self._settings.enabled:
+            try:
+                catalog.get(model_id)
+            except ModelError as error:
+                absent.add(str(error))
+        for cause in sorted(absent - self._absent):
+            _log.error(
+                "model does not run",
+                cause=cause,
+                remedy="`models.enabled` names what is to run, `wetread models list` has what is here",
+            )
+        self._absent = absent
+
     def _entries(self) -> list[CatalogEntry]:
+        self.tell_models()
         return [entry for entry in self._catalog() if self._enabled(entry)]
 
     def _of_series(self) -> list[CatalogEntry]:
