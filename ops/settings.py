@@ -205,6 +205,12 @@ class Settings(Section):
         return Path(tempfile.gettempdir()) / f"wetread-{os.getuid()}-{digest[:12]}"
 
     @property
+    def named_models(self) -> frozenset[str]:
+        """Ids of models that some setting names, whether they are here or not."""
+        to_destinations = (model for item in self.each_destination for model in item.models)
+        return frozenset((*self.models.enabled, *self.models.precision, *to_destinations))
+
+    @property
     def patient_secret(self) -> Path:
         """The file with the secret of patients' digests."""
         return self.ledger.patient_secret or self.data / "patient-secret"

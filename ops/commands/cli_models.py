@@ -32,8 +32,8 @@ def list_models(settings: SettingsFile = None, data: DataFolder = None) -> None:
     for hidden in catalog.hidden:
         card = hidden.entry.card
         table.add_row(card.id, card.version, card.regulatory.status, "hidden", hidden.reason)
-    for model_id in sorted(set(enabled) - set(catalog.entries)):
-        table.add_row(model_id, "", "", "missing", "models.enabled names it, and no such model is here")
+    for model_id in sorted(found.named_models.difference(catalog.entries)):
+        table.add_row(model_id, "", "", "missing", "the settings name it, and no such model is here")
     terminal.console().print(table)
 
 

@@ -1,6 +1,6 @@
 """From an assembled study to jobs: selection looks at the headers, the ledger records what it decided."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Intake:
         catalog: Callable[[], Catalog],
         spool: Path,
         settings: ModelsSettings,
+        named: Collection[str] = (),
         priorities: SitePriorities | None = None,
         zone: tzinfo | None = None,
         on_queued: Callable[[], None] = lambda: None,
@@ -50,6 +51,7 @@ class Intake:
             catalog: Returns the models as they are now.
             spool: Its root.
             settings: Which models run.
+            named: Ids that some setting names, of which it is told where no such model is here.
             priorities: How urgent studies are; left out, only the sender's request counts.
             zone: The site's, for rules on hours; left out, the machine's.
             on_queued: Called when jobs were queued.
@@ -59,6 +61,7 @@ class Intake:
         self._catalog = catalog
         self._spool = spool
         self._settings = settings
+        self._named = sorted(named)
         self._priorities = priorities or SitePriorities(called={}, senders={})
         self._zone = zone
         self._on_queued = on_queued
@@ -135,7 +138,7 @@ class Intake:
         """
         catalog = self._catalog()
         absent = {wrong.reason for wrong in catalog.unreadable}
-        for model_id in self._settings.enabled:
+        for model_id in self._named:
             try:
                 catalog.get(model_id)
             except ModelError as error:
@@ -144,7 +147,7 @@ class Intake:
             _log.error(
                 "model does not run",
                 cause=cause,
-                remedy="`models.enabled` names what is to run, `wetread models list` has what is here",
+                remedy="`wetread models list` has what is here, and what the settings name in vain",
             )
         self._absent = absent
 

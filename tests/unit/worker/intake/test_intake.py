@@ -156,8 +156,13 @@ def test_a_read_that_was_held_since_is_still_the_one_before(
 def test_a_model_that_does_not_run_is_told_once(tmp_path: Path, ledger: Ledger) -> None:
     """One that the settings name in vain, and one whose card was spoilt meanwhile: nothing else would speak of them."""
     card = write_threshold_model(tmp_path, id="heads") / "model.toml"
-    settings = ModelsSettings(enabled=("heads", "chest"))
-    intake = Intake(ledger=ledger, catalog=lambda: Catalog.scan([tmp_path]), spool=tmp_path, settings=settings)
+    intake = Intake(
+        ledger=ledger,
+        catalog=lambda: Catalog.scan([tmp_path]),
+        spool=tmp_path,
+        settings=ModelsSettings(),
+        named=("heads", "chest"),
+    )
     with structlog.testing.capture_logs() as told:
         intake.tell_models()
         intake.tell_models()
