@@ -9,7 +9,7 @@ from dicom_node.tls.certificate_file import WARN_BELOW_DAYS, Left
 from ops.certificates import Expiry, Kind
 from ops.dashboard.state_sentence import Level, state_sentence
 from worker.jobs.admin_rows import HoldRow
-from worker.jobs.job import JobState
+from worker.jobs.job import JobState, Priority
 from worker.jobs.notification import NotificationState
 from worker.jobs.overview import Alerts, Answering, Overview, Waiting
 
@@ -73,9 +73,14 @@ STUCK = Waiting(destination="archive", count=1, oldest_s=4000, tried=1)
             "Attention: 2 jobs are held until somebody looks; 1 result not taken by the archive in the last 24 h.",
         ),
         (
-            replace(EMPTY, studies_waiting=1, oldest_queued_s=3900.0),
+            replace(
+                EMPTY,
+                studies_waiting=2,
+                oldest_queued_s=3900.0,
+                queued={("gpu", Priority.ROUTINE): 1, ("gpu", Priority.STAT): 1, ("cpu", Priority.STAT): 0},
+            ),
             Level.ATTENTION,
-            "Attention: the oldest job has waited for 1 h 5 min (is a worker running?).",
+            "Attention: the oldest job has waited for 1 h 5 min (is a worker running that takes from gpu?).",
         ),
         (
             replace(EMPTY, waiting=(STUCK,)),
