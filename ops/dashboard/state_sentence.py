@@ -71,7 +71,8 @@ def _troubles(overview: Overview) -> list[str]:
     if overview.lost_lately:
         troubles.append(f"{count(overview.lost_lately, 'result')} not taken by the archive in the last 24 h")
     if overview.oldest_queued_s is not None and overview.oldest_queued_s > PATIENCE_S:
-        queues = sorted({queue for (queue, _), waiting in overview.queued.items() if waiting})
+        # A damaged row may hold no text there, and hides no page.
+        queues = sorted({str(queue) for (queue, _), waiting in overview.queued.items() if waiting})
         troubles.append(
             f"the oldest job has waited for {duration(overview.oldest_queued_s)} (is a worker running that takes from "
             f"{' and '.join(queues) or 'its queue'}?)"

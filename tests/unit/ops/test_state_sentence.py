@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -140,3 +141,10 @@ def test_results_that_were_never_tried_do_not_accuse_the_archive() -> None:
     """A deliverer that is late is no proof that an archive is away."""
     late = Waiting(destination="archive", count=1, oldest_s=4000, tried=0)
     assert state_sentence(replace(EMPTY, waiting=(late,))).level is Level.BUSY
+
+
+def test_a_queue_that_is_no_text_hides_no_sentence() -> None:
+    """A damaged row of the ledger, until a claim puts it aside."""
+    damaged: Any = {(b"\xff", Priority.STAT): 1, (5, Priority.STAT): 1, ("cpu", Priority.STAT): 1}
+    told = state_sentence(replace(EMPTY, oldest_queued_s=3900.0, queued=damaged))
+    assert "takes from 5 and b'\\xff' and cpu?" in told.text
