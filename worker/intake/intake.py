@@ -136,7 +136,9 @@ class Intake:
 
         Of what they would have read nothing else says anything: no job is made for them.
         """
-        catalog = self._catalog()
+        self._tell_models(self._catalog())
+
+    def _tell_models(self, catalog: Catalog) -> None:
         absent = {wrong.reason for wrong in catalog.unreadable}
         for model_id in self._named:
             try:
@@ -152,8 +154,9 @@ class Intake:
         self._absent = absent
 
     def _entries(self) -> list[CatalogEntry]:
-        self.tell_models()
-        return [entry for entry in self._catalog() if self._enabled(entry)]
+        catalog = self._catalog()
+        self._tell_models(catalog)
+        return [entry for entry in catalog if self._enabled(entry)]
 
     def _of_series(self) -> list[CatalogEntry]:
         return [entry for entry in self._entries() if entry.card.trigger == "series"]
