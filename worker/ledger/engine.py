@@ -36,10 +36,7 @@ _READ_ONLY = (
     "written to"
 )
 _NOT_OURS = "The ledger's file or its folder cannot be written: give both to the user that wetread runs as"
-#: Of the server and of who connects, whatever a reading transaction has asked for by itself.
-_TAKES_NO_WRITES = text(
-    "SELECT pg_is_in_recovery() OR CAST(current_setting('default_transaction_read_only') AS boolean)"
-)
+_IS_STANDBY = text("SELECT pg_is_in_recovery()")
 #: What mends it, by PostgreSQL's code or SQLite's result code.
 _REMEDIES: dict[object, str] = {
     "25006": _READ_ONLY,
@@ -126,8 +123,8 @@ def _remedy(error: object) -> str:
 
 
 def require_writes(connection: Connection) -> None:
-    """Raise LedgerAway where a PostgreSQL answers and takes no writes; SQLite says so where it is written to."""
-    if connection.dialect.name == "postgresql" and connection.scalar(_TAKES_NO_WRITES):
+    """Raise LedgerAway where a PostgreSQL answers and is a standby; all else is said where it is written to."""
+    if connection.dialect.name == "postgresql" and connection.scalar(_IS_STANDBY):
         raise LedgerAway(f"the ledger's database answers. {_READ_ONLY}. Nothing is lost: parts that run try again")
 
 

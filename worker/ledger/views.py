@@ -62,7 +62,7 @@ class LedgerViews(AlertViews, PeerViews):
     """What people and pages ask. Every method raises LedgerAway when the database does not answer."""
 
     def ping(self) -> None:
-        """Prove that the ledger answers, has its tables, and is no server that takes no writes."""
+        """Prove that the ledger answers, has its tables, and is no standby."""
         with self.reading() as session:
             session.execute(select(Study.id).limit(1))
             require_writes(session.connection())
