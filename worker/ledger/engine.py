@@ -116,7 +116,10 @@ def _damage(error: object) -> str:
 def _remedy(error: object) -> str:
     # SQLite's primary result code is in the lower byte.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    for known in (getattr(error, "sqlstate", None), code):
+    state = getattr(error, "sqlstate", None)
+    if state == "0A000" and "recovery" in str(error):
+        state = "25006"  # so says a standby to a connection that has read before
+    for known in (state, code):
         if known in _REMEDIES:
             return f"{_REMEDIES[known]}."
     return "Is the disk full, the server down, or the file locked by another program?"

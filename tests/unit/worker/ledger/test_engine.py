@@ -7,7 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from psycopg.errors import FeatureNotSupported
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import NotSupportedError
 
 from tests.postgresql_server import PostgresqlServer
 from tests.unit.worker.conftest import assembled, planned
@@ -173,6 +175,9 @@ def test_a_server_that_takes_no_writes_is_told_as_such(
     with pytest.raises(LedgerAway, match=r"read-only transaction\. Its server takes no writes"):
         readers.claim(["cpu"], worker="w", lease_s=60)
     readers.close()
+    refusal = FeatureNotSupported("cannot set transaction read-write mode during recovery")
+    with pytest.raises(LedgerAway, match="takes no writes: it is a standby"), translated():
+        raise NotSupportedError("BEGIN READ WRITE", {}, refusal)
     here.ping()
     monkeypatch.setattr(engine, "_IS_STANDBY", text("SELECT true"))
     with pytest.raises(LedgerAway, match="takes no writes: it is a standby"):
