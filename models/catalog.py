@@ -231,10 +231,16 @@ def _digest_of_card(file: Path) -> str:
 def _of_path(path: Path, wrong_selection: WrongSelection, unreadable: list[UnreadableModel]) -> list[CatalogEntry]:
     """Return one entry for each id in a path; what cannot be read is added to `unreadable`."""
     found: dict[str, dict[Path, CatalogEntry]] = {}
-    for card_file in sorted(path.glob(f"*/{CARD_FILE}")):
-        directory = card_file.parent
+    for directory in _directories_of(path, unreadable):
+        card_file = directory / CARD_FILE
         try:
+            card_file.stat()
             entry = read_entry(directory)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # no model
+        except OSError as error:
+            unreadable.append(UnreadableModel(directory=directory, reason=_not_ours(directory, error)))
+            continue
         except CardError as error:
             unreadable.append(UnreadableModel(directory=directory, reason=str(error)))
             continue
@@ -245,6 +251,23 @@ def _of_path(path: Path, wrong_selection: WrongSelection, unreadable: list[Unrea
         # A link to a directory beside it, such as `current`, is not another model.
         found.setdefault(entry.card.id, {})[directory.resolve()] = entry
     return [_one_of(list(same.values())) for same in found.values()]
+
+
+def _directories_of(path: Path, unreadable: list[UnreadableModel]) -> list[Path]:
+    try:
+        return sorted(path.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        unreadable.append(UnreadableModel(directory=path, reason=_not_ours(path, error)))
+        return []
+
+
+def _not_ours(directory: Path, error: OSError) -> str:
+    return (
+        f"{directory} cannot be looked into ({error.strerror}), and whatever model is there is not used; was it put "
+        "there by another user? Give it to the one that wetread runs as"
+    )
 
 
 def _one_of(same: Sequence[CatalogEntry]) -> CatalogEntry:

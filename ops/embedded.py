@@ -25,7 +25,10 @@ _ARCHIVE_AE_TITLE = "ARCHIVE"
 
 
 class EmbeddedRedis:
-    """A private Redis: Unix socket, password, append-only file in the data directory."""
+    """A private Redis: Unix socket, password, nothing on the disk.
+
+    Tokens are made again from the ledger; a file of them that was damaged, or a disk that is full, would stop it.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.data / "redis"
@@ -50,8 +53,7 @@ class EmbeddedRedis:
                     "unixsocketperm 600",
                     f"requirepass {self._password()}",
                     f"dir {_as_argument(self._folder)}",
-                    "appendonly yes",
-                    "appendfsync everysec",
+                    "appendonly no",
                     'save ""',
                     "maxmemory-policy noeviction",
                     "loglevel warning",
@@ -78,7 +80,7 @@ class EmbeddedRedis:
             client.close()
 
     def _password(self) -> str:
-        if not self._password_file.exists():
+        if not self._password_file.exists() or not self._password_file.stat().st_size:
             # Whole under its name or not there: an empty password would open the server or keep it from starting.
             with tempfile.NamedTemporaryFile("w", dir=self._password_file.parent, delete=False) as making:
                 making.write(secrets.token_urlsafe(24))

@@ -32,6 +32,14 @@ _KNOWN = {
         "Redis is full",
         "raise its `maxmemory`, or see what else fills it (`redis-cli --bigkeys`); jobs stay queued meanwhile",
     ),
+    "ReadOnlyError": (
+        "Redis is a read-only replica",
+        "`broker.url` must name the one that is written to; the worker is started again until it does",
+    ),
+    "ResponseError": (
+        "Redis refuses what the worker asks of it, such as while its disk is full",
+        "/readyz and the node's log say why; the worker is started again, and goes on when Redis does",
+    ),
     "WorkerLostError": (
         "a child of the worker was killed in the middle of a job",
         "none: another takes its place, and the job is read again; if it comes often, look at the machine's memory",

@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -35,6 +35,7 @@ from worker.settings import (
     RetentionSettings,
     Section,
     WorkerSettings,
+    at_home,
 )
 
 _PREFIX = "WETREAD_"
@@ -47,6 +48,8 @@ _NOT_SETTINGS = {
 _LONGEST_SOCKET_FOLDER = 80
 
 
+#: Of a number that is no whole one, as seconds, days and GiB are: thirty years in seconds.
+_LARGEST = 1e9
 #: Of a destination that does not say its kind.
 _DEFAULT_KIND = "dicom"
 
@@ -99,10 +102,18 @@ class Settings(Section):
     web: WebSettings = WebSettings()
     audit: AuditSettings = AuditSettings()
 
+    @field_validator("data", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        # As of a variable that is set to nothing: it would be the directory in which wetread happens to be started.
+        if value == "":
+            raise ValueError("is empty; name a directory, or leave it out")
+        return value
+
     @field_validator("data")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        return at_home(value).absolute()
 
     @field_validator("web")
     @classmethod
@@ -194,6 +205,12 @@ class Settings(Section):
         return Path(tempfile.gettempdir()) / f"wetread-{os.getuid()}-{digest[:12]}"
 
     @property
+    def named_models(self) -> frozenset[str]:
+        """Ids of models that some setting names, whether they are here or not."""
+        to_destinations = (model for item in self.each_destination for model in item.models)
+        return frozenset((*self.models.enabled, *self.models.precision, *to_destinations))
+
+    @property
     def patient_secret(self) -> Path:
         """The file with the secret of patients' digests."""
         return self.ledger.patient_secret or self.data / "patient-secret"
@@ -213,30 +230,39 @@ def load(file: Path | None, environ: Mapping[str, str]) -> Settings:
     """
     table = _read(file) if file is not None else {}
     origin = str(file) if file is not None else "settings"
+    overrides = {}
     for name, value in sorted(environ.items()):
         if name.startswith(_PREFIX) and name not in _NOT_SETTINGS:
-            _override(table, name, value)
+            overrides[_override(table, name, value)] = name
     try:
-        return Settings.model_validate(table)
+        settings = Settings.model_validate(table)
     except ValidationError as error:
-        problems = "; ".join(_explain(problem) for problem in error.errors())
+        by_origin: dict[str, list[str]] = {}
+        for problem in error.errors():
+            by_origin.setdefault(_variable(problem["loc"], overrides) or origin, []).append(_explain(problem))
+        problems = "; ".join(f"{where}: {'; '.join(told)}" for where, told in by_origin.items())
         end = "" if problems.endswith("?") else "."
-        raise SettingsError(f"{origin}: {problems}{end} Every key is in docs/configure.md") from error
+        raise SettingsError(f"{problems}{end} Every key is in docs/configure.md") from error
+    if endless := list(_endless(settings.model_dump())):
+        raise SettingsError(f"{origin}: {', '.join(endless)}: must be at most {_LARGEST:g}; nothing waits for ever")
+    return settings
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
+        # Some editors begin a file with a byte order mark.
+        text = file.read_text(encoding="utf-8-sig")
         # JSON is what `wetread up` writes for its parts.
         table: dict[str, Any] = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror}); is the path right?") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise SettingsError(f"{file}: is not TOML ({error})") from error
     return table
 
 
-def _override(table: dict[str, Any], name: str, value: str) -> None:
+def _override(table: dict[str, Any], name: str, value: str) -> tuple[str, ...]:
+    """Set a variable's value in the table; return the path of its key."""
     *sections, key = name.removeprefix(_PREFIX).lower().split("__")
     for section in sections:
         table = table.setdefault(section, {})
@@ -244,8 +270,23 @@ def _override(table: dict[str, Any], name: str, value: str) -> None:
             raise SettingsError(f"{name}: {section} is no table of single keys; set it as a whole, or in the file")
     try:
         table[key] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         table[key] = value
+    return (*sections, key)
+
+
+def _variable(path: tuple[Any, ...], overrides: Mapping[tuple[str, ...], str]) -> str:
+    """Return the variable that has set what lies at a path; empty where none has."""
+    return next((name for set_, name in overrides.items() if path[: len(set_)] == set_), "")
+
+
+def _endless(value: Any, path: str = "") -> Iterator[str]:
+    """Yield the keys of numbers that no clock, socket or thread can wait for."""
+    if isinstance(value, float) and not value <= _LARGEST:
+        yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, tuple | list) else ()
+    for key, one in inner:
+        yield from _endless(one, f"{path}.{key}" if path else str(key))
 
 
 def _explain(problem: Any) -> str:

@@ -35,16 +35,13 @@ def run(settings: Settings, *, with_archive: bool, say: Callable[[str], None]) -
 
 def _run(settings: Settings, stop: threading.Event, *, with_archive: bool, say: Callable[[str], None]) -> None:
     _require_free_ports(settings)
-    parts = []
-    if not settings.broker.url:
-        parts.append(EmbeddedRedis(settings).part())
-    if with_archive and not settings.destinations:
-        archive = EmbeddedArchive(settings, _archive_port(settings))
-        settings = settings.model_copy(update={"destinations": (_destination(archive.peer),)})
-        parts.append(archive.part())
-        say("The embedded archive is for demonstration: it overwrites and commits to nothing.")
-    file = _write_effective(settings)
-    parts += _own_parts(settings, file)
+    try:
+        parts = _parts(settings, with_archive=with_archive, say=say)
+    except OSError as error:
+        raise SettingsError(
+            f"{settings.data} cannot be written ({error.strerror}): is its disk full? Make room there, or name another "
+            "data directory with --data or `data`"
+        ) from error
     supervisor = Supervisor(parts)
     try:
         supervisor.start(stop, on_ready=lambda part: say(f"{part.name} is ready"))
@@ -54,6 +51,19 @@ def _run(settings: Settings, stop: threading.Event, *, with_archive: bool, say: 
     finally:
         supervisor.stop()
         say("stopped")
+
+
+def _parts(settings: Settings, *, with_archive: bool, say: Callable[[str], None]) -> list[Part]:
+    """Write what the parts read; return them in the order in which they start. Raises OSError."""
+    parts = []
+    if not settings.broker.url:
+        parts.append(EmbeddedRedis(settings).part())
+    if with_archive and not settings.destinations:
+        archive = EmbeddedArchive(settings, _archive_port(settings))
+        settings = settings.model_copy(update={"destinations": (_destination(archive.peer),)})
+        parts.append(archive.part())
+        say("The embedded archive is for demonstration: it overwrites and commits to nothing.")
+    return [*parts, *_own_parts(settings, _write_effective(settings))]
 
 
 def _own_parts(settings: Settings, file: Path) -> list[Part]:
@@ -129,7 +139,8 @@ def _archive_port(settings: Settings) -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    kept.write_text(str(port))
+    # Whole, or not there: a power cut would leave it empty, and that is no port.
+    write_note(kept, str(port).encode())
     return port
 
 

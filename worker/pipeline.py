@@ -8,12 +8,14 @@ from typing import Protocol
 import structlog
 
 from dicom_node.error_place import defect_of
+from models.card.card_interpretation import LabelMapInterpretation
 from models.catalog import Catalog, CatalogEntry
 from models.durable_file import write_durably
 from models.errors import ModelError, ModelIncomplete, ModelTwice, RuntimeFailed
 from models.findings import Reading
 from models.interpreting.critical import critical_reasons
 from models.runtimes.runtime import Infer
+from models.volume import Volume
 from worker import results
 from worker.attempt_words import told_of, too_long
 from worker.case.case import Case
@@ -36,6 +38,7 @@ from worker.hosting.reading_series import read_series
 from worker.instances.inputs_digest import by_folder
 from worker.instances.pydicom_errors import panics_as_errors
 from worker.instances.sender_characters import AssumedSets, settle
+from worker.instances.source_repairs import frame_of_reference_of
 from worker.jobs.job_records import Claim
 from worker.jobs.notification_records import CriticalRead
 from worker.jobs.routing import Conditions, Facts, routed
@@ -187,6 +190,9 @@ class Pipeline:
         )
         outlasting(lambda: self.ledger.note_inputs(claim, series.inputs_digest))
         settle(series.datasets[0], self.assumed)
+        if isinstance(series.source, Volume) and isinstance(entry.card.interpretation, LabelMapInterpretation):
+            # Not only when something was found: else what says that nothing is there came through, and that alone.
+            frame_of_reference_of(series.datasets[0])
         found = read_series(entry.card, series.source, paths, self.host.infer_for(claim.model_id, claim.model_digest))
         reading = for_site(found, self.report, series.source)
         # A number that the site does not show is judged all the same; what is too uncertain for it is not there.

@@ -10,11 +10,22 @@ from models.runtime_names import Precision, RuntimeName
 from worker.broker_url import require_readable
 from worker.languages import Language
 
+#: So long before now there are dates; who means never writes so.
+_CENTURY_DAYS = 36_500
+
 
 class Section(BaseModel):
     """A frozen section of the settings file that refuses keys it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def at_home(path: Path) -> Path:
+    """Return a path whose ~ is a user's home. Raises ValueError where there is no such user."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: this machine knows no home of that user; write the path out") from error
 
 
 class WorkerSettings(Section):
@@ -128,7 +139,7 @@ class DeliverySettings(Section):
     first_retry_s: float = Field(default=30.0, gt=0, description="wait after the first attempt; it doubles")
     longest_retry_s: float = Field(default=600.0, gt=0, description="longest wait between attempts")
     give_up_after_days: float = Field(
-        default=14.0, gt=0, description="then a result is abandoned, and an admin sees it"
+        default=14.0, gt=0, le=_CENTURY_DAYS, description="then a result is abandoned, and an admin sees it"
     )
     study_wait_s: float = Field(
         default=3600.0,
@@ -173,13 +184,22 @@ class RetentionSettings(Section):
     """When what was received and sent is removed. What is not settled stays, however full the disk is."""
 
     images_days: float = Field(
-        default=14.0, ge=0, description="images of a settled study are removed after so many days; 0: never"
+        default=14.0,
+        ge=0,
+        le=_CENTURY_DAYS,
+        description="images of a settled study are removed after so many days; 0: never",
     )
     results_days: float = Field(
-        default=90.0, ge=0, description="copies of results that every destination has; 0: never. Priors come from them"
+        default=90.0,
+        ge=0,
+        le=_CENTURY_DAYS,
+        description="copies of results that every destination has; 0: never. Priors come from them",
     )
     ledger_days: float = Field(
-        default=0.0, ge=0, description="what the ledger knows of a study whose images and results are gone; 0: never"
+        default=0.0,
+        ge=0,
+        le=_CENTURY_DAYS,
+        description="what the ledger knows of a study whose images and results are gone; 0: never",
     )
     make_room_below_bytes: int = Field(
         default=2 << 30,

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from models.catalog import CatalogEntry, sha256_of
 from models.durable_file import write_durably
 from models.errors import ModelError, RuntimeFailed
@@ -48,6 +50,9 @@ class Build:
     def passed(self) -> bool:
         """Whether every golden answer agrees within what the card allows of lower precisions."""
         return bool(self.verdicts) and all(verdict.passed for verdict in self.verdicts)
+
+
+_BUILD = TypeAdapter(Build)
 
 
 class Builds:
@@ -131,7 +136,7 @@ class Builds:
             )
         folder = self._folder(entry, name, precision)
         for network, file in build.networks.items():
-            if not (folder / file).is_file() or sha256_of(folder / file) != build.sha256[network]:
+            if not (folder / file).is_file() or sha256_of(folder / file) != build.sha256.get(network):
                 raise RuntimeFailed(
                     f"{entry.card.id}: {folder / file} is not what was measured in {precision} (damaged, or a build "
                     f"was interrupted): run `{command}`"
@@ -147,12 +152,10 @@ class Builds:
     def find(self, entry: CatalogEntry, name: RuntimeName, precision: Precision) -> Build | None:
         """Return the record of a build; None where there is none that can be read."""
         try:
-            record = json.loads((self._folder(entry, name, precision) / _RECORD).read_text(encoding="utf-8"))
-            verdicts = tuple(GoldenVerdict(**verdict) for verdict in record.pop("verdicts"))
-            return Build(**record, verdicts=verdicts)
+            return _BUILD.validate_json((self._folder(entry, name, precision) / _RECORD).read_bytes())
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except ValidationError:
             return None  # as good as none: it is made again
 
     def of(self, entry: CatalogEntry) -> list[tuple[RuntimeName, Build]]:

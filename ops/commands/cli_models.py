@@ -20,16 +20,20 @@ def list_models(settings: SettingsFile = None, data: DataFolder = None) -> None:
 
     Example: wetread models list
     """
-    catalog = catalog_of(read_settings(settings, data))
+    found = read_settings(settings, data)
+    catalog, enabled = catalog_of(found), found.models.enabled
     table = terminal.table("id", "version", "status", "state", "what to do")
     for entry in catalog:
-        card = entry.card
-        table.add_row(card.id, card.version, card.regulatory.status, entry.state.value, entry.reason)
+        card, off = entry.card, bool(enabled) and entry.card.id not in enabled
+        state, reason = ("off", "models.enabled does not name it") if off else (entry.state.value, entry.reason)
+        table.add_row(card.id, card.version, card.regulatory.status, state, reason)
     for unreadable in catalog.unreadable:
         table.add_row(unreadable.directory.name, "", "", "unreadable", unreadable.reason)
     for hidden in catalog.hidden:
         card = hidden.entry.card
         table.add_row(card.id, card.version, card.regulatory.status, "hidden", hidden.reason)
+    for model_id in sorted(found.named_models.difference(catalog.entries)):
+        table.add_row(model_id, "", "", "missing", "the settings name it, and no such model is here")
     terminal.console().print(table)
 
 

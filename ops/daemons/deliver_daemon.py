@@ -32,7 +32,14 @@ def run(settings: Settings) -> None:
             "no destination",
             remedy="add [[destinations]] to the settings: until then results stay on disk and are sent nowhere",
         )
-    ledger.keep_destinations(destinations)
+    for name, results in ledger.keep_destinations(destinations).items():
+        _log.warning(
+            "results wait for a destination that the settings do not name",
+            destination=name,
+            results=results,
+            remedy=f"name it again under [[destinations]], or `wetread waive JOB --destination {name}` for each job "
+            "whose results need not get there",
+        )
     channels = channels_of(settings)
     if shown := in_clear(settings):
         _log.warning(

@@ -89,10 +89,12 @@ def _parts(
         )
     reconciler = reconciler_of(settings, ledger)
     trail, asker = trail_of(settings, "node"), asker_of(settings)
+    intake = intake_of(settings, ledger, reconciler.wake, orders)
+    intake.tell_models()
     assembler = Assembler(
         settings=node,
         spool=spool,
-        store=AuditedStore(intake_of(settings, ledger, reconciler.wake, orders), trail),
+        store=AuditedStore(intake, trail),
         asker=asker,
         on_adopted=lambda instance: trail.instance_stored(instance, ""),
     )

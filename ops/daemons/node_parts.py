@@ -99,6 +99,7 @@ def intake_of(
         catalog=catalog_of(settings),
         spool=settings.spool,
         settings=settings.models,
+        named=settings.named_models,
         priorities=priorities_of(settings),
         zone=settings.report.zone,
         on_queued=on_queued,

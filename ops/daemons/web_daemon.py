@@ -7,7 +7,7 @@ from ops.audit.watch import watch_of
 from ops.certificates import expiries_of, watched_files
 from ops.daemons.signals import stop_on_signals
 from ops.dashboard.app import make_app
-from ops.dashboard.readiness import broker_check
+from ops.dashboard.readiness import broker_check, disk_check
 from ops.dashboard.serve import serve
 from ops.settings import Settings
 
@@ -21,7 +21,8 @@ def run(settings: Settings) -> None:
         results_root=settings.results,
         version=version("wetread"),
         ready_checks={
-            "broker": broker_check(broker_url(settings), settings.broker.ca_file, queues=settings.worker.queues)
+            "broker": broker_check(broker_url(settings), settings.broker.ca_file, queues=settings.worker.queues),
+            "disk": disk_check(settings.spool, settings.node.min_free_bytes),
         },
         expiries=expiries_of(watched_files(settings)),
         audit=watch_of(settings),

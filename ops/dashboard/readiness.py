@@ -1,5 +1,6 @@
 """Health (the process lives) and readiness (what it needs answers)."""
 
+import shutil
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -91,6 +92,29 @@ def broker_check(url: str, ca_file: Path | None = None, *, queues: Collection[st
         finally:
             with suppress(redis.RedisError):
                 client.close()
+
+    return check
+
+
+def disk_check(spool: Path, min_free_bytes: int) -> ReadyCheck:
+    """Return a check that the spool's disk has as much free space as the node wants before it takes an instance."""
+
+    def check() -> None:
+        try:
+            free = shutil.disk_usage(spool).free
+        except FileNotFoundError:
+            return  # nothing was received yet, or it is another machine's
+        except OSError as error:
+            raise NotReady(
+                cause=f"{spool} cannot be looked at ({error.strerror})", remedy="Look at its disk, and who may read it"
+            ) from error
+        # Without a byte nothing is kept, whatever is set.
+        if free < max(min_free_bytes, 1):
+            raise NotReady(
+                cause=f"the disk of {spool} has {free} bytes free, and below `node.min_free_bytes` ({min_free_bytes}) "
+                "instances are refused",
+                remedy="Free space: `wetread retention` says why each study stays. Receiving goes on by itself",
+            )
 
     return check
 

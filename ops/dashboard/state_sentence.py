@@ -45,10 +45,10 @@ def state_sentence(
         overview: From the ledger.
         expiries: Of certificates and revocation lists.
         audit: How the audit trail is.
-        away: What does not do its part of that without which no job is read, such as the broker.
+        away: What does not do its part of that without which nothing is received or read, such as the broker.
     """
     troubles = _untold(overview.alerts)
-    troubles += [f"the {name} does not do its part, so jobs wait unread (/readyz says why)" for name in away]
+    troubles += [f"the {name} does not do its part, so work waits (/readyz says why)" for name in away]
     troubles += _troubles(overview) + troubles_of(expiries)
     troubles += _untraced(audit) if audit is not None else []
     if troubles:
@@ -71,7 +71,12 @@ def _troubles(overview: Overview) -> list[str]:
     if overview.lost_lately:
         troubles.append(f"{count(overview.lost_lately, 'result')} not taken by the archive in the last 24 h")
     if overview.oldest_queued_s is not None and overview.oldest_queued_s > PATIENCE_S:
-        troubles.append(f"the oldest job has waited for {duration(overview.oldest_queued_s)} (is a worker running?)")
+        # A damaged row may hold no text there, and hides no page.
+        queues = sorted({str(queue) for (queue, _), waiting in overview.queued.items() if waiting})
+        troubles.append(
+            f"the oldest job has waited for {duration(overview.oldest_queued_s)} (is a worker running that takes from "
+            f"{' and '.join(queues) or 'its queue'}?)"
+        )
     for waiting in overview.waiting:
         if waiting.tried and waiting.oldest_s > ARCHIVE_PATIENCE_S:
             verb = "waits" if waiting.count == 1 else "wait"

@@ -13,7 +13,7 @@ from dicom_node.tls_settings import TlsClientSettings
 from worker.jobs.routing import Conditions
 from worker.object_kinds import DEFAULT_KINDS, INSTEAD, REJECTION, Kind
 from worker.secret_settings import Secret
-from worker.settings import Section
+from worker.settings import Section, at_home
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 #: The ledger keeps 32 characters: this, a colon and an AE title.
@@ -175,9 +175,9 @@ class FolderDestinationSettings(_OfSenders):
     @field_validator("path")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        if not value.expanduser().is_absolute():
+        if not at_home(value).is_absolute():
             raise ValueError("must be absolute: each part of wetread may run in another directory")
-        return value.expanduser()
+        return at_home(value)
 
 
 class SenderSettings(Section):

@@ -101,9 +101,12 @@ def words_of(command: Command) -> str:
 
 
 def _labels(out: Path, what: str, source: Volume) -> Volume | None:
-    file = next((out / name for name in LABELS if _is_own(out / name)), None)
-    if file is None:
+    left = [out / name for name in LABELS if _is_own(out / name)]
+    if not left:
         return None
+    if len(left) > 1:
+        raise RuntimeFailed(f"{what} left both {' and '.join(LABELS)}, and nobody knows which one counts")
+    (file,) = left
     # Eight bytes a voxel and a header: whatever inflates to more is no label map of this source.
     content = _inflated(file, what, limit=8 * max(source.array.size, _CONFORMED) + (1 << 20))
     try:

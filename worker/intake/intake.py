@@ -1,6 +1,6 @@
 """From an assembled study to jobs: selection looks at the headers, the ledger records what it decided."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import structlog
 from dicom_node.errors import NodeError
 from dicom_node.study import AssembledStudy, Completion, SeriesWish, StoredInstance
 from models.catalog import Catalog, CatalogEntry, ModelState
+from models.errors import ModelError
 from worker.instances.inputs_digest import digest_of_files
 from worker.intake.own_results import own_results
 from worker.jobs.priority import Decision, Evidence, SitePriorities, decide
@@ -37,6 +38,7 @@ class Intake:
         catalog: Callable[[], Catalog],
         spool: Path,
         settings: ModelsSettings,
+        named: Collection[str] = (),
         priorities: SitePriorities | None = None,
         zone: tzinfo | None = None,
         on_queued: Callable[[], None] = lambda: None,
@@ -49,6 +51,7 @@ class Intake:
             catalog: Returns the models as they are now.
             spool: Its root.
             settings: Which models run.
+            named: Ids that some setting names, of which it is told where no such model is here.
             priorities: How urgent studies are; left out, only the sender's request counts.
             zone: The site's, for rules on hours; left out, the machine's.
             on_queued: Called when jobs were queued.
@@ -58,10 +61,12 @@ class Intake:
         self._catalog = catalog
         self._spool = spool
         self._settings = settings
+        self._named = sorted(named)
         self._priorities = priorities or SitePriorities(called={}, senders={})
         self._zone = zone
         self._on_queued = on_queued
         self._on_complete = on_complete
+        self._absent = set[str]()
 
     def recorded_files(self, folder: str) -> frozenset[str]:
         """Return the files of this study folder that some revision already lists."""
@@ -126,8 +131,32 @@ class Intake:
             series=summary.series,
         )
 
+    def tell_models(self) -> None:
+        """Say which models do not run that somebody may take for running, as far as that is not told yet.
+
+        Of what they would have read nothing else says anything: no job is made for them.
+        """
+        self._tell_models(self._catalog())
+
+    def _tell_models(self, catalog: Catalog) -> None:
+        absent = {wrong.reason for wrong in catalog.unreadable}
+        for model_id in self._named:
+            try:
+                catalog.get(model_id)
+            except ModelError as error:
+                absent.add(str(error))
+        for cause in sorted(absent - self._absent):
+            _log.error(
+                "model does not run",
+                cause=cause,
+                remedy="`wetread models list` has what is here, and what the settings name in vain",
+            )
+        self._absent = absent
+
     def _entries(self) -> list[CatalogEntry]:
-        return [entry for entry in self._catalog() if self._enabled(entry)]
+        catalog = self._catalog()
+        self._tell_models(catalog)
+        return [entry for entry in catalog if self._enabled(entry)]
 
     def _of_series(self) -> list[CatalogEntry]:
         return [entry for entry in self._entries() if entry.card.trigger == "series"]

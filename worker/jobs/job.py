@@ -126,6 +126,9 @@ _DELIVERY_STEPS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
 #: States of a job whose objects may be sent.
 LEAVING = (JobState.READ, JobState.FAILED, JobState.SKIPPED)
 
+#: States of a delivery that wait for its destination.
+AWAITED = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.UNCOMMITTED)
+
 #: States from which a job may be held.
 HOLDABLE = frozenset(state for state, after in _JOB_STEPS.items() if JobState.HELD in after)
 

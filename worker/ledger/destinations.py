@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from worker.jobs.job import DeliveryState, require_delivery
+from worker.jobs.job import AWAITED, DeliveryState, require_delivery
 from worker.jobs.overview import Answering
 from worker.ledger.database import LOCK, Database, lock_name, utc_now
 from worker.ledger.delivery_events import note_delivery
@@ -14,6 +14,11 @@ from worker.ledger.job_rows import NO_TIME
 from worker.ledger.leaving import leaves
 from worker.ledger.tables import Delivery, DestinationState, Job, ResultObject
 from worker.ledger.values import if_readable
+
+_UNNAMED = (
+    "the settings of `wetread deliver` name no such destination; name it again, or let be what need not get there: "
+    "`wetread waive JOB --destination NAME`"
+)
 
 
 class DestinationLedger(Database):
@@ -32,10 +37,24 @@ class DestinationLedger(Database):
             session.execute(delete(DestinationState).where(DestinationState.name == name))
             session.add(DestinationState(name=name, answering=answering, reason=reason, since=utc_now()))
 
-    def keep_destinations(self, names: Collection[str]) -> None:
-        """Forget of destinations that are no longer there whether they answer."""
+    def keep_destinations(self, names: Collection[str]) -> Mapping[str, int]:
+        """Forget of destinations that are no longer there whether they answer; return what waits for them, by name.
+
+        Of these it is told that they do not, and why: nobody else would say that what waits there waits in vain.
+        """
         with self.writing() as session:
             session.execute(delete(DestinationState).where(DestinationState.name.not_in(names)))
+            found = session.execute(
+                select(Delivery.destination, func.count())
+                .join(ResultObject, ResultObject.id == Delivery.result_object_id)
+                .join(Job, Job.id == ResultObject.job_id)
+                .where(Delivery.destination.not_in(names), Delivery.state.in_(AWAITED), leaves())
+                .group_by(Delivery.destination)
+            ).all()
+            waiting = {name: number for name, number in found if isinstance(name, str)}
+            for name in waiting:
+                session.add(DestinationState(name=name, answering=False, reason=_UNNAMED, since=utc_now()))
+            return waiting
 
     def release_waiting(self, destination: str) -> int:
         """Let all that waits for its next attempt be due now, since the destination answers again; return how many."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
@@ -31,6 +31,22 @@ _SILENCE_S = 15
 #: PostgreSQL's: undefined_table, undefined_column; data_corrupted, index_corrupted.
 _UNDEFINED = frozenset({"42P01", "42703"})
 _CORRUPTED = frozenset({"XX001", "XX002"})
+_READ_ONLY = (
+    "Its server takes no writes: it is a standby, or was set to read only. `ledger.url` must name the one that is "
+    "written to"
+)
+_NOT_OURS = "The ledger's file or its folder cannot be written: give both to the user that wetread runs as"
+_IS_STANDBY = text("SELECT pg_is_in_recovery()")
+#: What mends it, by PostgreSQL's code or SQLite's result code.
+_REMEDIES: dict[object, str] = {
+    "25006": _READ_ONLY,
+    "53100": "The disk of its server is full: make room there",
+    "53300": "Its server takes no more connections: raise `max_connections`, or see who has them (pg_stat_activity)",
+    "42501": "Its user lacks rights: let it own the database (ALTER DATABASE ... OWNER TO ...)",
+    sqlite3.SQLITE_FULL: "The disk of the data directory is full: make room there",
+    sqlite3.SQLITE_READONLY: _NOT_OURS,
+    sqlite3.SQLITE_CANTOPEN: _NOT_OURS,
+}
 
 
 def make_engine(url: str, *, busy_s: float, password_file: Path | None = None) -> Engine:
@@ -75,8 +91,7 @@ def translated() -> Iterator[None]:
             raise LedgerBroken(what) from error
         raise LedgerAway(
             f"the ledger's database answered: {type(error.orig).__name__}: {' '.join(str(error.orig).split())}. "
-            "Is the disk full, the server down, or the file locked by another program? Nothing is lost: parts that run "
-            "try again"
+            f"{_remedy(error.orig)} Nothing is lost: parts that run try again"
         ) from error
     except NoConnectionFree as error:
         raise LedgerAway(
@@ -96,6 +111,24 @@ def _damage(error: object) -> str:
         return "the ledger's server says that its data are corrupted"
     lacks = getattr(error, "sqlstate", None) in _UNDEFINED or str(error).startswith(("no such table", "no such column"))
     return "the ledger lacks a table or column" if lacks else ""
+
+
+def _remedy(error: object) -> str:
+    # SQLite's primary result code is in the lower byte.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    state = getattr(error, "sqlstate", None)
+    if state == "0A000" and "recovery" in str(error):
+        state = "25006"  # so says a standby to a connection that has read before
+    for known in (state, code):
+        if known in _REMEDIES:
+            return f"{_REMEDIES[known]}."
+    return "Is the disk full, the server down, or the file locked by another program?"
+
+
+def require_writes(connection: Connection) -> None:
+    """Raise LedgerAway where a PostgreSQL answers and is a standby; all else is said where it is written to."""
+    if connection.dialect.name == "postgresql" and connection.scalar(_IS_STANDBY):
+        raise LedgerAway(f"the ledger's database answers. {_READ_ONLY}. Nothing is lost: parts that run try again")
 
 
 def _as_json(value: Any) -> str:

@@ -2,18 +2,18 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import IllegalTransition
-from worker.jobs.job import DeliveryState, require_delivery
+from worker.jobs.job import AWAITED, DeliveryState, require_delivery
 from worker.jobs.overview import LOST
 from worker.ledger.admin_actions import AN_ADMIN, record_admin_action
 from worker.ledger.commitments import ask_for_taken
 from worker.ledger.database import LOCK, Database, utc_now
 from worker.ledger.delivery_events import note_delivery, study_id_of
 from worker.ledger.superseded import counts_no_more
-from worker.ledger.tables import Delivery, Job, ResultObject
+from worker.ledger.tables import Delivery, DestinationState, Job, ResultObject
 from worker.ledger.withdrawals import states_of_latest
 from worker.object_kinds import REJECTION
 
@@ -63,6 +63,11 @@ class ResendingLedger(Database):
             for delivery in _pointless(session, job_id, found):
                 _waive(session, delivery, by)
             _record(session, "waive", job_id, by=by, objects=len(lost))
+            if gone:
+                session.flush()
+                waiting = select(Delivery.id).where(Delivery.destination == gone, Delivery.state.in_(AWAITED))
+                # Where nothing waits for it any more, nobody need know that it does not answer.
+                session.execute(delete(DestinationState).where(DestinationState.name == gone, ~waiting.exists()))
             return len(lost)
 
 

@@ -14,6 +14,7 @@ from worker.jobs.admin_rows import EventRow, JobRow
 from worker.jobs.job import Priority
 from worker.jobs.overview import Overview, StudyRow, StudyState, study_state
 from worker.ledger.alerts import AlertViews
+from worker.ledger.engine import require_writes
 from worker.ledger.job_rows import NO_TIME, Query, all_jobs, job_rows
 from worker.ledger.overview import read_overview
 from worker.ledger.peers import PeerViews
@@ -61,9 +62,10 @@ class LedgerViews(AlertViews, PeerViews):
     """What people and pages ask. Every method raises LedgerAway when the database does not answer."""
 
     def ping(self) -> None:
-        """Prove that the ledger answers and has its tables."""
+        """Prove that the ledger answers, has its tables, and is no standby."""
         with self.reading() as session:
             session.execute(select(Study.id).limit(1))
+            require_writes(session.connection())
 
     def jobs(
         self, state: str | None = None, limit: int = 100, *, before: int | None = None, among: Wanted | None = None

@@ -51,7 +51,9 @@ class TokenPublisher:
         """Return how many tokens wait in a queue for a worker. Raises BrokerAway, QueueTaken."""
         try:
             with self._app.pool.acquire(block=True) as connection:
-                return int(connection.default_channel.client.llen(queue))
+                channel = connection.default_channel
+                channel.client.scard(channel.keyprefix_queue % queue)  # without this key nothing can be published
+                return int(channel.client.llen(queue))
         except (OperationalError, OSError, RedisError) as error:
             raise _away(error, queue) from error
 

@@ -59,6 +59,28 @@ def test_an_unknown_id_is_an_error_that_names_the_known_ones(tmp_path: Path) -> 
         Catalog.scan([tmp_path]).get("other")
 
 
+@pytest.mark.parametrize(("locked", "asked"), [("", "iterdir"), ("another-users", "stat")])
+def test_a_directory_that_nobody_lets_us_look_into_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked: str, asked: str
+) -> None:
+    """As of who fetched or copied a model as root: it is not as if there were none, and others are found."""
+    write_threshold_model(tmp_path / "models", id="another-users")
+    write_threshold_model(tmp_path / "more", id="ours")
+    directory, answer = tmp_path / "models" / locked, getattr(Path, asked)
+
+    def refuse(path: Path, **how: Any) -> Any:
+        if directory in (path, path.parent):
+            raise PermissionError(13, "Permission denied")
+        return answer(path, **how)
+
+    monkeypatch.setattr(Path, asked, refuse)
+    catalog = Catalog.scan([tmp_path / "models", tmp_path / "more"])
+    assert [entry.card.id for entry in catalog] == ["ours"]
+    (told,) = catalog.unreadable
+    assert told.directory == directory
+    assert "cannot be looked into (Permission denied)" in told.reason
+
+
 def test_weights_that_were_not_fetched_make_a_model_incomplete(tmp_path: Path) -> None:
     """The reason names the command that completes it, and loading raises ModelIncomplete."""
     make_incomplete(write_threshold_model(tmp_path, id="by-reference"))

@@ -16,7 +16,7 @@ from ops.audit.outgoing import Figures
 from ops.audit.watch import AuditState
 from ops.certificates import Expiry, Kind
 from ops.dashboard.app import make_app
-from ops.dashboard.readiness import NotReady, broker_check
+from ops.dashboard.readiness import NotReady, broker_check, disk_check
 from ops.dashboard.security import SECURITY_HEADERS
 from tests.filled_ledger import (
     PICTURE_STUDY,
@@ -360,6 +360,14 @@ def test_ready_is_ready_when_all_checks_pass(ledger: LedgerViews, tmp_path: Path
     assert (answer.status_code, answer.json()) == (200, {"ready": True, "checked": ["ledger", "broker"], "away": {}})
     assert asked == ["broker"]
     assert "wetread_broker_up 1.0" in ask(app, "/metrics").text.splitlines()
+
+
+def test_a_disk_that_is_full_is_not_ready(tmp_path: Path) -> None:
+    """While the node refuses instances the page must not say that all is well; a spool elsewhere is not ours."""
+    disk_check(tmp_path, 0)()
+    disk_check(tmp_path / "elsewhere", 1 << 60)()
+    with pytest.raises(NotReady, match=r"bytes free, and below `node.min_free_bytes` .* `wetread retention` says why"):
+        disk_check(tmp_path, 1 << 60)()
 
 
 def test_a_redis_that_answers_and_takes_no_tokens_is_not_ready(redis_server: RedisServer) -> None:

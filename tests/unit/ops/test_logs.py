@@ -38,13 +38,18 @@ try:
 except OutOfMemoryError:
     log.error("Error in timer: %s\\n and more", "server", exc_info=True)
 log.warning("%s", "x" * 1000)
+class ResponseError(Exception): pass
+try:
+    raise ResponseError("MISCONF CANARY/7")
+except ResponseError:
+    log.critical("Unrecoverable error: %s", "server:ResponseError", exc_info=True)
 """
 
 
 def test_what_a_library_logs_is_one_event_a_line() -> None:
     """No traceback, with cause and remedy where we know them, and the error's own words left out."""
     done = subprocess.run([sys.executable, "-P", "-c", FOREIGN], check=True, capture_output=True, text=True)
-    error, warning = map(json.loads, done.stderr.splitlines())
+    error, warning, refusal = map(json.loads, done.stderr.splitlines())
     assert (error["level"], error["library"], error["said"]) == (
         "error",
         "kombu.asynchronous.hub",
@@ -55,6 +60,8 @@ def test_what_a_library_logs_is_one_event_a_line() -> None:
     assert error["place"].startswith("<string>:")
     assert "CANARY" not in done.stderr
     assert len(warning["said"]) == 300
+    assert "its disk is full" in refusal["cause"]
+    assert "/readyz" in refusal["remedy"]
 
 
 ASKING = """

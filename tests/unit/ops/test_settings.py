@@ -78,6 +78,12 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ("node = 5\n", {"WETREAD_NODE__PORT": "104"}, ("WETREAD_NODE__PORT", "node is no table")),
         ("", {"WETREAD_NODE": "5", "WETREAD_NODE__PORT": "104"}, ("WETREAD_NODE__PORT", "node is no table")),
         ("[[destinations]]\n", {"WETREAD_DESTINATIONS__0__PORT": "1"}, ("destinations is no table", "file")),
+        ("", {"WETREAD_DATA": ""}, ("WETREAD_DATA: data: is empty",)),
+        ("data = '~nobody-of-this-name/x'\n", {}, ("wetread.toml: data", "knows no home of that user")),
+        ("[retention]\nimages_days = 999999\n", {}, ("retention.images_days", "less than or equal to 36500")),
+        ("[retention]\nevery_s = inf\n", {}, ("retention.every_s", "at most 1e+09")),
+        ("node.peers = [{ae_title = 'A', hosts = ['h'], quiet_time_s = 1e300}]\n", {}, ("node.peers.0.quiet_time_s",)),
+        ("a = " + "[" * 3000, {}, ("wetread.toml", "not TOML")),
     ],
 )
 def test_what_is_wrong_is_refused_by_name(
@@ -90,6 +96,25 @@ def test_what_is_wrong_is_refused_by_name(
         assert word in str(refusal.value)
     assert "cret" not in str(refusal.value)  # of a password
     assert "Value error" not in str(refusal.value)  # pydantic's words before ours
+
+
+def test_a_wrong_variable_is_named_and_not_the_file(tmp_path: Path) -> None:
+    """Who looks into the file would find nothing wrong there; what is wrong in the file is told beside it."""
+    file = written(tmp_path, "[node]\nprt = 5\nport = 104\n")
+    with pytest.raises(SettingsError) as refusal:
+        load(file, {"WETREAD_NODE__PORT": "x", "WETREAD_WEB": "{ port = -1 }"})
+    told = str(refusal.value)
+    assert "WETREAD_NODE__PORT: node.port: " in told
+    assert "WETREAD_WEB: web.port: " in told
+    assert f"{file}: node.prt: unknown key" in told
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf[node]\nport = 104\n", b"[node]\r\nport = 104\r\n"])
+def test_files_of_other_editors_are_read(tmp_path: Path, content: bytes) -> None:
+    """A byte order mark, and lines that end as on Windows, are no part of the settings."""
+    file = tmp_path / "wetread.toml"
+    file.write_bytes(content)
+    assert load(file, {}).node.port == 104
 
 
 @pytest.mark.parametrize(

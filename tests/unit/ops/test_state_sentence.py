@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from dicom_node.tls.certificate_file import WARN_BELOW_DAYS, Left
 from ops.certificates import Expiry, Kind
 from ops.dashboard.state_sentence import Level, state_sentence
 from worker.jobs.admin_rows import HoldRow
-from worker.jobs.job import JobState
+from worker.jobs.job import JobState, Priority
 from worker.jobs.notification import NotificationState
 from worker.jobs.overview import Alerts, Answering, Overview, Waiting
 
@@ -73,9 +74,14 @@ STUCK = Waiting(destination="archive", count=1, oldest_s=4000, tried=1)
             "Attention: 2 jobs are held until somebody looks; 1 result not taken by the archive in the last 24 h.",
         ),
         (
-            replace(EMPTY, studies_waiting=1, oldest_queued_s=3900.0),
+            replace(
+                EMPTY,
+                studies_waiting=2,
+                oldest_queued_s=3900.0,
+                queued={("gpu", Priority.ROUTINE): 1, ("gpu", Priority.STAT): 1, ("cpu", Priority.STAT): 0},
+            ),
             Level.ATTENTION,
-            "Attention: the oldest job has waited for 1 h 5 min (is a worker running?).",
+            "Attention: the oldest job has waited for 1 h 5 min (is a worker running that takes from gpu?).",
         ),
         (
             replace(EMPTY, waiting=(STUCK,)),
@@ -110,8 +116,7 @@ def test_what_stops_all_reading_is_told_before_what_it_stops() -> None:
     sentence = state_sentence(waiting, away=("broker",))
     assert sentence.level is Level.ATTENTION
     assert sentence.text == (
-        "Attention: the broker does not do its part, so jobs wait unread (/readyz says why); "
-        "1 job failed in the last 24 h."
+        "Attention: the broker does not do its part, so work waits (/readyz says why); 1 job failed in the last 24 h."
     )
 
 
@@ -136,3 +141,10 @@ def test_results_that_were_never_tried_do_not_accuse_the_archive() -> None:
     """A deliverer that is late is no proof that an archive is away."""
     late = Waiting(destination="archive", count=1, oldest_s=4000, tried=0)
     assert state_sentence(replace(EMPTY, waiting=(late,))).level is Level.BUSY
+
+
+def test_a_queue_that_is_no_text_hides_no_sentence() -> None:
+    """A damaged row of the ledger, until a claim puts it aside."""
+    damaged: Any = {(b"\xff", Priority.STAT): 1, (5, Priority.STAT): 1, ("cpu", Priority.STAT): 1}
+    told = state_sentence(replace(EMPTY, oldest_queued_s=3900.0, queued=damaged))
+    assert "takes from 5 and b'\\xff' and cpu?" in told.text

@@ -1,5 +1,6 @@
 """What `wetread up` starts, without starting it."""
 
+import errno
 import socket
 import stat
 import threading
@@ -59,6 +60,18 @@ def test_a_port_that_nobody_knows_is_refused(
     """Any free port is for a part alone, whose log names it; here others must know it."""
     with pytest.raises(SettingsError, match=rf"^{key} is 0, .*; choose one, such as WETREAD_"):
         up.run(settings(tmp_path, **changes), with_archive=False, say=print)
+    assert not started
+
+
+def test_a_disk_that_is_full_is_told(tmp_path: Path, started: list[Part], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who starts it again at night because nothing goes on reads why in a sentence."""
+
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(up, "write_note", refuse)
+    with pytest.raises(SettingsError, match=r"cannot be written \(No space left on device\): is its disk full"):
+        up.run(settings(tmp_path), with_archive=False, say=print)
     assert not started
 
 

@@ -79,6 +79,20 @@ def test_a_job_says_what_it_has_read_before_it_is_inferred(
     assert [job.state for job in ledger.jobs()] == [JobState.READ]
 
 
+def test_a_volume_that_lies_nowhere_is_refused_before_it_is_inferred(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever would be found in it: no read's time is spent for what nobody could place."""
+    house = House(root=tmp_path, ledger=ledger)
+    house.queue_files(write_mr_series(tmp_path / "spool" / "1", seed=1, without=("FrameOfReferenceUID",)))
+    inferred: list[Any] = []
+    monkeypatch.setattr(pipeline_module, "read_series", lambda *arguments: inferred.append(arguments))
+    assert house.pipeline().work_one(["cpu"], "test")
+    (job,) = ledger.jobs()
+    assert (job.state, inferred) == (JobState.FAILED, [])
+    assert "Frame of Reference UID (0020,0052) is missing" in job.reason
+
+
 def test_a_worker_that_is_stopped_hands_its_job_back(
     tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

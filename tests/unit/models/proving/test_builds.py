@@ -119,9 +119,17 @@ def test_a_damaged_record_is_none(entry: CatalogEntry, builds: Builds) -> None:
     """A record that cannot be read is as good as none."""
     builds.make(entry, OnnxRuntime(), "onnxruntime", "fp16", threads=1)
     (record,) = builds.root.glob("*/*/build.json")
-    for content in ("{", "[]", json.dumps({"verdicts": 1}), json.dumps({"verdicts": [{}]})):
+    whole = json.loads(record.read_text())
+    odd = ({"networks": 5}, {"networks": {"main": 5}}, {"sha256": None}, {"runtime": []}, {"precision": "fp8"})
+    values = [{"verdicts": 1}, {"verdicts": [{}]}, {"verdicts": [{"passed": {}}]}, *(whole | one for one in odd)]
+    for content in ("{", "[]", "[" * 100_000, *map(json.dumps, values)):
         record.write_text(content)
         assert builds.find(entry, "onnxruntime", "fp16") is None
+    record.write_bytes(b"\xff")
+    assert builds.find(entry, "onnxruntime", "fp16") is None
+    record.write_text(json.dumps(whole | {"sha256": {}}))
+    with pytest.raises(RuntimeFailed, match="is not what was measured"):
+        builds.files(entry, "onnxruntime", "fp16")
 
 
 def test_a_mask_is_judged_by_its_overlap(tmp_path: Path) -> None:

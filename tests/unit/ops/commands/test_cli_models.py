@@ -193,6 +193,24 @@ def test_a_hidden_model_has_a_row(tmp_path: Path) -> None:
     assert "ready" in listed
 
 
+def test_a_list_says_what_the_settings_switch_off_and_what_they_name_in_vain(tmp_path: Path) -> None:
+    """A name that is mistyped would have nothing read, and every model look as if it ran."""
+    for model_id in ("heads", "chests"):
+        write_threshold_model(tmp_path / "models", id=model_id)
+    settings = tmp_path / "settings.toml"
+    settings.write_text(
+        """
+        models.enabled = ["heads", "chest"]
+        destinations = [{name = "pacs", ae_title = "PACS", host = "h.org", port = 104, models = ["heads", "hands"]}]
+        """
+    )
+    listed = {row.split()[0]: row for row in ask(tmp_path, "list", "--settings", settings).output.splitlines() if row}
+    assert "ready" in listed["heads"]
+    assert "off" in listed["chests"]
+    assert "missing" in listed["chest"]
+    assert "missing" in listed["hands"]
+
+
 def test_a_series_that_the_card_would_not_choose_is_read_and_told(tmp_path: Path) -> None:
     """Whoever tries a model on what it is not made for knows it; the running house would skip the study."""
     write_threshold_model(tmp_path / "models", id="heads", modality=["CT"])

@@ -170,6 +170,7 @@ def save(array, at=(0, 0, 0)):
         (NIFTI + "save(np.ones((4, 4, 4), np.uint8), None)", "does not say where its voxels lie"),
         ("(out / 'labels.nii.gz').write_bytes(b'no gzip')", "cannot be read"),
         (NIFTI + DAMAGE, "cannot be read"),
+        (NIFTI + "save(np.zeros((4, 4, 4), np.uint8)); (out / 'labels.nii').write_text('')", "nobody knows which one"),
         (NIFTI + "save(np.zeros((4, 4, 4), [(c, 'u1') for c in 'RGB']))", "no NIfTI-1 file"),
         (NIFTI + "save(np.zeros((4, 4, 4), np.complex64))", "no NIfTI-1 file"),
         ("(out / 'labels.nii').write_bytes(bytes(347))", "no NIfTI-1 file"),

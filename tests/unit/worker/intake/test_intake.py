@@ -5,6 +5,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import structlog.testing
 
 from dicom_node.study import AssembledSeries, AssembledStudy, Requested, SeriesWish
 from models.catalog import Catalog
@@ -173,3 +174,23 @@ def test_a_read_that_was_held_since_is_still_the_one_before(
     ledger.hold_job(claim.job_id)
     assert ledger.read_before("1.2.3") == {claim.model_id: claim.files}
     assert ledger.read_before("1.2.4") == {}
+
+
+def test_a_model_that_does_not_run_is_told_once(tmp_path: Path, ledger: Ledger) -> None:
+    """One that the settings name in vain, and one whose card was spoilt meanwhile: nothing else would speak of them."""
+    card = write_threshold_model(tmp_path, id="heads") / "model.toml"
+    intake = Intake(
+        ledger=ledger,
+        catalog=lambda: Catalog.scan([tmp_path]),
+        spool=tmp_path,
+        settings=ModelsSettings(),
+        named=("heads", "chest"),
+    )
+    with structlog.testing.capture_logs() as told:
+        intake.tell_models()
+        intake.tell_models()
+        card.write_text("licens = 1\n" + card.read_text())
+        intake.tell_models()
+    assert [line["event"] for line in told] == ["model does not run"] * 3
+    assert "no model has the id chest" in told[0]["cause"]
+    assert any("did you mean licence" in line["cause"] for line in told[1:])

@@ -193,5 +193,39 @@ def test_a_destination_that_is_gone_is_forgotten(ledger: Ledger) -> None:
     """What the settings no longer name is not cried out for ever."""
     ledger.note_destination("old", answering=False, reason="away")
     ledger.note_destination("pacs", answering=False, reason="away")
-    ledger.keep_destinations(["pacs"])
+    assert not ledger.keep_destinations(["pacs"])
     assert list(ledger.destinations()) == ["pacs"]
+
+
+def test_what_waits_for_a_destination_that_is_gone_is_told(
+    ledger: Ledger, waiting: list[int], archive: InMemoryArchive, tmp_path: Path
+) -> None:
+    """Nothing would ever send it, and it is not on its way; once the settings name it again it goes."""
+    assert ledger.keep_destinations(["renamed"]) == {"pacs": JOBS}
+    told = ledger.destinations()["pacs"]
+    assert not told.answering
+    assert "name no such destination; name it again" in told.reason
+    ledger.waive(waiting[0], gone="pacs")
+    assert ledger.keep_destinations(["renamed"]) == {"pacs": JOBS - 1}
+    ledger.waive(waiting[1], gone="pacs")
+    assert "pacs" in ledger.destinations()
+    archive.away = False
+    again = House(ledger, archive, tmp_path)
+    assert not ledger.keep_destinations(["pacs"])
+    again.deliverer._remember(again.destination)
+    again.run()
+    assert len(archive.stored) == JOBS - 2
+    assert ledger.destinations()["pacs"].answering
+
+
+def test_once_all_of_it_is_waived_a_destination_that_is_gone_is_forgotten(ledger: Ledger, waiting: list[int]) -> None:
+    """At once, not with the next start: its metric would go on calling somebody. One waits to be committed to."""
+    batch = ledger.claim_deliveries("pacs", lease_s=60)
+    assert batch is not None
+    for item in batch.objects:
+        ledger.delivered(item, DeliveryState.UNCOMMITTED, commitment="required")
+    assert ledger.keep_destinations(["renamed"]) == {"pacs": JOBS}
+    for job in waiting:
+        assert "pacs" in ledger.destinations()
+        ledger.waive(job, gone="pacs")
+    assert not ledger.destinations()

@@ -7,13 +7,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from psycopg.errors import FeatureNotSupported
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import NotSupportedError
 
 from tests.postgresql_server import PostgresqlServer
 from tests.unit.worker.conftest import assembled, planned
 from worker.errors import LedgerAway, LedgerBroken, LedgerUnusable
+from worker.ledger import engine
 from worker.ledger.database import LOCK
-from worker.ledger.engine import make_engine
+from worker.ledger.engine import make_engine, translated
 from worker.ledger.ledger import Ledger
 from worker.ledger.postgresql_connection import BoundedConnection
 from worker.ledger.tables import Job
@@ -68,6 +71,15 @@ def test_a_table_that_is_gone_is_told(postgresql_url: str, tmp_path: Path) -> No
         with ledger.writing() as session:
             session.execute(text("ALTER TABLE gone RENAME TO commitment"))
         ledger.close()
+
+
+def test_a_file_that_cannot_be_written_is_told_as_such(tmp_path: Path) -> None:
+    """Nobody looks for a full disk where another user's file, or a read-only disk, is in the way."""
+    Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite3").close()
+    readers = create_engine(f"sqlite:///file:{tmp_path}/ledger.sqlite3?mode=ro&uri=true")
+    with readers.connect() as connection, pytest.raises(LedgerAway, match="give both to the user"), translated():
+        connection.execute(text("DELETE FROM job"))
+    readers.dispose()
 
 
 @pytest.fixture
@@ -152,6 +164,24 @@ def test_readers_see_one_state(postgresql_url: str, here: Ledger) -> None:
     with pytest.raises(LedgerAway, match="read-only"), here.reading() as session:
         session.execute(text("DELETE FROM job"))
     other.close()
+
+
+def test_a_server_that_takes_no_writes_is_told_as_such(
+    postgresql_url: str, here: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers, and no job could be claimed: a standby is not ready, one that was set to read only says so."""
+    here.close_revision(assembled(), {}, [planned()])
+    readers = Ledger.open(f"{postgresql_url}?options=-c%20default_transaction_read_only%3Don")
+    with pytest.raises(LedgerAway, match=r"read-only transaction\. Its server takes no writes"):
+        readers.claim(["cpu"], worker="w", lease_s=60)
+    readers.close()
+    refusal = FeatureNotSupported("cannot set transaction read-write mode during recovery")
+    with pytest.raises(LedgerAway, match="takes no writes: it is a standby"), translated():
+        raise NotSupportedError("BEGIN READ WRITE", {}, refusal)
+    here.ping()
+    monkeypatch.setattr(engine, "_IS_STANDBY", text("SELECT true"))
+    with pytest.raises(LedgerAway, match="takes no writes: it is a standby"):
+        here.ping()
 
 
 def test_the_password_comes_from_a_file(postgresql: PostgresqlServer, postgresql_url: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from tests.redis_server import RedisServer
 from worker.broker_refusals import refusal
-from worker.errors import BrokerAway
+from worker.errors import BrokerAway, QueueTaken
 from worker.queueing.celery_app import TokenPublisher, make_app
 from worker.queueing.consumer_watch import PING, ConsumerWatch, Step, next_step
 from worker.settings import WorkerSettings
@@ -58,6 +58,16 @@ def test_a_full_redis_is_told_as_full(redis_server: RedisServer) -> None:
     with pytest.raises(BrokerAway, match=r"Redis is full .* raise its `maxmemory`"):
         publish("cpu", 1)
     assert publish.waiting("cpu") == 0
+
+
+@pytest.mark.parametrize("key", ["cpu", "_kombu.binding.cpu"])
+def test_a_queue_is_taken_by_either_of_its_keys(redis_server: RedisServer, key: str) -> None:
+    """It is known before anything is published, so that no other queue waits behind it."""
+    redis_server.order_all([("SET", key, "x")])
+    publish = TokenPublisher(make_app(redis_server.url, WorkerSettings()))
+    with pytest.raises(QueueTaken, match="which are ours"):
+        publish.waiting("cpu")
+    assert publish.waiting("gpu") == 0
 
 
 def test_a_redis_whose_disk_is_full_is_told_as_such() -> None:
