@@ -252,7 +252,7 @@ def _as_it_came(dataset: Any, keyword: str) -> str:
 def _lacks_scale(dataset: Any) -> bool:
     """Say whether an image lacks what makes Hounsfield units or uptake of its values (PS3.3 C.8.2.1, C.8.9.4)."""
     scaled = value_of(dataset, "SOPClassUID") in (CTImageStorage, PositronEmissionTomographyImageStorage)
-    return scaled and not any(keyword in dataset for keyword in _SCALES)
+    return scaled and all(keyword not in dataset or dataset[keyword].is_empty for keyword in _SCALES)
 
 
 def _without_copies(
