@@ -26,7 +26,7 @@ class TagRule(BaseModel):
     a value only `present = false` holds.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, coerce_numbers_to_str=True)
 
     all: tuple["TagRule", ...] = ()
     any: tuple["TagRule", ...] = ()
@@ -51,7 +51,7 @@ class TagRule(BaseModel):
     @field_validator("equals", "includes", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
+        return (value,) if isinstance(value, str | int | float) else value
 
     @field_validator("tag")
     @classmethod
@@ -64,7 +64,9 @@ class TagRule(BaseModel):
 
     @field_validator("equals", "includes")
     @classmethod
-    def _numbers_of_numbers(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _of_the_tag(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not all(map(str.strip, value)):
+            raise ValueError("an empty text is no value; allowed is present = false")
         tag = info.data.get("tag", "")
         odd = [each for each in value if tag and _is_of_numbers(tag) and _number(each) is None]
         if odd:
