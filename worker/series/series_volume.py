@@ -143,10 +143,7 @@ def _load_images(
     voxels = sum(voxels_announced(dataset, name) for dataset, name in zip(datasets, names, strict=True))
     if voxels > max_voxels:
         raise SeriesRefused(f"too large: the headers announce {voxels} voxels, worker.max_voxels is {max_voxels}")
-    frames = frames_of(datasets, names)
-    if frames[0].number:
-        fitting = fitting_frames(datasets[0], names[0], images)
-        frames = [frame for frame in frames if frame.number in fitting]
+    frames = frames_of(datasets, names, fitting_frames(datasets[0], names[0], images))
     with told_as_unreadable(names[0]):
         thickness_mm, apart_mm = (
             said_between_slices_mm(datasets[0], keyword) for keyword in ("SliceThickness", "SpacingBetweenSlices")
