@@ -141,13 +141,13 @@ def has_place(dataset: Any) -> bool:
     return any(group is not None and "PlanePositionSequence" in group for group in groups)
 
 
-def said_between_slices_mm(dataset: Any, keyword: str) -> float | None:
-    """Return Slice Thickness or Spacing Between Slices of an image or its first frame; None where none is said.
+def said_between_slices_mm(dataset: Any, keyword: str, frame: int = 1) -> float | None:
+    """Return Slice Thickness or Spacing Between Slices of an image or a frame of it, from 1; None where none is said.
 
     What is not above 0, or longer than anybody, is none. Raises whatever pydicom raises.
     """
     groups = (
-        *(dataset.get("PerFrameFunctionalGroupsSequence") or ())[:1],
+        *(dataset.get("PerFrameFunctionalGroupsSequence") or ())[frame - 1 : frame],
         _first(dataset, "SharedFunctionalGroupsSequence"),
     )
     stated = (

@@ -146,7 +146,8 @@ def _load_images(
     frames = frames_of(datasets, names, fitting_frames(datasets[0], names[0], images))
     with told_as_unreadable(names[0]):
         thickness_mm, apart_mm = (
-            said_between_slices_mm(datasets[0], keyword) for keyword in ("SliceThickness", "SpacingBetweenSlices")
+            said_between_slices_mm(datasets[0], keyword, frames[0].number or 1)
+            for keyword in ("SliceThickness", "SpacingBetweenSlices")
         )
     found = stack([frame.plane for frame in frames], thickness_mm=thickness_mm or apart_mm)
     require_one_acquisition(frames, found)
