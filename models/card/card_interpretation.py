@@ -134,7 +134,7 @@ class ClassificationInterpretation(Strict):
         concepts = [each.concept for each in self.classes if each.concept is not None]
         if not concepts:
             raise ValueError("classes needs at least one with a concept")
-        if len({(concept.value, concept.scheme) for concept in concepts}) < len(concepts):
+        if len({concept.code for concept in concepts}) < len(concepts):
             raise ValueError("two classes have the same concept")
         if self.question is not None and (self.activation == "sigmoid" or len(concepts) < len(self.classes)):
             raise ValueError("a question has one answer: softmax or none, and a concept for each of classes")
@@ -166,7 +166,7 @@ class NumbersInterpretation(Strict):
 
     @model_validator(mode="after")
     def _told_apart(self) -> "NumbersInterpretation":
-        if len({(each.name.value, each.name.scheme) for each in self.numbers}) < len(self.numbers):
+        if len({each.name.code for each in self.numbers}) < len(self.numbers):
             raise ValueError("two numbers have the same name")
         return self
 

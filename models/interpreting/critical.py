@@ -161,11 +161,7 @@ def _crosses(rule: VolumeRule | CountRule | NumberRule, value: float) -> bool:
 
 def _says(finding: Finding, concept: Concept) -> bool:
     """Tell whether a finding is about the concept, as its question or its answer, and does not deny it."""
-    wanted = (concept.value, concept.scheme)
-    return not denies(finding) and wanted in (
-        (finding.value.value, finding.value.scheme),
-        (finding.name.value, finding.name.scheme),
-    )
+    return not denies(finding) and concept.code in (finding.value.code, finding.name.code)
 
 
 def _answer(finding: Finding) -> Concept | None:
@@ -179,6 +175,6 @@ def _measured(
     """Return the first measurement of one of these names in one of these units, in the unit whose factor is 1."""
     for name in names:
         for measurement in measurements:
-            if (measurement.name.value, measurement.name.scheme) == name and measurement.unit.value in units:
+            if measurement.name.code == name and measurement.unit.value in units:
                 return round(measurement.value * units[measurement.unit.value], DECIDING_DIGITS)
     return None

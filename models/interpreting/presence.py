@@ -1,6 +1,5 @@
 """What an answer says of its question, whatever words it takes: that it is so, that it is not, or neither."""
 
-from models.card.card_parts import Concept
 from models.findings import Finding
 
 _PRESENT = ("52101004", "SCT")
@@ -12,18 +11,14 @@ _NO = (("2667000", "SCT"), ("272519000", "SCT"), ("373067005", "SCT"), ("2603850
 
 def affirms(finding: Finding) -> bool:
     """Say whether what a finding asks about is there."""
-    return _code(finding.value) in _YES
+    return finding.value.code in _YES
 
 
 def denies(finding: Finding) -> bool:
     """Say whether it is not there."""
-    return _code(finding.value) in _NO
+    return finding.value.code in _NO
 
 
 def only_present(finding: Finding) -> bool:
     """Say whether the question's name alone says it all: a condition is present."""
-    return _code(finding.value) == _PRESENT
-
-
-def _code(concept: Concept) -> tuple[str, str]:
-    return concept.value, concept.scheme
+    return finding.value.code == _PRESENT

@@ -41,6 +41,7 @@ from worker.series.series_volume import LoadedSeries
 
 #: PS3.10 8.6: a media directory has this name, and nothing else has.
 _MEDIA_DIRECTORY = "DICOMDIR"
+_SERIES = "SeriesInstanceUID"
 
 
 def channel_folders(entry: CatalogEntry, said: list[str]) -> list[Path]:
@@ -194,16 +195,16 @@ class _Fitting(NamedTuple):
 
 
 def _fitting(rule: TagRule | None, files: list[Path]) -> _Fitting:
-    """Return what the card reads of a series; all where that is nothing, and with it what cannot be parsed.
+    """Return what the card reads of a series; all where that is nothing, or they are several series.
 
-    Of both a person is told: by `_why_not_chosen`, and by who reads the series.
+    With it what cannot be parsed. Of all this a person is told: by `_why_not_chosen`, and by who reads the series.
     """
     if rule is None:
         return _Fitting(files)
     found = {"": Versions(files=tuple(map(str, files)))}
-    (whole,) = summarise_series(Path(), "", found, frozenset(rule.tags)).series
+    (whole,) = summarise_series(Path(), "", found, {_SERIES, *rule.tags}).series
     fitting = whole.only(rule)
-    if not fitting.files:
+    if not fitting.files or len(whole.tag_values.get(_SERIES, ())) > 1:
         return _Fitting(files)
     left_out = {header.file for header in whole.headers}.difference(fitting.files)
     return _Fitting([file for file in files if str(file) not in left_out], rule, fitting.left_out)

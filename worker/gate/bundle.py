@@ -130,7 +130,8 @@ def sources_of(
             frames = int(dataset.get("NumberOfFrames") or 1)
             sizes[str(dataset.SOPInstanceUID)] = (int(dataset.Rows), int(dataset.Columns), frames)
         if has_place(dataset):
-            planes |= {(str(dataset.SOPInstanceUID), frame.number): frame.plane for frame in frames_of([dataset])}
+            asked = frames_of([dataset], numbers=frame_numbers or None)
+            planes |= {(str(dataset.SOPInstanceUID), frame.number): frame.plane for frame in asked}
     uids = [str(dataset.SOPInstanceUID) for dataset in datasets]
     keys = [(uids[0], number) for number in frame_numbers] or [(uid, 0) for uid in uids]
     return Sources(

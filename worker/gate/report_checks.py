@@ -71,7 +71,8 @@ def references(bundle: Bundle) -> Iterator[str]:
 def answered_images(bundle: Bundle) -> Iterator[str]:
     """No answer names as its source an image, or a frame, that no network was asked about."""
     unread = frozenset(bundle.reading.unread) if bundle.reading else frozenset()
-    if not unread:
+    there_are = sum(frames for *_, frames in bundle.sources.sizes.values())
+    if not unread and len(bundle.sources.slice_of) in (0, there_are):
         return
     for group in (group for groups in bundle.groups for group in groups):
         named = [key for item in children(group, *_SOURCE_IMAGE) for key in _keys(item.ReferencedSOPSequence[0])]

@@ -99,8 +99,9 @@ def _contours(bundle: Bundle, roi: Dataset, voxels: NDArray[np.int64] | None) ->
 
 
 def _points(contour: Dataset) -> NDArray[np.float64]:
-    """Return the contour's points; read from the bytes, since pydicom would make an object of each number."""
-    return np.array(contour.get_item("ContourData").value.split(b"\\"), np.float64).reshape(-1, 3)
+    """Return the contour's points, from their bytes where nobody has made pydicom's objects of them yet."""
+    numbers = contour.get_item("ContourData").value
+    return np.array(numbers.split(b"\\") if isinstance(numbers, bytes) else numbers, np.float64).reshape(-1, 3)
 
 
 def _in_plane(points: NDArray[np.float64], plane: Plane) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -61,29 +61,31 @@ class Acquired:
         return then.reach_mm, self.reach_mm
 
 
-def acquired_in(image: Any, *, thickness_mm: float | None = None, reach_mm: float | None = None) -> Acquired:
-    """Return what the header of an image says of it.
+def acquired_in(
+    image: Any, *, frame: int = 1, thickness_mm: float | None = None, reach_mm: float | None = None
+) -> Acquired:
+    """Return what the header of an image says of it, of a multi-frame one that of this frame, from 1.
 
     The Contrast/Bolus Module (PS3.3 C.7.6.4, of enhanced images C.7.6.4b) is there where an agent was used; its name is
     often left empty, or says that there was none.
     """
     words = _WORD.findall(str(image.get("ContrastBolusAgent") or "").upper().replace("W/O", "WO"))
     named = bool(words) and words[0] not in _WITHOUT and "".join(words) not in _NOBODY_GAVE_ANY
-    given = _given_by_the_first_frame(image)
+    given = _given_by(image, frame)
     return Acquired(
         contrast=given if given is not None else named or bool(image.get("ContrastBolusAgentSequence")),
         thickness_mm=round(thickness_mm, _DIGITS) if thickness_mm else None,
-        kernel=_kernel(image),
+        kernel=_kernel(image, frame),
         reach_mm=reach_mm,
     )
 
 
-def _given_by_the_first_frame(image: Any) -> bool | None:
+def _given_by(image: Any, frame: int) -> bool | None:
     """Return whether an agent had been given by a frame of an enhanced image (C.7.6.16.2.12); None: it says nothing.
 
     The image names the agent of its later frames also where its first ones were taken before.
     """
-    for group in _groups_of_the_first_frame(image):
+    for group in _groups_of(image, frame):
         said = {
             str(item.get("ContrastBolusAgentAdministered")) for item in group.get("ContrastBolusUsageSequence") or ()
         }
@@ -92,16 +94,14 @@ def _given_by_the_first_frame(image: Any) -> bool | None:
     return None
 
 
-def _kernel(image: Any) -> str:
-    """Return the values of Convolution Kernel (0018,1210), of an enhanced CT those of its first frame (C.8.15.3.6)."""
-    items = (
-        item for group in _groups_of_the_first_frame(image) for item in group.get("CTReconstructionSequence") or ()
-    )
+def _kernel(image: Any, frame: int) -> str:
+    """Return the values of Convolution Kernel (0018,1210), of an enhanced CT those of a frame (C.8.15.3.6)."""
+    items = (item for group in _groups_of(image, frame) for item in group.get("CTReconstructionSequence") or ())
     stated = next((value for one in (image, *items) if (value := one.get("ConvolutionKernel"))), ())
     told = " / ".join(" ".join(text.split()) for text in ([stated] if isinstance(stated, str) else map(str, stated)))
     return told if told.isprintable() else ""
 
 
-def _groups_of_the_first_frame(image: Any) -> Iterator[Any]:
-    for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
-        yield from (image.get(keyword) or ())[:1]
+def _groups_of(image: Any, frame: int) -> Iterator[Any]:
+    yield from (image.get("PerFrameFunctionalGroupsSequence") or ())[frame - 1 : frame]
+    yield from (image.get("SharedFunctionalGroupsSequence") or ())[:1]

@@ -1,6 +1,6 @@
 """What a header says of each image in it, as text: its own attributes, and those of its frames' functional groups."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from pydicom.multival import MultiValue
@@ -12,14 +12,14 @@ Values = tuple[tuple[str, str], ...]
 def values_of_frames(header: Any, keywords: Collection[str]) -> list[Values]:
     """Return what a header says of these attributes, of each frame that its functional groups describe, else once.
 
-    Of a frame that is what its own groups say, else those of all frames, else the image (PS3.3 C.7.6.16). Values are
-    without the spaces around them: they pad codes and short texts, and mean nothing (PS3.5 6.2). Raises whatever
-    pydicom raises.
+    Of a frame that is what its own groups say, else those of all frames, else the image (PS3.3 C.7.6.16). What a
+    private group calls by a name of the standard means what its maker likes, and is none of it. Values are without the
+    spaces around them: they pad codes and short texts, and mean nothing (PS3.5 6.2). Raises whatever pydicom raises.
     """
     own = header.get("PerFrameFunctionalGroupsSequence")
     if not own or not keywords:
-        return [_values([header], keywords)] * max(1, len(own or ()))
-    shared = [*_macros(header.get("SharedFunctionalGroupsSequence")), header]
+        return [_values([[header]], keywords)] * max(1, len(own or ()))
+    shared = [*_macros(header.get("SharedFunctionalGroupsSequence")), [header]]
     return [_values([*_macros([groups]), *shared], keywords) for groups in own]
 
 
@@ -44,19 +44,20 @@ def values_in(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple | MultiValue) else [value]
 
 
-def _macros(sequence: Any) -> Iterator[Any]:
-    """Yield the item of each macro of the first functional groups in a sequence."""
+def _macros(sequence: Any) -> Iterator[Sequence[Any]]:
+    """Yield the items of each macro of the first functional groups in a sequence."""
     for element in (sequence or [()])[0]:
-        if element.VR == "SQ" and element.value:
-            yield element.value[0]
+        if element.VR == "SQ" and not element.tag.is_private:
+            yield element.value
 
 
-def _values(items: list[Any], keywords: Collection[str]) -> Values:
-    return tuple((keyword, text) for keyword in keywords for text in _first_texts(items, keyword))
+def _values(places: Sequence[Sequence[Any]], keywords: Collection[str]) -> Values:
+    return tuple((keyword, text) for keyword in keywords for text in _first_texts(places, keyword))
 
 
-def _first_texts(items: list[Any], keyword: str) -> list[str]:
-    for item in items:
-        if texts := [text for value in values_in(item.get(keyword)) if (text := text_of(value))]:
+def _first_texts(places: Sequence[Sequence[Any]], keyword: str) -> list[str]:
+    """Return the values in the first place that has any; a macro may have several items, such as one a contrast."""
+    for items in places:
+        if texts := [text for item in items for value in values_in(item.get(keyword)) if (text := text_of(value))]:
             return texts
     return []

@@ -143,9 +143,14 @@ def _side(label: Label) -> Iterable[Dataset]:
 
 
 def _images(case: Case) -> list[SourceImageForMeasurementGroup]:
-    """Return the images that an answer is of: one that was not read is no negative."""
+    """Return the images that an answer is of: one that was not read is no negative.
+
+    Of one that was read whole no frames are named.
+    """
     series, unread = case.series, frozenset(case.reading.unread)
-    frames = [number for index, number in enumerate(series.frame_numbers) if unread and index not in unread]
+    frames = [number for index, number in enumerate(series.frame_numbers) if index not in unread]
+    if len(frames) == int(case.head.get("NumberOfFrames") or 1):
+        frames = []
     read = [
         image for index, image in enumerate(series.datasets) if index not in unread or len(series.frame_numbers) > 0
     ]

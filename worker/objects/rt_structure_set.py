@@ -154,7 +154,7 @@ def _roi_contours(case: Case, rois: Sequence[Thing]) -> Iterator[Dataset]:
 
 def _planes(case: Case) -> list[Plane]:
     """Return where each slice lies: its own plane, since planners match contours to images by position."""
-    found = frames_of(case.series.datasets)
+    found = frames_of(case.series.datasets, numbers=case.series.frame_numbers or None)
     if not case.series.frame_numbers:
         return [frame.plane for frame in found]
     numbered = {frame.number: frame.plane for frame in found}

@@ -30,7 +30,7 @@ _READ_FROM_HEADER = (
         "GantryDetectorTilt",
     ),
     *("ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
-    *("RescaleType", "Units", "SUVType", "SpacingBetweenSlices", "PixelAspectRatio"),
+    *("RescaleType", "Units", "SUVType", "SpacingBetweenSlices", "PixelAspectRatio", "RealWorldValueMappingSequence"),
     *(
         f"{colour}PaletteColorLookupTable{part}"
         for colour in ("Red", "Green", "Blue")

@@ -10,7 +10,7 @@ class OtherSeries:
     Attributes:
         series: Series that fit as well, and are not read.
         images: Objects in them, a multi-frame image or a recording being one.
-        left_out: Objects of the very series that is read, that the model's card leaves out.
+        left_out: Images, or frames, of the very series that is read that the model's card does not read.
     """
 
     series: int = 0

@@ -43,8 +43,8 @@ class SeriesRules(BaseModel):
     where: TagRule | None = Field(default=None, description="free rules on any attribute, joined by all, any and not")
     images: TagRule | None = Field(
         default=None,
-        description="such a rule on each image by itself: of a series only those are read for which it holds, and the "
-        "report says how many; all else here is asked of these. Of an object of many frames its header counts",
+        description="such a rule on each image, and frame of an enhanced one, by itself: of a series only those are "
+        "read for which it holds, all else here is asked of these, and the report says how many are not read",
     )
     prefer: tuple[Preference, ...] = Field(
         default=("thinnest-slices", "most-images"),

@@ -40,7 +40,7 @@ class SeriesSummary(BaseModel):
         own: Whether wetread made it.
         unreadable: Names of files that cannot be parsed.
         headers: Of the files that can be; never logged and not in the ledger.
-        left_out: Images of the series that are not among `files`, since a card does not read them.
+        left_out: Images, or frames, of the series that a card does not read.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from models.card.card_mistakes import did_you_mean
 from worker.text_patterns import is_in, regular_expression
@@ -16,6 +16,7 @@ _JOINED = ("all", "any", "not_")
 _TESTS = ("present", "equals", "includes", "matches", "at_least", "at_most")
 #: Binary, sequences, and names of people: nothing to choose a series by.
 _UNFIT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN", "PN"})
+_NUMBERS = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
 
 
 class TagRule(BaseModel):
@@ -25,14 +26,16 @@ class TagRule(BaseModel):
     a value only `present = false` holds.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, coerce_numbers_to_str=True)
 
     all: tuple["TagRule", ...] = ()
     any: tuple["TagRule", ...] = ()
     not_: "TagRule | None" = Field(default=None, alias="not")
     tag: str = Field(default="", description="DICOM keyword, such as ContrastBolusAgent")
     present: bool | None = None
-    equals: tuple[str, ...] = Field(default=(), description="one of these, case does not matter")
+    equals: tuple[str, ...] = Field(
+        default=(), description="one of these; case does not matter, nor how a number is written"
+    )
     includes: tuple[str, ...] = Field(
         default=(),
         description="one of these is among the values (Image Type (0008,0008) has several), case does not matter",
@@ -48,18 +51,26 @@ class TagRule(BaseModel):
     @field_validator("equals", "includes", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
+        return (value,) if isinstance(value, str | int | float) else value
 
     @field_validator("tag")
     @classmethod
     def _known(cls, value: str) -> str:
-        # It pulls numpy in where that is, and the settings, which have rules too, are read by every part.
-        from pydicom.datadict import dictionary_VR, tag_for_keyword  # noqa: PLC0415
-
-        tag = tag_for_keyword(value) if value else 0
-        if tag is None or (tag and not _UNFIT.isdisjoint(dictionary_VR(tag).split(" or "))):
-            near = _nearest_keyword(value) if tag is None else ""
+        representations = _representations(value)
+        if value and (not representations or representations & _UNFIT):
+            near = "" if representations else _nearest_keyword(value)
             raise ValueError(f"{value!r} is no DICOM keyword of a text or a number that is not a person's{near}")
+        return value
+
+    @field_validator("equals", "includes")
+    @classmethod
+    def _of_the_tag(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not all(map(str.strip, value)):
+            raise ValueError("an empty text is no value; allowed is present = false")
+        tag = info.data.get("tag", "")
+        odd = [each for each in value if tag and _is_of_numbers(tag) and _number(each) is None]
+        if odd:
+            raise ValueError(f"{odd[0]!r} is no number, and {tag} has nothing else")
         return value
 
     @field_validator("matches")
@@ -103,21 +114,28 @@ class TagRule(BaseModel):
             return False
         if not found:
             return self.present is False
-        included = not self.includes or any(_is_one_of(self.includes, value) for value in found)
+        included = not self.includes or any(self._is_one_of(self.includes, value) for value in found)
         return included and all(self._fits(value) for value in found)
 
     def _fits(self, value: str) -> bool:
-        if self.equals and not _is_one_of(self.equals, value):
+        if self.equals and not self._is_one_of(self.equals, value):
             return False
         if self.matches and not is_in(self.matches, value):
             return False
         if self.at_least is None and self.at_most is None:
             return True
-        try:
-            number = float(value)
-        except ValueError:
-            return False
-        return (self.at_least is None or number >= self.at_least) and (self.at_most is None or number <= self.at_most)
+        number = _number(value)
+        return (
+            number is not None
+            and (self.at_least is None or number >= self.at_least)
+            and (self.at_most is None or number <= self.at_most)
+        )
+
+    def _is_one_of(self, allowed: Iterable[str], value: str) -> bool:
+        if _is_of_numbers(self.tag):
+            # A weighting of 1000 is 1000.0 as a float, and 1000 or 1.0E3 as a Decimal String.
+            return _number(value) in map(_number, allowed)
+        return value.strip().casefold() in {each.strip().casefold() for each in allowed}
 
     def __str__(self) -> str:
         """Say it in words for the reason why a series was not chosen; names no value that came from outside."""
@@ -138,8 +156,25 @@ class TagRule(BaseModel):
         return f"{self.tag} " + " and ".join(words for words in tests.values() if words)
 
 
-def _is_one_of(allowed: Iterable[str], value: str) -> bool:
-    return value.strip().casefold() in {each.strip().casefold() for each in allowed}
+def _number(value: str) -> float | None:
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+@functools.lru_cache(maxsize=256)
+def _representations(keyword: str) -> frozenset[str]:
+    """Return the value representations that an attribute may have (PS3.6); none of what is no keyword."""
+    # It pulls numpy in where that is, and the settings, which have rules too, are read by every part.
+    from pydicom.datadict import dictionary_VR, tag_for_keyword  # noqa: PLC0415
+
+    tag = tag_for_keyword(keyword)
+    return frozenset() if tag is None else frozenset(dictionary_VR(tag).split(" or "))
+
+
+def _is_of_numbers(keyword: str) -> bool:
+    return not _representations(keyword).isdisjoint(_NUMBERS)
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,6 +1,6 @@
 """From pydicom datasets to frames: where each lies, how its stored values become real ones, and its decoded pixels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +56,13 @@ class Frame:
     unit: str = ""
 
 
-def frames_of(datasets: Sequence[Any], names: Sequence[str] = ()) -> list[Frame]:
-    """List the frames of a series, whose files have these names (left out: whose instances have these UIDs).
+def frames_of(datasets: Sequence[Any], names: Sequence[str] = (), numbers: Container[int] | None = None) -> list[Frame]:
+    """List the frames of a series.
+
+    Args:
+        datasets: Of its images.
+        names: Of their files; left out, their UIDs.
+        numbers: Of a multi-frame image the frames that are asked for, from 1; left out, all.
 
     Raises SeriesRefused when one says too little about where it lies, SeriesUnreadable when what it says is no value.
     """
@@ -68,7 +73,7 @@ def frames_of(datasets: Sequence[Any], names: Sequence[str] = ()) -> list[Frame]
     if multi:
         with told_as_unreadable(multi[0]):
             _require_whole(datasets[0])
-            return list(_enhanced_frames(datasets[0]))
+            return list(_enhanced_frames(datasets[0], numbers))
     frames = []
     for index, dataset in enumerate(datasets):
         with told_as_unreadable(names[index]):
@@ -136,13 +141,13 @@ def has_place(dataset: Any) -> bool:
     return any(group is not None and "PlanePositionSequence" in group for group in groups)
 
 
-def said_between_slices_mm(dataset: Any, keyword: str) -> float | None:
-    """Return Slice Thickness or Spacing Between Slices of an image or its first frame; None where none is said.
+def said_between_slices_mm(dataset: Any, keyword: str, frame: int = 1) -> float | None:
+    """Return Slice Thickness or Spacing Between Slices of an image or a frame of it, from 1; None where none is said.
 
     What is not above 0, or longer than anybody, is none. Raises whatever pydicom raises.
     """
     groups = (
-        *(dataset.get("PerFrameFunctionalGroupsSequence") or ())[:1],
+        *(dataset.get("PerFrameFunctionalGroupsSequence") or ())[frame - 1 : frame],
         _first(dataset, "SharedFunctionalGroupsSequence"),
     )
     stated = (
@@ -236,12 +241,14 @@ def _is_rescaled(transformation: Any, dataset: Any) -> bool:
     return any(_value(transformation, keyword) is not None for keyword in ("RescaleSlope", "RescaleIntercept"))
 
 
-def _enhanced_frames(dataset: Any) -> Iterator[Frame]:
+def _enhanced_frames(dataset: Any, numbers: Container[int] | None) -> Iterator[Frame]:
     shared = _first(dataset, "SharedFunctionalGroupsSequence")
     groups, announced = dataset.PerFrameFunctionalGroupsSequence, int(dataset.get("NumberOfFrames") or 1)
     if len(groups) != announced:
         raise SeriesRefused(f"wrong number of frames: {announced} are announced, {len(groups)} are described")
     for number, own in enumerate(groups, start=1):
+        if numbers is not None and number not in numbers:
+            continue
 
         def group(keyword: str, own: Any = own) -> Any:
             return _first(own, keyword) or _first(shared, keyword)

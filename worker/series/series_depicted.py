@@ -30,9 +30,10 @@ def acquired(series: LoadedSeries) -> Acquired | None:
     """Return how the images of a volume were taken; None where there is none."""
     if not isinstance(series.source, Volume):
         return None
-    first = series.datasets[0]
+    first, frame = series.datasets[0], min(series.frame_numbers, default=1)
     return acquired_in(
         first,
-        thickness_mm=said_between_slices_mm(first, "SliceThickness"),
+        frame=frame,
+        thickness_mm=said_between_slices_mm(first, "SliceThickness", frame),
         reach_mm=len(series.source.array) * series.source.spacing_mm[0],
     )

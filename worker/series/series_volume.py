@@ -143,13 +143,11 @@ def _load_images(
     voxels = sum(voxels_announced(dataset, name) for dataset, name in zip(datasets, names, strict=True))
     if voxels > max_voxels:
         raise SeriesRefused(f"too large: the headers announce {voxels} voxels, worker.max_voxels is {max_voxels}")
-    frames = frames_of(datasets, names)
-    if frames[0].number:
-        fitting = fitting_frames(datasets[0], names[0], images)
-        frames = [frame for frame in frames if frame.number in fitting]
+    frames = frames_of(datasets, names, fitting_frames(datasets[0], names[0], images))
     with told_as_unreadable(names[0]):
         thickness_mm, apart_mm = (
-            said_between_slices_mm(datasets[0], keyword) for keyword in ("SliceThickness", "SpacingBetweenSlices")
+            said_between_slices_mm(datasets[0], keyword, frames[0].number or 1)
+            for keyword in ("SliceThickness", "SpacingBetweenSlices")
         )
     found = stack([frame.plane for frame in frames], thickness_mm=thickness_mm or apart_mm)
     require_one_acquisition(frames, found)
@@ -252,7 +250,7 @@ def _as_it_came(dataset: Any, keyword: str) -> str:
 def _lacks_scale(dataset: Any) -> bool:
     """Say whether an image lacks what makes Hounsfield units or uptake of its values (PS3.3 C.8.2.1, C.8.9.4)."""
     scaled = value_of(dataset, "SOPClassUID") in (CTImageStorage, PositronEmissionTomographyImageStorage)
-    return scaled and not any(keyword in dataset for keyword in _SCALES)
+    return scaled and all(keyword not in dataset or dataset[keyword].is_empty for keyword in _SCALES)
 
 
 def _without_copies(

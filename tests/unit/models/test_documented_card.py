@@ -1,21 +1,26 @@
 """The card in the documentation is one that wetread takes."""
 
 import re
+import tomllib
 from pathlib import Path
 
 from models.card.manifest import load_card
+from worker.selecting.selection_rules import selection_mistakes
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "writing-a-model.md"
 
 
-def reference() -> str:
-    """Return the page from the card on: what comes before it is run by a test of its own."""
-    return DOCUMENT.read_text(encoding="utf-8").partition("## The card\n")[2]
+def blocks(section: str) -> list[str]:
+    """Return the examples of TOML of a section of the page."""
+    text = re.split(r"^##+ ", DOCUMENT.read_text(encoding="utf-8").partition(f"# {section}\n")[2], flags=re.MULTILINE)[
+        0
+    ]
+    return [block.split("```")[0] for block in text.split("```toml\n")[1:]]
 
 
 def test_the_documented_card_is_accepted(tmp_path: Path) -> None:
     """A reader can start from the example as it stands, with the checksum of their own network."""
-    example = reference().split("```toml\n")[1].split("```")[0]
+    (example,) = blocks("The card")
     file = tmp_path / "model.toml"
     file.write_text(example.replace("…", "0" * 64), encoding="utf-8")
     card = load_card(file)
@@ -24,7 +29,7 @@ def test_the_documented_card_is_accepted(tmp_path: Path) -> None:
 
 def test_the_documented_card_of_images_is_accepted(tmp_path: Path) -> None:
     """What is said of images, put into the example, makes a card that wetread takes."""
-    example, images = (block.split("```")[0] for block in reference().split("```toml\n")[1:4:2])
+    (example,), (images,) = blocks("The card"), blocks("Images without a place in space")
     file = tmp_path / "model.toml"
     file.write_text(example.partition("[preparation]")[0].replace("…", "0" * 64) + images, encoding="utf-8")
     card = load_card(file)
@@ -33,8 +38,7 @@ def test_the_documented_card_of_images_is_accepted(tmp_path: Path) -> None:
 
 def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     """Put into the example, whose labels they then name, they make a card that wetread takes."""
-    text = reference()
-    example, rules = (block.split("```")[0] for block in text.split("```toml\n")[1:8:6])
+    (example,), (rules,) = blocks("The card"), blocks("Critical findings and deadlines")
     deadline, *each = rules.split("[[critical]]")
     label = example[example.index("[[labels]]") : example.index("[[golden]]")]
     labels = {
@@ -59,14 +63,14 @@ def test_the_documented_rules_are_accepted(tmp_path: Path) -> None:
     file.write_text(f"{alone}\n[[critical]]{certain[0]}".replace("…", "0" * 64), encoding="utf-8")
     assert len(load_card(file).critical) == 1
     # That about an answer is of the card of images, which answers it.
-    images = example.partition("[preparation]")[0] + text.split("```toml\n")[3].split("```")[0]
+    images = example.partition("[preparation]")[0] + blocks("Images without a place in space")[0]
     file.write_text(f"{images}\n[[critical]]{answered[0]}".replace("…", "0" * 64), encoding="utf-8")
     assert len(load_card(file).critical) == 1
 
 
 def test_the_documented_numbers_are_accepted(tmp_path: Path) -> None:
     """Put in the place of the example's inference and what follows, they make a card that wetread takes."""
-    example, numbers, rule = (reference().split("```toml\n")[place].split("```")[0] for place in (1, 4, 5))
+    (example,), (numbers, rule) = blocks("The card"), blocks("Numbers")
     file = tmp_path / "model.toml"
     file.write_text(example.partition("[inference]")[0].replace("…", "0" * 64) + numbers + rule, encoding="utf-8")
     card = load_card(file)
@@ -75,8 +79,7 @@ def test_the_documented_numbers_are_accepted(tmp_path: Path) -> None:
 
 def test_the_documented_detector_is_accepted(tmp_path: Path) -> None:
     """What is said of detectors, put in the place of the example's interpretation, makes a card that wetread takes."""
-    text = reference()
-    example, boxes = (block.split("```")[0] for block in text.split("```toml\n")[1:7:5])
+    (example,), (boxes,) = blocks("The card"), blocks("Detectors")
     before, _, after = example.partition("[interpretation]")
     file = tmp_path / "model.toml"
     card = f"{before}{boxes}\n[[labels]]{after.partition('[[labels]]')[2]}"
@@ -86,9 +89,7 @@ def test_the_documented_detector_is_accepted(tmp_path: Path) -> None:
 
 def test_the_documented_code_models_are_accepted(tmp_path: Path) -> None:
     """Both cards of models that come as code, put into the example, are taken."""
-    section = reference().partition("## Models that come as code")[2]
-    code, command = (block.split("```")[0] for block in section.split("```toml\n")[1:3])
-    example = reference().split("```toml\n")[1].split("```")[0]
+    (example,), (code, command) = blocks("The card"), blocks("Models that come as code")
     head, labels = (
         example.partition("[networks.main]")[0],
         example[example.index("[[labels]]") : example.index("[[golden]]")],
@@ -99,3 +100,9 @@ def test_the_documented_code_models_are_accepted(tmp_path: Path) -> None:
     around = code.partition("[inference]")[0] + "[interpretation]" + code.partition("[interpretation]")[2]
     file.write_text(f"{head}\n{around}\n{command.replace('…', '0' * 64)}\n{labels}", encoding="utf-8")
     assert load_card(file).inference.strategy == "command"
+
+
+def test_the_documented_choices_of_images_are_accepted() -> None:
+    """Each by itself: a card has one."""
+    (rules,) = blocks("Some images of a series")
+    assert [selection_mistakes(tomllib.loads(rule)) for rule in rules.splitlines()] == [""] * 4

@@ -241,6 +241,15 @@ def test_of_a_series_the_images_that_the_card_names_are_read(tmp_path: Path) -> 
     assert "it has no image with ImageType including M" in done.stderr
 
 
+def test_images_of_another_series_are_not_left_out_of_this_one(tmp_path: Path) -> None:
+    """The report would say so: a folder of two series is refused, whatever the card reads of them."""
+    write_threshold_model(tmp_path / "models", id="heads", images='{ tag = "EchoTime", at_least = 50 }')
+    for seed, echo in ((1, 20), (2, 80)):
+        write_mr_series(tmp_path / "both" / str(seed), slices=4, seed=seed, attributes={"EchoTime": echo})
+    done = ask(tmp_path, "run", "heads", tmp_path / "both", "--out", tmp_path / "out")
+    assert "two series: the files of this series differ in SeriesInstanceUID" in str(done.exception)
+
+
 def test_of_an_enhanced_image_the_frames_that_the_card_names_are_read(tmp_path: Path, shared_data: Path) -> None:
     """Of a real one of diffusion: what is found lies in the frames without weighting, and others are told of."""
     write_threshold_model(tmp_path / "models", threshold=0.3, images='{ tag = "DiffusionBValue", at_most = 0 }')

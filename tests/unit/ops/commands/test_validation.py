@@ -17,9 +17,11 @@ from ops.commands import validation
 from ops.commands.validation import GATE, Report
 from tests.readings import a_card, a_reading, case_of, load
 from worker.gate.bundle import children, content_items, name_of
+from worker.object_kinds import DEFAULT_KINDS
 from worker.results import build
 from worker.testing import write_mr_series
 
+KINDS = (*DEFAULT_KINDS, "RTSTRUCT")
 _NAME, _ID = "Secretive^Sam", "SECRET-77"
 
 
@@ -29,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     write_mr_series(tmp_path / "source", patient_name=_NAME, patient_id=_ID)
     series = load(tmp_path / "source")
     (tmp_path / "results").mkdir()
-    for made in build(case_of(series, a_reading(series), a_card())):
+    for made in build(case_of(series, a_reading(series), a_card()), KINDS):
         (tmp_path / "results" / f"{made.kind}.dcm").write_bytes(made.data)
     return tmp_path
 
@@ -162,7 +164,7 @@ def test_reads_of_several_studies_are_told_apart(folder: Path, tmp_path: Path) -
     """Results of two studies in one folder are two reads, each held against its own images."""
     write_mr_series(tmp_path / "source/second", seed=4, patient_id="TEST-4")
     series = load(tmp_path / "source/second")
-    for made in build(case_of(series, a_reading(series), a_card())):
+    for made in build(case_of(series, a_reading(series), a_card()), KINDS):
         (folder / "results" / f"second-{made.kind}.dcm").write_bytes(made.data)
     report = validated(folder)
     assert [{len(read.objects) * 2, read.sources} for read in report.reads] == [

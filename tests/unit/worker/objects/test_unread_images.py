@@ -23,6 +23,8 @@ from worker.gate.bundle import MEASUREMENT_GROUP, children, content_items, name_
 from worker.languages import LANGUAGES, Language
 from worker.planar_testing import a_chest, write_planar_image
 from worker.results import build
+from worker.selecting.tag_rules import TagRule
+from worker.series.series_volume import load_series
 from worker.settings import ReportSettings
 
 SOURCE_IMAGE, COMMENT = ("121112", "DCM"), ("121106", "DCM")
@@ -102,6 +104,29 @@ def test_a_negative_is_of_the_frames_that_were_read(tmp_path: Path) -> None:
         named = [[list(one.ReferencedFrameNumber) for one in group] for group in sources_in(report)]
         assert named == [[frames]] * 2 if frames else named == [[], []]
         assert f"Not read, by their image numbers: {told}." in comments_in(report)
+
+
+def test_an_answer_is_of_the_frames_that_the_card_reads(tmp_path: Path) -> None:
+    """Of the others no network was asked, and the gate refuses an answer that names the whole clip."""
+    groups = []
+    for time in (1, 2, 2):
+        content, group = Dataset(), Dataset()
+        content.TemporalPositionIndex = time
+        group.FrameContentSequence = [content]
+        groups.append(group)
+    clip = write_planar_image(
+        tmp_path / "clip.dcm",
+        np.stack([a_chest()] * 3),
+        kind="XA",
+        attributes={"PerFrameFunctionalGroupsSequence": groups},
+    )
+    rule = TagRule.model_validate({"tag": "TemporalPositionIndex", "equals": "2"})
+    series, card = load_series([clip], max_voxels=10**6, images=rule), a_counter()
+    case = case_of(series, read(card, series.source, nothing), card)
+    assert [[one.ReferencedFrameNumber for one in group] for group in sources_in(report_of(case))] == [[[2, 3]]] * 2
+    of_all = replace(case, series=replace(series, frame_numbers=(1, 2, 3)))
+    with pytest.raises(OutputRefused, match="an answer names an image that was not read"):
+        output_gate.check(build(of_all), case)
 
 
 def test_what_was_read_whole_is_told_as_before(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_the_newest_is_the_one_that_arrived_last(versions: Callable[..., list[st
         put(Units="BQML"),
         put(SUVType="LBM"),
         put(PixelAspectRatio=[2, 1]),
+        put(RealWorldValueMappingSequence=[Dataset()]),
         lambda content: content.__delitem__("PixelData"),
     ],
 )

@@ -10,6 +10,7 @@ from worker.selecting.tag_rules import TagRule
 KERNEL = {"tag": "ConvolutionKernel", "matches": "^B[12]"}
 CONTRAST = {"tag": "ContrastBolusAgent", "present": True}
 SCOUT = {"tag": "ImageType", "includes": "localizer"}
+WEIGHTED = {"tag": "DiffusionBValue", "equals": ["1000", "0"]}
 ECHO = {"tag": "EchoTime", "at_least": 2, "at_most": 10}
 
 
@@ -29,6 +30,12 @@ ECHO = {"tag": "EchoTime", "at_least": 2, "at_most": 10}
         ({"not": SCOUT}, {}, True),
         ({"tag": "ImageType", "includes": ["Axial", "HELICAL "]}, {"ImageType": ("AXIAL", "ORIGINAL")}, True),
         (SCOUT | {"matches": "^[A-Z]+$"}, {"ImageType": ("LOCALIZER", "M1")}, False),
+        (WEIGHTED, {"DiffusionBValue": ("1000.0",)}, True),
+        (WEIGHTED, {"DiffusionBValue": ("0.0", "1000.0")}, True),
+        (WEIGHTED, {"DiffusionBValue": ("500.0",)}, False),
+        ({"tag": "DiffusionBValue", "equals": 1000}, {"DiffusionBValue": ("1000.0",)}, True),
+        ({"tag": "EchoTime", "includes": [4.6]}, {"EchoTime": ("2.30", "4.60")}, True),
+        ({"tag": "SoftwareVersions", "equals": "1.0"}, {"SoftwareVersions": ("1.00",)}, False),
         (KERNEL, {"ConvolutionKernel": ("b20f", "B10")}, True),
         (KERNEL, {"ConvolutionKernel": ("B20f", "B70")}, False),
         (ECHO, {"EchoTime": ("2.98",)}, True),
@@ -56,6 +63,9 @@ def test_a_rule_holds(rule: dict[str, Any], values: dict[str, tuple[str, ...]], 
         ({"present": True}, "at least one of"),
         ({"tag": "EchoTime", "at_least": 1, "all": [CONTRAST]}, "or one of"),
         ({"all": [CONTRAST], "any": [ECHO]}, "or one of"),
+        ({"tag": "ImageType", "includes": ["M", " "]}, "an empty text is no value"),
+        ({"tag": "EchoTime", "equals": True}, "valid string"),
+        ({"tag": "EchoTime", "equals": ["5", "short"]}, "'short' is no number, and EchoTime has nothing else"),
         ({"tag": "EchoTime", "matches": "("}, "no regular expression"),
         ({"tag": "EchoTime", "atleast": 1}, "atleast"),
     ],

@@ -7,9 +7,15 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
+from models.volume import Volume
 from worker.errors import SeriesRefused, SeriesUnreadable
+from worker.gate.bundle import sources_of
+from worker.instances.acquired import Acquired
 from worker.refusals import REFUSALS
+from worker.selecting.tag_rules import TagRule
 from worker.series.image_frames import decode, frames_of
+from worker.series.series_depicted import acquired
+from worker.series.series_volume import load_series
 from worker.testing import write_mr_series
 
 
@@ -61,6 +67,39 @@ def test_a_frame_whose_scale_means_nothing_is_refused() -> None:
     items[-1].RescaleSlope = 0
     with pytest.raises(SeriesRefused, match="no scale: "):
         frames_of([dataset])
+
+
+def test_of_a_frame_that_is_not_read_nothing_is_asked(tmp_path: Path) -> None:
+    """Neither what its values mean nor where it lies: not by who loads the series, and not by the gate."""
+    dataset = enhanced()
+    for number, groups in enumerate(dataset.PerFrameFunctionalGroupsSequence, start=1):
+        groups.FrameContentSequence[0].TemporalPositionIndex = min(number, 2)
+    del dataset.PerFrameFunctionalGroupsSequence[-1].PlanePositionSequence
+    dataset.save_as(tmp_path / "a.dcm")
+    first = TagRule.model_validate({"tag": "TemporalPositionIndex", "equals": "1"})
+    series = load_series([tmp_path / "a.dcm"], max_voxels=10**8, images=first)
+    assert series.frame_numbers == (1,)
+    assert [number for _, number in sources_of(series.datasets, series.frame_numbers, exact=True).planes] == [1]
+    with pytest.raises(SeriesRefused, match="no geometry: "):
+        load_series([tmp_path / "a.dcm"], max_voxels=10**8)
+
+
+def test_how_images_were_taken_is_that_of_the_frames_that_are_read(tmp_path: Path) -> None:
+    """A phase before the contrast agent, thicker, in the same image says nothing of the phase behind it."""
+    dataset = enhanced()
+    for time, (given, thickness_mm) in enumerate((("NO", 5), ("YES", 2)), start=1):
+        groups, usage, measures = dataset.PerFrameFunctionalGroupsSequence[time - 1], Dataset(), Dataset()
+        groups.FrameContentSequence[0].TemporalPositionIndex = time
+        usage.ContrastBolusAgentAdministered = given
+        groups.ContrastBolusUsageSequence = [usage]
+        measures.PixelSpacing, measures.SliceThickness = [1, 1], thickness_mm
+        groups.PixelMeasuresSequence = [measures]
+    dataset.save_as(tmp_path / "a.dcm")
+    second = TagRule.model_validate({"tag": "TemporalPositionIndex", "equals": "2"})
+    series = load_series([tmp_path / "a.dcm"], max_voxels=10**8, images=second)
+    assert isinstance(series.source, Volume)
+    assert series.source.spacing_mm[0] == 2
+    assert acquired(series) == Acquired(contrast=True, thickness_mm=2, reach_mm=2)
 
 
 def test_a_header_is_never_quoted_by_what_cannot_be_decoded(tmp_path: Path) -> None:

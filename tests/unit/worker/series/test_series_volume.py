@@ -1,6 +1,7 @@
 """Files to volumes on small series that wetread writes itself."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -40,8 +41,16 @@ def test_rescale_is_applied(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rescaled.array, plain.array.astype(np.float32) * 2 - 100)
 
 
-@pytest.mark.parametrize(("scale", "told"), [({}, True), ({"RescaleSlope": 1, "RescaleIntercept": -1024}, False)])
-def test_a_ct_without_a_scale_is_read_as_stored_and_told(tmp_path: Path, scale: dict[str, int], *, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("scale", "told"),
+    [
+        ({}, True),
+        ({"RescaleSlope": "", "RealWorldValueMappingSequence": []}, True),
+        ({"RescaleSlope": 1, "RescaleIntercept": -1024}, False),
+        ({"RescaleIntercept": 0}, False),
+    ],
+)
+def test_a_ct_without_a_scale_is_read_as_stored_and_told(tmp_path: Path, scale: dict[str, Any], *, told: bool) -> None:
     """Others' converters leave it out and mean Hounsfield units; a reader must know that nothing says so."""
     attributes = {"SOPClassUID": pydicom.uid.CTImageStorage, "Modality": "CT"} | scale
     series = load_series(write_mr_series(tmp_path, slices=3, attributes=attributes), max_voxels=ROOM)
