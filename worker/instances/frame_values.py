@@ -19,8 +19,9 @@ def values_of_frames(header: Any, keywords: Collection[str]) -> list[Values]:
     own = header.get("PerFrameFunctionalGroupsSequence")
     if not own or not keywords:
         return [_values([[header]], keywords)] * max(1, len(own or ()))
-    shared = [*_macros(header.get("SharedFunctionalGroupsSequence")), [header]]
-    return [_values([*_macros([groups]), *shared], keywords) for groups in own]
+    # Asked once, not of each of thousands of frames.
+    of_all = _texts([*_macros(header.get("SharedFunctionalGroupsSequence")), [header]], keywords)
+    return [_flat(of_all | _texts(list(_macros([groups])), keywords)) for groups in own]
 
 
 def values_by_keyword(frames: Iterable[Values]) -> dict[str, tuple[str, ...]]:
@@ -46,13 +47,23 @@ def values_in(value: Any) -> list[Any]:
 
 def _macros(sequence: Any) -> Iterator[Sequence[Any]]:
     """Yield the items of each macro of the first functional groups in a sequence."""
-    for element in (sequence or [()])[0]:
-        if element.VR == "SQ" and not element.tag.is_private:
-            yield element.value
+    for groups in (sequence or ())[:1]:
+        for tag in list(groups.keys()):  # over itself a dataset gives elements, each read into values
+            if not tag.is_private and groups[tag].VR == "SQ":
+                yield groups[tag].value
 
 
 def _values(places: Sequence[Sequence[Any]], keywords: Collection[str]) -> Values:
-    return tuple((keyword, text) for keyword in keywords for text in _first_texts(places, keyword))
+    return _flat(_texts(places, keywords))
+
+
+def _flat(texts: dict[str, list[str]]) -> Values:
+    return tuple((keyword, text) for keyword, told in texts.items() for text in told)
+
+
+def _texts(places: Sequence[Sequence[Any]], keywords: Collection[str]) -> dict[str, list[str]]:
+    """Return the values of each attribute in the first place that has any, and no attribute that none has."""
+    return {keyword: texts for keyword in keywords if (texts := _first_texts(places, keyword))}
 
 
 def _first_texts(places: Sequence[Sequence[Any]], keyword: str) -> list[str]:
