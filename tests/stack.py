@@ -216,7 +216,10 @@ port = {archive_port}
 def tree(pid: int) -> Iterator[int]:
     """Yield a process and all its descendants."""
     yield pid
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+    children: list[str] = []
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for child in children:
         yield from tree(int(child))
 
 
