@@ -76,6 +76,17 @@ def a_chest(rows: int = 60, columns: int = 48) -> NDArray[np.uint16]:
     return np.asarray(3000 - 2000 * lungs + 100 * (x + y), np.uint16)
 
 
+def groups_at(*times: int) -> list[Dataset]:
+    """Return functional groups of frames that were taken at these times (Temporal Position Index (0020,9128))."""
+    groups = []
+    for time in times:
+        content, group = Dataset(), Dataset()
+        content.TemporalPositionIndex = time
+        group.FrameContentSequence = [content]
+        groups.append(group)
+    return groups
+
+
 def _common(seed: int, number: int, modality: str, sop_class: str) -> Dataset:
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"

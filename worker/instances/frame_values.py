@@ -18,7 +18,7 @@ def values_of_frames(header: Any, keywords: Collection[str]) -> list[Values]:
     """
     own = header.get("PerFrameFunctionalGroupsSequence")
     if not own or not keywords:
-        return [_values([[header]], keywords)] * max(1, len(own or ()))
+        return [_flat(_texts([[header]], keywords))] * max(1, len(own or ()))
     # Asked once, not of each of thousands of frames.
     of_all = _texts([*_macros(header.get("SharedFunctionalGroupsSequence")), [header]], keywords)
     return [_flat(of_all | _texts(list(_macros([groups])), keywords)) for groups in own]
@@ -51,10 +51,6 @@ def _macros(sequence: Any) -> Iterator[Sequence[Any]]:
         for tag in list(groups.keys()):  # over itself a dataset gives elements, each read into values
             if not tag.is_private and groups[tag].VR == "SQ":
                 yield groups[tag].value
-
-
-def _values(places: Sequence[Sequence[Any]], keywords: Collection[str]) -> Values:
-    return _flat(_texts(places, keywords))
 
 
 def _flat(texts: dict[str, list[str]]) -> Values:

@@ -21,7 +21,7 @@ from worker.errors import OutputRefused
 from worker.gate import output_gate
 from worker.gate.bundle import MEASUREMENT_GROUP, children, content_items, name_of, parsed
 from worker.languages import LANGUAGES, Language
-from worker.planar_testing import a_chest, write_planar_image
+from worker.planar_testing import a_chest, groups_at, write_planar_image
 from worker.results import build
 from worker.selecting.tag_rules import TagRule
 from worker.series.series_volume import load_series
@@ -108,17 +108,11 @@ def test_a_negative_is_of_the_frames_that_were_read(tmp_path: Path) -> None:
 
 def test_an_answer_is_of_the_frames_that_the_card_reads(tmp_path: Path) -> None:
     """Of the others no network was asked, and the gate refuses an answer that names the whole clip."""
-    groups = []
-    for time in (1, 2, 2):
-        content, group = Dataset(), Dataset()
-        content.TemporalPositionIndex = time
-        group.FrameContentSequence = [content]
-        groups.append(group)
     clip = write_planar_image(
         tmp_path / "clip.dcm",
         np.stack([a_chest()] * 3),
         kind="XA",
-        attributes={"PerFrameFunctionalGroupsSequence": groups},
+        attributes={"PerFrameFunctionalGroupsSequence": groups_at(1, 2, 2)},
     )
     rule = TagRule.model_validate({"tag": "TemporalPositionIndex", "equals": "2"})
     series, card = load_series([clip], max_voxels=10**6, images=rule), a_counter()

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from models.volume import Image, Volume
 from worker.errors import SeriesRefused, SeriesUnreadable
 from worker.instances.series_repairs import AT_DETECTOR
-from worker.planar_testing import CLASSES, a_chest, write_planar_image
+from worker.planar_testing import CLASSES, a_chest, groups_at, write_planar_image
 from worker.selecting.tag_rules import TagRule
 from worker.series.series_volume import LoadedSeries, load_series
 
@@ -293,15 +293,9 @@ def test_a_header_says_whether_an_image_is_mirrored(tmp_path: Path, orientation:
 
 def test_of_a_clip_the_frames_that_a_card_asks_for_are_read(tmp_path: Path) -> None:
     """By their functional groups; a clip without them is read whole, and one without such a frame is refused."""
-    groups = []
-    for time in (1, 2, 2):
-        content, group = Dataset(), Dataset()
-        content.TemporalPositionIndex = time
-        group.FrameContentSequence = [content]
-        groups.append(group)
     clip = np.stack([a_chest() + place for place in range(3)])
     described = write_planar_image(
-        tmp_path / "a.dcm", clip, kind="XA", attributes={"PerFrameFunctionalGroupsSequence": groups}
+        tmp_path / "a.dcm", clip, kind="XA", attributes={"PerFrameFunctionalGroupsSequence": groups_at(1, 2, 2)}
     )
     rule = TagRule.model_validate({"tag": "TemporalPositionIndex", "equals": "2"})
     series = load_series([described], max_voxels=ROOM, images=rule)
